@@ -1,0 +1,43 @@
+# Each target sets .venv up by itself: Python's own venv and pip, versions pinned by .ci/constraints.txt.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint .ci/constraints.txt
+
+.PHONY: demo test check bench clean
+
+demo: $(VENV)/.run
+	$(BIN)/sessiond demo
+
+test: $(VENV)/.real tests/issuer/node_modules/.package-lock.json
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+check: $(VENV)/.real
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.real tests/issuer/node_modules/.package-lock.json
+	$(BIN)/python -m tests.bench
+
+clean:
+	rm -rf $(VENV) tests/issuer/node_modules
+
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or later is needed; set PYTHON=" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: pyproject.toml .ci/constraints.txt | $(BIN)/python
+	$(PIP) --editable .
+	touch $@
+
+$(VENV)/.real: pyproject.toml .ci/constraints.txt | $(BIN)/python
+	$(PIP) --editable '.[dev,real]'
+	touch $@ $(VENV)/.run
+
+tests/issuer/node_modules/.package-lock.json: tests/issuer/package-lock.json $(VENV)/.real
+	cd tests/issuer && ../../$(BIN)/python -m tests_issuer_npm

@@ -1,0 +1,81 @@
+"""One class for each reaction: the docstring is the order to whoever catches it."""
+
+from enum import StrEnum
+
+
+class Refusal(StrEnum):
+    """Why a login or a renewal was refused: the `reason` that q gets."""
+
+    NOTTOKEN = "nottoken"  # a plain password: goes to no issuer
+    MALFORMED = "malformed"
+    BADSIGNATURE = "badsignature"
+    WRONGTYPE = "wrongtype"  # an id_token, app-only or refresh token, or the wrong `typ`
+    EXPIRED = "expired"
+    NOTYET = "notyet"
+    INACTIVE = "inactive"  # the issuer says so
+    WRONGISSUER = "wrongissuer"
+    WRONGAUDIENCE = "wrongaudience"
+    WRONGSCOPE = "wrongscope"
+    USERMISMATCH = "usermismatch"
+    NOROLES = "noroles"
+    REVOKED = "revoked"
+    UNAVAILABLE = "unavailable"
+    THROTTLED = "throttled"
+    TOOLARGE = "toolarge"
+    DEADLINE = "deadline"
+
+
+class SessiondError(Exception):
+    """Base of every error sessiond raises on purpose."""
+
+
+class ConfigError(SessiondError):
+    """The operator must act: refuse to start, exit 78 (EX_CONFIG)."""
+
+
+class AddressInUseError(SessiondError):
+    """Somebody else holds a socket or the database: refuse to start, exit 73 (EX_CANTCREAT)."""
+
+
+class ProtocolError(SessiondError):
+    """The peer broke kdb+ IPC: close that connection, keep serving the others."""
+
+
+class CallError(SessiondError):
+    """The call was wrong: answer it with this text as a q error and keep the connection."""
+
+
+class TokenRejected(SessiondError):  # noqa: N818 - a verdict, not a fault
+    """Final for this token: refuse with `reason`, never try it again."""
+
+    def __init__(self, reason: Refusal, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail  # for the log; never a part of the token
+
+
+class IssuerUnavailable(SessiondError):  # noqa: N818 - a state of the issuer
+    """No verdict now: refuse logins as unavailable, keep live sessions, try again with backoff."""
+
+
+class IssuerThrottled(IssuerUnavailable):
+    """The issuer said 429 or Retry-After: as unavailable, and not before `retry_after`."""
+
+    def __init__(self, detail: str, *, retry_after: float) -> None:
+        super().__init__(detail)
+        self.retry_after = retry_after  # seconds
+
+
+class RefreshRefused(SessiondError):  # noqa: N818 - a verdict, not a fault
+    """The issuer refused the refresh token: end its sessions now, never send it again.
+
+    `error` is the OAuth error code (RFC 6749, 5.2), the only thing that was decided on.
+    """
+
+    def __init__(self, error: str) -> None:
+        super().__init__(f"the issuer refused the refresh token: {error}")
+        self.error = error
+
+
+class StoreError(SessiondError):
+    """Nothing of this batch is on disk: tell those who asked, keep what was there before."""

@@ -1,0 +1,46 @@
+"""Who a session acts as, and when two names are one."""
+
+import re
+from dataclasses import dataclass
+
+MAX_NAME_SIZE = 256  # bytes
+_PRINTABLE = re.compile(r"[\x20-\x7e]{1,256}")
+_UPPER_TO_LOWER = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
+_TOKEN_LIKE = re.compile(r"eyJ|bearer:|\S{20,};\S{20,}|\S{129,}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Principal:
+    """The verified user: issuer and subject say who, the name is what it is called."""
+
+    issuer: str  # the configured name of the issuer
+    subject: str  # stable at that issuer (RFC 7519, 4.1.2)
+    name: str  # as the claim spells it
+
+
+def is_name(text: str) -> bool:
+    """Say whether text can name a user: printable ASCII, 1 to 256 bytes.
+
+    Nothing else is a name, so no look-alike, control or format character can make one.
+    """
+    return _PRINTABLE.fullmatch(text) is not None
+
+
+def folded(name: str) -> str:
+    """Return the form in which names are compared: A-Z as a-z, everything else as it is."""
+    return name.translate(_UPPER_TO_LOWER)
+
+
+def same_name(one: str, other: str) -> bool:
+    """Say whether two names are one: equal without regard to the case of A-Z."""
+    return is_name(one) and is_name(other) and folded(one) == folded(other)
+
+
+def shown(typed: str) -> str:
+    """Return a typed name fit for a log: control characters escaped, a token hidden.
+
+    People paste tokens into the user field; what looks like one is shown as `(token)`.
+    """
+    if _TOKEN_LIKE.match(typed):
+        return "(token)"
+    return typed.encode("unicode_escape").decode("ascii")[:MAX_NAME_SIZE]

@@ -1,0 +1,21 @@
+"""What verifying an access token has shown."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from types import MappingProxyType
+
+from sessiond.core.lease import Lease
+from sessiond.core.principal import Principal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """An accepted access token: who it is, until when, with which roles."""
+
+    principal: Principal
+    lease: Lease
+    roles: tuple[str, ...] = ()
+    attributes: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    stated_iat: datetime | None = None  # `iat` where the token states one: what revocations judge
+    key_id: str | None = None  # `kid` of the key that signed it, where one did

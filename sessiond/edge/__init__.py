@@ -1,0 +1,1 @@
+"""Where sessiond touches the world."""
