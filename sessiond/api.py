@@ -33,6 +33,14 @@ class Verifier(Protocol):
         """True when each token costs a call to the issuer (introspection, userinfo)."""
         ...
 
+    def needs_issuer(self, token: Secret) -> bool:
+        """Say whether verifying this token now means a call to the issuer.
+
+        Always where `asks`; for a signed token only when the key it names is not at hand and
+        may be fetched. Where False, `verify` answers without waiting.
+        """
+        ...
+
     async def verify(
         self, token: Secret, *, now: datetime, expires_in: float | None = None
     ) -> Verdict:

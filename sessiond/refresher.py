@@ -1,9 +1,38 @@
-"""Refreshes grants ahead of time."""
+"""Refreshes grants ahead of time, and asks again for those that cannot be refreshed."""
 
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Protocol
 
+import anyio
+import structlog
+from anyio.abc import TaskGroup
+from anyio.streams.memory import MemoryObjectReceiveStream
+
+from sessiond.api import Verifier
+from sessiond.bus import Committed
+from sessiond.clock import Clock
+from sessiond.core.changes import BeginRefresh, Recheck, Recheckable, Refresh, Refuse, Rotate
+from sessiond.core.errors import (
+    IssuerThrottled,
+    IssuerUnavailable,
+    RefreshRefused,
+    StoreError,
+    TokenRejected,
+)
+from sessiond.core.grant import Grant, GrantId, TokenHash
+from sessiond.core.rows import Drop, Put
 from sessiond.core.secret import Secret
+from sessiond.due import DueQueue
+from sessiond.table import Table
+
+FIRST_RETRY = 2.0  # seconds; doubled for each failure up to
+LONGEST_RETRY = 60.0
+AT_ONCE = 64  # grants looked at in one go
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,3 +56,212 @@ class TokenSource(Protocol):
             IssuerThrottled: The same, and not before `retry_after` seconds.
         """
         ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One issuer as the refresher sees it; its budget is apart from the logins'."""
+
+    source: TokenSource
+    verifier: Verifier
+    limiter: anyio.CapacityLimiter
+
+
+@dataclass(slots=True)
+class _Held:
+    """What the refresher alone knows of a grant."""
+
+    failures: int = 0
+    access: Secret | None = None  # for asking again; in memory only, so not after a restart
+
+
+class Refresher:
+    """Owns the queue of what is due. The table says what really is."""
+
+    def __init__(
+        self,
+        lines: Mapping[str, Line],
+        table: Table,
+        *,
+        news: MemoryObjectReceiveStream[Committed],
+        clock: Clock,
+        hashed: Callable[[Secret], TokenHash],
+        draw: Callable[[], float],
+        recheck: float,
+    ) -> None:
+        """Make a refresher.
+
+        Args:
+            lines: By the configured name of the issuer.
+            table: Asked to record each step.
+            news: What the table has committed: new and changed grants.
+            clock: Wall time decides what is due.
+            hashed: Turns a token into what it is known by.
+            draw: Gives numbers uniform in [0, 1).
+            recheck: Seconds between asking again where nothing can be refreshed; 0 = never.
+        """
+        self._lines = lines
+        self._table = table
+        self._news = news
+        self._clock = clock
+        self._hashed = hashed
+        self._draw = draw
+        self._recheck = recheck
+        self._due = DueQueue[GrantId](clock)
+        self._held: dict[GrantId, _Held] = {}
+        self._busy: dict[GrantId, anyio.Event] = {}
+        self._tasks: TaskGroup | None = None
+        self._watching = anyio.CancelScope()
+
+    def follow(self, grant: Grant) -> None:
+        """Look at a grant when it is due."""
+        if grant.refresh_at is not None:
+            self._due.add(grant.refresh_at, grant.id)
+
+    def hold(self, grant: GrantId, *, issuer: str, access: Secret) -> None:
+        """Keep an access token in memory, to ask the issuer for it again from time to time."""
+        if self._recheck > 0 and self._lines[issuer].verifier.asks:
+            self._held.setdefault(grant, _Held()).access = access
+            self._due.add_in(self._recheck, grant)
+
+    async def run(self) -> None:
+        """Refresh what is due until the news ends; a call under way is then still finished."""
+        async with anyio.create_task_group() as self._tasks:
+            self._tasks.start_soon(self._watch)
+            async for batch in self._news:
+                for write in batch.writes:
+                    match write:
+                        case Put(Grant() as grant):
+                            self.follow(grant)
+                        case Drop(Grant() as grant):
+                            self._held.pop(grant.id, None)
+                        case _:
+                            pass
+            self._watching.cancel()
+
+    async def settle(self) -> None:
+        """Begin nothing more, and return when every call under way is over and recorded."""
+        self._watching.cancel()
+        for over in tuple(self._busy.values()):
+            await over.wait()
+
+    async def prove(self, grant: GrantId) -> None:
+        """Refresh now and return when that is over, whatever came of it."""
+        self._begin(grant, at_once=True)
+        if grant in self._busy:
+            await self._busy[grant].wait()
+
+    async def _watch(self) -> None:
+        with self._watching:
+            while True:
+                for grant in await self._due.take(AT_ONCE):
+                    self._begin(grant)
+
+    def _begin(self, grant: GrantId, *, at_once: bool = False) -> None:
+        if grant not in self._busy and self._tasks is not None:
+            self._busy[grant] = anyio.Event()
+            self._tasks.start_soon(self._attend, grant, at_once)
+
+    async def _attend(self, grant_id: GrantId, at_once: bool) -> None:
+        """Do what is due for one grant: at most one task at a time does."""
+        try:
+            grant = await self._table.ask(BeginRefresh(grant=grant_id, at_once=at_once))
+            if grant is not None:
+                async with self._lines[grant.issuer].limiter:
+                    await self._refresh(grant)
+            else:
+                await self._ask_again(grant_id)
+        except StoreError as error:
+            log.warning("refresh not recorded", error=str(error))
+            self._due.add_in(FIRST_RETRY, grant_id)
+        finally:
+            self._busy.pop(grant_id).set()
+
+    async def _refresh(self, grant: Grant) -> None:
+        if grant.refresh_token is None:
+            return
+        line = self._lines[grant.issuer]
+        try:
+            tokens = await line.source.refresh(grant.refresh_token)
+        except RefreshRefused as refused:
+            log.info("refresh refused", issuer=grant.issuer, error=refused.error)
+            await self._table.ask(Refuse(grant=grant.id, reason="refused"))
+        except IssuerUnavailable as unavailable:
+            self._retry_later(grant, unavailable)
+        else:
+            await self._take(grant, line, tokens)
+
+    async def _take(self, grant: Grant, line: Line, tokens: Tokens) -> None:
+        """Keep the new refresh token first: after a crash it is all there is."""
+        renewed = tokens.refresh_token
+        known = await self._persist(
+            Rotate(
+                grant=grant.id,
+                refresh=None if renewed is None else self._hashed(renewed),
+                refresh_token=renewed,
+            )
+        )
+        if not known:
+            log.info("refresh thrown away", issuer=grant.issuer)
+            return
+        try:
+            verdict = await line.verifier.verify(
+                tokens.access_token, now=self._clock.now(), expires_in=tokens.expires_in
+            )
+        except TokenRejected as rejected:
+            log.warning("refreshed token rejected", issuer=grant.issuer, reason=rejected.reason)
+            await self._table.ask(Refuse(grant=grant.id, reason=rejected.reason.value))
+        except IssuerUnavailable as unavailable:
+            self._retry_later(grant, unavailable)
+        else:
+            kept = await self._table.ask(
+                Refresh(grant=grant.id, verdict=verdict, draw=self._draw())
+            )
+            self._held.pop(grant.id, None)
+            log.info("refreshed" if kept else "refresh thrown away", issuer=grant.issuer)
+
+    async def _persist(self, change: Rotate) -> bool:
+        """Write a rotation however long it takes: its token exists nowhere else."""
+        while True:
+            try:
+                return await self._table.ask(change)
+            except StoreError as error:
+                log.error("new refresh token not on disk yet", error=str(error))
+                await self._clock.sleep(FIRST_RETRY)
+
+    def _retry_later(self, grant: Grant, unavailable: IssuerUnavailable) -> None:
+        """Try again with backoff, moved by a draw; the lease's end ends it all."""
+        held = self._held.setdefault(grant.id, _Held())
+        pause = min(FIRST_RETRY * math.pow(2, min(held.failures, 16)), LONGEST_RETRY)
+        held.failures += 1
+        pause *= 0.75 + self._draw() / 2
+        if isinstance(unavailable, IssuerThrottled):
+            pause = max(pause, unavailable.retry_after)
+        if self._clock.now() + timedelta(seconds=pause) < grant.lease.expires_at:
+            self._due.add_in(pause, grant.id)
+        log.warning(
+            "refresh put off", issuer=grant.issuer, error=str(unavailable), seconds=round(pause, 1)
+        )
+
+    async def _ask_again(self, grant_id: GrantId) -> None:
+        """Ask the issuer whether it still accepts a token that cannot be refreshed."""
+        held = self._held.get(grant_id)
+        if held is None or held.access is None:
+            return
+        grant = await self._table.ask(Recheckable(grant=grant_id))
+        if grant is None:
+            self._held.pop(grant_id, None)
+            return
+        line = self._lines[grant.issuer]
+        try:
+            async with line.limiter:
+                verdict = await line.verifier.verify(held.access, now=self._clock.now())
+        except TokenRejected as rejected:
+            log.info("recheck refused", issuer=grant.issuer, reason=rejected.reason)
+            await self._table.ask(Refuse(grant=grant.id, reason=rejected.reason.value))
+            return
+        except IssuerUnavailable as unavailable:
+            log.warning("recheck put off", issuer=grant.issuer, error=str(unavailable))
+        else:
+            await self._table.ask(Recheck(grant=grant.id, verdict=verdict))
+        self._due.add_in(self._recheck, grant_id)

@@ -1,0 +1,273 @@
+// sessiond.q - the hook that lets a q or TorQ process take OAuth tokens as passwords, verified by sessiond.
+// Load it last: `q app.q sessiond.q`, or with TorQ `-load .../sessiond.q`. For kdb+ 3.5 and later (the daemon's proof
+// needs -33! of 4.0, 2020.03.17). Guide and settings: README.md. Reading order: settings, the map, login, close,
+// the daemon, the callbacks; then token.q (what is a token) and pm.q (TorQ's permissions).
+
+if[@[value;`.sessiond.started;0b]; '"sessiond.q is loaded already"];
+
+.sessiond.directory:@[value;`.sessiond.directory;{[e]           // where token.q and pm.q lie; value of a lambda tells its file (3.5)
+  own:first -3#value {};
+  own:$[10h=type own;own;""];
+  own:$[count own;own;string .z.f];
+  $["/" in own;"/" sv -1_"/" vs own;"."]}]
+system "l ",.sessiond.directory,"/token.q"
+system "l ",.sessiond.directory,"/pm.q"
+
+\d .sessiond
+
+// ---- settings: set them before this file is loaded ----
+port:@[value;`.sessiond.port;5099]                              // the daemon's [listen] port
+address:@[value;`.sessiond.address;`$":unix://",string port]    // what hopen is given; the directory is q's $QUDSPATH, or /tmp
+name:@[value;`.sessiond.name;`]                                 // what the daemon calls this process; ` = TorQ's procname, or q
+timeout:@[value;`.sessiond.timeout;500]                         // milliseconds for hopen
+retry:@[value;`.sessiond.retry;0D00:00:01]                      // between two attempts to reach the daemon
+maxretry:@[value;`.sessiond.maxretry;0D00:00:30]                // the same, at most, after attempts that cost time or met no proof
+proof:@[value;`.sessiond.proof;1b]                              // send no token to a daemon that has not proved itself
+proofkey:@[value;`.sessiond.proofkey;`]                         // file with the proof key, as the daemon's proof_key_file, e.g. `:/etc/sessiond/proof
+passwords:@[value;`.sessiond.passwords;`]                       // file of plain passwords in the format of -u; ` = the file of -u or -U, if any
+earlier:@[value;`.sessiond.earlier;`detect]                     // the .z.pw that was there: `detect whether it checks, `trust it, `ignore it
+fallback:@[value;`.sessiond.fallback;0b]                        // where no check of plain passwords exists: accept everybody
+assign:@[value;`.sessiond.assign;`role]                         // with TorQ's permissions: a token's role is a .pm `role or a .pm `group
+arguments:@[value;`.sessiond.arguments;{[e].z.X}]                  // the command line that q was started with
+unopened:@[value;`.sessiond.unopened;0D00:00:10]                // how long a login may wait for .z.po (HTTP logins never have one)
+
+// ---- log: never a password, never a name that might be one ----
+torq:@[{value x;1b};`.lg.o;0b]
+out:{[text] $[torq;.lg.o[`sessiond;text];-1 string[.z.p]," sessiond: ",text];}
+warn:{[text] $[torq;@[value;`.lg.w;{[e].lg.o}][`sessiond;text];-2 string[.z.p]," sessiond: warning: ",text];}
+err:{[text]                                                     // .lg.e ends a process that is still loading, and signals with -stop
+  if[not torq; :-2 string[.z.p]," sessiond: error: ",text];
+  $[@[value;`.proc.initialised;0b];.[.lg.e;(`sessiond;text);::];warn text];}
+shown:{[user]
+  text:string user;
+  if[(128<count text) or (";" in text) or any starts[;text] each ("eyJ";"bearer:"); :"(token)"];
+  $[all text within " ~";text;"(unprintable)"]}
+
+// ---- the map: which session each handle holds ----
+sessions:([session:0#0Ng] handle:0#0Ni; user:0#`; name:0#`; roles:(); attributes:(); expires:0#0Np; open:0#0b; ws:0#0b; at:0#0Np; order:0#0)
+ended:(0#0Ng)!0#0Np                                             // sessions that ended before they were opened, and when we heard it
+counter:0                                                       // orders the tokens: the newest has the highest
+turn:{[] .sessiond.counter:1+counter; counter}
+
+on:{[h] exec session from sessions where handle=h}
+live:{[user] lower[user] in lower exec user from sessions}      // lower: a typed name may differ in case from login to login
+who:{[h]                                                        // for the application: who is on this handle. Empty dictionary: no token session
+  s:exec session from sessions where handle=h,open;
+  if[0=count s; :()!()];
+  row:sessions first s;
+  (`session`user`name`roles`expires!(first s),row`user`name`roles`expires),enlist[`attributes]!enlist(!). row`attributes}
+
+drop:{[s]                                                       // forget a session, and the rights that came with it
+  user:sessions[s;`user];
+  delete from `.sessiond.sessions where session=s;
+  settle user;}
+follow:{[s;d]                                                   // what a push says of a session that goes on
+  if[-12h=type d`expires; if[not null d`expires; .[`.sessiond.sessions;(s;`expires);:;d`expires]]];
+  if[d[`event] in `roles`renewed; if[11h=type d`roles; .[`.sessiond.sessions;(s;`roles);:;d`roles]]];
+  if[`renewed=d`event; .[`.sessiond.sessions;(s;`order);:;turn[]]];
+  settle sessions[s;`user];}
+
+// ---- login ----
+login:{[user;password]                                          // what .z.pw answers
+  drop each on .z.w;                                            // a handle that logs in is new: what was on it has gone without .z.pc (hclose)
+  what:kind password;
+  if[what~`token; :bytoken[user;password]];
+  if[what~`toolarge; warn "login of ",shown[user]," refused: toolarge"; :0b];
+  r:byplain[user;password];
+  if[not r; out "login of ",shown[user]," refused: plain password"];
+  r}
+
+byplain:{[user;password]                                        // never leaves q, never needs the daemon
+  if[not null passwords; if[not infile[passwords;user;password]; :0b]];
+  if[checks; :1b~.[before`pw;(user;password);0b]];              // as q does with -u: both must agree
+  if[not null passwords; :1b];
+  fallback and not live user}
+
+bytoken:{[user;password]
+  if[ready[]; if[not permitted user; warn "login of ",shown[user]," refused: .pm knows the name with another authtype"; :0b]];
+  r:ask(`connect;`user`password`handle`address!(user;password;.z.w;.z.a));
+  if[not granted r; warn "login of ",shown[user]," refused: ",string refusal r; :0b];
+  if[not lower[user]~lower r`user; err "login of ",shown[user]," refused: the daemon answered with another name"; :0b];
+  s:r`session;
+  if[s in key ended; out "login of ",shown[user]," refused: ended meanwhile"; :0b];
+  if[sessions[s;`open]; err "login of ",shown[user]," refused: the daemon answered with an open session"; :0b];
+  drop s;
+  row:(s;.z.w;user;r`user;r`roles;(key;value)@\:r`attributes;r`expires;0b;0b;.z.p;turn[]);
+  `.sessiond.sessions upsert (cols sessions)!row;
+  if[not settle user; drop s; :0b];
+  out "login of ",shown[user]," accepted, handle ",string[.z.w],", session ",string s;
+  1b}
+
+granted:{[r]                                                    // an acceptance is whole or it is none
+  if[not 99h=type r; :0b];
+  if[not all `ok`session`user`roles`attributes`expires in key r; :0b];
+  if[not 1b~r`ok; :0b];
+  if[not -2 -11 -12h~type each r`session`user`expires; :0b];
+  if[not (11h=type r`roles) and 99h=type r`attributes; :0b];
+  not null r`session}
+refusal:{[r] $[99h=type r;$[-11h=type r`reason;r`reason;`unavailable];`unavailable]}
+
+// ---- open and close ----
+opened:{[w;h]                                                   // .z.po (w: 0b) and .z.wo (w: 1b)
+  s:exec session from sessions where handle=h,not open;
+  drop each on[h] except s;                                     // left over from a handle of this number that q closed itself
+  if[0=count s; :0b];
+  s:first s;
+  update open:1b,ws:w from `.sessiond.sessions where session=s;
+  tell(`opened;s;h);
+  s in key ended}
+closed:{[h]                                                     // .z.pc and .z.wc
+  if[h=daemon; lost "closed its end"];
+  s:on h;
+  if[0=count s; :()];
+  drop each s;
+  tell(`disconnect;h);}
+
+hangup:{[h] @[hclose;h;::];}                                    // no flush: a client that does not read would hold q
+close:{[h;reason]                                               // end a token session's handle, as if the client had left
+  handler:$[any exec ws from sessions where handle=h;`.z.wc;`.z.pc];
+  out "closing handle ",string[h]," of ",shown[first exec user from sessions where handle=h],": ",string reason;
+  drop each on h;
+  hangup h;
+  @[value handler;h;{[e] err "after closing a handle: ",e}];}   // kdb+ does not call it after hclose
+
+// ---- pushes ----
+upd:{[d] if[.z.w=daemon; @[pushed;d;{[e] err "push: ",e}]];}    // anybody may send us `.sessiond.upd, only the daemon is heard
+pushed:{[d]
+  event:d`event; s:d`session;
+  if[event~`bye; .sessiond.leaving:1b; .sessiond.due:.z.p; :out "the daemon is stopping"];
+  known:s in exec session from sessions;
+  if[known; if[sessions[s;`open]; if[not d[`handle]~sessions[s;`handle]; :out "stale push ignored: ",string event]]];
+  if[event in `revoked`expired;
+    $[$[known;sessions[s;`open];0b];close[sessions[s;`handle];$[null d`reason;event;d`reason]];.sessiond.ended,:(enlist s)!enlist .z.p];
+    :()];
+  if[not known; :()];
+  if[event~`renewed; if[not null d`reason; :warn "renewal of ",shown[sessions[s;`user]]," refused: ",string d`reason]];
+  follow[s;d];}
+
+// ---- renewal: called by a user on his own handle, asynchronously: neg[h](`.sessiond.renew;token) ----
+renew:{[password]
+  s:exec session from sessions where handle=.z.w,open;
+  if[0=count s; :out "renewal ignored: no token session on handle ",string .z.w];
+  if[not kind[password]~`token; :out "renewal ignored: not a token"];
+  if[not ready[]; :warn "renewal ignored: the daemon is away"];
+  tell(`renew;first s;password);}
+
+// ---- the daemon ----
+daemon:0Ni                                                      // our handle to it, after its proof
+leaving:0b                                                      // it said bye
+due:0Np                                                         // when to try again
+pause:retry
+trouble:""                                                      // why the last attempt failed
+server:""; instance:0Ng; deadline:0Nn; since:0Np
+
+ready:{[] (not null daemon) and not leaving}
+lost:{[why]
+  if[null daemon; :()];
+  h:daemon; .sessiond.daemon:0Ni; .sessiond.leaving:0b; .sessiond.due:.z.p; .sessiond.pause:retry; .sessiond.trouble:why;
+  @[hclose;h;::];
+  warn "the daemon is away: ",why,"; token logins are refused, live sessions stay";}
+
+// the answer to a call, or :: when there is none. The daemon answers within its deadline; q has no timeout of its own
+// here. Pushes are handled while we wait.
+ask:{[call]
+  if[not ready[]; :(::)];
+  h:daemon;
+  r:.[{[h;call](1b;h call)};(h;call);{[e](0b;e)}];
+  if[first r; :r 1];
+  $[starts["sessiond";r 1];err "the daemon answered: ",r 1;if[h~daemon; lost r 1]];
+  (::)}
+tell:{[call] if[ready[]; .[{[h;call] neg[h] call};(daemon;call);{[e] lost e}]];}
+
+digest:{[k;n] -33!k,"c"$-33!k,"sessiond:",$[count d:getenv`QUDSPATH;d;"/tmp"],"/kx.",string[port],":",n}
+proved:{[n;r]                                                   // "" when the daemon has shown that it knows the key, else what is amiss
+  if[null proofkey; :"no .sessiond.proofkey is set"];
+  k:@[{first read0 x};proofkey;{[e]""}];
+  if[32>count k; :"the key in .sessiond.proofkey cannot be read or is shorter than 32 characters"];
+  ours:.[digest;(k;n);{[e]()}];
+  if[not 20=count ours; :"no -33! in this q: the proof needs kdb+ 4.0 of 2020.03.17"];
+  $[ours~r`proof;"";"no proof: somebody else may be listening at the daemon's address"]}
+
+greet:{[h]                                                      // "" when a daemon that we trust has answered, else what is amiss
+  n:(string first -1?0Ng),string .z.p;
+  what:$[torq;@[value;`.proc.proctype;`torq];`q];
+  r:.[{[h;call] h call};(h;(`hello;`name`type`host`pid`nonce!(self[];what;.z.h;.z.i;n)));{[e] e}];
+  if[not 99h=type r; :"hello: ",$[10h=type r;r;"not an answer"]];
+  if[not all `server`instance`proof`deadline in key r; :"hello: not an answer"];
+  if[proof; if[count amiss:proved[n;r]; :amiss]];
+  .sessiond.server:r`server; .sessiond.instance:r`instance; .sessiond.deadline:r`deadline; .sessiond.since:.z.p;
+  ""}
+self:{[] $[null name;$[torq;@[value;`.proc.procname;`q];`q];name]}
+target:{[] `$string[address],":",(string[self[]] inter .Q.an,"-."),":hook"}
+
+attempt:{[]                                                     // one try to reach the daemon; never inside .z.pw
+  began:.z.p;
+  h:@[hopen;(target[];timeout);{[e] e}];
+  reached:not 10h=type h;
+  amiss:$[reached;greet h;h];
+  if[count amiss;
+    if[reached; @[hclose;h;::]];
+    .sessiond.pause:$[reached or 0D00:00:00.1<.z.p-began;maxretry&2*pause;retry];
+    .sessiond.due:.z.p+pause;
+    if[not amiss~trouble; warn "no daemon at ",string[address],": ",amiss];
+    .sessiond.trouble:amiss;
+    :()];
+  .sessiond.daemon:h; .sessiond.leaving:0b; .sessiond.pause:retry; .sessiond.trouble:"";
+  out "connected to ",server,$[proof;", which proved itself";"; NO PROOF WAS ASKED (.sessiond.proof:0b)"];
+  held:0!select from sessions where open;
+  r:ask(`reconcile;held`handle;held`session);
+  if[not type[r] in 0 6h; if[not null daemon; lost "reconcile was not answered"]; :()];
+  close[;`reconciled] each r inter exec handle from sessions where open;}
+
+// ---- the timer ----
+tick:{[x] @[beat;x;{[e] err "timer: ",e}];}                     // TorQ's timer drops a function that fails
+beat:{[x]
+  gone:exec session from sessions where (not open)&at<.z.p-unopened;
+  gone,:exec session from sessions where open,not handle in key .z.W;   // closed by q's own hclose: no .z.pc told us
+  if[count gone; shut:exec handle from sessions where session in gone,open; drop each gone; {tell(`disconnect;x)} each shut];
+  fresh:where ended>.z.p-0D00:10; .sessiond.ended:fresh!ended fresh;
+  if[leaving; lost "it stopped"];
+  if[null daemon; if[not due>.z.p; attempt[]]];}
+
+status:{[]                                                      // for the administrator
+  r:`connected`proof`server`instance`deadline`since`trouble!(ready[];proof;server;instance;deadline;since;trouble);
+  r,`open`waiting`passwords`earlier`fallback!(sum exec open from sessions;sum exec not open from sessions;passwords;checks;fallback)}
+
+// ---- taking over the callbacks, once ----
+flagfile:{[]                                                    // the file of -u or -U, if q was started with one; `-u 1` has none
+  args:arguments;
+  at:where args in ("-u";"-U");
+  if[0=count at; :`];
+  files:args 1+at where at<-1+count args;
+  files:files where 1<count each files;
+  $[count files;hsym`$first files;`]}
+detect:{[f]                                                     // does this .z.pw check anything? It does if it refuses a name that nobody has
+  if[earlier in `trust`ignore; :earlier~`trust];
+  if[f~(::); :0b];
+  if[@[value;`.ldap.enabled;0b]; :1b];                          // a trial would ask the directory, and wait for it
+  not 1b~.[f;(`$"sessiond-trial";string first -1?0Ng);0b]}
+put:{[name;f] $[torq;.dotz.set[name;f];set[name;f]];}
+guard:{[f;x] $[any first[x]~/:passing;value x;f x]}               // .z.ps, where no zpsignore lets pushes and renewals through
+start:{[]
+  .sessiond.before:`pw`po`pc`wo`wc`ps`ts!{@[value;` sv `.z,x;{[e](::)}]} each `pw`po`pc`wo`wc`ps`ts;
+  .sessiond.checks:detect before`pw;
+  flags:flagfile[];
+  if[not null flags;
+    warn "q was started with -u or -U: it refuses tokens before the hook sees them. Set .sessiond.passwords to the file instead";
+    if[null passwords; .sessiond.passwords:flags]];
+  put[`.z.pw;{[u;p] .[login;(u;p);{[e] err "login: ",e; 0b}]}];
+  put[`.z.po;{[h] doomed:.[opened;(0b;h);{[e] err "opened: ",e; 0b}]; $[doomed;[@[before`po;h;::];close[h;`ended]];before[`po] h]}];
+  put[`.z.wo;{[h] doomed:.[opened;(1b;h);{[e] err "opened: ",e; 0b}]; $[doomed;[@[before`wo;h;::];close[h;`ended]];before[`wo] h]}];
+  put[`.z.pc;{[h] @[closed;h;{[e] err "closed: ",e}]; before[`pc] h}];
+  put[`.z.wc;{[h] @[closed;h;{[e] err "closed: ",e}]; before[`wc] h}];
+  quiet[];
+  if[not (::)~before`ps; if[not @[value;`.zpsignore.enabled;0b]; put[`.z.ps;guard before`ps]]];
+  $[@[value;`.timer.enabled;0b];
+    .timer.repeat[.proc.cp[];0Wp;retry;(`.sessiond.tick;`);"sessiond: reach the daemon"];
+    [put[`.z.ts;{[x] tick x; before[`ts] x}]; if[0=system"t"; system"t ",string(`long$retry)div 1000000]]];
+  out "plain passwords: ",$[not null passwords;"by file",$[checks;" and by the .z.pw that was there";""];checks;"by the .z.pw that was there";
+    fallback;"EVERYBODY IS ACCEPTED (.sessiond.fallback:1b)";"refused, there is no check of them"];
+  tick[];}
+
+\d .
+if[not @[value;`.sessiond.started;0b]; .sessiond.started:1b; .sessiond.start[]]

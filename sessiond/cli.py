@@ -1,0 +1,114 @@
+"""The command line. Here alone errors become exit codes (sysexits.h)."""
+
+import importlib
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from sessiond import __version__
+from sessiond.core.errors import AddressInUseError, ConfigError, SessiondError
+from sessiond.edge import config as configuration
+from sessiond.edge.credentials import new_key
+
+EX_INTERRUPTED = 130  # what a shell says of a program that SIGINT ended
+
+
+class SysexitsGroup(click.Group):
+    """A group of commands that ends with sysexits.h's codes instead of click's own."""
+
+    def main(  # type: ignore[override]  # one way instead of click's two: it always exits
+        self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any
+    ) -> None:
+        """Run the command that args name, and exit."""
+        extra["standalone_mode"] = False
+        try:
+            sys.exit(super().main(args, prog_name, **extra) or os.EX_OK)
+        except click.UsageError as error:
+            error.show()
+            sys.exit(os.EX_USAGE)
+        except click.Abort:
+            sys.exit(EX_INTERRUPTED)
+        except SessiondError as error:
+            _tell(error)
+            sys.exit(exit_code(error))
+        except BaseExceptionGroup as group:  # from a task group
+            errors = list(_leaves(group))
+            expected = [each for each in errors if isinstance(each, SessiondError)]
+            if len(expected) < len(errors):
+                raise  # a bug: its traceback is wanted
+            for each in expected:
+                _tell(each)
+            sys.exit(exit_code(expected[0]))
+
+
+def exit_code(error: SessiondError) -> int:
+    """Return what the program ends with when this error ends it."""
+    match error:
+        case ConfigError():
+            return os.EX_CONFIG
+        case AddressInUseError():
+            return os.EX_CANTCREAT
+        case _:
+            return os.EX_SOFTWARE
+
+
+def _tell(error: SessiondError) -> None:
+    for line in str(error).splitlines():
+        click.echo(f"sessiond: {line}", err=True)
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield error
+
+
+config_option = click.option(
+    "--config",
+    "path",
+    required=True,
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="The configuration file.",
+)
+
+
+@click.group(cls=SysexitsGroup)
+@click.version_option(__version__, prog_name="sessiond", message="%(prog)s %(version)s")
+def main() -> None:
+    """A session daemon for kdb+: OAuth logins, refresh and revocation for q processes."""
+
+
+@main.command()
+@config_option
+def run(path: Path) -> None:
+    """Run the daemon, in the foreground."""
+    # Imported here, so that the other commands do not wait for all of it.
+    importlib.import_module("sessiond.daemon").run(path)
+
+
+@main.command()
+@config_option
+def check_config(path: Path) -> None:
+    """Check the file alone, and not the machine: prints what is wrong, naming the key."""
+    configuration.load(path)
+    click.echo(f"{path}: ok")
+
+
+@main.command()
+def keygen() -> None:
+    """Print a new key for the store or the proof: base64 of 32 random bytes."""
+    click.echo(new_key().reveal())
+
+
+@main.command()
+@click.pass_context
+def demo(context: click.Context) -> None:
+    """Show the daemon at work, with an issuer and q processes of its own."""
+    context.exit(importlib.import_module("sessiond.demo.story").main() or os.EX_OK)

@@ -1,0 +1,211 @@
+"""What callers ask of the table, each with the type of its answer."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Generic, TypeVar
+from uuid import UUID
+
+from sessiond.core.errors import Refusal
+from sessiond.core.events import Event
+from sessiond.core.grant import Grant, GrantId, TokenHash
+from sessiond.core.revocation import Scope
+from sessiond.core.secret import Secret
+from sessiond.core.session import ProcessAbout, ProcessKey, Session, SessionId
+from sessiond.core.verdict import Verdict
+
+A = TypeVar("A", covariant=True)
+
+
+class Change(Generic[A]):
+    """A request to change the rows; `A` is what it is answered with."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """A session as it stands, with the end of its lease."""
+
+    session: Session
+    expires_at: datetime
+    is_proven: bool  # its refresh token was shown to be the principal's
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Brought:
+    """The tokens that came with a login or a renewal, verified."""
+
+    verdict: Verdict
+    access: TokenHash
+    refresh: TokenHash | None
+    refresh_token: Secret | None
+    client: str  # the client id that the issuer's refresh tokens are bound to
+    draw: float  # uniform in [0, 1): spreads the refresh
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Open(Change[Standing | Refusal]):
+    """Let a verified login in. The caller picks both ids, so that it can withdraw the session."""
+
+    session: SessionId
+    grant: GrantId  # used when the tokens belong to no grant yet
+    process: ProcessKey
+    about: ProcessAbout
+    handle: int
+    address: int
+    brought: Brought
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Withdraw(Change[None]):
+    """Undo an Open whose answer came too late to be given."""
+
+    session: SessionId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bind(Change[bool]):
+    """The login was opened on this handle. False: it no longer stands, close the handle."""
+
+    process: ProcessKey
+    session: SessionId
+    handle: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Renew(Change[Standing | Refusal]):
+    """The user brought fresh tokens for a live session."""
+
+    process: ProcessKey
+    session: SessionId
+    grant: GrantId
+    brought: Brought
+    push: bool  # tell the process too: it did not wait for the answer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Close(Change[None]):
+    """The user left the handle."""
+
+    process: ProcessKey
+    handle: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lose(Change[None]):
+    """The process is gone: its sessions wait for it to come back."""
+
+    process: ProcessKey
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reconcile(Change[list[int]]):
+    """The process is back with what it believes; answered with the handles to close."""
+
+    process: ProcessKey
+    about: ProcessAbout
+    held: tuple[tuple[int, SessionId], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look(Change[list[Standing]]):
+    """The live sessions of one process; changes nothing."""
+
+    process: ProcessKey
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Find(Change[Standing | None]):
+    """One session of one process; changes nothing."""
+
+    process: ProcessKey
+    session: SessionId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BeginRefresh(Change[Grant | None]):
+    """Record that the issuer is about to be asked. None: there is nothing to do any more."""
+
+    grant: GrantId
+    at_once: bool = False  # also when it is not due: to prove the refresh token
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recheckable(Change[Grant | None]):
+    """A grant with sessions and nothing to refresh with; changes nothing."""
+
+    grant: GrantId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rotate(Change[bool]):
+    """The issuer answered: keep its new refresh token before anybody uses the access token.
+
+    False: the grant was dropped meanwhile, and the new tokens are to be revoked.
+    """
+
+    grant: GrantId
+    refresh: TokenHash | None
+    refresh_token: Secret | None  # None: the old one stays good
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refresh(Change[bool]):
+    """The new access token was verified. False: it was not to be used (another principal's)."""
+
+    grant: GrantId
+    verdict: Verdict
+    draw: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refuse(Change[None]):
+    """The issuer has ended the grant: end its sessions, or move them to a newer grant."""
+
+    grant: GrantId
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recheck(Change[bool]):
+    """The issuer was asked again for a token that cannot be refreshed, and still accepts it.
+
+    False: it accepts it for another principal, so the sessions were ended.
+    """
+
+    grant: GrantId
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revoke(Change[int]):
+    """Take back by user, issuer or all, lastingly; answered with the number of sessions ended."""
+
+    id: UUID
+    scope: Scope
+    value: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class End(Change[int]):
+    """Take back what is live of one session or one process, and nothing more."""
+
+    session: SessionId | None = None
+    process: ProcessKey | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expire(Change[None]):
+    """End what is over: leases, unopened logins, lost processes, traces of tokens."""
+
+    sessions: tuple[SessionId, ...] = ()
+    grants: tuple[GrantId, ...] = ()
+    tokens: tuple[TokenHash, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tell(Change[None]):
+    """Write events that tell of no change: refused logins."""
+
+    events: tuple[Event, ...]

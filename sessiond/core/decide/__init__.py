@@ -1,0 +1,59 @@
+"""One change, judged against the rows as they stand: a pure function.
+
+Every race is settled here, because the table asks for one decision at a time.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sessiond.core import changes
+from sessiond.core.decide import ending, login, presence, refresh
+from sessiond.core.decide.draft import Draft, Notice, Rules
+from sessiond.core.rows import Rows, Write
+
+__all__ = ["Decision", "Notice", "Rules", "decide"]
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a change comes to. The answer's type is the change's own."""
+
+    answer: Any
+    writes: list[Write]
+    notices: list[Notice]
+
+
+def decide(rows: Rows, change: changes.Change[Any], now: datetime, rules: Rules) -> Decision:
+    """Return what is to be written, told and answered. Reads the rows, changes nothing."""
+    draft = Draft(rows, now, rules)
+    answer = _DECIDERS[type(change)](draft, change)
+    return Decision(answer, draft.writes, draft.notices)
+
+
+def _tell(draft: Draft, change: changes.Tell) -> None:
+    for event in change.events:
+        draft.tell(event)
+
+
+_DECIDERS: dict[type[changes.Change[Any]], Any] = {
+    changes.Open: login.open_session,
+    changes.Withdraw: login.withdraw,
+    changes.Bind: login.bind,
+    changes.Renew: login.renew,
+    changes.Close: presence.close,
+    changes.Lose: presence.lose,
+    changes.Reconcile: presence.reconcile,
+    changes.Look: presence.look,
+    changes.Find: presence.find,
+    changes.BeginRefresh: refresh.begin,
+    changes.Recheckable: refresh.recheckable,
+    changes.Rotate: refresh.rotate,
+    changes.Refresh: refresh.refresh,
+    changes.Recheck: refresh.recheck,
+    changes.Refuse: refresh.refuse,
+    changes.Revoke: ending.revoke,
+    changes.End: ending.end,
+    changes.Expire: ending.expire,
+    changes.Tell: _tell,
+}

@@ -1,0 +1,122 @@
+"""What one decision has come to so far: writes to make and events to tell."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+from sessiond.core.changes import Standing
+from sessiond.core.events import Event, SessionClosed, SessionEvent, SessionExpired, SessionRevoked
+from sessiond.core.grant import Grant, KnownToken
+from sessiond.core.rows import Drop, Put, Row, Rows, Write
+from sessiond.core.session import ProcessKey, Session, SessionState
+
+E = TypeVar("E", bound=SessionEvent)
+
+REFUSED_KEPT = timedelta(days=90)  # as long as refresh tokens commonly live
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """The lengths that deciding needs, from the configuration."""
+
+    unbound: timedelta
+    grace: timedelta
+    share: float  # of the lease, after which to refresh
+    jitter: float
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """An event, and the process that is pushed it where it concerns the process."""
+
+    event: Event
+    push_to: ProcessKey | None = None
+
+
+class Draft:
+    """Collects a decision. The rows themselves are only read."""
+
+    def __init__(self, rows: Rows, now: datetime, rules: Rules) -> None:
+        self.rows = rows
+        self.now = now
+        self.rules = rules
+        self.writes: list[Write] = []
+        self.notices: list[Notice] = []
+
+    def put(self, row: Row) -> None:
+        self.writes.append(Put(row))
+
+    def drop(self, row: Row) -> None:
+        self.writes.append(Drop(row))
+
+    def tell(self, event: Event) -> None:
+        """Tell the subscribers."""
+        self.notices.append(Notice(event))
+
+    def push(self, event: Event, to: ProcessKey) -> None:
+        """Tell the subscribers and the process."""
+        self.notices.append(Notice(event, to))
+
+    def expires_at(self, session: Session) -> datetime:
+        """Return the end of the session's lease, as the rows stand."""
+        return self.rows.grants[session.grant].lease.expires_at
+
+    def standing(self, session: Session, grant: Grant) -> Standing:
+        return Standing(session=session, expires_at=grant.lease.expires_at, is_proven=grant.proven)
+
+    def event(
+        self, kind: type[E], session: Session, *, expires_at: datetime, reason: str = ""
+    ) -> E:
+        """Return what happened to a session as an event."""
+        return kind(
+            at=self.now,
+            session=session.id,
+            user=session.principal.name,
+            issuer=session.principal.issuer,
+            process=session.about,
+            handle=session.handle,
+            roles=session.roles,
+            expires_at=expires_at,
+            reason=reason,
+        )
+
+    def close(self, session: Session, reason: str) -> None:
+        """End a session that its process has already let go. One never opened ends silently."""
+        self.drop(session)
+        if session.state is not SessionState.UNBOUND:
+            expires_at = self.expires_at(session)
+            self.tell(self.event(SessionClosed, session, expires_at=expires_at, reason=reason))
+
+    def take_back(
+        self, session: Session, kind: type[SessionRevoked | SessionExpired], reason: str
+    ) -> None:
+        """End a session that its process still holds: the process is told to close the handle."""
+        self.drop(session)
+        event = self.event(kind, session, expires_at=self.expires_at(session), reason=reason)
+        self.push(event, session.process)
+
+    def drop_grant(self, grant: Grant, *, refused: bool) -> None:
+        """Drop a grant and keep the traces of its tokens.
+
+        Args:
+            grant: One without sessions, or whose sessions this decision ends.
+            refused: Nobody comes in with these tokens again: the issuer has ended the grant.
+        """
+        self.drop(grant)
+        for token in self.rows.tokens_of(grant.id):
+            keep_until = self.now + REFUSED_KEPT if refused else token.keep_until
+            self.put(
+                replace(
+                    token,
+                    grant=None,
+                    keep_until=keep_until,
+                    is_refused=token.is_refused or refused,
+                )
+            )
+
+    def forget_grant(self, grant: Grant) -> None:
+        """Drop a grant whose lease is over, with the traces of its tokens."""
+        self.drop(grant)
+        traces: list[KnownToken] = list(self.rows.tokens_of(grant.id))
+        for token in traces:
+            self.drop(token)

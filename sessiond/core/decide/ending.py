@@ -1,0 +1,77 @@
+"""Taking back and running out."""
+
+from sessiond.core.changes import End, Expire, Revoke
+from sessiond.core.decide.draft import Draft
+from sessiond.core.events import SessionExpired, SessionRevoked
+from sessiond.core.grant import Grant
+from sessiond.core.principal import Principal, folded
+from sessiond.core.revocation import Revocation, Scope
+from sessiond.core.session import Session
+
+BY_OPERATOR = "operator"
+
+
+def revoke(draft: Draft, change: Revoke) -> int:
+    """Take back lastingly, and drop the grants so that nothing refreshes them."""
+    value = folded(change.value) if change.scope is Scope.USER else change.value
+    revocation = Revocation(
+        id=change.id, scope=change.scope, value=value, at=draft.now, reason=change.reason
+    )
+    draft.put(revocation)
+    ended = [
+        session for session in draft.rows.sessions.values() if revocation.covers(session.principal)
+    ]
+    for session in ended:
+        draft.take_back(session, SessionRevoked, BY_OPERATOR)
+    for grant in _grants_covered(draft, revocation):
+        draft.drop_grant(grant, refused=False)
+    return len(ended)
+
+
+def _grants_covered(draft: Draft, revocation: Revocation) -> list[Grant]:
+    if revocation.scope is not Scope.USER:
+        return [
+            grant
+            for grant in draft.rows.grants.values()
+            if revocation.covers(Principal(issuer=grant.issuer, subject=grant.subject, name=""))
+        ]
+    owner = draft.rows.owner_of(revocation.value)
+    return [
+        grant
+        for grant in draft.rows.grants.values()
+        if owner is not None and (grant.issuer, grant.subject) == (owner.issuer, owner.subject)
+    ]
+
+
+def end(draft: Draft, change: End) -> int:
+    """Take back what is live of a session or a process."""
+    ended: list[Session] = []
+    if change.session is not None and change.session in draft.rows.sessions:
+        ended.append(draft.rows.sessions[change.session])
+    if change.process is not None:
+        ended.extend(draft.rows.sessions_of(change.process))
+    for session in ended:
+        draft.take_back(session, SessionRevoked, BY_OPERATOR)
+    return len(ended)
+
+
+def expire(draft: Draft, change: Expire) -> None:
+    """End what is over by now. What was prolonged meanwhile stays."""
+    rows, now = draft.rows, draft.now
+    over = [rows.grants[key] for key in change.grants if key in rows.grants]
+    over = [grant for grant in over if grant.lease.expires_at <= now]
+    for grant in over:
+        for session in rows.sessions_of(grant.id):
+            draft.take_back(session, SessionExpired, "expired")
+        draft.forget_grant(grant)
+    gone = {grant.id for grant in over}
+    for session_id in change.sessions:
+        waiting = rows.sessions.get(session_id)
+        if waiting is None or waiting.grant in gone:
+            continue
+        if waiting.until is not None and waiting.until <= now:
+            draft.close(waiting, "lost")  # silent for one that was never opened
+    for token in change.tokens:
+        trace = rows.tokens.get(token)
+        if trace is not None and trace.grant is None and trace.keep_until <= now:
+            draft.drop(trace)

@@ -1,0 +1,80 @@
+"""Users leaving, processes leaving and coming back."""
+
+from dataclasses import replace
+from datetime import datetime
+
+from sessiond.core.changes import Close, Find, Look, Lose, Reconcile, Standing
+from sessiond.core.decide.draft import Draft, Rules
+from sessiond.core.events import SessionOpened
+from sessiond.core.session import ProcessKey, Session, SessionId, SessionState
+
+
+def close(draft: Draft, change: Close) -> None:
+    """End the session on a handle that the user left."""
+    session = draft.rows.session_on(change.process, change.handle)
+    if session is not None:
+        draft.close(session, "disconnect")
+
+
+def lose(draft: Draft, change: Lose) -> None:
+    """Let the sessions of a lost process wait for it."""
+    for session in draft.rows.sessions_of(change.process):
+        if session.state is SessionState.OPEN:
+            draft.put(resumed(session, now=draft.now, rules=draft.rules))
+
+
+def resumed(session: Session, *, now: datetime, rules: Rules) -> Session:
+    """Return the session as it is while nothing is heard of its process, from now on."""
+    if session.state is SessionState.UNBOUND:
+        return replace(session, until=now + rules.unbound)
+    return replace(session, state=SessionState.WAITING, until=now + rules.grace)
+
+
+def reconcile(draft: Draft, change: Reconcile) -> list[int]:
+    """Make the rows and a process's own list one; answer the handles it must close."""
+    held = {session: handle for handle, session in change.held}
+    for session in draft.rows.sessions_of(change.process):
+        if session.id not in held and session.state is not SessionState.UNBOUND:
+            draft.close(session, "disconnect")
+    doomed: list[int] = []
+    for session_id, handle in held.items():
+        found = _live(draft, change.process, session_id)
+        if found is None:
+            doomed.append(handle)
+        elif (found.state, found.handle) != (SessionState.OPEN, handle):
+            _hold(draft, found, change, handle)
+    return doomed
+
+
+def _hold(draft: Draft, session: Session, change: Reconcile, handle: int) -> None:
+    """Note that the process does hold a session, on this handle."""
+    opened = replace(
+        session, about=change.about, handle=handle, state=SessionState.OPEN, until=None
+    )
+    if session.state is SessionState.UNBOUND:
+        opened = replace(opened, since=draft.now)
+        expires_at = draft.expires_at(session)
+        draft.tell(draft.event(SessionOpened, opened, expires_at=expires_at))
+    draft.put(opened)
+
+
+def _live(draft: Draft, process: ProcessKey, session_id: SessionId) -> Session | None:
+    session = draft.rows.sessions.get(session_id)
+    if session is None or session.process != process:
+        return None
+    return session if draft.expires_at(session) > draft.now else None
+
+
+def look(draft: Draft, change: Look) -> list[Standing]:
+    """Return the live sessions of a process."""
+    rows = draft.rows
+    return [
+        draft.standing(session, rows.grants[session.grant])
+        for session in rows.sessions_of(change.process)
+    ]
+
+
+def find(draft: Draft, change: Find) -> Standing | None:
+    """Return one live session of a process."""
+    session = _live(draft, change.process, change.session)
+    return None if session is None else draft.standing(session, draft.rows.grants[session.grant])

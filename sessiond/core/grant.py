@@ -1,0 +1,42 @@
+"""What an issuer granted one principal through one client. Sessions hang on grants."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NewType
+from uuid import UUID
+
+from sessiond.core.lease import Lease
+from sessiond.core.secret import Secret
+
+GrantId = NewType("GrantId", UUID)
+TokenHash = NewType("TokenHash", bytes)  # HMAC-SHA256: tokens are looked up by it, never by text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """A refresh token, where there is one, and the lease of the current access token.
+
+    Several sessions share a grant when they brought the same tokens: refreshing once for all of
+    them is what keeps them alive at an issuer that rotates tokens and detects reuse.
+    """
+
+    id: GrantId
+    issuer: str
+    subject: str
+    client: str  # the client the tokens were issued to: refresh tokens are bound to it
+    lease: Lease
+    refresh_token: Secret | None = field(default=None, compare=False)
+    refresh_at: datetime | None = None  # None: nothing to refresh with
+    proven: bool = False  # a refresh has shown that the refresh token is this principal's
+    in_flight_since: datetime | None = None  # the issuer has been asked, its answer is not here
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownToken:
+    """The trace of a token that was seen: enough to know it again, not to use it."""
+
+    hash: TokenHash
+    grant: GrantId | None  # None: its grant is gone
+    seen_at: datetime
+    keep_until: datetime  # after this nobody could be let in with it
+    is_refused: bool = False  # a refresh token that the issuer refused: never sent again

@@ -1,0 +1,109 @@
+"""Whether a password is a token: the rule that the q hook and the daemon share."""
+
+import base64
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sessiond.core.errors import Refusal, TokenRejected
+from sessiond.core.jsontext import read_object
+from sessiond.core.secret import Secret
+
+MAX_PASSWORD_SIZE = 32768  # bytes
+MARK = "bearer:"
+
+_JWT = re.compile(r"(eyJ[A-Za-z0-9_-]*)\.([A-Za-z0-9_-]+)\.[A-Za-z0-9_-]+")
+_B64TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")  # RFC 6750, 2.1
+_REFRESH = re.compile(r"[\x21-\x7e]+")  # RFC 6749, A.17, without the space
+_MIN_HALF = 20  # characters of each half of a pair
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Presented:
+    """What a password turned out to carry."""
+
+    access: Secret
+    refresh: Secret | None
+    is_jwt: bool  # of the access token
+    stated_issuer: str | None  # `iss` of a JWT, not verified: good for looking up, never for belief
+
+
+def read_password(password: str) -> Presented:
+    """Return the tokens that a password carries.
+
+    A password is a token when, read as bytes, it is one of these three; else it is a plain one:
+
+    1. A JWT: three parts joined by two dots, each of one or more characters A-Z a-z 0-9 - _ . It
+       begins with `eyJ`, which is `{"`; the length of the first part is not 1 modulo 4; and the
+       first part, decoded from base64url (bits beyond the last whole byte do not count), ends with
+       `}` and holds `"alg":`, both after every space, tab, CR and LF was taken out of it.
+    2. A pair, split at the first `;`. Left, the access token: one or more of A-Z a-z 0-9 - . _ ~ +
+       / and then any number of `=`. Right, the refresh token: bytes 0x21 to 0x7e only. Each half
+       is at least 20 characters long.
+    3. Anything that begins with `bearer:`, in lower case. The rest is read as 1, else as 2, else
+       as an opaque access token, of a pair's left alphabet but of any length except 0.
+
+    What is a token is then, in this order, `toolarge` when the whole password is longer than 32768
+    bytes; `malformed` when the rest of 3 is none of the three; and `malformed` when an access token
+    is like 1 but its first part is not strict JSON (see `read_object`) with `alg` at the top.
+
+    Raises:
+        TokenRejected: NOTTOKEN, TOOLARGE or MALFORMED.
+    """
+    marked = password.startswith(MARK)
+    content = password[len(MARK) :] if marked else password
+    access, refresh = _halves(content) or (content, None)
+    is_jwt = _looks_like_jwt(access)
+    if not (marked or is_jwt or refresh is not None):
+        raise TokenRejected(Refusal.NOTTOKEN, "a plain password")
+    # What kdb+ sent as no UTF-8 came as one lone surrogate a byte: "replace" counts it as one.
+    if len(password.encode(errors="replace")) > MAX_PASSWORD_SIZE:
+        raise TokenRejected(Refusal.TOOLARGE, f"longer than {MAX_PASSWORD_SIZE} bytes")
+    if not _B64TOKEN.fullmatch(access):
+        raise TokenRejected(Refusal.MALFORMED, "no access token follows the mark")
+    issuer: object = None
+    if is_jwt:
+        header = read_object(_decoded(access.partition(".")[0]))
+        if header is None or "alg" not in header:
+            raise TokenRejected(Refusal.MALFORMED, "the header of the JWT is not JSON with alg")
+        issuer = (stated_claims(Secret(access)) or {}).get("iss")
+    return Presented(
+        access=Secret(access),
+        refresh=None if refresh is None else Secret(refresh),
+        is_jwt=is_jwt,
+        stated_issuer=issuer if isinstance(issuer, str) else None,
+    )
+
+
+def stated_claims(access: Secret) -> Mapping[str, object] | None:
+    """Return what a JWT says of itself, unverified, or None for an opaque or unreadable token.
+
+    Only for looking up its issuer, and for `exp` and `iat`, which can but shorten what the issuer
+    itself vouches for.
+    """
+    parts = _JWT.fullmatch(access.reveal())
+    if parts is None or not _looks_like_jwt(access.reveal()) or len(parts[2]) % 4 == 1:
+        return None
+    return read_object(_decoded(parts[2]))
+
+
+def _halves(text: str) -> tuple[str, str] | None:
+    access, _, refresh = text.partition(";")
+    if min(len(access), len(refresh)) < _MIN_HALF:
+        return None
+    if not (_B64TOKEN.fullmatch(access) and _REFRESH.fullmatch(refresh)):
+        return None
+    return access, refresh
+
+
+def _looks_like_jwt(text: str) -> bool:
+    parts = _JWT.fullmatch(text)
+    if parts is None or len(parts[1]) % 4 == 1:
+        return False
+    header = _decoded(parts[1]).translate(None, b" \t\r\n")
+    return header.endswith(b"}") and b'"alg":' in header
+
+
+def _decoded(part: str) -> bytes:
+    """Return the bytes of a base64url part, whose alphabet and length were checked."""
+    return base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))

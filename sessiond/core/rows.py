@@ -1,0 +1,163 @@
+"""The rows as they stand in memory, and the writes that change them."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TypeVar
+
+from sessiond.core.grant import Grant, GrantId, KnownToken, TokenHash
+from sessiond.core.principal import Principal, folded
+from sessiond.core.revocation import Revocation
+from sessiond.core.session import ProcessKey, Session, SessionId
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NameOwner:
+    """Whom a user name last belonged to. A name is never handed on silently."""
+
+    name: str  # folded
+    issuer: str
+    subject: str
+
+
+Row = Session | Grant | KnownToken | NameOwner | Revocation
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """Insert the row, or replace the one with its key."""
+
+    row: Row
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """Delete the row."""
+
+    row: Row
+
+
+Write = Put | Drop
+
+
+class Rows:
+    """Every row by its key, and the indexes that deciding needs."""
+
+    def __init__(self, rows: Iterable[Row] = ()) -> None:
+        self.sessions: dict[SessionId, Session] = {}
+        self.grants: dict[GrantId, Grant] = {}
+        self.tokens: dict[TokenHash, KnownToken] = {}
+        self.names: dict[str, NameOwner] = {}
+        self.revocations: dict[object, Revocation] = {}
+        self._on_handle: dict[tuple[ProcessKey, int], SessionId] = {}
+        self._of_process: defaultdict[ProcessKey, set[SessionId]] = defaultdict(set)
+        self._of_grant: defaultdict[GrantId, set[SessionId]] = defaultdict(set)
+        self._of_owner: defaultdict[tuple[str, str, str], set[GrantId]] = defaultdict(set)
+        self._tokens_of_grant: defaultdict[GrantId, set[TokenHash]] = defaultdict(set)
+        for row in rows:
+            self._put(row)
+
+    def session_on(self, process: ProcessKey, handle: int) -> Session | None:
+        """Return the live session on a process's handle. Handle 0 is not known: None."""
+        found = self._on_handle.get((process, handle))
+        return None if found is None else self.sessions[found]
+
+    def sessions_of(self, of: ProcessKey | GrantId) -> Iterator[Session]:
+        """Yield the live sessions of a process or on a grant, oldest first."""
+        if isinstance(of, ProcessKey):
+            found = self._of_process.get(of, set())
+        else:
+            found = self._of_grant.get(of, set())
+        return iter(sorted((self.sessions[key] for key in found), key=lambda each: each.since))
+
+    def has_sessions(self, grant: GrantId) -> bool:
+        """Say whether any session hangs on the grant."""
+        return bool(self._of_grant.get(grant))
+
+    def grants_of(self, issuer: str, subject: str, client: str) -> Iterator[Grant]:
+        """Yield a principal's grants through one client."""
+        return (self.grants[key] for key in self._of_owner.get((issuer, subject, client), ()))
+
+    def tokens_of(self, grant: GrantId) -> Iterator[KnownToken]:
+        """Yield the traces of every token that the grant has had."""
+        return (self.tokens[key] for key in self._tokens_of_grant.get(grant, ()))
+
+    def grant_of(self, token: TokenHash | None) -> Grant | None:
+        """Return the grant that a token belongs to, if it is known."""
+        known = None if token is None else self.tokens.get(token)
+        return None if known is None or known.grant is None else self.grants.get(known.grant)
+
+    def owner_of(self, name: str) -> NameOwner | None:
+        """Return whom a name last belonged to."""
+        return self.names.get(folded(name))
+
+    def revocations_of(self, principal: Principal) -> Iterator[Revocation]:
+        """Yield the revocations in force that cover a principal."""
+        return (each for each in self.revocations.values() if each.covers(principal))
+
+    def apply(self, write: Write) -> Write | None:
+        """Make the write; return the one that takes it back (None: it changed nothing)."""
+        old = self._take(write.row)
+        match write:
+            case Put(row):
+                self._put(row)
+                return Drop(row) if old is None else Put(old)
+            case Drop():
+                return None if old is None else Put(old)
+
+    def _put(self, row: Row) -> None:
+        match row:
+            case Session():
+                self.sessions[row.id] = row
+                self._of_process[row.process].add(row.id)
+                self._of_grant[row.grant].add(row.id)
+                if row.handle:
+                    self._on_handle[row.process, row.handle] = row.id
+            case Grant():
+                self.grants[row.id] = row
+                self._of_owner[row.issuer, row.subject, row.client].add(row.id)
+            case KnownToken():
+                self.tokens[row.hash] = row
+                if row.grant is not None:
+                    self._tokens_of_grant[row.grant].add(row.hash)
+            case NameOwner():
+                self.names[row.name] = row
+            case Revocation():
+                self.revocations[row.id] = row
+
+    def _take(self, row: Row) -> Row | None:
+        """Remove and return the row that has this row's key."""
+        match row:
+            case Session():
+                session = self.sessions.pop(row.id, None)
+                if session is not None:
+                    _discard(self._of_process, session.process, session.id)
+                    _discard(self._of_grant, session.grant, session.id)
+                    if self._on_handle.get((session.process, session.handle)) == session.id:
+                        del self._on_handle[session.process, session.handle]
+                return session
+            case Grant():
+                grant = self.grants.pop(row.id, None)
+                if grant is not None:
+                    owner = (grant.issuer, grant.subject, grant.client)
+                    _discard(self._of_owner, owner, grant.id)
+                return grant
+            case KnownToken():
+                token = self.tokens.pop(row.hash, None)
+                if token is not None and token.grant is not None:
+                    _discard(self._tokens_of_grant, token.grant, token.hash)
+                return token
+            case NameOwner():
+                return self.names.pop(row.name, None)
+            case Revocation():
+                return self.revocations.pop(row.id, None)
+
+
+def _discard(index: defaultdict[K, set[V]], key: K, value: V) -> None:
+    """Take a value out of an index, and the key with its last value."""
+    index[key].discard(value)
+    if not index[key]:
+        del index[key]

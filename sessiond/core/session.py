@@ -1,0 +1,58 @@
+"""A principal's standing on one handle of one process, and the process it stands in."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import NewType
+from uuid import UUID
+
+from sessiond.core.grant import GrantId, TokenHash
+from sessiond.core.principal import Principal
+
+SessionId = NewType("SessionId", UUID)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessKey:
+    """Who a process is, across reconnects: what the kernel says, not what it says itself."""
+
+    uid: int
+    pid: int  # 0 where the kernel does not tell: a peer in another pid namespace
+    started: int  # clock ticks after boot (proc(5), starttime); tells a reused pid apart
+    label: str = ""  # stands in for an unknown pid: name and connection
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessAbout:
+    """What a process says of itself in `hello`: for people to read, nothing is decided on it."""
+
+    name: str
+    type: str
+    host: str
+    pid: int
+
+
+class SessionState(StrEnum):
+    UNBOUND = "unbound"  # accepted by connect, not yet opened
+    OPEN = "open"
+    WAITING = "waiting"  # its process is gone and may come back to reconcile
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """From login to close. How long it may last is its grant's lease."""
+
+    id: SessionId
+    process: ProcessKey
+    about: ProcessAbout
+    principal: Principal
+    grant: GrantId
+    access: TokenHash  # of the access token it came with, or was last renewed with
+    handle: int  # kdb+'s .z.w; 0 = not known
+    address: int  # kdb+'s .z.a: IPv4 as an int
+    state: SessionState
+    since: datetime  # when it was accepted; once open, when it was opened
+    until: datetime | None  # unbound, waiting: when it ends if nothing comes
+    roles: tuple[str, ...]
+    attributes: Mapping[str, str]

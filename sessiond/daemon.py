@@ -1,0 +1,304 @@
+"""Composition only: builds the parts, owns the root task group, orders start and stop."""
+
+import os
+import secrets
+import signal
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from uuid import uuid4
+
+import anyio
+import anyio.to_thread
+import structlog
+from anyio.abc import ByteStream, TaskGroup
+
+from sessiond import __version__
+from sessiond.bus import Bus
+from sessiond.clock import Clock, SystemClock
+from sessiond.core.decide import Rules
+from sessiond.core.errors import ConfigError
+from sessiond.core.secret import Secret
+from sessiond.edge import config as configuration
+from sessiond.edge import credentials, log, sqlite, systemd
+from sessiond.edge.addresses import Addresses, listening
+from sessiond.edge.config import Config, IssuerConfig
+from sessiond.edge.listener import Listener
+from sessiond.edge.oidc.build import Issuer, RefreshLimits, build_issuer
+from sessiond.edge.oidc.http import trust
+from sessiond.edge.peer import AllowList, Peer
+from sessiond.edge.process.attempt import Desk
+from sessiond.edge.process.connection import Connection, Counter
+from sessiond.edge.process.directory import Directory
+from sessiond.edge.process.welcome import Welcome
+from sessiond.edge.sealing import KeyRing, TokenHasher
+from sessiond.gate import Breaker, Door, FairLimiter, Gate, Realm
+from sessiond.refresher import Line, Refresher
+from sessiond.table import Table
+
+GOODBYE = 1.0  # seconds for processes to hear that the daemon stops
+
+logger = structlog.get_logger()
+
+
+def run(path: Path) -> None:
+    """Run the daemon by a configuration file, until SIGTERM or SIGINT.
+
+    Raises:
+        ConfigError: The operator must act.
+        AddressInUseError: A socket or the database is somebody else's.
+    """
+    config = configuration.load(path)
+    log.configure(config.log.format, config.log.level)
+    os.umask(0o077)
+    anyio.run(partial(serve, config, os.environ), backend_options={"use_uvloop": True})
+
+
+async def serve(config: Config, environ: Mapping[str, str]) -> None:
+    """Serve until told to stop. What was accepted by then is written and heard."""
+    clock = SystemClock()
+    database = Path(config.store.path)
+    ring = KeyRing.from_text(
+        credentials.store_key(config.store.key_file, database=database, environ=environ)
+    )
+    addresses = Addresses(config.listen.directory, config.listen.port, config.listen.path)
+    passed = systemd.passed_sockets(environ)
+    sockets = listening(addresses, passed, others=frozenset({config.listen.control.encode()}))
+    async with AsyncExitStack() as stack:
+        stack.callback(_unbind, addresses, sockets, passed)
+        store = await stack.enter_async_context(sqlite.opened(database, ring))
+        issuers = await stack.enter_async_context(_issuers(config, clock, environ))
+        parts = _Parts(config, clock, store, issuers, TokenHasher(store.lookup_key))
+        key = credentials.proof_key(config.listen.proof_key_file, environ=environ)
+        welcome = Welcome(
+            instance=uuid4(),
+            deadline=timedelta(seconds=config.login.deadline),
+            address=addresses.path,
+            key=key,
+        )
+        if key is None:
+            logger.warning("no proof key: hooks that ask for a proof will send no tokens")
+        if config.subscribers:
+            logger.warning("subscribers are configured, but this version runs none")
+        listener = parts.listener(sockets, welcome)
+        await parts.table.load()
+        await _run(parts, listener, environ)
+
+
+class _Parts:
+    """The services and how they hold on to each other, downstream first."""
+
+    def __init__(
+        self,
+        config: Config,
+        clock: Clock,
+        store: sqlite.SqliteStore,
+        issuers: Mapping[str, Issuer],
+        hasher: TokenHasher,
+    ) -> None:
+        self._config = config
+        self._clock = clock
+        self.issuers = issuers
+        self.bus = Bus()
+        self.table = Table(
+            store,
+            self.bus,
+            clock,
+            _rules(config),
+            keep_events=timedelta(seconds=config.events.keep),
+        )
+        self.directory = Directory()
+        self.pushes = self.bus.listen()
+        self.gate = Gate(
+            [_door(config, each, issuers[each.name], clock) for each in config.issuers],
+            news=self.bus.listen(),
+            clock=clock,
+            waiting=config.login.waiting,
+        )
+        self.refresher = Refresher(
+            {
+                name: Line(
+                    source=issuer.tokens,
+                    verifier=issuer.verifier,
+                    limiter=anyio.CapacityLimiter(config.refresh.concurrency),
+                )
+                for name, issuer in issuers.items()
+            },
+            self.table,
+            news=self.bus.listen(),
+            clock=clock,
+            hashed=hasher.token_hash,
+            draw=secrets.SystemRandom().random,
+            recheck=config.refresh.recheck,
+        )
+        self._desk = Desk(
+            table=self.table,
+            gate=self.gate,
+            refresher=self.refresher,
+            clock=clock,
+            hashed=hasher.token_hash,
+            draw=secrets.SystemRandom().random,
+            new_id=uuid4,
+            proved=frozenset(each.name for each in config.issuers if each.prove_by_refresh),
+        )
+
+    @property
+    def grace(self) -> float:
+        """Seconds that stopping may take: a refresh under way is worth waiting for."""
+        return self._config.refresh.timeout + 5.0
+
+    def listener(self, sockets: list[socket.socket], welcome: Welcome) -> Listener:
+        counter = Counter(
+            desk=self._desk,
+            directory=self.directory,
+            clock=self._clock,
+            welcome=welcome.answer,
+            deadline=self._config.login.deadline,
+            max_message=self._config.listen.max_message,
+        )
+
+        async def attend(stream: ByteStream, peer: Peer) -> None:
+            await Connection(stream, peer, counter).serve()
+
+        listen = self._config.listen
+        return Listener(
+            sockets,
+            allowed=AllowList.of(listen.allow_users, listen.allow_groups),
+            max_connections=listen.max_connections,
+            serve=attend,
+        )
+
+
+async def _run(parts: _Parts, listener: Listener, environ: Mapping[str, str]) -> None:
+    """Start downstream first, wait for a signal, and stop by ending the input."""
+    accepting = anyio.CancelScope()
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async with anyio.create_task_group() as root:
+            root.start_soon(parts.directory.deliver, parts.pushes)
+            root.start_soon(parts.refresher.run)
+            root.start_soon(parts.gate.run)
+            for issuer in parts.issuers.values():
+                root.start_soon(issuer.run)
+            written, left = anyio.Event(), anyio.Event()
+            root.start_soon(_then, parts.table.run, written)
+            for grant in parts.table.resume():
+                parts.refresher.follow(grant)
+            root.start_soon(_then, partial(listener.run, accepting), left)
+            _feed(root, environ)
+            systemd.notify("READY=1", environ=environ)
+            logger.info("ready", version=__version__)
+            async for number in signals:
+                logger.info("stopping", signal=signal.Signals(number).name)
+                break
+            systemd.notify("STOPPING=1", environ=environ)
+            with anyio.move_on_after(parts.grace):
+                accepting.cancel()
+                await _see_off(parts.directory, left)
+                await parts.refresher.settle()
+                parts.table.close()
+                await written.wait()
+            root.cancel_scope.cancel()
+    logger.info("stopped")
+
+
+async def _see_off(directory: Directory, left: anyio.Event) -> None:
+    """Say bye to every process, and end its connection once it had time to read that."""
+    directory.say_bye()
+    with anyio.move_on_after(GOODBYE):
+        await left.wait()
+    directory.cut_all()
+    await left.wait()
+
+
+async def _then(work: Callable[[], Awaitable[None]], done: anyio.Event) -> None:
+    await work()
+    done.set()
+
+
+def _feed(root: TaskGroup, environ: Mapping[str, str]) -> None:
+    """Feed systemd's watchdog, where there is one, from the loop that does the work."""
+    interval = systemd.watchdog_interval(environ)
+
+    async def feed(every: float) -> None:
+        while True:
+            systemd.notify("WATCHDOG=1", environ=environ)
+            await anyio.sleep(every)
+
+    if interval is not None:
+        root.start_soon(feed, interval)
+
+
+@asynccontextmanager
+async def _issuers(
+    config: Config, clock: Clock, environ: Mapping[str, str]
+) -> AsyncIterator[dict[str, Issuer]]:
+    """Build the issuers; nothing is asked of them yet."""
+    async with AsyncExitStack() as stack:
+        built: dict[str, Issuer] = {}
+        for each in config.issuers:
+            try:
+                tls = await anyio.to_thread.run_sync(trust, each.ca_file)
+            except OSError as error:
+                raise ConfigError(f"issuer[{each.name}].ca_file: {error}") from error
+            issuer = build_issuer(
+                each,
+                leeway=config.login.leeway,
+                refresh=RefreshLimits(
+                    timeout=config.refresh.timeout, concurrency=config.refresh.concurrency
+                ),
+                client_secret=_secret(each, "client_secret_file", environ),
+                refresh_secret=_secret(each, "refresh_client_secret_file", environ),
+                clock=clock,
+                tls=tls,
+            )
+            stack.push_async_callback(issuer.close)
+            built[each.name] = issuer
+        yield built
+
+
+def _secret(issuer: IssuerConfig, key: str, environ: Mapping[str, str]) -> Secret | None:
+    """Read one of an issuer's secrets; its credential is called ISSUER.KEY without `_file`."""
+    return credentials.secret(
+        getattr(issuer, key),
+        key=f"issuer[{issuer.name}].{key}",
+        credential=f"{issuer.name}.{key.removesuffix('_file')}",
+        environ=environ,
+    )
+
+
+def _rules(config: Config) -> Rules:
+    return Rules(
+        unbound=timedelta(seconds=config.login.unbound),
+        grace=timedelta(seconds=config.login.grace),
+        share=config.refresh.share,
+        jitter=config.refresh.jitter,
+    )
+
+
+def _door(config: Config, each: IssuerConfig, issuer: Issuer, clock: Clock) -> Door:
+    login = config.login
+    return Door(
+        realm=Realm(
+            name=each.name,
+            stated=frozenset({each.issuer, *each.also_issued_as}),
+            users=each.users,
+        ),
+        verifier=issuer.verifier,
+        client=issuer.client_id,
+        cache_for=login.cache_asked if issuer.verifier.asks else login.cache,
+        limiter=FairLimiter(each.concurrency),
+        breaker=Breaker(clock, slow_after=login.deadline / 2),
+    )
+
+
+def _unbind(
+    addresses: Addresses, sockets: list[socket.socket], passed: list[socket.socket]
+) -> None:
+    """Close the sockets, and remove the path that was bound here."""
+    for each in sockets:
+        each.close()
+    if addresses.with_path and not passed:
+        Path(addresses.path).unlink(missing_ok=True)

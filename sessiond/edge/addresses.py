@@ -1,0 +1,135 @@
+"""Where the daemon listens: kdb+'s names for a port, bound or taken over from systemd."""
+
+import errno
+import os
+import socket
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from sessiond.core.errors import AddressInUseError, ConfigError
+from sessiond.edge.peer import peer_of
+
+BACKLOG = 1024  # connections that wait to be accepted
+PATH_SIZE = 108  # bytes of sun_path, unix(7)
+ANYBODY = 0o666  # of the path socket: the peer's credentials are the guard, on every address
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """kdb+'s names for one port: `hopen `:unix://PORT` tries them in this order.
+
+    The abstract name at its exact length, the same padded with zeros to 108 bytes, and the path.
+    """
+
+    directory: str
+    port: int
+    with_path: bool
+
+    @property
+    def path(self) -> str:
+        """DIRECTORY/kx.PORT, which every name is made from."""
+        return f"{self.directory.rstrip('/')}/kx.{self.port}"
+
+    def __iter__(self) -> Iterator[bytes]:
+        exact = b"\0" + os.fsencode(self.path)
+        yield exact
+        yield exact.ljust(PATH_SIZE, b"\0")
+        if self.with_path:
+            yield os.fsencode(self.path)
+
+
+def shown(address: bytes) -> str:
+    """Return an address as unix(7) tools print it: `@` for the NUL of an abstract name."""
+    return os.fsdecode(address.replace(b"\0", b"@", 1).rstrip(b"\0"))
+
+
+def listening(
+    addresses: Addresses, passed: Iterable[socket.socket], *, others: frozenset[bytes]
+) -> list[socket.socket]:
+    """Return a listening socket for each address: a passed one, or one bound here.
+
+    Args:
+        addresses: Where to listen.
+        passed: What systemd opened, told apart by address.
+        others: Addresses that a passed socket may also have; those are left alone.
+
+    Raises:
+        ConfigError: A passed socket's address is not configured.
+        AddressInUseError: Somebody else has an address.
+    """
+    wanted = list(addresses)
+    if len(wanted[0]) > PATH_SIZE:
+        raise ConfigError(f"listen.directory: {addresses.path} is too long for a Unix socket")
+    ours: dict[bytes, socket.socket] = {}
+    for each in passed:
+        address = _address_of(each)
+        if address in wanted:
+            ours[address] = each
+        elif address not in others:
+            raise ConfigError(
+                f"listen: systemd passed {shown(address)}, which is not configured; "
+                f"expected {', '.join(map(shown, wanted))}"
+            )
+    try:
+        for address in wanted:
+            if address not in ours:
+                ours[address] = _bound(address)
+    except BaseException:
+        for each in ours.values():
+            each.close()
+        raise
+    return list(ours.values())
+
+
+def _address_of(listener: socket.socket) -> bytes:
+    name = listener.getsockname()
+    return name if isinstance(name, bytes) else os.fsencode(name)
+
+
+def _bound(address: bytes) -> socket.socket:
+    """Bind and listen. A path that nobody listens on any more is taken over."""
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        try:
+            listener.bind(address)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+            _take_over(address)
+            listener.bind(address)
+        if not address.startswith(b"\0"):
+            Path(os.fsdecode(address)).chmod(ANYBODY)
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        if error.errno == errno.EADDRINUSE:
+            raise AddressInUseError(f"listen.port: {shown(address)} is in use") from error
+        raise ConfigError(f"listen: {shown(address)}: {error.strerror}") from error
+    except AddressInUseError:
+        listener.close()
+        raise
+    return listener
+
+
+def _take_over(address: bytes) -> None:
+    """Remove a path that its owner left behind.
+
+    Raises:
+        AddressInUseError: Somebody is listening, named by what the kernel knows of it.
+    """
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as trial:
+        try:
+            trial.connect(address)
+        except ConnectionRefusedError:
+            if not address.startswith(b"\0"):
+                with suppress(FileNotFoundError):
+                    Path(os.fsdecode(address)).unlink()
+            return
+        except OSError as error:
+            raise AddressInUseError(f"listen.port: {shown(address)}: {error.strerror}") from error
+        holder = peer_of(trial)
+    raise AddressInUseError(
+        f"listen.port: {shown(address)} is held by process {holder.pid} of user {holder.uid}"
+    )

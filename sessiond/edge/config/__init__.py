@@ -1,0 +1,28 @@
+"""The configuration file as typed values. Each part is given only its own struct."""
+
+from sessiond.edge.config.reading import load, read
+from sessiond.edge.config.tables import (
+    Config,
+    EventsConfig,
+    IssuerConfig,
+    ListenConfig,
+    LogConfig,
+    LoginConfig,
+    RefreshConfig,
+    StoreConfig,
+    SubscriberConfig,
+)
+
+__all__ = [
+    "Config",
+    "EventsConfig",
+    "IssuerConfig",
+    "ListenConfig",
+    "LogConfig",
+    "LoginConfig",
+    "RefreshConfig",
+    "StoreConfig",
+    "SubscriberConfig",
+    "load",
+    "read",
+]

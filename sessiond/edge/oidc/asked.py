@@ -1,0 +1,55 @@
+"""What a token says of itself, where its issuer is asked whether it is good.
+
+The issuer vouches for the token as it stands, so its own `exp` and `iat` count; and what would
+make it wrong by its own word makes it wrong, though nothing it says makes it right.
+"""
+
+import re
+import secrets
+
+from sessiond.core.claims import Claims, Times, times_of
+from sessiond.core.errors import Refusal, TokenRejected
+from sessiond.core.password import stated_claims
+from sessiond.core.secret import Secret
+
+_SENDABLE = re.compile(r"[\x21-\x7e]{1,32768}")
+
+
+def sendable(token: Secret) -> str:
+    """Return the text to send to the issuer.
+
+    Raises:
+        TokenRejected: MALFORMED: no header or form field can carry it.
+    """
+    text = token.reveal()
+    if not _SENDABLE.fullmatch(text):
+        raise TokenRejected(Refusal.MALFORMED, "an access token is printable ASCII")
+    return text
+
+
+def made_up_token() -> Secret:
+    """Return a token that no issuer has issued, to ask whether the issuer is well."""
+    return Secret(secrets.token_urlsafe(32))
+
+
+def own_claims(token: Secret) -> Claims:
+    """Return what a JWT-shaped token states, unverified; nothing for an opaque one."""
+    return stated_claims(token) or {}
+
+
+def own_times(claims: Claims) -> Times:
+    """Return the dates the token states, but for `nbf`, which the issuer has judged."""
+    times = times_of(claims)
+    return Times(expires_at=times.expires_at, issued_at=times.issued_at)
+
+
+def refuse_app_only(claims: Claims) -> None:
+    """Refuse a token that stands for a program and for no user.
+
+    Raises:
+        TokenRejected: WRONGTYPE: `idtyp` says so (Entra), or the subject is the client (RFC 9068,
+            2.2).
+    """
+    client = claims.get("client_id")
+    if claims.get("idtyp") == "app" or (client is not None and client == claims.get("sub")):
+        raise TokenRejected(Refusal.WRONGTYPE, "an app-only token")

@@ -1,0 +1,225 @@
+"""From an `[[issuer]]` table to the parts that ask this issuer."""
+
+import ssl
+from dataclasses import dataclass
+from datetime import timedelta
+
+import httpx
+
+from sessiond.api import Verifier
+from sessiond.clock import Clock
+from sessiond.core.claims import ClaimRules
+from sessiond.core.errors import ConfigError
+from sessiond.core.secret import Secret
+from sessiond.edge.config import IssuerConfig
+from sessiond.edge.entra import EntraTokens
+from sessiond.edge.oidc.client import Client
+from sessiond.edge.oidc.discovery import Discovery, Endpoint
+from sessiond.edge.oidc.http import IssuerHttp
+from sessiond.edge.oidc.introspection import IntrospectionVerifier
+from sessiond.edge.oidc.jwt import JwtVerifier
+from sessiond.edge.oidc.keys import Keys
+from sessiond.edge.oidc.token import TokenEndpoint
+from sessiond.edge.oidc.userinfo import UserinfoVerifier
+from sessiond.jwt.access import TokenRules
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Issuer:
+    """One configured issuer. Logins and refreshes have their own connections and limits."""
+
+    verifier: Verifier
+    tokens: TokenEndpoint | EntraTokens
+    client_id: str  # that refresh tokens are bound to
+    connections: tuple[IssuerHttp, ...]
+
+    async def run(self) -> None:
+        """Keep fresh what logins need, in a task of the daemon's; return where there is nothing."""
+        if isinstance(self.verifier, JwtVerifier):
+            await self.verifier.run()
+
+    async def close(self) -> None:
+        """Close every connection."""
+        for http in self.connections:
+            await http.close()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefreshLimits:
+    """What the refresher may cost one issuer."""
+
+    timeout: float  # seconds for one call
+    concurrency: int
+
+
+def build_issuer(
+    config: IssuerConfig,
+    *,
+    leeway: float,
+    refresh: RefreshLimits,
+    client_secret: Secret | None,
+    refresh_secret: Secret | None,
+    clock: Clock,
+    tls: ssl.SSLContext,
+    transport: httpx.AsyncBaseTransport | None = None,
+) -> Issuer:
+    """Return the parts for one issuer; nothing is asked yet.
+
+    Args:
+        config: The table, completed for its kind.
+        leeway: Seconds of clock skew excused for `nbf` and `iat`.
+        refresh: Of the `[refresh]` table.
+        client_secret: The content of `client_secret_file`, where there is one.
+        refresh_secret: The content of `refresh_client_secret_file`; None for a public client.
+        clock: For dates and ages.
+        tls: From `sessiond.edge.oidc.http.trust`, shared by those with one `ca_file`.
+        transport: Answers instead of the network, in tests.
+
+    Raises:
+        ConfigError: A secret is missing or is no key.
+    """
+    login, refreshing = (
+        IssuerHttp(
+            timeout=timeout,
+            concurrency=concurrency,
+            clock=clock,
+            tls=tls,
+            insecure_http=config.insecure_http,
+            transport=transport,
+        )
+        for timeout, concurrency in (
+            (config.timeout, config.concurrency),
+            (refresh.timeout, refresh.concurrency),
+        )
+    )
+    try:
+        return Issuer(
+            verifier=_verifier(
+                config,
+                http=login,
+                leeway=timedelta(seconds=leeway),
+                client_secret=client_secret,
+                clock=clock,
+            ),
+            tokens=_tokens(
+                config,
+                http=refreshing,
+                threads=refresh.concurrency,
+                secret=refresh_secret,
+                clock=clock,
+            ),
+            client_id=_refresh_client_id(config),
+            connections=(login, refreshing),
+        )
+    except ConfigError as error:
+        raise ConfigError(f"issuer[{config.name}]: {error}") from error
+
+
+def _verifier(
+    config: IssuerConfig,
+    *,
+    http: IssuerHttp,
+    leeway: timedelta,
+    client_secret: Secret | None,
+    clock: Clock,
+) -> Verifier:
+    rules = _claim_rules(config)
+    issuers = frozenset({config.issuer, *config.also_issued_as})
+    discovery = _discovery(config, http=http, clock=clock)
+    match config.verify:
+        case "jwt":
+            tokens = TokenRules(
+                issuers=issuers,
+                audience=frozenset(config.audience),
+                algorithms=frozenset(config.algorithms),
+                types=frozenset(config.typ),
+                required_scope=config.required_scope,
+                entra=config.kind == "entra",
+                leeway=leeway,
+            )
+            keys = Keys(http=http, discovery=discovery, clock=clock, name=config.name)
+            return JwtVerifier(keys=keys, tokens=tokens, claims=rules)
+        case "introspection":
+            client = Client(
+                client_id=config.client_id,
+                method=config.client_auth,
+                secret=client_secret,
+                clock=clock,
+            )
+            return IntrospectionVerifier(
+                http=http,
+                discovery=discovery,
+                client=client,
+                rules=rules,
+                issuers=issuers,
+                audience=config.audience,
+                required_scope=config.required_scope,
+                issued_to=config.refresh_client_id,
+                leeway=leeway,
+            )
+        case "userinfo":
+            return UserinfoVerifier(
+                http=http,
+                discovery=discovery,
+                rules=rules,
+                audience=config.audience,
+                leeway=leeway,
+            )
+
+
+def _tokens(
+    config: IssuerConfig, *, http: IssuerHttp, threads: int, secret: Secret | None, clock: Clock
+) -> TokenEndpoint | EntraTokens:
+    client_id = _refresh_client_id(config)
+    if config.kind == "entra":
+        return EntraTokens(
+            http=http,
+            clock=clock,
+            issuer=config.issuer,
+            client_id=client_id,
+            client_secret=secret,
+            scope=config.refresh_scope,
+            threads=threads,
+        )
+    confidential = "basic" if config.client_auth == "none" else config.client_auth
+    client = Client(
+        client_id=client_id,
+        method="none" if secret is None else confidential,
+        secret=secret,
+        clock=clock,
+    )
+    discovery = _discovery(config, http=http, clock=clock)
+    return TokenEndpoint(http=http, discovery=discovery, client=client, scope=config.refresh_scope)
+
+
+def _refresh_client_id(config: IssuerConfig) -> str:
+    return config.refresh_client_id or config.client_id
+
+
+def _discovery(config: IssuerConfig, *, http: IssuerHttp, clock: Clock) -> Discovery:
+    return Discovery(
+        http=http,
+        clock=clock,
+        issuer=config.issuer,
+        url=config.discovery,
+        fixed={
+            Endpoint.KEYS: config.jwks_uri,
+            Endpoint.INTROSPECTION: config.introspection_endpoint,
+            Endpoint.TOKEN: config.token_endpoint,
+            Endpoint.USERINFO: config.userinfo_endpoint,
+        },
+    )
+
+
+def _claim_rules(config: IssuerConfig) -> ClaimRules:
+    return ClaimRules(
+        issuer=config.name,
+        user_claim=config.user_claim,
+        subject_claim=config.subject_claim,
+        lease=timedelta(seconds=config.lease),
+        roles_claim=config.roles_claim,
+        roles=config.roles,
+        default_roles=config.default_roles,
+        require_role=config.require_role,
+        attributes=config.attributes,
+    )

@@ -1,0 +1,276 @@
+"""One issuer's HTTP: bounded in time, size and number, and never led elsewhere."""
+
+import ipaddress
+import ssl
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import Self
+from urllib.parse import urlencode
+
+import anyio
+import httpx
+
+from sessiond.clock import Clock
+from sessiond.core.errors import IssuerThrottled, IssuerUnavailable
+from sessiond.core.jsontext import read_object
+
+MAX_BODY_SIZE = 512 * 1024  # bytes
+LANE_CONNECTIONS = (
+    8  # a request costs CPU in proportion to its pool, so pools are small and several
+)
+DEFAULT_RETRY_AFTER = 5.0  # seconds, where a 429 does not say
+MAX_RETRY_AFTER = 3600.0  # seconds; nobody is silenced for longer by one header
+
+
+def trust(ca_file: str = "") -> ssl.SSLContext:
+    """Return what decides whom to trust: the machine's authorities, or those in ca_file alone.
+
+    Takes about 50 ms: build one for each ca_file, in a worker thread, and share it.
+
+    Raises:
+        OSError: The file is not there, or holds no certificate (ssl.SSLError).
+    """
+    return ssl.create_default_context(cafile=ca_file or None)
+
+
+def url_fault(url: str, *, insecure_http: bool = False) -> str | None:
+    """Return why a token must not be sent to this URL, or None when it may.
+
+    Args:
+        url: An endpoint, from the configuration or from the issuer's own metadata.
+        insecure_http: Excuses http://, and only where the host is this machine.
+    """
+    try:
+        parts = httpx.URL(url)
+    except (httpx.InvalidURL, ValueError):
+        return "it is not a URL"
+    if parts.userinfo or parts.fragment:
+        return "it has a user or a fragment"
+    if not parts.host:
+        return "it has no host"
+    if parts.scheme == "https" or (
+        parts.scheme == "http" and insecure_http and _is_loopback(parts.host)
+    ):
+        return None
+    return "it is not https"
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def retry_after(header: str, *, now: datetime) -> float | None:
+    """Return the seconds a Retry-After header asks for (RFC 9110, 10.2.3), or None if unreadable.
+
+    Args:
+        header: Whole seconds or an HTTP-date.
+        now: What a date is counted from.
+
+    Returns:
+        At least 1, at most MAX_RETRY_AFTER.
+    """
+    text = header.strip()
+    if text.isascii() and text.isdigit():
+        return min(max(float(text[:9]), 1.0), MAX_RETRY_AFTER)
+    try:
+        date = parsedate_to_datetime(text)
+        aware = date if date.tzinfo else date.replace(tzinfo=UTC)
+        seconds = (aware - now).total_seconds()
+    except (ValueError, OverflowError):
+        return None
+    return min(max(seconds, 1.0), MAX_RETRY_AFTER)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """What the issuer answered: a 2xx or a 4xx other than 429."""
+
+    status: int
+    retry_after: float | None  # seconds
+    challenge: str  # WWW-Authenticate (RFC 6750, 3), else empty
+    body: bytes = field(repr=False)  # it may hold a token
+
+    @property
+    def is_success(self) -> bool:
+        return 200 <= self.status < 300
+
+    def read(self) -> dict[str, object]:
+        """Return the JSON object in the body.
+
+        Raises:
+            IssuerUnavailable: There is none.
+        """
+        members = read_object(self.body)
+        if members is None:
+            raise self.trouble(f"the issuer answered {self.status} without a JSON object")
+        return members
+
+    def trouble(self, detail: str) -> IssuerUnavailable:
+        """Return the error for an answer that is no verdict; a Retry-After is obeyed."""
+        if self.retry_after is not None:
+            return IssuerThrottled(detail, retry_after=self.retry_after)
+        return IssuerUnavailable(detail)
+
+
+class IssuerHttp:
+    """Requests to one issuer: none longer than `timeout`, never more than `concurrency` at once.
+
+    No proxy or certificate is taken from the environment, no redirect is followed, no cookie is
+    kept, since one user's must not travel with the next one's token.
+    """
+
+    def __init__(
+        self,
+        *,
+        timeout: float,
+        concurrency: int,
+        clock: Clock,
+        tls: ssl.SSLContext,
+        insecure_http: bool = False,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        """Make the pools; nothing is connected yet.
+
+        Args:
+            timeout: Seconds for one call altogether, the wait for its turn included.
+            concurrency: Calls at once.
+            clock: Tells what a Retry-After date is counted from.
+            tls: From `trust`, shared.
+            insecure_http: Excuses http:// to this machine.
+            transport: Answers instead of the network, in tests.
+        """
+        self.insecure_http = insecure_http
+        self._timeout = timeout
+        self._clock = clock
+        self._turn = anyio.CapacityLimiter(concurrency)
+        lanes = -(-concurrency // LANE_CONNECTIONS)
+        self._lanes = [_Lane(timeout, tls, transport) for _ in range(lanes)]
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close every connection."""
+        async with AsyncExitStack() as stack:
+            for lane in self._lanes:
+                stack.push_async_callback(lane.client.aclose)
+
+    async def get(self, url: str, *, headers: Mapping[str, str] | None = None) -> Reply:
+        """GET one URL.
+
+        Raises:
+            IssuerUnavailable: No answer, 3xx, 5xx, or one too large.
+            IssuerThrottled: 429, or an error with Retry-After.
+        """
+        return await self._call("GET", url, headers=headers or {}, content=None)
+
+    async def post_form(
+        self, url: str, form: Mapping[str, str], *, headers: Mapping[str, str] | None = None
+    ) -> Reply:
+        """POST a form, as every OAuth endpoint takes it; raises as `get` does."""
+        kind = {"content-type": "application/x-www-form-urlencoded"}
+        return await self._call(
+            "POST", url, headers={**kind, **(headers or {})}, content=urlencode(form).encode()
+        )
+
+    async def _call(
+        self, method: str, url: str, *, headers: Mapping[str, str], content: bytes | None
+    ) -> Reply:
+        fault = url_fault(url, insecure_http=self.insecure_http)
+        if fault is not None:
+            raise IssuerUnavailable(f"an endpoint is refused: {fault}")
+        host = httpx.URL(url).host
+        # Raised outside the handler: httpx's errors hold the request, and that holds the token.
+        failure = f"{host} did not answer within {self._timeout} s"
+        try:
+            with anyio.move_on_after(self._timeout):
+                async with self._turn:
+                    lane = min(self._lanes, key=lambda lane: lane.in_use)
+                    answer = await lane.exchange(method, url, headers, content)
+                    return _judged(answer, host, now=self._clock.now())
+        except (httpx.HTTPError, OSError) as error:
+            failure = f"{host} could not be asked: {type(error).__name__}"
+        raise IssuerUnavailable(failure)
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    status: int
+    headers: httpx.Headers
+    fault: str | None  # why there is no body
+    body: bytes = field(repr=False)
+
+
+class _Lane:
+    """One small connection pool."""
+
+    def __init__(
+        self, timeout: float, tls: ssl.SSLContext, transport: httpx.AsyncBaseTransport | None
+    ) -> None:
+        self.in_use = 0
+        self.client = httpx.AsyncClient(
+            verify=tls,
+            timeout=timeout,
+            limits=httpx.Limits(
+                max_connections=LANE_CONNECTIONS, max_keepalive_connections=LANE_CONNECTIONS
+            ),
+            # Not compressed: a bound on the bytes read is then a bound on memory.
+            headers={"accept": "application/json", "accept-encoding": "identity"},
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+            trust_env=False,
+            follow_redirects=False,
+            transport=transport,
+        )
+
+    async def exchange(
+        self, method: str, url: str, headers: Mapping[str, str], content: bytes | None
+    ) -> _Answer:
+        self.in_use += 1
+        try:
+            async with self.client.stream(method, url, headers=headers, content=content) as reply:
+                fault, body = await _body_of(reply)
+                return _Answer(reply.status_code, reply.headers, fault, body)
+        finally:
+            self.in_use -= 1
+
+
+async def _body_of(reply: httpx.Response) -> tuple[str | None, bytes]:
+    if reply.headers.get("content-encoding", "identity") != "identity":
+        return "compressed its answer without being asked", b""
+    body = bytearray()
+    async for piece in reply.aiter_raw():
+        body += piece
+        if len(body) > MAX_BODY_SIZE:
+            return f"answered more than {MAX_BODY_SIZE} bytes", b""
+    return None, bytes(body)
+
+
+def _judged(answer: _Answer, host: str, *, now: datetime) -> Reply:
+    """Return an answer that its caller must read; raise for one that is no verdict at all."""
+    header = answer.headers.get("retry-after")
+    reply = Reply(
+        status=answer.status,
+        retry_after=None if header is None else retry_after(header, now=now),
+        challenge=answer.headers.get("www-authenticate", ""),
+        body=answer.body,
+    )
+    if reply.status == 429:
+        wait = reply.retry_after or DEFAULT_RETRY_AFTER
+        raise IssuerThrottled(f"{host} answered 429", retry_after=wait)
+    if not (200 <= reply.status < 300 or 400 <= reply.status < 500):
+        raise reply.trouble(f"{host} answered {reply.status}")
+    if answer.fault is not None:
+        raise IssuerUnavailable(f"{host} {answer.fault}")
+    return reply

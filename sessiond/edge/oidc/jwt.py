@@ -1,0 +1,101 @@
+"""Checks signed access tokens with the issuer's keys: no call to the issuer for each token."""
+
+from datetime import datetime
+from typing import NoReturn
+
+from joserfc.util import urlsafe_b64decode
+
+from sessiond.core.claims import ClaimRules, verdict_of
+from sessiond.core.errors import Refusal, TokenRejected
+from sessiond.core.jsontext import read_object
+from sessiond.core.secret import Secret
+from sessiond.core.verdict import Verdict
+from sessiond.edge.oidc.keys import Keys
+from sessiond.jwt.access import AccessToken, TokenRules, read_access_token
+from sessiond.jwt.keyset import KeySet, UnknownKeyError
+from sessiond.jwt.signature import media_type, signed_claims
+
+
+class JwtVerifier:
+    """A Verifier (sessiond.api) that believes what the issuer has signed."""
+
+    asks = False
+
+    def __init__(self, *, keys: Keys, tokens: TokenRules, claims: ClaimRules) -> None:
+        """Fetch nothing yet.
+
+        Args:
+            keys: The issuer's.
+            tokens: What an access token must be.
+            claims: How to read what it says.
+        """
+        self._keys = keys
+        self._tokens = tokens
+        self._claims = claims
+
+    async def run(self) -> NoReturn:
+        """Keep the keys fresh until cancelled."""
+        await self._keys.run()
+
+    def needs_issuer(self, token: Secret) -> bool:
+        """Say whether keys must be fetched: there are none, or none that the token names."""
+        keys = self._keys.at_hand
+        if keys is None:
+            return True
+        if not self._keys.may_be_newer or _is_named(token, keys):
+            return False
+        try:  # only a header that is in order is worth a fetch
+            signed_claims(
+                token,
+                keys,
+                algorithms=self._tokens.algorithms,
+                types=frozenset(media_type(typ) for typ in self._tokens.types),
+            )
+        except UnknownKeyError:
+            return True
+        except TokenRejected:
+            return False
+        return False
+
+    async def verify(
+        self, token: Secret, *, now: datetime, expires_in: float | None = None
+    ) -> Verdict:
+        """Return what the token proves; see `sessiond.api.Verifier`."""
+        read = await self._read(token, now=now)
+        return verdict_of(
+            read.claims,
+            self._claims,
+            times=read.times,
+            now=now,
+            expires_in=expires_in,
+            key_id=read.key_id,
+        )
+
+    def vouches(self, verdict: Verdict) -> bool:
+        """Say whether the key that signed is still among those the issuer publishes."""
+        return verdict.key_id is not None and self._keys.holds(verdict.key_id)
+
+    async def probe(self) -> None:
+        """Fetch the keys."""
+        await self._keys.fetch()
+
+    async def _read(self, token: Secret, *, now: datetime) -> AccessToken:
+        keys = await self._keys.current()
+        try:
+            return read_access_token(token, keys, self._tokens, now=now)
+        except UnknownKeyError:  # the issuer may have begun to use a new one
+            keys = await self._keys.newer()
+        try:
+            return read_access_token(token, keys, self._tokens, now=now)
+        except UnknownKeyError:
+            fault = TokenRejected(Refusal.BADSIGNATURE, "the issuer has no key of this kid")
+        raise fault
+
+
+def _is_named(token: Secret, keys: KeySet) -> bool:
+    """Say whether the header names a key of the set: the usual case, told cheaply."""
+    try:
+        header = read_object(urlsafe_b64decode(token.reveal().split(".")[0].encode()))
+    except ValueError:
+        return False
+    return header is not None and any(key.kid == header.get("kid") for key in keys.keys)

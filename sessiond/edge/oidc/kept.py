@@ -1,0 +1,115 @@
+"""A document of the issuer's, fetched when it is needed and kept for a while."""
+
+import math
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Generic, TypeVar
+
+import anyio
+
+from sessiond.clock import Clock
+from sessiond.core.errors import IssuerUnavailable
+
+RETRY_AFTER = 30.0  # seconds between two attempts to replace what is still good enough to use
+MAX_STALE = 24 * 3600.0  # seconds after which nothing is believed any more, issuer or no issuer
+
+T = TypeVar("T")
+
+
+class Kept(Generic[T]):
+    """The newest copy of one document: fetched once for all who wait for it.
+
+    Called from many tasks at once, any of which may be cancelled: the next one fetches then.
+    """
+
+    def __init__(self, fetch: Callable[[], Awaitable[T]], *, max_age: float, clock: Clock) -> None:
+        """Keep nothing yet.
+
+        Args:
+            fetch: Gets the document, or raises IssuerUnavailable.
+            max_age: Seconds after which to fetch again. Where that fails, the old copy serves.
+            clock: Measures the ages.
+        """
+        self._fetch = fetch
+        self._max_age = max_age
+        self._clock = clock
+        self._one = anyio.Lock()
+        self._copy: T | None = None
+        self._copied_at = 0.0  # monotonic seconds
+        self._tried_at = 0.0
+        self._missed_at = -math.inf
+        self._tries = 0  # those that ended, well or not
+        self._failure: IssuerUnavailable | None = None  # of the last one
+
+    @property
+    def newest(self) -> T | None:
+        """What was fetched last, however old; None before the first time."""
+        return self._copy
+
+    @property
+    def at_hand(self) -> T | None:
+        """What `get` would return without waiting, or None where it would fetch."""
+        return self._copy if self._age() < self._max_age else None
+
+    @property
+    def may_be_newer(self) -> bool:
+        """Say whether `newer` would fetch, or wait for a fetch that is under way."""
+        return self._one.locked() or self._clock.monotonic() - self._missed_at >= RETRY_AFTER
+
+    async def get(self) -> T:
+        """Return the document, at most MAX_STALE old.
+
+        Raises:
+            IssuerUnavailable: It could not be fetched and there is no copy to use instead.
+        """
+        at_hand = self.at_hand
+        if at_hand is not None:
+            return at_hand
+        if self._copy is None or self._age() >= MAX_STALE:
+            return await self.fetch()
+        if self._clock.monotonic() - self._tried_at >= RETRY_AFTER:
+            with suppress(IssuerUnavailable):  # the old copy is good enough until MAX_STALE
+                return await self.fetch()
+        return self._copy
+
+    async def newer(self) -> T:
+        """Return the document fetched anew, or its copy if that was done within RETRY_AFTER.
+
+        For whoever misses something in the copy; a stranger may cause this, hence the limit.
+
+        Raises:
+            IssuerUnavailable: It could not be fetched now.
+        """
+        if self._copy is not None and not self.may_be_newer:
+            return self._copy
+        if not self._one.locked():
+            self._missed_at = self._clock.monotonic()
+        return await self.fetch()
+
+    async def fetch(self) -> T:
+        """Fetch now, or share the outcome of the fetch that was under way.
+
+        Raises:
+            IssuerUnavailable: It failed; a copy stays.
+        """
+        tries = self._tries
+        async with self._one:
+            if self._tries == tries:
+                await self._try()
+            if self._failure is not None:
+                raise self._failure
+            assert self._copy is not None  # noqa: S101 - no failure, so there is one
+            return self._copy
+
+    async def _try(self) -> None:
+        try:
+            self._copy = await self._fetch()
+            self._copied_at = self._clock.monotonic()
+            self._failure = None
+        except IssuerUnavailable as error:
+            self._failure = error
+        self._tries += 1
+        self._tried_at = self._clock.monotonic()
+
+    def _age(self) -> float:
+        return self._clock.monotonic() - self._copied_at

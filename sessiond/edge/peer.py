@@ -1,0 +1,89 @@
+"""Who is at the other end of a Unix socket, by the kernel's word."""
+
+import grp
+import os
+import pwd
+import socket
+import struct
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from sessiond.core.errors import ConfigError
+
+_CREDENTIALS = struct.Struct("3i")  # struct ucred of unix(7): pid, uid, gid
+_SO_PEERGROUPS = 59  # asm-generic/socket.h; Python has no name for it
+_MAX_GROUPS = 65536  # limits.h, NGROUPS_MAX
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """The process that called connect()."""
+
+    uid: int
+    groups: frozenset[int]
+    pid: int  # 0 in another pid namespace
+    started: int  # clock ticks after boot (proc(5), starttime); 0 when not readable
+
+
+@dataclass(frozen=True, slots=True)
+class AllowList:
+    """Whose processes may connect. The daemon's own user and root always may."""
+
+    users: frozenset[int]
+    groups: frozenset[int]
+
+    @classmethod
+    def of(cls, users: Iterable[str | int], groups: Iterable[str | int]) -> "AllowList":
+        """Look the names up.
+
+        Raises:
+            ConfigError: There is no such user or group here.
+        """
+        return cls(frozenset(map(_uid, users)) | {0, os.geteuid()}, frozenset(map(_gid, groups)))
+
+    def admits(self, peer: Peer) -> bool:
+        return peer.uid in self.users or not self.groups.isdisjoint(peer.groups)
+
+
+def peer_of(connected: socket.socket) -> Peer:
+    """Return the peer of an accepted connection."""
+    pid, uid, gid = _CREDENTIALS.unpack(
+        connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    )
+    groups = connected.getsockopt(socket.SOL_SOCKET, _SO_PEERGROUPS, 4 * _MAX_GROUPS)
+    return Peer(
+        uid=uid,
+        groups=frozenset({gid, *struct.unpack(f"{len(groups) // 4}I", groups)}),
+        pid=pid,
+        started=started_at(pid),
+    )
+
+
+def started_at(pid: int) -> int:
+    """Return when a process started, in clock ticks after boot, or 0 when nobody knows."""
+    if not pid:
+        return 0
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return 0
+    return int(stat.rpartition(")")[2].split()[19])  # field 22; the command may hold anything
+
+
+def _uid(user: str | int) -> int:
+    if isinstance(user, int) or user.isdecimal():
+        return int(user)
+    try:
+        return pwd.getpwnam(user).pw_uid
+    except KeyError:
+        raise ConfigError(f"listen.allow_users: there is no user {user!r} here") from None
+
+
+def _gid(group: str | int) -> int:
+    if isinstance(group, int) or group.isdecimal():
+        return int(group)
+    try:
+        return grp.getgrnam(group).gr_gid
+    except KeyError:
+        raise ConfigError(f"listen.allow_groups: there is no group {group!r} here") from None

@@ -1,0 +1,172 @@
+"""The calls a process can make, read from kdb+ values."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sessiond.core.errors import CallError
+from sessiond.core.secret import Secret
+from sessiond.core.session import ProcessAbout, SessionId
+from sessiond.qipc import (
+    Value,
+    guid_of,
+    guids,
+    integer,
+    integers,
+    mapping,
+    password,
+    text,
+    unpack_call,
+)
+
+MAX_TEXT = 256  # characters of what a process says of itself
+NONCE_LENGTHS = range(16, 129)  # characters
+MAX_INT = 2**31 - 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hello:
+    about: ProcessAbout
+    nonce: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connect:
+    user: str
+    password: Secret
+    handle: int
+    address: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    session: SessionId
+    handle: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Renewal:
+    session: SessionId
+    password: Secret
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disconnect:
+    handle: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reconciliation:
+    held: tuple[tuple[int, SessionId], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sessions:
+    pass
+
+
+Call = Hello | Connect | Opened | Renewal | Disconnect | Reconciliation | Sessions
+
+
+def read_call(value: Value) -> Call:
+    """Return the call that a message makes.
+
+    Raises:
+        CallError: There is no such function, or its arguments are wrong; the text says which.
+    """
+    name, arguments = unpack_call(value)
+    if name not in _READERS:
+        raise CallError("unknown function")
+    count, read = _READERS[name]
+    if len(arguments) != count:
+        raise CallError(f"{name} takes {count} argument{'s' if count != 1 else ''}")
+    call: Call = read(*arguments)
+    return call
+
+
+def _hello(argument: Value) -> Hello:
+    entries = _entries(argument, "hello", ("name", "type", "host", "pid", "nonce"))
+    nonce = text(entries["nonce"], "nonce")
+    if len(nonce) not in NONCE_LENGTHS or not nonce.isascii() or not nonce.isprintable():
+        raise CallError("nonce must be 16 to 128 printable characters")
+    about = ProcessAbout(
+        name=_line(entries["name"], "name"),
+        type=_line(entries["type"], "type"),
+        host=_line(entries["host"], "host"),
+        pid=_int(entries["pid"], "pid"),
+    )
+    return Hello(about=about, nonce=nonce)
+
+
+def _connect(argument: Value) -> Connect:
+    entries = _entries(argument, "connect", ("user", "password", "handle", "address"))
+    return Connect(
+        user=text(entries["user"], "user"),
+        password=password(entries["password"]),
+        handle=_int(entries["handle"], "handle"),
+        address=integer(entries["address"], "address"),
+    )
+
+
+def _reconcile(handles: Value, held: Value) -> Reconciliation:
+    numbers, sessions = integers(handles, "handles"), guids(held, "sessions")
+    if len(numbers) != len(sessions):
+        raise CallError("handles and sessions must be of one length")
+    if len(set(numbers)) != len(numbers) or len(set(sessions)) != len(sessions):
+        raise CallError("each handle and each session may be there once")
+    if any(not 0 < number <= MAX_INT for number in numbers):
+        raise CallError("handles must be above 0")
+    pairs = zip(numbers, map(SessionId, sessions), strict=True)
+    return Reconciliation(held=tuple(pairs))
+
+
+def _entries(value: Value, name: str, keys: Sequence[str]) -> dict[str, Value]:
+    entries = mapping(value, f"the argument of {name}")
+    missing = [key for key in keys if key not in entries]
+    if missing:
+        raise CallError(f"{name} needs {', '.join(missing)}")
+    return entries
+
+
+def _line(value: Value, name: str) -> str:
+    """Return a text that may stand in logs and tables."""
+    line = text(value, name)
+    if len(line) > MAX_TEXT or not line.isprintable():
+        raise CallError(f"{name} must be printable, of at most {MAX_TEXT} characters")
+    return line
+
+
+def _int(value: Value, name: str) -> int:
+    """Return an int that is not negative; -1 and lower would be nulls and infinities."""
+    number = integer(value, name)
+    if not 0 <= number <= MAX_INT:
+        raise CallError(f"{name} must be an int, 0 or above")
+    return number
+
+
+def _handle(value: Value) -> int:
+    number = _int(value, "handle")
+    if number == 0:
+        raise CallError("handle must be above 0")
+    return number
+
+
+_READERS: dict[str, tuple[int, Callable[..., Any]]] = {
+    "hello": (1, _hello),
+    "connect": (1, _connect),
+    "opened": (
+        2,
+        lambda session, handle: Opened(
+            session=SessionId(guid_of(session, "session")), handle=_handle(handle)
+        ),
+    ),
+    "renew": (
+        2,
+        lambda session, secret: Renewal(
+            session=SessionId(guid_of(session, "session")), password=password(secret)
+        ),
+    ),
+    "disconnect": (1, lambda handle: Disconnect(handle=_handle(handle))),
+    "reconcile": (2, _reconcile),
+    "sessions": (0, Sessions),
+}

@@ -1,0 +1,65 @@
+"""Which process is on which connection."""
+
+from typing import Protocol
+
+from anyio.streams.memory import MemoryObjectReceiveStream
+
+from sessiond.bus import Committed
+from sessiond.core.session import ProcessKey
+from sessiond.edge.process import answers
+from sessiond.qipc import Value
+
+
+class Line(Protocol):
+    """A connection, as far as others may touch it. Neither call waits."""
+
+    def push(self, value: Value) -> None:
+        """Send an async message, or cut the connection when too much is unread."""
+        ...
+
+    def cut(self) -> None:
+        """End the connection now: a newer one of the same process has taken its place."""
+        ...
+
+
+class Directory:
+    """The connected processes, by who they are."""
+
+    def __init__(self) -> None:
+        self._lines: dict[ProcessKey, Line] = {}
+
+    def __len__(self) -> int:
+        return len(self._lines)
+
+    def enter(self, process: ProcessKey, line: Line) -> bool:
+        """Put a process on its connection; return whether that replaced an older one."""
+        older = self._lines.get(process)
+        self._lines[process] = line
+        if older is not None:
+            older.cut()
+        return older is not None
+
+    def leave(self, process: ProcessKey, line: Line) -> bool:
+        """Take a connection out; return False when a newer one has taken its place."""
+        if self._lines.get(process) is not line:
+            return False
+        del self._lines[process]
+        return True
+
+    def say_bye(self) -> None:
+        """Tell every process that the daemon is stopping."""
+        for line in tuple(self._lines.values()):
+            line.push(answers.bye())
+
+    def cut_all(self) -> None:
+        """End every connection now."""
+        for line in tuple(self._lines.values()):
+            line.cut()
+
+    async def deliver(self, news: MemoryObjectReceiveStream[Committed]) -> None:
+        """Push what is committed to the processes that it concerns, until the news ends."""
+        async for batch in news:
+            for notice in batch.notices:
+                line = None if notice.push_to is None else self._lines.get(notice.push_to)
+                if line is not None:
+                    line.push(answers.push_of(notice.event))

@@ -1,0 +1,51 @@
+"""What waits to be sent to one process, within a bound."""
+
+import anyio
+from anyio.abc import ByteSendStream
+
+BACKLOG = 1 << 20  # bytes that a process may leave unread, beside the socket's own buffer
+
+
+class Outbox:
+    """Bytes to send, sent by one task. A process that does not read is cut off."""
+
+    def __init__(self, connection: anyio.CancelScope) -> None:
+        """Make an outbox; past the bound it cancels the connection."""
+        self._connection = connection
+        self._chunks: list[bytes] = []
+        self._size = 0  # bytes not yet taken by the socket
+        self._more = anyio.Event()
+        self._is_closed = False
+        self.is_over = False  # the process left more unread than is allowed
+
+    def put(self, data: bytes) -> None:
+        """Have bytes sent after those before. Never waits."""
+        if self._is_closed:
+            return
+        if self._size and self._size + len(data) > BACKLOG:
+            self.is_over = True
+            self._connection.cancel()
+            return
+        self._chunks.append(data)
+        self._size += len(data)
+        self._more.set()
+
+    def close(self) -> None:
+        """Send what is there, then no more."""
+        self._is_closed = True
+        self._more.set()
+
+    async def run(self, stream: ByteSendStream) -> None:
+        """Send until closed, or until the peer is gone."""
+        try:
+            while self._chunks or not self._is_closed:
+                if self._chunks:
+                    data = b"".join(self._chunks)
+                    self._chunks.clear()
+                    await stream.send(data)
+                    self._size -= len(data)
+                else:
+                    self._more = anyio.Event()
+                    await self._more.wait()
+        except (anyio.BrokenResourceError, anyio.ClosedResourceError):
+            self._connection.cancel()

@@ -1,0 +1,137 @@
+"""One message each: recorded in the order of the messages, answered in that order too."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+import anyio
+
+from sessiond.core.changes import Bind, Change, Standing, Withdraw
+from sessiond.core.errors import CallError
+from sessiond.edge.process import answers
+from sessiond.edge.process.attempt import Login, RenewalAttempt
+from sessiond.qipc import NIL, Value, dictionary
+from sessiond.table import Table, Ticket
+
+A = TypeVar("A")
+
+
+class Step(ABC):
+    """A message under way."""
+
+    keeps_time = False  # whether it answers by its deadline itself
+
+    async def record(self) -> None:  # noqa: B027 - a step that changes nothing has nothing to do
+        """Submit what it changes. The next message's turn comes when this returns."""
+
+    @abstractmethod
+    async def answer(self) -> Value:
+        """Return the answer, once it may be given.
+
+        Raises:
+            CallError: The answer is this q error.
+            StoreError: It could not be written.
+        """
+
+
+class Said(Step):
+    """An answer that needs nothing: to a ping."""
+
+    async def answer(self) -> Value:
+        return NIL
+
+
+class Wrong(Step):
+    """A call that is answered with an error."""
+
+    def __init__(self, error: CallError) -> None:
+        self._error = error
+
+    async def answer(self) -> Value:
+        raise self._error
+
+
+class Changed(Step, Generic[A]):
+    """A change, and its answer in q's terms."""
+
+    def __init__(self, table: Table, change: Change[A], render: Callable[[A], Value]) -> None:
+        self._table = table
+        self._change = change
+        self._render = render
+        self._ticket: Ticket[A] | None = None
+
+    async def record(self) -> None:
+        self._ticket = await self._table.submit(self._change)
+
+    async def answer(self) -> Value:
+        if self._ticket is None:
+            raise CallError("not recorded")
+        return self._render(await self._ticket.answer())
+
+
+class Binding(Changed[bool]):
+    """An `opened`: when the login no longer stands, the process is told to close the handle."""
+
+    def __init__(self, table: Table, change: Bind, push: Callable[[Value], None]) -> None:
+        super().__init__(table, change, lambda _: NIL)
+        self._bind = change
+        self._push = push
+
+    async def answer(self) -> Value:
+        if self._ticket is not None and not await self._ticket.answer():
+            self._push(answers.unknown_session(self._bind.session, self._bind.handle))
+        return NIL
+
+
+class LoginStep(Step):
+    """A `connect`; its verifying goes on while earlier messages have their turn."""
+
+    keeps_time = True
+
+    def __init__(
+        self, login: Login, verified: anyio.Event, withdraw: Callable[[Withdraw], None]
+    ) -> None:
+        self._login = login
+        self._verified = verified
+        self._withdraw = withdraw
+
+    async def record(self) -> None:
+        await self._verified.wait()
+        await self._login.record()
+
+    async def answer(self) -> Value:
+        outcome = await self._login.outcome()
+        if self._login.is_late:
+            self._withdraw(Withdraw(session=self._login.session))
+        if isinstance(outcome, Standing):
+            return dictionary(answers.accepted(outcome))
+        return dictionary(answers.refused(outcome))
+
+
+class RenewalStep(Step):
+    """A `renew`; an async one that is refused is answered by a push."""
+
+    keeps_time = True
+
+    def __init__(
+        self,
+        attempt: RenewalAttempt,
+        verified: anyio.Event,
+        push: Callable[[Value], None] | None,
+    ) -> None:
+        self._attempt = attempt
+        self._verified = verified
+        self._push = push
+
+    async def record(self) -> None:
+        await self._verified.wait()
+        await self._attempt.record()
+
+    async def answer(self) -> Value:
+        outcome = await self._attempt.outcome()
+        if isinstance(outcome, Standing):
+            return dictionary(answers.accepted(outcome))
+        if self._push is not None:
+            refused = answers.renewal_refused(self._attempt.session, self._attempt.handle, outcome)
+            self._push(refused)
+        return dictionary(answers.refused(outcome))

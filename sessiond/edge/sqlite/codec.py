@@ -1,0 +1,205 @@
+"""Rows as SQLite parameters, and back."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol
+from uuid import UUID
+
+import msgspec
+
+from sessiond.core.grant import Grant, GrantId, KnownToken, TokenHash
+from sessiond.core.lease import Lease
+from sessiond.core.principal import Principal
+from sessiond.core.revocation import Revocation, Scope
+from sessiond.core.rows import NameOwner, Row
+from sessiond.core.secret import Secret
+from sessiond.core.session import ProcessAbout, ProcessKey, Session, SessionId, SessionState
+
+Parameters = tuple[Any, ...]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_about = msgspec.json.Decoder(ProcessAbout)
+_roles = msgspec.json.Decoder(tuple[str, ...])
+_attributes = msgspec.json.Decoder(dict[str, str])
+
+
+class Sealer(Protocol):
+    """Seals secrets so that a sealed value opens only in the place it was made for."""
+
+    def seal(
+        self, plain: Secret, *, table: str, column: str, row: str, issuer: str, subject: str
+    ) -> bytes: ...
+
+    def unseal(
+        self, sealed: bytes, *, table: str, column: str, row: str, issuer: str, subject: str
+    ) -> Secret: ...
+
+
+@dataclass(frozen=True, slots=True)
+class TableCodec:
+    """One table: the queries it is known by, and how its rows are written and read."""
+
+    name: str  # as in put_NAME, drop_NAME, all_NAMEs of queries.sql
+    key: Callable[[Any], Any]
+    write: Callable[[Any, Sealer], Parameters]
+    read: Callable[[Sequence[Any], Sealer], Row]
+
+
+def microseconds(at: datetime) -> int:
+    """Return a time as the database keeps it."""
+    return (at - _EPOCH) // _MICROSECOND
+
+
+def _time(value: int) -> datetime:
+    return _EPOCH + value * _MICROSECOND
+
+
+def _maybe(at: datetime | None) -> int | None:
+    return None if at is None else microseconds(at)
+
+
+def _maybe_time(value: int | None) -> datetime | None:
+    return None if value is None else _time(value)
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def _write_session(row: Session, _: Sealer) -> Parameters:
+    return (
+        row.id.bytes,
+        row.process.uid,
+        row.process.pid,
+        row.process.started,
+        row.process.label,
+        _json(row.about),
+        row.principal.issuer,
+        row.principal.subject,
+        row.principal.name,
+        row.grant.bytes,
+        row.access,
+        row.handle,
+        row.address,
+        row.state.value,
+        microseconds(row.since),
+        _maybe(row.until),
+        _json(row.roles),
+        _json(dict(row.attributes)),
+    )
+
+
+def _read_session(row: Sequence[Any], _: Sealer) -> Session:
+    return Session(
+        id=SessionId(UUID(bytes=row[0])),
+        process=ProcessKey(uid=row[1], pid=row[2], started=row[3], label=row[4]),
+        about=_about.decode(row[5]),
+        principal=Principal(issuer=row[6], subject=row[7], name=row[8]),
+        grant=GrantId(UUID(bytes=row[9])),
+        access=TokenHash(row[10]),
+        handle=row[11],
+        address=row[12],
+        state=SessionState(row[13]),
+        since=_time(row[14]),
+        until=_maybe_time(row[15]),
+        roles=_roles.decode(row[16]),
+        attributes=_attributes.decode(row[17]),
+    )
+
+
+def _place(grant_id: UUID, issuer: str, subject: str) -> dict[str, str]:
+    """Return what binds a sealed refresh token to its row."""
+    return {
+        "table": "grants",
+        "column": "refresh_token",
+        "row": str(grant_id),
+        "issuer": issuer,
+        "subject": subject,
+    }
+
+
+def _write_grant(row: Grant, sealer: Sealer) -> Parameters:
+    sealed = None
+    if row.refresh_token is not None:
+        sealed = sealer.seal(row.refresh_token, **_place(row.id, row.issuer, row.subject))
+    return (
+        row.id.bytes,
+        row.issuer,
+        row.subject,
+        row.client,
+        microseconds(row.lease.issued_at),
+        microseconds(row.lease.expires_at),
+        sealed,
+        _maybe(row.refresh_at),
+        int(row.proven),
+        _maybe(row.in_flight_since),
+    )
+
+
+def _read_grant(row: Sequence[Any], sealer: Sealer) -> Grant:
+    grant_id = GrantId(UUID(bytes=row[0]))
+    place = _place(grant_id, row[1], row[2])
+    return Grant(
+        id=grant_id,
+        issuer=row[1],
+        subject=row[2],
+        client=row[3],
+        lease=Lease(issued_at=_time(row[4]), expires_at=_time(row[5])),
+        refresh_token=None if row[6] is None else sealer.unseal(row[6], **place),
+        refresh_at=_maybe_time(row[7]),
+        proven=bool(row[8]),
+        in_flight_since=_maybe_time(row[9]),
+    )
+
+
+def _write_token(row: KnownToken, _: Sealer) -> Parameters:
+    grant = None if row.grant is None else row.grant.bytes
+    seen_at, keep_until = microseconds(row.seen_at), microseconds(row.keep_until)
+    return (row.hash, grant, seen_at, keep_until, int(row.is_refused))
+
+
+def _read_token(row: Sequence[Any], _: Sealer) -> KnownToken:
+    return KnownToken(
+        hash=TokenHash(row[0]),
+        grant=None if row[1] is None else GrantId(UUID(bytes=row[1])),
+        seen_at=_time(row[2]),
+        keep_until=_time(row[3]),
+        is_refused=bool(row[4]),
+    )
+
+
+def _read_revocation(row: Sequence[Any], _: Sealer) -> Revocation:
+    return Revocation(
+        id=UUID(bytes=row[0]),
+        scope=Scope(row[1]),
+        value=row[2],
+        at=_time(row[3]),
+        reason=row[4],
+    )
+
+
+CODECS: dict[type[Row], TableCodec] = {
+    Session: TableCodec("session", lambda row: row.id.bytes, _write_session, _read_session),
+    Grant: TableCodec("grant", lambda row: row.id.bytes, _write_grant, _read_grant),
+    KnownToken: TableCodec("token", lambda row: row.hash, _write_token, _read_token),
+    NameOwner: TableCodec(
+        "name",
+        lambda row: row.name,
+        lambda row, _: (row.name, row.issuer, row.subject),
+        lambda row, _: NameOwner(name=row[0], issuer=row[1], subject=row[2]),
+    ),
+    Revocation: TableCodec(
+        "revocation",
+        lambda row: row.id.bytes,
+        lambda row, _: (
+            row.id.bytes,
+            row.scope.value,
+            row.value,
+            microseconds(row.at),
+            row.reason,
+        ),
+        _read_revocation,
+    ),
+}

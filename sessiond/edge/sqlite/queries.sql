@@ -1,0 +1,48 @@
+-- name: put_session
+INSERT OR REPLACE INTO sessions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+-- name: drop_session
+DELETE FROM sessions WHERE id = ?;
+-- name: all_sessions
+SELECT * FROM sessions;
+
+-- name: put_grant
+INSERT OR REPLACE INTO grants VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+-- name: drop_grant
+DELETE FROM grants WHERE id = ?;
+-- name: all_grants
+SELECT * FROM grants;
+
+-- name: put_token
+INSERT OR REPLACE INTO tokens VALUES (?, ?, ?, ?, ?);
+-- name: drop_token
+DELETE FROM tokens WHERE hash = ?;
+-- name: all_tokens
+SELECT * FROM tokens;
+
+-- name: put_name
+INSERT OR REPLACE INTO names VALUES (?, ?, ?);
+-- name: drop_name
+DELETE FROM names WHERE name = ?;
+-- name: all_names
+SELECT * FROM names;
+
+-- name: put_revocation
+INSERT OR REPLACE INTO revocations VALUES (?, ?, ?, ?, ?);
+-- name: drop_revocation
+DELETE FROM revocations WHERE id = ?;
+-- name: all_revocations
+SELECT * FROM revocations;
+
+-- name: put_event
+INSERT INTO events (sequence, at, body) VALUES (?, ?, ?);
+-- name: events_after
+SELECT body FROM events WHERE sequence > ? ORDER BY sequence LIMIT ?;
+-- name: forget_events
+DELETE FROM events WHERE at < ?;
+-- name: last_sequence
+SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'events';
+
+-- name: put_key
+INSERT INTO keys VALUES (?, ?);
+-- name: key
+SELECT sealed FROM keys WHERE name = ?;

@@ -1,0 +1,184 @@
+"""Keeps the table's rows and events in one SQLite file, durably."""
+
+import base64
+import fcntl
+import os
+import re
+import secrets
+import sqlite3
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from datetime import datetime
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import aiosqlite
+
+from sessiond.core.errors import AddressInUseError, ConfigError, StoreError
+from sessiond.core.events import Event, from_json, to_json
+from sessiond.core.rows import Put, Row, Write
+from sessiond.core.secret import Secret
+from sessiond.edge.sealing import SealError
+from sessiond.edge.sqlite.codec import CODECS, Parameters, Sealer, TableCodec, microseconds
+from sessiond.table import Loaded
+
+VERSION = 1
+LOOKUP_KEY = {"table": "keys", "column": "sealed", "row": "lookup", "issuer": "", "subject": ""}
+
+
+def _queries() -> dict[str, str]:
+    text = resources.files(__package__).joinpath("queries.sql").read_text()
+    return dict(re.findall(r"-- name: (\w+)\n(.+?);", text, re.DOTALL))
+
+
+QUERIES = _queries()
+
+
+class SqliteStore:
+    """Fulfils `sessiond.table.Store`. Made by `opened`."""
+
+    def __init__(self, db: aiosqlite.Connection, sealer: Sealer, lookup_key: bytes) -> None:
+        self._db = db
+        self._sealer = sealer
+        self.lookup_key = lookup_key  # tokens are hashed with it; belongs to this database
+
+    async def load(self) -> Loaded:
+        """Return everything that is kept."""
+        rows: list[Row] = []
+        for codec in CODECS.values():
+            async with self._db.execute(QUERIES[f"all_{codec.name}s"]) as cursor:
+                async for found in cursor:
+                    rows.append(codec.read(found, self._sealer))  # noqa: PERF401
+        (sequence,) = await self._one(QUERIES["last_sequence"], ())
+        return Loaded(rows, sequence)
+
+    async def commit(self, writes: Sequence[Write], events: Sequence[Event]) -> None:
+        """Make writes and events durable, all or nothing.
+
+        Must not be cancelled: a statement that was sent runs all the same.
+
+        Raises:
+            StoreError: Nothing of it is kept.
+        """
+        batches = _batches(writes, self._sealer)
+        if events:
+            batches["put_event"] = [
+                (event.sequence, microseconds(event.at), to_json(event)) for event in events
+            ]
+        try:
+            await self._db.execute("BEGIN IMMEDIATE")
+            try:
+                for query, parameters in batches.items():
+                    await self._db.executemany(QUERIES[query], parameters)
+                await self._db.execute("COMMIT")
+            except sqlite3.Error:
+                if self._db.in_transaction:
+                    await self._db.execute("ROLLBACK")
+                raise
+        except sqlite3.Error as error:
+            raise StoreError(f"the database refused a write: {error}") from error
+
+    async def events_after(self, sequence: int, *, limit: int) -> list[Event]:
+        """Return kept events in order, beginning after a sequence number."""
+        async with self._db.execute(QUERIES["events_after"], (sequence, limit)) as cursor:
+            return [from_json(body) async for (body,) in cursor]
+
+    async def forget_events(self, *, before: datetime) -> None:
+        """Drop the events of before a time."""
+        try:
+            await self._db.execute(QUERIES["forget_events"], (microseconds(before),))
+        except sqlite3.Error as error:
+            raise StoreError(f"the database refused to drop old events: {error}") from error
+
+    async def _one(self, query: str, parameters: Parameters) -> Any:
+        async with self._db.execute(query, parameters) as cursor:
+            return await cursor.fetchone()
+
+
+def _batches(writes: Sequence[Write], sealer: Sealer) -> dict[str, list[Parameters]]:
+    """Return the parameters by query; of several writes to one row only the last counts."""
+    last: dict[tuple[type[Row], Any], tuple[TableCodec, Write]] = {}
+    for write in writes:
+        codec = CODECS[type(write.row)]
+        last[type(write.row), codec.key(write.row)] = (codec, write)
+    batches: dict[str, list[Parameters]] = {}
+    for (_, key), (codec, write) in last.items():
+        if isinstance(write, Put):
+            parameters = codec.write(write.row, sealer)
+            batches.setdefault(f"put_{codec.name}", []).append(parameters)
+        else:
+            batches.setdefault(f"drop_{codec.name}", []).append((key,))
+    return batches
+
+
+@asynccontextmanager
+async def opened(path: Path, sealer: Sealer) -> AsyncIterator[SqliteStore]:
+    """Open the database, made anew where there is none, for this process alone.
+
+    Raises:
+        AddressInUseError: Another sessiond has it.
+        ConfigError: It cannot be opened, is damaged, is newer than this program, or was sealed
+            with another key.
+    """
+    with _held(path):
+        async with aiosqlite.connect(path, isolation_level=None) as db:
+            try:
+                await _prepare(db, path)
+                lookup_key = await _lookup_key(db, sealer)
+            except sqlite3.Error as error:
+                raise ConfigError(f"store.path: {path} cannot be used: {error}") from error
+            except SealError as error:
+                raise ConfigError(f"store.key_file: {error}") from error
+            yield SqliteStore(db, sealer, lookup_key)
+
+
+@contextmanager
+def _held(path: Path) -> Any:
+    """Hold the lock file beside the database; the kernel lets it go when this process ends.
+
+    The database too is made here where there is none, so that its mode is ours from the start.
+    """
+    lock = path.with_name(path.name + ".lock")
+    try:
+        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        raise ConfigError(f"store.path: {path} cannot be opened: {error.strerror}") from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise AddressInUseError(f"store.path: another sessiond is using {path}") from None
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+async def _prepare(db: aiosqlite.Connection, path: Path) -> None:
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "secure_delete=ON"):
+        await db.execute(f"PRAGMA {pragma}")
+    async with db.execute("PRAGMA user_version") as cursor:
+        row = await cursor.fetchone()
+    version = 0 if row is None else int(row[0])
+    if version > VERSION:
+        raise ConfigError(
+            f"store.path: {path} has schema {version}, this sessiond knows {VERSION}: "
+            "run the newer sessiond, or name another file"
+        )
+    for number in range(version + 1, VERSION + 1):
+        schema = resources.files(__package__).joinpath(f"schema/{number:04}.sql").read_text()
+        await db.executescript(f"BEGIN; {schema}; PRAGMA user_version={number}; COMMIT;")
+
+
+async def _lookup_key(db: aiosqlite.Connection, sealer: Sealer) -> bytes:
+    """Return the key that tokens are hashed with, made when the database is new."""
+    async with db.execute(QUERIES["key"], ("lookup",)) as cursor:
+        row = await cursor.fetchone()
+    if row is not None:
+        return base64.b64decode(sealer.unseal(row[0], **LOOKUP_KEY).reveal())
+    key = secrets.token_bytes(32)
+    sealed = sealer.seal(Secret(base64.b64encode(key).decode()), **LOOKUP_KEY)
+    await db.execute(QUERIES["put_key"], ("lookup", sealed))
+    return key

@@ -1,0 +1,94 @@
+"""What systemd and a service tell each other: readiness, the watchdog, passed sockets.
+
+Spoken directly, without a library: sd_notify(3), sd_watchdog_enabled(3), sd_listen_fds(3).
+"""
+
+import os
+import socket
+from collections.abc import Mapping
+
+from sessiond.core.errors import ConfigError
+
+FIRST_DESCRIPTOR = 3  # SD_LISTEN_FDS_START
+
+
+def notify(*states: str, environ: Mapping[str, str]) -> bool:
+    """Tell systemd: "READY=1", "STOPPING=1", "WATCHDOG=1", "STATUS=…", all in one datagram.
+
+    Never waits. Returns False when nobody is listening or the message could not be sent, which is
+    no reason to stop: what matters most, the watchdog, is sent again soon.
+    """
+    address = environ.get("NOTIFY_SOCKET", "")
+    if address[:1] not in ("/", "@"):
+        return False
+    if address.startswith("@"):  # abstract, unix(7)
+        address = "\0" + address[1:]
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+        sender.setblocking(False)
+        try:
+            sender.sendto("\n".join(states).encode(), address)
+        except OSError:
+            return False
+    return True
+
+
+def watchdog_interval(environ: Mapping[str, str]) -> float | None:
+    """Return after how many seconds to send "WATCHDOG=1" again, or None: nobody waits for it.
+
+    Half of what systemd allows, as sd_watchdog_enabled(3) recommends.
+    """
+    limit = environ.get("WATCHDOG_USEC", "")
+    if not _is_number(limit) or int(limit) == 0:
+        return None
+    if environ.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
+        return None
+    return int(limit) / 2 / 1e6
+
+
+def passed_sockets(
+    environ: Mapping[str, str], *, first: int = FIRST_DESCRIPTOR
+) -> list[socket.socket]:
+    """Return the sockets that systemd opened for this process, in the units' order.
+
+    They are told apart by their addresses: names ($LISTEN_FDNAMES) are only a hint. Call it once;
+    whoever gets them closes them.
+
+    Raises:
+        ConfigError: What was passed is not a listening Unix stream socket.
+    """
+    count = environ.get("LISTEN_FDS", "")
+    if environ.get("LISTEN_PID") != str(os.getpid()) or not _is_number(count):
+        return []
+    passed: list[socket.socket] = []
+    try:
+        for descriptor in range(first, first + int(count)):
+            passed.append(_passed(descriptor))  # noqa: PERF401 - those before a bad one are closed
+    except ConfigError:
+        for each in passed:
+            each.close()
+        raise
+    return passed
+
+
+def _passed(descriptor: int) -> socket.socket:
+    try:
+        found = socket.socket(fileno=descriptor)
+    except OSError as error:
+        raise ConfigError(f"passed descriptor {descriptor} is not a socket") from error
+    kind = (found.family, found.type)
+    if kind != (socket.AF_UNIX, socket.SOCK_STREAM) or not _is_listening(found):
+        found.close()
+        raise ConfigError(
+            f"passed descriptor {descriptor} is not a listening Unix stream socket: "
+            "check ListenStream= of the socket units"
+        )
+    found.set_inheritable(False)  # no child of ours gets it
+    return found
+
+
+def _is_listening(found: socket.socket) -> bool:
+    return found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) == 1
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit()

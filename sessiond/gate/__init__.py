@@ -1,0 +1,8 @@
+"""Where a presented token waits for its verdict."""
+
+from sessiond.gate.breaker import Breaker
+from sessiond.gate.fair import FairLimiter
+from sessiond.gate.gate import Admission, Door, Gate
+from sessiond.gate.route import Realm
+
+__all__ = ["Admission", "Breaker", "Door", "FairLimiter", "Gate", "Realm"]

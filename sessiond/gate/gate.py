@@ -1,0 +1,233 @@
+"""Takes a typed name and a password, gives back who it is or why not."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+
+import anyio
+from anyio.abc import TaskGroup
+from anyio.streams.memory import MemoryObjectReceiveStream
+
+from sessiond.api import Verifier
+from sessiond.bus import Committed
+from sessiond.clock import Clock
+from sessiond.core.errors import IssuerThrottled, IssuerUnavailable, Refusal, TokenRejected
+from sessiond.core.password import Presented, read_password
+from sessiond.core.principal import folded, is_name, same_name
+from sessiond.core.revocation import Revocation
+from sessiond.core.rows import Put
+from sessiond.core.secret import Secret
+from sessiond.core.session import ProcessKey
+from sessiond.core.verdict import Verdict
+from sessiond.gate.breaker import Breaker
+from sessiond.gate.cache import Key, VerdictCache
+from sessiond.gate.fair import FairLimiter
+from sessiond.gate.route import Realm, route
+
+REFUSAL_KEPT = 2.0  # seconds: kdb+ tries a refused handshake twice
+
+Outcome = Verdict | TokenRejected | IssuerUnavailable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Door:
+    """One issuer at the gate."""
+
+    realm: Realm
+    verifier: Verifier
+    client: str  # the client that refresh tokens of this issuer are bound to
+    cache_for: float  # seconds an accepted verdict may be used again; 0 = never
+    limiter: FairLimiter  # calls to the issuer at a time
+    breaker: Breaker
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """An accepted login: what was verified, and the tokens it came with."""
+
+    verdict: Verdict
+    presented: Presented
+    client: str
+
+
+class _Flight:
+    """One verification under way, for all who wait for it."""
+
+    def __init__(self) -> None:
+        self._landed = anyio.Event()
+        self._outcome: Outcome = IssuerUnavailable("sessiond is stopping")
+
+    def land(self, outcome: Outcome) -> None:
+        self._outcome = outcome
+        self._landed.set()
+
+    async def outcome(self) -> Outcome:
+        await self._landed.wait()
+        return self._outcome
+
+
+class Gate:
+    """Routes a token to its issuer, asks once for all who bring it, remembers for a while."""
+
+    def __init__(
+        self,
+        doors: Sequence[Door],
+        *,
+        news: MemoryObjectReceiveStream[Committed],
+        clock: Clock,
+        waiting: int,
+    ) -> None:
+        """Make a gate.
+
+        Args:
+            doors: The issuers.
+            news: What the table has committed: a revocation empties the cache.
+            clock: For leases and the age of verdicts.
+            waiting: Logins of one process that may wait for asked verdicts at a time.
+        """
+        self._doors = {door.realm.name: door for door in doors}
+        self._realms = [door.realm for door in doors]
+        self._news = news
+        self._clock = clock
+        self._max_waiting = waiting
+        self._waiting: Counter[ProcessKey] = Counter()
+        self._flights: dict[Key, _Flight] = {}
+        self._cache = VerdictCache()
+        self._tasks: TaskGroup | None = None
+
+    async def run(self) -> None:
+        """Own the calls to issuers, which outlive the logins that began them."""
+        async with anyio.create_task_group() as self._tasks:
+            async for batch in self._news:
+                for write in batch.writes:
+                    if isinstance(write, Put) and isinstance(write.row, Revocation):
+                        self._cache.clear()
+            self._tasks.cancel_scope.cancel()
+
+    async def admit(self, *, user: str, password: str, owner: ProcessKey) -> Admission:
+        """Return what the password proves about the user. May be cancelled at any time.
+
+        Raises:
+            TokenRejected: The login is refused.
+            IssuerUnavailable: No verdict now.
+        """
+        presented = read_password(password)
+        if not is_name(user):
+            raise TokenRejected(Refusal.USERMISMATCH, "the user name is not printable ASCII")
+        door = self._doors[route(self._realms, presented, user=user)]
+        key = Key.of(presented.access, user=folded(user), issuer=door.realm.name)
+        verdict = await self._verdict(door, key, presented.access, owner)
+        name = verdict.principal.name
+        if not same_name(user, name):
+            raise TokenRejected(Refusal.USERMISMATCH, "the token is another user's")
+        if not door.realm.admits(name):
+            raise TokenRejected(Refusal.WRONGISSUER, "this issuer does not answer for that user")
+        return Admission(verdict, presented, door.client)
+
+    async def _verdict(self, door: Door, key: Key, token: Secret, owner: ProcessKey) -> Verdict:
+        now = self._clock.now()
+        kept = self._cache.find(key, monotonic=self._clock.monotonic(), now=now)
+        if isinstance(kept, Verdict) and not door.verifier.vouches(kept):
+            self._cache.drop(key)
+        elif kept is not None:
+            return _accepted(kept)
+        if not door.verifier.needs_issuer(token):
+            verdict = await door.verifier.verify(token, now=now)
+            self._keep(door, key, verdict)
+            return verdict
+        with self._counted(door, owner):
+            flight = self._flights.get(key) or self._launch(door, key, token, owner)
+            return _accepted(await flight.outcome(), now=self._clock.now())
+
+    @contextmanager
+    def _counted(self, door: Door, owner: ProcessKey) -> Iterator[None]:
+        """Bound how many logins of one process wait for issuers that are asked each time."""
+        if not door.verifier.asks:
+            yield
+            return
+        if self._waiting[owner] >= self._max_waiting:
+            raise TokenRejected(Refusal.THROTTLED, "too many logins of this process wait")
+        self._waiting[owner] += 1
+        try:
+            yield
+        finally:
+            self._waiting[owner] -= 1
+            if not self._waiting[owner]:
+                del self._waiting[owner]
+
+    def _launch(self, door: Door, key: Key, token: Secret, owner: ProcessKey) -> _Flight:
+        if door.breaker.is_open:
+            raise IssuerUnavailable("the issuer is sick, nobody waits for it")
+        if self._tasks is None:
+            raise IssuerUnavailable("the gate is not open yet")
+        flight = self._flights[key] = _Flight()
+        self._tasks.start_soon(self._fly, door, key, token, owner, flight)
+        return flight
+
+    async def _fly(
+        self, door: Door, key: Key, token: Secret, owner: ProcessKey, flight: _Flight
+    ) -> None:
+        """Ask the issuer, however long its own timeout lets it take, and land the verdict."""
+        outcome: Outcome = IssuerUnavailable("sessiond is stopping")
+        try:
+            async with door.limiter.place(owner):
+                if door.breaker.is_open:
+                    outcome = IssuerUnavailable("the issuer fell sick while this waited")
+                else:
+                    outcome = await self._ask(door, token)
+            self._keep(door, key, outcome)
+        finally:
+            del self._flights[key]
+            flight.land(outcome)
+
+    async def _ask(self, door: Door, token: Secret) -> Outcome:
+        was_open, started = door.breaker.is_open, door.breaker.start()
+        outcome: Outcome
+        try:
+            outcome = await door.verifier.verify(token, now=self._clock.now())
+        except TokenRejected as rejected:
+            outcome = rejected
+        except IssuerUnavailable as unavailable:
+            outcome = unavailable
+        door.breaker.finish(started, ok=not isinstance(outcome, IssuerUnavailable))
+        if isinstance(outcome, IssuerThrottled):
+            door.breaker.hold(outcome.retry_after)
+        if door.breaker.is_open and not was_open and self._tasks is not None:
+            self._tasks.start_soon(self._try_out, door)
+        return outcome
+
+    async def _try_out(self, door: Door) -> None:
+        """Find out when a sick issuer is well, with trial calls that no login waits for."""
+        while door.breaker.is_open:
+            await self._clock.sleep(door.breaker.pause)
+            started, ok = door.breaker.start(), True
+            try:
+                await door.verifier.probe()
+            except IssuerUnavailable:
+                ok = False
+            door.breaker.finish(started, ok=ok)
+
+    def _keep(self, door: Door, key: Key, outcome: Outcome) -> None:
+        monotonic = self._clock.monotonic()
+        match outcome:
+            case Verdict() if door.cache_for > 0:
+                self._cache.keep(key, outcome, until=monotonic + door.cache_for)
+            case TokenRejected() if door.cache_for > 0:
+                self._cache.keep(key, outcome, until=monotonic + REFUSAL_KEPT)
+            case _:
+                pass
+
+
+def _accepted(outcome: Outcome, *, now: datetime | None = None) -> Verdict:
+    """Return the verdict, or raise a fresh copy of the refusal: many may wait for one."""
+    match outcome:
+        case Verdict():
+            if now is not None and outcome.lease.expires_at <= now:
+                raise TokenRejected(Refusal.EXPIRED, "it expired while it was verified")
+            return outcome
+        case TokenRejected():
+            raise TokenRejected(outcome.reason, outcome.detail)
+        case IssuerUnavailable():
+            raise IssuerUnavailable(str(outcome))

@@ -1,0 +1,235 @@
+"""From the payload of a message to a value, trusting nothing of it.
+
+The layout is that of code.kx.com/q/kb/serialization; the functions which that page leaves out are
+read as KX's own javakdb does. Whatever the bytes are, the outcome is a value or a ProtocolError,
+which names the damage and shows none of the bytes.
+"""
+
+import struct
+from collections.abc import Callable
+from functools import partial
+from typing import Final, cast
+from uuid import UUID
+
+from sessiond.core.errors import ProtocolError
+from sessiond.qipc.cursor import Cursor
+from sessiond.qipc.values import (
+    Atom,
+    Dictionary,
+    Function,
+    Lambda,
+    List,
+    QError,
+    QType,
+    Scalar,
+    Table,
+    Value,
+    Vector,
+    count,
+)
+from sessiond.qipc.wire import COMPOUNDS, DERIVED, NUMBERS, PRIMITIVES, atom_code
+
+MAX_DEPTH: Final = 16
+MAX_ITEMS: Final = 100_000
+
+_GUID_SIZE: Final = 16  # bytes, in the order in which a guid is written
+_MIN_VALUE_SIZE: Final = 2  # bytes; the null symbol is one
+
+
+def decode(
+    payload: bytes, *, max_depth: int = MAX_DEPTH, max_items: int = MAX_ITEMS
+) -> Value | QError:
+    """Return the one value that a payload is.
+
+    Args:
+        payload: A message without its header.
+        max_depth: How many lists, dictionaries, tables and functions may lie in one another; keep
+            it below 100, since each costs Python frames.
+        max_items: How many values and vector items there may be in all; bytes and chars are free.
+
+    Raises:
+        ProtocolError: The payload is damaged, incomplete, too deep or too large, or goes on after
+            its end.
+    """
+    cursor = Cursor(payload, max_items)
+    value: Value | QError
+    if payload.startswith(_ERROR):
+        cursor.take(len(_ERROR))
+        value = QError(cursor.symbol())
+    else:
+        value = _value(cursor, max_depth)
+    if cursor.bytes_left:
+        raise ProtocolError("bytes after the end of the value")
+    return value
+
+
+def _value(cursor: Cursor, depth: int) -> Value:
+    """Return the next value, with at most `depth` levels in it."""
+    cursor.spend(1)
+    code = cursor.byte()
+    if (atom := _ATOMS.get(code)) is not None:
+        return atom(cursor)
+    if (vector := _VECTORS.get(code)) is not None:
+        return vector(cursor)
+    if (nested := _NESTED.get(code)) is None:
+        raise ProtocolError("unknown type")
+    if depth < 1:
+        raise ProtocolError("the value is nested too deep")
+    return nested(cursor, depth - 1)
+
+
+# Atoms
+
+
+def _boolean(cursor: Cursor) -> Atom:
+    return Atom(QType.BOOLEAN, _flags(cursor.take(1))[0])
+
+
+def _guid(cursor: Cursor) -> Atom:
+    return Atom(QType.GUID, UUID(bytes=cursor.take(_GUID_SIZE)))
+
+
+def _byte(cursor: Cursor) -> Atom:
+    return Atom(QType.BYTE, cursor.byte())
+
+
+def _char(cursor: Cursor) -> Atom:
+    return Atom(QType.CHAR, cursor.take(1))
+
+
+def _symbol(cursor: Cursor) -> Atom:
+    return Atom(QType.SYMBOL, cursor.symbol())
+
+
+def _number(kind: QType, layout: struct.Struct, cursor: Cursor) -> Atom:
+    return Atom(kind, layout.unpack(cursor.take(layout.size))[0])
+
+
+# Vectors
+
+
+def _booleans(cursor: Cursor) -> Vector:
+    attribute, length = _vector_head(cursor, 1)
+    return Vector(QType.BOOLEAN, _flags(cursor.take(length)), attribute)
+
+
+def _guids(cursor: Cursor) -> Vector:
+    attribute, length = _vector_head(cursor, _GUID_SIZE)
+    items = tuple([UUID(bytes=cursor.take(_GUID_SIZE)) for _ in range(length)])
+    return Vector(QType.GUID, items, attribute)
+
+
+def _octets(kind: QType, cursor: Cursor) -> Vector:
+    attribute = cursor.attribute()
+    return Vector(kind, cursor.take(cursor.length(1)), attribute)
+
+
+def _symbols(cursor: Cursor) -> Vector:
+    attribute, length = _vector_head(cursor, 1)
+    return Vector(QType.SYMBOL, tuple([cursor.symbol() for _ in range(length)]), attribute)
+
+
+def _numbers(kind: QType, layout: struct.Struct, cursor: Cursor) -> Vector:
+    attribute, length = _vector_head(cursor, layout.size)
+    items = struct.unpack(f"<{length}{layout.format[1:]}", cursor.take(length * layout.size))
+    return Vector(kind, items, attribute)
+
+
+def _vector_head(cursor: Cursor, item_size: int) -> tuple[int, int]:
+    """Return the attribute and the length of a vector of items that cost something."""
+    attribute, length = cursor.attribute(), cursor.length(item_size)
+    cursor.spend(length)
+    return attribute, length
+
+
+def _flags(octets: bytes) -> tuple[Scalar, ...]:
+    if octets.strip(b"\0\1"):
+        raise ProtocolError("a boolean is neither 0 nor 1")
+    return tuple([octet == 1 for octet in octets])
+
+
+# What holds other values
+
+
+def _list(cursor: Cursor, depth: int) -> List:
+    attribute = cursor.attribute()
+    return List(_values(cursor, depth), attribute)
+
+
+def _dictionary(cursor: Cursor, depth: int, *, is_sorted: bool = False) -> Dictionary:
+    keys, values = _value(cursor, depth), _value(cursor, depth)
+    length = count(keys)
+    if isinstance(keys, Dictionary) or length is None or length != count(values):
+        raise ProtocolError("a dictionary needs a list of keys and as many values")
+    return Dictionary(keys, values, is_sorted)
+
+
+def _table(cursor: Cursor, depth: int) -> Table:
+    attribute = cursor.attribute()
+    _expect(cursor, QType.DICTIONARY, "a table needs a dictionary of columns")
+    _expect(cursor, QType.SYMBOL, "the columns of a table need symbols for names")
+    names = cast("tuple[str, ...]", _symbols(cursor).items)
+    _expect(cursor, QType.LIST, "a table needs a list of columns")
+    columns = _list(cursor, depth).items  # their list is part of the table, no level of its own
+    lengths = {count(column) for column in columns}
+    if len(columns) != len(names) or None in lengths or len(lengths) > 1:
+        raise ProtocolError("a table needs columns of one length, one for each name")
+    return Table(names, columns, attribute)
+
+
+def _lambda(cursor: Cursor, _: int) -> Lambda:
+    context = cursor.symbol()
+    _expect(cursor, QType.CHAR, "a function needs a string for its source")
+    return Lambda(context, cast("bytes", _octets(QType.CHAR, cursor).items))
+
+
+def _expect(cursor: Cursor, code: QType, otherwise: str) -> None:
+    if cursor.byte() != code:
+        raise ProtocolError(otherwise)
+
+
+def _primitive(kind: QType, cursor: Cursor, _: int) -> Function:
+    return Function(kind, number=cursor.byte())
+
+
+def _compound(kind: QType, cursor: Cursor, depth: int) -> Function:
+    return Function(kind, parts=_values(cursor, depth))
+
+
+def _derived(kind: QType, cursor: Cursor, depth: int) -> Function:
+    return Function(kind, parts=(_value(cursor, depth),))
+
+
+def _values(cursor: Cursor, depth: int) -> tuple[Value, ...]:
+    return tuple([_value(cursor, depth) for _ in range(cursor.length(_MIN_VALUE_SIZE))])
+
+
+# By the byte that announces a value
+
+_ERROR: Final = bytes([atom_code(QType.ERROR)])
+_ATOMS: Final[dict[int, Callable[[Cursor], Atom]]] = {
+    atom_code(QType.BOOLEAN): _boolean,
+    atom_code(QType.GUID): _guid,
+    atom_code(QType.BYTE): _byte,
+    atom_code(QType.CHAR): _char,
+    atom_code(QType.SYMBOL): _symbol,
+    **{atom_code(kind): partial(_number, kind, layout) for kind, layout in NUMBERS.items()},
+}
+_VECTORS: Final[dict[int, Callable[[Cursor], Vector]]] = {
+    QType.BOOLEAN: _booleans,
+    QType.GUID: _guids,
+    QType.BYTE: partial(_octets, QType.BYTE),
+    QType.CHAR: partial(_octets, QType.CHAR),
+    QType.SYMBOL: _symbols,
+    **{kind: partial(_numbers, kind, layout) for kind, layout in NUMBERS.items()},
+}
+_NESTED: Final[dict[int, Callable[[Cursor, int], Value]]] = {
+    QType.LIST: _list,
+    QType.TABLE: _table,
+    QType.DICTIONARY: _dictionary,
+    QType.SORTED_DICTIONARY: partial(_dictionary, is_sorted=True),
+    QType.LAMBDA: _lambda,
+    **{kind: partial(_primitive, kind) for kind in PRIMITIVES},
+    **{kind: partial(_compound, kind) for kind in COMPOUNDS},
+    **{kind: partial(_derived, kind) for kind in DERIVED},
+}

@@ -1,0 +1,270 @@
+"""The token table: one writer, and what waits is written together."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, Generic, Protocol, TypeVar, cast
+
+import anyio
+import msgspec
+from anyio import ClosedResourceError, EndOfStream, WouldBlock
+
+from sessiond.bus import Bus, Committed
+from sessiond.clock import Clock
+from sessiond.core.changes import Change, Expire, Tell
+from sessiond.core.decide import Notice, Rules, decide
+from sessiond.core.decide.presence import resumed
+from sessiond.core.errors import Refusal, StoreError
+from sessiond.core.events import Event, LoginRefused
+from sessiond.core.grant import Grant, KnownToken
+from sessiond.core.rows import Put, Row, Rows, Write
+from sessiond.core.session import ProcessAbout, Session
+from sessiond.due import DueQueue
+
+A = TypeVar("A")
+
+INBOX = 4096  # changes that wait; whoever asks beyond that waits to ask
+MAX_BATCH = 512  # changes in one transaction
+REFUSALS_EVERY = 1.0  # seconds between writes of refused logins
+MAX_REFUSALS = 1000  # different ones between two writes; the surplus is summed by reason
+PRUNE_EVERY = 600.0  # seconds between dropping old events
+RETRY_IN = 1.0  # seconds, when writing failed
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What a store holds at start."""
+
+    rows: Sequence[Row]
+    sequence: int  # the last event's, also when that event is no longer kept
+
+
+class Store(Protocol):
+    """Keeps rows and events. Only the table task calls `commit`, one call at a time."""
+
+    async def load(self) -> Loaded:
+        """Return everything that is kept."""
+        ...
+
+    async def commit(self, writes: Sequence[Write], events: Sequence[Event]) -> None:
+        """Make writes and events durable, all or nothing.
+
+        Raises:
+            StoreError: Nothing of it is kept.
+        """
+        ...
+
+    async def events_after(self, sequence: int, *, limit: int) -> list[Event]:
+        """Return kept events in order, beginning after a sequence number."""
+        ...
+
+    async def forget_events(self, *, before: datetime) -> None:
+        """Drop the events of before a time."""
+        ...
+
+
+class Ticket(Generic[A]):
+    """A change on its way through the table."""
+
+    def __init__(self, change: Change[A]) -> None:
+        self.change = change
+        self._done = anyio.Event()
+        self._answer: A | None = None
+        self._error: StoreError | None = None
+
+    async def answer(self) -> A:
+        """Wait until the change is on disk and return its answer. Cancelling changes nothing.
+
+        Raises:
+            StoreError: It could not be written, and did not happen.
+        """
+        await self._done.wait()
+        if self._error is not None:
+            raise self._error
+        return cast("A", self._answer)
+
+    def settle(self, answer: A | None, error: StoreError | None = None) -> None:
+        self._answer, self._error = answer, error
+        self._done.set()
+
+
+class Table:
+    """Owns the rows. Every change goes through `submit`; nothing else writes."""
+
+    def __init__(
+        self, store: Store, bus: Bus, clock: Clock, rules: Rules, *, keep_events: timedelta
+    ) -> None:
+        self._keep_events = keep_events
+        self._pruned_at = float("-inf")  # monotonic
+        self._store = store
+        self._bus = bus
+        self._clock = clock
+        self._rules = rules
+        self._rows = Rows()
+        self._sequence = 0
+        self._send, self._inbox = anyio.create_memory_object_stream[Ticket[Any]](INBOX)
+        self._due = DueQueue[Expire](clock)
+        self._refused: Counter[tuple[str, str, ProcessAbout | None, Refusal]] = Counter()
+
+    async def load(self) -> None:
+        """Read the store, before `run`."""
+        loaded = await self._store.load()
+        self._rows = Rows(loaded.rows)
+        self._sequence = loaded.sequence
+
+    def resume(self) -> list[Grant]:
+        """Start the time that sessions of an earlier run wait, and return all grants.
+
+        To be called at readiness: until then no process could have come back.
+        """
+        now = self._clock.now()
+        for session in tuple(self._rows.sessions.values()):
+            self._rows.apply(Put(resumed(session, now=now, rules=self._rules)))
+        for rows in (self._rows.sessions, self._rows.grants, self._rows.tokens):
+            for row in rows.values():
+                self._note_due(row)
+        return list(self._rows.grants.values())
+
+    def retime(self, rules: Rules) -> None:
+        """Decide by other lengths from the next batch on."""
+        self._rules = rules
+
+    async def submit(self, change: Change[A]) -> Ticket[A]:
+        """Put a change in the queue. Changes are decided in the order in which this returns."""
+        ticket = Ticket(change)
+        await self._send.send(ticket)
+        return ticket
+
+    async def ask(self, change: Change[A]) -> A:
+        """Submit a change and wait for its answer.
+
+        Raises:
+            StoreError: It could not be written, and did not happen.
+        """
+        ticket = await self.submit(change)
+        return await ticket.answer()
+
+    def note_refusal(
+        self, *, user: str, issuer: str, process: ProcessAbout | None, reason: Refusal
+    ) -> None:
+        """Have a refused login told, with others like it, at no commit of its own."""
+        key = (user, issuer, process, reason)
+        if key not in self._refused and len(self._refused) >= MAX_REFUSALS:
+            key = ("", issuer, None, reason)
+        self._refused[key] += 1
+
+    async def run(self) -> None:
+        """Decide and write until closed. The only caller of `Store.commit`."""
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._watch_time)
+            tasks.start_soon(self._tell_refusals)
+            async for first in self._inbox:
+                await self._write([first, *self._waiting()])
+                await self._prune()
+            tasks.cancel_scope.cancel()
+
+    def close(self) -> None:
+        """Take no more changes; what was taken is still written."""
+        self._send.close()
+
+    async def _prune(self) -> None:
+        """Drop old events now and then."""
+        monotonic = self._clock.monotonic()
+        if monotonic - self._pruned_at < PRUNE_EVERY:
+            return
+        self._pruned_at = monotonic
+        with suppress(StoreError), anyio.CancelScope(shield=True):  # the next time will do
+            await self._store.forget_events(before=self._clock.now() - self._keep_events)
+
+    def _waiting(self) -> Iterator[Ticket[Any]]:
+        with suppress(WouldBlock, EndOfStream):
+            for _ in range(MAX_BATCH - 1):
+                yield self._inbox.receive_nowait()
+
+    async def _write(self, batch: list[Ticket[Any]]) -> None:
+        answers: list[Any] = []
+        writes: list[Write] = []
+        undo: list[Write] = []
+        notices: list[Notice] = []
+        now = self._clock.now()
+        for ticket in batch:
+            decision = decide(self._rows, ticket.change, now, self._rules)
+            answers.append(decision.answer)
+            writes += decision.writes
+            undo += filter(None, map(self._rows.apply, decision.writes))
+            notices += decision.notices
+        numbered = [
+            replace(notice, event=msgspec.structs.replace(notice.event, sequence=number))
+            for number, notice in enumerate(notices, self._sequence + 1)
+        ]
+        try:
+            if writes or numbered:
+                with anyio.CancelScope(shield=True):
+                    await self._store.commit(writes, [notice.event for notice in numbered])
+        except StoreError as error:
+            for write in reversed(undo):
+                self._rows.apply(write)
+            for ticket in batch:
+                ticket.settle(None, error)
+            return
+        self._sequence += len(numbered)
+        for write in writes:
+            if isinstance(write, Put):
+                self._note_due(write.row)
+        for ticket, answer in zip(batch, answers, strict=True):
+            ticket.settle(answer)
+        if writes or numbered:
+            await self._bus.publish(Committed(writes, numbered))
+
+    def _note_due(self, row: Row) -> None:
+        match row:
+            case Session(until=until) if until is not None:
+                self._due.add(until, Expire(sessions=(row.id,)))
+            case Grant():
+                self._due.add(row.lease.expires_at, Expire(grants=(row.id,)))
+            case KnownToken(grant=None):
+                self._due.add(row.keep_until, Expire(tokens=(row.hash,)))
+            case _:
+                pass
+
+    async def _watch_time(self) -> None:
+        """Submit what is over. The rows decide whether it really is."""
+        while True:
+            due = await self._due.take(MAX_BATCH)
+            over = Expire(
+                sessions=tuple(key for each in due for key in each.sessions),
+                grants=tuple(key for each in due for key in each.grants),
+                tokens=tuple(key for each in due for key in each.tokens),
+            )
+            try:
+                await self.ask(over)
+            except StoreError:
+                self._due.add_in(RETRY_IN, over)
+            except ClosedResourceError:
+                return
+
+    async def _tell_refusals(self) -> None:
+        while True:
+            await self._clock.sleep(REFUSALS_EVERY)
+            if not self._refused:
+                continue
+            refused, self._refused = self._refused, Counter()
+            now = self._clock.now()
+            told = Tell(
+                events=tuple(
+                    LoginRefused(
+                        at=now, user=user, issuer=issuer, process=process, reason=reason, count=n
+                    )
+                    for (user, issuer, process, reason), n in refused.items()
+                )
+            )
+            try:
+                await self.ask(told)
+            except StoreError:
+                for key, count in refused.items():
+                    if key in self._refused or len(self._refused) < MAX_REFUSALS:
+                        self._refused[key] += count
+            except ClosedResourceError:
+                return

@@ -1,0 +1,94 @@
+"""The tests' common ground: the asyncio backend, the issuers, and what tests need."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import hypothesis
+import pytest
+
+from tests.issuer.running import RunningIssuer
+from tests.needs import absent, is_error
+
+ISSUERS = {"strict_issuer", "entra_issuer", "tls_issuer"}  # whoever uses one needs "real"
+NOT_RUN = pytest.StashKey[list[tuple[str, str, str]]]()  # test, what it needs, what is missing
+
+hypothesis.settings.register_profile("sessiond", deadline=None)  # a deadline is a timing assertion
+hypothesis.settings.load_profile("sessiond")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[NOT_RUN] = []
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if ISSUERS.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.needs("real"))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for what in {name for mark in item.iter_markers("needs") for name in mark.args}:
+        reason = absent(what)
+        if reason is None:
+            continue
+        if is_error(what):
+            pytest.fail(f"needs {what}: {reason}", pytrace=False)
+        item.config.stash[NOT_RUN].append((item.nodeid, what, reason))
+        pytest.skip(f"needs {what}: {reason}")
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    not_run = config.stash[NOT_RUN]
+    if not_run:
+        terminalreporter.section("not run, for want of")
+    for test, what, reason in not_run:
+        terminalreporter.write_line(f"{what}: {test} ({reason})")
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> tuple[str, dict[str, bool]]:
+    """Run on asyncio's own loop; a module that wants trio too has a fixture of this name."""
+    return "asyncio", {"use_uvloop": False}
+
+
+@pytest.fixture(scope="session")
+def running_strict_issuer() -> Iterator[RunningIssuer]:
+    with RunningIssuer(rotation="strict") as issuer:
+        yield issuer
+
+
+@pytest.fixture(scope="session")
+def running_entra_issuer() -> Iterator[RunningIssuer]:
+    with RunningIssuer(rotation="entra") as issuer:
+        yield issuer
+
+
+@pytest.fixture(scope="session")
+def running_tls_issuer() -> Iterator[RunningIssuer]:
+    with RunningIssuer(tls=True, rotation="entra", scopeless="graph", typ="JWT") as issuer:
+        yield issuer
+
+
+@pytest.fixture
+def strict_issuer(running_strict_issuer: RunningIssuer) -> Iterator[RunningIssuer]:
+    """Plain http; a refresh token is good once, and its reuse ends the whole grant."""
+    yield from lent(running_strict_issuer)
+
+
+@pytest.fixture
+def entra_issuer(running_entra_issuer: RunningIssuer) -> Iterator[RunningIssuer]:
+    """Plain http; each refresh gives a new refresh token, and the old one stays good."""
+    yield from lent(running_entra_issuer)
+
+
+@pytest.fixture
+def tls_issuer(running_tls_issuer: RunningIssuer) -> Iterator[RunningIssuer]:
+    """Entra-shaped, as MSAL wants it: TLS, typ JWT, Graph's tokens for a scopeless refresh."""
+    yield from lent(running_tls_issuer)
+
+
+def lent(issuer: RunningIssuer) -> Iterator[RunningIssuer]:
+    """Lend the session's issuer to one test, as if new; whoever kills one starts his own."""
+    issuer.control.reset()
+    yield issuer
+    issuer.control.clear_faults()

@@ -1,0 +1,68 @@
+// The registered clients and the APIs (resource servers) whose tokens are issued here.
+
+import { createPublicKey } from 'node:crypto';
+import fs from 'node:fs';
+
+export const API = 'api://kdb';
+export const APIS = { [API]: 'RS256', 'api://kdb-ec': 'ES256', 'api://kdb-ed': 'EdDSA' };
+export const OPAQUE_CLIENT = 'qstudio-opaque';
+
+/** An API as oidc-provider knows it (RFC 8707): its scopes and how its tokens are signed. */
+export const resourceServer = (api) => ({
+  scope: 'session.login offline_access',
+  accessTokenFormat: 'jwt',
+  jwt: { sign: { alg: APIS[api] } },
+});
+
+/** Which API a token is for when the request names none; undefined = none: an opaque token. */
+export const usualApi = (client) => (client.clientId === OPAQUE_CLIENT ? undefined : API);
+
+const userGrants = [
+  'authorization_code', 'refresh_token', 'urn:ietf:params:oauth:grant-type:device_code', 'password',
+];
+const native = {
+  application_type: 'native',
+  redirect_uris: ['http://127.0.0.1/cb', 'http://localhost'],
+  token_endpoint_auth_method: 'none',
+  grant_types: userGrants,
+  response_types: ['code'],
+};
+const service = {
+  redirect_uris: [], response_types: [], grant_types: ['client_credentials', 'refresh_token'],
+};
+
+export function clients(clientCert) {
+  const registered = [
+    { client_id: 'qstudio', ...native }, // JWT access tokens for api://kdb (RFC 9068)
+    { client_id: OPAQUE_CLIENT, ...native }, // opaque ones: introspection and userinfo only
+    {
+      client_id: 'webapp',
+      client_secret: 'webapp-secret',
+      redirect_uris: ['https://localhost/cb'],
+      grant_types: userGrants,
+      response_types: ['code'],
+    },
+    {
+      client_id: 'sessiond',
+      client_secret: 'sessiond-secret',
+      token_endpoint_auth_method: 'client_secret_basic',
+      ...service,
+    },
+    {
+      client_id: 'sessiond-post',
+      client_secret: 'sessiond-secret',
+      token_endpoint_auth_method: 'client_secret_post', // MSAL sends secrets in the body
+      ...service,
+    },
+  ];
+  if (clientCert) {
+    const key = createPublicKey(fs.readFileSync(clientCert)).export({ format: 'jwk' });
+    registered.push({
+      client_id: 'sessiond-cert',
+      token_endpoint_auth_method: 'private_key_jwt',
+      jwks: { keys: [{ ...key, use: 'sig' }] },
+      ...service,
+    });
+  }
+  return registered;
+}

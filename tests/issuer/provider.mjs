@@ -1,0 +1,129 @@
+// npm's oidc-provider, configured with Entra's paths and claims.
+
+import { Provider, errors } from 'oidc-provider';
+
+import { APIS, clients, resourceServer, usualApi } from './clients.mjs';
+import { passwordGrant } from './password_grant.mjs';
+import { TENANT_ID } from './people.mjs';
+
+const SCOPES = ['openid', 'offline_access', 'profile', 'email', 'session.login'];
+const EVENTS = ['grant.error', 'introspection.error', 'revocation.error', 'authorization.error'];
+
+function routes(tenant) {
+  const oauth = `/${tenant}/oauth2/v2.0`;
+  return {
+    authorization: `${oauth}/authorize`,
+    token: `${oauth}/token`,
+    device_authorization: `${oauth}/devicecode`,
+    code_verification: '/devicelogin',
+    jwks: `/${tenant}/discovery/v2.0/keys`,
+    introspection: `${oauth}/introspect`,
+    revocation: `${oauth}/revoke`,
+    userinfo: '/oidc/userinfo',
+    end_session: `${oauth}/logout`,
+  };
+}
+
+function lifetimes(habits) {
+  const access = () => habits.access_token_seconds;
+  return {
+    AccessToken: access,
+    ClientCredentials: access,
+    RefreshToken: () => habits.refresh_token_seconds,
+    IdToken: 3600,
+    Grant: 86400 * 14,
+    Session: 86400,
+    Interaction: 600,
+    DeviceCode: 600,
+  };
+}
+
+function account(people, id) {
+  const user = people.find(id);
+  if (!user) return undefined;
+  const { oid, upn, name } = user;
+  // oidc-provider answers 500 unless this id is the one that the login form gave.
+  return {
+    accountId: oid,
+    claims: () => ({ sub: oid, oid, tid: TENANT_ID, name, preferred_username: upn, email: upn }),
+  };
+}
+
+function userClaims({ oid, upn, roles }, token) {
+  const ofApi = [...token.scopes].filter((scope) => scope !== 'offline_access').join(' ');
+  return { oid, preferred_username: upn, scp: ofApi || undefined, roles };
+}
+
+function extraClaims(people, token) {
+  const user = token.accountId && people.find(token.accountId);
+  const whose = user ? userClaims(user, token) : { idtyp: 'app' };
+  return { tid: TENANT_ID, ver: '2.0', azp: token.clientId, ...whose };
+}
+
+function features() {
+  return {
+    devInteractions: { enabled: false },
+    clientCredentials: { enabled: true },
+    deviceFlow: { enabled: true },
+    revocation: { enabled: true, allowedPolicy: () => true },
+    introspection: { enabled: true, allowedPolicy: (_, client) => client.clientAuthMethod !== 'none' },
+    userinfo: { enabled: true },
+    resourceIndicators: {
+      enabled: true,
+      useGrantedResource: () => true,
+      defaultResource: (_, client, one) => one || usualApi(client),
+      getResourceServerInfo: (_, api) => {
+        if (!APIS[api]) throw new errors.InvalidTarget();
+        return resourceServer(api);
+      },
+    },
+  };
+}
+
+function configuration({ settings: { tenant, clientCert, habits }, people, store, keys }) {
+  return {
+    adapter: store.adapter(habits),
+    clients: clients(clientCert),
+    jwks: { keys: keys.jwks },
+    cookies: { keys: ['test-only'] },
+    scopes: SCOPES,
+    claims: {
+      openid: ['sub'], profile: ['name', 'preferred_username', 'oid', 'tid'], email: ['email'],
+    },
+    enabledJWA: {
+      idTokenSigningAlgValues: ['RS256', 'ES256', 'EdDSA'],
+      clientAuthSigningAlgValues: ['PS256', 'RS256', 'HS256'],
+    },
+    routes: routes(tenant),
+    ttl: lifetimes(habits),
+    pkce: { required: (_, client) => client.clientAuthMethod === 'none' },
+    rotateRefreshToken: () => habits.rotation !== 'none',
+    issueRefreshToken: async (_, client, code) => (
+      client.grantTypeAllowed('refresh_token') && code.scopes.has('offline_access')),
+    findAccount: (_, id) => account(people, id),
+    extraTokenClaims: (_, token) => extraClaims(people, token),
+    formats: {
+      customizers: { jwt: async (_, __, jwt) => { jwt.header = { typ: habits.typ }; } },
+    },
+    interactions: { url: (_, interaction) => `/interaction/${interaction.uid}` },
+    features: features(),
+  };
+}
+
+/** A Provider over the shared store; built anew when the keys change. */
+export function buildProvider(origin, world) {
+  const { tenant, debug } = world.settings;
+  const provider = new Provider(`${origin}/${tenant}/v2.0`, configuration(world));
+  provider.on('server_error', (_, error) => console.error(error));
+  if (debug) {
+    // The client is told "grant request is invalid" and no more; here is why.
+    for (const event of EVENTS) {
+      provider.on(event, (_, error) => (
+        console.error(event, error.error, error.error_detail ?? error.error_description)));
+    }
+  }
+  provider.registerGrantType(
+    'password', passwordGrant(provider, world.people), ['username', 'password', 'scope', 'resource'],
+  );
+  return provider;
+}

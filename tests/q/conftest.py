@@ -1,0 +1,69 @@
+"""A q interpreter with the hook loaded, and a daemon that can be told what to say."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.q.interpreter import ADAPTER, HOOK, Interpreter
+from tests.q.scripted import KEY, ScriptedDaemon
+
+Start = Callable[..., Interpreter]
+
+
+@pytest.fixture
+def q_executable() -> str:
+    """`$SESSIOND_TEST_Q`, or `q` on the PATH."""
+    found = os.environ.get("SESSIOND_TEST_Q") or shutil.which("q")
+    if found is None:
+        pytest.skip("no q interpreter: set SESSIOND_TEST_Q")
+    return found
+
+
+@pytest.fixture
+def daemon(tmp_path: Path) -> Iterator[ScriptedDaemon]:
+    with ScriptedDaemon(tmp_path) as scripted:
+        yield scripted
+
+
+@pytest.fixture
+def start_q(q_executable: str, tmp_path: Path) -> Iterator[Start]:
+    """A function that starts q with the hook: lines before it, lines after it, the daemon's port.
+
+    Without a port the address is one where nobody listens.
+    """
+    with ExitStack() as running:
+
+        def start(
+            before: str = "",
+            after: str = "",
+            *,
+            port: int = 1,
+            arguments: tuple[str, ...] = (),
+            environment: dict[str, str] | None = None,
+        ) -> Interpreter:
+            (tmp_path / "proof").write_text(KEY + "\n")
+            script = "\n".join(
+                [
+                    f'.sessiond.directory:"{HOOK}"',
+                    f".sessiond.port:{port}",
+                    f".sessiond.address:`::{port}",
+                    f'.sessiond.proofkey:hsym`$"{tmp_path}/proof"',
+                    ".sessiond.retry:0D00:00:00.05",
+                    ".sessiond.maxretry:0D00:00:00.05",
+                    before,
+                    f"\\l {HOOK}/sessiond.q",
+                    f"\\l {ADAPTER}",
+                    after,
+                ]
+            )
+            return running.enter_context(
+                Interpreter.start(
+                    q_executable, tmp_path, script, arguments=arguments, environment=environment
+                )
+            )
+
+        yield start

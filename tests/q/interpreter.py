@@ -1,0 +1,191 @@
+"""A q process under test: a script, a console, and clients that log in to it."""
+
+import base64
+import itertools
+import os
+import socket
+import subprocess
+import threading
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from sessiond.qipc import Accepted, ClientConnection, Response, Value
+
+HOOK = Path(__file__).parents[2] / "plugins" / "torq"
+ADAPTER = Path(__file__).parent / "adapter.q"
+PATIENCE = 20.0  # seconds, for what takes milliseconds
+
+
+class Interpreter:
+    """A running q process. `evaluate` talks to its console, `login` to its port."""
+
+    def __init__(self, process: subprocess.Popen[str], port: int) -> None:
+        self.port = port
+        self.output: list[str] = []  # every line that it ever printed
+        self._process = process
+        self._numbers = itertools.count()
+        self._printed = threading.Condition()
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+
+    @classmethod
+    def start(
+        cls,
+        executable: str,
+        folder: Path,
+        script: str,
+        *,
+        arguments: tuple[str, ...] = (),
+        environment: dict[str, str] | None = None,
+    ) -> Self:
+        """Start q with a script and a port of its own; return when it answers."""
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port: int = free.getsockname()[1]
+        path = folder / f"start{port}.q"
+        path.write_text(script)
+        process = subprocess.Popen(
+            [executable, str(path), "-q", "-p", str(port), *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            bufsize=1,
+            env={**os.environ, "QUDSPATH": str(folder), **(environment or {})},
+        )
+        interpreter = cls(process, port)
+        interpreter.evaluate("1b")
+        return interpreter
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        self._reader.join()
+        if self._process.stdin and self._process.stdout:
+            self._process.stdin.close()
+            self._process.stdout.close()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def printed(self) -> str:
+        return "\n".join(self.output)
+
+    @property
+    def said(self) -> str:
+        """What was printed, without the console's own traffic."""
+        return "\n".join(line for line in self.output if line[:1] not in "#=q")
+
+    def run(self, line: str) -> None:
+        """Run a line at the console, and wait until it is done."""
+        self._ask(line)
+
+    def evaluate(self, expression: str) -> str:
+        """Return what the console shows for an expression, on one line, as `.Q.s1` does."""
+        lines = self._ask(f'-1"=",.Q.s1 {expression};')
+        shown = [line[1:] for line in lines if line.startswith("=")]
+        if not shown:
+            raise AssertionError(f"{expression}: {lines}")
+        return shown[-1]
+
+    def wait_until(self, expression: str) -> None:
+        """Wait until a boolean expression is true. Each look is a turn of q's main loop."""
+        latest = time.monotonic() + PATIENCE
+        while self.evaluate(expression) != "1b":
+            if time.monotonic() > latest:
+                raise AssertionError(f"never true: {expression}\n{self.said}")
+
+    def login(self, user: str, password: str) -> "Client | None":
+        """Log in over TCP as kdb+ clients do; None when refused."""
+        client = Client(self.port)
+        if client.enter(user, password):
+            return client
+        client.close()
+        return None
+
+    def websocket(self, user: str, password: str) -> "Client | None":
+        """Log in as a browser does, with HTTP's basic authentication; None when refused."""
+        client = Client(self.port)
+        if client.upgrade(user, password):
+            return client
+        client.close()
+        return None
+
+    def _ask(self, line: str) -> list[str]:
+        mark = f"#{next(self._numbers)}"
+        with self._printed:
+            start = len(self.output)
+        assert self._process.stdin
+        self._process.stdin.write(f'{line}\n-1"{mark}";\n')
+        self._process.stdin.flush()
+        with self._printed:
+            if not self._printed.wait_for(lambda: mark in self.output[start:], PATIENCE):
+                raise AssertionError(f"q does not answer: {line}\n{self.printed}")
+            return self.output[start:]
+
+    def _read(self) -> None:
+        assert self._process.stdout
+        for line in self._process.stdout:
+            with self._printed:
+                self.output.append(line.rstrip("\n"))
+                self._printed.notify_all()
+
+
+class Client:
+    """One kdb+ client of a q process."""
+
+    def __init__(self, port: int) -> None:
+        self._socket = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
+        self._connection = ClientConnection(max_message=1 << 20)
+
+    def enter(self, user: str, password: str) -> bool:
+        self._socket.sendall(self._connection.greeting(user, password))
+        self._connection.receive_data(self._socket.recv(1))
+        return isinstance(self._connection.next_event(), Accepted)
+
+    def upgrade(self, user: str, password: str) -> bool:
+        words = base64.b64encode(f"{user}:{password}".encode()).decode()
+        self._socket.sendall(
+            f"GET / HTTP/1.1\r\nHost: localhost\r\nAuthorization: Basic {words}\r\n"
+            "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode()
+        )
+        return b" 101 " in self._socket.recv(4096)
+
+    def ask(self, value: Value) -> Value | object:
+        """Return what q answers to a sync message."""
+        self._socket.sendall(self._connection.sync(value))
+        while (event := self._connection.next_event()) is None:
+            data = self._socket.recv(65536)
+            if not data:
+                raise AssertionError("q closed the handle")
+            self._connection.receive_data(data)
+        assert isinstance(event, Response)
+        return event.value
+
+    def tell(self, value: Value) -> None:
+        self._socket.sendall(self._connection.async_(value))
+
+    def is_closed(self) -> bool:
+        """Wait until q closes the handle, or fail."""
+        while self._socket.recv(65536):
+            pass
+        return True
+
+    def close(self) -> None:
+        self._socket.close()

@@ -1,0 +1,126 @@
+"""The examples are in tests/vectors/passwords.csv, which the q hook's tests run as well.
+
+A password there that begins with `repeat|` is written short: `repeat|HEAD|TEXT|COUNT|TAIL` is HEAD,
+COUNT times TEXT, and TAIL. `is_token` is what the hook decides by; `kind` is what the daemon makes
+of it: jwt, opaque, pair-jwt and pair-opaque are read, the rest are reasons of refusal.
+"""
+
+import csv
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sessiond.core.errors import Refusal, TokenRejected
+from sessiond.core.password import read_password, stated_claims
+from sessiond.core.secret import Secret
+
+VECTORS = Path(__file__).parents[2] / "vectors" / "passwords.csv"
+
+HEADER = "eyJhbGciOiJSUzI1NiJ9"  # {"alg":"RS256"}
+ISSUED = f"{HEADER}.eyJpc3MiOiJodHRwczovL2xvZ2luLmV4YW1wbGUuY29tLyJ9.c2ln"  # iss
+ACCESS, REFRESH = "opaqueAccessToken012", "0.refresh!*$token~20"
+
+
+def examples() -> list[tuple[str, bool, str]]:
+    with VECTORS.open(encoding="utf-8", newline="") as lines:
+        rows = list(csv.DictReader(lines, quoting=csv.QUOTE_NONE))
+    return [(written(row["password"]), row["is_token"] == "1", row["kind"]) for row in rows]
+
+
+def written(cell: str) -> str:
+    if not cell.startswith("repeat|"):
+        return cell
+    _, head, text, count, tail = cell.split("|")
+    return head + text * int(count) + tail
+
+
+def kind(password: str) -> str:
+    try:
+        presented = read_password(password)
+    except TokenRejected as rejected:
+        return rejected.reason.value
+    name = "jwt" if presented.is_jwt else "opaque"
+    return name if presented.refresh is None else f"pair-{name}"
+
+
+@pytest.mark.parametrize(("password", "is_token", "expected"), examples())
+def test_each_example_is_what_the_shared_table_says(
+    password: str, is_token: bool, expected: str
+) -> None:
+    assert kind(password) == expected
+    assert (kind(password) != "nottoken") is is_token
+
+
+def test_the_table_has_examples_of_every_kind() -> None:
+    kinds = {"jwt", "opaque", "pair-jwt", "pair-opaque", "toolarge", "malformed", "nottoken"}
+    assert {kind for _, _, kind in examples()} == kinds
+
+
+def test_a_pair_is_split_at_the_first_semicolon() -> None:
+    presented = read_password(f"{ACCESS};{REFRESH};more")
+    assert presented.access.reveal() == ACCESS
+    assert presented.refresh is not None
+    assert presented.refresh.reveal() == f"{REFRESH};more"
+
+
+def test_the_mark_is_no_part_of_the_token() -> None:
+    assert read_password(f"bearer:{ACCESS}").access.reveal() == ACCESS
+
+
+def test_a_jwt_states_its_issuer() -> None:
+    assert read_password(ISSUED).stated_issuer == "https://login.example.com/"
+    assert read_password(f"{ISSUED};{REFRESH}").stated_issuer == "https://login.example.com/"
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        "e30",  # {}
+        "eyJpc3MiOjF9",  # {"iss":1}
+        "eyJpc3MiOiJhIiwiaXNzIjoiYiJ9",  # {"iss":"a","iss":"b"}
+        "bm90IEpTT04",  # not JSON
+        "A",  # not base64url
+    ],
+)
+def test_a_jwt_without_one_readable_issuer_states_none(payload: str) -> None:
+    assert read_password(f"{HEADER}.{payload}.c2ln").stated_issuer is None
+
+
+def test_an_opaque_token_states_nothing() -> None:
+    assert read_password(f"bearer:{ACCESS}").stated_issuer is None
+    assert stated_claims(Secret(ACCESS)) is None
+    assert stated_claims(Secret("eyJ0eXAiOiJKV1QifQ.e30.c2ln")) is None  # {"typ":"JWT"}
+
+
+def test_a_jwt_states_its_claims_unverified() -> None:
+    assert stated_claims(Secret(ISSUED)) == {"iss": "https://login.example.com/"}
+
+
+def test_bytes_that_are_no_utf_8_count_as_one_each() -> None:
+    with pytest.raises(TokenRejected) as just_fits:
+        read_password("bearer:" + "\udcff" * (32768 - 7))
+    assert just_fits.value.reason == Refusal.MALFORMED
+    with pytest.raises(TokenRejected) as too_long:
+        read_password("bearer:" + "\udcff" * (32768 - 6))
+    assert too_long.value.reason == Refusal.TOOLARGE
+
+
+def test_neither_errors_nor_what_is_read_show_the_password() -> None:
+    for password in ("my-secret-word", "bearer:my secret word", "bearer:" + "my-secret" * 9999):
+        with pytest.raises(TokenRejected) as rejected:
+            read_password(password)
+        assert "secret" not in repr(rejected.value)
+        assert rejected.value.__context__ is None
+    assert "secret" not in repr(read_password("bearer:my-secret-word"))
+
+
+@given(
+    st.text(max_size=60)
+    | st.builds("bearer:{}".format, st.text(max_size=60))
+    | st.builds("{};{}".format, st.text(min_size=20), st.text(min_size=20))
+    | st.builds((HEADER[:-4] + "{}.{}.{}").format, *[st.from_regex(r"[\w.-]{0,9}")] * 3)
+)
+def test_any_text_is_read_or_refused_with_a_reason(password: str) -> None:
+    assert kind(password) in {kind for _, _, kind in examples()}

@@ -1,0 +1,177 @@
+import warnings
+
+import pytest
+from joserfc.jwk import ECKey, OKPKey, RSAKey
+
+from sessiond.core.errors import IssuerUnavailable
+from sessiond.jwt.keyset import MAX_KEYS, KeySet, UnknownKeyError
+from tests.unit.jwt.forge import EC, ED, OTHER_RSA, RSA, b64, jwk, keys, without
+
+
+def short_rsa() -> dict[str, object]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that it is short is the point
+        return jwk(RSAKey.generate_key(1024), kid="short")
+
+
+def kids(found: KeySet) -> list[str]:
+    return [key.id for key in found.keys]
+
+
+def test_each_key_may_be_used_with_what_its_type_is_made_for() -> None:
+    found = {key.id: key.algorithms for key in keys().keys}
+    assert found == {
+        "rsa": {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"},
+        "ec": {"ES256"},
+        "ed": {"Ed25519"},
+    }
+
+
+@pytest.mark.parametrize(("curve", "algorithm"), [("P-384", "ES384"), ("P-521", "ES512")])
+def test_a_curve_has_its_own_algorithm(curve: str, algorithm: str) -> None:
+    key = ECKey.generate_key(curve)
+    assert keys(jwk(key, kid="k")).keys[0].algorithms == {algorithm}
+
+
+@pytest.mark.parametrize(
+    ("name", "members"),
+    [
+        ("alg", {"alg": "RS256"}),
+        ("use", {"use": "sig", "alg": "RS256"}),
+        ("key_ops", {"key_ops": ["verify"], "alg": "RS256"}),
+    ],
+)
+def test_alg_narrows_what_a_key_may_be_used_with(name: str, members: dict[str, object]) -> None:
+    assert keys(jwk(RSA, kid=name, **members)).keys[0].algorithms == {"RS256"}
+
+
+@pytest.mark.parametrize("alg", ["EdDSA", "Ed25519"])
+def test_an_edwards_key_may_call_its_algorithm_by_either_name(alg: str) -> None:
+    found = keys(jwk(ED, kid="k", alg=alg))
+    for stated in ("EdDSA", "Ed25519"):
+        assert len(found.candidates(kid="k", algorithm=stated)) == 1
+
+
+@pytest.mark.parametrize(
+    "ignored",
+    [
+        jwk(RSA, kid="k", use="enc"),
+        jwk(RSA, kid="k", use=["sig"]),
+        jwk(RSA, kid="k", key_ops=["encrypt"]),
+        jwk(RSA, kid="k", key_ops="verify"),
+        jwk(RSA, kid="k", alg="RSA-OAEP"),
+        jwk(RSA, kid="k", alg="HS256"),
+        jwk(RSA, kid="k", alg="none"),
+        jwk(RSA, kid="k", alg=["RS256"]),
+        jwk(EC, kid="k", alg="ES384"),
+        jwk(RSA, kid=7),
+        jwk(RSA, kid="k", issuer=7),
+        jwk(RSA, kid="k", n=7),
+        jwk(RSA, kid="k", n="!"),
+        jwk(RSA, kid="k", n=""),
+        jwk(RSA, kid="k", e=b64(b"\x01")),
+        jwk(RSA, kid="k", e=b64(b"\x02")),
+        jwk(RSA, kid="k", n=b64(b"\xff" * 4096)),
+        without(jwk(RSA, kid="k"), "n"),
+        without(jwk(RSA, kid="k"), "kty"),
+        without(jwk(EC, kid="k"), "crv"),
+        jwk(EC, kid="k", x=b64(b"\x01" * 32)),
+        jwk(EC, kid="k", crv="secp256k1"),
+        jwk(EC, kid="k", crv="P-384"),
+        jwk(EC, kid="k", crv=["P-256"]),
+        jwk(EC, kid="k", kty="OKP"),
+        jwk(EC, kid="k", kty=["EC"]),
+        jwk(EC, kid="k", y=7),
+        jwk(ED, kid="k", x=b64(b"short")),
+        jwk(OKPKey.generate_key("X25519"), kid="k"),
+        jwk(OKPKey.generate_key("Ed448"), kid="k"),
+        short_rsa(),
+        {"kty": "AKP", "alg": "ML-DSA-44", "kid": "k", "pub": "AAAA"},
+        {},
+    ],
+)
+def test_a_key_that_is_not_for_signatures_or_unknown_or_broken_is_ignored(
+    ignored: dict[str, object],
+) -> None:
+    assert kids(keys(ignored, jwk(RSA, kid="good"))) == ["good"]
+
+
+def test_what_is_no_object_is_ignored() -> None:
+    assert kids(KeySet.parse({"keys": [None, "key", jwk(RSA, kid="good")]})) == ["good"]
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {},
+        {"keys": None},
+        {"keys": {"kty": "RSA"}},
+        {"keys": []},
+        {"keys": [jwk(RSA, use="enc")]},
+        {"keys": [short_rsa()]},
+        {"keys": [jwk(RSA, kid="k")] * (MAX_KEYS + 1)},
+    ],
+)
+def test_a_document_without_a_usable_key_is_no_key_set(document: dict[str, object]) -> None:
+    with pytest.raises(IssuerUnavailable):
+        KeySet.parse(document)
+
+
+@pytest.mark.parametrize(
+    "leaked",
+    [
+        {"kty": "oct", "k": "c2VjcmV0", "kid": "k"},
+        {"kty": "oct"},
+        {"kty": "unknown", "k": "c2VjcmV0"},
+        {**RSA.as_dict(private=True), "kid": "k"},
+        {**RSA.as_dict(private=True), "kid": "k", "use": "enc"},
+        {**EC.as_dict(private=True), "kid": "k"},
+        {**ED.as_dict(private=True), "kid": "k"},
+    ],
+)
+def test_a_set_that_publishes_a_secret_or_private_key_is_refused(
+    leaked: dict[str, object],
+) -> None:
+    with pytest.raises(IssuerUnavailable, match="publishes") as refused:
+        keys(leaked, jwk(RSA, kid="good"))
+    assert "c2VjcmV0" not in str(refused.value)
+
+
+def test_two_keys_of_one_kid_are_refused() -> None:
+    with pytest.raises(IssuerUnavailable, match="two keys"):
+        keys(jwk(RSA, kid="k"), jwk(OTHER_RSA, kid="k"))
+
+
+def test_a_kid_selects_its_key_alone() -> None:
+    found = keys(jwk(RSA, kid="one"), jwk(OTHER_RSA, kid="two"), jwk(EC))
+    assert [key.id for key in found.candidates(kid="two", algorithm="RS256")] == ["two"]
+
+
+def test_a_key_of_the_kid_that_is_of_another_type_is_no_candidate() -> None:
+    assert keys().candidates(kid="rsa", algorithm="ES256") == ()
+
+
+def test_an_unknown_kid_is_told_apart() -> None:
+    with pytest.raises(UnknownKeyError) as unknown:
+        keys().candidates(kid="new", algorithm="RS256")
+    assert "new" not in str(unknown.value)
+
+
+def test_a_key_without_a_kid_may_have_signed_anything_of_its_type() -> None:
+    found = keys(jwk(RSA), jwk(EC), jwk(OTHER_RSA, kid="k"))
+    for kid in ("unknown", None):
+        assert [key.id for key in found.candidates(kid=kid, algorithm="RS256")] == [
+            RSA.thumbprint()
+        ]
+
+
+def test_without_a_kid_a_key_that_has_one_is_no_candidate() -> None:
+    assert keys().candidates(kid=None, algorithm="RS256") == ()
+
+
+def test_a_set_knows_which_keys_it_holds() -> None:
+    found = keys(jwk(RSA, kid="k"), jwk(EC))
+    assert found.holds("k")
+    assert found.holds(EC.thumbprint())
+    assert not found.holds("withdrawn")
+    assert not found.holds(RSA.thumbprint())

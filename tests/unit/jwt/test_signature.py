@@ -1,0 +1,328 @@
+import hmac
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from joserfc import jws
+from joserfc.jwk import ECKey
+
+from sessiond.core.errors import Refusal, TokenRejected
+from sessiond.core.secret import Secret
+from sessiond.jwt.keyset import KeySet, UnknownKeyError
+from sessiond.jwt.signature import ALGORITHMS, Signed, media_type, signed_claims
+from tests.unit.jwt.forge import (
+    CLAIMS,
+    EC,
+    ED,
+    HEADER,
+    OTHER_RSA,
+    RSA,
+    AnyKey,
+    b64,
+    jwk,
+    keys,
+    signed,
+    token,
+    without,
+)
+
+ALLOWED = frozenset({"RS256", "ES256", "EdDSA", "Ed25519"})
+TYPES = frozenset({"at+jwt"})
+
+
+def read(
+    presented: Secret,
+    by: KeySet | None = None,
+    *,
+    algorithms: frozenset[str] = ALLOWED,
+    types: frozenset[str] = TYPES,
+) -> Signed:
+    return signed_claims(presented, by or keys(), algorithms=algorithms, types=types)
+
+
+def reason(
+    presented: Secret,
+    by: KeySet | None = None,
+    *,
+    algorithms: frozenset[str] = ALLOWED,
+    types: frozenset[str] = TYPES,
+) -> Refusal:
+    with pytest.raises(TokenRejected) as rejected:
+        read(presented, by, algorithms=algorithms, types=types)
+    assert rejected.value.__context__ is None  # which could carry the token
+    return rejected.value.reason
+
+
+# What is accepted
+
+
+@pytest.mark.parametrize(
+    ("kid", "algorithm", "key"),
+    [("rsa", "RS256", RSA), ("ec", "ES256", EC), ("ed", "EdDSA", ED), ("ed", "Ed25519", ED)],
+)
+def test_a_good_signature_gives_the_claims_and_the_key(
+    kid: str, algorithm: str, key: AnyKey
+) -> None:
+    read_token = read(token(header={"kid": kid, "alg": algorithm}, key=key))
+    assert read_token.claims == CLAIMS
+    assert read_token.key.id == kid
+
+
+@pytest.mark.parametrize("allowed", ["EdDSA", "Ed25519"])
+@pytest.mark.parametrize("stated", ["EdDSA", "Ed25519"])
+def test_either_name_of_the_edwards_algorithm_allows_the_other(allowed: str, stated: str) -> None:
+    presented = token(header={"kid": "ed", "alg": stated}, key=ED)
+    assert read(presented, algorithms=frozenset({allowed})).claims == CLAIMS
+
+
+@pytest.mark.parametrize("algorithm", sorted(ALGORITHMS))
+def test_every_known_algorithm_can_be_allowed(algorithm: str) -> None:
+    curves = {"ES256": "P-256", "ES384": "P-384", "ES512": "P-521"}
+    key: AnyKey = ED if algorithm == "Ed25519" else RSA
+    if algorithm in curves:
+        key = ECKey.generate_key(curves[algorithm])
+    header = {"alg": algorithm, "typ": "at+jwt", "kid": "k"}
+    text = jws.serialize_compact(header, json.dumps(CLAIMS), key, algorithms=[algorithm])
+    by = keys(jwk(key, kid="k"))
+    assert read(Secret(text), by, algorithms=frozenset({algorithm})).claims == CLAIMS
+    others = ALGORITHMS - {algorithm}
+    assert reason(Secret(text), by, algorithms=others) == Refusal.BADSIGNATURE
+
+
+def test_the_edwards_example_of_rfc_8037_holds() -> None:
+    public = {"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}
+    example = Secret(
+        "eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc."
+        "hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg"
+    )
+    # The payload is a sentence and no JSON, which is looked at only after the signature held.
+    assert reason(example, keys(public), types=frozenset({""})) == Refusal.MALFORMED
+
+
+def test_thumbprints_of_a_certificate_are_allowed_in_the_header() -> None:
+    assert read(token(header={"x5t": "abc", "x5t#S256": "def"})).claims == CLAIMS
+
+
+# The signature
+
+
+def test_a_signature_by_another_key_is_refused() -> None:
+    assert reason(token(key=OTHER_RSA)) == Refusal.BADSIGNATURE
+
+
+def test_a_changed_payload_is_refused() -> None:
+    header, _, signature = token().reveal().split(".")
+    changed = b64(json.dumps({**CLAIMS, "preferred_username": "bob@example.com"}))
+    assert reason(Secret(f"{header}.{changed}.{signature}")) == Refusal.BADSIGNATURE
+
+
+@pytest.mark.parametrize("alg", ["none", "None", "NONE", "nOnE"])
+def test_alg_none_is_refused(alg: str) -> None:
+    unsigned = f"{b64(json.dumps({**HEADER, 'alg': alg}))}.{b64(json.dumps(CLAIMS))}."
+    for allowed in (ALLOWED, ALLOWED | {alg}):
+        assert reason(Secret(unsigned), algorithms=allowed) == Refusal.MALFORMED  # it has two parts
+        assert reason(Secret(unsigned + "AA"), algorithms=allowed) == Refusal.BADSIGNATURE
+
+
+@pytest.mark.parametrize("alg", ["HS256", "HS384", "HS512"])
+def test_a_mac_made_with_the_public_key_is_refused_even_where_macs_are_allowed(alg: str) -> None:
+    text = f"{b64(json.dumps({**HEADER, 'alg': alg}))}.{b64(json.dumps(CLAIMS))}"
+    mac = hmac.digest(RSA.as_pem(private=False), text.encode(), alg.replace("HS", "sha"))
+    presented = Secret(f"{text}.{b64(mac)}")
+    assert reason(presented) == Refusal.BADSIGNATURE
+    assert reason(presented, algorithms=ALLOWED | {alg}) == Refusal.BADSIGNATURE
+
+
+def test_an_algorithm_that_is_not_allowed_is_refused_though_the_signature_holds() -> None:
+    assert reason(token(), algorithms=frozenset({"ES256"})) == Refusal.BADSIGNATURE
+
+
+def test_a_key_is_not_used_with_an_algorithm_of_another_type() -> None:
+    assert reason(token(header={"alg": "ES256"})) == Refusal.BADSIGNATURE
+    assert reason(token(header={"kid": "ec"})) == Refusal.BADSIGNATURE
+
+
+def test_a_key_is_not_used_with_another_algorithm_than_it_states() -> None:
+    stated = keys(jwk(RSA, kid="rsa", alg="PS256"))
+    assert reason(token(), stated) == Refusal.BADSIGNATURE
+
+
+def test_the_kid_of_another_key_is_refused() -> None:
+    by = keys(jwk(RSA, kid="rsa"), jwk(OTHER_RSA, kid="other"))
+    assert reason(token(header={"kid": "other"}), by) == Refusal.BADSIGNATURE
+
+
+def test_an_unknown_kid_is_told_apart_so_that_the_keys_can_be_fetched_again() -> None:
+    with pytest.raises(UnknownKeyError):
+        read(token(header={"kid": "new"}))
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        ({"alg": "none"}, Refusal.BADSIGNATURE),
+        ({"typ": "JWT"}, Refusal.WRONGTYPE),
+        ({"crit": ["exp"]}, Refusal.MALFORMED),
+    ],
+)
+def test_a_bad_header_makes_nobody_fetch_keys(header: dict[str, object], expected: Refusal) -> None:
+    assert reason(token(header={"kid": "new", **header})) == expected
+
+
+def test_without_a_kid_a_key_that_has_one_is_not_tried() -> None:
+    assert reason(signed(without(HEADER, "kid"), CLAIMS)) == Refusal.BADSIGNATURE
+
+
+def test_without_a_kid_each_key_that_has_none_is_tried() -> None:
+    by = keys(jwk(OTHER_RSA), jwk(RSA))
+    found = read(signed(without(HEADER, "kid"), CLAIMS), by)
+    assert found.key.id == RSA.thumbprint()
+
+
+def test_a_signature_of_another_length_or_spelling_is_refused() -> None:
+    for presented in (token(), token(header={"kid": "ec", "alg": "ES256"}, key=EC)):
+        text = presented.reveal()
+        for changed in (text[:-4], text + "AAAA", text + "A"):
+            assert reason(Secret(changed)) == Refusal.BADSIGNATURE
+        for padding in ("=", "=="):
+            assert reason(Secret(text + padding)) == Refusal.MALFORMED
+
+
+def test_an_edwards_signature_of_another_length_is_refused() -> None:
+    text = token(header={"kid": "ed", "alg": "EdDSA"}, key=ED).reveal()
+    assert reason(Secret(text[:-4])) == Refusal.BADSIGNATURE
+
+
+# The header
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"jwk": jwk(OTHER_RSA)},
+        {"jku": "https://evil.example.com/keys"},
+        {"x5u": "https://evil.example.com/cert"},
+        {"x5c": ["MIIB"]},
+    ],
+)
+def test_a_key_brought_along_in_the_header_is_refused(members: dict[str, object]) -> None:
+    assert reason(token(header=members, key=OTHER_RSA)) == Refusal.MALFORMED
+    assert reason(token(header=members)) == Refusal.MALFORMED
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"crit": ["exp"], "exp": 1},
+        {"crit": []},
+        {"b64": False, "crit": ["b64"]},
+        {"b64": True},
+        {"zip": "DEF"},
+        {"cty": "JWT"},
+        {"enc": "A256GCM"},
+        {"unheard-of": 1},
+    ],
+)
+def test_a_header_member_that_changes_the_meaning_or_is_unknown_is_refused(
+    members: dict[str, object],
+) -> None:
+    assert reason(token(header=members)) == Refusal.MALFORMED
+
+
+def test_a_token_for_microsoft_graph_is_refused() -> None:
+    graph = {"typ": "JWT", "nonce": "n", "x5t": "t"}
+    assert reason(token(header=graph), types=frozenset({"jwt"})) == Refusal.WRONGTYPE
+
+
+@pytest.mark.parametrize("name", ["alg", "kid", "typ", "x5t"])
+@pytest.mark.parametrize("value", [None, 1, True, ["RS256"], {}])
+def test_a_header_member_that_is_no_string_is_refused(name: str, value: object) -> None:
+    assert reason(token(header={name: value})) == Refusal.MALFORMED
+
+
+def test_a_header_without_alg_is_refused() -> None:
+    assert reason(signed(without(HEADER, "alg"), CLAIMS)) == Refusal.BADSIGNATURE
+
+
+@pytest.mark.parametrize("typ", ["at+jwt", "AT+JWT", "application/at+jwt", "Application/At+Jwt"])
+def test_typ_is_compared_without_case_and_media_prefix(typ: str) -> None:
+    assert read(token(header={"typ": typ})).claims == CLAIMS
+    assert media_type(typ) == "at+jwt"
+
+
+@pytest.mark.parametrize(
+    "typ", ["JWT", "", "application/", "id+jwt", "logout+jwt", "secevent+jwt", "at+jwt ", "at"]
+)
+def test_another_typ_is_refused_whether_or_not_it_may_be_absent(typ: str) -> None:
+    for types in (TYPES, TYPES | {""}):
+        assert reason(token(header={"typ": typ}), types=types) == Refusal.WRONGTYPE
+
+
+def test_an_absent_typ_is_accepted_only_where_it_may_be_absent() -> None:
+    presented = signed(without(HEADER, "typ"), CLAIMS)
+    assert reason(presented) == Refusal.WRONGTYPE
+    assert read(presented, types=TYPES | {""}).claims == CLAIMS
+
+
+def test_a_header_far_too_long_is_refused() -> None:
+    assert reason(token(header={"x5t": "a" * 4000})) == Refusal.BADSIGNATURE
+
+
+# The JSON of both
+
+
+GOOD, BY = token(), keys()
+HEADER_TEXT, PAYLOAD_TEXT = json.dumps(HEADER).encode(), json.dumps(CLAIMS).encode()
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        lambda text: text[:-1] + b',"alg":"RS256","exp":9999999999}',  # named twice
+        lambda text: b"\xef\xbb\xbf" + text,
+        lambda text: text.decode().encode("utf-16"),
+        lambda text: text[:-1] + b',"a":' + b"[" * 2000 + b"]" * 2000 + b"}",
+        lambda text: text[:-1] + b',"a":NaN}',
+        lambda text: text[:-1] + b',"a":1e999}',
+        lambda text: text[:-1] + b',"a":"\xff"}',
+        lambda text: b"[" + text + b"]",
+        lambda text: text + text,
+        lambda text: text[:-1],
+    ],
+    ids=[
+        "duplicate member",
+        "byte order mark",
+        "UTF-16",
+        "deep",
+        "NaN",
+        "infinity",
+        "not UTF-8",
+        "a list",
+        "two objects",
+        "torn",
+    ],
+)
+def test_json_that_is_not_strict_is_malformed_though_the_signature_holds(broken: object) -> None:
+    assert callable(broken)
+    assert reason(signed(broken(HEADER_TEXT), PAYLOAD_TEXT)) == Refusal.MALFORMED
+    assert reason(signed(HEADER_TEXT, broken(PAYLOAD_TEXT))) == Refusal.MALFORMED
+
+
+@pytest.mark.parametrize(
+    "text", ["", "a", "a.b", "a.b.c.d", "..", "a..c", ".b.c", "a.b.", "a.b.c\n", "a.b.ç", "A.AA.AA"]
+)
+def test_what_is_not_three_parts_is_malformed(text: str) -> None:
+    assert reason(Secret(text)) == Refusal.MALFORMED
+
+
+@given(at=st.integers(min_value=0), put=st.sampled_from("AZaz09-_.=;+/ \n\0é"))
+def test_a_token_with_any_one_character_changed_is_refused(at: int, put: str) -> None:
+    text = GOOD.reveal()
+    at %= len(text)
+    changed = Secret(text[:at] + put + text[at + 1 :])
+    if changed.same_as(GOOD):
+        assert read(changed, BY).claims == CLAIMS
+        return
+    with pytest.raises((TokenRejected, UnknownKeyError)):
+        read(changed, BY)
