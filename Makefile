@@ -40,4 +40,4 @@ $(VENV)/.real: pyproject.toml .ci/constraints.txt | $(BIN)/python
 	touch $@ $(VENV)/.run
 
 tests/issuer/node_modules/.package-lock.json: tests/issuer/package-lock.json $(VENV)/.real
-	cd tests/issuer && ../../$(BIN)/python -m tests_issuer_npm
+	$(BIN)/python -m tests.issuer.install

@@ -1,7 +1,7 @@
 """Many real processes connected to one Unix socket, their sockets in this test's hands.
 
 SO_PEERCRED names the process that called connect(), so a thousand q processes need a thousand
-processes. Children of a minimal interpreter connect and pass the connected socket here (SCM_RIGHTS).
+processes. Children of a minimal interpreter connect and pass the socket here (SCM_RIGHTS).
 """
 
 import resource
@@ -16,11 +16,12 @@ SPARE_FILES = 256  # what else a test has open
 
 
 class PeerFarm:
-    """`count` processes, each with one connection to `address` (bytes: abstract or path; str: path).
+    """`count` processes, each with one connection to `address`.
 
-    The listener must be listening; where it accepts on this thread's event loop, make the farm in
-    a worker thread. `sockets[i]` is the end of process `pids[i]`; it is a blocking socket. Raises
-    the limit of open files as far as needed and allowed.
+    Bytes are a path or, after a first NUL, an abstract name at its exact length. The listener must
+    be listening; where it accepts on this thread's event loop, make the farm in a worker thread.
+    `sockets[i]` is the end of process `pids[i]`, a blocking socket. Raises the limit of open files
+    as far as needed and allowed.
     """
 
     def __init__(self, address: bytes | str, count: int, *, timeout: float = 30.0) -> None:

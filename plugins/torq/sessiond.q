@@ -54,8 +54,8 @@ live:{[user] lower[user] in lower exec user from sessions}      // lower: a type
 who:{[h]                                                        // for the application: who is on this handle. Empty dictionary: no token session
   s:exec session from sessions where handle=h,open;
   if[0=count s; :()!()];
-  row:sessions first s;
-  (`session`user`name`roles`expires!(first s),row`user`name`roles`expires),enlist[`attributes]!enlist(!). row`attributes}
+  r:sessions first s;
+  `session`user`name`roles`attributes`expires!(first s;r`user;r`name;r`roles;.[!;r`attributes];r`expires)}
 
 drop:{[s]                                                       // forget a session, and the rights that came with it
   user:sessions[s;`user];
@@ -227,6 +227,7 @@ beat:{[x]
   if[count gone; shut:exec handle from sessions where session in gone,open; drop each gone; {tell(`disconnect;x)} each shut];
   fresh:where ended>.z.p-0D00:10; .sessiond.ended:fresh!ended fresh;
   if[leaving; lost "it stopped"];
+  if[not null daemon; if[not daemon in key .z.W; lost "its handle was closed"]];
   if[null daemon; if[not due>.z.p; attempt[]]];}
 
 status:{[]                                                      // for the administrator

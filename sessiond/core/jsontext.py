@@ -25,18 +25,15 @@ def read_object(text: bytes) -> dict[str, object] | None:
         decoded = text.decode("utf-8")
         if _depth(decoded) > MAX_DEPTH:
             return None
-        value = json.loads(
-            decoded,
-            object_pairs_hook=_members,
-            parse_constant=_refused,
-            parse_float=_finite,
-        )
+        value = _DECODER.decode(decoded)
     except ValueError:  # json's and unicode's own errors are ValueErrors too
         return None
     return value if isinstance(value, dict) else None
 
 
 def _depth(text: str) -> int:
+    if text.count("[") + text.count("{") <= MAX_DEPTH:
+        return 0  # not deep, whatever it is; the usual case
     depth = deepest = 0
     for bracket in _BRACKET.findall(_STRING.sub("", text)):
         depth += 1 if bracket in "[{" else -1
@@ -62,3 +59,8 @@ def _finite(digits: str) -> float:
     if not math.isfinite(number):
         raise ValueError("a number overflows")
     return number
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_members, parse_constant=_refused, parse_float=_finite
+)

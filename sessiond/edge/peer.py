@@ -1,5 +1,6 @@
 """Who is at the other end of a Unix socket, by the kernel's word."""
 
+import errno
 import grp
 import os
 import pwd
@@ -13,7 +14,7 @@ from sessiond.core.errors import ConfigError
 
 _CREDENTIALS = struct.Struct("3i")  # struct ucred of unix(7): pid, uid, gid
 _SO_PEERGROUPS = 59  # asm-generic/socket.h; Python has no name for it
-_MAX_GROUPS = 65536  # limits.h, NGROUPS_MAX
+_GROUPS_SIZE = 1024  # bytes: the most that Python reads, 256 groups
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +52,23 @@ def peer_of(connected: socket.socket) -> Peer:
     pid, uid, gid = _CREDENTIALS.unpack(
         connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
     )
-    groups = connected.getsockopt(socket.SOL_SOCKET, _SO_PEERGROUPS, 4 * _MAX_GROUPS)
     return Peer(
         uid=uid,
-        groups=frozenset({gid, *struct.unpack(f"{len(groups) // 4}I", groups)}),
+        groups=frozenset({gid, *_more_groups(connected)}),
         pid=pid,
         started=started_at(pid),
     )
+
+
+def _more_groups(connected: socket.socket) -> tuple[int, ...]:
+    """Return the supplementary groups; none of somebody who has more than can be read."""
+    try:
+        groups = connected.getsockopt(socket.SOL_SOCKET, _SO_PEERGROUPS, _GROUPS_SIZE)
+    except OSError as error:
+        if error.errno != errno.ERANGE:
+            raise
+        return ()
+    return struct.unpack(f"{len(groups) // 4}I", groups)
 
 
 def started_at(pid: int) -> int:

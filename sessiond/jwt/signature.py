@@ -64,12 +64,11 @@ def signed_claims(
     text = token.reveal()
     if not _COMPACT.fullmatch(text):
         raise TokenRejected(Refusal.MALFORMED, "not three base64url parts")
-    algorithm, kid = _checked_header(
-        _object(text.split(".")[0], "header"), algorithms=algorithms, types=types
-    )
+    algorithm, kid = _checked_header(_header(text), algorithms=algorithms, types=types)
     for key in keys.candidates(kid=kid, algorithm=algorithm):
-        if _is_signed_by(key, text):
-            return Signed(claims=_object(text.split(".")[1], "payload"), key=key)
+        payload = _signed_payload(text, key)
+        if payload is not None:
+            return Signed(claims=_strict(read_object(payload), "payload"), key=key)
     raise TokenRejected(Refusal.BADSIGNATURE, "no key of the issuer has signed this")
 
 
@@ -105,19 +104,23 @@ def _is_allowed(typ: object, types: frozenset[str]) -> bool:
     return isinstance(typ, str) and media_type(typ) in types - {""}
 
 
-def _object(part: str, name: str) -> Mapping[str, object]:
+def _header(text: str) -> Mapping[str, object]:
     try:
-        content = read_object(urlsafe_b64decode(part.encode()))
+        content = urlsafe_b64decode(text.partition(".")[0].encode())
     except ValueError:
-        content = None
-    if content is None:
+        content = b""
+    return _strict(read_object(content), "header")
+
+
+def _strict(value: Mapping[str, object] | None, name: str) -> Mapping[str, object]:
+    if value is None:
         raise TokenRejected(Refusal.MALFORMED, f"the {name} is not a strict JSON object")
-    return content
+    return value
 
 
-def _is_signed_by(key: VerificationKey, text: str) -> bool:
+def _signed_payload(text: str, key: VerificationKey) -> bytes | None:
+    """Return the payload that the key has signed, or None where it has not signed this."""
     try:
-        jws.deserialize_compact(text, key.key, registry=_REGISTRY)
+        return jws.deserialize_compact(text, key.key, registry=_REGISTRY).payload
     except JoseError:  # a broken signature is one too
-        return False
-    return True
+        return None

@@ -12,7 +12,7 @@ import httpx
 REDIRECT = "http://127.0.0.1:5555/cb"  # never called: the walk ends there
 
 
-class LoginFailed(Exception):
+class LoginError(Exception):
     """A page was not what a login shows; the message has its status and text."""
 
 
@@ -33,7 +33,7 @@ def login_by_code(
         http: A client with a fresh cookie jar that follows no redirects.
 
     Raises:
-        LoginFailed: A step was refused.
+        LoginError: A step was refused.
     """
     verifier, state = secrets.token_urlsafe(48), secrets.token_urlsafe(8)
     target = {} if resource is None else {"resource": resource}
@@ -50,7 +50,7 @@ def login_by_code(
     page = http.get(authorize, params=request | target)
     answer = walk(http, page, {"login": user, "password": password})
     if answer.get("state") != state or "code" not in answer:
-        raise LoginFailed(f"the redirect brought {sorted(answer)}")
+        raise LoginError(f"the redirect brought {sorted(answer)}")
     redeem = {
         "grant_type": "authorization_code",
         "code": answer["code"],
@@ -60,7 +60,7 @@ def login_by_code(
     }
     response = http.post(token, data=redeem | target)
     if response.status_code != 200:
-        raise LoginFailed(f"the code was refused: {response.status_code} {response.text}")
+        raise LoginError(f"the code was refused: {response.status_code} {response.text}")
     answered: dict[str, Any] = response.json()
     return answered
 
@@ -84,7 +84,7 @@ def walk(http: httpx.Client, page: httpx.Response, form: dict[str, str]) -> dict
         prompt = re.search(r'name="prompt" value="(\w+)"', page.text)
         action = re.search(r'action="([^"]+)"', page.text)
         if prompt is None or action is None:
-            raise LoginFailed(f"no form on the page: {page.status_code} {page.text[:300]}")
+            raise LoginError(f"no form on the page: {page.status_code} {page.text[:300]}")
         where = urljoin(str(page.url), action[1])
         page = http.post(where, data={"prompt": prompt[1], **form})
-    raise LoginFailed("the redirects lead nowhere")
+    raise LoginError("the redirects lead nowhere")

@@ -7,7 +7,7 @@ import httpx
 ALWAYS = 1_000_000_000  # a fault's count that no test uses up
 
 
-class ControlRefused(Exception):
+class ControlError(Exception):
     """The issuer did not understand the test; the message has its reason."""
 
 
@@ -47,7 +47,7 @@ class IssuerControl:
         self._post("fault", path=path, kind=kind, count=count, delay_ms=delay_ms, **members)
 
     def clear_faults(self) -> None:
-        """Forget all faults, let what `hold` keeps go on, drop what hangs or trickles."""
+        """Forget all faults, let what is held or delayed go on, drop what hangs or trickles."""
         self._post("clear-faults")
 
     def calls(self, path: str) -> int:
@@ -103,5 +103,5 @@ class IssuerControl:
     def _post(self, name: str, **members: Any) -> Any:
         response = self._http.post(f"{self._origin}/_ctl/{name}", json=members)
         if response.status_code != 200:
-            raise ControlRefused(f"{name}: {response.text}")
+            raise ControlError(f"{name}: {response.text}")
         return response.json()

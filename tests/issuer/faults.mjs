@@ -1,8 +1,6 @@
 // What goes wrong, on demand. A fault waits for requests whose path contains its `path`, and
 // strikes `count` of them, each `delay_ms` late.
 
-import { setTimeout as sleep } from 'node:timers/promises';
-
 import { json } from './http_json.mjs';
 
 const PORTAL = '<!doctype html><title>Sign in</title><p>This network needs you to sign in.</p>';
@@ -37,7 +35,7 @@ const PASSES = ['delay', 'hold', 'token'];
 export class Faults {
   #waiting = [];
   #stuck = new Set(); // responses that `hang` and `trickle` left open
-  #held = new Set(); // callbacks that let a request of `hold` go on
+  #held = new Set(); // callbacks that let a held or delayed request go on
 
   add(fault) {
     const kind = fault.status === 0 ? 'drop' : fault.kind ?? 'answer';
@@ -50,8 +48,20 @@ export class Faults {
     this.#waiting = [];
     for (const goOn of this.#held) goOn();
     for (const response of this.#stuck) response.socket?.destroy();
-    this.#held.clear();
     this.#stuck.clear();
+  }
+
+  /** Settles when the faults are cleared, or after so many milliseconds. */
+  #cleared(within) {
+    return new Promise((settle) => {
+      const goOn = () => {
+        clearTimeout(timer);
+        this.#held.delete(goOn);
+        settle();
+      };
+      const timer = within && setTimeout(goOn, within);
+      this.#held.add(goOn);
+    });
   }
 
   /** Strikes the request if a fault is waiting for it; true = it has been answered. */
@@ -59,8 +69,8 @@ export class Faults {
     const fault = this.#waiting.find((waiting) => waiting.count > 0 && path.includes(waiting.path));
     if (!fault) return false;
     fault.count -= 1;
-    if (fault.delay_ms) await sleep(fault.delay_ms);
-    if (fault.kind === 'hold') await new Promise((goOn) => { this.#held.add(goOn); });
+    if (fault.kind === 'hold') await this.#cleared();
+    else if (fault.delay_ms) await this.#cleared(fault.delay_ms);
     if (PASSES.includes(fault.kind)) {
       request.fault = fault;
       return false;

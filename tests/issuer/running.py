@@ -1,12 +1,7 @@
 """The test issuer as a running process, with what a test asks of it."""
 
-import json
-import os
-import queue
 import ssl
-import subprocess
 import tempfile
-import threading
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,17 +10,12 @@ import trustme
 
 from tests.issuer.browser import login_by_code
 from tests.issuer.control import IssuerControl
-from tests.issuer.install import HERE, node_home
+from tests.issuer.process import IssuerError, NodeProcess
 
 ALICE, BOB = "alice@contoso.test", "bob@contoso.test"
 API = "api://kdb"
 USUAL_SCOPE = "openid profile offline_access session.login"
 SERVICE = ("sessiond", "sessiond-secret")  # the client that may introspect
-READY_WITHIN = 30.0  # seconds
-
-
-class IssuerFailed(Exception):
-    """The issuer did not start or refused a preparation; the message has its log."""
 
 
 class RunningIssuer:
@@ -54,16 +44,28 @@ class RunningIssuer:
             port: 0 takes a free one.
 
         Raises:
-            IssuerFailed: It ended or was not ready in time.
+            IssuerError: It ended or was not ready in time.
         """
         self._folder = tempfile.TemporaryDirectory(prefix="issuer-")
-        self._certificates = _Certificates(Path(self._folder.name))
-        self.ca_file = self._certificates.ca_file if tls else None
-        self.client_key_file = self._certificates.client_key_file  # of the client sessiond-cert
-        self.client_certificate_file = self._certificates.client_file
-        self._lines: list[str] = []
-        self._process = self._start(tls, rotation, scopeless, typ, port)
-        self.issuer = self._wait_until_ready()
+        certificates = _Certificates(Path(self._folder.name))
+        self.ca_file = certificates.ca_file if tls else None
+        self.client_key_file = certificates.client_key_file  # of the client sessiond-cert
+        self.client_certificate_file = certificates.client_file
+        settings = {
+            "PORT": str(port),
+            "CERTS": self._folder.name if tls else "",
+            "CLIENT_CERT": str(certificates.client_file),
+            "ROTATION": rotation,
+            "SCOPELESS": scopeless,
+            "TYP": typ,
+            "DEBUG": "yes",
+        }
+        try:
+            self._process = NodeProcess(settings)
+        except IssuerError:
+            self._folder.cleanup()
+            raise
+        self.issuer = self._process.issuer
         self.origin = self.issuer.removesuffix("/contoso/v2.0")
         self._http = self._client()
         self.control = IssuerControl(self._http, self.origin)
@@ -91,7 +93,7 @@ class RunningIssuer:
     @property
     def log(self) -> str:
         """What the server has printed so far."""
-        return "".join(self._lines)
+        return self._process.log
 
     def tokens(
         self,
@@ -165,74 +167,17 @@ class RunningIssuer:
         )
 
     def stop(self) -> None:
-        """End it in good order; again is harmless."""
-        self._process.terminate()
-        self._end()
+        """End it; again is harmless."""
+        self._end(by_force=False)
 
     def kill(self) -> None:
         """End it as a crash would: connections break, all that it issued is forgotten."""
-        self._process.kill()
-        self._end()
+        self._end(by_force=True)
 
-    def _end(self) -> None:
-        self._process.wait()
-        self._reader.join()
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
-                pipe.close()
+    def _end(self, *, by_force: bool) -> None:
+        self._process.end(by_force=by_force)
         self._http.close()
         self._folder.cleanup()
-
-    def _start(
-        self, tls: bool, rotation: str, scopeless: str, typ: str, port: int
-    ) -> subprocess.Popen[str]:
-        home = node_home()
-        if home is None or not (HERE / "node_modules").is_dir():
-            raise IssuerFailed(
-                "Node.js or its packages are missing: python -m tests.issuer.install"
-            )
-        settings = {
-            "PORT": str(port),
-            "CERTS": self._folder.name if tls else "",
-            "CLIENT_CERT": str(self.client_certificate_file),
-            "ROTATION": rotation,
-            "SCOPELESS": scopeless,
-            "TYP": typ,
-            "ENDS_WITH_STDIN": "yes",
-            "DEBUG": "yes",
-        }
-        return subprocess.Popen(
-            [home / "bin" / "node", "server.mjs"],
-            cwd=HERE,
-            env={"PATH": os.defpath} | settings,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-
-    def _wait_until_ready(self) -> str:
-        """Return the issuer's URL from its ready line."""
-        ready: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-        self._reader = threading.Thread(target=self._read_log, args=(ready,), daemon=True)
-        self._reader.start()
-        try:
-            line = ready.get(timeout=READY_WITHIN)
-        except queue.Empty:
-            line = None
-        if line is None:
-            self._process.kill()
-            self._process.wait()
-            raise IssuerFailed(f"the issuer did not start:\n{self.log}")
-        issuer: str = json.loads(line)["issuer"]
-        return issuer
-
-    def _read_log(self, ready: "queue.SimpleQueue[str | None]") -> None:
-        for line in self._process.stdout or ():
-            self._lines.append(line)
-            if line.startswith('{"ready":true'):
-                ready.put(line)
-        ready.put(None)  # it has ended
 
     def _client(self) -> httpx.Client:
         """Return a client that the issuer recognises as the test's own."""
@@ -242,7 +187,7 @@ class RunningIssuer:
 
     def _answer(self, response: httpx.Response) -> dict[str, Any]:
         if response.status_code != 200:
-            raise IssuerFailed(f"{response.status_code} {response.text}\n{self.log}")
+            raise IssuerError(f"{response.status_code} {response.text}\n{self.log}")
         answer: dict[str, Any] = response.json()
         return answer
 

@@ -29,6 +29,7 @@ class Interpreter:
         self._printed = threading.Condition()
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
+        self._clients: list[Client] = []
 
     @classmethod
     def start(
@@ -71,6 +72,8 @@ class Interpreter:
         self.stop()
 
     def stop(self) -> None:
+        for client in self._clients:
+            client.close()
         self._process.kill()
         self._process.wait()
         self._reader.join()
@@ -113,18 +116,14 @@ class Interpreter:
     def login(self, user: str, password: str) -> "Client | None":
         """Log in over TCP as kdb+ clients do; None when refused."""
         client = Client(self.port)
-        if client.enter(user, password):
-            return client
-        client.close()
-        return None
+        self._clients.append(client)
+        return client if client.enter(user, password) else None
 
     def websocket(self, user: str, password: str) -> "Client | None":
         """Log in as a browser does, with HTTP's basic authentication; None when refused."""
         client = Client(self.port)
-        if client.upgrade(user, password):
-            return client
-        client.close()
-        return None
+        self._clients.append(client)
+        return client if client.upgrade(user, password) else None
 
     def _ask(self, line: str) -> list[str]:
         mark = f"#{next(self._numbers)}"

@@ -123,7 +123,9 @@ class ScriptedDaemon:
                 except OSError:
                     pass
         self._thread.join(PATIENCE)
-        self._listener.close()
+        for end in (self._listener, self._peer):
+            if end is not None:
+                end.close()
 
     def next_call(self, name: str) -> Arguments:
         """Wait for a call of this name; those before it are passed over."""

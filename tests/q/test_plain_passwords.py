@@ -82,8 +82,9 @@ def test_a_check_that_answers_no_boolean_refuses(start_q: Start) -> None:
 def test_the_administrator_can_say_that_a_check_is_none_or_is_one(start_q: Start) -> None:
     ignored = start_q(f"{CHECK}\n.sessiond.earlier:`ignore")
     assert not admitted(ignored, "alice", "secret")
-    trusted = start_q(".z.pw:{[u;p] u in `alice`$\"sessiond-trial\"}\n.sessiond.earlier:`trust")
+    trusted = start_q(".z.pw:{[u;p] not u~`mallory}\n.sessiond.earlier:`trust")
     assert admitted(trusted, "alice", "any")
+    assert not admitted(trusted, "mallory", "any")
 
 
 def test_a_check_gets_plain_passwords_and_never_a_token(start_q: Start) -> None:

@@ -65,7 +65,7 @@ def test_a_killed_process_is_gone_and_its_connection_closed(listener: socket.soc
 
 
 def test_the_processes_end_with_the_farm(listener: socket.socket) -> None:
-    with PeerFarm(listener.getsockname(), 5) as farm:
+    with PeerFarm(listener.getsockname(), 5):
         accepted = accept_all(listener, 5)
     for pid, connection in accepted.items():
         with connection:

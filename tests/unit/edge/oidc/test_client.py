@@ -138,6 +138,6 @@ def test_a_secret_that_is_no_usable_key_is_named_without_being_shown(secret: Sec
 
 
 def test_credentials_do_not_show_themselves() -> None:
-    for method in ("basic", "post"):
-        sent = client(method, Secret("very-secret")).credentials(PLACE)  # type: ignore[arg-type]
-        assert repr(sent) == "Credentials()"
+    methods: tuple[Method, ...] = ("basic", "post")
+    for method in methods:
+        assert repr(client(method, Secret("very-secret")).credentials(PLACE)) == "Credentials()"

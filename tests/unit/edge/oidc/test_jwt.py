@@ -10,8 +10,8 @@ from sessiond.core.errors import IssuerUnavailable, Refusal, TokenRejected
 from sessiond.core.principal import Principal
 from sessiond.core.secret import Secret
 from sessiond.edge.oidc.jwt import JwtVerifier
-from sessiond.edge.oidc.keys import FETCH_EVERY, Keys
 from sessiond.edge.oidc.kept import MAX_STALE, RETRY_AFTER
+from sessiond.edge.oidc.keys import FETCH_EVERY, Keys
 from sessiond.jwt.access import TokenRules
 from tests.unit.edge.oidc.fake import FakeIssuer, HandClock
 from tests.unit.jwt.forge import ISSUER, OTHER_RSA, RSA, b64, jwk, token

@@ -1,0 +1,374 @@
+"""Token logins, their end, and what the daemon pushes in between."""
+
+from uuid import uuid4
+
+import pytest
+
+from sessiond.qipc import (
+    QError,
+    Value,
+    boolean,
+    call,
+    dictionary,
+    guid,
+    guid_of,
+    int_,
+    integer,
+    list_,
+    long,
+    mapping,
+    string,
+    symbol,
+    symbols,
+    text,
+    timestamp,
+)
+from tests.q.conftest import Start
+from tests.q.interpreter import Client, Interpreter
+from tests.q.scripted import EXPIRES, Arguments, ScriptedDaemon, accepted, refused
+
+pytestmark = pytest.mark.needs("q")
+
+TOKEN = "bearer:an-opaque-access-token"
+
+
+@pytest.fixture
+def q(start_q: Start, daemon: ScriptedDaemon) -> Interpreter:
+    """q with the hook, connected, whose own callbacks count how often they are called."""
+    return connected(start_q, daemon)
+
+
+def connected(start_q: Start, daemon: ScriptedDaemon, before: str = "") -> Interpreter:
+    counting = ".came:.went:0#0i\n.z.po:{.came,:x}\n.z.pc:{.went,:x}\n.z.wc:{.gone:x}\n"
+    interpreter = start_q(counting + before, port=daemon.port)
+    interpreter.wait_until(".sessiond.ready[]")
+    return interpreter
+
+
+def entered(q: Interpreter, user: str, password: str = TOKEN) -> Client:
+    client = q.login(user, password)
+    assert client is not None
+    return client
+
+
+def handle_of(q: Interpreter, user: str) -> int:
+    return int(q.evaluate(f"first exec handle from .sessiond.sessions where user=`{user}").strip("i"))
+
+
+def test_a_token_login_is_asked_for_then_opened_then_closed(
+    q: Interpreter, daemon: ScriptedDaemon
+) -> None:
+    client = entered(q, "alice")
+    (asked,) = daemon.next_call("connect")
+    sent = mapping(asked)
+    assert text(sent["user"]) == "alice"
+    assert text(sent["password"]) == TOKEN
+    session, handle = daemon.next_call("opened")
+    assert guid_of(session) == daemon.sessions["alice"]
+    assert integer(handle) == handle_of(q, "alice")
+    client.close()
+    (left,) = daemon.next_call("disconnect")
+    assert integer(left) == integer(handle)
+    q.wait_until("0=count .sessiond.sessions")
+    assert q.evaluate(".came~.went") == "1b"
+
+
+def test_hello_says_who_asks(start_q: Start, daemon: ScriptedDaemon) -> None:
+    q = start_q(".sessiond.name:`rdb1", port=daemon.port)
+    (said,) = daemon.next_call("hello")
+    hello = mapping(said)
+    assert text(hello["name"]) == "rdb1"
+    assert text(hello["type"]) == "q"
+    assert integer(hello["pid"]) == q.pid
+    assert 16 <= len(text(hello["nonce"])) <= 128
+    assert bytes(daemon.received).startswith(b"rdb1:")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        refused("expired"),
+        QError("sessiond: something is wrong"),
+        boolean(True),
+        symbol("ok"),
+        list_(),
+        dictionary({"ok": boolean(True)}),
+        dictionary({**mapping(accepted(uuid4(), "alice")), "ok": long(1)}),
+        dictionary({**mapping(accepted(uuid4(), "alice")), "session": long(1)}),
+        dictionary({**mapping(accepted(uuid4(), "alice")), "roles": symbol("admin")}),
+        dictionary({**mapping(accepted(uuid4(), "alice")), "ok": boolean(False)}),
+        accepted(uuid4(), "mallory"),
+    ],
+    ids=str,
+)
+def test_what_is_no_whole_acceptance_is_a_refusal(
+    q: Interpreter, daemon: ScriptedDaemon, answer: Value | QError
+) -> None:
+    daemon.answers["connect"] = lambda _: answer
+    assert q.login("alice", TOKEN) is None
+    assert q.evaluate("count .sessiond.sessions") == "0"
+    assert q.evaluate(".sessiond.ready[]") == "1b"
+    assert "login of alice refused" in q.printed
+
+
+def test_a_verified_name_may_differ_in_case(q: Interpreter, daemon: ScriptedDaemon) -> None:
+    daemon.answers["connect"] = lambda _: accepted(uuid4(), "Alice")
+    client = entered(q, "aLiCe")
+    assert q.evaluate("(0!.sessiond.sessions)`user`name") == "(,`aLiCe;,`Alice)"
+    client.close()
+
+
+def test_the_application_can_ask_who_is_on_a_handle(
+    q: Interpreter, daemon: ScriptedDaemon
+) -> None:
+    attributes = {"department": "rates", "desk": "x"}
+    daemon.answers["connect"] = lambda _: accepted(uuid4(), "alice", ["reader"], attributes)
+    with_attributes = entered(q, "alice")
+    daemon.answers["connect"] = lambda _: accepted(uuid4(), "bob")
+    without = entered(q, "bob")
+    first, second = handle_of(q, "alice"), handle_of(q, "bob")
+    assert q.evaluate(f".sessiond.who[{first}i]`attributes") == '`department`desk!("rates";,"x")'
+    assert q.evaluate(f".sessiond.who[{first}i]`roles") == ",`reader"
+    assert q.evaluate(f"count .sessiond.who[{second}i]`roles") == "0"
+    assert q.evaluate("count .sessiond.who 999i") == "0"
+    with_attributes.close()
+    without.close()
+
+
+@pytest.mark.parametrize("event", ["revoked", "expired"])
+def test_a_push_closes_the_handle_and_calls_the_processs_own_close_once(
+    q: Interpreter, daemon: ScriptedDaemon, event: str
+) -> None:
+    client = entered(q, "alice")
+    other = entered(q, "bob")
+    handle = handle_of(q, "alice")
+    daemon.push(event, daemon.sessions["alice"], handle)
+    assert client.is_closed()
+    daemon.settle()
+    assert q.evaluate(".went") == f",{handle}i"
+    assert q.evaluate("exec user from .sessiond.sessions") == ",`bob"
+    assert other.ask(call("count", symbols(["a", "b"]))) == long(2)
+    assert "disconnect" not in daemon.names()
+    other.close()
+
+
+def test_a_close_that_fails_in_the_process_is_trapped(
+    start_q: Start, daemon: ScriptedDaemon
+) -> None:
+    q = connected(start_q, daemon, ".z.pc:{'`broken}")
+    client = entered(q, "alice")
+    daemon.push("revoked", daemon.sessions["alice"], handle_of(q, "alice"))
+    assert client.is_closed()
+    daemon.settle()
+    assert q.evaluate(".sessiond.ready[]") == "1b"
+    assert "after closing a handle: broken" in q.printed
+
+
+def test_a_stale_push_never_closes_another_users_handle(
+    q: Interpreter, daemon: ScriptedDaemon
+) -> None:
+    alice, bob = entered(q, "alice"), entered(q, "bob")
+    handles = {user: handle_of(q, user) for user in ("alice", "bob")}
+    # alice's session with bob's handle; a session of yesterday with bob's; nobody's session
+    daemon.push("revoked", daemon.sessions["alice"], handles["bob"])
+    daemon.push("expired", uuid4(), handles["bob"])
+    daemon.push("revoked", None, handles["bob"])
+    daemon.settle()
+    for client in (alice, bob):
+        assert client.ask(call("count", symbols(["a"]))) == long(1)
+    assert q.evaluate(".went") == "`int$()"
+
+
+def test_a_handle_that_q_closed_itself_and_gave_to_another_is_not_closed_by_the_old_session(
+    q: Interpreter, daemon: ScriptedDaemon
+) -> None:
+    entered(q, "alice")
+    handle, session = handle_of(q, "alice"), daemon.sessions["alice"]
+    q.run(f".adapter.hangup {handle}i;")  # as an application's hclose: nobody calls .z.pc
+    plain_check = '{[f;u;p] $[p~"pw";1b;f[u;p]]}'
+    q.run(f".z.pw:{plain_check}[.z.pw]")
+    other = q.login("bob", "pw")
+    assert other is not None
+    q.wait_until(f"{handle}i in key .z.W")
+    daemon.push("revoked", session, handle)
+    daemon.settle()
+    assert other.ask(call("count", symbols(["a"]))) == long(1)
+    other.close()
+
+
+def test_a_handle_that_q_closed_itself_is_told_to_the_daemon(
+    q: Interpreter, daemon: ScriptedDaemon
+) -> None:
+    entered(q, "alice")
+    handle = handle_of(q, "alice")
+    q.run(f".adapter.hangup {handle}i;")
+    (left,) = daemon.next_call("disconnect")
+    assert integer(left) == handle
+    assert q.evaluate("count .sessiond.sessions") == "0"
+
+
+def test_nobody_but_the_daemon_can_push(q: Interpreter, daemon: ScriptedDaemon) -> None:
+    alice, bob = entered(q, "alice"), entered(q, "bob")
+    forged = dictionary(
+        {
+            "event": symbol("revoked"),
+            "session": guid(daemon.sessions["alice"]),
+            "handle": int_(handle_of(q, "alice")),
+        }
+    )
+    bob.tell(call(".sessiond.upd", forged))
+    bob.ask(call(".sessiond.upd", forged))
+    bob.ask(call(".sessiond.upd", symbol("x")))
+    assert alice.ask(call("count", symbols(["a"]))) == long(1)
+    q.run(f".sessiond.upd `event`session`handle!(`revoked;0Ng;{handle_of(q, 'alice')}i)")
+    assert q.evaluate("count .sessiond.sessions") == "2"
+
+
+def test_a_push_before_the_opening_is_remembered_and_the_opening_closes(
+    q: Interpreter, daemon: ScriptedDaemon
+) -> None:
+    # The push comes between .z.pw and .z.po: here, from within .z.po, before the hook's turn.
+    session = uuid4()
+    daemon.answers["connect"] = lambda _: accepted(session, "alice")
+    push = "`event`session`handle`reason!(`revoked;first exec session from .sessiond.sessions;0i;`)"
+    q.run(f".z.po:{{[f;h] .sessiond.pushed {push}; f h}}[.z.po]")
+    client = entered(q, "alice")
+    assert client.is_closed()
+    daemon.next_call("opened")
+    q.wait_until("0=count .sessiond.sessions")
+    assert q.evaluate(".came~.went") == "1b"
+    assert q.evaluate("count .went") == "1"
+
+
+def test_a_push_that_overtakes_the_answer_of_connect_refuses_the_login(
+    q: Interpreter, daemon: ScriptedDaemon
+) -> None:
+    session = uuid4()
+
+    def revoked_meanwhile(_: Arguments) -> Value:
+        daemon.push("revoked", session, 0)
+        return accepted(session, "alice")
+
+    daemon.answers["connect"] = revoked_meanwhile
+    assert q.login("alice", TOKEN) is None
+    assert q.evaluate("count .sessiond.sessions") == "0"
+
+
+def test_while_a_login_waits_for_the_daemon_another_session_can_be_revoked(
+    q: Interpreter, daemon: ScriptedDaemon
+) -> None:
+    alice = entered(q, "alice")
+    handle, session = handle_of(q, "alice"), daemon.sessions["alice"]
+
+    def revoke_alice(_: Arguments) -> Value:
+        daemon.push("revoked", session, handle)
+        return accepted(uuid4(), "bob")
+
+    daemon.answers["connect"] = revoke_alice
+    bob = entered(q, "bob")
+    assert alice.is_closed()
+    assert q.evaluate("exec user from .sessiond.sessions") == ",`bob"
+    bob.close()
+
+
+def test_refreshed_roles_and_renewed_change_the_map(
+    q: Interpreter, daemon: ScriptedDaemon
+) -> None:
+    client = entered(q, "alice")
+    session, handle = daemon.sessions["alice"], handle_of(q, "alice")
+    later = EXPIRES.replace(year=2101)
+    daemon.push("refreshed", session, handle, expires=timestamp(later), roles=symbols(["x"]))
+    daemon.settle()
+    assert q.evaluate("exec first expires from .sessiond.sessions") == "2101.01.01D00:00:00.000000000"
+    assert q.evaluate("exec first roles from .sessiond.sessions") == ",`reader"
+    daemon.push("roles", session, handle, roles=symbols(["reader", "trader"]))
+    daemon.settle()
+    assert q.evaluate("exec first roles from .sessiond.sessions") == "`reader`trader"
+    assert q.evaluate("exec first expires from .sessiond.sessions") == "2101.01.01D00:00:00.000000000"
+    even_later = timestamp(EXPIRES.replace(year=2102))
+    daemon.push("renewed", session, handle, expires=even_later, roles=symbols([]))
+    daemon.settle()
+    assert q.evaluate("exec first expires from .sessiond.sessions") == "2102.01.01D00:00:00.000000000"
+    assert q.evaluate("exec first roles from .sessiond.sessions") == "`symbol$()"
+    daemon.push("renewed", session, handle, reason=symbol("expired"), roles=symbols(["admin"]))
+    daemon.settle()
+    assert q.evaluate("exec first roles from .sessiond.sessions") == "`symbol$()"
+    assert "renewal of alice refused: expired" in q.printed
+    client.close()
+
+
+def test_a_user_renews_the_session_of_his_own_handle_only(
+    q: Interpreter, daemon: ScriptedDaemon
+) -> None:
+    alice, bob = entered(q, "alice"), entered(q, "bob")
+    alice.tell(call(".sessiond.renew", string("bearer:a-newer-access-token")))
+    session, password = daemon.next_call("renew")
+    assert guid_of(session) == daemon.sessions["alice"]
+    assert text(password) == "bearer:a-newer-access-token"
+    alice.tell(call(".sessiond.renew", string("hunter2")))
+    alice.tell(call(".sessiond.renew", symbol("bearer:as-symbol")))
+    alice.ask(call("count", symbols(["a"])))
+    q.run('.sessiond.renew "bearer:from-the-console"')
+    assert daemon.names() == []
+    assert b"hunter2" not in daemon.received
+    alice.close()
+    bob.close()
+
+
+def test_a_login_by_websocket_opens_and_closes_with_its_own_callbacks(
+    q: Interpreter, daemon: ScriptedDaemon
+) -> None:
+    # The interpreter asks no .z.pw for websockets: its part is played here, for the next handle.
+    daemon.answers["connect"] = lambda _: accepted(uuid4(), "alice")
+    q.run(f'.z.wo:{{[f;h] .z.pw[`alice;"{TOKEN}"]; .sessiond.adopt h; f h}}[.z.wo]')
+    q.run(
+        ".sessiond.adopt:{[h] update handle:h from `.sessiond.sessions where not open,handle<>h;}"
+    )
+    client = q.websocket("alice", TOKEN)
+    assert client is not None
+    session, handle = daemon.next_call("opened")
+    assert q.evaluate("exec ws from .sessiond.sessions") == ",1b"
+    daemon.push("revoked", guid_of(session), integer(handle))
+    assert client.is_closed()
+    daemon.settle()
+    assert q.evaluate(".gone") == f"{integer(handle)}i"
+    assert q.evaluate("count .went") == "0"
+
+
+def test_an_http_login_is_asked_for_at_each_request_and_forgotten_in_time(
+    start_q: Start, daemon: ScriptedDaemon
+) -> None:
+    session = uuid4()
+    daemon.answers["connect"] = lambda _: accepted(session, "alice")
+    q = connected(start_q, daemon, ".sessiond.unopened:0D00:00:00.2")
+    assert q.evaluate(f'.z.pw[`alice;"{TOKEN}"]') == "1b"
+    assert q.evaluate(f'.z.pw[`alice;"{TOKEN}"]') == "1b"
+    assert q.evaluate("exec session from .sessiond.sessions") == f",{session}"
+    q.wait_until("0=count .sessiond.sessions")
+    daemon.settle()
+    assert daemon.names().count("connect") == 2
+
+
+def test_a_token_that_is_too_large_stays_in_q(q: Interpreter, daemon: ScriptedDaemon) -> None:
+    assert q.evaluate('.z.pw[`alice;"bearer:",32762#"x"]') == "0b"
+    assert q.evaluate('.z.pw[`alice;"bearer:",6000#"x"]') == "1b"
+    assert len(text(mapping(daemon.next_call("connect")[0])["password"])) == 6007
+    assert daemon.names() == []
+
+
+def test_no_token_is_ever_printed(q: Interpreter, daemon: ScriptedDaemon) -> None:
+    client = entered(q, "alice")
+    daemon.answers["connect"] = lambda _: refused("badsignature")
+    q.login("alice", TOKEN)
+    daemon.answers["connect"] = lambda _: QError("sessiond: wrong argument")
+    q.login("alice", TOKEN)
+    client.tell(call(".sessiond.renew", string("bearer:a-newer-access-token")))
+    daemon.next_call("renew")
+    daemon.stop()
+    q.wait_until("not .sessiond.ready[]")
+    q.login("alice", TOKEN)
+    client.tell(call(".sessiond.renew", string("bearer:a-newer-access-token")))
+    client.ask(call("count", symbols(["a"])))
+    assert "opaque-access-token" not in q.said
+    assert "newer-access-token" not in q.said
+    assert q.said.count("refused") == 3

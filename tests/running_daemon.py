@@ -1,0 +1,124 @@
+"""The daemon as a running process, with a configuration of the test's."""
+
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import tomllib
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+from typing import Any, Self
+
+from tests.issuer.running import RunningIssuer
+
+READY_WITHIN = 30.0  # seconds
+_ports = count(20000 + os.getpid() % 20000)
+
+
+class DaemonFailed(Exception):
+    """The daemon ended or was not ready in time; the message has its log."""
+
+
+class RunningDaemon:
+    """`sessiond run` on a configuration in `folder`, until stopped.
+
+    A folder that is used again is a restart: the same port, database and keys.
+    """
+
+    def __init__(self, folder: Path, configuration: str, *, port: int | None = None) -> None:
+        self.folder = folder
+        self.port = next(_ports) if port is None else port
+        self.address = b"\0" + f"{folder}/kx.{self.port}".encode()
+        self.padded = self.address.ljust(108, b"\0")
+        self.path = f"{folder}/kx.{self.port}"
+        self.database = folder / "sessiond.db"
+        self._file = folder / "config.toml"
+        self._file.write_text(
+            configuration.format(folder=folder, port=self.port).replace("[[issuer]]", "[[issuer]]")
+        )
+        tomllib.loads(self._file.read_text())
+        self.lines: list[str] = []
+        self.stderr = ""
+        self.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process.poll() is None:
+            self.kill()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def start(self) -> None:
+        """Start it and wait until it is ready."""
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "sessiond", "run", "--config", str(self._file)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        ready: queue.Queue[bool] = queue.Queue()
+        self._reader = threading.Thread(target=self._read, args=(self._process, ready), daemon=True)
+        self._reader.start()
+        if not ready.get(timeout=READY_WITHIN):
+            raise DaemonFailed(f"exit {self._process.wait()}:\n" + "".join(self.lines))
+
+    def stop(self) -> int:
+        """Stop it as systemd does; return its exit code."""
+        self._process.send_signal(signal.SIGTERM)
+        code = self._process.wait(timeout=READY_WITHIN)
+        self._reader.join()
+        return code
+
+    def kill(self) -> None:
+        """End it as kill -9 does."""
+        self._process.kill()
+        self._process.wait()
+        self._reader.join()
+
+    def log(self) -> Iterator[dict[str, Any]]:
+        """Yield the log's entries so far."""
+        for line in self.lines:
+            if line.startswith("{"):
+                yield json.loads(line)
+
+    def _read(self, process: "subprocess.Popen[str]", ready: "queue.Queue[bool]") -> None:
+        assert process.stdout is not None
+        with process.stdout:
+            for line in process.stdout:
+                self.lines.append(line)
+                if '"event":"ready"' in line.replace(" ", ""):
+                    ready.put(True)
+        ready.put(False)
+
+
+def configuration(issuer: RunningIssuer, *, extra: str = "", **sections: str) -> str:
+    """Return a configuration for one issuer, to be given to RunningDaemon.
+
+    Args:
+        issuer: Asked over plain http on loopback, or with its own authority over TLS.
+        extra: Lines for the `[[issuer]]` table; `verify` is jwt unless they say so.
+        sections: Lines for the other tables, by name.
+    """
+    tables = {"listen": "", "store": "", "login": "", "refresh": "", **sections}
+    tables["listen"] += '\nport = {port}\ndirectory = "{folder}"'
+    tables["store"] += '\npath = "{folder}/sessiond.db"'
+    lines = [f"[{name}]\n{content}" for name, content in tables.items()]
+    lines += [
+        "[[issuer]]",
+        'name = "corp"',
+        f'issuer = "{issuer.issuer}"',
+        'client_id = "sessiond"',
+        'refresh_client_id = "qstudio"',
+        f'ca_file = "{issuer.ca_file}"' if issuer.ca_file else "insecure_http = true",
+    ]
+    if "verify" not in extra:
+        lines += ['verify = "jwt"', 'audience = ["api://kdb"]']
+    return "\n".join([*lines, extra, ""])

@@ -1,0 +1,81 @@
+"""What is absent skips a test and is listed; in CI it may fail the test."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.needs import absent, is_error
+
+ROOT = Path(__file__).parents[2]
+WITHOUT = """
+from pathlib import Path
+import tests.needs
+tests.needs.INSTALLED = Path("/nowhere")
+"""
+TESTS = """
+import pytest
+
+@pytest.mark.needs("real")
+def test_real(): ...
+
+@pytest.mark.needs("q")
+def test_q(): ...
+
+def test_neither(): ...
+"""
+
+
+def run(folder: Path, **environment: str) -> str:
+    """Return what pytest prints over three tests on a machine without any of it."""
+    (folder / "conftest.py").write_text(WITHOUT)
+    (folder / "test_three.py").write_text(TESTS)
+    command = [sys.executable, "-m", "pytest", "-p", "tests.conftest", "-p", "no:cacheprovider"]
+    nothing = {"PATH": str(folder), "PYTHONPATH": str(ROOT), "HOME": str(folder)}
+    return subprocess.run(
+        [*command, "--rootdir", folder, "-c", os.devnull, folder],
+        cwd=folder,
+        env=nothing | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stdout
+
+
+def test_what_is_absent_skips_and_is_listed(tmp_path: Path) -> None:
+    printed = run(tmp_path)
+    assert "1 passed, 2 skipped" in printed
+    assert "real: test_three.py::test_real (no " in printed
+    assert "q: test_three.py::test_q (no q" in printed
+
+
+def test_in_ci_an_absent_peer_is_an_error_and_an_absent_q_is_listed(tmp_path: Path) -> None:
+    printed = run(tmp_path, CI="true")
+    assert "1 passed, 1 skipped" in printed
+    assert "1 error" in printed
+    assert "q: test_three.py::test_q (no q" in printed
+
+
+def test_q_is_found_by_variable_or_path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("SESSIOND_TEST_Q", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert absent("q") is not None
+    monkeypatch.setenv("SESSIOND_TEST_Q", "/opt/q/l64/q")
+    assert absent("q") is None
+    monkeypatch.delenv("SESSIOND_TEST_Q")
+    (tmp_path / "q").touch(mode=0o755)
+    assert absent("q") is None
+
+
+def test_a_misspelt_need_is_refused() -> None:
+    with pytest.raises(ValueError, match="reel"):
+        absent("reel")
+
+
+def test_only_ci_makes_absence_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CI", "true")
+    assert (is_error("real"), is_error("q")) == (True, False)
+    monkeypatch.delenv("CI")
+    assert is_error("real") is False
