@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import threading
-import tomllib
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -37,10 +36,7 @@ class RunningDaemon:
         self.path = f"{folder}/kx.{self.port}"
         self.database = folder / "sessiond.db"
         self._file = folder / "config.toml"
-        self._file.write_text(
-            configuration.format(folder=folder, port=self.port).replace("[[issuer]]", "[[issuer]]")
-        )
-        tomllib.loads(self._file.read_text())
+        self._file.write_text(configuration.format(folder=folder, port=self.port))
         self.lines: list[str] = []
         self.stderr = ""
         self.start()
@@ -116,9 +112,10 @@ def configuration(issuer: RunningIssuer, *, extra: str = "", **sections: str) ->
         'name = "corp"',
         f'issuer = "{issuer.issuer}"',
         'client_id = "sessiond"',
-        'refresh_client_id = "qstudio"',
         f'ca_file = "{issuer.ca_file}"' if issuer.ca_file else "insecure_http = true",
     ]
+    if "refresh_client_id" not in extra:
+        lines += ['refresh_client_id = "qstudio"']
     if "verify" not in extra:
         lines += ['verify = "jwt"', 'audience = ["api://kdb"]']
     return "\n".join([*lines, extra, ""])

@@ -26,7 +26,7 @@ settle:{[u]
   if[0=count held; leave u; :1b];
   if[not permitted u; :0b];
   if[not u in exec id from .pm.user;
-    if[not .[{[u] .pm.adduser[u;`sessiond;`;""]; 1b};enlist u;{[e] err ".pm.adduser: ",e; 0b}]; :0b];
+    if[not .[{[u] .pm.adduser[u;`sessiond;`;"none"]; 1b};enlist u;{[e] err ".pm.adduser: ",e; 0b}]; :0b];
     .sessiond.rows,:u];
   had:$[u in key given;given u;0#`];
   want:first exec roles from held where order=max order;

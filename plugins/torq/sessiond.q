@@ -21,14 +21,14 @@ address:@[value;`.sessiond.address;`$":unix://",string port]    // what hopen is
 name:@[value;`.sessiond.name;`]                                 // what the daemon calls this process; ` = TorQ's procname, or q
 timeout:@[value;`.sessiond.timeout;500]                         // milliseconds for hopen
 retry:@[value;`.sessiond.retry;0D00:00:01]                      // between two attempts to reach the daemon
-maxretry:@[value;`.sessiond.maxretry;0D00:00:30]                // the same, at most, after attempts that cost time or met no proof
+maxretry:@[value;`.sessiond.maxretry;0D00:00:30]                // the most, after attempts that cost time or met no proof
 proof:@[value;`.sessiond.proof;1b]                              // send no token to a daemon that has not proved itself
-proofkey:@[value;`.sessiond.proofkey;`]                         // file with the proof key, as the daemon's proof_key_file, e.g. `:/etc/sessiond/proof
-passwords:@[value;`.sessiond.passwords;`]                       // file of plain passwords in the format of -u; ` = the file of -u or -U, if any
+proofkey:@[value;`.sessiond.proofkey;`]                         // the file with the proof key, e.g. `:/etc/sessiond/proof
+passwords:@[value;`.sessiond.passwords;`]                       // a file of plain passwords in -u format; ` = that of -u or -U, if any
 earlier:@[value;`.sessiond.earlier;`detect]                     // the .z.pw that was there: `detect whether it checks, `trust it, `ignore it
 fallback:@[value;`.sessiond.fallback;0b]                        // where no check of plain passwords exists: accept everybody
 assign:@[value;`.sessiond.assign;`role]                         // with TorQ's permissions: a token's role is a .pm `role or a .pm `group
-arguments:@[value;`.sessiond.arguments;{[e].z.X}]                  // the command line that q was started with
+arguments:@[value;`.sessiond.arguments;{[e].z.X}]               // the command line that q was started with
 unopened:@[value;`.sessiond.unopened;0D00:00:10]                // how long a login may wait for .z.po (HTTP logins never have one)
 
 // ---- log: never a password, never a name that might be one ----
@@ -36,7 +36,7 @@ torq:@[{value x;1b};`.lg.o;0b]
 out:{[text] $[torq;.lg.o[`sessiond;text];-1 string[.z.p]," sessiond: ",text];}
 warn:{[text] $[torq;@[value;`.lg.w;{[e].lg.o}][`sessiond;text];-2 string[.z.p]," sessiond: warning: ",text];}
 err:{[text]                                                     // .lg.e ends a process that is still loading, and signals with -stop
-  if[not torq; :-2 string[.z.p]," sessiond: error: ",text];
+  if[not torq; -2 string[.z.p]," sessiond: error: ",text; :()];
   $[@[value;`.proc.initialised;0b];.[.lg.e;(`sessiond;text);::];warn text];}
 shown:{[user]
   text:string user;
@@ -44,14 +44,17 @@ shown:{[user]
   $[all text within " ~";text;"(unprintable)"]}
 
 // ---- the map: which session each handle holds ----
-sessions:([session:0#0Ng] handle:0#0Ni; user:0#`; name:0#`; roles:(); attributes:(); expires:0#0Np; open:0#0b; ws:0#0b; at:0#0Np; order:0#0)
+// user: as typed, which is .z.u; name: as verified; attributes: (keys;values); open: .z.po or .z.wo was there; ws: a
+// websocket; at: of the login; order: of the token among all tokens
+sessions:([session:0#0Ng]
+  handle:0#0Ni; user:0#`; name:0#`; roles:(); attributes:(); expires:0#0Np; open:0#0b; ws:0#0b; at:0#0Np; order:0#0)
 ended:(0#0Ng)!0#0Np                                             // sessions that ended before they were opened, and when we heard it
-counter:0                                                       // orders the tokens: the newest has the highest
+counter:0
 turn:{[] .sessiond.counter:1+counter; counter}
 
 on:{[h] exec session from sessions where handle=h}
 live:{[user] lower[user] in lower exec user from sessions}      // lower: a typed name may differ in case from login to login
-who:{[h]                                                        // for the application: who is on this handle. Empty dictionary: no token session
+who:{[h]                                                        // for the application; an empty dictionary: no token session
   s:exec session from sessions where handle=h,open;
   if[0=count s; :()!()];
   r:sessions first s;
@@ -69,7 +72,7 @@ follow:{[s;d]                                                   // what a push s
 
 // ---- login ----
 login:{[user;password]                                          // what .z.pw answers
-  drop each on .z.w;                                            // a handle that logs in is new: what was on it has gone without .z.pc (hclose)
+  drop each on .z.w;                                            // a handle that logs in is new: the one before went by hclose
   what:kind password;
   if[what~`token; :bytoken[user;password]];
   if[what~`toolarge; warn "login of ",shown[user]," refused: toolarge"; :0b];
@@ -84,14 +87,16 @@ byplain:{[user;password]                                        // never leaves 
   fallback and not live user}
 
 bytoken:{[user;password]
-  if[ready[]; if[not permitted user; warn "login of ",shown[user]," refused: .pm knows the name with another authtype"; :0b]];
+  if[not permitted user; warn "login of ",shown[user]," refused: .pm knows the name otherwise"; :0b];
   r:ask(`connect;`user`password`handle`address!(user;password;.z.w;.z.a));
-  if[not granted r; warn "login of ",shown[user]," refused: ",string refusal r; :0b];
-  if[not lower[user]~lower r`user; err "login of ",shown[user]," refused: the daemon answered with another name"; :0b];
+  amiss:$[not granted r;string refusal r;
+    not lower[user]~lower r`user;"the daemon answered with another name";
+    r[`session] in key ended;"ended meanwhile";
+    sessions[r`session;`open];"the daemon answered with an open session";
+    ""];
+  if[count amiss; warn "login of ",shown[user]," refused: ",amiss; :0b];
   s:r`session;
-  if[s in key ended; out "login of ",shown[user]," refused: ended meanwhile"; :0b];
-  if[sessions[s;`open]; err "login of ",shown[user]," refused: the daemon answered with an open session"; :0b];
-  drop s;
+  drop s;                                                       // HTTP, and a handshake that is tried twice, get the same session
   row:(s;.z.w;user;r`user;r`roles;(key;value)@\:r`attributes;r`expires;0b;0b;.z.p;turn[]);
   `.sessiond.sessions upsert (cols sessions)!row;
   if[not settle user; drop s; :0b];
@@ -109,7 +114,7 @@ refusal:{[r] $[99h=type r;$[-11h=type r`reason;r`reason;`unavailable];`unavailab
 
 // ---- open and close ----
 opened:{[w;h]                                                   // .z.po (w: 0b) and .z.wo (w: 1b)
-  s:exec session from sessions where handle=h,not open;
+  s:exec session from sessions where handle=h,not open,(user=.z.u)|null .z.u;
   drop each on[h] except s;                                     // left over from a handle of this number that q closed itself
   if[0=count s; :0b];
   s:first s;
@@ -137,10 +142,11 @@ pushed:{[d]
   event:d`event; s:d`session;
   if[event~`bye; .sessiond.leaving:1b; .sessiond.due:.z.p; :out "the daemon is stopping"];
   known:s in exec session from sessions;
-  if[known; if[sessions[s;`open]; if[not d[`handle]~sessions[s;`handle]; :out "stale push ignored: ",string event]]];
-  if[event in `revoked`expired;
-    $[$[known;sessions[s;`open];0b];close[sessions[s;`handle];$[null d`reason;event;d`reason]];.sessiond.ended,:(enlist s)!enlist .z.p];
-    :()];
+  open:sessions[s;`open];                                       // 0b for what we do not know
+  if[open; if[not d[`handle]~sessions[s;`handle]; :out "stale push ignored: ",string event]];
+  final:event in `revoked`expired;
+  if[final and open; :close[d`handle;$[null d`reason;event;d`reason]]];
+  if[final; .sessiond.ended,:(enlist s)!enlist .z.p; :()];       // before .z.po, or long after .z.pc
   if[not known; :()];
   if[event~`renewed; if[not null d`reason; :warn "renewal of ",shown[sessions[s;`user]]," refused: ",string d`reason]];
   follow[s;d];}
@@ -175,7 +181,8 @@ ask:{[call]
   h:daemon;
   r:.[{[h;call](1b;h call)};(h;call);{[e](0b;e)}];
   if[first r; :r 1];
-  $[starts["sessiond";r 1];err "the daemon answered: ",r 1;if[h~daemon; lost r 1]];
+  if[starts["sessiond";r 1]; err "the daemon answered: ",r 1; :(::)];
+  if[h~daemon; lost r 1];
   (::)}
 tell:{[call] if[ready[]; .[{[h;call] neg[h] call};(daemon;call);{[e] lost e}]];}
 
@@ -183,7 +190,7 @@ digest:{[k;n] -33!k,"c"$-33!k,"sessiond:",$[count d:getenv`QUDSPATH;d;"/tmp"],"/
 proved:{[n;r]                                                   // "" when the daemon has shown that it knows the key, else what is amiss
   if[null proofkey; :"no .sessiond.proofkey is set"];
   k:@[{first read0 x};proofkey;{[e]""}];
-  if[32>count k; :"the key in .sessiond.proofkey cannot be read or is shorter than 32 characters"];
+  if[32>count k; :"the key in .sessiond.proofkey cannot be read, or is shorter than 32 characters"];
   ours:.[digest;(k;n);{[e]()}];
   if[not 20=count ours; :"no -33! in this q: the proof needs kdb+ 4.0 of 2020.03.17"];
   $[ours~r`proof;"";"no proof: somebody else may be listening at the daemon's address"]}
@@ -192,7 +199,7 @@ greet:{[h]                                                      // "" when a dae
   n:(string first -1?0Ng),string .z.p;
   what:$[torq;@[value;`.proc.proctype;`torq];`q];
   r:.[{[h;call] h call};(h;(`hello;`name`type`host`pid`nonce!(self[];what;.z.h;.z.i;n)));{[e] e}];
-  if[not 99h=type r; :"hello: ",$[10h=type r;r;"not an answer"]];
+  if[not 99h=type r; :"hello: ",$[10h=type r;(100&count r)#r;"not an answer"]];
   if[not all `server`instance`proof`deadline in key r; :"hello: not an answer"];
   if[proof; if[count amiss:proved[n;r]; :amiss]];
   .sessiond.server:r`server; .sessiond.instance:r`instance; .sessiond.deadline:r`deadline; .sessiond.since:.z.p;
@@ -223,8 +230,9 @@ attempt:{[]                                                     // one try to re
 tick:{[x] @[beat;x;{[e] err "timer: ",e}];}                     // TorQ's timer drops a function that fails
 beat:{[x]
   gone:exec session from sessions where (not open)&at<.z.p-unopened;
-  gone,:exec session from sessions where open,not handle in key .z.W;   // closed by q's own hclose: no .z.pc told us
-  if[count gone; shut:exec handle from sessions where session in gone,open; drop each gone; {tell(`disconnect;x)} each shut];
+  shut:exec session!handle from sessions where open,not ws,not handle in key .z.W;   // by q's own hclose: no .z.pc
+  drop each gone,key shut;
+  {tell(`disconnect;x)} each value shut;
   fresh:where ended>.z.p-0D00:10; .sessiond.ended:fresh!ended fresh;
   if[leaving; lost "it stopped"];
   if[not null daemon; if[not daemon in key .z.W; lost "its handle was closed"]];
@@ -232,12 +240,13 @@ beat:{[x]
 
 status:{[]                                                      // for the administrator
   r:`connected`proof`server`instance`deadline`since`trouble!(ready[];proof;server;instance;deadline;since;trouble);
-  r,`open`waiting`passwords`earlier`fallback!(sum exec open from sessions;sum exec not open from sessions;passwords;checks;fallback)}
+  r,`open`waiting`passwords`earlier`fallback!(sum exec open from sessions;sum exec not open from sessions;
+    passwords;checks;fallback)}
 
 // ---- taking over the callbacks, once ----
 flagfile:{[]                                                    // the file of -u or -U, if q was started with one; `-u 1` has none
   args:arguments;
-  at:where args in ("-u";"-U");
+  at:where {any x~/:("-u";"-U")} each args;
   if[0=count at; :`];
   files:args 1+at where at<-1+count args;
   files:files where 1<count each files;
@@ -247,28 +256,39 @@ detect:{[f]                                                     // does this .z.
   if[f~(::); :0b];
   if[@[value;`.ldap.enabled;0b]; :1b];                          // a trial would ask the directory, and wait for it
   not 1b~.[f;(`$"sessiond-trial";string first -1?0Ng);0b]}
-put:{[name;f] $[torq;.dotz.set[name;f];set[name;f]];}
-guard:{[f;x] $[any first[x]~/:passing;value x;f x]}               // .z.ps, where no zpsignore lets pushes and renewals through
+put:{[callback;f] $[@[{value x;1b};`.dotz.set;0b];.dotz.set[callback;f];set[callback;f]];}
+begun:{[was;w;h]                                                // .z.po and .z.wo; was: the process's own
+  doomed:.[opened;(w;h);{[e] err "opened: ",e; 0b}];
+  if[not doomed; :was h];
+  @[was;h;::];
+  close[h;`ended];}
+finished:{[was;h] @[closed;h;{[e] err "closed: ",e}]; was h}        // .z.pc and .z.wc
+guard:{[was;x] $[any first[x]~/:passing;value x;was x]}         // .z.ps, where no zpsignore lets pushes and renewals through
 start:{[]
   .sessiond.before:`pw`po`pc`wo`wc`ps`ts!{@[value;` sv `.z,x;{[e](::)}]} each `pw`po`pc`wo`wc`ps`ts;
   .sessiond.checks:detect before`pw;
   flags:flagfile[];
   if[not null flags;
-    warn "q was started with -u or -U: it refuses tokens before the hook sees them. Set .sessiond.passwords to the file instead";
+    warn "q was started with -u or -U: it refuses tokens before the hook sees them; use .sessiond.passwords instead";
     if[null passwords; .sessiond.passwords:flags]];
   put[`.z.pw;{[u;p] .[login;(u;p);{[e] err "login: ",e; 0b}]}];
-  put[`.z.po;{[h] doomed:.[opened;(0b;h);{[e] err "opened: ",e; 0b}]; $[doomed;[@[before`po;h;::];close[h;`ended]];before[`po] h]}];
-  put[`.z.wo;{[h] doomed:.[opened;(1b;h);{[e] err "opened: ",e; 0b}]; $[doomed;[@[before`wo;h;::];close[h;`ended]];before[`wo] h]}];
-  put[`.z.pc;{[h] @[closed;h;{[e] err "closed: ",e}]; before[`pc] h}];
-  put[`.z.wc;{[h] @[closed;h;{[e] err "closed: ",e}]; before[`wc] h}];
+  put[`.z.po;begun[before`po;0b]];
+  put[`.z.wo;begun[before`wo;1b]];
+  put[`.z.pc;finished before`pc];
+  put[`.z.wc;finished before`wc];
   quiet[];
   if[not (::)~before`ps; if[not @[value;`.zpsignore.enabled;0b]; put[`.z.ps;guard before`ps]]];
   $[@[value;`.timer.enabled;0b];
     .timer.repeat[.proc.cp[];0Wp;retry;(`.sessiond.tick;`);"sessiond: reach the daemon"];
-    [put[`.z.ts;{[x] tick x; before[`ts] x}]; if[0=system"t"; system"t ",string(`long$retry)div 1000000]]];
-  out "plain passwords: ",$[not null passwords;"by file",$[checks;" and by the .z.pw that was there";""];checks;"by the .z.pw that was there";
-    fallback;"EVERYBODY IS ACCEPTED (.sessiond.fallback:1b)";"refused, there is no check of them"];
+    put[`.z.ts;{[was;x] tick x; was x}[before`ts]]];
+  if[0=system"t"; system"t ",string(`long$retry)div 1000000];
+  out "plain passwords: ",$[checks and not null passwords;"by file and by the .z.pw that was there";
+    not null passwords;"by file";
+    checks;"by the .z.pw that was there";
+    fallback;"EVERYBODY IS ACCEPTED (.sessiond.fallback:1b)";
+    "refused, there is no check of them"];
   tick[];}
 
 \d .
-if[not @[value;`.sessiond.started;0b]; .sessiond.started:1b; .sessiond.start[]]
+.sessiond.started:1b
+.sessiond.start[]

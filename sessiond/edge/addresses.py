@@ -3,6 +3,7 @@
 import errno
 import os
 import socket
+import stat
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -124,8 +125,7 @@ def _take_over(address: bytes) -> None:
             trial.connect(address)
         except ConnectionRefusedError:
             if not address.startswith(b"\0"):
-                with suppress(FileNotFoundError):
-                    Path(os.fsdecode(address)).unlink()
+                _remove(address)
             return
         except OSError as error:
             raise AddressInUseError(f"listen.port: {shown(address)}: {error.strerror}") from error
@@ -133,3 +133,12 @@ def _take_over(address: bytes) -> None:
     raise AddressInUseError(
         f"listen.port: {shown(address)} is held by process {holder.pid} of user {holder.uid}"
     )
+
+
+def _remove(address: bytes) -> None:
+    """Remove a socket's file, and nothing else that happens to have its name."""
+    path = Path(os.fsdecode(address))
+    with suppress(FileNotFoundError):
+        if not stat.S_ISSOCK(path.lstat().st_mode):
+            raise AddressInUseError(f"listen.port: {shown(address)} is no socket")
+        path.unlink()

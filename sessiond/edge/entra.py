@@ -6,20 +6,18 @@ as everything else, which alone decides on time, size, trust and what an answer 
 
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import CancelledError
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 from urllib.parse import urlencode, urlsplit
 
 import anyio
 import anyio.from_thread
-import anyio.lowlevel
 import anyio.to_thread
 import msal
 
 from sessiond.clock import Clock
-from sessiond.core.errors import IssuerUnavailable
+from sessiond.core.errors import ConfigError, IssuerUnavailable
 from sessiond.core.secret import Secret
 from sessiond.edge.oidc.http import IssuerHttp, Reply
 from sessiond.edge.oidc.kept import Kept
@@ -68,7 +66,12 @@ class EntraTokens:
             client_secret: None for a public client.
             scope: What the access token is for; without it, Entra answers with one for Graph.
             threads: Refreshes at once.
+
+        Raises:
+            ConfigError: The secret is a private key, which would be sent as it is.
         """
+        if client_secret is not None and client_secret.reveal().lstrip().startswith("-----BEGIN"):
+            raise ConfigError("an Entra client is refreshed with a secret, not with a key")
         self._http = http
         self._issuer = issuer
         self._client_id = client_id
@@ -118,13 +121,11 @@ class EntraTokens:
     async def _run(self, call: Callable[[], T]) -> T:
         """Return what MSAL returns, in a thread.
 
-        What it raises carries what was sent or answered, so nothing of that is kept.
+        Cancelling cancels the request that the thread waits for, and so ends the thread. What
+        MSAL raises carries what was sent or answered, so nothing of that is kept.
         """
         try:
             return await anyio.to_thread.run_sync(call, limiter=self._threads)
-        except CancelledError:  # the request in the thread was cancelled because we were
-            await anyio.lowlevel.checkpoint()
-            fault = "cancelled"
         except (
             ValueError, TypeError, AttributeError, LookupError, RuntimeError, AssertionError,
             msal.exceptions.MsalError,
@@ -138,14 +139,6 @@ class NoCache(msal.TokenCache):  # type: ignore[misc]  # msal has no types
 
     def add(self, event: object, now: object = None) -> None:
         """Keep nothing."""
-
-    def find(self, *_: object, **__: object) -> list[Any]:
-        """Find nothing."""
-        return []
-
-    def search(self, *_: object, **__: object) -> Iterator[Any]:
-        """Find nothing."""
-        return iter(())
 
 
 class _MsalHttp:
@@ -211,8 +204,5 @@ def _with(url: str, params: Mapping[str, str] | None) -> str:
 
 
 def _texts(fields: Mapping[str, object] | None) -> dict[str, str]:
-    """Return form fields or headers as text: a signed assertion comes as bytes."""
-    return {
-        name: value.decode("ascii") if isinstance(value, bytes) else str(value)
-        for name, value in (fields or {}).items()
-    }
+    """Return form fields or headers as text, whatever MSAL has made of them."""
+    return {name: str(value) for name, value in (fields or {}).items()}

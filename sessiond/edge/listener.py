@@ -31,13 +31,21 @@ class Listener:
         self.refused = 0  # connections since the start
 
     async def run(self, accepting: anyio.CancelScope) -> None:
-        """Accept until that scope is cancelled; return when every connection has ended."""
+        """Accept until that scope is cancelled; return when every connection has ended.
+
+        The sockets are closed as soon as nobody accepts: whoever comes then need not wait to
+        learn it.
+        """
         async with anyio.create_task_group() as connections:
-            with accepting:
-                async with anyio.create_task_group() as listeners:
-                    for each in self._sockets:
-                        listener = await SocketListener.from_socket(each)
-                        listeners.start_soon(listener.serve, self._guard, connections)
+            try:
+                with accepting:
+                    async with anyio.create_task_group() as listeners:
+                        for each in self._sockets:
+                            listener = await SocketListener.from_socket(each)
+                            listeners.start_soon(listener.serve, self._guard, connections)
+            finally:
+                for each in self._sockets:
+                    each.close()
 
     async def _guard(self, stream: SocketStream) -> None:
         try:

@@ -19,20 +19,29 @@ class Breaker:
         self._slow_after = slow_after
         self._bad = 0
         self._pause = FIRST_PAUSE
+        self._opened_at = float("-inf")  # monotonic
+        self._held_until = float("-inf")  # monotonic
 
     @property
     def is_open(self) -> bool:
         return self._bad >= TRIES
 
     @property
+    def is_held(self) -> bool:
+        """Whether the issuer has said when to come back, and it is not time yet."""
+        return self._clock.monotonic() < self._held_until
+
+    @property
     def pause(self) -> float:
         """Seconds to wait before the next trial call."""
-        return self._pause
+        return max(self._pause, self._held_until - self._clock.monotonic())
 
     def hold(self, seconds: float) -> None:
         """Open at once and stay so: the issuer has said when to come back."""
-        self._bad = max(self._bad, TRIES)
-        self._pause = max(self._pause, seconds)
+        now = self._clock.monotonic()
+        self._held_until = max(self._held_until, now + seconds)
+        if not self.is_open:
+            self._bad, self._opened_at = TRIES, now
 
     def start(self) -> float:
         """Return the moment a call begins, to be given to `finish`."""
@@ -40,11 +49,13 @@ class Breaker:
 
     def finish(self, started: float, *, ok: bool) -> None:
         """Note how a call went."""
-        was_open = self.is_open
-        if ok and self._clock.monotonic() - started <= self._slow_after:
-            self._bad = 0
-            self._pause = FIRST_PAUSE
-        else:
-            self._bad += 1
-            if was_open:
-                self._pause = min(self._pause * 2, LONGEST_PAUSE)
+        now = self._clock.monotonic()
+        if ok and now - started <= self._slow_after:
+            if not self.is_held:
+                self._bad, self._pause = 0, FIRST_PAUSE
+            return
+        if self.is_open and started > self._opened_at:  # a trial, no call that was under way
+            self._pause = min(self._pause * 2, LONGEST_PAUSE)
+        self._bad += 1
+        if self._bad == TRIES:
+            self._opened_at = now

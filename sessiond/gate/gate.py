@@ -95,6 +95,7 @@ class Gate:
         self._waiting: Counter[ProcessKey] = Counter()
         self._flights: dict[Key, _Flight] = {}
         self._cache = VerdictCache()
+        self._tried: set[str] = set()  # issuers that trial calls go to
         self._tasks: TaskGroup | None = None
 
     async def run(self) -> None:
@@ -183,7 +184,7 @@ class Gate:
             flight.land(outcome)
 
     async def _ask(self, door: Door, token: Secret) -> Outcome:
-        was_open, started = door.breaker.is_open, door.breaker.start()
+        started = door.breaker.start()
         outcome: Outcome
         try:
             outcome = await door.verifier.verify(token, now=self._clock.now())
@@ -194,7 +195,9 @@ class Gate:
         door.breaker.finish(started, ok=not isinstance(outcome, IssuerUnavailable))
         if isinstance(outcome, IssuerThrottled):
             door.breaker.hold(outcome.retry_after)
-        if door.breaker.is_open and not was_open and self._tasks is not None:
+        name = door.realm.name
+        if door.breaker.is_open and name not in self._tried and self._tasks is not None:
+            self._tried.add(name)
             self._tasks.start_soon(self._try_out, door)
         return outcome
 
@@ -202,12 +205,18 @@ class Gate:
         """Find out when a sick issuer is well, with trial calls that no login waits for."""
         while door.breaker.is_open:
             await self._clock.sleep(door.breaker.pause)
+            if door.breaker.is_held:  # a call that was under way was told to wait for longer
+                continue
             started, ok = door.breaker.start(), True
             try:
                 await door.verifier.probe()
+            except IssuerThrottled as throttled:
+                ok = False
+                door.breaker.hold(throttled.retry_after)
             except IssuerUnavailable:
                 ok = False
             door.breaker.finish(started, ok=ok)
+        self._tried.remove(door.realm.name)
 
     def _keep(self, door: Door, key: Key, outcome: Outcome) -> None:
         monotonic = self._clock.monotonic()

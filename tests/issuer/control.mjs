@@ -27,8 +27,8 @@ export function controls(world, rebuild) {
     user: ({ user, set }) => publicUser(people.change(user, set)),
     // Like Graph's revokeSignInSessions; unlike it, at once and for opaque access tokens too.
     'revoke-user': ({ user }) => {
-      const { oid } = known(user);
-      store.forgetAccount(oid);
+      const { oid, sub } = known(user);
+      store.forgetAccount(sub);
       graph.forgetAccount(oid);
     },
     'graph-token': ({ user, ...options }) => {

@@ -60,7 +60,7 @@ async function applyFault(ctx, provider, people) {
   if (fault?.kind !== 'token') return;
   if (fault.as_user) {
     const { client, entities: { AccessToken: real } } = ctx.oidc;
-    const { oid: accountId } = people.find(fault.as_user);
+    const { sub: accountId } = people.find(fault.as_user);
     const { grantId, gty, scope, resourceServer } = real;
     const other = new provider.AccessToken({ accountId, client, grantId, gty, scope });
     if (resourceServer) other.resourceServer = resourceServer;

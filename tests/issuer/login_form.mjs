@@ -33,7 +33,7 @@ export async function showInteraction(provider, people, request, response) {
   if (prompt.name === 'login') {
     const user = people.withPassword(sent.get('login'), sent.get('password'));
     if (!user) return html(response, 401, 'bad credentials');
-    return finish({ login: { accountId: user.oid, amr: ['pwd'] } }, false);
+    return finish({ login: { accountId: user.sub, amr: ['pwd'] } }, false);
   }
   return finish({ consent: { grantId: await consent(provider, interaction) } }, true);
 }

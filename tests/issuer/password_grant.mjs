@@ -7,7 +7,7 @@ import { APIS, resourceServer, usualApi } from './clients.mjs';
 const REFUSED = 'AADSTS50126: Error validating credentials due to invalid username or password.';
 
 async function saveGrant(provider, user, client, scope, api) {
-  const grant = new provider.Grant({ accountId: user.oid, clientId: client.clientId });
+  const grant = new provider.Grant({ accountId: user.sub, clientId: client.clientId });
   grant.addOIDCScope(scope);
   if (api) grant.addResourceScope(api, scope);
   return { grant, grantId: await grant.save() };
@@ -22,7 +22,7 @@ export const passwordGrant = (provider, people) => async (ctx) => {
   if (api && !APIS[api]) throw new errors.InvalidTarget();
 
   const { grant, grantId } = await saveGrant(provider, user, client, scope, api);
-  const common = { accountId: user.oid, client, grantId, gty: 'password', scope };
+  const common = { accountId: user.sub, client, grantId, gty: 'password', scope };
   const accessToken = new provider.AccessToken(common);
   if (api) {
     const server = new provider.ResourceServer(api, resourceServer(api));

@@ -12,6 +12,7 @@ const FIRST = {
 export class People {
   #byName = new Map();
   #byOid = new Map();
+  #bySub = new Map();
 
   constructor() {
     this.reset();
@@ -20,6 +21,7 @@ export class People {
   reset() {
     this.#byName.clear();
     this.#byOid.clear();
+    this.#bySub.clear();
     for (const [upn, members] of Object.entries(FIRST)) this.change(upn, members);
   }
 
@@ -29,14 +31,16 @@ export class People {
     const known = this.#byName.get(key)
       ?? { upn, oid: randomUUID(), name: upn.split('@')[0], password: `pw-${key.split('@')[0]}`, roles: [] };
     const user = Object.assign(known, members);
+    user.sub = `sub-${user.oid}`; // Entra's is pairwise, and never the object id
     this.#byName.set(key, user);
     this.#byOid.set(user.oid, user);
+    this.#bySub.set(user.sub, user);
     return user;
   }
 
-  /** The user with this name (any case) or object id; undefined for a disabled one. */
-  find(nameOrOid) {
-    const user = this.#byOid.get(nameOrOid) ?? this.#byName.get(String(nameOrOid).toLowerCase());
+  /** The user with this name (any case), object id or subject; undefined for a disabled one. */
+  find(who) {
+    const user = this.#byOid.get(who) ?? this.#bySub.get(who) ?? this.#byName.get(String(who).toLowerCase());
     return user?.disabled ? undefined : user;
   }
 

@@ -41,11 +41,11 @@ function lifetimes(habits) {
 function account(people, id) {
   const user = people.find(id);
   if (!user) return undefined;
-  const { oid, upn, name } = user;
+  const { oid, sub, upn, name } = user;
   // oidc-provider answers 500 unless this id is the one that the login form gave.
   return {
-    accountId: oid,
-    claims: () => ({ sub: oid, oid, tid: TENANT_ID, name, preferred_username: upn, email: upn }),
+    accountId: sub,
+    claims: () => ({ sub, oid, tid: TENANT_ID, name, preferred_username: upn, email: upn }),
   };
 }
 

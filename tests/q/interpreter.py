@@ -92,7 +92,13 @@ class Interpreter:
     @property
     def said(self) -> str:
         """What was printed, without the console's own traffic."""
-        return "\n".join(line for line in self.output if line[:1] not in "#=q")
+        lines = [line.removeprefix("q)") for line in self.output]
+        return "\n".join(line for line in lines if not line.startswith(("#", "=", '-1"')))
+
+    @property
+    def logged(self) -> str:
+        """What the hook has logged."""
+        return "\n".join(line for line in self.output if " sessiond: " in line)
 
     def run(self, line: str) -> None:
         """Run a line at the console, and wait until it is done."""

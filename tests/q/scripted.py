@@ -6,6 +6,7 @@ import queue
 import socket
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -118,10 +119,8 @@ class ScriptedDaemon:
         """Go away, as a daemon that is killed does."""
         for end in (self._listener, self._peer):
             if end is not None and end.fileno() >= 0:
-                try:
+                with suppress(OSError):
                     end.shutdown(socket.SHUT_RDWR)
-                except OSError:
-                    pass
         self._thread.join(PATIENCE)
         for end in (self._listener, self._peer):
             if end is not None:
@@ -151,7 +150,16 @@ class ScriptedDaemon:
             "reason": NULL_SYMBOL,
             **members,
         }
-        self._send(MessageKind.ASYNC, call(".sessiond.upd", dictionary(content)))
+        self.send(call(".sessiond.upd", dictionary(content)))
+
+    def send(self, value: Value) -> None:
+        """Send any async message."""
+        self._send(MessageKind.ASYNC, value)
+
+    def hang_up(self) -> None:
+        """Close the connection to q; q may connect again."""
+        assert self._peer
+        self._peer.shutdown(socket.SHUT_RDWR)
 
     def settle(self) -> None:
         """Wait until q has handled every message so far: it answers in order."""
@@ -199,10 +207,11 @@ class ScriptedDaemon:
         value = decode(message.payload)
         assert not isinstance(value, QError)
         name, arguments = unpack_call(value)
-        answer = self.answers.get(name, lambda _: list_())(arguments)
+        answer = self.answers[name](arguments) if name in self.answers else list_()
         self.calls.put((name, arguments))
         if message.kind is MessageKind.SYNC:
-            self._send(MessageKind.RESPONSE, answer)
+            with suppress(BrokenPipeError):  # after `hang_up`
+                self._send(MessageKind.RESPONSE, answer)
 
     def _hello(self, arguments: Arguments) -> Value:
         nonce = text(mapping(arguments[0])["nonce"]).encode()

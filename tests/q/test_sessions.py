@@ -52,7 +52,9 @@ def entered(q: Interpreter, user: str, password: str = TOKEN) -> Client:
 
 
 def handle_of(q: Interpreter, user: str) -> int:
-    return int(q.evaluate(f"first exec handle from .sessiond.sessions where user=`{user}").strip("i"))
+    return int(
+        q.evaluate(f"first exec handle from .sessiond.sessions where user=`{user}").strip("i")
+    )
 
 
 def test_a_token_login_is_asked_for_then_opened_then_closed(
@@ -118,9 +120,7 @@ def test_a_verified_name_may_differ_in_case(q: Interpreter, daemon: ScriptedDaem
     client.close()
 
 
-def test_the_application_can_ask_who_is_on_a_handle(
-    q: Interpreter, daemon: ScriptedDaemon
-) -> None:
+def test_the_application_can_ask_who_is_on_a_handle(q: Interpreter, daemon: ScriptedDaemon) -> None:
     attributes = {"department": "rates", "desk": "x"}
     daemon.answers["connect"] = lambda _: accepted(uuid4(), "alice", ["reader"], attributes)
     with_attributes = entered(q, "alice")
@@ -271,24 +271,28 @@ def test_while_a_login_waits_for_the_daemon_another_session_can_be_revoked(
     bob.close()
 
 
-def test_refreshed_roles_and_renewed_change_the_map(
-    q: Interpreter, daemon: ScriptedDaemon
-) -> None:
+def test_refreshed_roles_and_renewed_change_the_map(q: Interpreter, daemon: ScriptedDaemon) -> None:
     client = entered(q, "alice")
     session, handle = daemon.sessions["alice"], handle_of(q, "alice")
     later = EXPIRES.replace(year=2101)
     daemon.push("refreshed", session, handle, expires=timestamp(later), roles=symbols(["x"]))
     daemon.settle()
-    assert q.evaluate("exec first expires from .sessiond.sessions") == "2101.01.01D00:00:00.000000000"
+    assert (
+        q.evaluate("exec first expires from .sessiond.sessions") == "2101.01.01D00:00:00.000000000"
+    )
     assert q.evaluate("exec first roles from .sessiond.sessions") == ",`reader"
     daemon.push("roles", session, handle, roles=symbols(["reader", "trader"]))
     daemon.settle()
     assert q.evaluate("exec first roles from .sessiond.sessions") == "`reader`trader"
-    assert q.evaluate("exec first expires from .sessiond.sessions") == "2101.01.01D00:00:00.000000000"
+    assert (
+        q.evaluate("exec first expires from .sessiond.sessions") == "2101.01.01D00:00:00.000000000"
+    )
     even_later = timestamp(EXPIRES.replace(year=2102))
     daemon.push("renewed", session, handle, expires=even_later, roles=symbols([]))
     daemon.settle()
-    assert q.evaluate("exec first expires from .sessiond.sessions") == "2102.01.01D00:00:00.000000000"
+    assert (
+        q.evaluate("exec first expires from .sessiond.sessions") == "2102.01.01D00:00:00.000000000"
+    )
     assert q.evaluate("exec first roles from .sessiond.sessions") == "`symbol$()"
     daemon.push("renewed", session, handle, reason=symbol("expired"), roles=symbols(["admin"]))
     daemon.settle()
@@ -371,4 +375,4 @@ def test_no_token_is_ever_printed(q: Interpreter, daemon: ScriptedDaemon) -> Non
     client.ask(call("count", symbols(["a"])))
     assert "opaque-access-token" not in q.said
     assert "newer-access-token" not in q.said
-    assert q.said.count("refused") == 3
+    assert q.said.count("login of alice refused") == 3

@@ -21,11 +21,17 @@ def spelled(cell: str) -> bytes:
 
 
 def rows() -> list[tuple[bytes, str]]:
-    """Return the passwords and what q is to make of each: what is malformed it leaves to sessiond."""
+    """Return the passwords and what q makes of each; what is malformed is sessiond's to say."""
     with VECTORS.open(newline="") as table:
         return [
-            (spelled(row["password"]), "toolarge" if row["kind"] == "toolarge" else
-             "token" if row["is_token"] == "1" else "plain")
+            (
+                spelled(row["password"]),
+                "toolarge"
+                if row["kind"] == "toolarge"
+                else "token"
+                if row["is_token"] == "1"
+                else "plain",
+            )
             for row in csv.DictReader(table)
         ]
 

@@ -3,7 +3,7 @@
 from sessiond.core.changes import End, Expire, Revoke
 from sessiond.core.decide.draft import Draft
 from sessiond.core.events import SessionExpired, SessionRevoked
-from sessiond.core.grant import Grant
+from sessiond.core.grant import Grant, GrantId
 from sessiond.core.principal import Principal, folded
 from sessiond.core.revocation import Revocation, Scope
 from sessiond.core.session import Session
@@ -18,29 +18,41 @@ def revoke(draft: Draft, change: Revoke) -> int:
         id=change.id, scope=change.scope, value=value, at=draft.now, reason=change.reason
     )
     draft.put(revocation)
+    covered = _grants_covered(draft, revocation)
     ended = [
-        session for session in draft.rows.sessions.values() if revocation.covers(session.principal)
+        session
+        for session in draft.rows.sessions.values()
+        if session.grant in covered or revocation.covers(session.principal)
     ]
     for session in ended:
         draft.take_back(session, SessionRevoked, BY_OPERATOR)
-    for grant in _grants_covered(draft, revocation):
+    for grant in covered.values():
         draft.drop_grant(grant, refused=False)
     return len(ended)
 
 
-def _grants_covered(draft: Draft, revocation: Revocation) -> list[Grant]:
+def _grants_covered(draft: Draft, revocation: Revocation) -> dict[GrantId, Grant]:
+    """Return the grants to drop: a user's are those of the subject that bears or bore the name."""
+    rows = draft.rows
     if revocation.scope is not Scope.USER:
-        return [
-            grant
-            for grant in draft.rows.grants.values()
+        return {
+            grant.id: grant
+            for grant in rows.grants.values()
             if revocation.covers(Principal(issuer=grant.issuer, subject=grant.subject, name=""))
-        ]
-    owner = draft.rows.owner_of(revocation.value)
-    return [
-        grant
-        for grant in draft.rows.grants.values()
-        if owner is not None and (grant.issuer, grant.subject) == (owner.issuer, owner.subject)
-    ]
+        }
+    subjects = {
+        (session.principal.issuer, session.principal.subject)
+        for session in rows.sessions.values()
+        if revocation.covers(session.principal)
+    }
+    owner = rows.owner_of(revocation.value)
+    if owner is not None:
+        subjects.add((owner.issuer, owner.subject))
+    return {
+        grant.id: grant
+        for grant in rows.grants.values()
+        if (grant.issuer, grant.subject) in subjects
+    }
 
 
 def end(draft: Draft, change: End) -> int:
@@ -56,22 +68,22 @@ def end(draft: Draft, change: End) -> int:
 
 
 def expire(draft: Draft, change: Expire) -> None:
-    """End what is over by now. What was prolonged meanwhile stays."""
+    """End what is over by now, once however often it is named. What was prolonged stays."""
     rows, now = draft.rows, draft.now
-    over = [rows.grants[key] for key in change.grants if key in rows.grants]
+    over = [rows.grants[key] for key in dict.fromkeys(change.grants) if key in rows.grants]
     over = [grant for grant in over if grant.lease.expires_at <= now]
     for grant in over:
         for session in rows.sessions_of(grant.id):
             draft.take_back(session, SessionExpired, "expired")
         draft.forget_grant(grant)
     gone = {grant.id for grant in over}
-    for session_id in change.sessions:
+    for session_id in dict.fromkeys(change.sessions):
         waiting = rows.sessions.get(session_id)
         if waiting is None or waiting.grant in gone:
             continue
         if waiting.until is not None and waiting.until <= now:
             draft.close(waiting, "lost")  # silent for one that was never opened
-    for token in change.tokens:
+    for token in dict.fromkeys(change.tokens):
         trace = rows.tokens.get(token)
         if trace is not None and trace.grant is None and trace.keep_until <= now:
             draft.drop(trace)

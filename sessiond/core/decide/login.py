@@ -117,7 +117,8 @@ def _refusal(draft: Draft, brought: Brought) -> Refusal | None:
     if brought.verdict.lease.expires_at <= draft.now:
         return Refusal.EXPIRED
     seen = rows.tokens.get(brought.access)
-    issued_at = brought.verdict.stated_iat or (draft.now if seen is None else seen.seen_at)
+    first = draft.now if seen is None else seen.seen_at
+    issued_at = min(first, brought.verdict.stated_iat or first)  # seen is issued: clocks differ
     if any(issued_at <= each.at for each in rows.revocations_of(principal)):
         return Refusal.REVOKED
     owner = rows.owner_of(principal.name)

@@ -5,8 +5,8 @@ from datetime import datetime
 
 from sessiond.core.changes import Close, Find, Look, Lose, Reconcile, Standing
 from sessiond.core.decide.draft import Draft, Rules
-from sessiond.core.events import SessionOpened
-from sessiond.core.session import ProcessKey, Session, SessionId, SessionState
+from sessiond.core.events import SessionExpired, SessionOpened
+from sessiond.core.session import Session, SessionState
 
 
 def close(draft: Draft, change: Close) -> None:
@@ -32,15 +32,23 @@ def resumed(session: Session, *, now: datetime, rules: Rules) -> Session:
 
 def reconcile(draft: Draft, change: Reconcile) -> list[int]:
     """Make the rows and a process's own list one; answer the handles it must close."""
-    held = {session: handle for handle, session in change.held}
+    on_handle = dict(change.held)  # a handle holds one session, and a session one handle
+    held = {session: handle for handle, session in on_handle.items()}
+    doomed = sorted(set(on_handle) - set(held.values()))
     for session in draft.rows.sessions_of(change.process):
-        if session.id not in held and session.state is not SessionState.UNBOUND:
+        if session.id in held:
+            continue
+        if session.state is not SessionState.UNBOUND:
             draft.close(session, "disconnect")
-    doomed: list[int] = []
+        elif session.handle in on_handle:
+            draft.close(session, "replaced")
     for session_id, handle in held.items():
-        found = _live(draft, change.process, session_id)
-        if found is None:
+        found = draft.rows.sessions.get(session_id)
+        if found is None or found.process != change.process:
             doomed.append(handle)
+        elif draft.expires_at(found) <= draft.now:
+            doomed.append(handle)
+            draft.take_back(found, SessionExpired, "expired")
         elif (found.state, found.handle) != (SessionState.OPEN, handle):
             _hold(draft, found, change, handle)
     return doomed
@@ -58,13 +66,6 @@ def _hold(draft: Draft, session: Session, change: Reconcile, handle: int) -> Non
     draft.put(opened)
 
 
-def _live(draft: Draft, process: ProcessKey, session_id: SessionId) -> Session | None:
-    session = draft.rows.sessions.get(session_id)
-    if session is None or session.process != process:
-        return None
-    return session if draft.expires_at(session) > draft.now else None
-
-
 def look(draft: Draft, change: Look) -> list[Standing]:
     """Return the live sessions of a process."""
     rows = draft.rows
@@ -76,5 +77,9 @@ def look(draft: Draft, change: Look) -> list[Standing]:
 
 def find(draft: Draft, change: Find) -> Standing | None:
     """Return one live session of a process."""
-    session = _live(draft, change.process, change.session)
-    return None if session is None else draft.standing(session, draft.rows.grants[session.grant])
+    session = draft.rows.sessions.get(change.session)
+    if session is None or session.process != change.process:
+        return None
+    if draft.expires_at(session) <= draft.now:
+        return None
+    return draft.standing(session, draft.rows.grants[session.grant])

@@ -3,6 +3,7 @@
 import ssl
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import assert_never
 
 import httpx
 
@@ -165,6 +166,8 @@ def _verifier(
                 audience=config.audience,
                 leeway=leeway,
             )
+        case never:
+            assert_never(never)
 
 
 def _tokens(

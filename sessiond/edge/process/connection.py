@@ -40,6 +40,7 @@ HANDSHAKE_TIMEOUT = 10.0  # seconds
 LAST_WORDS = 2.0  # seconds for a peer to read its last answers
 IN_HAND = 256  # messages of one connection being worked on; the rest waits in the socket
 CHUNK = 65536  # bytes
+MAX_ITEMS = 20_000  # values in one message: it bounds how long decoding holds the loop
 
 log = structlog.get_logger()
 _numbers = count(1)
@@ -73,7 +74,7 @@ class Connection:
         self._stream = stream
         self._peer = peer
         self._counter = counter
-        self._wire = ServerConnection(counter.max_message)
+        self._wire = ServerConnection(counter.max_message, max_items=MAX_ITEMS)
         self._number = next(_numbers)
         self._label = ""
         self._owner: Owner | None = None
@@ -227,9 +228,9 @@ class Connection:
     ) -> None:
         async with recording, to_answer:
             async for each in recording:
-                with anyio.move_on_after(self._left(each)) as scope:
+                with anyio.move_on_after(None if each.step.keeps_time else self._left(each)) as time:
                     await each.step.record()
-                if scope.cancelled_caught:  # lost, so the process must reconcile
+                if time.cancelled_caught:  # what it said is lost, so the process must reconcile
                     log.error("the table takes no changes", process=self._label)
                     self.cut()
                 await to_answer.send(each)

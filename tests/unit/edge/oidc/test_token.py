@@ -181,6 +181,12 @@ async def test_a_200_that_is_no_token_answer_is_no_verdict(
         await source_of(issuer).refresh(REFRESH)
 
 
+async def test_only_200_brings_tokens(issuer: FakeIssuer) -> None:
+    issuer.says("/token", ANSWER, status=201)
+    with pytest.raises(IssuerUnavailable):
+        await source_of(issuer).refresh(REFRESH)
+
+
 async def test_a_token_is_revoked_where_the_issuer_can(issuer: FakeIssuer) -> None:
     issuer.says("/revoke", b"")
     assert await source_of(issuer).revoke(REFRESH)

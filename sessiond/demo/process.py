@@ -1,0 +1,249 @@
+"""A simulated q process: `python -m sessiond.demo.process`.
+
+It speaks real kdb+ IPC and does what the q hook (plugins/torq) does in a gateway, in one thread as
+q does: it has the daemon prove itself, asks about each token that a user brings, closes a handle
+when the daemon takes its session back, and reconciles after the daemon was away. Its users are
+commands on standard input; what happened it tells on standard output, a line each.
+"""
+
+import argparse
+import hashlib
+import hmac
+import os
+import secrets
+import select
+import sys
+import time
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from sessiond.core.errors import TokenRejected
+from sessiond.core.password import read_password
+from sessiond.demo.lines import Commands, report
+from sessiond.demo.link import Link, LinkLost
+from sessiond.qipc import (
+    QType,
+    Table,
+    Value,
+    Vector,
+    call,
+    dictionary,
+    flag,
+    guid,
+    guid_of,
+    guids,
+    int_,
+    integer,
+    integers,
+    mapping,
+    moment,
+    octets_of,
+    string,
+    symbol,
+    text,
+    texts,
+)
+
+RETRY = 0.05  # seconds between two attempts to reach the daemon; the hook takes longer
+FIRST_HANDLE = 6  # what q gives its first caller, about
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Whom a handle belongs to."""
+
+    session: UUID
+    user: str
+
+
+class SimulatedProcess:
+    """The hook's state: its handle to the daemon, and which session each handle holds."""
+
+    def __init__(self, name: str, *, address: str, key: str) -> None:
+        """Begin without the daemon.
+
+        Args:
+            name: What the daemon calls this process.
+            address: DIRECTORY/kx.PORT of the daemon.
+            key: The proof key, as text.
+        """
+        self._name = name
+        self._address = address
+        self._key = key
+        self._link: Link | None = None
+        self._held: dict[int, Held] = {}
+        self._handles = count(FIRST_HANDLE)
+
+    def run(self, commands: Commands) -> None:
+        """Serve until the commands end."""
+        while True:
+            if self._link is None:
+                self._reach()
+            self._hear()
+            waited_for: list[Commands | Link] = [commands]
+            if self._link is not None:
+                waited_for.append(self._link)
+            wait = RETRY if self._link is None else None
+            ready, _, _ = select.select(waited_for, [], [], wait)
+            try:
+                if self._link is not None and self._link in ready:
+                    self._link.receive()
+                if commands in ready:
+                    told = commands.read()
+                    if told is None:
+                        return
+                    for command in told:
+                        self._obey(command)
+            except LinkLost:
+                self._lose()
+
+    def _reach(self) -> None:
+        """Find the daemon, make it prove itself, and agree with it on what is live."""
+        started = time.monotonic()
+        try:
+            link = Link(self._address, name=self._name)
+        except LinkLost:
+            return
+        try:
+            nonce = secrets.token_hex(16)
+            welcome = mapping(link.ask(self._hello(nonce)))
+            if not self._is_proof(octets_of(welcome["proof"]), nonce):
+                report("unproved")  # no token goes there
+                link.close()
+                return
+            report("connected", server=text(welcome["server"]), took=time.monotonic() - started)
+            self._link = link
+            self._reconcile(link)
+        except LinkLost:
+            link.close()
+            self._link = None
+
+    def _hello(self, nonce: str) -> Value:
+        about: dict[str, Value] = {
+            "name": symbol(self._name),
+            "type": symbol("gateway"),
+            "host": symbol("localhost"),
+            "pid": int_(os.getpid()),
+            "nonce": string(nonce),
+        }
+        return call("hello", dictionary(about))
+
+    def _is_proof(self, proof: bytes, nonce: str) -> bool:
+        """Do what the hook does with q's -33!, which is SHA-1."""
+        key = self._key.encode()
+        inner = hashlib.sha1(key + f"sessiond:{self._address}:{nonce}".encode())  # noqa: S324
+        outer = hashlib.sha1(key + inner.digest())  # noqa: S324
+        return hmac.compare_digest(proof, outer.digest())
+
+    def _reconcile(self, link: Link) -> None:
+        handles = Vector(QType.INT, tuple(self._held))
+        sessions = Vector(QType.GUID, tuple(held.session for held in self._held.values()))
+        doomed = integers(link.ask(call("reconcile", handles, sessions)))
+        report("reconciled", held=len(self._held), doomed=doomed)
+        for handle in doomed:
+            self._close(handle, "reconcile")
+
+    def _lose(self) -> None:
+        """Live on without the daemon: what is live stays."""
+        if self._link is not None:
+            self._link.close()
+            self._link = None
+        report("lost", held=len(self._held))
+
+    def _obey(self, command: dict[str, Any]) -> None:
+        match command["do"]:
+            case "login":
+                self._login(command["user"], command["password"])
+            case "sessions":
+                self._list_sessions()
+            case _:
+                raise ValueError("no such command")
+
+    def _login(self, user: str, password: str) -> None:
+        """Do what .z.pw does, and then .z.po."""
+        try:
+            read_password(password)
+        except TokenRejected as rejected:  # a plain password never leaves q
+            report("refused", user=user, reason=rejected.reason, sent=False)
+            return
+        if self._link is None:
+            report("refused", user=user, reason="unavailable", sent=False)
+            return
+        handle, started = next(self._handles), time.monotonic()
+        login: dict[str, Value] = {
+            "user": symbol(user),
+            "password": string(password),
+            "handle": int_(handle),
+            "address": int_(0),
+        }
+        answer = mapping(self._link.ask(call("connect", dictionary(login))))
+        took = time.monotonic() - started
+        if not flag(answer["ok"]):
+            report("refused", user=user, reason=text(answer["reason"]), sent=True, took=took)
+            return
+        session = guid_of(answer["session"])
+        self._held[handle] = Held(session, user)
+        self._link.tell(call("opened", guid(session), int_(handle)))
+        report(
+            "accepted",
+            user=text(answer["user"]),
+            session=str(session),
+            handle=handle,
+            roles=texts(answer["roles"]),
+            expires=_moment(answer["expires"]),
+            took=took,
+        )
+
+    def _list_sessions(self) -> None:
+        """Tell what the daemon has of this process."""
+        found: list[str] = []
+        if self._link is not None:
+            table = self._link.ask(call("sessions"))
+            if isinstance(table, Table):
+                columns = dict(zip(table.columns, table.values, strict=True))
+                found = [str(session) for session in guids(columns["session"])]
+        report("sessions", sessions=found, handles=list(self._held))
+
+    def _hear(self) -> None:
+        """Do what the daemon's pushes say."""
+        while self._link is not None and (push := self._link.next_push()) is not None:
+            handle = integer(push["handle"])
+            held = self._held.get(handle)
+            if held is None or held.session != guid_of(push["session"]):
+                continue  # stale: the handle is another's by now
+            match text(push["event"]):
+                case "refreshed":
+                    expires = _moment(push["expires"])
+                    report("refreshed", user=held.user, handle=handle, expires=expires)
+                case "revoked" | "expired":
+                    self._close(handle, text(push["reason"]))
+                case _:
+                    pass  # the story asks for nothing else
+
+    def _close(self, handle: int, reason: str) -> None:
+        held = self._held.pop(handle)
+        report("closed", user=held.user, handle=handle, reason=reason)
+
+
+def _moment(value: Value) -> str:
+    found = moment(value)
+    return "" if found is None else found.isoformat()
+
+
+def main() -> None:
+    """Serve until standard input ends."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--name", required=True)
+    parser.add_argument("--address", required=True, help="DIRECTORY/kx.PORT of the daemon")
+    parser.add_argument("--key-file", required=True, type=Path, help="holds the proof key")
+    given = parser.parse_args()
+    key = given.key_file.read_text(encoding="ascii").partition("\n")[0]
+    process = SimulatedProcess(given.name, address=given.address, key=key)
+    process.run(Commands(sys.stdin.fileno()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,65 @@
+"""`make bench`: run every measurement and print one table. Takes one to three minutes.
+
+python -m tests.bench [--json FILE] [--folder FOLDER] [--only NAME ...]
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from tests.bench import asking, logins, revoking, standing
+from tests.bench.bench import Bench
+from tests.bench.figures import Row, table, waits
+from tests.bench.load import Generator
+from tests.bench.machine import facts, fsync_seconds
+from tests.issuer.running import RunningIssuer
+
+FSYNCS = 300
+
+
+def disk(bench: Bench) -> Iterator[Row]:
+    """Measure what a commit cannot be faster than."""
+    taken = fsync_seconds(bench.folder, FSYNCS)
+    figures = {**waits(taken), "per s": len(taken) / sum(taken)}
+    yield Row(
+        "disk: append 4 KiB and fsync", figures, "each login that is not refused waits for one"
+    )
+
+
+MEASUREMENTS: dict[str, Callable[[Bench], Iterator[Row]]] = {
+    "disk": disk,
+    "logins": logins.measure,
+    "asking": asking.measure,
+    "hung": asking.measure_hung,
+    "revoking": revoking.measure,
+    "standing": standing.measure,
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measure what was asked for, and print it."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
+    parser.add_argument("--folder", type=Path, help="on the disk to measure (default: $TMPDIR)")
+    parser.add_argument("--only", nargs="+", choices=MEASUREMENTS, default=list(MEASUREMENTS))
+    options = parser.parse_args(argv)
+    rows: list[Row] = []
+    with tempfile.TemporaryDirectory(prefix="sdb-", dir=options.folder) as name:
+        found = facts(Path(name))
+        with RunningIssuer() as issuer, Generator() as generator:
+            bench = Bench(issuer, generator, Path(name))
+            for each in options.only:
+                print(f"measuring: {each}", file=sys.stderr)
+                rows += MEASUREMENTS[each](bench)
+    print(table(found, rows))
+    if options.json:
+        figures = [{"what": row.what, **row.figures, "note": row.note} for row in rows]
+        options.json.write_text(json.dumps({"machine": found, "rows": figures}, indent=1) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

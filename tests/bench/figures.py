@@ -1,0 +1,75 @@
+"""Figures, medians of rounds, and the one table they are shown in."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from tests.bench.load import Load
+
+COLUMNS = ("p50 ms", "p99 ms", "max ms", "per s", "daemon %", "load %", "MiB")
+SHOWN = {"per s": ",.0f", "daemon %": ".0f", "load %": ".0f", "MiB": ".0f"}
+
+Figures = Mapping[str, float]  # by column
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the table."""
+
+    what: str
+    figures: Figures
+    note: str = ""
+
+
+def percentile(values: Iterable[float], part: float) -> float:
+    """Return the smallest value that at least this part of all values does not exceed."""
+    ordered = sorted(values)
+    return ordered[max(0, math.ceil(part * len(ordered)) - 1)]
+
+
+def waits(seconds: Sequence[float]) -> dict[str, float]:
+    """Return how long something took, in the columns' milliseconds."""
+    return {
+        "p50 ms": percentile(seconds, 0.5) * 1000,
+        "p99 ms": percentile(seconds, 0.99) * 1000,
+        "max ms": max(seconds) * 1000,
+    }
+
+
+def of_load(load: Load) -> dict[str, float]:
+    """Return what a load came to; CPU is in percent of one core."""
+    return {
+        **waits(load.waits),
+        "per s": len(load.waits) / load.seconds,
+        "daemon %": 100 * load.daemon_cpu / load.seconds,
+        "load %": 100 * load.own_cpu / load.seconds,
+    }
+
+
+def medians(rounds: Sequence[Figures]) -> dict[str, float]:
+    """Return each figure's median over the rounds."""
+    return {name: median(each[name] for each in rounds) for name in rounds[0]}
+
+
+def table(facts: Mapping[str, str], rows: Sequence[Row]) -> str:
+    """Return the table as plain text, the facts above it."""
+    lines: list[tuple[str, ...]] = [("", *COLUMNS, "")]
+    for row in rows:
+        cells = (
+            format(row.figures[name], SHOWN.get(name, ".2f")) if name in row.figures else ""
+            for name in COLUMNS
+        )
+        lines.append((row.what, *cells, row.note))
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(
+        [f"{name}: {value}" for name, value in facts.items()] + ["", *_lined(lines, widths)]
+    )
+
+
+def _lined(lines: Sequence[Sequence[str]], widths: Sequence[int]) -> Iterable[str]:
+    for first, *cells, note in lines:
+        middle = "  ".join(
+            f"{cell:>{width}}" for cell, width in zip(cells, widths[1:-1], strict=True)
+        )
+        yield f"{first:<{widths[0]}}  {middle}  {note}".rstrip()

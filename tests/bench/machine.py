@@ -1,0 +1,68 @@
+"""What the machine is, and what it spent: facts for the table's head, CPU, memory, the disk."""
+
+import os
+import platform
+import time
+from pathlib import Path
+
+from sessiond import __version__
+
+MIB = 1 << 20
+PAGE = os.sysconf("SC_PAGE_SIZE")  # bytes
+TICKS = os.sysconf("SC_CLK_TCK")  # a second
+BLOCK = bytes(4096)  # about what a small transaction appends to SQLite's log
+
+
+def facts(folder: Path) -> dict[str, str]:
+    """Return what the figures depend on; `folder` is on the disk that is used."""
+    return {
+        "sessiond": __version__,
+        "cores": f"{os.cpu_count()} x {_processor()}",
+        "load before": " ".join(f"{load:.2f}" for load in os.getloadavg()),
+        "Python": platform.python_version(),
+        "kernel": platform.release(),
+        "file system": _file_system(folder),
+    }
+
+
+def cpu_seconds(pid: int) -> float:
+    """Return the CPU time of a process and all its threads so far (proc(5): utime, stime)."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def resident_mib(pid: int) -> float:
+    """Return the memory of a process that is in RAM."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE / MIB
+
+
+def fsync_seconds(folder: Path, count: int) -> list[float]:
+    """Append a block to a file in `folder` and wait until it is on disk, `count` times."""
+    taken = []
+    path = folder / "fsync"
+    with path.open("wb", buffering=0) as file:
+        for _ in range(count):
+            started = time.monotonic()
+            file.write(BLOCK)
+            os.fsync(file.fileno())
+            taken.append(time.monotonic() - started)
+    path.unlink()
+    return taken
+
+
+def _processor() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        name, _, value = line.partition(":")
+        if name.strip() == "model name":
+            return value.strip()
+    return platform.machine()
+
+
+def _file_system(folder: Path) -> str:
+    """Return the type of the mount that holds a folder: the longest mount point above it."""
+    found, longest = "unknown", -1
+    for line in Path("/proc/self/mounts").read_text().splitlines():
+        _, point, kind, *_ = line.split(" ")
+        if folder.is_relative_to(point) and len(point) > longest:
+            found, longest = kind, len(point)
+    return found

@@ -1,0 +1,50 @@
+"""A running daemon for each test that asks for one, and the q processes that talk to it."""
+
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.qprocess import QProcess
+from tests.running_daemon import RunningDaemon
+
+Start = Callable[[str], RunningDaemon]
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder whose path is short enough for a Unix socket's address."""
+    with tempfile.TemporaryDirectory(prefix="sd-") as name:
+        yield Path(name)
+
+
+@pytest.fixture
+def start(folder: Path) -> Iterator[Start]:
+    """Start a daemon on a configuration; it ends with the test, and may never log a token."""
+    with ExitStack() as stack:
+        started: list[RunningDaemon] = []
+
+        def run(configuration: str) -> RunningDaemon:
+            daemon = stack.enter_context(RunningDaemon(folder, configuration))
+            started.append(daemon)
+            return daemon
+
+        yield run
+        for daemon in started:
+            print("".join(daemon.lines))  # pytest shows it where a test fails
+            assert "Traceback" not in "".join(daemon.lines)
+
+
+@pytest.fixture
+def process() -> Iterator[Callable[[RunningDaemon], QProcess]]:
+    """Connect this test as one q process, and say hello."""
+    with ExitStack() as stack:
+
+        def connect(daemon: RunningDaemon) -> QProcess:
+            connected = stack.enter_context(QProcess(daemon.address))
+            connected.hello()
+            return connected
+
+        yield connect

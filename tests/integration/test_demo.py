@@ -1,0 +1,282 @@
+"""`sessiond demo`: the story as a process tells it, and those who play in it."""
+
+import os
+import re
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from sessiond.demo import stage, story
+from sessiond.demo.actor import Actor, StepFailedError
+from sessiond.demo.issuer import CLIENT, PASSWORDS, REFRESH_MARK, Issuer, served
+from sessiond.demo.users import sign_in
+from sessiond.qipc import (
+    Handshake,
+    Received,
+    ServerConnection,
+    dictionary,
+    octets,
+    string,
+    unpack_call,
+)
+
+STORY = [
+    r"sessiond \S+ at work",
+    r"issuer +is up at http://127\.0\.0\.1:\d+",
+    r"sessiond +is ready",
+    r"1\. The daemon proves itself",
+    r"gateway1 .*right proof",
+    r"gateway2 .*right proof",
+    r"2\. alice logs in at both gateways",
+    r"gateway1 +lets alice in .* as reader",
+    r"gateway2 +lets alice in .* as reader",
+    r"3\. What should not get in does not",
+    r"plain password: nottoken, by q itself",
+    r"another program: wrongaudience",
+    r"name written in: badsignature",
+    r"under alice's name: usermismatch",
+    r"4\. The tokens are refreshed ahead of time",
+    r"sessiond +gets alice's next tokens",
+    r"gateway1 +is told that handle \d+ is good until",
+    r"gateway2 +is told that handle \d+ is good until",
+    r"issuer +was called once",
+    r"5\. The daemon is killed and started again; nothing is lost",
+    r"kill -9 +hits sessiond",
+    r"gateway1 +loses sessiond; alice stays",
+    r"gateway2 +loses sessiond; alice stays",
+    r"sessiond +is ready again",
+    r"gateway1 .*the same session, nothing to close",
+    r"gateway2 .*the same session, nothing to close",
+    r"6\. The issuer disables alice",
+    r"issuer +refuses sessiond's refresh: invalid_grant",
+    r"gateway1 .*closes alice's handle",
+    r"gateway2 .*closes alice's handle",
+    r"All of it happened",
+]
+LOOKS_LIKE_TOKENS = ";".join(["a" * 20, "r" * 20])
+WELCOME = dictionary({"server": string("sessiond 9"), "proof": octets(bytes(20))})
+
+
+@pytest.fixture(scope="module")
+def folder() -> Iterator[Path]:
+    """A folder with a short name: a socket's path has 107 bytes."""
+    with tempfile.TemporaryDirectory(prefix="t-", dir="/tmp") as name:
+        yield Path(name)
+
+
+@pytest.fixture(scope="module")
+def told(folder: Path) -> "subprocess.CompletedProcess[str]":
+    """`sessiond demo`, once for all that is asked of it."""
+    kept = {name: value for name, value in os.environ.items() if name != "FORCE_COLOR"}
+    return subprocess.run(
+        [sys.executable, "-m", "sessiond", "demo"],
+        capture_output=True,
+        text=True,
+        env={**kept, "TMPDIR": str(folder)},
+    )
+
+
+@pytest.fixture
+def issuer_url() -> Iterator[str]:
+    with served(life=60) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server.issuer.url
+        server.shutdown()
+        thread.join()
+
+
+def test_the_demo_ends_well_and_tells_everything_in_order(
+    told: "subprocess.CompletedProcess[str]",
+) -> None:
+    assert (told.returncode, told.stderr) == (0, ""), told.stdout
+    lines = iter(told.stdout.splitlines())
+    missing = [each for each in STORY if not any(re.search(each, line) for line in lines)]
+    assert missing == [], told.stdout
+
+
+def test_a_piped_story_has_no_colours(told: "subprocess.CompletedProcess[str]") -> None:
+    assert told.stdout
+    assert "\x1b" not in told.stdout
+
+
+def test_no_token_and_no_password_is_told(told: "subprocess.CompletedProcess[str]") -> None:
+    assert "alice" in told.stdout
+    for secret in ("eyJ", REFRESH_MARK, *PASSWORDS.values()):
+        assert secret not in told.stdout
+    assert re.search(r"[A-Za-z0-9_-]{40}", told.stdout) is None
+
+
+def test_the_demo_leaves_neither_files_nor_processes(
+    told: "subprocess.CompletedProcess[str]", folder: Path
+) -> None:
+    assert told.stdout
+    assert list(folder.iterdir()) == []
+    assert processes_naming(folder) == []
+
+
+def test_a_step_that_does_not_happen_fails_the_demo_and_shows_the_daemons_log(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    strict = stage.CONFIGURATION.replace("session.login", "another.scope")
+    monkeypatch.setattr(stage, "CONFIGURATION", strict)
+    monkeypatch.setattr("sessiond.demo.actor.PATIENCE", 5.0)
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+
+    assert story.main() == 1
+    shown = capsys.readouterr().out
+    assert "This did not happen: gateway1 did not report `accepted user=alice`" in shown
+    assert '"reason": "wrongscope"' in shown
+    assert "eyJ" not in shown
+    assert REFRESH_MARK not in shown
+    assert list(folder.iterdir()) == []
+    assert processes_naming(folder) == []
+
+
+def test_whoever_dies_is_not_waited_for() -> None:
+    with Actor("nobody", "sessiond.demo.no_such_module") as nobody:
+        with pytest.raises(StepFailedError, match="nobody did not report `ready`: it ended"):
+            nobody.expect("ready")
+        assert any("No module named" in line for line in nobody.lines)
+
+
+def test_the_issuers_tokens_look_as_the_other_tests_believe(issuer_url: str) -> None:
+    tokens = sign_in(issuer_url, "alice")
+    assert tokens.access.reveal().startswith("eyJ")
+    assert tokens.refresh.reveal().startswith(REFRESH_MARK)
+
+
+def test_a_refresh_token_is_good_once_and_its_reuse_ends_the_whole_sign_in(
+    issuer_url: str,
+) -> None:
+    first = sign_in(issuer_url, "alice")
+    status, second = refreshed(issuer_url, first.refresh.reveal())
+    assert status == 200
+    assert second["refresh_token"] != first.refresh.reveal()
+
+    assert refreshed(issuer_url, first.refresh.reveal()) == (400, {"error": "invalid_grant"})
+    assert refreshed(issuer_url, second["refresh_token"]) == (400, {"error": "invalid_grant"})
+
+
+def test_a_disabled_user_neither_refreshes_nor_signs_in_and_others_do() -> None:
+    with served(life=60) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        alice, bob = (sign_in(server.issuer.url, user) for user in ("alice", "bob"))
+        server.issuer.disable("alice")
+
+        refusal = (400, {"error": "invalid_grant"})
+        assert refreshed(server.issuer.url, alice.refresh.reveal()) == refusal
+        with pytest.raises(httpx.HTTPStatusError, match="400"):
+            sign_in(server.issuer.url, "alice")
+        assert refreshed(server.issuer.url, bob.refresh.reveal())[0] == 200
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    ("form", "code"),
+    [
+        ({"client_id": "another", "grant_type": "password"}, "invalid_client"),
+        ({"client_id": CLIENT, "grant_type": "implicit"}, "unsupported_grant_type"),
+        (
+            {"client_id": CLIENT, "grant_type": "password", "username": "alice", "password": "x"},
+            "invalid_grant",
+        ),
+        ({"client_id": CLIENT, "grant_type": "refresh_token"}, "invalid_grant"),
+    ],
+)
+def test_the_issuer_refuses_what_is_wrong(issuer_url: str, form: dict[str, str], code: str) -> None:
+    answer = httpx.post(f"{issuer_url}/token", data=form, trust_env=False)
+    assert (answer.status_code, answer.json()) == (400, {"error": code})
+
+
+def test_the_issuers_public_keys_hold_nothing_private() -> None:
+    keys = Issuer("http://127.0.0.1:1", life=60).keys()["keys"]
+    assert [set(key) for key in keys] == [{"kty", "kid", "use", "alg", "n", "e"}]
+
+
+def test_a_simulated_process_sends_no_token_to_a_daemon_that_cannot_prove_itself(
+    folder: Path,
+) -> None:
+    key_file = folder / "key"
+    key_file.write_text("the right key\n")
+    heard: list[str] = []
+    with Impostor(f"{folder}/kx.1", heard) as impostor:
+        arguments = ("--name", "gw", "--address", impostor.address, "--key-file", str(key_file))
+        with Actor("gw", "sessiond.demo.process", *arguments) as process:
+            process.expect("unproved")
+            process.tell(do="login", user="alice", password=LOOKS_LIKE_TOKENS)
+            refused = process.expect("refused", user="alice")
+    assert (refused["reason"], refused["sent"]) == ("unavailable", False)
+    assert set(heard) == {"hello"}
+    key_file.unlink()
+
+
+class Impostor:
+    """Listens where the daemon should, and knows no key. `heard` are the calls it got."""
+
+    def __init__(self, address: str, heard: list[str]) -> None:
+        self.address = address
+        self._heard = heard
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._socket.bind(f"\0{address}")
+        self._socket.listen()
+        self._thread = threading.Thread(target=self._serve)
+
+    def __enter__(self) -> "Impostor":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.shutdown(socket.SHUT_RDWR)
+        self._thread.join()
+        self._socket.close()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self._socket.accept()
+            except OSError:  # shut down
+                return
+            with connection:
+                self._attend(connection)
+
+    def _attend(self, connection: socket.socket) -> None:
+        wire = ServerConnection(1 << 16)
+        while data := connection.recv(65536):
+            wire.receive_data(data)
+            while (event := wire.next_event()) is not None:
+                match event:
+                    case Handshake():
+                        connection.sendall(wire.accept())
+                    case Received():
+                        self._heard.append(unpack_call(event.value)[0])
+                        connection.sendall(wire.reply(WELCOME))
+
+
+def refreshed(issuer: str, refresh_token: str) -> tuple[int, dict[str, str]]:
+    """Return the status and the body of a refresh."""
+    form = {"grant_type": "refresh_token", "client_id": CLIENT, "refresh_token": refresh_token}
+    answer = httpx.post(f"{issuer}/token", data=form, trust_env=False)
+    return answer.status_code, answer.json()
+
+
+def processes_naming(folder: Path) -> list[str]:
+    """Return the command lines of the processes that were started with this folder."""
+    found = []
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            line = file.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:  # it has ended
+            continue
+        if f"{folder}/" in line:
+            found.append(line)
+    return found

@@ -1,0 +1,162 @@
+"""Sessions hang on grants: one refresh for all who brought the same tokens."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.integration.conftest import Start
+from tests.integration.test_login import pair
+from tests.issuer.running import ALICE, BOB, RunningIssuer
+from tests.qprocess import QProcess
+from tests.running_daemon import RunningDaemon, configuration
+
+Connected = Callable[[RunningDaemon], QProcess]
+EARLY = "share = 0.2\njitter = 0.0"
+
+
+def pushed(q: QProcess, event: str, count: int) -> list[dict[str, Any]]:
+    """Wait for so many pushes and return them; all must be of that event."""
+    pushes = [q.next_push() for _ in range(count)]
+    assert {push["event"] for push in pushes} == {event}
+    return pushes
+
+
+@pytest.mark.parametrize("rotation", ["strict_issuer", "entra_issuer"])
+def test_three_sessions_and_a_late_fourth_live_on_one_token_call_a_lease(
+    request: pytest.FixtureRequest, start: Start, process: Connected, rotation: str
+) -> None:
+    issuer: RunningIssuer = request.getfixturevalue(rotation)
+    issuer.control.set_access_token_lifetime(10)
+    first = issuer.tokens()
+    q = process(start(configuration(issuer, refresh=EARLY)))
+    sessions = {q.log_in(ALICE, pair(first), handle)["session"] for handle in (5, 6, 7)}
+
+    for lease in (1, 2):
+        told = pushed(q, "refreshed", 3)
+        assert {push["session"] for push in told} == sessions
+        assert len({push["expires"] for push in told}) == 1
+        assert issuer.control.calls("/token") == lease
+
+    # The user's program still holds the tokens it got at first, and sends them again.
+    sessions.add(q.log_in(ALICE, pair(first), 8)["session"])
+    told = pushed(q, "refreshed", 4)
+    assert {push["session"] for push in told} == sessions
+    assert issuer.control.calls("/token") == 3
+    assert {each["session"] for each in q.sessions()} == sessions
+
+
+def test_a_refused_refresh_ends_every_session_of_the_grant_and_they_do_not_come_back(
+    strict_issuer: RunningIssuer, start: Start, process: Connected
+) -> None:
+    strict_issuer.control.set_access_token_lifetime(10)
+    tokens = strict_issuer.tokens()
+    q = process(start(configuration(strict_issuer, refresh=EARLY)))
+    sessions = {q.log_in(ALICE, pair(tokens), handle)["session"] for handle in (5, 6)}
+    strict_issuer.control.revoke_user(ALICE)
+    told = pushed(q, "revoked", 2)
+    assert {push["session"] for push in told} == sessions
+    assert {(push["reason"], push["handle"]) for push in told} == {("refused", 5), ("refused", 6)}
+    assert q.sessions() == []
+    # qStudio reconnects by itself; its access token's signature is good for some seconds yet.
+    assert q.connect(ALICE, pair(tokens), 9)["reason"] == "inactive"
+    assert q.connect(ALICE, tokens["access_token"], 9)["reason"] == "inactive"
+    assert strict_issuer.control.calls("/token") == 1
+
+
+def test_another_users_refresh_token_is_refused(
+    strict_issuer: RunningIssuer, start: Start, process: Connected
+) -> None:
+    alice, bob = strict_issuer.tokens(ALICE), strict_issuer.tokens(BOB)
+    q = process(start(configuration(strict_issuer)))
+    q.log_in(ALICE, pair(alice))
+    mixed = f"{bob['access_token']};{alice['refresh_token']}"
+    assert q.connect(BOB, mixed, 6)["reason"] == "usermismatch"
+    assert [each["user"] for each in q.sessions()] == [ALICE]
+
+
+def test_a_refresh_that_returns_another_user_ends_the_session(
+    strict_issuer: RunningIssuer, start: Start, process: Connected
+) -> None:
+    strict_issuer.control.set_access_token_lifetime(10)
+    strict_issuer.control.fault("/token", "token", as_user=BOB)
+    q = process(start(configuration(strict_issuer, refresh=EARLY)))
+    q.log_in(ALICE, pair(strict_issuer.tokens()))
+    assert q.next_push()["reason"] == "usermismatch"
+    assert q.sessions() == []
+
+
+def test_a_transient_fault_costs_nothing_but_time(
+    strict_issuer: RunningIssuer, start: Start, process: Connected
+) -> None:
+    strict_issuer.control.set_access_token_lifetime(30)
+    for status in (503, 429, 500):
+        strict_issuer.control.fault("/token", status=status, headers={"Retry-After": "1"})
+    q = process(start(configuration(strict_issuer, refresh="share = 0.05\njitter = 0.0")))
+    q.log_in(ALICE, pair(strict_issuer.tokens()))
+    assert q.next_push()["event"] == "refreshed"
+    assert strict_issuer.control.calls("/token") == 4
+
+
+@pytest.mark.parametrize(
+    "members", [{"without": ["expires_in"]}, {"set": {"expires_in": "3599"}}, {"set": {}}]
+)
+def test_what_a_refresh_says_of_its_lifetime_may_be_missing_or_text(
+    strict_issuer: RunningIssuer, start: Start, process: Connected, members: dict[str, Any]
+) -> None:
+    strict_issuer.control.set_access_token_lifetime(10)
+    strict_issuer.control.fault("/token", "token", **members)
+    q = process(start(configuration(strict_issuer, refresh=EARLY)))
+    before = q.log_in(ALICE, pair(strict_issuer.tokens()))["expires"]
+    told = q.next_push()
+    assert (told["event"], told["expires"] > before) == ("refreshed", True)
+
+
+def test_without_a_refresh_token_a_session_ends_with_its_access_token(
+    strict_issuer: RunningIssuer, start: Start, process: Connected
+) -> None:
+    strict_issuer.control.set_access_token_lifetime(2)
+    q = process(start(configuration(strict_issuer)))
+    answer = q.log_in(ALICE, strict_issuer.tokens()["access_token"])
+    told = q.next_push()
+    assert (told["event"], told["session"]) == ("expired", answer["session"])
+    assert strict_issuer.control.calls("/token") == 0
+
+
+def test_renew_prolongs_a_session_and_only_for_the_same_user(
+    strict_issuer: RunningIssuer, start: Start, process: Connected
+) -> None:
+    strict_issuer.control.set_access_token_lifetime(60)
+    q = process(start(configuration(strict_issuer)))
+    answer = q.log_in(ALICE, strict_issuer.tokens()["access_token"])
+    bob = strict_issuer.tokens(BOB)["access_token"]
+    assert q.renew(answer["session"], bob)["reason"] == "usermismatch"
+    strict_issuer.control.set_access_token_lifetime(600)
+    renewed = q.renew(answer["session"], strict_issuer.tokens()["access_token"])
+    assert renewed["ok"]
+    assert renewed["session"] == answer["session"]
+    assert renewed["expires"] > answer["expires"]
+    (live,) = q.sessions()
+    assert live["expires"] == renewed["expires"]
+
+
+def test_a_refresh_without_scope_gets_a_token_for_graph_and_is_not_accepted(
+    strict_issuer: RunningIssuer, start: Start, process: Connected
+) -> None:
+    strict_issuer.control.set_access_token_lifetime(10)
+    strict_issuer.control.set_habits(scopeless="graph")
+    q = process(start(configuration(strict_issuer, refresh=EARLY)))
+    q.log_in(ALICE, pair(strict_issuer.tokens()))
+    told = q.next_push()  # it is a Graph token: already its header is not an access token's
+    assert (told["event"], told["reason"]) == ("revoked", "wrongtype")
+
+
+def test_with_its_scope_a_refresh_gets_the_right_audience(
+    strict_issuer: RunningIssuer, start: Start, process: Connected
+) -> None:
+    strict_issuer.control.set_access_token_lifetime(10)
+    strict_issuer.control.set_habits(scopeless="graph")
+    scope = 'refresh_scope = "openid offline_access api://kdb/session.login"'
+    q = process(start(configuration(strict_issuer, refresh=EARLY, extra=scope)))
+    q.log_in(ALICE, pair(strict_issuer.tokens()))
+    assert q.next_push()["event"] == "refreshed"

@@ -1,0 +1,89 @@
+"""Rows that changes are decided against one after another, as the table does it."""
+
+from datetime import timedelta
+from typing import TypeVar
+
+from sessiond.core.changes import Change, Standing
+from sessiond.core.decide import Decision, decide
+from sessiond.core.errors import Refusal
+from sessiond.core.grant import Grant
+from sessiond.core.rows import Rows, Write
+from sessiond.core.session import ProcessKey, Session
+from tests.fakes import RULES, START, bind, grant_id, login, session_id
+from tests.fakes import brought as tokens
+
+A = TypeVar("A")
+
+
+class Ledger:
+    """What a test asks about the last change: its `told`, `pushed`, `writes`."""
+
+    def __init__(self) -> None:
+        self.rows = Rows()
+        self.now = START
+        self.rules = RULES
+        self.last = Decision(None, [], [])
+        self.undo: list[Write] = []  # of the last change, in the order it is to be made
+
+    def ask(self, change: Change[A]) -> A:
+        """Decide the change, apply it and return its answer."""
+        self.last = decide(self.rows, change, self.now, self.rules)
+        undo = [self.rows.apply(write) for write in self.last.writes]
+        self.undo = [write for write in reversed(undo) if write is not None]
+        answer: A = self.last.answer
+        return answer
+
+    def let_pass(self, by: timedelta) -> None:
+        self.now += by
+
+    @property
+    def writes(self) -> list[Write]:
+        return self.last.writes
+
+    @property
+    def told(self) -> list[tuple[str, int, str]]:
+        """Each event of the last change: kind, handle and reason."""
+        return [
+            (notice.event.kind, notice.event.handle, getattr(notice.event, "reason", ""))
+            for notice in self.last.notices
+        ]
+
+    @property
+    def pushed(self) -> list[tuple[str, int, ProcessKey]]:
+        """Those of them that a process is pushed: kind, handle and process."""
+        return [
+            (notice.event.kind, notice.event.handle, notice.push_to)
+            for notice in self.last.notices
+            if notice.push_to is not None
+        ]
+
+    def log_in(self, number: int, access: str = "access", refresh: str | None = None) -> Standing:
+        """Have alice let in and opened, on a handle of the session's number."""
+        standing = self.ask(login(number, tokens(access, refresh)))
+        assert isinstance(standing, Standing), standing
+        assert self.ask(bind(number))
+        return standing
+
+    def refusal(self, change: Change[Standing | Refusal]) -> Refusal:
+        """Return why a login or renewal is refused, which must then have written nothing."""
+        answer = self.ask(change)
+        assert isinstance(answer, Refusal), answer
+        assert not self.last.writes
+        assert not self.last.notices
+        return answer
+
+    def session(self, number: int) -> Session:
+        return self.rows.sessions[session_id(number)]
+
+    def grant(self, number: int) -> Grant:
+        return self.rows.grants[grant_id(number)]
+
+    @property
+    def alive(self) -> set[int]:
+        """The numbers of the live sessions."""
+        return {key.int for key in self.rows.sessions}
+
+    @property
+    def granted(self) -> set[int]:
+        """The numbers of the grants there are."""
+        return {key.int - 1000 for key in self.rows.grants}

@@ -1,0 +1,333 @@
+"""Refreshing: begun, rotated, done, refused; and asking again where nothing can be refreshed."""
+
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+
+from sessiond.core.changes import (
+    BeginRefresh,
+    Brought,
+    End,
+    Find,
+    Recheck,
+    Recheckable,
+    Refresh,
+    Refuse,
+    Revoke,
+    Rotate,
+    Standing,
+)
+from sessiond.core.decide.draft import REFUSED_KEPT
+from sessiond.core.errors import Refusal
+from sessiond.core.grant import KnownToken
+from sessiond.core.principal import Principal
+from sessiond.core.revocation import Scope
+from sessiond.core.secret import Secret
+from sessiond.core.verdict import Verdict
+from tests.fakes import (
+    HOUR,
+    MINUTE,
+    START,
+    brought,
+    grant_id,
+    lease,
+    login,
+    principal,
+    process_key,
+    renewal,
+    session_id,
+    token_hash,
+    verdict,
+)
+from tests.unit.core.decide.ledger import Ledger
+
+DUE = timedelta(minutes=36)  # 60 % of an hour
+REFUSE = Refuse(grant=grant_id(1), reason="refused")
+
+
+@pytest.fixture
+def ledger() -> Ledger:
+    """Two of alice's sessions on one grant with a refresh token."""
+    ledger = Ledger()
+    ledger.log_in(1, "access", "refresh")
+    ledger.log_in(2, "access", "refresh")
+    return ledger
+
+
+@pytest.fixture
+def bare() -> Ledger:
+    """One session on a grant without a refresh token."""
+    ledger = Ledger()
+    ledger.log_in(1, "opaque")
+    return ledger
+
+
+def rotation(token: str | None, number: int = 1) -> Rotate:
+    return Rotate(
+        grant=grant_id(number),
+        refresh=None if token is None else token_hash(token),
+        refresh_token=None if token is None else Secret(token),
+    )
+
+
+def refreshed(says: Verdict, number: int = 1) -> Refresh:
+    return Refresh(grant=grant_id(number), verdict=says, draw=0.5)
+
+
+def text_of(token: Secret | None) -> str | None:
+    return None if token is None else token.reveal()
+
+
+def newer(ledger: Ledger, refresh: str | None = "newer refresh") -> Brought:
+    return brought("newer", refresh, says=verdict(begin=ledger.now))
+
+
+# Begun
+
+
+def test_a_refresh_is_recorded_before_the_issuer_is_asked(ledger: Ledger) -> None:
+    ledger.let_pass(DUE)
+    begun = ledger.ask(BeginRefresh(grant=grant_id(1)))
+    assert begun is ledger.grant(1)
+    assert begun.in_flight_since == ledger.now
+    assert text_of(begun.refresh_token) == "refresh"
+
+
+def test_what_is_not_due_is_refreshed_only_at_once(ledger: Ledger) -> None:
+    ledger.let_pass(DUE - timedelta(microseconds=1))
+    assert ledger.ask(BeginRefresh(grant=grant_id(1))) is None
+    assert ledger.writes == []
+    assert ledger.ask(BeginRefresh(grant=grant_id(1), at_once=True)) is not None
+
+
+def test_a_grant_without_sessions_is_not_refreshed(ledger: Ledger) -> None:
+    ledger.ask(End(process=process_key()))
+    ledger.let_pass(DUE)
+    assert ledger.ask(BeginRefresh(grant=grant_id(1), at_once=True)) is None
+    assert ledger.ask(BeginRefresh(grant=grant_id(2), at_once=True)) is None
+
+
+def test_a_grant_without_a_refresh_token_is_not_refreshed(bare: Ledger) -> None:
+    assert bare.ask(BeginRefresh(grant=grant_id(1), at_once=True)) is None
+
+
+# Rotated
+
+
+def test_the_new_refresh_token_replaces_the_old_one_whose_trace_stays(ledger: Ledger) -> None:
+    ledger.ask(BeginRefresh(grant=grant_id(1), at_once=True))
+    assert ledger.ask(rotation("second"))
+    assert text_of(ledger.grant(1).refresh_token) == "second"
+    assert ledger.grant(1).in_flight_since is None
+    assert {trace.hash for trace in ledger.rows.tokens_of(grant_id(1))} == {
+        token_hash(token) for token in ("access", "refresh", "second")
+    }
+
+
+def test_an_issuer_that_sends_no_new_refresh_token_leaves_the_old_one(ledger: Ledger) -> None:
+    ledger.ask(BeginRefresh(grant=grant_id(1), at_once=True))
+    assert ledger.ask(rotation(None))
+    assert text_of(ledger.grant(1).refresh_token) == "refresh"
+    assert ledger.grant(1).in_flight_since is None
+
+
+def test_an_issuer_that_sends_the_same_refresh_token_leaves_its_trace(ledger: Ledger) -> None:
+    before = ledger.rows.tokens[token_hash("refresh")]
+    ledger.let_pass(MINUTE)
+    assert ledger.ask(rotation("refresh"))
+    assert ledger.rows.tokens[token_hash("refresh")] == before
+
+
+# Done
+
+
+def test_every_session_of_the_grant_gets_the_new_lease(ledger: Ledger) -> None:
+    ledger.let_pass(DUE)
+    ledger.ask(login(3, brought("access", "refresh"), pid=101))
+    assert ledger.ask(refreshed(verdict(begin=ledger.now)))
+    grant = ledger.grant(1)
+    assert grant.lease == lease(ledger.now)
+    assert grant.refresh_at == ledger.now + DUE
+    assert grant.proven
+    assert sorted(ledger.pushed, key=lambda push: push[1]) == [
+        ("session.refreshed", 1, process_key()),
+        ("session.refreshed", 2, process_key()),
+        ("session.refreshed", 3, process_key(101)),
+    ]
+    assert {getattr(each.event, "expires_at", None) for each in ledger.last.notices} == {
+        ledger.now + HOUR
+    }
+
+
+def test_a_proven_grant_shows_in_the_standing(ledger: Ledger) -> None:
+    ledger.ask(refreshed(verdict()))
+    found = ledger.ask(Find(process=process_key(), session=session_id(1)))
+    assert found is not None
+    assert found.is_proven
+
+
+def test_a_newer_token_with_other_roles_is_told(ledger: Ledger) -> None:
+    says = verdict(begin=ledger.now, roles=("writer",), attributes={"desk": "fx"})
+    ledger.ask(refreshed(says))
+    assert ledger.told == [
+        ("session.refreshed", 1, ""),
+        ("session.roles", 1, ""),
+        ("session.refreshed", 2, ""),
+        ("session.roles", 2, ""),
+    ]
+    assert len(ledger.pushed) == 4
+    assert ledger.session(2).roles == ("writer",)
+    assert ledger.session(2).attributes == {"desk": "fx"}
+
+
+@pytest.mark.parametrize(
+    "other", [principal("bob"), principal(issuer="partner"), principal(subject="another")]
+)
+def test_a_refresh_for_another_principal_ends_the_sessions_and_the_grant(
+    ledger: Ledger, other: Principal
+) -> None:
+    assert not ledger.ask(refreshed(verdict(other)))
+    assert ledger.told == [
+        ("session.revoked", 1, "usermismatch"),
+        ("session.revoked", 2, "usermismatch"),
+    ]
+    assert len(ledger.pushed) == 2
+    assert (ledger.alive, ledger.granted) == (set(), set())
+    assert ledger.refusal(login(3, brought("access", "refresh"))) is Refusal.INACTIVE
+
+
+def test_a_refresh_in_flight_is_thrown_away_when_its_user_is_revoked(ledger: Ledger) -> None:
+    ledger.ask(BeginRefresh(grant=grant_id(1), at_once=True))
+    ledger.ask(Revoke(id=UUID(int=1), scope=Scope.USER, value="alice", reason="left"))
+    assert not ledger.ask(rotation("second"))
+    assert not ledger.ask(refreshed(verdict(begin=ledger.now)))
+    assert ledger.writes == []
+    assert ledger.alive == set()
+
+
+# Refused
+
+
+def test_a_refused_refresh_ends_the_sessions_and_is_remembered(ledger: Ledger) -> None:
+    ledger.ask(rotation("second"))
+    ledger.let_pass(DUE)
+    ledger.ask(REFUSE)
+    assert ledger.told == [
+        ("session.revoked", 1, "refused"),
+        ("session.revoked", 2, "refused"),
+    ]
+    assert len(ledger.pushed) == 2
+    assert (ledger.alive, ledger.granted) == (set(), set())
+    assert ledger.rows.tokens == {
+        token_hash(token): KnownToken(
+            hash=token_hash(token),
+            grant=None,
+            seen_at=START,
+            keep_until=ledger.now + REFUSED_KEPT,
+            is_refused=True,
+        )
+        for token in ("access", "refresh", "second")
+    }
+
+
+def test_refused_sessions_move_to_a_newer_grant_of_the_same_user(ledger: Ledger) -> None:
+    ledger.let_pass(DUE)
+    ledger.ask(login(3, newer(ledger)))
+    ledger.ask(REFUSE)
+    assert ledger.pushed == [
+        ("session.refreshed", 1, process_key()),
+        ("session.refreshed", 2, process_key()),
+    ]
+    assert {getattr(each.event, "expires_at", None) for each in ledger.last.notices} == {
+        ledger.now + HOUR
+    }
+    assert (ledger.alive, ledger.granted) == ({1, 2, 3}, {3})
+    assert {ledger.session(number).grant for number in (1, 2, 3)} == {grant_id(3)}
+
+
+def test_they_move_to_the_newest_of_several_and_it_is_written_to_be_refreshed(
+    ledger: Ledger,
+) -> None:
+    for number in (3, 4, 5):
+        ledger.let_pass(MINUTE)
+        says = verdict(begin=START + MINUTE * {3: 1, 4: 3, 5: 2}[number])
+        ledger.ask(login(number, brought(f"access {number}", f"refresh {number}", says=says)))
+    ledger.ask(End(session=session_id(4)))
+    ledger.ask(REFUSE)
+    assert ledger.session(1).grant == grant_id(4)
+    assert ledger.grant(4) in [write.row for write in ledger.writes]
+
+
+def test_a_grant_that_is_older_over_bare_or_another_s_saves_nobody(ledger: Ledger) -> None:
+    ledger.ask(login(3, brought("older", "older", says=verdict(begin=START - MINUTE))))
+    brief = verdict(begin=START + MINUTE, length=MINUTE)
+    ledger.ask(login(4, brought("over", "over", says=brief)))
+    ledger.let_pass(2 * MINUTE)
+    says = verdict(begin=ledger.now)
+    ledger.ask(login(5, brought("bare", says=says)))
+    ledger.ask(login(6, brought("client", "client", says=says, client="excel")))
+    bob = verdict(principal("bob"), begin=ledger.now)
+    ledger.ask(login(7, brought("bob", "bob", says=bob)))
+    ledger.ask(REFUSE)
+    assert ledger.alive == {3, 4, 5, 6, 7}
+
+
+def test_refusing_what_is_gone_changes_nothing(ledger: Ledger) -> None:
+    ledger.ask(REFUSE)
+    ledger.ask(REFUSE)
+    assert (ledger.writes, ledger.told) == ([], [])
+
+
+def test_a_refused_grant_without_sessions_is_dropped_silently(ledger: Ledger) -> None:
+    ledger.ask(End(process=process_key()))
+    ledger.ask(REFUSE)
+    assert ledger.told == []
+    assert ledger.granted == set()
+
+
+def test_after_a_refusal_a_renewal_with_new_tokens_comes_too_late(ledger: Ledger) -> None:
+    ledger.ask(REFUSE)
+    assert ledger.refusal(renewal(1, newer(ledger))) is Refusal.REVOKED
+    assert isinstance(ledger.ask(login(3, newer(ledger))), Standing)
+
+
+# Asked again
+
+
+def test_only_a_grant_with_sessions_and_nothing_to_refresh_with_is_asked_about(
+    ledger: Ledger, bare: Ledger
+) -> None:
+    assert bare.ask(Recheckable(grant=grant_id(1))) is bare.grant(1)
+    assert ledger.ask(Recheckable(grant=grant_id(1))) is None
+    bare.ask(End(session=session_id(1)))
+    assert bare.ask(Recheckable(grant=grant_id(1))) is None
+    assert bare.ask(Recheckable(grant=grant_id(2))) is None
+
+
+def test_asking_again_may_prolong_the_lease(bare: Ledger) -> None:
+    bare.let_pass(MINUTE)
+    assert bare.ask(Recheck(grant=grant_id(1), verdict=verdict(begin=bare.now)))
+    assert bare.grant(1).lease == lease(bare.now)
+    assert bare.pushed == [("session.refreshed", 1, process_key())]
+
+
+def test_asking_again_about_what_has_not_changed_is_silent(bare: Ledger) -> None:
+    assert bare.ask(Recheck(grant=grant_id(1), verdict=verdict()))
+    assert (bare.writes, bare.told) == ([], [])
+
+
+def test_asking_again_may_change_the_roles_alone(bare: Ledger) -> None:
+    assert bare.ask(Recheck(grant=grant_id(1), verdict=verdict(roles=())))
+    assert bare.told == [("session.roles", 1, "")]
+    assert bare.session(1).roles == ()
+
+
+def test_a_token_that_is_now_another_principal_s_ends_its_sessions(bare: Ledger) -> None:
+    assert not bare.ask(Recheck(grant=grant_id(1), verdict=verdict(principal("bob"))))
+    assert bare.told == [("session.revoked", 1, "usermismatch")]
+    assert bare.alive == set()
+
+
+def test_asking_again_about_what_is_gone_is_false(bare: Ledger) -> None:
+    assert not bare.ask(Recheck(grant=grant_id(2), verdict=verdict()))

@@ -1,0 +1,78 @@
+from typing import get_args
+
+import msgspec
+import pytest
+
+from sessiond.core import events
+from sessiond.core.events import Event, Gap, LoginRefused, SessionClosed, from_json, to_json
+from tests.fakes import HOUR, START, process_about, session_id
+
+KINDS = {
+    "session.opened",
+    "session.refreshed",
+    "session.renewed",
+    "session.roles",
+    "session.revoked",
+    "session.expired",
+    "session.closed",
+    "login.refused",
+    "gap",
+}
+
+
+def sample(kind: type[Event]) -> Event:
+    if kind is LoginRefused:
+        return LoginRefused(sequence=4, at=START, user="mallory", reason="nottoken", count=2)
+    if kind is Gap:
+        return Gap(at=START, after=3, before=9)
+    return kind(
+        sequence=3,
+        at=START,
+        session=session_id(1),
+        user="alice",
+        issuer="corp",
+        process=process_about(),
+        handle=7,
+        roles=("reader",),
+        expires_at=START + HOUR,
+        reason="operator",
+    )  # type: ignore[call-arg]  # every other kind has these members
+
+
+def test_each_event_is_known_by_its_kind() -> None:
+    assert {sample(kind).kind for kind in get_args(Event)} == KINDS
+
+
+@pytest.mark.parametrize("kind", get_args(Event))
+def test_an_event_comes_back_from_json_as_it_was(kind: type[Event]) -> None:
+    event = sample(kind)
+    assert from_json(to_json(event)) == event
+
+
+@pytest.mark.parametrize("kind", get_args(Event))
+def test_an_event_as_json_is_an_object_with_its_kind(kind: type[Event]) -> None:
+    decoded = msgspec.json.decode(to_json(sample(kind)))
+    assert decoded["kind"] == sample(kind).kind
+    assert set(decoded) >= {"kind", "sequence", "at", "session", "user", "issuer", "process"}
+
+
+def test_an_event_says_by_itself_when_it_was_in_utc() -> None:
+    decoded = msgspec.json.decode(to_json(SessionClosed(at=START)))
+    assert decoded["at"] == "2026-03-02T09:00:00Z"
+
+
+def test_an_event_cannot_be_changed() -> None:
+    with pytest.raises(AttributeError):
+        sample(SessionClosed).user = "mallory"  # type: ignore[misc]  # that is the point
+
+
+def test_every_event_of_the_module_is_in_the_union() -> None:
+    kinds = {
+        each
+        for each in vars(events).values()
+        if isinstance(each, type)
+        and issubclass(each, msgspec.Struct)
+        and not each.__name__.startswith("_")
+        and each.__module__ == events.__name__
+    }
+    assert kinds == set(get_args(Event))

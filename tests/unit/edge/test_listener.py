@@ -1,0 +1,167 @@
+"""The guard at the sockets: who is served, who is turned away without a byte, and how many."""
+
+import os
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import anyio
+import pytest
+from anyio.abc import ByteStream, UNIXSocketStream
+from anyio.lowlevel import checkpoint
+
+from sessiond.edge import listener as listener_module
+from sessiond.edge.listener import Listener
+from sessiond.edge.peer import AllowList, Peer, peer_of
+
+pytestmark = pytest.mark.anyio
+
+NOBODY = AllowList(frozenset(), frozenset())
+OURSELVES = AllowList(frozenset({os.geteuid()}), frozenset())
+OUR_GROUP = AllowList(frozenset(), frozenset({os.getegid()}))
+
+
+@dataclass
+class Served:
+    """Serves by saying hello and listening to the end; keeps whom it served."""
+
+    peers: list[Peer] = field(default_factory=list)
+
+    async def __call__(self, stream: ByteStream, peer: Peer) -> None:
+        self.peers.append(peer)
+        async with stream:
+            await stream.send(b"hello")
+            with pytest.raises(anyio.EndOfStream):
+                await stream.receive()
+
+
+@dataclass
+class Open:
+    """A listener at work."""
+
+    listener: Listener
+    served: Served
+    addresses: list[str]
+    sockets: list[socket.socket]
+    accepting: anyio.CancelScope
+    over: anyio.Event
+
+    async def connect(self, which: int = 0) -> UNIXSocketStream:
+        return await anyio.connect_unix(self.addresses[which])
+
+
+@asynccontextmanager
+async def opened(
+    folder: Path, allowed: AllowList, *, max_connections: int = 10
+) -> AsyncIterator[Open]:
+    addresses = [str(folder / "one"), str(folder / "two")]
+    sockets = [socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) for _ in addresses]
+    for each, address in zip(sockets, addresses, strict=True):
+        each.bind(address)
+        each.listen()
+    served, over, accepting = Served(), anyio.Event(), anyio.CancelScope()
+    listener = Listener(sockets, allowed=allowed, max_connections=max_connections, serve=served)
+
+    async def run() -> None:
+        await listener.run(accepting)
+        over.set()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(run)
+        yield Open(listener, served, addresses, sockets, accepting, over)
+        accepting.cancel()
+        await over.wait()
+
+
+async def is_refused(client: UNIXSocketStream) -> bool:
+    """Wait for the end of the connection; say whether not one byte came before it."""
+    async with client:
+        try:
+            await client.receive()
+        except anyio.EndOfStream:
+            return True
+        return False
+
+
+async def test_an_allowed_user_is_served_on_every_address(tmp_path: Path) -> None:
+    async with opened(tmp_path, OURSELVES) as open_:
+        for which in range(2):
+            async with await open_.connect(which) as client:
+                assert await client.receive() == b"hello"
+    assert [(peer.uid, peer.pid) for peer in open_.served.peers] == [
+        (os.geteuid(), os.getpid())
+    ] * 2
+    assert open_.listener.refused == 0
+
+
+async def test_an_allowed_group_is_served(tmp_path: Path) -> None:
+    async with opened(tmp_path, OUR_GROUP) as open_, await open_.connect() as client:
+        assert await client.receive() == b"hello"
+
+
+async def test_others_get_no_byte_and_are_counted(tmp_path: Path) -> None:
+    async with opened(tmp_path, NOBODY) as open_:
+        assert await is_refused(await open_.connect())
+        assert await is_refused(await open_.connect(1))
+        assert open_.listener.refused == 2
+    assert open_.served.peers == []
+
+
+async def test_beyond_the_most_connections_nobody_is_let_in_until_one_ends(tmp_path: Path) -> None:
+    async with opened(tmp_path, OURSELVES, max_connections=2) as open_:
+        first, second = await open_.connect(0), await open_.connect(1)
+        assert [await first.receive(), await second.receive()] == [b"hello", b"hello"]
+        assert await is_refused(await open_.connect())
+        assert open_.listener.refused == 1
+        await first.send_eof()
+        with pytest.raises(anyio.EndOfStream):
+            await first.receive()
+        async with first, second, await open_.connect() as third:
+            assert await third.receive() == b"hello"
+
+
+async def test_a_refused_connection_takes_no_place(tmp_path: Path) -> None:
+    async with opened(tmp_path, NOBODY, max_connections=1) as open_:
+        for _ in range(3):
+            assert await is_refused(await open_.connect())
+        open_.listener._allowed = OURSELVES
+        async with await open_.connect() as client:
+            assert await client.receive() == b"hello"
+
+
+async def test_a_peer_that_is_gone_already_is_dropped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = True
+
+    def peer_of_the_second(connected: socket.socket) -> Peer:
+        nonlocal gone
+        if gone:
+            gone = False
+            raise OSError("it is gone")
+        return peer_of(connected)
+
+    monkeypatch.setattr(listener_module, "peer_of", peer_of_the_second)
+    async with opened(tmp_path, OURSELVES) as open_:
+        assert await is_refused(await open_.connect())
+        async with await open_.connect() as client:
+            assert await client.receive() == b"hello"
+    assert len(open_.served.peers) == 1
+    assert open_.listener.refused == 0
+
+
+async def test_when_accepting_ends_what_is_open_is_served_to_its_end_and_nobody_else(
+    tmp_path: Path,
+) -> None:
+    async with opened(tmp_path, OURSELVES) as open_:
+        async with await open_.connect() as client:
+            assert await client.receive() == b"hello"
+            open_.accepting.cancel()
+            while any(each.fileno() >= 0 for each in open_.sockets):
+                await checkpoint()
+            assert not open_.over.is_set()
+            with pytest.raises(OSError, match="refused"):
+                await open_.connect()
+        await open_.over.wait()

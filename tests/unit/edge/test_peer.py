@@ -1,0 +1,129 @@
+"""Who connected, by the kernel's word, and who may."""
+
+import errno
+import os
+import pwd
+import re
+import socket
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sessiond.core.errors import ConfigError
+from sessiond.edge.peer import AllowList, Peer, peer_of, started_at
+
+STRANGE = ") R 1 ( 2 3"  # what a process may call itself
+
+
+class OtherGroups(socket.socket):
+    """A socket whose peer has these supplementary groups, or whose kernel says no."""
+
+    groups: tuple[int, ...] = ()
+    refusal: int | None = None
+
+    def getsockopt(self, level: int, option: int, size: int = 0) -> bytes:  # type: ignore[override]
+        if size != 1024:
+            return struct.pack("3i", os.getpid(), 501, 20)
+        if self.refusal is not None:
+            raise OSError(self.refusal, os.strerror(self.refusal))
+        return struct.pack(f"{len(self.groups)}I", *self.groups)
+
+
+def start_of(pid: int) -> int:
+    """Return field 22 of proc(5)'s stat, read in another way than the code under test does."""
+    stat = re.fullmatch(r"\d+ \(.*\) (.*)", Path(f"/proc/{pid}/stat").read_text(), re.DOTALL)
+    assert stat is not None
+    return int(stat[1].split()[22 - 3])
+
+
+def peer(uid: int, *groups: int) -> Peer:
+    return Peer(uid=uid, groups=frozenset(groups), pid=1, started=1)
+
+
+def test_the_peer_of_a_connection_is_who_made_it() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        found = peer_of(ours)
+    assert (found.uid, found.pid) == (os.geteuid(), os.getpid())
+    assert found.groups == {os.getegid(), *os.getgroups()}
+    assert found.started == start_of(os.getpid()) > 0
+
+
+def test_the_primary_and_the_supplementary_groups_are_one_set() -> None:
+    with OtherGroups(socket.AF_UNIX) as connected:
+        connected.groups = (4, 4_000_000_000)
+        found = peer_of(connected)
+    assert found.uid == 501
+    assert found.groups == {20, 4, 4_000_000_000}
+
+
+def test_of_somebody_with_too_many_groups_only_the_primary_one_counts() -> None:
+    with OtherGroups(socket.AF_UNIX) as connected:
+        connected.refusal = errno.ERANGE
+        assert peer_of(connected).groups == {20}
+
+
+def test_any_other_refusal_of_the_kernel_is_an_error() -> None:
+    with OtherGroups(socket.AF_UNIX) as connected:
+        connected.refusal = errno.ENOTCONN
+        with pytest.raises(OSError, match="not connected"):
+            peer_of(connected)
+
+
+def test_a_start_time_is_read_whatever_the_process_calls_itself() -> None:
+    program = (
+        "from pathlib import Path\n"
+        f"Path('/proc/self/comm').write_text({STRANGE!r})\n"
+        "print(flush=True)\ninput()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        assert STRANGE in Path(f"/proc/{process.pid}/stat").read_text()
+        assert started_at(process.pid) == start_of(process.pid) >= start_of(os.getpid())
+        process.communicate(b"\n")
+
+
+def test_a_process_that_is_gone_or_not_known_has_no_start_time() -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        pass
+    assert started_at(process.pid) == 0
+    assert started_at(0) == 0
+
+
+def test_names_and_numbers_make_an_allow_list() -> None:
+    allowed = AllowList.of(["nobody", "4711", 4712], ["root", "815", 816])
+    assert allowed.users == {0, os.geteuid(), pwd.getpwnam("nobody").pw_uid, 4711, 4712}
+    assert allowed.groups == {0, 815, 816}
+
+
+def test_the_own_user_and_root_always_may() -> None:
+    allowed = AllowList.of([], [])
+    assert allowed.admits(peer(0))
+    assert allowed.admits(peer(os.geteuid()))
+    assert not allowed.admits(peer(4711, 0, os.getegid()))
+
+
+def test_a_user_or_any_one_of_the_groups_is_enough() -> None:
+    allowed = AllowList.of([4711], [815])
+    assert allowed.admits(peer(4711))
+    assert allowed.admits(peer(4712, 3, 815))
+    assert not allowed.admits(peer(4712, 3, 816))
+    assert not allowed.admits(peer(815, 4711))
+
+
+def test_a_user_that_is_not_there_is_the_operators_mistake() -> None:
+    with pytest.raises(ConfigError, match=r"listen\.allow_users: there is no user 'no such user'"):
+        AllowList.of(["no such user"], [])
+
+
+def test_a_group_that_is_not_there_is_the_operators_mistake() -> None:
+    with pytest.raises(
+        ConfigError, match=r"listen\.allow_groups: there is no group 'no such group'"
+    ):
+        AllowList.of([], ["no such group"])

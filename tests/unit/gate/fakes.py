@@ -1,0 +1,153 @@
+"""What the gate's tests steer: a verifier told what to say, and a gate at work."""
+
+import base64
+import json
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import anyio
+
+from sessiond.api import Verifier
+from sessiond.bus import Bus, Committed
+from sessiond.clock import Clock
+from sessiond.core.errors import IssuerUnavailable, Refusal, TokenRejected
+from sessiond.core.rows import Row, Put
+from sessiond.core.secret import Secret
+from sessiond.core.session import ProcessKey
+from sessiond.core.verdict import Verdict
+from sessiond.gate import Admission, Breaker, Door, FairLimiter, Gate, Realm
+from tests.fakes import process_key, verdict
+
+ISSUER = "https://login.example.com/"
+SLOW_AFTER = 1.0  # seconds
+
+Said = Verdict | TokenRejected | IssuerUnavailable
+
+
+def opaque(token: str = "opaque") -> str:
+    """Return a password that is a token for certain, and no JWT."""
+    return f"bearer:{token}"
+
+
+def jwt(iss: object = ISSUER, **claims: object) -> str:
+    """Return a password that is a JWT, signed by nobody."""
+
+    def part(content: Mapping[str, object]) -> str:
+        text = json.dumps(content, separators=(",", ":"))
+        return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+    return f"{part({'alg': 'none'})}.{part({'iss': iss, **claims})}.c2ln"
+
+
+@dataclass
+class ScriptedVerifier:
+    """Fulfils `sessiond.api.Verifier`: says what it was told, of one token or of all."""
+
+    asks: bool = True
+    says: Said = field(default_factory=verdict)
+    of: dict[str, Said] = field(default_factory=dict)  # by token, before `says`
+    needs: bool = True  # to call the issuer
+    probe_says: IssuerUnavailable | None = None
+    asked: list[str] = field(default_factory=list)  # tokens, in the order of the calls
+    withdrawn: set[str] = field(default_factory=set)  # key ids
+    probes: int = 0
+    cancelled: int = 0
+    held: anyio.Event | None = None
+    on_call: Callable[[], None] = lambda: None
+
+    def needs_issuer(self, token: Secret) -> bool:
+        return self.asks or self.needs
+
+    async def verify(
+        self, token: Secret, *, now: datetime, expires_in: float | None = None
+    ) -> Verdict:
+        self.asked.append(token.reveal())
+        self.on_call()
+        said = self.of.get(token.reveal(), self.says)
+        if self.held is not None:
+            try:
+                await self.held.wait()
+            except anyio.get_cancelled_exc_class():
+                self.cancelled += 1
+                raise
+        if isinstance(said, Verdict):
+            return said
+        raise said
+
+    def vouches(self, verdict: Verdict) -> bool:
+        return verdict.key_id not in self.withdrawn
+
+    async def probe(self) -> None:
+        self.probes += 1
+        if self.probe_says is not None:
+            raise self.probe_says
+
+    def hold(self) -> anyio.Event:
+        """Let every call from now on wait until the event is set."""
+        self.held = anyio.Event()
+        return self.held
+
+
+def door(
+    verifier: Verifier,
+    clock: Clock,
+    *,
+    name: str = "corp",
+    stated: frozenset[str] = frozenset({ISSUER}),
+    users: tuple[str, ...] = (),
+    cache_for: float = 30.0,
+    places: int = 64,
+) -> Door:
+    return Door(
+        realm=Realm(name=name, stated=stated, users=users),
+        verifier=verifier,
+        client="qstudio",
+        cache_for=cache_for,
+        limiter=FairLimiter(places),
+        breaker=Breaker(clock, slow_after=SLOW_AFTER),
+    )
+
+
+@dataclass
+class GateAtWork:
+    """A running gate, and what it is asked by."""
+
+    gate: Gate
+    bus: Bus
+
+    async def admit(
+        self,
+        user: str = "alice",
+        password: str = opaque(),
+        owner: ProcessKey | None = None,
+    ) -> Admission:
+        return await self.gate.admit(user=user, password=password, owner=owner or process_key())
+
+    async def said(
+        self,
+        user: str = "alice",
+        password: str = opaque(),
+        owner: ProcessKey | None = None,
+    ) -> str:
+        """Return the admitted name, or the reason of the refusal."""
+        try:
+            return (await self.admit(user, password, owner)).verdict.principal.name
+        except TokenRejected as rejected:
+            return rejected.reason.value
+        except IssuerUnavailable:
+            return Refusal.UNAVAILABLE.value
+
+    async def commits(self, row: Row) -> None:
+        await self.bus.publish(Committed([Put(row)], []))
+
+
+@asynccontextmanager
+async def at_work(*doors: Door, clock: Clock, waiting: int = 4) -> AsyncIterator[GateAtWork]:
+    bus = Bus()
+    gate = Gate(doors, news=bus.listen(), clock=clock, waiting=waiting)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(gate.run)
+        yield GateAtWork(gate, bus)
+        bus.close()
