@@ -174,7 +174,6 @@ class _Parts:
 
 async def _run(parts: _Parts, listener: Listener, environ: Mapping[str, str]) -> None:
     """Start downstream first, wait for a signal, and stop by ending the input."""
-    accepting = anyio.CancelScope()
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         async with anyio.create_task_group() as root:
             root.start_soon(parts.directory.deliver, parts.pushes)
@@ -186,7 +185,7 @@ async def _run(parts: _Parts, listener: Listener, environ: Mapping[str, str]) ->
             root.start_soon(_then, parts.table.run, written)
             for grant in parts.table.resume():
                 parts.refresher.follow(grant)
-            root.start_soon(_then, partial(listener.run, accepting), left)
+            root.start_soon(_then, listener.run, left)
             _feed(root, environ)
             systemd.notify("READY=1", environ=environ)
             logger.info("ready", version=__version__)
@@ -195,8 +194,8 @@ async def _run(parts: _Parts, listener: Listener, environ: Mapping[str, str]) ->
                 break
             systemd.notify("STOPPING=1", environ=environ)
             with anyio.move_on_after(parts.grace):
-                accepting.cancel()
-                await _see_off(parts.directory, left)
+                listener.stop()
+                await _see_off(parts.directory, listener, left)
                 await parts.refresher.settle()
                 parts.table.close()
                 await written.wait()
@@ -204,12 +203,12 @@ async def _run(parts: _Parts, listener: Listener, environ: Mapping[str, str]) ->
     logger.info("stopped")
 
 
-async def _see_off(directory: Directory, left: anyio.Event) -> None:
+async def _see_off(directory: Directory, listener: Listener, left: anyio.Event) -> None:
     """Say bye to every process, and end its connection once it had time to read that."""
     directory.say_bye()
     with anyio.move_on_after(GOODBYE):
         await left.wait()
-    directory.cut_all()
+    listener.cut()
     await left.wait()
 
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
@@ -55,6 +56,10 @@ class TokenSource(Protocol):
             IssuerUnavailable: Nothing is known; ask again later.
             IssuerThrottled: The same, and not before `retry_after` seconds.
         """
+        ...
+
+    async def revoke(self, token: Secret) -> bool:
+        """Have a refresh token ended (RFC 7009); False where the issuer cannot, or did not."""
         ...
 
 
@@ -203,6 +208,9 @@ class Refresher:
         )
         if not known:
             log.info("refresh thrown away", issuer=grant.issuer)
+            if renewed is not None:
+                with suppress(IssuerUnavailable):  # it runs out by itself, too
+                    await line.source.revoke(renewed)
             return
         try:
             verdict = await line.verifier.verify(

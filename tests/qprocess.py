@@ -11,7 +11,9 @@ from sessiond.qipc import (
     List,
     Push,
     QError,
+    QType,
     Response,
+    Table,
     Value,
     Vector,
     call,
@@ -30,7 +32,7 @@ NONCE = "0123456789abcdef"
 PATIENCE = 20.0  # seconds that a test waits for an answer before it fails
 
 
-class QErrorReply(Exception):
+class QReplyError(Exception):
     """The daemon answered with a q error."""
 
 
@@ -60,7 +62,7 @@ class QProcess:
 
     def hello(self, name: str = "gw1", nonce: str = NONCE) -> dict[str, Value]:
         """Say hello and return the answer's entries."""
-        about = {
+        about: dict[str, Value] = {
             "name": symbol(name),
             "type": symbol("gateway"),
             "host": string("host1"),
@@ -84,8 +86,6 @@ class QProcess:
 
     def reconcile(self, held: dict[int, UUID]) -> list[int]:
         """Say what is held; return the handles to close."""
-        from sessiond.qipc.values import QType
-
         handles = Vector(QType.INT, tuple(held))
         sessions = Vector(QType.GUID, tuple(held.values()))
         doomed: list[int] = plain(self.sync(call("reconcile", handles, sessions)))
@@ -94,8 +94,9 @@ class QProcess:
     def sessions(self) -> list[dict[str, Any]]:
         """Return the live sessions of this process, a dictionary each."""
         found = self.sync(call("sessions"))
-        columns = {name: plain(column) for name, column in zip(found.columns, found.values, strict=True)}  # type: ignore[union-attr]
-        return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+        assert isinstance(found, Table)
+        rows = zip(*map(plain, found.values), strict=True)
+        return [dict(zip(found.columns, row, strict=True)) for row in rows]
 
     def log_in(self, user: str, password: str, handle: int = 5) -> dict[str, Any]:
         """Connect and open; the login must be accepted."""
@@ -128,7 +129,7 @@ class QProcess:
             event = self._next()
             if isinstance(event, Response):
                 if isinstance(event.value, QError):
-                    raise QErrorReply(event.value.text)
+                    raise QReplyError(event.value.text)
                 return event.value
             self._keep(event)
 
@@ -163,7 +164,7 @@ class QProcess:
 
 def connect_call(user: str, password: str, handle: int = 5) -> Value:
     """Return a connect, as the hook sends it."""
-    login = {
+    login: dict[str, Value] = {
         "user": symbol(user),
         "password": string(password),
         "handle": int_(handle),

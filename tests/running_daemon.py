@@ -18,7 +18,7 @@ READY_WITHIN = 30.0  # seconds
 _ports = count(20000 + os.getpid() % 20000)
 
 
-class DaemonFailed(Exception):
+class DaemonError(Exception):
     """The daemon ended or was not ready in time; the message has its log."""
 
 
@@ -64,7 +64,7 @@ class RunningDaemon:
         self._reader = threading.Thread(target=self._read, args=(self._process, ready), daemon=True)
         self._reader.start()
         if not ready.get(timeout=READY_WITHIN):
-            raise DaemonFailed(f"exit {self._process.wait()}:\n" + "".join(self.lines))
+            raise DaemonError(f"exit {self._process.wait()}:\n" + "".join(self.lines))
 
     def stop(self) -> int:
         """Stop it as systemd does; return its exit code."""

@@ -3,7 +3,7 @@
 
 \d .sessiond
 
-passing:(`.sessiond.upd;".sessiond.upd";`.sessiond.renew;".sessiond.renew")   // called asynchronously, past .pm and the usage log
+passing:(`.sessiond.upd;".sessiond.upd";`.sessiond.renew;".sessiond.renew")   // called async, past .pm and the usage log
 rows:0#`                                                        // users whose row in .pm.user the hook made
 given:(0#`)!()                                                  // user!roles that the hook gave
 
@@ -15,9 +15,10 @@ permitted:{[u]
   if[null[u] or u in exec name from .pm.groupinfo; :0b];
   all `sessiond=exec authtype from .pm.user where id=u}
 
-rolesof:{[u] $[assign~`group;exec groupname from .pm.usergroup where user=u;exec role from .pm.userrole where user=u]}
-give:{[u;r] .[$[assign~`group;.pm.addtogroup;.pm.assignrole];(u;r);{[r;e] warn "role ",string[r]," was not given: ",e}[r]]}
-take:{[u;r] .[$[assign~`group;.pm.removefromgroup;.pm.unassignrole];(u;r);{[r;e] err "role ",string[r]," was not taken back: ",e}[r]]}
+bygroup:{[] assign~`group}
+rolesof:{[u] $[bygroup[];exec groupname from .pm.usergroup where user=u;exec role from .pm.userrole where user=u]}
+give:{[u;r] .[$[bygroup[];.pm.addtogroup;.pm.assignrole];(u;r);{[r;e] warn string[r]," was not given: ",e}[r]]}
+take:{[u;r] .[$[bygroup[];.pm.removefromgroup;.pm.unassignrole];(u;r);{[r;e] err string[r]," was not taken: ",e}[r]]}
 
 // make .pm agree with the map for one user. 0b: .pm would not have the user
 settle:{[u]
@@ -44,6 +45,7 @@ leave:{[u]                                                      // the user's la
 quiet:{[]
   if[@[{value x;1b};`.pm.login;0b]; .pm.auth.sessiond:{[u;p] $[kind[p]~`token;login[u;p];0b]}];
   {if[@[{value x;1b};x;0b]; x set distinct value[x],passing]} each `.zpsignore.ignorelist`.usage.ignorelist;
-  if[@[value;`.usage.enabled;0b]; if[not @[value;`.usage.ignore;1b]; warn ".usage.ignore is off: the usage log will hold the tokens of renewals"]];}
+  if[@[value;`.usage.enabled;0b] and not @[value;`.usage.ignore;1b];
+    warn ".usage.ignore is off: the usage log will hold the tokens of renewals"];}
 
 \d .

@@ -5,7 +5,7 @@
 
 if[@[value;`.sessiond.started;0b]; '"sessiond.q is loaded already"];
 
-.sessiond.directory:@[value;`.sessiond.directory;{[e]           // where token.q and pm.q lie; value of a lambda tells its file (3.5)
+.sessiond.directory:@[value;`.sessiond.directory;{[e]           // of token.q and pm.q; a lambda's value tells its file (3.5)
   own:first -3#value {};
   own:$[10h=type own;own;""];
   own:$[count own;own;string .z.f];
@@ -17,25 +17,25 @@ system "l ",.sessiond.directory,"/pm.q"
 
 // ---- settings: set them before this file is loaded ----
 port:@[value;`.sessiond.port;5099]                              // the daemon's [listen] port
-address:@[value;`.sessiond.address;`$":unix://",string port]    // what hopen is given; the directory is q's $QUDSPATH, or /tmp
-name:@[value;`.sessiond.name;`]                                 // what the daemon calls this process; ` = TorQ's procname, or q
+address:@[value;`.sessiond.address;`$":unix://",string port]    // for hopen; the directory is q's $QUDSPATH, or /tmp
+name:@[value;`.sessiond.name;`]                                 // of this process, for the daemon; ` = TorQ's procname, or q
 timeout:@[value;`.sessiond.timeout;500]                         // milliseconds for hopen
 retry:@[value;`.sessiond.retry;0D00:00:01]                      // between two attempts to reach the daemon
 maxretry:@[value;`.sessiond.maxretry;0D00:00:30]                // the most, after attempts that cost time or met no proof
 proof:@[value;`.sessiond.proof;1b]                              // send no token to a daemon that has not proved itself
 proofkey:@[value;`.sessiond.proofkey;`]                         // the file with the proof key, e.g. `:/etc/sessiond/proof
 passwords:@[value;`.sessiond.passwords;`]                       // a file of plain passwords in -u format; ` = that of -u or -U, if any
-earlier:@[value;`.sessiond.earlier;`detect]                     // the .z.pw that was there: `detect whether it checks, `trust it, `ignore it
-fallback:@[value;`.sessiond.fallback;0b]                        // where no check of plain passwords exists: accept everybody
-assign:@[value;`.sessiond.assign;`role]                         // with TorQ's permissions: a token's role is a .pm `role or a .pm `group
+earlier:@[value;`.sessiond.earlier;`detect]                     // the .z.pw that was there: `detect if it checks, `trust, `ignore
+fallback:@[value;`.sessiond.fallback;0b]                        // where nothing checks plain passwords: accept everybody
+assign:@[value;`.sessiond.assign;`role]                         // a token's role is a `role or a `group of TorQ's .pm
 arguments:@[value;`.sessiond.arguments;{[e].z.X}]               // the command line that q was started with
-unopened:@[value;`.sessiond.unopened;0D00:00:10]                // how long a login may wait for .z.po (HTTP logins never have one)
+unopened:@[value;`.sessiond.unopened;0D00:00:10]                // a login may wait so long for .z.po (HTTP logins have none)
 
 // ---- log: never a password, never a name that might be one ----
 torq:@[{value x;1b};`.lg.o;0b]
 out:{[text] $[torq;.lg.o[`sessiond;text];-1 string[.z.p]," sessiond: ",text];}
 warn:{[text] $[torq;@[value;`.lg.w;{[e].lg.o}][`sessiond;text];-2 string[.z.p]," sessiond: warning: ",text];}
-err:{[text]                                                     // .lg.e ends a process that is still loading, and signals with -stop
+err:{[text]                                                     // .lg.e would end a process that is still loading
   if[not torq; -2 string[.z.p]," sessiond: error: ",text; :()];
   $[@[value;`.proc.initialised;0b];.[.lg.e;(`sessiond;text);::];warn text];}
 shown:{[user]
@@ -75,10 +75,9 @@ login:{[user;password]                                          // what .z.pw an
   drop each on .z.w;                                            // a handle that logs in is new: the one before went by hclose
   what:kind password;
   if[what~`token; :bytoken[user;password]];
-  if[what~`toolarge; warn "login of ",shown[user]," refused: toolarge"; :0b];
-  r:byplain[user;password];
-  if[not r; out "login of ",shown[user]," refused: plain password"];
-  r}
+  if[what~`toolarge; :refuse[user;"toolarge"]];
+  $[byplain[user;password];1b;refuse[user;"plain password"]]}
+refuse:{[user;why] warn "login of ",shown[user]," refused: ",why; 0b}
 
 byplain:{[user;password]                                        // never leaves q, never needs the daemon
   if[not null passwords; if[not infile[passwords;user;password]; :0b]];
@@ -87,19 +86,17 @@ byplain:{[user;password]                                        // never leaves 
   fallback and not live user}
 
 bytoken:{[user;password]
-  if[not permitted user; warn "login of ",shown[user]," refused: .pm knows the name otherwise"; :0b];
+  if[not permitted user; :refuse[user;".pm knows the name otherwise"]];
   r:ask(`connect;`user`password`handle`address!(user;password;.z.w;.z.a));
-  amiss:$[not granted r;string refusal r;
-    not lower[user]~lower r`user;"the daemon answered with another name";
-    r[`session] in key ended;"ended meanwhile";
-    sessions[r`session;`open];"the daemon answered with an open session";
-    ""];
-  if[count amiss; warn "login of ",shown[user]," refused: ",amiss; :0b];
+  if[not granted r; :refuse[user;string refusal r]];
+  if[not lower[user]~lower r`user; :refuse[user;"the daemon answered with another name"]];
+  if[r[`session] in key ended; :refuse[user;"ended meanwhile"]];
+  if[sessions[r`session;`open]; :refuse[user;"the daemon answered with an open session"]];
   s:r`session;
-  drop s;                                                       // HTTP, and a handshake that is tried twice, get the same session
+  drop s;                                                       // HTTP and a doubled handshake get the same session again
   row:(s;.z.w;user;r`user;r`roles;(key;value)@\:r`attributes;r`expires;0b;0b;.z.p;turn[]);
   `.sessiond.sessions upsert (cols sessions)!row;
-  if[not settle user; drop s; :0b];
+  if[not settle user; drop s; :refuse[user;".pm would not have the name"]];
   out "login of ",shown[user]," accepted, handle ",string[.z.w],", session ",string s;
   1b}
 
@@ -115,7 +112,7 @@ refusal:{[r] $[99h=type r;$[-11h=type r`reason;r`reason;`unavailable];`unavailab
 // ---- open and close ----
 opened:{[w;h]                                                   // .z.po (w: 0b) and .z.wo (w: 1b)
   s:exec session from sessions where handle=h,not open,(user=.z.u)|null .z.u;
-  drop each on[h] except s;                                     // left over from a handle of this number that q closed itself
+  drop each on[h] except s;                                     // of a handle of this number that q closed itself
   if[0=count s; :0b];
   s:first s;
   update open:1b,ws:w from `.sessiond.sessions where session=s;
@@ -137,7 +134,7 @@ close:{[h;reason]                                               // end a token s
   @[value handler;h;{[e] err "after closing a handle: ",e}];}   // kdb+ does not call it after hclose
 
 // ---- pushes ----
-upd:{[d] if[.z.w=daemon; @[pushed;d;{[e] err "push: ",e}]];}    // anybody may send us `.sessiond.upd, only the daemon is heard
+upd:{[d] if[.z.w=daemon; @[pushed;d;{[e] err "push: ",e}]];}    // anybody may send one, only the daemon is heard
 pushed:{[d]
   event:d`event; s:d`session;
   if[event~`bye; .sessiond.leaving:1b; .sessiond.due:.z.p; :out "the daemon is stopping"];
@@ -187,7 +184,7 @@ ask:{[call]
 tell:{[call] if[ready[]; .[{[h;call] neg[h] call};(daemon;call);{[e] lost e}]];}
 
 digest:{[k;n] -33!k,"c"$-33!k,"sessiond:",$[count d:getenv`QUDSPATH;d;"/tmp"],"/kx.",string[port],":",n}
-proved:{[n;r]                                                   // "" when the daemon has shown that it knows the key, else what is amiss
+proved:{[n;r]                                                   // "" when the daemon knows the key, else what is amiss
   if[null proofkey; :"no .sessiond.proofkey is set"];
   k:@[{first read0 x};proofkey;{[e]""}];
   if[32>count k; :"the key in .sessiond.proofkey cannot be read, or is shorter than 32 characters"];
@@ -195,7 +192,7 @@ proved:{[n;r]                                                   // "" when the d
   if[not 20=count ours; :"no -33! in this q: the proof needs kdb+ 4.0 of 2020.03.17"];
   $[ours~r`proof;"";"no proof: somebody else may be listening at the daemon's address"]}
 
-greet:{[h]                                                      // "" when a daemon that we trust has answered, else what is amiss
+greet:{[h]                                                      // "" when a daemon that we trust answers, else what is amiss
   n:(string first -1?0Ng),string .z.p;
   what:$[torq;@[value;`.proc.proctype;`torq];`q];
   r:.[{[h;call] h call};(h;(`hello;`name`type`host`pid`nonce!(self[];what;.z.h;.z.i;n)));{[e] e}];
@@ -230,7 +227,7 @@ attempt:{[]                                                     // one try to re
 tick:{[x] @[beat;x;{[e] err "timer: ",e}];}                     // TorQ's timer drops a function that fails
 beat:{[x]
   gone:exec session from sessions where (not open)&at<.z.p-unopened;
-  shut:exec session!handle from sessions where open,not ws,not handle in key .z.W;   // by q's own hclose: no .z.pc
+  shut:exec session!handle from sessions where open,not ws,not handle in key .z.W;   // q's own hclose calls no .z.pc
   drop each gone,key shut;
   {tell(`disconnect;x)} each value shut;
   fresh:where ended>.z.p-0D00:10; .sessiond.ended:fresh!ended fresh;
@@ -244,14 +241,15 @@ status:{[]                                                      // for the admin
     passwords;checks;fallback)}
 
 // ---- taking over the callbacks, once ----
-flagfile:{[]                                                    // the file of -u or -U, if q was started with one; `-u 1` has none
+flagfile:{[]                                                    // the file of -u or -U; `-u 1` has none
   args:arguments;
   at:where {any x~/:("-u";"-U")} each args;
   if[0=count at; :`];
   files:args 1+at where at<-1+count args;
   files:files where 1<count each files;
   $[count files;hsym`$first files;`]}
-detect:{[f]                                                     // does this .z.pw check anything? It does if it refuses a name that nobody has
+// does this .z.pw check anything? It does if it refuses a name that nobody has, with a password that nobody knows
+detect:{[f]
   if[earlier in `trust`ignore; :earlier~`trust];
   if[f~(::); :0b];
   if[@[value;`.ldap.enabled;0b]; :1b];                          // a trial would ask the directory, and wait for it

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 MAX_NAME_SIZE = 256  # bytes
 _PRINTABLE = re.compile(r"[\x20-\x7e]{1,256}")
 _UPPER_TO_LOWER = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
-_TOKEN_LIKE = re.compile(r"eyJ|bearer:|\S{20,};\S{20,}|\S{129,}")
+_TOKEN_LIKE = re.compile(r"(?:^|\s)eyJ|bearer:|\S{20,};\S{20,}|\S{129,}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +41,6 @@ def shown(typed: str) -> str:
 
     People paste tokens into the user field; what looks like one is shown as `(token)`.
     """
-    if _TOKEN_LIKE.match(typed):
+    if _TOKEN_LIKE.search(typed):
         return "(token)"
     return typed.encode("unicode_escape").decode("ascii")[:MAX_NAME_SIZE]

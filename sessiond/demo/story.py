@@ -84,8 +84,7 @@ def prove(stage: Stage, telling: Telling) -> None:
         gateway.expect("reconciled", held=0)
         telling.line(
             gateway.name,
-            f"does hopen `:unix://{PORT} and sends a nonce; {connected['server']} answers with "
-            "the right proof",
+            f"opens `:unix://{PORT}; {connected['server']} proves that it knows the key",
             took=connected["took"],
         )
 
@@ -119,7 +118,7 @@ def refuse(stage: Stage, telling: Telling) -> int:
     others = sign_in(stage.url, ALICE, resource=OTHER_API).access
     attempts = [
         ("alice's plain password", PASSWORDS[ALICE], "nottoken", False),
-        ("a token of alice's that is for another program", others.reveal(), "wrongaudience", True),
+        ("alice's token for another program", others.reveal(), "wrongaudience", True),
         (
             "bob's token with alice's name written in",
             renamed(bobs, ALICE).reveal(),
@@ -131,7 +130,7 @@ def refuse(stage: Stage, telling: Telling) -> int:
     for what, password, reason, sent in attempts:
         gateway.tell(do="login", user=ALICE, password=password)
         refused = gateway.expect("refused", user=ALICE, reason=reason, sent=sent)
-        where = "" if sent else ", by q itself: it never leaves the process"
+        where = "" if sent else ", and it never leaves q"
         telling.line(gateway.name, f"refuses {what}: {reason}{where}", took=refused.get("took"))
     stage.daemon.expect("login", outcome="refused", reason=attempts[-1][2])
     _check(not stage.daemon.count("login", reason="nottoken"), "a plain password left q")
@@ -185,7 +184,7 @@ def restart(stage: Stage, telling: Telling, logins: list[Login]) -> None:
         _check(found == [login.session], f"{login.gateway.name}'s session was lost")
         telling.line(
             login.gateway.name,
-            "has it prove itself anew and reconciles: the same session, nothing to close",
+            "reconciles: the same session, nothing to close",
             took=reconciled["at"] - killed_at,
             since="the kill",
         )

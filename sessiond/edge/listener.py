@@ -27,25 +27,28 @@ class Listener:
         self._allowed = allowed
         self._max_connections = max_connections
         self._serve = serve
+        self._accepting = anyio.CancelScope()
+        self._serving = anyio.CancelScope()
         self._open = 0
         self.refused = 0  # connections since the start
 
-    async def run(self, accepting: anyio.CancelScope) -> None:
-        """Accept until that scope is cancelled; return when every connection has ended.
-
-        The sockets are closed as soon as nobody accepts: whoever comes then need not wait to
-        learn it.
-        """
-        async with anyio.create_task_group() as connections:
-            try:
-                with accepting:
+    async def run(self) -> None:
+        """Accept until `stop`; return when every connection has ended."""
+        with self._serving:
+            async with anyio.create_task_group() as connections:
+                with self._accepting:
                     async with anyio.create_task_group() as listeners:
                         for each in self._sockets:
                             listener = await SocketListener.from_socket(each)
                             listeners.start_soon(listener.serve, self._guard, connections)
-            finally:
-                for each in self._sockets:
-                    each.close()
+
+    def stop(self) -> None:
+        """Accept no more."""
+        self._accepting.cancel()
+
+    def cut(self) -> None:
+        """End every connection."""
+        self._serving.cancel()
 
     async def _guard(self, stream: SocketStream) -> None:
         try:

@@ -1,4 +1,4 @@
-"""The MSAL path, against an issuer that is Entra-shaped: its layout, claims and habits, over TLS."""
+"""The MSAL path, against an Entra-shaped issuer: its layout, claims and habits, over TLS."""
 
 from collections.abc import Callable
 

@@ -160,5 +160,5 @@ def test_the_daemon_proves_itself_with_the_key_it_shares_with_q(
     daemon = start(configuration(strict_issuer, listen=f'proof_key_file = "{key_file}"'))
     with QProcess(daemon.address) as q:
         proof = octets_of(q.hello(nonce="n" * 40)["proof"])
-    inner = sha1(f"shared-keysessiond:{daemon.path}:{'n' * 40}".encode()).digest()
-    assert proof == sha1(b"shared-key" + inner).digest()
+    inner = sha1(f"shared-keysessiond:{daemon.path}:{'n' * 40}".encode()).digest()  # noqa: S324
+    assert proof == sha1(b"shared-key" + inner).digest()  # noqa: S324

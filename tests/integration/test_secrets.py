@@ -23,9 +23,7 @@ def leaks(secrets: Iterable[str], text: bytes) -> list[str]:
     return [
         secret
         for secret in secrets
-        if any(
-            secret[at : at + WINDOW].encode() in text for at in range(len(secret) - WINDOW + 1)
-        )
+        if any(secret[at : at + WINDOW].encode() in text for at in range(len(secret) - WINDOW + 1))
     ]
 
 

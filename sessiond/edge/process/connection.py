@@ -5,6 +5,7 @@ is recorded in their order; and their answers are given in that order.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 
@@ -228,7 +229,9 @@ class Connection:
     ) -> None:
         async with recording, to_answer:
             async for each in recording:
-                with anyio.move_on_after(None if each.step.keeps_time else self._left(each)) as time:
+                with anyio.move_on_after(
+                    None if each.step.keeps_time else self._left(each)
+                ) as time:
                     await each.step.record()
                 if time.cancelled_caught:  # what it said is lost, so the process must reconcile
                     log.error("the table takes no changes", process=self._label)
@@ -271,7 +274,7 @@ class Connection:
         owner = self._owner
         if owner is not None and self._counter.directory.leave(owner.key, self):
             log.info("process left", process=owner.about.name, pid=self._peer.pid)
-            with anyio.CancelScope(shield=True):
+            with anyio.CancelScope(shield=True), suppress(anyio.ClosedResourceError):
                 await self._counter.desk.table.submit(Lose(process=owner.key))
 
 

@@ -51,11 +51,6 @@ class Directory:
         for line in tuple(self._lines.values()):
             line.push(answers.bye())
 
-    def cut_all(self) -> None:
-        """End every connection now."""
-        for line in tuple(self._lines.values()):
-            line.cut()
-
     async def deliver(self, news: MemoryObjectReceiveStream[Committed]) -> None:
         """Push what is committed to the processes that it concerns, until the news ends."""
         async for batch in news:

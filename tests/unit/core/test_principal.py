@@ -43,6 +43,9 @@ def test_folding_is_lower_case_for_ascii(text: str) -> None:
         "bearer:opaque",
         f"{'a' * 20};{'b' * 20}",
         "x" * 129,
+        " \neyJhbGciOiJSUzI1NiJ9",
+        "Bearer eyJhbGciOiJSUzI1NiJ9",
+        f"alice {'x' * 129}",
     ],
 )
 def test_a_token_typed_as_a_name_is_hidden(typed: str) -> None:
