@@ -2,10 +2,9 @@
 
 import math
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Protocol
+from datetime import datetime, timedelta
+from typing import Protocol, TypeVar
 
 import anyio
 import structlog
@@ -15,7 +14,15 @@ from anyio.streams.memory import MemoryObjectReceiveStream
 from sessiond.api import Verifier
 from sessiond.bus import Committed
 from sessiond.clock import Clock
-from sessiond.core.changes import BeginRefresh, Recheck, Recheckable, Refresh, Refuse, Rotate
+from sessiond.core.changes import (
+    BeginRefresh,
+    Change,
+    Recheck,
+    Recheckable,
+    Refresh,
+    Refuse,
+    Rotate,
+)
 from sessiond.core.errors import (
     IssuerThrottled,
     IssuerUnavailable,
@@ -24,6 +31,7 @@ from sessiond.core.errors import (
     TokenRejected,
 )
 from sessiond.core.grant import Grant, GrantId, TokenHash
+from sessiond.core.revocation import Revocation
 from sessiond.core.rows import Drop, Put
 from sessiond.core.secret import Secret
 from sessiond.due import DueQueue
@@ -34,6 +42,8 @@ LONGEST_RETRY = 60.0
 AT_ONCE = 64  # grants looked at in one go
 
 log = structlog.get_logger()
+
+A = TypeVar("A")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +87,7 @@ class _Held:
     """What the refresher alone knows of a grant."""
 
     failures: int = 0
+    not_before: datetime | None = None  # when the issuer may be asked for it again
     access: Secret | None = None  # for asking again; in memory only, so not after a restart
 
 
@@ -126,20 +137,30 @@ class Refresher:
     def hold(self, grant: GrantId, *, issuer: str, access: Secret) -> None:
         """Keep an access token in memory, to ask the issuer for it again from time to time."""
         if self._recheck > 0 and self._lines[issuer].verifier.asks:
-            self._held.setdefault(grant, _Held()).access = access
-            self._due.add_in(self._recheck, grant)
+            held = self._held.setdefault(grant, _Held())
+            if held.access is None:  # else it is in the queue already
+                self._due.add_in(self._recheck, grant)
+            held.access = access
 
     async def run(self) -> None:
         """Refresh what is due until the news ends; a call under way is then still finished."""
-        async with anyio.create_task_group() as self._tasks:
+        async with self._news, anyio.create_task_group() as self._tasks:
             self._tasks.start_soon(self._watch)
             async for batch in self._news:
+                is_revoking = any(
+                    isinstance(write, Put) and isinstance(write.row, Revocation)
+                    for write in batch.writes
+                )
                 for write in batch.writes:
                     match write:
                         case Put(Grant() as grant):
                             self.follow(grant)
                         case Drop(Grant() as grant):
                             self._held.pop(grant.id, None)
+                            if is_revoking and grant.refresh_token is not None:
+                                self._tasks.start_soon(
+                                    self._give_back_in_turn, grant.issuer, grant.refresh_token
+                                )
                         case _:
                             pass
             self._watching.cancel()
@@ -163,6 +184,11 @@ class Refresher:
                     self._begin(grant)
 
     def _begin(self, grant: GrantId, *, at_once: bool = False) -> None:
+        held = self._held.get(grant)
+        later = None if held is None else held.not_before
+        if later is not None and self._clock.now() < later:  # whatever else says that it is due
+            self._due.add(later, grant)
+            return
         if grant not in self._busy and self._tasks is not None:
             self._busy[grant] = anyio.Event()
             self._tasks.start_soon(self._attend, grant, at_once)
@@ -190,7 +216,7 @@ class Refresher:
             tokens = await line.source.refresh(grant.refresh_token)
         except RefreshRefused as refused:
             log.info("refresh refused", issuer=grant.issuer, error=refused.error)
-            await self._table.ask(Refuse(grant=grant.id, reason="refused"))
+            await self._persist(Refuse(grant=grant.id, reason="refused"))
         except IssuerUnavailable as unavailable:
             self._retry_later(grant, unavailable)
         else:
@@ -209,8 +235,7 @@ class Refresher:
         if not known:
             log.info("refresh thrown away", issuer=grant.issuer)
             if renewed is not None:
-                with suppress(IssuerUnavailable):  # it runs out by itself, too
-                    await line.source.revoke(renewed)
+                await self._give_back(grant.issuer, renewed)
             return
         try:
             verdict = await line.verifier.verify(
@@ -218,7 +243,7 @@ class Refresher:
             )
         except TokenRejected as rejected:
             log.warning("refreshed token rejected", issuer=grant.issuer, reason=rejected.reason)
-            await self._table.ask(Refuse(grant=grant.id, reason=rejected.reason.value))
+            await self._persist(Refuse(grant=grant.id, reason=rejected.reason.value))
         except IssuerUnavailable as unavailable:
             self._retry_later(grant, unavailable)
         else:
@@ -228,13 +253,32 @@ class Refresher:
             self._held.pop(grant.id, None)
             log.info("refreshed" if kept else "refresh thrown away", issuer=grant.issuer)
 
-    async def _persist(self, change: Rotate) -> bool:
-        """Write a rotation however long it takes: its token exists nowhere else."""
+    async def _give_back_in_turn(self, issuer: str, token: Secret) -> None:
+        async with self._lines[issuer].limiter:
+            await self._give_back(issuer, token)
+
+    async def _give_back(self, issuer: str, token: Secret) -> None:
+        """Have the issuer end a refresh token that is of no use here any more (RFC 7009).
+
+        Tried once: the token runs out by itself, and nobody here will send it again.
+        """
+        try:
+            revoked = await self._lines[issuer].source.revoke(token)
+        except IssuerUnavailable as unavailable:
+            log.warning("not revoked at the issuer", issuer=issuer, error=str(unavailable))
+        else:
+            log.info("revoked at the issuer" if revoked else "no revocation", issuer=issuer)
+
+    async def _persist(self, change: Change[A]) -> A:
+        """Write what the issuer said of a refresh token, however long it takes.
+
+        A new one exists nowhere else, and a refused one is not to be sent again.
+        """
         while True:
             try:
                 return await self._table.ask(change)
             except StoreError as error:
-                log.error("new refresh token not on disk yet", error=str(error))
+                log.error("issuer's answer not on disk yet", error=str(error))
                 await self._clock.sleep(FIRST_RETRY)
 
     def _retry_later(self, grant: Grant, unavailable: IssuerUnavailable) -> None:
@@ -245,8 +289,9 @@ class Refresher:
         pause *= 0.75 + self._draw() / 2
         if isinstance(unavailable, IssuerThrottled):
             pause = max(pause, unavailable.retry_after)
-        if self._clock.now() + timedelta(seconds=pause) < grant.lease.expires_at:
-            self._due.add_in(pause, grant.id)
+        held.not_before = self._clock.now() + timedelta(seconds=pause)
+        if held.not_before < grant.lease.expires_at:
+            self._due.add(held.not_before, grant.id)
         log.warning(
             "refresh put off", issuer=grant.issuer, error=str(unavailable), seconds=round(pause, 1)
         )
@@ -255,6 +300,7 @@ class Refresher:
         """Ask the issuer whether it still accepts a token that cannot be refreshed."""
         held = self._held.get(grant_id)
         if held is None or held.access is None:
+            self._held.pop(grant_id, None)
             return
         grant = await self._table.ask(Recheckable(grant=grant_id))
         if grant is None:

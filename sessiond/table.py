@@ -1,9 +1,9 @@
 """The token table: one writer, and what waits is written together."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Generic, Protocol, TypeVar, cast
 
@@ -13,7 +13,17 @@ from anyio import ClosedResourceError, EndOfStream, WouldBlock
 
 from sessiond.bus import Bus, Committed
 from sessiond.clock import Clock
-from sessiond.core.changes import Change, Expire, Tell
+from sessiond.core.changes import (
+    Change,
+    Close,
+    End,
+    Expire,
+    Lose,
+    Refuse,
+    Revoke,
+    Tell,
+    Withdraw,
+)
 from sessiond.core.decide import Notice, Rules, decide
 from sessiond.core.decide.presence import resumed
 from sessiond.core.errors import Refusal, StoreError
@@ -31,6 +41,9 @@ REFUSALS_EVERY = 1.0  # seconds between writes of refused logins
 MAX_REFUSALS = 1000  # different ones between two writes; the surplus is summed by reason
 PRUNE_EVERY = 600.0  # seconds between dropping old events
 RETRY_IN = 1.0  # seconds, when writing failed
+
+# What takes access away, and so does not wait for a disk that is full.
+ENDING = (Close, End, Expire, Lose, Refuse, Revoke, Withdraw)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +103,16 @@ class Ticket(Generic[A]):
         self._done.set()
 
 
+@dataclass(slots=True)
+class _Draft:
+    """Decisions that are not on disk: what they write and tell, and what takes them back."""
+
+    answers: list[Any] = field(default_factory=list)
+    writes: list[Write] = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
+    undo: list[Write] = field(default_factory=list)
+
+
 class Table:
     """Owns the rows. Every change goes through `submit`; nothing else writes."""
 
@@ -104,6 +127,7 @@ class Table:
         self._rules = rules
         self._rows = Rows()
         self._sequence = 0
+        self._owed = _Draft()  # what has ended and could not be written yet
         self._send, self._inbox = anyio.create_memory_object_stream[Ticket[Any]](INBOX)
         self._due = DueQueue[Expire](clock)
         self._refused: Counter[tuple[str, str, ProcessAbout | None, Refusal]] = Counter()
@@ -184,39 +208,57 @@ class Table:
                 yield self._inbox.receive_nowait()
 
     async def _write(self, batch: list[Ticket[Any]]) -> None:
-        answers: list[Any] = []
-        writes: list[Write] = []
-        undo: list[Write] = []
-        notices: list[Notice] = []
-        now = self._clock.now()
-        for ticket in batch:
-            decision = decide(self._rows, ticket.change, now, self._rules)
-            answers.append(decision.answer)
-            writes += decision.writes
-            undo += filter(None, map(self._rows.apply, decision.writes))
-            notices += decision.notices
+        draft = self._decide([ticket.change for ticket in batch])
+        writes = [*self._owed.writes, *draft.writes]
         numbered = [
             replace(notice, event=msgspec.structs.replace(notice.event, sequence=number))
-            for number, notice in enumerate(notices, self._sequence + 1)
+            for number, notice in enumerate(
+                [*self._owed.notices, *draft.notices], self._sequence + 1
+            )
         ]
         try:
             if writes or numbered:
                 with anyio.CancelScope(shield=True):
                     await self._store.commit(writes, [notice.event for notice in numbered])
         except StoreError as error:
-            for write in reversed(undo):
+            for write in reversed(draft.undo):
                 self._rows.apply(write)
             for ticket in batch:
                 ticket.settle(None, error)
+            await self._end_all_the_same([ticket.change for ticket in batch])
             return
+        self._owed = _Draft()
         self._sequence += len(numbered)
-        for write in writes:
-            if isinstance(write, Put):
-                self._note_due(write.row)
-        for ticket, answer in zip(batch, answers, strict=True):
+        for ticket, answer in zip(batch, draft.answers, strict=True):
             ticket.settle(answer)
         if writes or numbered:
             await self._bus.publish(Committed(writes, numbered))
+
+    def _decide(self, asked: Iterable[Change[Any]]) -> "_Draft":
+        """Decide changes one after the other, each on the rows that the one before has left."""
+        draft, now = _Draft(), self._clock.now()
+        for change in asked:
+            decision = decide(self._rows, change, now, self._rules)
+            draft.answers.append(decision.answer)
+            draft.writes += decision.writes
+            draft.notices += decision.notices
+            draft.undo += filter(None, map(self._rows.apply, decision.writes))
+        for write in draft.writes:
+            if isinstance(write, Put):
+                self._note_due(write.row)
+        return draft
+
+    async def _end_all_the_same(self, failed: Iterable[Change[Any]]) -> None:
+        """Take access away even while it cannot be written, and owe the writing.
+
+        Whoever asked is told that it is not on disk. The processes are pushed at once, with
+        sequence 0; the next batch that can be written writes what is owed, first.
+        """
+        draft = self._decide(change for change in failed if isinstance(change, ENDING))
+        if draft.writes or draft.notices:
+            await self._bus.publish(Committed(draft.writes, draft.notices))
+            self._owed.writes += draft.writes
+            self._owed.notices += [replace(notice, push_to=None) for notice in draft.notices]
 
     def _note_due(self, row: Row) -> None:
         match row:
@@ -248,7 +290,7 @@ class Table:
     async def _tell_refusals(self) -> None:
         while True:
             await self._clock.sleep(REFUSALS_EVERY)
-            if not self._refused:
+            if not self._refused and not self._owed.writes:
                 continue
             refused, self._refused = self._refused, Counter()
             now = self._clock.now()

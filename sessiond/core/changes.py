@@ -188,6 +188,20 @@ class Revoke(Change[int]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Forgive(Change[bool]):
+    """Lift a lasting revocation. False: there is none of this id."""
+
+    id: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forget(Change[bool]):
+    """Let a user name belong to somebody else. False: it belonged to nobody."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class End(Change[int]):
     """Take back what is live of one session or one process, and nothing more."""
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from typing import assert_never
 
 import anyio
 from anyio.abc import TaskGroup
@@ -100,7 +101,7 @@ class Gate:
 
     async def run(self) -> None:
         """Own the calls to issuers, which outlive the logins that began them."""
-        async with anyio.create_task_group() as self._tasks:
+        async with self._news, anyio.create_task_group() as self._tasks:
             async for batch in self._news:
                 for write in batch.writes:
                     if isinstance(write, Put) and isinstance(write.row, Revocation):
@@ -240,3 +241,5 @@ def _accepted(outcome: Outcome, *, now: datetime | None = None) -> Verdict:
             raise TokenRejected(outcome.reason, outcome.detail)
         case IssuerUnavailable():
             raise IssuerUnavailable(str(outcome))
+        case _:
+            assert_never(outcome)

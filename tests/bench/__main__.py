@@ -17,20 +17,9 @@ from tests.bench.load import Generator
 from tests.bench.machine import facts, fsync_seconds
 from tests.issuer.running import RunningIssuer
 
-FSYNCS = 300
-
-
-def disk(bench: Bench) -> Iterator[Row]:
-    """Measure what a commit cannot be faster than."""
-    taken = fsync_seconds(bench.folder, FSYNCS)
-    figures = {**waits(taken), "per s": len(taken) / sum(taken)}
-    yield Row(
-        "disk: append 4 KiB and fsync", figures, "each login that is not refused waits for one"
-    )
-
+FSYNCS = 100  # before each measurement: the disk has other users too
 
 MEASUREMENTS: dict[str, Callable[[Bench], Iterator[Row]]] = {
-    "disk": disk,
     "logins": logins.measure,
     "asking": asking.measure,
     "hung": asking.measure_hung,
@@ -47,17 +36,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--only", nargs="+", choices=MEASUREMENTS, default=list(MEASUREMENTS))
     options = parser.parse_args(argv)
     rows: list[Row] = []
+    fsyncs: list[float] = []
     with tempfile.TemporaryDirectory(prefix="sdb-", dir=options.folder) as name:
         found = facts(Path(name))
         with RunningIssuer() as issuer, Generator() as generator:
             bench = Bench(issuer, generator, Path(name))
             for each in options.only:
                 print(f"measuring: {each}", file=sys.stderr)
+                fsyncs += fsync_seconds(bench.folder, FSYNCS)
                 rows += MEASUREMENTS[each](bench)
+    figures = {**waits(fsyncs), "per s": len(fsyncs) / sum(fsyncs)}
+    rows.insert(0, Row("disk: append 4 KiB and fsync", figures, "a commit waits for one"))
     print(table(found, rows))
     if options.json:
-        figures = [{"what": row.what, **row.figures, "note": row.note} for row in rows]
-        options.json.write_text(json.dumps({"machine": found, "rows": figures}, indent=1) + "\n")
+        listed = [{"what": row.what, **row.figures, "note": row.note} for row in rows]
+        options.json.write_text(json.dumps({"machine": found, "rows": listed}, indent=1) + "\n")
     return 0
 
 

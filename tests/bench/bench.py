@@ -1,7 +1,7 @@
 """What every measurement works with: an issuer, the generator, and daemons of its own."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,9 +40,27 @@ class Bench:
             with RunningDaemon(Path(name), text) as daemon:
                 yield daemon
 
-    def load(self, daemon: RunningDaemon, logins: list[list[Login]], **options: object) -> Load:
-        """Have the generator make a load; options are Plan's."""
-        return self.generator.run(Plan(daemon.address, daemon.pid, logins, **options))  # type: ignore[arg-type]
+    def load(
+        self,
+        daemon: RunningDaemon,
+        logins: Sequence[Sequence[Login]],
+        *,
+        opens: bool = True,
+        closes: bool = True,
+        meanwhile: Login | None = None,
+    ) -> Load:
+        """Have the generator make a load; arguments as for Plan."""
+        return self.generator.run(
+            Plan(
+                daemon.address,
+                daemon.pid,
+                self.issuer.pid,
+                logins,
+                opens=opens,
+                closes=closes,
+                meanwhile=meanwhile,
+            )
+        )
 
 
 def dealt(logins: list[Login], connections: int) -> list[list[Login]]:

@@ -7,8 +7,8 @@ from statistics import median
 
 from tests.bench.load import Load
 
-COLUMNS = ("p50 ms", "p99 ms", "max ms", "per s", "daemon %", "load %", "MiB")
-SHOWN = {"per s": ",.0f", "daemon %": ".0f", "load %": ".0f", "MiB": ".0f"}
+COLUMNS = ("p50 ms", "p99 ms", "max ms", "per s", "daemon %", "issuer %", "load %", "MiB")
+SHOWN = {"per s": ",.0f", "daemon %": ".0f", "issuer %": ".0f", "load %": ".0f", "MiB": ".0f"}
 
 Figures = Mapping[str, float]  # by column
 
@@ -38,11 +38,12 @@ def waits(seconds: Sequence[float]) -> dict[str, float]:
 
 
 def of_load(load: Load) -> dict[str, float]:
-    """Return what a load came to; CPU is in percent of one core."""
+    """Return what a load came to. CPU is in percent of one core; load is the generator's."""
     return {
         **waits(load.waits),
         "per s": len(load.waits) / load.seconds,
         "daemon %": 100 * load.daemon_cpu / load.seconds,
+        "issuer %": 100 * load.issuer_cpu / load.seconds,
         "load %": 100 * load.own_cpu / load.seconds,
     }
 

@@ -9,9 +9,10 @@ import selectors
 import socket
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
 from typing import Self
 from uuid import UUID
@@ -47,6 +48,7 @@ class Plan:
 
     address: bytes
     daemon: int  # pid
+    issuer: int  # pid
     logins: Sequence[Sequence[Login]]  # of each connection, one after the other
     opens: bool = True  # each login is opened, and that is on disk, before the next one begins
     closes: bool = True  # at the end, untimed, every handle is closed
@@ -64,6 +66,7 @@ class Load:
     outcomes: Counter[str] = field(default_factory=Counter)  # by reason; "" = accepted
     seconds: float = 0.0  # from the first connect until the last is answered, or opened
     daemon_cpu: float = 0.0
+    issuer_cpu: float = 0.0
     own_cpu: float = 0.0
     daemon_mib: float = 0.0  # resident at the end, before anything is closed
 
@@ -183,12 +186,7 @@ def carry_out(plan: Plan) -> Load:
         if plan.meanwhile is not None:
             again = connects(plan.meanwhile for _ in count())
             extra = [Caller(farm.sockets[-1], again, opens=True, waits=load.meanwhile)]
-        daemon, own, started = cpu_seconds(plan.daemon), time.process_time(), time.monotonic()
-        call_until_done(callers, extra)
-        load.seconds = time.monotonic() - started
-        load.own_cpu = time.process_time() - own
-        load.daemon_cpu = cpu_seconds(plan.daemon) - daemon
-        load.daemon_mib = resident_mib(plan.daemon)
+        measure(plan, load, partial(call_until_done, callers, extra))
         for caller in callers:
             load.outcomes += caller.outcomes
         for caller in extra:
@@ -197,6 +195,18 @@ def carry_out(plan: Plan) -> Load:
             for caller in callers + extra:
                 caller.close_handles()
     return load
+
+
+def measure(plan: Plan, load: Load, calling: Callable[[], None]) -> None:
+    """Note the time that the calling takes, and what it costs each of the three processes."""
+    daemon, issuer = cpu_seconds(plan.daemon), cpu_seconds(plan.issuer)
+    own, started = time.process_time(), time.monotonic()
+    calling()
+    load.seconds = time.monotonic() - started
+    load.own_cpu = time.process_time() - own
+    load.daemon_cpu = cpu_seconds(plan.daemon) - daemon
+    load.issuer_cpu = cpu_seconds(plan.issuer) - issuer
+    load.daemon_mib = resident_mib(plan.daemon)
 
 
 def call_until_done(callers: Sequence[Caller], extra: Sequence[Caller]) -> None:

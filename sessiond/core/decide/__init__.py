@@ -53,6 +53,8 @@ _DECIDERS: dict[type[changes.Change[Any]], Any] = {
     changes.Recheck: refresh.recheck,
     changes.Refuse: refresh.refuse,
     changes.Revoke: ending.revoke,
+    changes.Forgive: ending.forgive,
+    changes.Forget: ending.forget,
     changes.End: ending.end,
     changes.Expire: ending.expire,
     changes.Tell: _tell,

@@ -1,6 +1,6 @@
 """Taking back and running out."""
 
-from sessiond.core.changes import End, Expire, Revoke
+from sessiond.core.changes import End, Expire, Forget, Forgive, Revoke
 from sessiond.core.decide.draft import Draft
 from sessiond.core.events import SessionExpired, SessionRevoked
 from sessiond.core.grant import Grant, GrantId
@@ -53,6 +53,24 @@ def _grants_covered(draft: Draft, revocation: Revocation) -> dict[GrantId, Grant
         for grant in rows.grants.values()
         if (grant.issuer, grant.subject) in subjects
     }
+
+
+def forgive(draft: Draft, change: Forgive) -> bool:
+    """Lift a revocation; what it ended stays ended."""
+    revocation = draft.rows.revocations.get(change.id)
+    if revocation is None:
+        return False
+    draft.drop(revocation)
+    return True
+
+
+def forget(draft: Draft, change: Forget) -> bool:
+    """Let a name go: the next login under it may be another subject's."""
+    owner = draft.rows.owner_of(change.name)
+    if owner is None:
+        return False
+    draft.drop(owner)
+    return True
 
 
 def end(draft: Draft, change: End) -> int:

@@ -13,12 +13,12 @@ from sessiond.api import Verifier
 from sessiond.bus import Bus, Committed
 from sessiond.clock import Clock
 from sessiond.core.errors import IssuerUnavailable, Refusal, TokenRejected
-from sessiond.core.rows import Row, Put
+from sessiond.core.rows import Put, Row
 from sessiond.core.secret import Secret
 from sessiond.core.session import ProcessKey
 from sessiond.core.verdict import Verdict
 from sessiond.gate import Admission, Breaker, Door, FairLimiter, Gate, Realm
-from tests.fakes import process_key, verdict
+from tests.fakes import idle, process_key, verdict
 
 ISSUER = "https://login.example.com/"
 SLOW_AFTER = 1.0  # seconds
@@ -26,9 +26,9 @@ SLOW_AFTER = 1.0  # seconds
 Said = Verdict | TokenRejected | IssuerUnavailable
 
 
-def opaque(token: str = "opaque") -> str:
+def opaque(name: str = "opaque") -> str:
     """Return a password that is a token for certain, and no JWT."""
-    return f"bearer:{token}"
+    return f"bearer:{name}"
 
 
 def jwt(iss: object = ISSUER, **claims: object) -> str:
@@ -149,5 +149,8 @@ async def at_work(*doors: Door, clock: Clock, waiting: int = 4) -> AsyncIterator
     gate = Gate(doors, news=bus.listen(), clock=clock, waiting=waiting)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(gate.run)
-        yield GateAtWork(gate, bus)
-        bus.close()
+        await idle()
+        try:
+            yield GateAtWork(gate, bus)
+        finally:
+            bus.close()

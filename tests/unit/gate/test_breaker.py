@@ -96,16 +96,15 @@ async def test_a_slow_trial_does_not_close_it(breaker: Breaker, clock: FakeClock
 async def test_what_the_issuer_asks_for_opens_it_at_once_and_sets_the_pause(
     breaker: Breaker, clock: FakeClock
 ) -> None:
+    def state() -> tuple[bool, bool, float]:
+        return breaker.is_open, breaker.is_held, breaker.pause
+
     breaker.hold(120)
-    assert breaker.is_open
-    assert breaker.pause == 120
+    assert state() == (True, True, 120)
     await clock.advance(100)
-    assert breaker.is_held
-    assert breaker.pause == 20
+    assert state() == (True, True, 20)
     await clock.advance(20)
-    assert not breaker.is_held
-    assert breaker.is_open
-    assert breaker.pause == 1
+    assert state() == (True, False, 1)
 
 
 def test_of_two_moments_the_issuer_named_the_later_counts(breaker: Breaker) -> None:

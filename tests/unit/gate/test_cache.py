@@ -13,8 +13,8 @@ from tests.fakes import START, verdict
 REFUSED = TokenRejected(Refusal.INACTIVE, "the issuer says so")
 
 
-def key(token: str = "token", user: str = "alice", issuer: str = "corp") -> Key:
-    return Key.of(Secret(token), user=user, issuer=issuer)
+def key(access: str = "access", user: str = "alice", issuer: str = "corp") -> Key:
+    return Key.of(Secret(access), user=user, issuer=issuer)
 
 
 def test_a_kept_verdict_is_found_until_its_moment() -> None:
@@ -41,7 +41,7 @@ def test_a_refusal_is_kept_too() -> None:
     assert kept.find(key(), monotonic=100.0, now=START) is None
 
 
-@pytest.mark.parametrize("other", [key(token="another"), key(user="bob"), key(issuer="another")])
+@pytest.mark.parametrize("other", [key(access="another"), key(user="bob"), key(issuer="another")])
 def test_another_token_user_or_issuer_is_another_verdict(other: Key) -> None:
     kept = VerdictCache()
     kept.keep(key(), verdict(), until=100.0)

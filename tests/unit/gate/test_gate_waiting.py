@@ -78,11 +78,13 @@ async def test_whoever_joins_a_question_waits_too(
     clock: FakeClock, verifier: ScriptedVerifier
 ) -> None:
     landing = verifier.hold()
-    async with at_work(door(verifier, clock), clock=clock, waiting=1) as gate:
-        async with logins(gate) as users:
-            await users.begin("a", process_key(1))
-            assert await gate.said("alice", opaque("a"), process_key(1)) == "throttled"
-            landing.set()
+    async with (
+        at_work(door(verifier, clock), clock=clock, waiting=1) as gate,
+        logins(gate) as users,
+    ):
+        await users.begin("a", process_key(1))
+        assert await gate.said("alice", opaque("a"), process_key(1)) == "throttled"
+        landing.set()
 
 
 @pytest.mark.parametrize("end", ["answered", "given up", "refused"])
@@ -133,13 +135,15 @@ async def test_a_process_that_floods_does_not_starve_another(
 ) -> None:
     flood, quiet = process_key(1), process_key(2)
     landing = verifier.hold()
-    async with at_work(door(verifier, clock, places=1), clock=clock, waiting=100) as gate:
-        async with logins(gate) as users:
-            for number in range(6):
-                await users.begin(f"flood{number}", flood)
-            await users.begin("quiet0", quiet)
-            await users.begin("quiet1", quiet)
-            landing.set()
+    async with (
+        at_work(door(verifier, clock, places=1), clock=clock, waiting=100) as gate,
+        logins(gate) as users,
+    ):
+        for number in range(6):
+            await users.begin(f"flood{number}", flood)
+        await users.begin("quiet0", quiet)
+        await users.begin("quiet1", quiet)
+        landing.set()
     assert verifier.asked == [
         *("flood0", "flood1", "quiet0", "flood2", "quiet1"),
         *("flood3", "flood4", "flood5"),

@@ -5,7 +5,18 @@ from uuid import UUID
 
 import pytest
 
-from sessiond.core.changes import End, Expire, Lose, Open, Refresh, Refuse, Revoke, Tell
+from sessiond.core.changes import (
+    End,
+    Expire,
+    Forget,
+    Forgive,
+    Lose,
+    Open,
+    Refresh,
+    Refuse,
+    Revoke,
+    Tell,
+)
 from sessiond.core.decide import Notice, decide
 from sessiond.core.decide.draft import REFUSED_KEPT
 from sessiond.core.errors import Refusal
@@ -107,7 +118,7 @@ def test_a_revocation_by_one_name_ends_the_subject_s_sessions_under_all_its_name
 
 
 def test_a_revocation_drops_the_grants_of_a_name_that_was_forgotten(ledger: Ledger) -> None:
-    del ledger.rows.names["alice"]
+    assert ledger.ask(Forget(name="Alice"))
     assert ledger.ask(revocation(Scope.USER, "alice")) == 2
     assert ledger.granted == {3, 4}
 
@@ -123,6 +134,30 @@ def test_a_login_that_is_revoked_before_it_is_opened_cannot_be_opened(ledger: Le
     ledger.ask(revocation(Scope.USER, "alice"))
     assert ("session.revoked", 5, process_key()) in ledger.pushed
     assert not ledger.ask(bind(5))
+
+
+def test_a_forgiven_revocation_refuses_nobody_and_revives_nothing(ledger: Ledger) -> None:
+    ledger.ask(revocation(Scope.USER, "alice"))
+    ledger.let_pass(MINUTE)
+    assert ledger.ask(Forgive(id=UUID(int=77)))
+    assert ledger.alive == {3, 4}
+    ledger.ask(login(5, brought("access", "refresh")))
+    assert ledger.alive == {3, 4, 5}
+
+
+def test_what_is_not_there_is_neither_forgiven_nor_forgotten(ledger: Ledger) -> None:
+    assert not ledger.ask(Forgive(id=UUID(int=78)))
+    assert not ledger.ask(Forget(name="nobody"))
+    assert ledger.writes == []
+
+
+def test_a_forgotten_name_may_go_to_another_subject(ledger: Ledger) -> None:
+    heir = login(5, brought("heir", says=verdict(principal("alice", "heir"))))
+    assert ledger.refusal(heir) is Refusal.USERMISMATCH
+    assert ledger.ask(Forget(name="ALICE"))
+    ledger.ask(heir)
+    assert 5 in ledger.alive
+    assert ledger.refusal(login(6, brought("access", "refresh"))) is Refusal.USERMISMATCH
 
 
 def test_ending_a_session_ends_nothing_more(ledger: Ledger) -> None:

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from sessiond.core.changes import Close, Expire, Find, Look, Lose, Reconcile
+from sessiond.core.decide.presence import resumed
 from sessiond.core.errors import Refusal
 from sessiond.core.session import SessionId, SessionState
 from tests.fakes import (
@@ -206,6 +207,18 @@ def test_a_waiting_session_may_be_renewed(ledger: Ledger) -> None:
     answer = ledger.ask(renewal(1, brought("fresh")))
     assert not isinstance(answer, Refusal)
     assert ledger.session(1).until == START + RULES.grace
+
+
+@pytest.mark.parametrize(
+    ("number", "state", "wait"),
+    [(1, SessionState.WAITING, RULES.grace), (4, SessionState.UNBOUND, RULES.unbound)],
+)
+def test_after_a_restart_everything_waits_from_then_on(
+    ledger: Ledger, number: int, state: SessionState, wait: timedelta
+) -> None:
+    ledger.ask(login(4, brought("unopened")))
+    later = resumed(ledger.session(number), now=START + HOUR, rules=RULES)
+    assert (later.state, later.until) == (state, START + HOUR + wait)
 
 
 def test_looking_shows_the_live_sessions_of_one_process(ledger: Ledger) -> None:

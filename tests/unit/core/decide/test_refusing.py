@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from sessiond.core.changes import Refuse, Revoke, Standing
+from sessiond.core.changes import Forgive, Refuse, Revoke, Standing
 from sessiond.core.errors import Refusal
 from sessiond.core.revocation import Scope
 from tests.fakes import (
@@ -79,7 +79,7 @@ def test_a_token_is_first_seen_once_even_when_its_grant_is_gone(ledger: Ledger) 
     says = verdict(states_iat=False)
     ledger.ask(login(1, brought(says=says)))
     ledger.ask(ALL)  # drops the grant, keeps the trace
-    del ledger.rows.revocations[UUID(int=1)]  # forgiven
+    ledger.ask(Forgive(id=ALL.id))
     ledger.let_pass(MINUTE)
     ledger.ask(login(2, brought(says=says)))
     trace = ledger.rows.tokens[token_hash("access")]

@@ -1,0 +1,124 @@
+// verify.q - does this kdb+ do what the hook relies on? For owners of a licence: the project itself has none.
+//
+//   q verify.q                                                  what one q shows, with a second q that it starts
+//   q verify.q -daemon 5099 -proofkey /etc/sessiond/proof       and what a running sessiond shows ($QUDSPATH as usual)
+//
+// It takes some seconds, prints a line for each point (ok, FAIL, note or skip) and ends with the number of FAILs as
+// its exit code. Send no real password or token to it: it prints none, but it accepts everybody on a random port.
+
+options:.Q.opt .z.x
+role:$[`role in key options;first options`role;"server"]
+
+say:{[verdict;point;seen] -1 (6$verdict),point,$[count seen;" (",seen,")";""]; if[verdict~"FAIL"; .verify.fails+:1];}
+check:{[point;truth;seen] say[$[1b~truth;"ok";"FAIL"];point;$[10h=type seen;seen;-3!seen]];}
+.verify.fails:0
+
+// ---- the second q: logs in to the first in several ways, and plays a daemon ----
+secondpw:{[u;p] 1b}
+secondpg:{[x] $[x~`push;[neg[.z.w](`.verify.push;42);7];x~`flags;.z.X;value x]}
+dial:{[port;user;password] @[hopen;(`$":localhost:",port,":",user,":",password;2000);{[e] e}]}
+second:{[]
+  port:first options`port;
+  system "p 0W";
+  .z.pw:secondpw; .z.pg:secondpg;
+  .verify.kept:dial[port;"plain";"pw"];
+  .verify.big:dial[port;"big";6000#"x"];
+  dial[port;"refused";"pw"];
+  .verify.closed:dial[port;"closeme";"pw"];
+  neg[.verify.kept](`.verify.ready;system "p");
+  neg[.verify.kept][];
+  .z.pc:{[h] exit 0};
+  system "t 30000"; .z.ts:{exit 1};}
+
+// ---- the first q ----
+.verify.logins:([] user:0#`; kind:0#0h; w:0#0Ni; size:0#0N)
+.verify.opened:([] user:0#`; h:0#0Ni; w:0#0Ni)
+.verify.left:0#0Ni
+.verify.pushes:()
+.verify.push:{[x] .verify.pushes,:enlist(x;.z.u;.z.w);}
+.verify.port:0N
+.verify.shut:0Ni
+.verify.ready:{[port] .verify.port:port;}
+
+watch:{[]
+  .z.pw:{[u;p] `.verify.logins insert ($[10h=type u;`$u;u];type u;.z.w;count p); not "refused"~string u};
+  .z.po:{[h] `.verify.opened insert (.z.u;`int$h;.z.w);};
+  .z.pc:{[h] .verify.left,:h;};}
+handleof:{[u] exec first w from .verify.opened where user=u}
+
+alone:{[]                                                       // points that need no second process
+  say["note";"kdb+ ",string[.z.K]," of ",string .z.k;string .z.o];
+  check["an undefined .z.pw has no value";@[{value x;0b};`.z.pw;{[e]1b}];""];
+  check["-33! is sha1";(`byte$0xa9993e364706816aba3e25717850c26c9cd0d89d)~@[{-33!x};"abc";()];"needs 4.0 of 2020.03.17"];
+  check["the proof of an example key";
+    0x479128e3fd492a5d74970885fa4aa0508f15e465~@[{-33!"key","c"$-33!"key","sessiond:/tmp/kx.5099:nonce"};0;()];""];
+  own:first -3#value {};
+  check["the value of a lambda tells its file";$[10h=type own;0<count own;0b];own];
+  check["-1?0Ng differs from call to call";not (-1?0Ng)~-1?0Ng;""];
+  check["a dictionary keeps where on its keys";(enlist`b)~where `a`b!01b;""];
+  check["a dot amend reaches into a keyed table";
+    3={[k] .verify.t:([k:1#k] v:1#1); .[`.verify.t;(k;`v);:;3]; .verify.t[k;`v]} first -1?0Ng;""];}
+
+together:{[]                                                    // points that the second process has shown by now
+  l:select from .verify.logins where user=`plain;
+  o:select from .verify.opened where user=`plain;
+  check[".z.w inside .z.pw is the handle of .z.po";(l[`w]~o`h) and not 0i in l`w;(l`w;o`h)];
+  check["the user in .z.pw is a symbol";all -11h=l`kind;l`kind];
+  check[".z.w inside .z.po is its argument";o[`h]~o`w;(o`h;o`w)];
+  check["a password of 6000 bytes reaches .z.pw";6000~exec first size from .verify.logins where user=`big;
+    exec first size from .verify.logins where user=`big];
+  n:exec count i from .verify.logins where user=`refused;
+  say["note";"a refused login runs .z.pw ",string[n]," times";"kdb+ tries its handshake twice"];
+  check[".z.W lists the handles of clients";handleof[`plain] in key .z.W;""];
+  h:@[hopen;(`$":unix://",string .verify.port;2000);{[e] e}];
+  check["hopen `:unix:// reaches a q";not 10h=type h;h];
+  if[10h=type h; h:hopen(`$":localhost:",string .verify.port;2000)];
+  check["a sync call returns";7~h`push;""];
+  check["a push that comes before the answer is handled while the call waits";1=count .verify.pushes;.verify.pushes];
+  check[".z.u of a push on a handle that we opened is null";null .verify.pushes[0;1];.verify.pushes[0;1]];
+  check[".z.w of a push is the handle that we opened";h~.verify.pushes[0;2];(h;.verify.pushes[0;2])];
+  check["-u of the command line is in .z.X";any {x~"-u"} each h`flags;""];
+  hclose h;
+  .verify.shut:handleof`closeme;
+  hclose .verify.shut;}
+
+later:{[]                                                       // after a turn of the main loop
+  check["hclose does not call .z.pc";not .verify.shut in .verify.left;.verify.left];
+  daemon[];
+  -1 "";
+  say["note";string[.verify.fails]," points FAILED";""];
+  exit .verify.fails}
+
+daemon:{[]
+  if[not `daemon in key options; :say["skip";"sessiond itself";"give -daemon PORT"]];
+  port:first options`daemon;
+  h:@[hopen;(`$":unix://",port,":verify:hook";2000);{[e] e}];
+  check["hopen `:unix:// reaches sessiond";-6h=type h;h];
+  if[not -6h=type h; :()];
+  n:(string first -1?0Ng),string .z.p;
+  r:@[{[h;n] h(`hello;`name`type`host`pid`nonce!(`verify;`q;.z.h;.z.i;n))}[h];n;{[e] e}];
+  check["hello is answered";99h=type r;$[10h=type r;r;""]];
+  if[not 99h=type r; :()];
+  if[not `proofkey in key options; :say["skip";"the proof";"give -proofkey FILE"]];
+  k:first read0 hsym`$first options`proofkey;
+  d:$[count d:getenv`QUDSPATH;d;"/tmp"];
+  check["sessiond proves itself";r[`proof]~-33!k,"c"$-33!k,"sessiond:",d,"/kx.",port,":",n;""];
+  check["reconcile is answered";type[h(`reconcile;0#0Ni;0#0Ng)] in 0 6h;""];
+  check["a ping is answered";(::)~h"";""];
+  hclose h;}
+
+main:{[]
+  alone[];
+  watch[];
+  system "p 0W";
+  system (.z.X 0)," ",string[.z.f]," -u 1 -role second -port ",string[system "p"]," </dev/null >/dev/null 2>&1 &";
+  .verify.turns:0;
+  .z.ts:{[x]
+    .verify.turns+:1;
+    if[.verify.turns=100; say["FAIL";"the second q did not log in within ten seconds";""]; exit .verify.fails];
+    if[(not null .verify.port) and null .verify.done; .verify.done:.verify.turns; @[together;::;{[e] say["FAIL";"the points that need a second q";e]}]];
+    if[(not null .verify.done) and .verify.turns=3+.verify.done; later[]];};
+  .verify.done:0N;
+  system "t 100";}
+
+$[role~"second";second[];main[]]

@@ -1,0 +1,69 @@
+"""What the README shows is so: its configuration, its program, and the demo's output."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sessiond import __version__
+from sessiond.edge import config as configuration
+from tests.integration.test_demo import STORY
+from tests.running_daemon import RunningDaemon
+
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+CONFIGURATION = """\
+[listen]
+port = {port}
+directory = "{folder}"
+control = "{folder}/control.sock"
+[store]
+path = "{folder}/sessiond.db"
+[[issuer]]
+name = "corp"
+issuer = "http://127.0.0.1:1/"
+insecure_http = true
+verify = "jwt"
+audience = ["api://kdb"]
+"""
+
+
+def blocks(language: str) -> list[str]:
+    """Return the README's code blocks in one language."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+
+
+def test_its_configuration_is_a_good_one(tmp_path: Path) -> None:
+    (block,) = blocks("toml")
+    file = tmp_path / "sessiond.toml"
+    file.write_text(block)
+
+    (issuer,) = configuration.load(file).issuers
+    assert issuer.kind == "entra"
+    assert issuer.subject_claim == "oid"
+
+
+def test_its_program_learns_who_a_running_daemon_is(tmp_path: Path) -> None:
+    (block,) = blocks("python")
+    shown = [text for text in blocks("text") if text.startswith("sessiond 0")]
+    with RunningDaemon(tmp_path, CONFIGURATION) as daemon:
+        program = block.replace("/tmp/kx.5099", daemon.path)
+        assert program != block
+        run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (run.returncode, run.stderr) == (0, "")
+    assert run.stdout == f"sessiond {__version__}\n"
+    assert run.stdout in shown
+
+
+@pytest.mark.parametrize("pattern", STORY)
+def test_it_shows_what_the_demo_tells(pattern: str) -> None:
+    (shown,) = (text for text in blocks("text") if "at work" in text)
+    assert re.search(pattern, shown)
+
+
+def test_what_it_links_to_is_there() -> None:
+    root = Path(__file__).parents[2]
+    links = re.findall(r"\]\((?!https?:|#)([^)]+)\)", README)
+    assert links
+    assert [link for link in links if not (root / link).exists()] == []
