@@ -12,7 +12,8 @@ import click
 from sessiond import __version__
 from sessiond.core.errors import AddressInUseError, ConfigError, SessiondError
 from sessiond.edge import config as configuration
-from sessiond.edge.credentials import new_key
+from sessiond.edge.credentials import new_key, store_key
+from sessiond.edge.sealing import KeyRing
 
 EX_INTERRUPTED = 130  # what a shell says of a program that SIGINT ended
 
@@ -105,6 +106,23 @@ def check_config(path: Path) -> None:
 def keygen() -> None:
     """Print a new key for the store or the proof: base64 of 32 random bytes."""
     click.echo(new_key().reveal())
+
+
+@main.command()
+@config_option
+def rekey(path: Path) -> None:
+    """Seal what the database keeps anew with the newest key of store.key_file.
+
+    Add a line `ID:KEY` with a higher id (`sessiond keygen` prints a KEY), restart the daemon, run
+    this, and then remove the old line.
+    """
+    config = configuration.load(path)
+    database = Path(config.store.path)
+    key = store_key(config.store.key_file, database=database, environ=os.environ)
+    count = importlib.import_module("sessiond.edge.sqlite.rekey").rekey(
+        database, KeyRing.from_text(key)
+    )
+    click.echo(f"{database}: {count} values sealed anew")
 
 
 @main.command()

@@ -26,6 +26,7 @@ from sessiond.edge import config as configuration
 from sessiond.edge import credentials, log, sqlite, systemd
 from sessiond.edge.addresses import Addresses, listening
 from sessiond.edge.config import Config, IssuerConfig
+from sessiond.edge.hardening import harden
 from sessiond.edge.listener import Listener
 from sessiond.edge.oidc.build import Issuer, RefreshLimits, build_issuer
 from sessiond.edge.oidc.http import trust
@@ -53,7 +54,7 @@ def run(path: Path) -> None:
     """
     config = configuration.load(path)
     log.configure(config.log.format, config.log.level)
-    os.umask(0o077)
+    harden()
     anyio.run(partial(serve, config, os.environ), backend_options={"use_uvloop": True})
 
 

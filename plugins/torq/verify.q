@@ -43,7 +43,7 @@ second:{[]
 watch:{[]
   .z.pw:{[u;p] `.verify.logins insert ($[10h=type u;`$u;u];type u;.z.w;count p); not "refused"~string u};
   .z.po:{[h] `.verify.opened insert (.z.u;`int$h;.z.w);};
-  .z.pc:{[h] .verify.left,:h;};}
+  .z.pc:{[h] .verify.left,:`int$h;};}
 handleof:{[u] exec first w from .verify.opened where user=u}
 
 alone:{[]                                                       // points that need no second process
@@ -76,7 +76,7 @@ together:{[]                                                    // points that t
   check["a sync call returns";7~h`push;""];
   check["a push that comes before the answer is handled while the call waits";1=count .verify.pushes;.verify.pushes];
   check[".z.u of a push on a handle that we opened is null";null .verify.pushes[0;1];.verify.pushes[0;1]];
-  check[".z.w of a push is the handle that we opened";h~.verify.pushes[0;2];(h;.verify.pushes[0;2])];
+  check[".z.w of a push is the handle that we opened";h=.verify.pushes[0;2];(h;.verify.pushes[0;2])];
   check["-u of the command line is in .z.X";any {x~"-u"} each h`flags;""];
   hclose h;
   .verify.shut:handleof`closeme;

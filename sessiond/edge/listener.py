@@ -1,6 +1,8 @@
 """Accepts connections of allowed peers, and serves each on its own."""
 
+import math
 import socket
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
 
 import anyio
@@ -8,6 +10,8 @@ import structlog
 from anyio.abc import ByteStream, SocketAttribute, SocketListener, SocketStream
 
 from sessiond.edge.peer import AllowList, Peer, peer_of
+
+ONE_USERS_SHARE = 0.9  # of the connections; the rest is for the other users
 
 log = structlog.get_logger()
 
@@ -29,18 +33,22 @@ class Listener:
         self._serve = serve
         self._accepting = anyio.CancelScope()
         self._serving = anyio.CancelScope()
-        self._open = 0
+        self._open: Counter[int] = Counter()  # connections by uid
         self.refused = 0  # connections since the start
 
     async def run(self) -> None:
         """Accept until `stop`; return when every connection has ended."""
         with self._serving:
             async with anyio.create_task_group() as connections:
-                with self._accepting:
-                    async with anyio.create_task_group() as listeners:
-                        for each in self._sockets:
-                            listener = await SocketListener.from_socket(each)
-                            listeners.start_soon(listener.serve, self._guard, connections)
+                try:
+                    with self._accepting:
+                        async with anyio.create_task_group() as listeners:
+                            for each in self._sockets:
+                                listener = await SocketListener.from_socket(each)
+                                listeners.start_soon(listener.serve, self._guard, connections)
+                finally:
+                    for each in self._sockets:  # whoever comes now is to learn it at once
+                        each.close()
 
     def stop(self) -> None:
         """Accept no more."""
@@ -56,13 +64,18 @@ class Listener:
         except OSError:  # it is gone already
             await stream.aclose()
             return
-        if self._open >= self._max_connections or not self._allowed.admits(peer):
+        if not self._allowed.admits(peer) or self._is_full(peer.uid):
             self.refused += 1
             log.warning("connection refused", uid=peer.uid, pid=peer.pid, refused=self.refused)
             await stream.aclose()
             return
-        self._open += 1
+        self._open[peer.uid] += 1
         try:
             await self._serve(stream, peer)
         finally:
-            self._open -= 1
+            self._open[peer.uid] -= 1
+
+    def _is_full(self, uid: int) -> bool:
+        """Bound all connections, and keep some for others than the one user who has most."""
+        share = math.ceil(self._max_connections * ONE_USERS_SHARE)
+        return self._open.total() >= self._max_connections or self._open[uid] >= share

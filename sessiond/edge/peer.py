@@ -4,6 +4,7 @@ import errno
 import grp
 import os
 import pwd
+import select
 import socket
 import struct
 from collections.abc import Iterable
@@ -48,16 +49,34 @@ class AllowList:
 
 
 def peer_of(connected: socket.socket) -> Peer:
-    """Return the peer of an accepted connection."""
+    """Return the peer of an accepted connection.
+
+    A pid says who connected only as long as that process lives. So its start time is read on
+    both sides of pinning the pid, and a peer that has hung up meanwhile is nobody.
+
+    Raises:
+        OSError: The peer is gone, or nobody can say any more who it was.
+    """
     pid, uid, gid = _CREDENTIALS.unpack(
         connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
     )
-    return Peer(
-        uid=uid,
-        groups=frozenset({gid, *_more_groups(connected)}),
-        pid=pid,
-        started=started_at(pid),
-    )
+    groups = frozenset({gid, *_more_groups(connected)})
+    if not pid:
+        return Peer(uid=uid, groups=groups, pid=0, started=0)
+    started = started_at(pid)
+    pinned = os.pidfd_open(pid)
+    try:
+        if not started or started_at(pid) != started or _has_hung_up(connected):
+            raise ProcessLookupError(errno.ESRCH, "the peer is gone")
+    finally:
+        os.close(pinned)
+    return Peer(uid=uid, groups=groups, pid=pid, started=started)
+
+
+def _has_hung_up(connected: socket.socket) -> bool:
+    poll = select.poll()
+    poll.register(connected, select.POLLRDHUP)
+    return bool(poll.poll(0))
 
 
 def _more_groups(connected: socket.socket) -> tuple[int, ...]:

@@ -10,6 +10,7 @@ from joserfc.jwk import ECKey, OKPKey, RSAKey
 from joserfc.util import urlsafe_b64decode
 
 from sessiond.core.errors import IssuerUnavailable, SessiondError
+from sessiond.jwt.roca import has_roca_mark
 
 MAX_KEYS = 100
 RSA_BITS = range(2048, 16385)
@@ -52,7 +53,7 @@ class KeySet:
         """Return the keys that a JWK Set holds.
 
         What RFC 7517, section 5 has us ignore is ignored: keys for encryption, of types, curves or
-        algorithms not known here, broken ones, and RSA of fewer than 2048 bits.
+        algorithms not known here, broken ones, and RSA of fewer than 2048 bits or with ROCA's mark.
 
         Raises:
             IssuerUnavailable: This is no key set, or not one to trust: no usable key, more than
@@ -144,7 +145,8 @@ def _public_key(jwk: Mapping[str, object]) -> PublicKey | None:
             case "RSA":
                 # Before the import, which only warns of a short one.
                 modulus = int.from_bytes(urlsafe_b64decode(str(members["n"]).encode()), "big")
-                return RSAKey.import_key(members) if modulus.bit_length() in RSA_BITS else None
+                sound = modulus.bit_length() in RSA_BITS and not has_roca_mark(modulus)
+                return RSAKey.import_key(members) if sound else None
             case "EC":
                 return ECKey.import_key(members)
             case _:

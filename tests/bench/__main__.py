@@ -14,7 +14,7 @@ from tests.bench import asking, logins, revoking, standing
 from tests.bench.bench import Bench
 from tests.bench.figures import Row, table, waits
 from tests.bench.load import Generator
-from tests.bench.machine import facts, fsync_seconds
+from tests.bench.machine import facts, fsync_seconds, load_average
 from tests.issuer.running import RunningIssuer
 
 FSYNCS = 100  # before each measurement: the disk has other users too
@@ -45,6 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 print(f"measuring: {each}", file=sys.stderr)
                 fsyncs += fsync_seconds(bench.folder, FSYNCS)
                 rows += MEASUREMENTS[each](bench)
+    found["load after"] = load_average()
     figures = {**waits(fsyncs), "per s": len(fsyncs) / sum(fsyncs)}
     rows.insert(0, Row("disk: append 4 KiB and fsync", figures, "a commit waits for one"))
     print(table(found, rows))

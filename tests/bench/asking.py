@@ -7,12 +7,14 @@ from tests.bench.figures import Row, medians, of_load, waits
 from tests.bench.load import Login
 from tests.bench.tokens import grant_tokens
 from tests.issuer.control import ALWAYS
+from tests.running_daemon import RunningDaemon
 
 ROUNDS = 3
 PROCESSES = 200
 DELAY_MS = 50
 VICTIMS = 20  # logins that wait for the hung issuer
 ONCE_OPEN = 200  # logins when nobody waits for it any more
+TRIES = 10  # logins until then, one after the other
 CALLS = "/introspect"
 
 
@@ -51,9 +53,7 @@ def measure_hung(bench: Bench) -> Iterator[Row]:
         before = bench.load(daemon, [[cached] * 200])
         bench.issuer.control.fault(CALLS, "hang", count=ALWAYS)
         hung = bench.load(daemon, victims, meanwhile=cached)
-        number = 0
-        while bench.load(daemon, [[("late", f"bearer:try-{number}")]]).outcomes["unavailable"] == 0:
-            number += 1
+        open_breaker(bench, daemon)
         opened = bench.load(daemon, [late])
         bench.issuer.control.clear_faults()
     yield Row(
@@ -70,3 +70,16 @@ def measure_hung(bench: Bench) -> Iterator[Row]:
         waits(opened.waits),
         f"answers: {dict(opened.outcomes)}",
     )
+
+
+def open_breaker(bench: Bench, daemon: RunningDaemon) -> None:
+    """Log in until nobody waits for the issuer any more.
+
+    Raises:
+        RuntimeError: The breaker stays closed.
+    """
+    for number in range(TRIES):
+        load = bench.load(daemon, [[("late", f"bearer:try-{number}")]])
+        if load.outcomes["unavailable"]:
+            return
+    raise RuntimeError(f"the breaker is closed after {TRIES} more logins")

@@ -9,6 +9,11 @@ from tests.bench.load import Load
 
 COLUMNS = ("p50 ms", "p99 ms", "max ms", "per s", "daemon %", "issuer %", "load %", "MiB")
 SHOWN = {"per s": ",.0f", "daemon %": ".0f", "issuer %": ".0f", "load %": ".0f", "MiB": ".0f"}
+LEGEND = """\
+Waits are from the first byte of a connect to its answer; where there are rounds, medians of them.
+A login counted in `per s` was opened, too, and both are on disk. CPU in % of one core: of the
+daemon, of the issuer, and of the load generator, which is no bottleneck while it is far from 100.
+MiB: the daemon's resident memory."""
 
 Figures = Mapping[str, float]  # by column
 
@@ -63,9 +68,8 @@ def table(facts: Mapping[str, str], rows: Sequence[Row]) -> str:
         )
         lines.append((row.what, *cells, row.note))
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join(
-        [f"{name}: {value}" for name, value in facts.items()] + ["", *_lined(lines, widths)]
-    )
+    head = [f"{name}: {value}" for name, value in facts.items()]
+    return "\n".join([*head, "", *_lined(lines, widths), "", LEGEND])
 
 
 def _lined(lines: Sequence[Sequence[str]], widths: Sequence[int]) -> Iterable[str]:

@@ -18,11 +18,16 @@ def facts(folder: Path) -> dict[str, str]:
     return {
         "sessiond": __version__,
         "cores": f"{os.cpu_count()} x {_processor()}",
-        "load before": " ".join(f"{load:.2f}" for load in os.getloadavg()),
+        "load before": load_average(),
         "Python": platform.python_version(),
         "kernel": platform.release(),
         "file system": _file_system(folder),
     }
+
+
+def load_average() -> str:
+    """Return how many processes wanted to run in the last 1, 5 and 15 minutes."""
+    return " ".join(f"{load:.2f}" for load in os.getloadavg())
 
 
 def cpu_seconds(pid: int) -> float:

@@ -32,10 +32,10 @@ def measure(bench: Bench) -> Iterator[Row]:
         empty = starts(daemon)
         load = must_be_accepted(bench.load(daemon, dealt(logins, PROCESSES), closes=False))
         full = starts(daemon)
-    note = f"grants: {SESSIONS:,}, processes: {PROCESSES}, users: {USERS:,}"
-    yield Row("start-up, no session, until ready", medians(empty), "after kill -9, median of 3")
+    note = f"each with a refresh token of its own; users: {USERS:,}"
+    yield Row("start-up, no session, until ready", medians(empty), "after kill -9")
     yield Row("- resident then, new database", {"MiB": idle})
-    yield Row(f"{SESSIONS:,} logins one after the other", of_load(load), note)
+    yield Row(f"{SESSIONS:,} logins, {PROCESSES} connections", of_load(load), note)
     yield Row(f"- resident with {SESSIONS:,} sessions open", {"MiB": load.daemon_mib})
     yield Row(f"start-up, {SESSIONS:,} sessions, until ready", medians(full), "after kill -9")
 

@@ -39,7 +39,7 @@ def test_a_slow_round_does_not_move_the_median() -> None:
 def test_figures_stand_below_their_column_and_facts_above_all() -> None:
     text = table({"cores": "2"}, [Row("a login", {"p50 ms": 1.234, "MiB": 67.4}, "cold")])
 
-    facts_line, _, head, line = text.splitlines()
+    facts_line, _, head, line, *_ = text.splitlines()
     assert facts_line == "cores: 2"
     assert line.split() == ["a", "login", "1.23", "67", "cold"]
     assert line.index("1.23") + 4 == head.index("p50 ms") + len("p50 ms")

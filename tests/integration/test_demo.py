@@ -8,6 +8,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -246,7 +247,7 @@ class Impostor:
                 connection, _ = self._socket.accept()
             except OSError:  # shut down
                 return
-            with connection:
+            with connection, suppress(ConnectionError):  # the process leaves as it likes
                 self._attend(connection)
 
     def _attend(self, connection: socket.socket) -> None:

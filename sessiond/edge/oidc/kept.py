@@ -78,9 +78,12 @@ class Kept(Generic[T]):
         For whoever misses something in the copy; a stranger may cause this, hence the limit.
 
         Raises:
-            IssuerUnavailable: It could not be fetched now.
+            IssuerUnavailable: It could not be fetched now, or not when that was last tried: what
+                is missing in the copy may well be in the document.
         """
         if self._copy is not None and not self.may_be_newer:
+            if self._failure is not None:
+                raise IssuerUnavailable(str(self._failure))
             return self._copy
         if not self._one.locked():
             self._missed_at = self._clock.monotonic()

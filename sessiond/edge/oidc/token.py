@@ -57,7 +57,10 @@ class TokenEndpoint:
         )
         if reply.status != 200:
             raise refresh_fault(reply)
-        tokens = tokens_of(reply.read())
+        answer = reply.read()
+        if "error" in answer and "access_token" not in answer:  # 200 is wrong, the code counts
+            raise refresh_fault(reply)
+        tokens = tokens_of(answer)
         if tokens is None:
             raise reply.trouble("the token endpoint's answer is not a bearer token's (RFC 6749)")
         return tokens
@@ -117,7 +120,7 @@ def error_fault(error: object) -> RefreshRefused | str:
 
 
 def refresh_fault(reply: Reply) -> RefreshRefused | IssuerUnavailable:
-    """Return what an answer other than 200 amounts to."""
+    """Return what an answer without tokens amounts to."""
     fault = error_fault(reply.read().get("error"))
     return fault if isinstance(fault, RefreshRefused) else reply.trouble(fault)
 

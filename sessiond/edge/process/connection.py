@@ -38,6 +38,7 @@ from sessiond.qipc.messages import MessageKind
 from sessiond.qipc.values import QType, Vector
 
 HANDSHAKE_TIMEOUT = 10.0  # seconds
+HELLO_TIMEOUT = 60.0  # seconds that a connection may be nobody's
 LAST_WORDS = 2.0  # seconds for a peer to read its last answers
 IN_HAND = 256  # messages of one connection being worked on; the rest waits in the socket
 CHUNK = 65536  # bytes
@@ -125,6 +126,7 @@ class Connection:
         to_answer, answering = anyio.create_memory_object_stream[_InHand](IN_HAND)
         done = anyio.Event()
         async with anyio.create_task_group() as verifying:
+            verifying.start_soon(self._expect_hello)
             verifying.start_soon(self._record, recording, to_answer)
             verifying.start_soon(self._answer, answering, verifying, done)
             async with to_record:
@@ -221,6 +223,12 @@ class Connection:
             tasks.start_soon(self._counter.desk.table.submit, withdraw)
 
         return withdrawing
+
+    async def _expect_hello(self) -> None:
+        await self._counter.clock.sleep(HELLO_TIMEOUT)
+        if self._owner is None:
+            log.info("no hello", uid=self._peer.uid, pid=self._peer.pid)
+            self.cut()
 
     async def _record(
         self,

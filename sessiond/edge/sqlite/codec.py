@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 import msgspec
+import structlog
 
 from sessiond.core.grant import Grant, GrantId, KnownToken, TokenHash
 from sessiond.core.lease import Lease
@@ -15,8 +16,11 @@ from sessiond.core.revocation import Revocation, Scope
 from sessiond.core.rows import NameOwner, Row
 from sessiond.core.secret import Secret
 from sessiond.core.session import ProcessAbout, ProcessKey, Session, SessionId, SessionState
+from sessiond.edge.sealing import SealError
 
 Parameters = tuple[Any, ...]
+
+log = structlog.get_logger()
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -109,7 +113,7 @@ def _read_session(row: Sequence[Any], _: Sealer) -> Session:
     )
 
 
-def _place(grant_id: UUID, issuer: str, subject: str) -> dict[str, str]:
+def sealed_place(grant_id: UUID, issuer: str, subject: str) -> dict[str, str]:
     """Return what binds a sealed refresh token to its row."""
     return {
         "table": "grants",
@@ -123,7 +127,7 @@ def _place(grant_id: UUID, issuer: str, subject: str) -> dict[str, str]:
 def _write_grant(row: Grant, sealer: Sealer) -> Parameters:
     sealed = None
     if row.refresh_token is not None:
-        sealed = sealer.seal(row.refresh_token, **_place(row.id, row.issuer, row.subject))
+        sealed = sealer.seal(row.refresh_token, **sealed_place(row.id, row.issuer, row.subject))
     return (
         row.id.bytes,
         row.issuer,
@@ -140,18 +144,29 @@ def _write_grant(row: Grant, sealer: Sealer) -> Parameters:
 
 def _read_grant(row: Sequence[Any], sealer: Sealer) -> Grant:
     grant_id = GrantId(UUID(bytes=row[0]))
-    place = _place(grant_id, row[1], row[2])
+    refresh_token = _unsealed(row[6], sealer, sealed_place(grant_id, row[1], row[2]))
     return Grant(
         id=grant_id,
         issuer=row[1],
         subject=row[2],
         client=row[3],
         lease=Lease(issued_at=_time(row[4]), expires_at=_time(row[5])),
-        refresh_token=None if row[6] is None else sealer.unseal(row[6], **place),
-        refresh_at=_maybe_time(row[7]),
+        refresh_token=refresh_token,
+        refresh_at=None if refresh_token is None else _maybe_time(row[7]),
         proven=bool(row[8]),
         in_flight_since=_maybe_time(row[9]),
     )
+
+
+def _unsealed(sealed: bytes | None, sealer: Sealer, place: dict[str, str]) -> Secret | None:
+    """Return a refresh token; one that does not open is lost, which ends no session early."""
+    if sealed is None:
+        return None
+    try:
+        return sealer.unseal(sealed, **place)
+    except SealError as error:
+        log.error("refresh token lost", issuer=place["issuer"], error=str(error))
+        return None
 
 
 def _write_token(row: KnownToken, _: Sealer) -> Parameters:

@@ -46,3 +46,12 @@ SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'events';
 INSERT INTO keys VALUES (?, ?);
 -- name: key
 SELECT sealed FROM keys WHERE name = ?;
+
+-- name: sealed_grants
+SELECT id, issuer, subject, refresh_token FROM grants WHERE refresh_token IS NOT NULL;
+-- name: reseal_grant
+UPDATE grants SET refresh_token = ? WHERE id = ? AND refresh_token = ?;
+-- name: sealed_keys
+SELECT name, sealed FROM keys;
+-- name: reseal_key
+UPDATE keys SET sealed = ? WHERE name = ? AND sealed = ?;

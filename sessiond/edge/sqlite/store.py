@@ -6,6 +6,7 @@ import os
 import re
 import secrets
 import sqlite3
+import stat
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
@@ -24,6 +25,7 @@ from sessiond.edge.sqlite.codec import CODECS, Parameters, Sealer, TableCodec, m
 from sessiond.table import Loaded
 
 VERSION = 1
+OTHERS = stat.S_IRWXG | stat.S_IRWXO
 LOOKUP_KEY = {"table": "keys", "column": "sealed", "row": "lookup", "issuer": "", "subject": ""}
 
 
@@ -140,6 +142,7 @@ def _held(path: Path) -> Any:
     The database too is made here where there is none, so that its mode is ours from the start.
     """
     lock = path.with_name(path.name + ".lock")
+    _check_private(path)
     try:
         descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
@@ -154,6 +157,20 @@ def _held(path: Path) -> Any:
         yield
     finally:
         os.close(descriptor)
+
+
+def _check_private(path: Path) -> None:
+    """Refuse a database that others can read or replace."""
+    for each in (path, path.with_name(path.name + "-wal")):
+        if each.exists() and each.stat().st_mode & OTHERS:
+            raise ConfigError(f"store.path: {each} is open to group or others: chmod 0600 it")
+    folder = path.parent
+    if folder.exists() and folder.stat().st_mode & stat.S_IWOTH and not _is_sticky(folder):
+        raise ConfigError(f"store.path: everybody may write in {folder}")
+
+
+def _is_sticky(folder: Path) -> bool:
+    return bool(folder.stat().st_mode & stat.S_ISVTX)
 
 
 async def _prepare(db: aiosqlite.Connection, path: Path) -> None:

@@ -3,7 +3,7 @@
 import os
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -45,7 +45,6 @@ class Open:
     served: Served
     addresses: list[str]
     sockets: list[socket.socket]
-    accepting: anyio.CancelScope
     over: anyio.Event
 
     async def connect(self, which: int = 0) -> UNIXSocketStream:
@@ -61,17 +60,17 @@ async def opened(
     for each, address in zip(sockets, addresses, strict=True):
         each.bind(address)
         each.listen()
-    served, over, accepting = Served(), anyio.Event(), anyio.CancelScope()
+    served, over = Served(), anyio.Event()
     listener = Listener(sockets, allowed=allowed, max_connections=max_connections, serve=served)
 
     async def run() -> None:
-        await listener.run(accepting)
+        await listener.run()
         over.set()
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(run)
-        yield Open(listener, served, addresses, sockets, accepting, over)
-        accepting.cancel()
+        yield Open(listener, served, addresses, sockets, over)
+        listener.stop()
         await over.wait()
 
 
@@ -152,16 +151,52 @@ async def test_a_peer_that_is_gone_already_is_dropped(
     assert open_.listener.refused == 0
 
 
+async def test_one_user_cannot_take_every_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uids = iter([500] * 10 + [501, 502, 500])
+    monkeypatch.setattr(
+        listener_module,
+        "peer_of",
+        lambda _: Peer(uid=next(uids), groups=frozenset(), pid=1, started=1),
+    )
+    allowed = AllowList(frozenset({500, 501, 502}), frozenset())
+    async with opened(tmp_path, allowed, max_connections=10) as open_, AsyncExitStack() as clients:
+        for _ in range(9):
+            client = await clients.enter_async_context(await open_.connect())
+            assert await client.receive() == b"hello"
+        assert await is_refused(await open_.connect())  # a tenth of user 500
+        other = await clients.enter_async_context(await open_.connect())
+        assert await other.receive() == b"hello"
+        assert await is_refused(await open_.connect())  # all ten are taken
+        await client.send_eof()
+        with pytest.raises(anyio.EndOfStream):
+            await client.receive()
+        again = await clients.enter_async_context(await open_.connect())
+        assert await again.receive() == b"hello"
+    assert open_.listener.refused == 2
+
+
 async def test_when_accepting_ends_what_is_open_is_served_to_its_end_and_nobody_else(
     tmp_path: Path,
 ) -> None:
     async with opened(tmp_path, OURSELVES) as open_:
         async with await open_.connect() as client:
             assert await client.receive() == b"hello"
-            open_.accepting.cancel()
+            open_.listener.stop()
             while any(each.fileno() >= 0 for each in open_.sockets):
                 await checkpoint()
             assert not open_.over.is_set()
             with pytest.raises(OSError, match="refused"):
                 await open_.connect()
         await open_.over.wait()
+
+
+async def test_connections_can_be_ended_at_any_time(tmp_path: Path) -> None:
+    async with opened(tmp_path, OURSELVES) as open_, await open_.connect() as client:
+        assert await client.receive() == b"hello"
+        open_.listener.stop()
+        open_.listener.cut()
+        await open_.over.wait()
+        with pytest.raises(anyio.EndOfStream):
+            await client.receive()

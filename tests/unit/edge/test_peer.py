@@ -8,28 +8,38 @@ import socket
 import struct
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from sessiond.core.errors import ConfigError
+from sessiond.edge import peer as peer_module
 from sessiond.edge.peer import AllowList, Peer, peer_of, started_at
 
 STRANGE = ") R 1 ( 2 3"  # what a process may call itself
 
 
-class OtherGroups(socket.socket):
-    """A socket whose peer has these supplementary groups, or whose kernel says no."""
+class Told(socket.socket):
+    """A connected socket whose peer is what a test says."""
 
+    pid = os.getpid()
     groups: tuple[int, ...] = ()
     refusal: int | None = None
 
     def getsockopt(self, level: int, option: int, size: int = 0) -> bytes:  # type: ignore[override]
         if size != 1024:
-            return struct.pack("3i", os.getpid(), 501, 20)
+            return struct.pack("3i", self.pid, 501, 20)
         if self.refusal is not None:
             raise OSError(self.refusal, os.strerror(self.refusal))
         return struct.pack(f"{len(self.groups)}I", *self.groups)
+
+
+@pytest.fixture
+def told() -> Iterator[Told]:
+    ours, theirs = socket.socketpair()
+    with Told(fileno=ours.detach()) as connected, theirs:
+        yield connected
 
 
 def start_of(pid: int) -> int:
@@ -52,25 +62,59 @@ def test_the_peer_of_a_connection_is_who_made_it() -> None:
     assert found.started == start_of(os.getpid()) > 0
 
 
-def test_the_primary_and_the_supplementary_groups_are_one_set() -> None:
-    with OtherGroups(socket.AF_UNIX) as connected:
-        connected.groups = (4, 4_000_000_000)
-        found = peer_of(connected)
+def test_the_primary_and_the_supplementary_groups_are_one_set(told: Told) -> None:
+    told.groups = (4, 4_000_000_000)
+    found = peer_of(told)
     assert found.uid == 501
     assert found.groups == {20, 4, 4_000_000_000}
 
 
-def test_of_somebody_with_too_many_groups_only_the_primary_one_counts() -> None:
-    with OtherGroups(socket.AF_UNIX) as connected:
-        connected.refusal = errno.ERANGE
-        assert peer_of(connected).groups == {20}
+def test_of_somebody_with_too_many_groups_only_the_primary_one_counts(told: Told) -> None:
+    told.refusal = errno.ERANGE
+    assert peer_of(told).groups == {20}
 
 
-def test_any_other_refusal_of_the_kernel_is_an_error() -> None:
-    with OtherGroups(socket.AF_UNIX) as connected:
-        connected.refusal = errno.ENOTCONN
-        with pytest.raises(OSError, match="not connected"):
-            peer_of(connected)
+def test_any_other_refusal_of_the_kernel_is_an_error(told: Told) -> None:
+    told.refusal = errno.ENOTCONN
+    with pytest.raises(OSError, match="not connected"):
+        peer_of(told)
+
+
+def test_a_peer_in_another_pid_namespace_has_no_pid_and_no_start_time(told: Told) -> None:
+    told.pid = 0
+    assert (peer_of(told).pid, peer_of(told).started) == (0, 0)
+
+
+def test_a_peer_whose_process_is_gone_is_nobody(told: Told) -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        told.pid = process.pid
+    with pytest.raises(ProcessLookupError):
+        peer_of(told)
+
+
+def test_a_peer_that_has_hung_up_is_nobody() -> None:
+    ours, theirs = socket.socketpair()
+    with ours:
+        theirs.close()
+        with pytest.raises(ProcessLookupError, match="is gone"):
+            peer_of(ours)
+
+
+@pytest.mark.parametrize("starts", [(5, 6), (5, 0), (0, 0)])
+def test_a_peer_whose_pid_now_belongs_to_another_process_is_nobody(
+    told: Told, monkeypatch: pytest.MonkeyPatch, starts: tuple[int, int]
+) -> None:
+    at = iter(starts)
+    monkeypatch.setattr(peer_module, "started_at", lambda _: next(at))
+    with pytest.raises(ProcessLookupError, match="is gone"):
+        peer_of(told)
+
+
+def test_looking_at_a_peer_leaves_no_descriptor_open(told: Told) -> None:
+    before = sorted(Path("/proc/self/fd").iterdir())
+    for _ in range(3):
+        peer_of(told)
+    assert sorted(Path("/proc/self/fd").iterdir()) == before
 
 
 def test_a_start_time_is_read_whatever_the_process_calls_itself() -> None:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from sessiond.core.changes import (
     BeginRefresh,
@@ -165,6 +165,13 @@ class Asking(RuleBasedStateMachine):
         if opens and isinstance(answer, Standing):
             self.ask(bind(answer.session.id.int, handle=handle or 3, pid=pid))
 
+    @initialize(who=st.lists(whose, min_size=2, max_size=5), one_token=st.booleans())
+    def begin_with_some(self, who: list[Principal], one_token: bool) -> None:
+        for handle, each in enumerate(who, start=1):
+            refresh = "one" if one_token or handle % 2 else None
+            access = "one" if one_token else f"access {handle}"
+            self.open(each, 0, access, refresh, handle, 100, opens=True)
+
     @rule(victim=whose, access=tokens, refresh=tokens)
     def open_with_somebody_s_refresh_token(
         self, victim: Principal, access: str, refresh: str
@@ -283,9 +290,12 @@ class Asking(RuleBasedStateMachine):
         shown = self.ask(Find(process=process_key(pid), session=session))
         assert shown is None or shown.session.id in found
 
-    @rule()
-    def expire(self) -> None:
-        """Do what the table does at every tick: name whatever could be over."""
+    @rule(waits=st.booleans())
+    def expire(self, waits: bool) -> None:
+        """Name whatever could be over, as the table does at every tick."""
+        ends = [grant.lease.expires_at for grant in self.ledger.rows.grants.values()]
+        if waits and ends:
+            self.ledger.now = max(self.ledger.now, min(ends))
         rows, now = self.ledger.rows, self.ledger.now
         self.ask(
             Expire(
@@ -345,4 +355,4 @@ class Asking(RuleBasedStateMachine):
 
 
 TestWhateverIsAsked = Asking.TestCase
-TestWhateverIsAsked.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+TestWhateverIsAsked.settings = settings(max_examples=200, stateful_step_count=30, deadline=None)

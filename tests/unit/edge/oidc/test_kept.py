@@ -185,6 +185,20 @@ async def test_whoever_misses_something_is_told_when_the_issuer_is_down(
     assert kept.newest == 1
 
 
+async def test_a_copy_that_could_not_be_replaced_shows_nothing_missing(
+    source: Source, kept: Kept[int], clock: HandClock
+) -> None:
+    await kept.get()
+    source.fails = True
+    for _ in range(3):
+        with pytest.raises(IssuerUnavailable):
+            await kept.newer()
+    assert (await kept.get(), source.fetched) == (1, 2)
+    clock.pass_(RETRY_AFTER)
+    source.fails = False
+    assert await kept.newer() == 3
+
+
 async def test_whoever_misses_something_meanwhile_shares_the_fetch(
     source: Source, kept: Kept[int]
 ) -> None:

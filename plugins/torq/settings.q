@@ -1,0 +1,30 @@
+// Example settings of the sessiond hook, TorQ's way: copy what you change into ${KDBAPPCONFIG}/settings/default.q, or
+// into the file of a process type or of one process, which are read later and win. Without TorQ set the same names
+// before sessiond.q is loaded. What is here are the defaults; README.md says more of each.
+
+\d .sessiond
+
+port:5099                       // the daemon's [listen] port; the directory is q's own $QUDSPATH, or /tmp
+name:`                          // what the daemon calls this process; ` = TorQ's procname
+timeout:500                     // milliseconds that hopen may take
+retry:0D00:00:01                // between two attempts to reach the daemon
+maxretry:0D00:00:30             // the most between two, after attempts that took time or met no proof
+
+proof:1b                        // send no token to a daemon that has not proved itself; needs kdb+ 4.0 of 2020.03.17
+proofkey:`:/etc/sessiond/proof  // the key of that proof, the same file as the daemon's proof_key_file (no default)
+
+passwords:`                     // a file of plain passwords in q's -u format, e.g. `:/etc/kdb/passwords
+earlier:`detect                 // the .z.pw that was there before: `detect whether it checks, `trust it, `ignore it
+fallback:0b                     // 1b = where nothing checks plain passwords, everybody is accepted
+
+assign:`role                    // with .pm.enabled: a token's role is a .pm `role (assignrole) or `group (addtogroup)
+unopened:0D00:00:10             // as the daemon's [login] unbound: how long a login may wait for .z.po
+
+// Tokens pass the usage log and the permissions only asynchronously. The hook adds its two names to these lists by
+// itself; if you set the lists in a file that is read after the hook, add them there:
+// \d .usage
+// ignorelist:(`upd;"upd";`.sessiond.upd;".sessiond.upd";`.sessiond.renew;".sessiond.renew")
+// \d .zpsignore
+// ignorelist:(`upd;"upd";`.u.upd;".u.upd";`.sessiond.upd;".sessiond.upd";`.sessiond.renew;".sessiond.renew")
+
+\d .

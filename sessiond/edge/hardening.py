@@ -1,0 +1,17 @@
+"""Keeps the process's memory, which holds tokens, out of other hands."""
+
+import ctypes
+import os
+import resource
+
+_PR_SET_DUMPABLE = 4  # prctl(2)
+
+
+def harden() -> None:
+    """Make new files private, and allow neither core dumps nor a debugger of the same user."""
+    os.umask(0o077)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0) != 0:
+        error = ctypes.get_errno()
+        raise OSError(error, os.strerror(error))
