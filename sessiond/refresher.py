@@ -204,12 +204,14 @@ class Refresher:
                 await self._ask_again(grant_id)
         except StoreError as error:
             log.warning("refresh not recorded", error=str(error))
-            self._due.add_in(FIRST_RETRY, grant_id)
+            held = self._held.setdefault(grant_id, _Held())
+            held.not_before = self._clock.now() + timedelta(seconds=FIRST_RETRY)
+            self._due.add(held.not_before, grant_id)
         finally:
             self._busy.pop(grant_id).set()
 
     async def _refresh(self, grant: Grant) -> None:
-        if grant.refresh_token is None:
+        if grant.refresh_token is None or grant.lease.expires_at <= self._clock.now():
             return
         line = self._lines[grant.issuer]
         try:

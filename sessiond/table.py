@@ -1,7 +1,7 @@
 """The token table: one writer, and what waits is written together."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -41,6 +41,8 @@ REFUSALS_EVERY = 1.0  # seconds between writes of refused logins
 MAX_REFUSALS = 1000  # different ones between two writes; the surplus is summed by reason
 PRUNE_EVERY = 600.0  # seconds between dropping old events
 RETRY_IN = 1.0  # seconds, when writing failed
+
+_Refused = tuple[str, str, ProcessAbout | None, Refusal]  # user, issuer, process, reason
 
 # What takes access away, and so does not wait for a disk that is full.
 ENDING = (Close, End, Expire, Lose, Refuse, Revoke, Withdraw)
@@ -130,7 +132,7 @@ class Table:
         self._owed = _Draft()  # what has ended and could not be written yet
         self._send, self._inbox = anyio.create_memory_object_stream[Ticket[Any]](INBOX)
         self._due = DueQueue[Expire](clock)
-        self._refused: Counter[tuple[str, str, ProcessAbout | None, Refusal]] = Counter()
+        self._refused: Counter[_Refused] = Counter()
 
     async def load(self) -> None:
         """Read the store, before `run`."""
@@ -174,10 +176,14 @@ class Table:
         self, *, user: str, issuer: str, process: ProcessAbout | None, reason: Refusal
     ) -> None:
         """Have a refused login told, with others like it, at no commit of its own."""
-        key = (user, issuer, process, reason)
-        if key not in self._refused and len(self._refused) >= MAX_REFUSALS:
-            key = ("", issuer, None, reason)
-        self._refused[key] += 1
+        self._count({(user, issuer, process, reason): 1})
+
+    def _count(self, refused: Mapping[_Refused, int]) -> None:
+        for key, count in refused.items():
+            if key not in self._refused and len(self._refused) >= MAX_REFUSALS:
+                _, issuer, _, reason = key
+                key = ("", issuer, None, reason)
+            self._refused[key] += count
 
     async def run(self) -> None:
         """Decide and write until closed. The only caller of `Store.commit`."""
@@ -188,6 +194,8 @@ class Table:
                 await self._write([first, *self._waiting()])
                 await self._prune()
             tasks.cancel_scope.cancel()
+        if self._refused or self._owed.writes:
+            await self._write([Ticket(self._told(self._refused))])
 
     def close(self) -> None:
         """Take no more changes; what was taken is still written."""
@@ -293,20 +301,21 @@ class Table:
             if not self._refused and not self._owed.writes:
                 continue
             refused, self._refused = self._refused, Counter()
-            now = self._clock.now()
-            told = Tell(
-                events=tuple(
-                    LoginRefused(
-                        at=now, user=user, issuer=issuer, process=process, reason=reason, count=n
-                    )
-                    for (user, issuer, process, reason), n in refused.items()
-                )
-            )
             try:
-                await self.ask(told)
+                await self.ask(self._told(refused))
             except StoreError:
-                for key, count in refused.items():
-                    if key in self._refused or len(self._refused) < MAX_REFUSALS:
-                        self._refused[key] += count
+                self._count(refused)
             except ClosedResourceError:
+                self._count(refused)  # `run` writes them last
                 return
+
+    def _told(self, refused: Mapping[_Refused, int]) -> Tell:
+        now = self._clock.now()
+        return Tell(
+            events=tuple(
+                LoginRefused(
+                    at=now, user=user, issuer=issuer, process=process, reason=reason, count=count
+                )
+                for (user, issuer, process, reason), count in refused.items()
+            )
+        )

@@ -18,4 +18,4 @@ class Verdict:
     roles: tuple[str, ...] = ()
     attributes: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     stated_iat: datetime | None = None  # `iat` where the token states one: what revocations judge
-    key_id: str | None = None  # `kid` of the key that signed it, where one did
+    key_id: str | None = None  # RFC 7638 thumbprint of the key that signed it, where one did

@@ -35,7 +35,7 @@ class UnknownKeyError(SessiondError):
 class VerificationKey:
     """A public key that may sign tokens."""
 
-    id: str  # `kid`, else the RFC 7638 thumbprint
+    id: str  # RFC 7638 thumbprint: a `kid` can come to name another key
     kid: str | None
     algorithms: frozenset[str]  # never empty; EdDSA goes by its newer name, Ed25519
     issuer: str | None  # the only one that it may sign for, where Entra states one
@@ -69,7 +69,8 @@ class KeySet:
         keys = tuple(key for key in map(_verification_key, jwks) if key is not None)
         if not keys:
             raise IssuerUnavailable("the key set has no usable signature key")
-        if max(Counter(key.id for key in keys).values()) > 1:
+        names = Counter(key.id if key.kid is None else key.kid for key in keys)
+        if max(names.values()) > 1:
             raise IssuerUnavailable("the key set has two keys of one kid")
         return cls(keys)
 
@@ -105,7 +106,7 @@ def _verification_key(jwk: Mapping[str, object]) -> VerificationKey | None:
     if key is None or not isinstance(kid, str | None) or not isinstance(issuer, str | None):
         return None
     return VerificationKey(
-        id=key.thumbprint() if kid is None else kid,
+        id=key.thumbprint(),
         kid=kid,
         algorithms=algorithms,
         issuer=issuer,

@@ -10,10 +10,10 @@ from tests.bench.load import Load
 COLUMNS = ("p50 ms", "p99 ms", "max ms", "per s", "daemon %", "issuer %", "load %", "MiB")
 SHOWN = {"per s": ",.0f", "daemon %": ".0f", "issuer %": ".0f", "load %": ".0f", "MiB": ".0f"}
 LEGEND = """\
-Waits are from the first byte of a connect to its answer; where there are rounds, medians of them.
-A login counted in `per s` was opened, too, and both are on disk. CPU in % of one core: of the
-daemon, of the issuer, and of the load generator, which is no bottleneck while it is far from 100.
-MiB: the daemon's resident memory."""
+Waits are from sending a connect to its answer; where there are rounds, medians of them. A login
+counted in `per s` was opened too, and both are on disk; those "at once" are not opened. CPU is in
+% of one core: of the daemon, of the issuer, and of the load generator, which is no bottleneck
+while it is far from 100. MiB: the daemon's resident memory."""
 
 Figures = Mapping[str, float]  # by column
 

@@ -52,9 +52,7 @@ class Plan:
     logins: Sequence[Sequence[Login]]  # of each connection, one after the other
     opens: bool = True  # each login is opened, and that is on disk, before the next one begins
     closes: bool = True  # at the end, untimed, every handle is closed
-    meanwhile: Login | None = (
-        None  # by one connection more, again and again, until the rest is done
-    )
+    meanwhile: Login | None = None  # one connection more repeats it until the rest is done
 
 
 @dataclass(slots=True)

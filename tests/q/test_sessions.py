@@ -1,5 +1,6 @@
 """Token logins, their end, and what the daemon pushes in between."""
 
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -376,3 +377,39 @@ def test_no_token_is_ever_printed(q: Interpreter, daemon: ScriptedDaemon) -> Non
     assert "opaque-access-token" not in q.said
     assert "newer-access-token" not in q.said
     assert q.said.count("login of alice refused") == 3
+
+
+def test_a_session_that_is_open_is_given_to_no_other_login(
+    q: Interpreter, daemon: ScriptedDaemon
+) -> None:
+    session = uuid4()
+    daemon.answers["connect"] = lambda _: accepted(session, "alice")
+    client = entered(q, "alice")
+    assert q.login("alice", TOKEN) is None
+    assert client.ask(call("count", symbols(["a"]))) == long(1)
+    assert q.evaluate("exec session from .sessiond.sessions where open") == f",{session}"
+
+
+def test_a_login_ends_what_an_earlier_handle_of_its_number_left_behind(
+    q: Interpreter, daemon: ScriptedDaemon
+) -> None:
+    client = entered(q, "alice")
+    q.run("\\t 0")  # the timer would notice too, a little later
+    q.run("update handle:.z.w from `.sessiond.sessions;")
+    assert q.evaluate('.z.pw[`bob;"hunter2"]') == "0b"
+    assert q.evaluate("count .sessiond.sessions") == "0"
+    client.close()
+
+
+def test_no_symbol_is_made_of_a_password(start_q: Start, tmp_path: Path) -> None:
+    (tmp_path / "passwords").write_text("alice:wonderland\nbob:builder\n")
+    q = start_q(f'.sessiond.passwords:hsym`$"{tmp_path}/passwords"')
+
+    header = "eyJhbGciOiJSUzI1NiIsInN0cmFuZ2VyIjoi"
+    q.run(f'strangers:("hunter";"bearer:x";"{header}";"access-token-of-them;refresh-token")')
+    q.run("ask:{[start;n] .z.pw[`alice;start,string n]}")
+    q.run("ask[;0] each strangers;")
+    before = int(q.evaluate(".Q.w[]`syms"))
+    q.run("{[n] ask[;n] each strangers;} each 1+til 100;")
+    after = int(q.evaluate(".Q.w[]`syms"))
+    assert after - before < 10

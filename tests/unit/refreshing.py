@@ -4,14 +4,16 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from uuid import uuid4
 
 import anyio
 
 from sessiond.bus import Bus
-from sessiond.core.changes import Look, Standing
+from sessiond.core.changes import Close, Look, Reconcile, Revoke, Standing
 from sessiond.core.errors import IssuerUnavailable, RefreshRefused, Refusal
 from sessiond.core.events import Event
 from sessiond.core.grant import Grant, TokenHash
+from sessiond.core.revocation import Scope
 from sessiond.core.rows import Put, Write
 from sessiond.core.secret import Secret
 from sessiond.core.verdict import Verdict
@@ -26,7 +28,9 @@ from tests.fakes import (
     brought,
     idle,
     login,
+    process_about,
     process_key,
+    session_id,
     token_hash,
     verdict,
 )
@@ -167,6 +171,23 @@ class Work:
             await self.table.ask(bind(number))
         return standing
 
+    async def leave(self, number: int = 1) -> None:
+        """Have the user on this handle leave."""
+        await self.table.ask(Close(process=process_key(), handle=number))
+
+    async def come_back(self, *numbers: int) -> None:
+        """Have the process come back with the sessions of these numbers."""
+        held = tuple((number, session_id(number)) for number in numbers)
+        doomed = await self.table.ask(
+            Reconcile(process=process_key(), about=process_about(), held=held)
+        )
+        assert doomed == []
+
+    async def revoke(self, user: str = "alice") -> int:
+        """Revoke by user, lastingly; return how many sessions that ended."""
+        revoke = Revoke(id=uuid4(), scope=Scope.USER, value=user, reason="left")
+        return await self.table.ask(revoke)
+
     async def live(self) -> list[Standing]:
         return await self.table.ask(Look(process=process_key()))
 
@@ -183,13 +204,15 @@ async def at_work(
     recheck: float = 0.0,
     concurrency: int = 16,
     asks: bool = True,
+    answers: Sequence[Answer] = (),
 ) -> AsyncIterator[Work]:
     """Run both until the end of the block; a store that is used again is a restart."""
     journal: list[str] = []
     bus = Bus()
     store = store or JournalStore(journal)
     table = Table(store, bus, clock, RULES, keep_events=timedelta(days=7))
-    source, verifier = ScriptedTokens(clock, journal), FreshVerifier(asks=asks, journal=journal)
+    source = ScriptedTokens(clock, journal, list(answers))
+    verifier = FreshVerifier(asks=asks, journal=journal)
     line = Line(source=source, verifier=verifier, limiter=anyio.CapacityLimiter(concurrency))
     refresher = Refresher(
         {"corp": line},

@@ -1,13 +1,9 @@
 """When refresh tokens are spent, in which order that is recorded, and what comes of it."""
 
-from dataclasses import replace
 from datetime import timedelta
-from uuid import UUID
 
-import anyio
 import pytest
 
-from sessiond.core.changes import Close, Revoke
 from sessiond.core.errors import (
     IssuerThrottled,
     IssuerUnavailable,
@@ -16,10 +12,18 @@ from sessiond.core.errors import (
     TokenRejected,
 )
 from sessiond.core.grant import Grant
-from sessiond.core.revocation import Scope
-from tests.fakes import START, FakeClock, grant, idle, principal, process_key, session, verdict
-from tests.fakes import MemoryStore, grant_id
-from tests.unit.refreshing import Work, at_work, tokens
+from tests.fakes import (
+    START,
+    FakeClock,
+    MemoryStore,
+    grant,
+    grant_id,
+    idle,
+    principal,
+    session,
+    verdict,
+)
+from tests.unit.refreshing import at_work, tokens
 
 pytestmark = pytest.mark.anyio
 
@@ -145,9 +149,9 @@ async def test_nothing_else_makes_it_ask_earlier(clock: FakeClock) -> None:
         work.source.next = [IssuerThrottled("429", retry_after=100)]
         await work.log_in()
         await work.minutes(6)
-        await work.table.ask(Close(process=process_key(), handle=1))
-        await work.log_in(2, access="access0b")  # puts the grant again, and it is overdue
-        await work.refresher.prove(grant().id)
+        await work.leave(1)
+        await work.log_in(2, length=timedelta(minutes=2))  # puts the grant again, and it is overdue
+        await work.refresher.prove(grant_id(1))
         await work.minutes(3)
         assert [at for at, _ in work.source.sent] == [360, 460]
 
@@ -228,12 +232,14 @@ async def test_when_nobody_can_verify_the_new_token_the_new_refresh_token_is_use
 async def test_a_grant_without_sessions_is_not_refreshed_until_one_joins(clock: FakeClock) -> None:
     async with at_work(clock) as work:
         await work.log_in(1)
-        await work.table.ask(Close(process=process_key(), handle=1))
+        await work.leave(1)
         await work.minutes(8)
         assert work.sent == []
-        await work.log_in(2, length=timedelta(minutes=2))  # the lease there is lasts longer
-        await idle()
-        assert work.source.sent == [(480, "refresh0")]
+        await work.log_in(2, length=timedelta(minutes=2))  # the lease there is lasts as long
+        await work.minutes(1)
+        [(at, token)] = work.source.sent
+        assert token == "refresh0"
+        assert 480 <= at < 481
 
 
 async def test_after_a_restart_what_is_due_is_known_again_and_the_overdue_is_asked_at_once(
@@ -245,6 +251,7 @@ async def test_after_a_restart_what_is_due_is_known_again_and_the_overdue_is_ask
         await first.log_in(2, access="b", refresh="due later")
     await clock.advance(timedelta(minutes=5))
     async with at_work(clock, store=first.store) as second:
+        await second.come_back(1, 2)
         await second.minutes(2)
         assert second.source.sent == [(420, "overdue"), (480, "due later")]
 
@@ -255,8 +262,7 @@ async def test_after_a_crash_in_flight_the_old_token_is_tried_once_more(clock: F
         await first.log_in()
         await first.minutes(6)
         assert first.sent == ["refresh0"]
-    async with at_work(clock, store=first.store) as second:
-        second.source.next = [REFUSED]
+    async with at_work(clock, store=first.store, answers=[REFUSED]) as second:
         await second.minutes(30)
         assert second.sent == ["refresh0"]
         assert second.told == [("session.revoked", "refused")]
@@ -291,16 +297,19 @@ async def test_the_end_of_the_news_ends_it_when_the_call_under_way_is_over(
         answer = work.source.hold()
         await work.log_in()
         await work.minutes(6)
-        over = anyio.Event()
         work.table._bus.close()
         await idle()
-        assert not over.is_set()
         answer.set()
         await idle()
         assert work.journal[-1] == "holds refresh1"
+        assert len(work.verifier.asked) == 1
 
 
-async def _revoke(work: Work) -> int:
-    return await work.table.ask(
-        Revoke(id=UUID(int=1), scope=Scope.USER, value="alice", reason="left")
-    )
+async def test_a_lease_that_ended_while_nobody_ran_is_not_refreshed(clock: FakeClock) -> None:
+    async with at_work(clock) as first:
+        await first.log_in()
+    await clock.advance(timedelta(minutes=10))
+    async with at_work(clock, store=first.store) as second:
+        await second.minutes(1)
+        assert second.sent == []
+        assert second.told == [("session.expired", "expired")]

@@ -202,7 +202,12 @@ def _repeated(draft: Draft, change: Open, grant: Grant) -> Session | None:
 
     kdb+ tries a refused handshake twice, and logs in anew for each HTTP request.
     """
-    for session in draft.rows.sessions_of(change.process):
+    if change.handle:
+        on_handle = draft.rows.session_on(change.process, change.handle)
+        candidates = iter(() if on_handle is None else (on_handle,))
+    else:
+        candidates = draft.rows.sessions_of(change.process)
+    for session in candidates:
         if (
             session.state is SessionState.UNBOUND
             and session.grant == grant.id

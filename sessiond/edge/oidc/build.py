@@ -1,6 +1,7 @@
 """From an `[[issuer]]` table to the parts that ask this issuer."""
 
 import ssl
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import assert_never
@@ -10,7 +11,7 @@ import httpx
 from sessiond.api import Verifier
 from sessiond.clock import Clock
 from sessiond.core.claims import ClaimRules
-from sessiond.core.errors import ConfigError
+from sessiond.core.errors import ConfigError, IssuerUnavailable
 from sessiond.core.secret import Secret
 from sessiond.edge.config import IssuerConfig
 from sessiond.edge.entra import EntraTokens
@@ -38,6 +39,14 @@ class Issuer:
         """Keep fresh what logins need, in a task of the daemon's; return where there is nothing."""
         if isinstance(self.verifier, JwtVerifier):
             await self.verifier.run()
+
+    async def ahead(self) -> float | None:
+        """Ask the issuer, and return the seconds its clock is ahead of ours; None: no answer."""
+        login = self.connections[0]
+        login.ahead = None
+        with suppress(IssuerUnavailable):
+            await self.verifier.probe()
+        return login.ahead
 
     async def close(self) -> None:
         """Close every connection."""

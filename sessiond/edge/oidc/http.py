@@ -81,13 +81,18 @@ def retry_after(header: str, *, now: datetime) -> float | None:
     text = header.strip()
     if text.isascii() and text.isdigit():
         return min(max(float(text[:9]), 1.0), MAX_RETRY_AFTER)
+    seconds = seconds_until(text, now)
+    return None if seconds is None else min(max(seconds, 1.0), MAX_RETRY_AFTER)
+
+
+def seconds_until(http_date: str, now: datetime) -> float | None:
+    """Return the seconds from now to an HTTP-date (RFC 9110, 5.6.7), or None: it is none."""
     try:
-        date = parsedate_to_datetime(text)
+        date = parsedate_to_datetime(http_date)
         aware = date if date.tzinfo else date.replace(tzinfo=UTC)
-        seconds = (aware - now).total_seconds()
+        return (aware - now).total_seconds()
     except (ValueError, OverflowError):
         return None
-    return min(max(seconds, 1.0), MAX_RETRY_AFTER)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,6 +158,7 @@ class IssuerHttp:
         self._clock = clock
         self._turn = anyio.CapacityLimiter(concurrency)
         lanes = -(-concurrency // LANE_CONNECTIONS)
+        self.ahead: float | None = None  # seconds the issuer's clock was ahead of ours at last
         self._lanes = [_Lane(timeout, tls, transport) for _ in range(lanes)]
 
     async def __aenter__(self) -> Self:
@@ -199,6 +205,7 @@ class IssuerHttp:
                 async with self._turn:
                     lane = min(self._lanes, key=lambda lane: lane.in_use)
                     answer = await lane.exchange(method, url, headers, content)
+                    self.ahead = seconds_until(answer.headers.get("date", ""), self._clock.now())
                     return _judged(answer, host, now=self._clock.now())
         except (httpx.HTTPError, OSError) as error:
             failure = f"{host} could not be asked: {type(error).__name__}"

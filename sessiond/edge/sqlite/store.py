@@ -10,6 +10,7 @@ import stat
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
+from functools import partial
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from sessiond.edge.sqlite.codec import CODECS, Parameters, Sealer, TableCodec, m
 from sessiond.table import Loaded
 
 VERSION = 1
+ROWS = 1000  # fetched at a time
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
 LOOKUP_KEY = {"table": "keys", "column": "sealed", "row": "lookup", "issuer": "", "subject": ""}
 
@@ -37,10 +39,32 @@ def _queries() -> dict[str, str]:
 QUERIES = _queries()
 
 
+class Database(aiosqlite.Connection):
+    """aiosqlite's connection, with a whole transaction as one call to its thread."""
+
+    async def transact(self, statements: Sequence[tuple[str, Sequence[Parameters]]]) -> None:
+        """Execute each statement for each of its parameters, all or nothing, durably."""
+        await self._execute(_transact, self._conn, statements)  # type: ignore[no-untyped-call]
+
+
+def _transact(
+    db: sqlite3.Connection, statements: Sequence[tuple[str, Sequence[Parameters]]]
+) -> None:
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        for statement, parameters in statements:
+            db.executemany(statement, parameters)
+        db.execute("COMMIT")
+    except sqlite3.Error:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
+
+
 class SqliteStore:
     """Fulfils `sessiond.table.Store`. Made by `opened`."""
 
-    def __init__(self, db: aiosqlite.Connection, sealer: Sealer, lookup_key: bytes) -> None:
+    def __init__(self, db: Database, sealer: Sealer, lookup_key: bytes) -> None:
         self._db = db
         self._sealer = sealer
         self.lookup_key = lookup_key  # tokens are hashed with it; belongs to this database
@@ -58,7 +82,7 @@ class SqliteStore:
     async def commit(self, writes: Sequence[Write], events: Sequence[Event]) -> None:
         """Make writes and events durable, all or nothing.
 
-        Must not be cancelled: a statement that was sent runs all the same.
+        One call to SQLite's thread: it is made or not, whenever the caller is cancelled.
 
         Raises:
             StoreError: Nothing of it is kept.
@@ -69,15 +93,7 @@ class SqliteStore:
                 (event.sequence, microseconds(event.at), to_json(event)) for event in events
             ]
         try:
-            await self._db.execute("BEGIN IMMEDIATE")
-            try:
-                for query, parameters in batches.items():
-                    await self._db.executemany(QUERIES[query], parameters)
-                await self._db.execute("COMMIT")
-            except sqlite3.Error:
-                if self._db.in_transaction:
-                    await self._db.execute("ROLLBACK")
-                raise
+            await self._db.transact([(QUERIES[name], rows) for name, rows in batches.items()])
         except sqlite3.Error as error:
             raise StoreError(f"the database refused a write: {error}") from error
 
@@ -124,7 +140,8 @@ async def opened(path: Path, sealer: Sealer) -> AsyncIterator[SqliteStore]:
             with another key.
     """
     with _held(path):
-        async with aiosqlite.connect(path, isolation_level=None) as db:
+        db = Database(partial(sqlite3.connect, path, isolation_level=None), ROWS)
+        async with db:
             try:
                 await _prepare(db, path)
                 lookup_key = await _lookup_key(db, sealer)

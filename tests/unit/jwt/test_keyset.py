@@ -14,12 +14,12 @@ def short_rsa() -> dict[str, object]:
         return jwk(RSAKey.generate_key(1024), kid="short")
 
 
-def kids(found: KeySet) -> list[str]:
-    return [key.id for key in found.keys]
+def kids(found: KeySet) -> list[str | None]:
+    return [key.kid for key in found.keys]
 
 
 def test_each_key_may_be_used_with_what_its_type_is_made_for() -> None:
-    found = {key.id: key.algorithms for key in keys().keys}
+    found = {key.kid: key.algorithms for key in keys().keys}
     assert found == {
         "rsa": {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"},
         "ec": {"ES256"},
@@ -144,7 +144,7 @@ def test_two_keys_of_one_kid_are_refused() -> None:
 
 def test_a_kid_selects_its_key_alone() -> None:
     found = keys(jwk(RSA, kid="one"), jwk(OTHER_RSA, kid="two"), jwk(EC))
-    assert [key.id for key in found.candidates(kid="two", algorithm="RS256")] == ["two"]
+    assert [key.kid for key in found.candidates(kid="two", algorithm="RS256")] == ["two"]
 
 
 def test_a_key_of_the_kid_that_is_of_another_type_is_no_candidate() -> None:
@@ -169,9 +169,14 @@ def test_without_a_kid_a_key_that_has_one_is_no_candidate() -> None:
     assert keys().candidates(kid=None, algorithm="RS256") == ()
 
 
-def test_a_set_knows_which_keys_it_holds() -> None:
+def test_a_set_knows_which_keys_it_holds_whatever_they_are_called() -> None:
     found = keys(jwk(RSA, kid="k"), jwk(EC))
-    assert found.holds("k")
+    assert found.holds(RSA.thumbprint())
     assert found.holds(EC.thumbprint())
-    assert not found.holds("withdrawn")
-    assert not found.holds(RSA.thumbprint())
+    assert not found.holds(OTHER_RSA.thumbprint())
+    assert not keys(jwk(OTHER_RSA, kid="k")).holds(RSA.thumbprint())
+
+
+def test_an_empty_kid_is_a_kid() -> None:
+    with pytest.raises(IssuerUnavailable, match="two keys"):
+        keys(jwk(RSA, kid=""), jwk(OTHER_RSA, kid=""))

@@ -66,7 +66,7 @@ def test_a_good_signature_gives_the_claims_and_the_key(
 ) -> None:
     read_token = read(token(header={"kid": kid, "alg": algorithm}, key=key))
     assert read_token.claims == CLAIMS
-    assert read_token.key.id == kid
+    assert read_token.key.kid == kid
 
 
 @pytest.mark.parametrize("allowed", ["EdDSA", "Ed25519"])

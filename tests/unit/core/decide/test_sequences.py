@@ -223,6 +223,18 @@ class Asking(RuleBasedStateMachine):
         ]
         assert sorted([*opened, *doomed]) == sorted({handle for handle, _ in held})
 
+    @rule(pid=pids, turn=picks)
+    def come_back_with_other_handles(self, pid: int, turn: int) -> None:
+        held = [
+            (each.handle, each.id)
+            for each in self.ledger.rows.sessions_of(process_key(pid))
+            if each.handle and each.state is not SessionState.UNBOUND
+        ]
+        turned = [(held[(at + turn) % len(held)][0], key) for at, (_, key) in enumerate(held)]
+        process, about = process_key(pid), process_about(pid)
+        self.ask(Lose(process=process))
+        self.ask(Reconcile(process=process, about=about, held=tuple(turned)))
+
     @rule(pick=picks, at_once=st.booleans(), rotates=st.booleans())
     def begin_and_rotate(self, pick: int, at_once: bool, rotates: bool) -> None:
         grant = grant_id(self.some_grant(pick))

@@ -1,0 +1,210 @@
+"""The refresher while the disk fails, while it stops, asked at once, and after a revocation."""
+
+import anyio
+import pytest
+
+from sessiond.core.errors import IssuerThrottled, IssuerUnavailable, RefreshRefused
+from sessiond.core.grant import Grant
+from tests.fakes import FakeClock, grant_id, idle
+from tests.unit.refreshing import at_work, tokens
+
+pytestmark = pytest.mark.anyio
+
+DOWN = IssuerUnavailable("no answer")
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+async def test_a_new_refresh_token_is_written_however_often_that_fails_and_used_only_then(
+    clock: FakeClock,
+) -> None:
+    async with at_work(clock) as work:
+        await work.log_in()
+        answer = work.source.hold()
+        await work.minutes(6)
+        work.journal.clear()
+        work.store.failing = 3
+        answer.set()
+        await clock.advance(5.9)
+        assert work.journal == []
+        await clock.advance(0.1)
+        assert work.journal == ["holds refresh1", "verified access1", "holds refresh1"]
+        assert work.sent == ["refresh0"]
+
+
+async def test_what_cannot_be_recorded_is_not_asked_and_tried_again(clock: FakeClock) -> None:
+    async with at_work(clock) as work:
+        await work.log_in()
+        await work.minutes(5)
+        work.store.failing = 1
+        await work.minutes(2)
+        assert work.source.sent == [(362, "refresh0")]
+
+
+async def test_a_refused_token_is_never_sent_again_also_while_the_disk_fails(
+    clock: FakeClock,
+) -> None:
+    async with at_work(clock) as work:
+        work.source.next = [RefreshRefused("invalid_grant")]
+        await work.log_in()
+        answer = work.source.hold()
+        await work.minutes(6)
+        work.store.failing = 5
+        answer.set()
+        await work.minutes(2)
+        assert work.sent == ["refresh0"]
+        assert work.told == [("session.revoked", "refused")]
+        assert await work.live() == []
+
+
+async def test_a_new_lease_that_cannot_be_written_is_asked_for_again(clock: FakeClock) -> None:
+    async with at_work(clock) as work:
+        await work.log_in()
+        checking = work.verifier.hold()
+        await work.minutes(6)
+        work.store.failing = 1
+        checking.set()
+        await work.minutes(1)
+        assert work.source.sent == [(360, "refresh0"), (362, "refresh1")]
+        assert work.told == [("session.refreshed", "")]
+
+
+async def test_settling_waits_for_the_call_under_way_and_begins_no_other(clock: FakeClock) -> None:
+    async with at_work(clock) as work:
+        await work.log_in(1)
+        await work.minutes(1)
+        await work.log_in(2, access="b", refresh="later")
+        answer, settled = work.source.hold(), anyio.Event()
+
+        async def settle() -> None:
+            await work.refresher.settle()
+            settled.set()
+
+        async with anyio.create_task_group() as tasks:
+            await work.minutes(5)
+            tasks.start_soon(settle)
+            await work.minutes(2)
+            assert not settled.is_set()
+            assert work.sent == ["refresh0"]
+            answer.set()
+            await settled.wait()
+            assert work.journal[-2:] == ["verified access1", "holds refresh1"]
+        await work.minutes(1)
+        assert work.sent == ["refresh0"]
+
+
+async def test_proving_refreshes_at_once_and_returns_when_that_is_over(clock: FakeClock) -> None:
+    async with at_work(clock) as work:
+        await work.log_in()
+        await work.refresher.prove(grant_id(1))
+        assert work.source.sent == [(0, "refresh0")]
+        assert [each.is_proven for each in await work.live()] == [True]
+
+
+async def test_proving_waits_for_a_refresh_that_is_under_way(clock: FakeClock) -> None:
+    async with at_work(clock) as work:
+        await work.log_in()
+        answer, proved = work.source.hold(), []
+
+        async def prove() -> None:
+            await work.refresher.prove(grant_id(1))
+            proved.append([each.is_proven for each in await work.live()])
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(prove)
+            tasks.start_soon(prove)
+            await idle()
+            answer.set()
+        assert proved == [[True], [True]]
+        assert work.sent == ["refresh0"]
+
+
+async def test_proving_asks_no_issuer_that_has_said_when_to_come_back(clock: FakeClock) -> None:
+    async with at_work(clock) as work:
+        work.source.next = [IssuerThrottled("429", retry_after=100)]
+        await work.log_in()
+        for _ in range(3):
+            await work.refresher.prove(grant_id(1))
+        assert work.sent == ["refresh0"]
+        assert [each.is_proven for each in await work.live()] == [False]
+
+
+async def test_proving_what_is_not_there_returns(clock: FakeClock) -> None:
+    async with at_work(clock) as work:
+        await work.refresher.prove(grant_id(7))
+        assert work.sent == []
+
+
+async def test_a_revocation_ends_the_refresh_token_at_the_issuer_too(clock: FakeClock) -> None:
+    async with at_work(clock, concurrency=1) as work:
+        await work.log_in(1)
+        await work.log_in(2, access="b", refresh="another")
+        await work.log_in(3, access="c", refresh=None)
+        assert await work.revoke() == 3
+        await idle()
+        assert sorted(work.source.revoked) == ["another", "refresh0"]
+        await work.minutes(20)
+        assert work.sent == []
+
+
+async def test_only_a_revocation_ends_refresh_tokens_at_the_issuer(clock: FakeClock) -> None:
+    async with at_work(clock) as work:
+        work.source.otherwise = RefreshRefused("invalid_grant")
+        await work.log_in(1)
+        await work.log_in(2, access="b", refresh="idle")
+        await work.leave(2)
+        await work.minutes(20)
+        assert not [row for row in work.store.rows.values() if isinstance(row, Grant)]
+        assert work.source.revoked == []
+
+
+@pytest.mark.parametrize("said", [False, DOWN])
+async def test_an_issuer_that_cannot_end_a_token_stops_nothing(
+    clock: FakeClock, said: bool | IssuerUnavailable
+) -> None:
+    async with at_work(clock) as work:
+        work.source.revoke_says = said
+        await work.log_in(1)
+        await work.revoke()
+        await idle()
+        assert work.source.revoked == ["refresh0"]
+        await work.revoke("somebody else")
+        assert await work.live() == []
+
+
+@pytest.mark.parametrize(
+    ("rotates", "given_back"), [(True, ["refresh0", "refresh1"]), (False, ["refresh0"])]
+)
+async def test_what_a_refresh_got_for_a_revoked_grant_is_given_back_unused(
+    clock: FakeClock, rotates: bool, given_back: list[str]
+) -> None:
+    async with at_work(clock, concurrency=2) as work:
+        work.source.next = [tokens(1, rotates=rotates)]
+        await work.log_in()
+        answer = work.source.hold()
+        await work.minutes(6)
+        await work.revoke()
+        await idle()
+        answer.set()
+        await idle()
+        assert sorted(work.source.revoked) == given_back
+        assert work.verifier.asked == []
+        assert work.told == [("session.revoked", "operator")]
+
+
+async def test_a_grant_that_goes_while_its_new_token_is_verified_stays_gone(
+    clock: FakeClock,
+) -> None:
+    async with at_work(clock) as work:
+        await work.log_in()
+        checking = work.verifier.hold()
+        await work.minutes(6)
+        await work.revoke()
+        checking.set()
+        await work.minutes(20)
+        assert work.told == [("session.revoked", "operator")]
+        assert sorted(work.source.revoked) == ["refresh1"]
+        assert work.sent == ["refresh0"]
