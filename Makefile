@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint .ci/constraints.txt
 
-.PHONY: demo test check bench clean
+.PHONY: demo test check bench fuzz clean
 
 demo: $(VENV)/.run
 	$(BIN)/sessiond demo
@@ -23,6 +23,10 @@ check: $(VENV)/.real
 
 bench: $(VENV)/.real tests/issuer/node_modules/.package-lock.json
 	$(BIN)/python -m tests.bench
+
+fuzz: $(VENV)/.real
+	$(PIP) --editable '.[dev,fuzz]'
+	$(BIN)/python -m tests.fuzz
 
 clean:
 	rm -rf $(VENV) tests/issuer/node_modules

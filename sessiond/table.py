@@ -187,13 +187,14 @@ class Table:
 
     async def run(self) -> None:
         """Decide and write until closed. The only caller of `Store.commit`."""
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._watch_time)
-            tasks.start_soon(self._tell_refusals)
-            async for first in self._inbox:
-                await self._write([first, *self._waiting()])
-                await self._prune()
-            tasks.cancel_scope.cancel()
+        with self._inbox:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._watch_time)
+                tasks.start_soon(self._tell_refusals)
+                async for first in self._inbox:
+                    await self._write([first, *self._waiting()])
+                    await self._prune()
+                tasks.cancel_scope.cancel()
         if self._refused or self._owed.writes:
             await self._write([Ticket(self._told(self._refused))])
 

@@ -118,7 +118,8 @@ class MemoryStore:
         self.rows: dict[tuple[type[Row], object], Row] = {}
         self.events: list[Event] = []
         self.commits: list[tuple[list[Write], list[Event]]] = []
-        self.failing = 0  # so many of the next calls raise StoreError
+        self.failing = 0  # so many of the next commits raise StoreError
+        self.forgets = True  # forget_events works
         self.gate: anyio.Event | None = None  # a commit waits until it is set
         self.arrived = anyio.Event()  # a commit has begun
         self._sequence = 0
@@ -130,7 +131,9 @@ class MemoryStore:
         self.arrived.set()
         if self.gate is not None:
             await self.gate.wait()
-        self._fail_if_told()
+        if self.failing:
+            self.failing -= 1
+            raise StoreError("the disk is full")
         if any(event.sequence <= self._sequence for event in events):
             raise StoreError("a sequence number came twice")
         for write in writes:
@@ -150,18 +153,14 @@ class MemoryStore:
         return later[:limit]
 
     async def forget_events(self, *, before: datetime) -> None:
-        self._fail_if_told()
+        if not self.forgets:
+            raise StoreError("the disk is full")
         self.events = [event for event in self.events if event.at >= before]
 
     def hold(self) -> anyio.Event:
         """Make commits wait until the event is set; `arrived` tells when the next one began."""
         self.gate, self.arrived = anyio.Event(), anyio.Event()
         return self.gate
-
-    def _fail_if_told(self) -> None:
-        if self.failing:
-            self.failing -= 1
-            raise StoreError("the disk is full")
 
 
 def _key(row: Row) -> tuple[type[Row], object]:

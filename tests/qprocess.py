@@ -119,6 +119,10 @@ class QProcess:
         """Send a sync call and do not wait."""
         self.socket.sendall(self._wire.sync(value))
 
+    def expect(self, count: int) -> None:
+        """Be ready for the answers to so many calls that are sent past this object."""
+        self._wire._awaited += count
+
     def push(self, value: Value) -> None:
         """Send async."""
         self.socket.sendall(self._wire.async_(value))

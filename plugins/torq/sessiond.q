@@ -198,6 +198,7 @@ greet:{[h]                                                      // "" when a dae
   r:.[{[h;call] h call};(h;(`hello;`name`type`host`pid`nonce!(self[];what;.z.h;.z.i;n)));{[e] e}];
   if[not 99h=type r; :"hello: ",$[10h=type r;(100&count r)#r;"not an answer"]];
   if[not all `server`instance`proof`deadline in key r; :"hello: not an answer"];
+  if[not 10h=type r`server; :"hello: not an answer"];
   if[proof; if[count amiss:proved[n;r]; :amiss]];
   .sessiond.server:r`server; .sessiond.instance:r`instance; .sessiond.deadline:r`deadline; .sessiond.since:.z.p;
   ""}
@@ -251,19 +252,20 @@ flagfile:{[]                                                    // the file of -
 // does this .z.pw check anything? It does if it refuses a name that nobody has, with a password that nobody knows
 detect:{[f]
   if[earlier in `trust`ignore; :earlier~`trust];
-  if[f~(::); :0b];
+  if[f~nothing; :0b];
   if[@[value;`.ldap.enabled;0b]; :1b];                          // a trial would ask the directory, and wait for it
   not 1b~.[f;(`$"sessiond-trial";string first -1?0Ng);0b]}
+nothing:{[x] x}                                                 // stands for a callback that was not there
 put:{[callback;f] $[@[{value x;1b};`.dotz.set;0b];.dotz.set[callback;f];set[callback;f]];}
 begun:{[was;w;h]                                                // .z.po and .z.wo; was: the process's own
   doomed:.[opened;(w;h);{[e] err "opened: ",e; 0b}];
   if[not doomed; :was h];
   @[was;h;::];
   close[h;`ended];}
-finished:{[was;h] @[closed;h;{[e] err "closed: ",e}]; was h}        // .z.pc and .z.wc
+finished:{[was;h] @[closed;h;{[e] err "closed: ",e}]; was h}    // .z.pc and .z.wc
 guard:{[was;x] $[any first[x]~/:passing;value x;was x]}         // .z.ps, where no zpsignore lets pushes and renewals through
 start:{[]
-  .sessiond.before:`pw`po`pc`wo`wc`ps`ts!{@[value;` sv `.z,x;{[e](::)}]} each `pw`po`pc`wo`wc`ps`ts;
+  .sessiond.before:`pw`po`pc`wo`wc`ps`ts!{@[value;` sv `.z,x;{[e] nothing}]} each `pw`po`pc`wo`wc`ps`ts;
   .sessiond.checks:detect before`pw;
   flags:flagfile[];
   if[not null flags;
@@ -275,16 +277,16 @@ start:{[]
   put[`.z.pc;finished before`pc];
   put[`.z.wc;finished before`wc];
   quiet[];
-  if[not (::)~before`ps; if[not @[value;`.zpsignore.enabled;0b]; put[`.z.ps;guard before`ps]]];
+  if[not nothing~before`ps; if[not @[value;`.zpsignore.enabled;0b]; put[`.z.ps;guard before`ps]]];
   $[@[value;`.timer.enabled;0b];
     .timer.repeat[.proc.cp[];0Wp;retry;(`.sessiond.tick;`);"sessiond: reach the daemon"];
     put[`.z.ts;{[was;x] tick x; was x}[before`ts]]];
   if[0=system"t"; system"t ",string(`long$retry)div 1000000];
-  out "plain passwords: ",$[checks and not null passwords;"by file and by the .z.pw that was there";
+  if[open:fallback and (null passwords) and not checks; warn "plain passwords: EVERYBODY IS ACCEPTED (.sessiond.fallback)"];
+  if[not open; out "plain passwords: ",$[checks and not null passwords;"by file and by the .z.pw that was there";
     not null passwords;"by file";
     checks;"by the .z.pw that was there";
-    fallback;"EVERYBODY IS ACCEPTED (.sessiond.fallback:1b)";
-    "refused, there is no check of them"];
+    "refused, there is no check of them"]];
   tick[];}
 
 \d .

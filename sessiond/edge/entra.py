@@ -191,12 +191,14 @@ class _MsalReply:
 def _judged(reply: Reply) -> dict[str, object]:
     """Return what MSAL is to see of a token endpoint's answer.
 
-    A Retry-After is obeyed here, since MSAL does not hand it on; a final refusal comes first.
+    A Retry-After is obeyed here, since MSAL does not hand it on; a final refusal comes first. A 200
+    refuses nothing (RFC 6749, 5.2), whatever else it says.
     """
     answer = reply.read()
     if reply.retry_after is not None and not reply.is_success and answer.get("error") not in FINAL:
         raise reply.trouble(f"the token endpoint answered {reply.status} with Retry-After")
-    return {name: value for name, value in answer.items() if name in _MEMBERS}
+    shown = _MEMBERS - {"error"} if reply.is_success else _MEMBERS
+    return {name: value for name, value in answer.items() if name in shown}
 
 
 def _with(url: str, params: Mapping[str, str] | None) -> str:

@@ -106,9 +106,12 @@ def staged(issuers: Iterable[FaultyIssuer], folder: Path) -> Iterator[Stage]:
 
 def _table(issuer: FaultyIssuer, ca_file: Path) -> str:
     named = ISSUER.replace("NAME", issuer.name).replace("URL", issuer.url)
-    way = WAYS[issuer.name.rpartition(".")[2]]
+    kind = issuer.name.rpartition(".")[2]
+    way = WAYS[kind]
     if "audience" in way:
         named = named.replace('audience = ["api://kdb"]\n', "")
     timeout = HASTE if isinstance(issuer.fault, Stuck) else PATIENCE
+    if issuer.endpoint == "metadata" and kind in ("refresh", "entra"):
+        way += f'\njwks_uri = "{issuer.url}/keys"'  # so that its users can log in
     lines = [way, f'ca_file = "{ca_file}"', f"timeout = {timeout}", ""]
     return named.replace("USER", issuer.user) + "\n".join(lines)

@@ -218,3 +218,27 @@ def test_the_call_of_connect_names_its_parts(start_q: Start, daemon: ScriptedDae
     (asked,) = daemon.next_call("connect")
     assert list(mapping(asked)) == ["user", "password", "handle", "address"]
     assert integer(mapping(asked)["address"]) == 0x7F000001
+
+
+def test_a_login_never_dials(start_q: Start, daemon: ScriptedDaemon) -> None:
+    q = start_q()
+    q.run("\\t 0")
+    q.run(f".sessiond.address:`::{daemon.port}")  # somebody is there now, but the timer is off
+    assert q.login("alice", TOKEN) is None
+    assert q.login("alice", "hunter2") is None
+    assert bytes(daemon.received) == b""
+    q.run(f".sessiond.port:{daemon.port}")
+    q.run("\\t 10")
+    q.wait_until(".sessiond.ready[]")
+    assert daemon.received
+
+
+def test_a_new_daemon_that_answers_without_a_name_is_none(
+    start_q: Start, daemon: ScriptedDaemon
+) -> None:
+    daemon.answers["hello"] = lambda _: dictionary(
+        {"server": long(1), "instance": long(1), "proof": long(1), "deadline": long(1)}
+    )
+    q = start_q(".sessiond.proof:0b", port=daemon.port)
+    q.wait_until("0<count .sessiond.trouble")
+    assert q.evaluate(".sessiond.ready[]") == "0b"

@@ -57,10 +57,7 @@ class TokenEndpoint:
         )
         if reply.status != 200:
             raise refresh_fault(reply)
-        answer = reply.read()
-        if "error" in answer and "access_token" not in answer:  # 200 is wrong, the code counts
-            raise refresh_fault(reply)
-        tokens = tokens_of(answer)
+        tokens = tokens_of(reply.read())
         if tokens is None:
             raise reply.trouble("the token endpoint's answer is not a bearer token's (RFC 6749)")
         return tokens
@@ -120,7 +117,7 @@ def error_fault(error: object) -> RefreshRefused | str:
 
 
 def refresh_fault(reply: Reply) -> RefreshRefused | IssuerUnavailable:
-    """Return what an answer without tokens amounts to."""
+    """Return what an answer other than 200 amounts to."""
     fault = error_fault(reply.read().get("error"))
     return fault if isinstance(fault, RefreshRefused) else reply.trouble(fault)
 

@@ -63,7 +63,7 @@ class Attempt(ABC):
         self._refusal: Refusal | None = None
         self._detail = ""
         self._ticket: Ticket[Standing | Refusal] | None = None
-        self.is_late = False  # the answer was `deadline` while the table was at work
+        self.is_unwanted = False  # it was refused when it stood already, or might stand yet
 
     async def verify(self) -> None:
         """Ask the gate. Many attempts of a process may be here at a time."""
@@ -96,7 +96,7 @@ class Attempt(ABC):
             with anyio.move_on_after(self._left()) as scope:
                 standing = await self._settled()
             if scope.cancelled_caught:
-                self.is_late = True
+                self.is_unwanted = True
                 self._refuse(Refusal.DEADLINE, "not on disk in time")
         if self._refusal is not None or standing is None:
             return self._tell(self._refusal or Refusal.UNAVAILABLE)
@@ -110,6 +110,7 @@ class Attempt(ABC):
             answer = await self._ticket.answer()
             if isinstance(answer, Standing):
                 answer = await self._proved(answer)
+                self.is_unwanted = isinstance(answer, Refusal)
         except StoreError as error:
             answer = Refusal.UNAVAILABLE
             self._detail = str(error)

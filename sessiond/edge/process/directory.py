@@ -53,8 +53,9 @@ class Directory:
 
     async def deliver(self, news: MemoryObjectReceiveStream[Committed]) -> None:
         """Push what is committed to the processes that it concerns, until the news ends."""
-        async for batch in news:
-            for notice in batch.notices:
-                line = None if notice.push_to is None else self._lines.get(notice.push_to)
-                if line is not None:
-                    line.push(answers.push_of(notice.event))
+        async with news:
+            async for batch in news:
+                for notice in batch.notices:
+                    line = None if notice.push_to is None else self._lines.get(notice.push_to)
+                    if line is not None:
+                        line.push(answers.push_of(notice.event))

@@ -101,7 +101,7 @@ class LoginStep(Step):
 
     async def answer(self) -> Value:
         outcome = await self._login.outcome()
-        if self._login.is_late:
+        if self._login.is_unwanted:
             self._withdraw(Withdraw(session=self._login.session))
         if isinstance(outcome, Standing):
             return dictionary(answers.accepted(outcome))

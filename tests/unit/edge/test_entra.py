@@ -197,6 +197,7 @@ async def test_a_refusal_is_not_asked_for_twice_in_a_minute(issuer: FakeIssuer) 
         (200, {"token_type": "Bearer"}),
         (200, {**ANSWER, "access_token": 1}),
         (200, {**ANSWER, "refresh_token": 1}),
+        (200, {"error": "invalid_grant"}),
         (200, b"[]"),
         (200, b"null"),
         (200, b"<html>"),

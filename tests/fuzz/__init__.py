@@ -1,0 +1,1 @@
+"""What strangers send, damaged: `make fuzz` for minutes with atheris, test_fuzz.py for seconds."""

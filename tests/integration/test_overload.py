@@ -1,0 +1,57 @@
+"""Many processes, and one that floods: nobody else's login is refused for it."""
+
+import threading
+
+from sessiond.qipc import encode_message
+from sessiond.qipc.messages import MessageKind
+from tests.integration.conftest import Start
+from tests.issuer.running import ALICE, BOB, RunningIssuer
+from tests.peers import PeerFarm
+from tests.qprocess import QProcess, connect_call, plain_dict
+from tests.running_daemon import configuration
+
+MANY = 1000
+FLOOD = 10_000
+
+
+def test_a_thousand_processes_have_a_session_each(
+    strict_issuer: RunningIssuer, start: Start
+) -> None:
+    daemon = start(configuration(strict_issuer))
+    call = connect_call(ALICE, strict_issuer.tokens()["access_token"])
+    with PeerFarm(daemon.address, MANY) as farm:
+        processes = [QProcess(each) for each in farm.sockets]
+        for process in processes:
+            process.hello()
+            process.ask(call)
+        answers = [plain_dict(process.answer()) for process in processes]
+        assert [answer["ok"] for answer in answers] == [True] * MANY
+        assert len({answer["session"] for answer in answers}) == MANY
+
+
+def test_a_process_that_floods_makes_no_other_process_miss_its_deadline(
+    strict_issuer: RunningIssuer, start: Start
+) -> None:
+    daemon = start(configuration(strict_issuer))
+    token, other = (strict_issuer.tokens(user)["access_token"] for user in (ALICE, BOB))
+    with PeerFarm(daemon.address, 2) as farm:
+        flooding, quiet = (QProcess(each) for each in farm.sockets)
+        for q in (flooding, quiet):
+            q.hello()
+        flood = b"".join(
+            encode_message(MessageKind.SYNC, connect_call(ALICE, token, handle))
+            for handle in range(1, FLOOD + 1)
+        )
+        flooding.expect(FLOOD)
+        sending = threading.Thread(target=flooding.socket.sendall, args=(flood,))
+        sending.start()
+        reasons: set[str] = set()
+        quiet_reasons: set[str] = set()
+        for answered in range(1, FLOOD + 1):
+            reasons.add(plain_dict(flooding.answer())["reason"])
+            if answered % 200 == 0:
+                quiet_reasons.add(quiet.connect(BOB, other, answered)["reason"])
+        sending.join()
+        assert quiet_reasons == {""}
+        assert reasons <= {"", "throttled", "deadline"}
+        assert "" in reasons

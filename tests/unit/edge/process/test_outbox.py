@@ -1,0 +1,92 @@
+"""What waits to be sent: in order, within a bound, and no longer than the peer is there."""
+
+import anyio
+import pytest
+
+from sessiond.edge.process import outbox
+from sessiond.edge.process.outbox import BACKLOG, Outbox
+from tests.fakes import idle
+from tests.unit.edge.process.pipe import pipe
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+async def scope() -> anyio.CancelScope:
+    return anyio.CancelScope()
+
+
+async def test_what_is_put_is_sent_in_order_until_it_closes(scope: anyio.CancelScope) -> None:
+    daemon, q = pipe()
+    async with daemon, q, anyio.create_task_group() as tasks:
+        waiting = Outbox(scope)
+        waiting.put(b"a")
+        waiting.put(b"b")
+        tasks.start_soon(waiting.run, daemon)
+        assert await q.receive() == b"ab"
+        waiting.put(b"c")
+        assert await q.receive() == b"c"
+        waiting.put(b"d")
+        waiting.close()
+        waiting.put(b"after the end")
+        assert await q.receive() == b"d"
+        await idle()
+        await daemon.send_eof()
+        with pytest.raises(anyio.EndOfStream):
+            await q.receive()
+    assert not scope.cancel_called
+
+
+async def test_a_process_that_leaves_too_much_unread_is_cut_off(
+    scope: anyio.CancelScope, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox, "BACKLOG", 10)
+    daemon, q = pipe(room=0)
+    async with daemon, q, anyio.create_task_group() as tasks:
+        waiting = Outbox(scope)
+        tasks.start_soon(waiting.run, daemon)
+        waiting.put(b"12345")
+        await idle()  # it is being sent, and nobody reads it
+        waiting.put(b"67890")
+        assert (scope.cancel_called, waiting.is_over) == (False, False)
+        waiting.put(b"!")
+        assert (scope.cancel_called, waiting.is_over) == (True, True)
+        tasks.cancel_scope.cancel()
+
+
+async def test_what_the_process_has_read_counts_no_longer(
+    scope: anyio.CancelScope, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox, "BACKLOG", 10)
+    daemon, q = pipe(room=0)
+    async with daemon, q, anyio.create_task_group() as tasks:
+        waiting = Outbox(scope)
+        tasks.start_soon(waiting.run, daemon)
+        for _ in range(5):
+            waiting.put(b"0123456789")
+            assert await q.receive() == b"0123456789"
+            await idle()
+        assert not scope.cancel_called
+        waiting.close()
+
+
+async def test_one_answer_may_be_larger_than_the_bound_when_nothing_else_waits(
+    scope: anyio.CancelScope,
+) -> None:
+    waiting = Outbox(scope)
+    waiting.put(bytes(BACKLOG + 1))
+    assert not scope.cancel_called
+    waiting.put(b"!")
+    assert scope.cancel_called
+
+
+@pytest.mark.parametrize("end", ["the peer's", "our own"])
+async def test_when_the_connection_is_gone_it_is_cut(scope: anyio.CancelScope, end: str) -> None:
+    daemon, q = pipe()
+    async with daemon, q:
+        waiting = Outbox(scope)
+        waiting.put(b"a")
+        await (q if end == "the peer's" else daemon).aclose()
+        await waiting.run(daemon)
+    assert scope.cancel_called
+    assert not waiting.is_over

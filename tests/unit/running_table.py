@@ -1,0 +1,90 @@
+"""A table at work on a store in memory, and what a test does to it."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+
+import anyio
+
+from sessiond.bus import Bus, Committed
+from sessiond.core.changes import Change, Look, Standing
+from sessiond.core.errors import StoreError
+from sessiond.core.grant import Grant
+from sessiond.table import Table
+from tests.fakes import (
+    RULES,
+    FakeClock,
+    MemoryStore,
+    bind,
+    brought,
+    idle,
+    login,
+    process_key,
+    verdict,
+)
+
+KEEP = timedelta(minutes=10)  # how long events are kept
+
+
+class RunningTable:
+    """A running table and what a test does to it."""
+
+    def __init__(self, store: MemoryStore, clock: FakeClock) -> None:
+        self.store = store
+        self.clock = clock
+        self.bus = Bus()
+        self.table = Table(store, self.bus, clock, RULES, keep_events=KEEP)
+        self.ask, self.submit = self.table.ask, self.table.submit
+        self.news = self.bus.listen()
+        self.resumed: list[Grant] = []  # what was there at start
+        self.answers: list[Any] = []  # of what was asked in the background, as they come
+
+    async def log_in(self, number: int, refresh: str | None = None) -> Standing:
+        tokens = brought(f"access {number}", refresh, says=verdict(begin=self.clock.now()))
+        standing = await self.table.ask(login(number, tokens))
+        assert isinstance(standing, Standing)
+        assert await self.table.ask(bind(number))
+        return standing
+
+    async def note_answer(self, change: Change[Any]) -> None:
+        """Ask, and note the answer or the error when it comes."""
+        try:
+            self.answers.append(await self.table.ask(change))
+        except StoreError as error:
+            self.answers.append(error)
+
+    async def alive(self, pid: int = 100) -> set[int]:
+        standings = await self.table.ask(Look(process=process_key(pid)))
+        return {standing.session.id.int for standing in standings}
+
+    async def told(self) -> list[tuple[int, str]]:
+        """Return what was published since the last look: sequence and kind."""
+        return [
+            (notice.event.sequence, notice.event.kind)
+            for batch in await self.batches()
+            for notice in batch.notices
+        ]
+
+    async def batches(self) -> list[Committed]:
+        await idle()  # what is answered is published next
+        batches: list[Committed] = []
+        while self.news.statistics().current_buffer_used:
+            batches.append(self.news.receive_nowait())
+        return batches
+
+
+@asynccontextmanager
+async def running_table(store: MemoryStore, clock: FakeClock) -> AsyncIterator[RunningTable]:
+    """Run a table on what the store holds until the block ends; then it is closed and drained."""
+    running = RunningTable(store, clock)
+    await running.table.load()
+    running.resumed = running.table.resume()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(running.table.run)
+        try:
+            yield running
+        finally:
+            running.table.close()
+    running.bus.close()
+    running.news.close()

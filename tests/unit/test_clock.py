@@ -1,0 +1,89 @@
+"""The machine's clock, and the one that tests move by hand."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import anyio
+import pytest
+
+from sessiond.clock import Clock, SystemClock
+from tests.fakes import HOUR, START, FakeClock, idle
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(scope="module", params=["asyncio", "trio"])
+def anyio_backend(request: pytest.FixtureRequest) -> Any:
+    return request.param
+
+
+async def test_wall_time_is_aware_utc() -> None:
+    before = datetime.now(UTC)
+    now = SystemClock().now()
+    assert now.tzinfo is UTC
+    assert before <= now <= datetime.now(UTC)
+
+
+async def test_sleeping_takes_as_long_of_monotonic_time() -> None:
+    clock = SystemClock()
+    before = clock.monotonic()
+    await clock.sleep(0.01)
+    assert clock.monotonic() - before >= 0.01
+
+
+async def woken(clock: Clock, seconds: float, seen: list[tuple[float, float]]) -> None:
+    start = clock.monotonic()
+    await clock.sleep(seconds)
+    seen.append((seconds, clock.monotonic() - start))
+
+
+async def test_a_fake_clock_wakes_sleepers_in_order_each_at_its_moment() -> None:
+    clock, seen = FakeClock(), list[tuple[float, float]]()
+    async with anyio.create_task_group() as tasks:
+        for seconds in (3.0, 1.0, 2.0, 9.0):
+            tasks.start_soon(woken, clock, seconds, seen)
+        await clock.advance(5)
+        assert seen == [(1.0, 1.0), (2.0, 2.0), (3.0, 3.0)]
+        assert clock.sleepers == 1
+        await clock.advance(timedelta(seconds=4))
+    assert seen[-1] == (9.0, 9.0)
+
+
+async def test_who_sleeps_anew_within_the_span_is_woken_again() -> None:
+    clock, beats = FakeClock(), list[timedelta]()
+
+    async def beat() -> None:
+        while True:
+            await clock.sleep(10)
+            beats.append(clock.now() - START)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(beat)
+        await clock.advance(35)
+        tasks.cancel_scope.cancel()
+    assert beats == [timedelta(seconds=seconds) for seconds in (10, 20, 30)]
+
+
+async def test_the_fake_wall_clock_steps_apart_from_monotonic_time() -> None:
+    clock = FakeClock()
+    before = clock.monotonic()
+    clock.step_wall(HOUR)
+    assert (clock.now(), clock.monotonic()) == (START + HOUR, before)
+    await clock.advance(60)
+    assert (clock.now(), clock.monotonic()) == (START + HOUR + timedelta(minutes=1), before + 60)
+
+
+async def test_a_cancelled_sleeper_is_forgotten() -> None:
+    clock, seen = FakeClock(), list[tuple[float, float]]()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(woken, clock, 5.0, seen)
+        await idle()
+        assert clock.sleepers == 1
+        tasks.cancel_scope.cancel()
+    assert clock.sleepers == 0
+    await clock.advance(10)
+    assert seen == []
+
+
+async def test_sleeping_for_nothing_returns() -> None:
+    await FakeClock().sleep(0)

@@ -1,0 +1,374 @@
+"""The table: one writer, disk before news, and what is over ends in time."""
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import anyio
+import pytest
+
+from sessiond.core.changes import (
+    BeginRefresh,
+    Change,
+    Close,
+    End,
+    Find,
+    Look,
+    Reconcile,
+    Refresh,
+    Revoke,
+    Standing,
+    Tell,
+)
+from sessiond.core.decide import Rules
+from sessiond.core.lease import refresh_at
+from sessiond.core.revocation import Scope
+from sessiond.core.session import SessionState
+from sessiond.due import TICK
+from sessiond.table import MAX_BATCH, PRUNE_EVERY
+from tests.fakes import (
+    HOUR,
+    MINUTE,
+    RULES,
+    START,
+    FakeClock,
+    MemoryStore,
+    bind,
+    brought,
+    grant_id,
+    idle,
+    lease,
+    login,
+    opened_event,
+    process_about,
+    process_key,
+    session_id,
+    verdict,
+)
+from tests.unit.running_table import KEEP, RunningTable, running_table
+
+pytestmark = pytest.mark.anyio
+
+REVOKE_ALL = Revoke(id=UUID(int=5), scope=Scope.ALL, value="", reason="drill")
+LOOK = Look(process=process_key())
+
+
+@pytest.fixture(scope="module", params=["asyncio", "trio"])
+def anyio_backend(request: pytest.FixtureRequest) -> Any:
+    return request.param
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def store() -> MemoryStore:
+    return MemoryStore()
+
+
+@pytest.fixture
+async def table(store: MemoryStore, clock: FakeClock) -> AsyncIterator[RunningTable]:
+    async with running_table(store, clock) as table:
+        yield table
+
+
+# One writer
+
+
+async def test_what_waits_while_a_commit_is_under_way_is_written_in_one(
+    table: RunningTable, store: MemoryStore
+) -> None:
+    released = store.hold()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(table.note_answer, login(1, brought("first")))
+        await store.arrived.wait()
+        for number in range(2, 6):
+            tasks.start_soon(table.note_answer, login(number, brought(f"access {number}")))
+        await idle()
+        released.set()
+    assert len(table.answers) == 5
+    assert len(store.commits) == 2
+    assert await table.alive() == {1, 2, 3, 4, 5}
+
+
+async def test_a_batch_has_an_upper_size(table: RunningTable, store: MemoryStore) -> None:
+    released = store.hold()
+    await table.submit(login(1, brought("first")))
+    await store.arrived.wait()
+    tell = Tell(events=(opened_event(),))
+    tickets = [await table.submit(tell) for _ in range(MAX_BATCH + 1)]
+    released.set()
+    for ticket in tickets:
+        await ticket.answer()
+    assert [len(events) for _, events in store.commits] == [0, MAX_BATCH, 1]
+
+
+async def test_nobody_is_answered_before_it_is_on_disk(
+    table: RunningTable, store: MemoryStore
+) -> None:
+    released = store.hold()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(table.note_answer, login(1))
+        await store.arrived.wait()
+        await idle()
+        assert table.answers == []
+        assert await table.batches() == []
+        released.set()
+    assert len(table.answers) == 1
+    assert len(await table.batches()) == 1
+
+
+async def test_changes_are_decided_in_the_order_of_their_submission(
+    table: RunningTable, store: MemoryStore
+) -> None:
+    released = store.hold()
+    first = await table.submit(login(9, brought("first")))
+    await store.arrived.wait()
+    asked: list[Change[Any]] = [
+        login(1),
+        bind(1),
+        Close(process=process_key(), handle=1),
+        login(2),
+        bind(1),
+        End(process=process_key()),
+    ]
+    tickets = [await table.submit(change) for change in asked]
+    released.set()
+    await first.answer()
+    answers = [await ticket.answer() for ticket in tickets]
+    assert answers[1:3] == [True, None]
+    assert answers[4:] == [False, 2]
+
+
+async def test_reading_costs_no_commit(table: RunningTable, store: MemoryStore) -> None:
+    await table.log_in(1)
+    commits = len(store.commits)
+    assert len(await table.ask(LOOK)) == 1
+    found = await table.ask(Find(process=process_key(), session=session_id(1)))
+    assert found is not None
+    assert len(store.commits) == commits
+
+
+async def test_cancelling_who_waits_changes_nothing(
+    table: RunningTable, store: MemoryStore
+) -> None:
+    released = store.hold()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(table.note_answer, login(1))
+        await store.arrived.wait()
+        tasks.cancel_scope.cancel()
+    assert table.answers == []
+    released.set()
+    assert await table.alive() == {1}
+    assert len(store.commits) == 1
+
+
+async def test_a_change_cancelled_in_the_queue_is_made_all_the_same(
+    table: RunningTable, store: MemoryStore
+) -> None:
+    released = store.hold()
+    await table.submit(login(1))
+    await store.arrived.wait()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(table.note_answer, login(2))
+        await idle()
+        tasks.cancel_scope.cancel()
+    released.set()
+    assert await table.alive() == {1, 2}
+
+
+async def test_other_lengths_count_from_the_next_change(table: RunningTable) -> None:
+    unbound = timedelta(seconds=77)
+    table.table.retime(Rules(unbound=unbound, grace=RULES.grace, share=0.5, jitter=0.0))
+    standing = await table.ask(login(1, brought("access", "refresh")))
+    assert isinstance(standing, Standing)
+    assert standing.session.until == START + unbound
+
+
+# News
+
+
+async def test_news_comes_after_the_commit_in_order_and_numbered_without_gaps(
+    table: RunningTable, store: MemoryStore
+) -> None:
+    await table.log_in(1)
+    await table.log_in(2)
+    await table.ask(REVOKE_ALL)
+    told = await table.told()
+    assert [sequence for sequence, _ in told] == [1, 2, 3, 4]
+    assert [kind for _, kind in told] == ["session.opened"] * 2 + ["session.revoked"] * 2
+    assert [(event.sequence, event.kind) for event in store.events] == told
+
+
+async def test_a_batch_of_news_carries_the_writes_it_tells_of(
+    table: RunningTable, store: MemoryStore
+) -> None:
+    await table.log_in(1)
+    batches = await table.batches()
+    assert [list(batch.writes) for batch in batches] == [writes for writes, _ in store.commits]
+    assert [[notice.event for notice in batch.notices] for batch in batches] == [
+        events for _, events in store.commits
+    ]
+
+
+async def test_numbers_go_on_after_a_restart_even_when_events_were_forgotten(
+    store: MemoryStore, clock: FakeClock
+) -> None:
+    async with running_table(store, clock) as table:
+        await table.log_in(1)
+        await table.log_in(2)
+    await store.forget_events(before=START + HOUR)
+    async with running_table(store, clock) as table:
+        await table.ask(End(session=session_id(1)))
+        assert await table.told() == [(3, "session.revoked")]
+
+
+async def test_old_events_are_dropped_now_and_then(
+    table: RunningTable, store: MemoryStore, clock: FakeClock
+) -> None:
+    await table.log_in(1)
+    clock.step_wall(2 * KEEP)
+    await table.ask(LOOK)
+    await idle()
+    assert [event.at for event in store.events] == [START]  # it was looked at a moment ago
+    await clock.advance(PRUNE_EVERY)
+    await table.ask(LOOK)
+    await idle()
+    assert store.events == []
+
+
+async def test_when_dropping_old_events_fails_the_table_goes_on(
+    store: MemoryStore, clock: FakeClock
+) -> None:
+    store.forgets = False
+    async with running_table(store, clock) as table:
+        await table.log_in(1)
+        await clock.advance(PRUNE_EVERY + HOUR.total_seconds())
+        assert await table.alive() == set()
+
+
+# Time
+
+
+async def test_a_session_expires_within_a_tick_of_its_lease_s_end(
+    table: RunningTable, clock: FakeClock
+) -> None:
+    await table.log_in(1)
+    await clock.advance(HOUR - timedelta(seconds=TICK))
+    assert await table.alive() == {1}
+    await clock.advance(2 * TICK)
+    assert (await table.told())[1:] == [(2, "session.expired")]
+    assert await table.alive() == set()
+
+
+async def test_the_wall_clock_decides_even_when_it_steps(
+    table: RunningTable, clock: FakeClock
+) -> None:
+    await table.log_in(1)
+    clock.step_wall(2 * HOUR)
+    await clock.advance(TICK)
+    assert await table.alive() == set()
+
+
+async def test_a_refreshed_session_lasts_until_its_new_end(
+    table: RunningTable, clock: FakeClock
+) -> None:
+    await table.log_in(1, "refresh")
+    await clock.advance(30 * MINUTE)
+    says = verdict(begin=clock.now())
+    assert await table.ask(Refresh(grant=grant_id(1), verdict=says, draw=0.5))
+    await clock.advance(HOUR - timedelta(seconds=TICK))
+    assert await table.alive() == {1}
+    await clock.advance(2 * TICK)
+    assert await table.alive() == set()
+
+
+async def test_an_unopened_login_ends_in_time(table: RunningTable, clock: FakeClock) -> None:
+    await table.ask(login(1))
+    await clock.advance(RULES.unbound - timedelta(seconds=TICK))
+    assert await table.alive() == {1}
+    await clock.advance(2 * TICK)
+    assert await table.alive() == set()
+    assert await table.told() == []
+
+
+async def test_each_session_ends_once_however_often_its_grant_was_written(
+    table: RunningTable, clock: FakeClock
+) -> None:
+    await table.log_in(1, "refresh")
+    for _ in range(3):
+        await table.ask(BeginRefresh(grant=grant_id(1), at_once=True))
+    await clock.advance(HOUR + timedelta(seconds=TICK))
+    assert await table.told() == [(1, "session.opened"), (2, "session.expired")]
+
+
+async def test_after_a_restart_sessions_wait_from_readiness_on(
+    store: MemoryStore, clock: FakeClock
+) -> None:
+    async with running_table(store, clock) as table:
+        await table.log_in(1)
+        await table.ask(login(2, brought("unopened")))
+    clock.step_wall(20 * MINUTE)  # down for long
+    async with running_table(store, clock) as table:
+        states = {
+            standing.session.id.int: (standing.session.state, standing.session.until)
+            for standing in await table.ask(LOOK)
+        }
+        assert states == {
+            1: (SessionState.WAITING, clock.now() + RULES.grace),
+            2: (SessionState.UNBOUND, clock.now() + RULES.unbound),
+        }
+        await clock.advance(RULES.unbound + timedelta(seconds=TICK))
+        assert await table.alive() == {1}
+        await clock.advance(RULES.grace)
+        assert await table.alive() == set()
+        assert await table.told() == [(2, "session.closed")]
+
+
+async def test_a_process_that_comes_back_after_a_restart_keeps_its_sessions(
+    store: MemoryStore, clock: FakeClock
+) -> None:
+    async with running_table(store, clock) as table:
+        await table.log_in(1)
+    async with running_table(store, clock) as table:
+        held = ((1, session_id(1)),)
+        back = Reconcile(process=process_key(), about=process_about(), held=held)
+        assert await table.ask(back) == []
+        await clock.advance(RULES.grace + timedelta(seconds=TICK))
+        assert await table.alive() == {1}
+        await clock.advance(HOUR)
+        assert await table.alive() == set()
+
+
+async def test_resuming_returns_every_grant_so_that_it_is_refreshed(
+    store: MemoryStore, clock: FakeClock
+) -> None:
+    async with running_table(store, clock) as table:
+        await table.log_in(1, "refresh")
+    async with running_table(store, clock) as table:
+        (grant,) = table.resumed
+    assert grant.id == grant_id(1)
+    assert grant.refresh_at == refresh_at(lease(), share=0.6, jitter=0.1, draw=0.5)
+
+
+# Closing
+
+
+async def test_what_was_taken_before_closing_is_still_written(
+    store: MemoryStore, clock: FakeClock
+) -> None:
+    released = store.hold()
+    async with running_table(store, clock) as table:
+        tickets = [
+            await table.submit(login(number, brought(str(number)))) for number in range(1, 4)
+        ]
+        await store.arrived.wait()
+        table.table.close()
+        released.set()
+        with pytest.raises(anyio.ClosedResourceError):
+            await table.submit(LOOK)
+    assert [type(await ticket.answer()) for ticket in tickets] == [Standing] * 3
+    assert len(store.rows) > 3
