@@ -20,6 +20,7 @@ from anyio.abc import ByteStream, TaskGroup
 from sessiond import __version__
 from sessiond.bus import Bus
 from sessiond.clock import Clock, SystemClock
+from sessiond.core.changes import Refuse
 from sessiond.core.decide import Rules
 from sessiond.core.errors import ConfigError
 from sessiond.core.secret import Secret
@@ -181,7 +182,7 @@ async def _run(
     parts: _Parts, listener: Listener, timekeeper: Timekeeper, environ: Mapping[str, str]
 ) -> None:
     """Start downstream first, wait for a signal, and stop by ending the input."""
-    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
         async with anyio.create_task_group() as root:
             root.start_soon(parts.directory.deliver, parts.pushes)
             root.start_soon(parts.refresher.run)
@@ -192,12 +193,19 @@ async def _run(
             written, left = anyio.Event(), anyio.Event()
             root.start_soon(_then, parts.table.run, written)
             for grant in parts.table.resume():
-                parts.refresher.follow(grant)
+                if grant.issuer in parts.issuers:
+                    parts.refresher.follow(grant)
+                else:  # nobody here could verify or refresh it any more
+                    logger.warning("issuer gone, sessions end", issuer=grant.issuer)
+                    await parts.table.ask(Refuse(grant=grant.id, reason="wrongissuer"))
             root.start_soon(_then, listener.run, left)
             _feed(root, environ)
             systemd.notify("READY=1", environ=environ)
             logger.info("ready", version=__version__)
             async for number in signals:
+                if number == signal.SIGHUP:
+                    logger.warning("the configuration is not read again: restart the daemon")
+                    continue
                 logger.info("stopping", signal=signal.Signals(number).name)
                 break
             systemd.notify("STOPPING=1", environ=environ)
@@ -292,6 +300,7 @@ def _rules(config: Config) -> Rules:
         grace=timedelta(seconds=config.login.grace),
         share=config.refresh.share,
         jitter=config.refresh.jitter,
+        proved=frozenset(each.name for each in config.issuers if each.prove_by_refresh),
     )
 
 

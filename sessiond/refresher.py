@@ -31,7 +31,6 @@ from sessiond.core.errors import (
     TokenRejected,
 )
 from sessiond.core.grant import Grant, GrantId, TokenHash
-from sessiond.core.revocation import Revocation
 from sessiond.core.rows import Drop, Put
 from sessiond.core.secret import Secret
 from sessiond.due import DueQueue
@@ -147,17 +146,13 @@ class Refresher:
         async with self._news, anyio.create_task_group() as self._tasks:
             self._tasks.start_soon(self._watch)
             async for batch in self._news:
-                is_revoking = any(
-                    isinstance(write, Put) and isinstance(write.row, Revocation)
-                    for write in batch.writes
-                )
                 for write in batch.writes:
                     match write:
                         case Put(Grant() as grant):
                             self.follow(grant)
-                        case Drop(Grant() as grant):
+                        case Drop(Grant() as grant, give_back=give_back):
                             self._held.pop(grant.id, None)
-                            if is_revoking and grant.refresh_token is not None:
+                            if give_back and grant.refresh_token is not None:
                                 self._tasks.start_soon(
                                     self._give_back_in_turn, grant.issuer, grant.refresh_token
                                 )

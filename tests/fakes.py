@@ -227,14 +227,17 @@ def brought(
     says: Verdict | None = None,
     client: str = "qstudio",
     draw: float = 0.5,  # no jitter
+    presented_at: datetime | None = None,  # else when its lease began
 ) -> Brought:
+    says = says or verdict()
     return Brought(
-        verdict=says or verdict(),
+        verdict=says,
         access=token_hash(access),
         refresh=None if refresh is None else token_hash(refresh),
         refresh_token=None if refresh is None else Secret(refresh),
         client=client,
         draw=draw,
+        presented_at=presented_at or says.lease.issued_at,
     )
 
 

@@ -41,6 +41,7 @@ class Brought:
     refresh_token: Secret | None
     client: str  # the client id that the issuer's refresh tokens are bound to
     draw: float  # uniform in [0, 1): spreads the refresh
+    presented_at: datetime  # a token that does not state its `iat` is as old as this at least
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +54,14 @@ class Open(Change[Standing | Refusal]):
     about: ProcessAbout
     handle: int
     address: int
+    brought: Brought
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adopt(Change[Grant | Refusal]):
+    """Keep verified tokens before a session hangs on them: they are still to be proved."""
+
+    grant: GrantId  # used when the tokens belong to no grant yet
     brought: Brought
 
 
@@ -128,6 +137,13 @@ class BeginRefresh(Change[Grant | None]):
 
     grant: GrantId
     at_once: bool = False  # also when it is not due: to prove the refresh token
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FindGrant(Change[Grant | None]):
+    """One grant; changes nothing."""
+
+    grant: GrantId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

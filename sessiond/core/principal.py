@@ -41,6 +41,6 @@ def shown(typed: str) -> str:
 
     People paste tokens into the user field; what looks like one is shown as `(token)`.
     """
-    if _TOKEN_LIKE.search(typed):
+    if len(typed) > MAX_NAME_SIZE or _TOKEN_LIKE.search(typed):
         return "(token)"
     return typed.encode("unicode_escape").decode("ascii")[:MAX_NAME_SIZE]

@@ -38,6 +38,7 @@ class Drop:
     """Delete the row."""
 
     row: Row
+    give_back: bool = False  # a grant: its refresh token is to be revoked at the issuer too
 
 
 Write = Put | Drop

@@ -121,6 +121,7 @@ def _take_over(address: bytes) -> None:
         AddressInUseError: Somebody is listening, named by what the kernel knows of it.
     """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as trial:
+        trial.setblocking(False)  # whoever has it need not be accepting
         try:
             trial.connect(address)
         except ConnectionRefusedError:

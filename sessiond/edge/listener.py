@@ -7,11 +7,12 @@ from collections.abc import Awaitable, Callable, Iterable
 
 import anyio
 import structlog
-from anyio.abc import ByteStream, SocketAttribute, SocketListener, SocketStream
+from anyio.abc import ByteStream, SocketAttribute, SocketListener, SocketStream, TaskGroup
 
 from sessiond.edge.peer import AllowList, Peer, peer_of
 
 ONE_USERS_SHARE = 0.9  # of the connections; the rest is for the other users
+PAUSE = 0.2  # seconds until accepting is tried again
 
 log = structlog.get_logger()
 
@@ -58,10 +59,22 @@ class Listener:
         """End every connection."""
         self._serving.cancel()
 
+    async def _accept(self, listener: SocketListener, connections: TaskGroup) -> None:
+        while True:
+            try:
+                stream = await listener.accept()
+            except anyio.BrokenResourceError as error:  # no file descriptors left, most likely
+                log.error("cannot accept", error=str(error.__cause__))
+                await anyio.sleep(PAUSE)
+            else:
+                connections.start_soon(self._guard, stream)
+
     async def _guard(self, stream: SocketStream) -> None:
         try:
             peer = peer_of(stream.extra(SocketAttribute.raw_socket))  # noqa: S610 - no Django here
-        except OSError:  # it is gone already
+        except OSError as error:  # it is gone already, or /proc does not show it to us
+            self.refused += 1
+            log.warning("peer unknown", error=str(error), refused=self.refused)
             await stream.aclose()
             return
         if not self._allowed.admits(peer) or self._is_full(peer.uid):

@@ -95,10 +95,10 @@ def started_at(pid: int) -> int:
     if not pid:
         return 0
     try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
+        stat = Path(f"/proc/{pid}/stat").read_bytes()
     except OSError:
         return 0
-    return int(stat.rpartition(")")[2].split()[19])  # field 22; the command may hold anything
+    return int(stat.rpartition(b")")[2].split()[19])  # field 22; the command may hold anything
 
 
 def _uid(user: str | int) -> int:

@@ -67,7 +67,7 @@ class DyingDaemon(RunningDaemon):
 def main() -> None:
     config, DyingConnection.moment, number = sys.argv[1:]
     DyingConnection.number = int(number)
-    sqlite3.connect = partial(sqlite3.connect, factory=DyingConnection)
+    sqlite3.connect = partial(sqlite3.connect, factory=DyingConnection)  # type: ignore[assignment]
     run(Path(config))
 
 

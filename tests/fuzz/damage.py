@@ -6,24 +6,15 @@ from collections.abc import Callable, Sequence
 from hypothesis import strategies as st
 
 MAX_DAMAGES = 4
-# Words of JSON, TOML and tokens, else single bytes: what a value can be replaced by.
-_WORD = re.compile(rb'"[^"\n]*"|[A-Za-z0-9_+/.-]+|.', re.DOTALL)
-WORDS = [
-    *(
-        b"null",
-        b"true",
-        b"false",
-        b"0",
-        b"-1",
-        b"1e999",
-        b"NaN",
-        b"1772442000.5",
-        b"99999999999999",
-    ),
-    *(b'""', b'"x"', b'"\\ud800"', b'"*"', b'"[a"', b"[]", b"{}", b'["x",7]', b'{"a":{"a":1}}'),
-    *(b"[" * 20, b"{" * 3, b"\0", b"\xff", b"\n", b"=", b";", b".", b"..", b"eyJ", b"bearer:"),
-    *(b"\xff\xff\xff\xff", b"\xff\xff\xff\x7f", b"\0\0\0\0", b"\0\0\0\x80", b"a" * 300),
-]
+_WORD = re.compile(rb'"[^"\n]*"|[A-Za-z0-9_+/-]{2,}')  # of JSON, TOML and tokens
+TEXTS = (
+    rb'null true false 0 -1 1e999 NaN 1772442000.5 99999999999999 [] {} ["x",7] {"a":{"a":1}} '
+    rb'"" "x" "\ud800" "\u202e" "*" "[a" = ; . .. eyJ bearer:'
+)
+OCTETS = [b"\n", b"\0", b"\xff", b"\0" * 4, b"\0\0\0\x80", b"\xff\xff\xff\x7f", b"\xff" * 4]
+WORDS = [*TEXTS.split(), *OCTETS, b"a" * 60]
+# Nested deeper than Python recurses: lists of one list each, JSON's and TOML's arrays.
+DEEP = [b"\0\0\1\0\0\0" * 500, b"[" * 3000]
 
 Damage = Callable[[st.DrawFn, bytes, Sequence[bytes]], bytes]
 
@@ -54,10 +45,24 @@ def _inserted(draw: st.DrawFn, data: bytes, _: Sequence[bytes]) -> bytes:
 
 def _another_word(draw: st.DrawFn, data: bytes, _: Sequence[bytes]) -> bytes:
     """Replace one word by another of the same text, or by an odd one."""
-    words = [found.span() for found in _WORD.finditer(data)]
+    words = _words(data)
     start, end = draw(st.sampled_from(words))
     other = slice(*draw(st.sampled_from(words)))
-    return data[:start] + draw(st.sampled_from([data[other], *WORDS])) + data[end:]
+    return data[:start] + draw(st.sampled_from([*WORDS, data[other]])) + data[end:]
+
+
+def _shorter_word(draw: st.DrawFn, data: bytes, _: Sequence[bytes]) -> bytes:
+    start, end = draw(st.sampled_from(_words(data)))
+    return data[: max(start, end - draw(st.integers(1, 3)))] + data[end:]
+
+
+def _deep(draw: st.DrawFn, data: bytes, _: Sequence[bytes]) -> bytes:
+    at = draw(st.sampled_from([0, *(start for start, _ in _words(data))]))
+    return data[:at] + draw(st.sampled_from(DEEP)) + data[at:]
+
+
+def _words(data: bytes) -> list[tuple[int, int]]:
+    return [found.span() for found in _WORD.finditer(data)] or [(0, len(data))]
 
 
 def _grafted(draw: st.DrawFn, data: bytes, seeds: Sequence[bytes]) -> bytes:
@@ -66,7 +71,10 @@ def _grafted(draw: st.DrawFn, data: bytes, seeds: Sequence[bytes]) -> bytes:
     return data[: draw(st.integers(0, len(data)))] + other[draw(st.integers(0, len(other))) :]
 
 
-DAMAGES: list[Damage] = [_one_bit, _torn, _cut, _repeated, _inserted, _another_word, _grafted]
+DAMAGES: list[Damage] = [
+    *(_one_bit, _torn, _cut, _repeated, _inserted),
+    *(_another_word, _another_word, _another_word, _shorter_word, _deep, _grafted),
+]
 
 
 @st.composite

@@ -9,7 +9,7 @@ from tests.fuzz import targets
 from tests.fuzz.damage import damaged
 from tests.fuzz.targets import TARGETS, Target
 
-EXAMPLES = 250
+EXAMPLES = 400
 
 
 @pytest.fixture(autouse=True, scope="module")

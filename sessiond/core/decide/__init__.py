@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from sessiond.core import changes
-from sessiond.core.decide import ending, login, presence, refresh
+from sessiond.core.decide import ending, login, presence, refresh, tokens
 from sessiond.core.decide.draft import Draft, Notice, Rules
 from sessiond.core.rows import Rows, Write
 
@@ -38,6 +38,7 @@ def _tell(draft: Draft, change: changes.Tell) -> None:
 
 _DECIDERS: dict[type[changes.Change[Any]], Any] = {
     changes.Open: login.open_session,
+    changes.Adopt: tokens.adopt,
     changes.Withdraw: login.withdraw,
     changes.Bind: login.bind,
     changes.Renew: login.renew,
@@ -47,6 +48,7 @@ _DECIDERS: dict[type[changes.Change[Any]], Any] = {
     changes.Look: presence.look,
     changes.Find: presence.find,
     changes.BeginRefresh: refresh.begin,
+    changes.FindGrant: refresh.find_grant,
     changes.Recheckable: refresh.recheckable,
     changes.Rotate: refresh.rotate,
     changes.Refresh: refresh.refresh,

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from sessiond.core.changes import Standing
 from sessiond.core.events import Event, SessionClosed, SessionEvent, SessionExpired, SessionRevoked
-from sessiond.core.grant import Grant, KnownToken
+from sessiond.core.grant import Grant
 from sessiond.core.rows import Drop, Put, Row, Rows, Write
 from sessiond.core.session import ProcessKey, Session, SessionState
 
@@ -23,6 +23,7 @@ class Rules:
     grace: timedelta
     share: float  # of the lease, after which to refresh
     jitter: float
+    proved: frozenset[str] = frozenset()  # issuers whose tokens count once a refresh proved them
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +81,16 @@ class Draft:
             reason=reason,
         )
 
-    def close(self, session: Session, reason: str) -> None:
-        """End a session that its process has already let go. One never opened ends silently."""
+    def close(self, session: Session, reason: str, *, push: bool = False) -> None:
+        """End a session that its process has let go, or (`push`) seems to have.
+
+        One never opened ends silently.
+        """
         self.drop(session)
         if session.state is not SessionState.UNBOUND:
             expires_at = self.expires_at(session)
-            self.tell(self.event(SessionClosed, session, expires_at=expires_at, reason=reason))
+            event = self.event(SessionClosed, session, expires_at=expires_at, reason=reason)
+            self.push(event, session.process) if push else self.tell(event)
 
     def take_back(
         self, session: Session, kind: type[SessionRevoked | SessionExpired], reason: str
@@ -100,23 +105,25 @@ class Draft:
 
         Args:
             grant: One without sessions, or whose sessions this decision ends.
-            refused: Nobody comes in with these tokens again: the issuer has ended the grant.
+            refused: The issuer has ended the grant: nobody comes in with these tokens again.
+                Otherwise it was revoked here, and the issuer is to be told.
         """
-        self.drop(grant)
+        self.writes.append(Drop(grant, give_back=not refused))
         for token in self.rows.tokens_of(grant.id):
-            keep_until = self.now + REFUSED_KEPT if refused else token.keep_until
             self.put(
                 replace(
                     token,
                     grant=None,
-                    keep_until=keep_until,
+                    keep_until=self.now + REFUSED_KEPT,
                     is_refused=token.is_refused or refused,
                 )
             )
 
     def forget_grant(self, grant: Grant) -> None:
-        """Drop a grant whose lease is over, with the traces of its tokens."""
+        """Drop a grant whose lease is over, with the traces that nobody needs any more."""
         self.drop(grant)
-        traces: list[KnownToken] = list(self.rows.tokens_of(grant.id))
-        for token in traces:
-            self.drop(token)
+        for token in self.rows.tokens_of(grant.id):
+            if token.keep_until <= self.now:
+                self.drop(token)
+            else:
+                self.put(replace(token, grant=None))

@@ -100,7 +100,7 @@ def expire(draft: Draft, change: Expire) -> None:
         if waiting is None or waiting.grant in gone:
             continue
         if waiting.until is not None and waiting.until <= now:
-            draft.close(waiting, "lost")  # silent for one that was never opened
+            draft.close(waiting, "lost", push=True)  # silent for one that was never opened
     for token in dict.fromkeys(change.tokens):
         trace = rows.tokens.get(token)
         if trace is not None and trace.grant is None and trace.keep_until <= now:

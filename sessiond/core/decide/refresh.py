@@ -3,7 +3,15 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from sessiond.core.changes import BeginRefresh, Recheck, Recheckable, Refresh, Refuse, Rotate
+from sessiond.core.changes import (
+    BeginRefresh,
+    FindGrant,
+    Recheck,
+    Recheckable,
+    Refresh,
+    Refuse,
+    Rotate,
+)
 from sessiond.core.decide.draft import Draft
 from sessiond.core.events import SessionRefreshed, SessionRevoked, SessionRolesChanged
 from sessiond.core.grant import Grant, KnownToken
@@ -14,13 +22,19 @@ from sessiond.core.verdict import Verdict
 def begin(draft: Draft, change: BeginRefresh) -> Grant | None:
     """Record that the issuer is about to be asked, if there is anything to ask for."""
     grant = draft.rows.grants.get(change.grant)
-    if grant is None or grant.refresh_at is None or not draft.rows.has_sessions(grant.id):
+    if grant is None or grant.refresh_at is None:
         return None
-    if grant.refresh_at > draft.now and not change.at_once:
+    is_due = grant.refresh_at <= draft.now and draft.rows.has_sessions(grant.id)
+    if not is_due and not change.at_once:
         return None
     begun = replace(grant, in_flight_since=draft.now)
     draft.put(begun)
     return begun
+
+
+def find_grant(draft: Draft, change: FindGrant) -> Grant | None:
+    """Return a grant."""
+    return draft.rows.grants.get(change.grant)
 
 
 def recheckable(draft: Draft, change: Recheckable) -> Grant | None:

@@ -205,7 +205,9 @@ class IssuerHttp:
                 async with self._turn:
                     lane = min(self._lanes, key=lambda lane: lane.in_use)
                     answer = await lane.exchange(method, url, headers, content)
-                    self.ahead = seconds_until(answer.headers.get("date", ""), self._clock.now())
+                    if "age" not in answer.headers:  # a cache's copy has the origin's old Date
+                        date = answer.headers.get("date", "")
+                        self.ahead = seconds_until(date, self._clock.now())
                     return _judged(answer, host, now=self._clock.now())
         except (httpx.HTTPError, OSError) as error:
             failure = f"{host} could not be asked: {type(error).__name__}"

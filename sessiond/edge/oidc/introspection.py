@@ -8,6 +8,7 @@ from sessiond.core.errors import IssuerUnavailable, Refusal, TokenRejected
 from sessiond.core.secret import Secret
 from sessiond.core.verdict import Verdict
 from sessiond.edge.oidc.asked import (
+    TOO_LARGE,
     made_up_token,
     own_claims,
     own_times,
@@ -122,12 +123,14 @@ class IntrospectionVerifier:
             check_issuer(claims, self._issuers)
         if self._audience:
             check_audience(claims, self._audience)
-        elif self._issued_to and claims.get("client_id", self._issued_to) != self._issued_to:
+        elif self._issued_to and claims.get("client_id") != self._issued_to:
             raise TokenRejected(Refusal.WRONGAUDIENCE, "issued to another client")
         check_scope(claims, self._required_scope)
 
 
 def _fault(reply: Reply) -> TokenRejected | IssuerUnavailable:
+    if reply.status in TOO_LARGE:
+        return TokenRejected(Refusal.TOOLARGE, "the issuer does not take a token of this size")
     if reply.status == 400:
         error = reply.read().get("error")
         if isinstance(error, str) and error in _ABOUT_THE_TOKEN:

@@ -13,6 +13,7 @@ from sessiond.core.jsontext import read_object
 from sessiond.core.secret import Secret
 from sessiond.core.verdict import Verdict
 from sessiond.edge.oidc.asked import (
+    TOO_LARGE,
     made_up_token,
     own_claims,
     own_times,
@@ -90,7 +91,9 @@ class UserinfoVerifier:
 
 
 def _fault(reply: Reply) -> TokenRejected | IssuerUnavailable:
-    if reply.status == 401:
+    if reply.status in TOO_LARGE:
+        return TokenRejected(Refusal.TOOLARGE, "the issuer does not take a token of this size")
+    if reply.status in (400, 401):
         return TokenRejected(Refusal.INACTIVE, "userinfo refuses it")
     # A proxy's 403 says nothing of the token; the issuer's has a challenge or an error (RFC 6750).
     if reply.status == 403 and (reply.challenge or "error" in (read_object(reply.body) or {})):

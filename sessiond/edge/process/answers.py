@@ -93,11 +93,11 @@ def push_of(event: Event) -> Value:
             kind = "renewed"
         case SessionRolesChanged():
             kind = "roles"
-        case SessionRevoked():
+        case SessionRevoked() | SessionClosed():  # closed: it is back, but has not reconciled
             kind = "revoked"
         case SessionExpired():
             kind = "expired"
-        case SessionOpened() | SessionClosed() | LoginRefused() | Gap():
+        case SessionOpened() | LoginRefused() | Gap():
             raise ValueError(f"no process is pushed {event.kind}")
         case _:
             assert_never(event)
@@ -122,6 +122,20 @@ def bye() -> Value:
 def unknown_session(session: UUID, handle: int) -> Value:
     """Return the push for a handle that was opened on a login which no longer stands."""
     entries = _push("revoked", session=session, handle=handle, reason="unbound")
+    return call(PUSH, dictionary(entries))
+
+
+def renewed_late(standing: Standing) -> Value:
+    """Return the push for a renewal that happened after its answer was due."""
+    session = standing.session
+    entries = _push(
+        "renewed",
+        session=session.id,
+        handle=session.handle,
+        user=session.principal.name,
+        roles=session.roles,
+        expires_at=standing.expires_at,
+    )
     return call(PUSH, dictionary(entries))
 
 

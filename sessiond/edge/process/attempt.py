@@ -9,7 +9,16 @@ import anyio
 import structlog
 
 from sessiond.clock import Clock
-from sessiond.core.changes import Brought, Change, Find, Open, Renew, Standing
+from sessiond.core.changes import (
+    Adopt,
+    Brought,
+    Change,
+    Find,
+    FindGrant,
+    Open,
+    Renew,
+    Standing,
+)
 from sessiond.core.errors import IssuerUnavailable, Refusal, StoreError, TokenRejected
 from sessiond.core.grant import GrantId, TokenHash
 from sessiond.core.principal import shown
@@ -63,13 +72,16 @@ class Attempt(ABC):
         self._refusal: Refusal | None = None
         self._detail = ""
         self._ticket: Ticket[Standing | Refusal] | None = None
-        self.is_unwanted = False  # it was refused when it stood already, or might stand yet
+        self._presented_at = desk.clock.now()
+        self.is_late = False  # the answer was `deadline` while the table was at work
 
     async def verify(self) -> None:
         """Ask the gate. Many attempts of a process may be here at a time."""
         with anyio.move_on_after(self._left()) as scope:
             try:
-                self._admission = await self._admit()
+                admission = await self._admit()
+                await self._prove(admission)
+                self._admission = admission
             except TokenRejected as rejected:
                 self._refuse(rejected.reason, rejected.detail)
             except IssuerUnavailable as unavailable:
@@ -96,26 +108,31 @@ class Attempt(ABC):
             with anyio.move_on_after(self._left()) as scope:
                 standing = await self._settled()
             if scope.cancelled_caught:
-                self.is_unwanted = True
+                self.is_late = True
                 self._refuse(Refusal.DEADLINE, "not on disk in time")
         if self._refusal is not None or standing is None:
             return self._tell(self._refusal or Refusal.UNAVAILABLE)
         self._log("accepted", issuer=standing.session.principal.issuer)
         return standing
 
+    async def late_outcome(self) -> Standing | None:
+        """Return what became of it after all, when the answer was `deadline`."""
+        try:
+            answer = None if self._ticket is None else await self._ticket.answer()
+        except StoreError:
+            return None
+        return answer if isinstance(answer, Standing) else None
+
     async def _settled(self) -> Standing | None:
         if self._ticket is None or self._admission is None:
             return None
         try:
             answer = await self._ticket.answer()
-            if isinstance(answer, Standing):
-                answer = await self._proved(answer)
-                self.is_unwanted = isinstance(answer, Refusal)
         except StoreError as error:
-            answer = Refusal.UNAVAILABLE
-            self._detail = str(error)
+            self._refuse(Refusal.UNAVAILABLE, str(error))
+            return None
         if isinstance(answer, Refusal):
-            self._refuse(answer, self._detail)
+            self._refuse(answer, "the table refuses it")
             return None
         presented = self._admission.presented
         if presented.refresh is None:
@@ -123,18 +140,26 @@ class Attempt(ABC):
             self._desk.refresher.hold(answer.session.grant, issuer=issuer, access=presented.access)
         return answer
 
-    async def _proved(self, standing: Standing) -> Standing | Refusal:
-        """Refresh at once where that is what shows that the token was issued to our client."""
-        session = standing.session
-        if session.principal.issuer not in self._desk.proved or standing.is_proven:
-            return standing
-        if self._admission is None or self._admission.presented.refresh is None:
-            return Refusal.WRONGAUDIENCE
-        await self._desk.refresher.prove(session.grant)
-        found = await self._desk.table.ask(Find(process=self._owner.key, session=session.id))
-        if found is None:
-            return Refusal.WRONGAUDIENCE
-        return found if found.is_proven else Refusal.UNAVAILABLE
+    async def _prove(self, admission: Admission) -> None:
+        """Refresh at once where only that shows that the tokens were issued to our client.
+
+        The table lets nobody in at such an issuer on a grant that is not proven.
+        """
+        issuer, table = admission.verdict.principal.issuer, self._desk.table
+        if issuer not in self._desk.proved or admission.presented.refresh is None:
+            return
+        grant_id = GrantId(self._desk.new_id())
+        grant = await table.ask(Adopt(grant=grant_id, brought=self._brought(admission)))
+        if isinstance(grant, Refusal):
+            raise TokenRejected(grant, "the table refuses it")
+        if grant.proven:
+            return
+        await self._desk.refresher.prove(grant.id)
+        tried = await table.ask(FindGrant(grant=grant.id))
+        if tried is None:
+            raise TokenRejected(Refusal.WRONGAUDIENCE, "it cannot be refreshed by our client")
+        if not tried.proven:
+            raise IssuerUnavailable("no proof by refresh yet")
 
     def _brought(self, admission: Admission) -> Brought:
         access, refresh = admission.presented.access, admission.presented.refresh
@@ -145,6 +170,7 @@ class Attempt(ABC):
             refresh_token=refresh,
             client=admission.client,
             draw=self._desk.draw(),
+            presented_at=self._presented_at,
         )
 
     def _left(self) -> float:

@@ -4,10 +4,12 @@ Three tasks in a row: messages are read and their tokens verified side by side; 
 is recorded in their order; and their answers are given in that order.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
+from typing import Any
 
 import anyio
 import structlog
@@ -16,7 +18,7 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 
 from sessiond.clock import Clock
 from sessiond.core.changes import Bind, Close, Look, Lose, Reconcile, Withdraw
-from sessiond.core.errors import CallError, ProtocolError, StoreError
+from sessiond.core.errors import CallError, ProtocolError, Refusal, StoreError
 from sessiond.core.principal import shown
 from sessiond.core.session import ProcessKey
 from sessiond.edge.peer import Peer
@@ -32,6 +34,7 @@ from sessiond.edge.process.steps import (
     Said,
     Step,
     Wrong,
+    renew_apart,
 )
 from sessiond.qipc import NIL, Handshake, Received, ServerConnection, Value, is_ping
 from sessiond.qipc.messages import MessageKind
@@ -41,6 +44,7 @@ HANDSHAKE_TIMEOUT = 10.0  # seconds
 HELLO_TIMEOUT = 60.0  # seconds that a connection may be nobody's
 LAST_WORDS = 2.0  # seconds for a peer to read its last answers
 IN_HAND = 256  # messages of one connection being worked on; the rest waits in the socket
+APART = 16  # async renewals of one connection at a time
 CHUNK = 65536  # bytes
 MAX_ITEMS = 20_000  # values in one message: it bounds how long decoding holds the loop
 
@@ -82,6 +86,7 @@ class Connection:
         self._owner: Owner | None = None
         self._scope = anyio.CancelScope()
         self._outbox = Outbox(self._scope)
+        self._apart = 0  # async renewals under way
         self._first_byte = 0.0  # monotonic moment of the current message's first byte
 
     def push(self, value: Value) -> None:
@@ -179,11 +184,7 @@ class Connection:
                 verified = _verifying(login, verifying)
                 return LoginStep(login, verified, self._withdrawing(verifying))
             case calls.Renewal():
-                renewal = RenewalAttempt(
-                    self._counter.desk, self._owner, call, answer_by=answer_by, push=not is_sync
-                )
-                push = None if is_sync else self.push
-                return RenewalStep(renewal, _verifying(renewal, verifying), push)
+                return self._renewal(call, is_sync, answer_by, verifying)
             case calls.Opened():
                 bind = Bind(process=process, session=call.session, handle=call.handle)
                 return Binding(table, bind, self.push)
@@ -218,6 +219,28 @@ class Connection:
         label = "" if peer.pid else f"{self._label} #{self._number}"
         return ProcessKey(uid=peer.uid, pid=peer.pid, started=peer.started, label=label)
 
+    def _renewal(
+        self, call: calls.Renewal, is_sync: bool, answer_by: float, tasks: TaskGroup
+    ) -> Step:
+        if self._owner is None:
+            raise CallError("say hello first")
+        attempt = RenewalAttempt(
+            self._counter.desk, self._owner, call, answer_by=answer_by, push=not is_sync
+        )
+        if is_sync:
+            later = partial(_later, tasks)
+            return RenewalStep(attempt, _verifying(attempt, tasks), later, self.push)
+        if self._apart >= APART:
+            self.push(answers.renewal_refused(call.session, 0, Refusal.THROTTLED))
+        else:
+            self._apart += 1
+            tasks.start_soon(self._renew_apart, attempt)
+        return Said()
+
+    async def _renew_apart(self, attempt: RenewalAttempt) -> None:
+        await renew_apart(attempt, self.push)
+        self._apart -= 1
+
     def _withdrawing(self, tasks: TaskGroup) -> Callable[[Withdraw], None]:
         def withdrawing(withdraw: Withdraw) -> None:
             tasks.start_soon(self._counter.desk.table.submit, withdraw)
@@ -237,9 +260,8 @@ class Connection:
     ) -> None:
         async with recording, to_answer:
             async for each in recording:
-                with anyio.move_on_after(
-                    None if each.step.keeps_time else self._left(each)
-                ) as time:
+                patience = None if each.step.keeps_time else self._counter.deadline
+                with anyio.move_on_after(patience) as time:
                     await each.step.record()
                 if time.cancelled_caught:  # what it said is lost, so the process must reconcile
                     log.error("the table takes no changes", process=self._label)
@@ -284,6 +306,10 @@ class Connection:
             log.info("process left", process=owner.about.name, pid=self._peer.pid)
             with anyio.CancelScope(shield=True), suppress(anyio.ClosedResourceError):
                 await self._counter.desk.table.submit(Lose(process=owner.key))
+
+
+def _later(tasks: TaskGroup, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    tasks.start_soon(work)
 
 
 def _verifying(attempt: Attempt, tasks: TaskGroup) -> anyio.Event:

@@ -2,12 +2,15 @@
 
 from typing import Protocol
 
+import anyio.lowlevel
 from anyio.streams.memory import MemoryObjectReceiveStream
 
 from sessiond.bus import Committed
 from sessiond.core.session import ProcessKey
 from sessiond.edge.process import answers
 from sessiond.qipc import Value
+
+AT_ONCE = 256  # pushes
 
 
 class Line(Protocol):
@@ -55,7 +58,9 @@ class Directory:
         """Push what is committed to the processes that it concerns, until the news ends."""
         async with news:
             async for batch in news:
-                for notice in batch.notices:
+                for number, notice in enumerate(batch.notices, 1):
+                    if number % AT_ONCE == 0:
+                        await anyio.lowlevel.checkpoint()  # let what is there be sent
                     line = None if notice.push_to is None else self._lines.get(notice.push_to)
                     if line is not None:
                         line.push(answers.push_of(notice.event))

@@ -3,7 +3,7 @@
 import anyio
 from anyio.abc import ByteSendStream
 
-BACKLOG = 1 << 20  # bytes that a process may leave unread, beside the socket's own buffer
+BACKLOG = 8 << 20  # bytes that a process may leave unread, beside the socket's own buffer
 
 
 class Outbox:

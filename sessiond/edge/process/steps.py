@@ -1,19 +1,21 @@
 """One message each: recorded in the order of the messages, answered in that order too."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import Generic, TypeVar
+from collections.abc import Callable, Coroutine
+from typing import Any, Generic, TypeVar
 
 import anyio
 
 from sessiond.core.changes import Bind, Change, Standing, Withdraw
-from sessiond.core.errors import CallError
+from sessiond.core.errors import CallError, Refusal
 from sessiond.edge.process import answers
 from sessiond.edge.process.attempt import Login, RenewalAttempt
 from sessiond.qipc import NIL, Value, dictionary
 from sessiond.table import Table, Ticket
 
 A = TypeVar("A")
+Pushing = Callable[[Value], None]
+Withdrawing = Callable[[Withdraw], None]
 
 
 class Step(ABC):
@@ -72,7 +74,7 @@ class Changed(Step, Generic[A]):
 class Binding(Changed[bool]):
     """An `opened`: when the login no longer stands, the process is told to close the handle."""
 
-    def __init__(self, table: Table, change: Bind, push: Callable[[Value], None]) -> None:
+    def __init__(self, table: Table, change: Bind, push: Pushing) -> None:
         super().__init__(table, change, lambda _: NIL)
         self._bind = change
         self._push = push
@@ -88,9 +90,7 @@ class LoginStep(Step):
 
     keeps_time = True
 
-    def __init__(
-        self, login: Login, verified: anyio.Event, withdraw: Callable[[Withdraw], None]
-    ) -> None:
+    def __init__(self, login: Login, verified: anyio.Event, withdraw: Withdrawing) -> None:
         self._login = login
         self._verified = verified
         self._withdraw = withdraw
@@ -101,15 +101,13 @@ class LoginStep(Step):
 
     async def answer(self) -> Value:
         outcome = await self._login.outcome()
-        if self._login.is_unwanted:
+        if self._login.is_late:
             self._withdraw(Withdraw(session=self._login.session))
-        if isinstance(outcome, Standing):
-            return dictionary(answers.accepted(outcome))
-        return dictionary(answers.refused(outcome))
+        return _answer(outcome)
 
 
 class RenewalStep(Step):
-    """A `renew`; an async one that is refused is answered by a push."""
+    """A sync `renew`. One that happens after its answer was `deadline` is told by a push."""
 
     keeps_time = True
 
@@ -117,10 +115,12 @@ class RenewalStep(Step):
         self,
         attempt: RenewalAttempt,
         verified: anyio.Event,
-        push: Callable[[Value], None] | None,
+        later: Callable[[Callable[[], Coroutine[Any, Any, None]]], None],
+        push: Pushing,
     ) -> None:
         self._attempt = attempt
         self._verified = verified
+        self._later = later
         self._push = push
 
     async def record(self) -> None:
@@ -129,9 +129,29 @@ class RenewalStep(Step):
 
     async def answer(self) -> Value:
         outcome = await self._attempt.outcome()
-        if isinstance(outcome, Standing):
-            return dictionary(answers.accepted(outcome))
-        if self._push is not None:
-            refused = answers.renewal_refused(self._attempt.session, self._attempt.handle, outcome)
-            self._push(refused)
-        return dictionary(answers.refused(outcome))
+        if self._attempt.is_late:
+            self._later(self._tell_late)
+        return _answer(outcome)
+
+    async def _tell_late(self) -> None:
+        standing = await self._attempt.late_outcome()
+        if standing is not None:
+            self._push(answers.renewed_late(standing))
+
+
+async def renew_apart(attempt: RenewalAttempt, push: Pushing) -> None:
+    """Carry an async `renew` out. No message waits for it: its issuer may take long.
+
+    A renewal that happens is pushed by what is committed, one that is refused from here.
+    """
+    await attempt.verify()
+    await attempt.record()
+    outcome = await attempt.outcome()
+    if not isinstance(outcome, Standing):
+        push(answers.renewal_refused(attempt.session, attempt.handle, outcome))
+
+
+def _answer(outcome: Standing | Refusal) -> Value:
+    if isinstance(outcome, Standing):
+        return dictionary(answers.accepted(outcome))
+    return dictionary(answers.refused(outcome))

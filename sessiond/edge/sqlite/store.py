@@ -70,13 +70,20 @@ class SqliteStore:
         self.lookup_key = lookup_key  # tokens are hashed with it; belongs to this database
 
     async def load(self) -> Loaded:
-        """Return everything that is kept."""
+        """Return everything that is kept.
+
+        Raises:
+            ConfigError: It is damaged.
+        """
         rows: list[Row] = []
-        for codec in CODECS.values():
-            async with self._db.execute(QUERIES[f"all_{codec.name}s"]) as cursor:
-                async for found in cursor:
-                    rows.append(codec.read(found, self._sealer))  # noqa: PERF401
-        (sequence,) = await self._one(QUERIES["last_sequence"], ())
+        try:
+            for codec in CODECS.values():
+                async with self._db.execute(QUERIES[f"all_{codec.name}s"]) as cursor:
+                    async for found in cursor:
+                        rows.append(codec.read(found, self._sealer))  # noqa: PERF401
+            (sequence,) = await self._one(QUERIES["last_sequence"], ())
+        except sqlite3.Error as error:
+            raise ConfigError(f"store.path: the database cannot be read: {error}") from error
         return Loaded(rows, sequence)
 
     async def commit(self, writes: Sequence[Write], events: Sequence[Event]) -> None:

@@ -21,7 +21,9 @@ from sessiond.core.decide import Notice, decide
 from sessiond.core.decide.draft import REFUSED_KEPT
 from sessiond.core.errors import Refusal
 from sessiond.core.events import LoginRefused
+from sessiond.core.grant import Grant
 from sessiond.core.revocation import Revocation, Scope
+from sessiond.core.rows import Drop
 from sessiond.core.session import SessionState
 from tests.fakes import (
     HOUR,
@@ -121,6 +123,15 @@ def test_a_revocation_drops_the_grants_of_a_name_that_was_forgotten(ledger: Ledg
     assert ledger.ask(Forget(name="Alice"))
     assert ledger.ask(revocation(Scope.USER, "alice")) == 2
     assert ledger.granted == {3, 4}
+
+
+def test_only_what_an_operator_revokes_is_given_back_to_the_issuer(ledger: Ledger) -> None:
+    ledger.ask(revocation(Scope.USER, "alice"))
+    dropped = [each for each in ledger.writes if isinstance(each, Drop) and each.give_back]
+    assert [type(each.row) for each in dropped] == [Grant]
+    ledger.let_pass(HOUR)
+    ledger.ask(Expire(grants=(grant_id(3),)))
+    assert not any(each.give_back for each in ledger.writes if isinstance(each, Drop))
 
 
 def test_no_login_undoes_a_revocation(ledger: Ledger) -> None:

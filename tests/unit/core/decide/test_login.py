@@ -141,6 +141,27 @@ def test_a_repeated_connect_gets_the_same_session_without_a_write(
     assert ledger.writes == []
 
 
+def test_a_repeated_connect_gets_more_time_when_half_of_it_is_over(ledger: Ledger) -> None:
+    ledger.ask(login(1))
+    ledger.let_pass(RULES.unbound / 2)
+    ledger.ask(login(2, handle=1))
+    assert ledger.writes == []
+    ledger.let_pass(timedelta(microseconds=1))
+    standing = ledger.ask(login(3, handle=1))
+    assert isinstance(standing, Standing)
+    assert standing.session == ledger.session(1)
+    assert ledger.session(1).until == ledger.now + RULES.unbound
+
+
+def test_a_repeated_connect_follows_the_newer_verdict(ledger: Ledger) -> None:
+    ledger.ask(login(1))
+    newer = brought(says=verdict(roles=("writer",), attributes={"desk": "fx"}))
+    ledger.ask(login(2, newer, handle=1))
+    assert ledger.alive == {1}
+    assert ledger.session(1).roles == ("writer",)
+    assert ledger.session(1).attributes == {"desk": "fx"}
+
+
 def test_a_connect_like_an_opened_session_s_is_a_new_login(ledger: Ledger) -> None:
     ledger.log_in(1)
     ledger.ask(login(2, handle=1))

@@ -89,7 +89,7 @@ def test_what_waits_in_vain_is_closed_as_lost(ledger: Ledger) -> None:
     ledger.let_pass(RULES.grace)
     ledger.ask(Expire(sessions=(session_id(1), session_id(2))))
     assert ledger.told == [("session.closed", 1, "lost"), ("session.closed", 2, "lost")]
-    assert ledger.pushed == []
+    assert len(ledger.pushed) == 2  # in case it is there and was only not heard
     assert ledger.alive == {3}
 
 

@@ -10,6 +10,7 @@ from sessiond.core.changes import (
     Brought,
     End,
     Find,
+    FindGrant,
     Recheck,
     Recheckable,
     Refresh,
@@ -23,6 +24,7 @@ from sessiond.core.errors import Refusal
 from sessiond.core.grant import KnownToken
 from sessiond.core.principal import Principal
 from sessiond.core.revocation import Scope
+from sessiond.core.rows import Drop
 from sessiond.core.secret import Secret
 from sessiond.core.verdict import Verdict
 from tests.fakes import (
@@ -101,11 +103,18 @@ def test_what_is_not_due_is_refreshed_only_at_once(ledger: Ledger) -> None:
     assert ledger.ask(BeginRefresh(grant=grant_id(1), at_once=True)) is not None
 
 
-def test_a_grant_without_sessions_is_not_refreshed(ledger: Ledger) -> None:
+def test_a_grant_without_sessions_is_refreshed_only_at_once(ledger: Ledger) -> None:
     ledger.ask(End(process=process_key()))
     ledger.let_pass(DUE)
-    assert ledger.ask(BeginRefresh(grant=grant_id(1), at_once=True)) is None
+    assert ledger.ask(BeginRefresh(grant=grant_id(1))) is None
+    assert ledger.ask(BeginRefresh(grant=grant_id(1), at_once=True)) is not None
+
+
+def test_a_grant_that_is_gone_is_neither_refreshed_nor_found(ledger: Ledger) -> None:
     assert ledger.ask(BeginRefresh(grant=grant_id(2), at_once=True)) is None
+    assert ledger.ask(FindGrant(grant=grant_id(2))) is None
+    assert ledger.ask(FindGrant(grant=grant_id(1))) is ledger.grant(1)
+    assert ledger.writes == []
 
 
 def test_a_grant_without_a_refresh_token_is_not_refreshed(bare: Ledger) -> None:
@@ -229,6 +238,7 @@ def test_a_refused_refresh_ends_the_sessions_and_is_remembered(ledger: Ledger) -
         )
         for token in ("access", "refresh", "second")
     }
+    assert not any(each.give_back for each in ledger.writes if isinstance(each, Drop))
 
 
 def test_refused_sessions_move_to_a_newer_grant_of_the_same_user(ledger: Ledger) -> None:

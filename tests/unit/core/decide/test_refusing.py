@@ -5,7 +5,8 @@ from uuid import UUID
 
 import pytest
 
-from sessiond.core.changes import Forgive, Refuse, Revoke, Standing
+from sessiond.core.changes import Expire, Forgive, Refuse, Revoke, Standing
+from sessiond.core.decide.tokens import UNDATED_KEPT
 from sessiond.core.errors import Refusal
 from sessiond.core.revocation import Scope
 from tests.fakes import (
@@ -49,30 +50,78 @@ def test_a_revocation_refuses_what_was_issued_at_or_before_it(
         assert isinstance(ledger.ask(change), Standing)
 
 
-def test_a_token_that_states_no_iat_is_judged_by_when_it_was_first_seen(ledger: Ledger) -> None:
+def test_a_token_that_states_no_iat_is_judged_by_when_it_was_first_presented(
+    ledger: Ledger,
+) -> None:
     says = verdict(states_iat=False)
     ledger.ask(login(1, brought("seen", says=says)))
     ledger.let_pass(MINUTE)
     ledger.ask(ALL)
     ledger.let_pass(MINUTE)
-    assert ledger.refusal(login(2, brought("seen", says=says))) is Refusal.REVOKED
-    assert isinstance(ledger.ask(login(3, brought("not seen", says=says))), Standing)
+    again = brought("seen", says=says, presented_at=ledger.now)
+    assert ledger.refusal(login(2, again)) is Refusal.REVOKED
+    unseen = brought("not seen", says=says, presented_at=ledger.now)
+    assert isinstance(ledger.ask(login(3, unseen)), Standing)
+
+
+def test_a_token_presented_before_the_revocation_was_issued_before_it_whatever_it_states(
+    ledger: Ledger,
+) -> None:
+    ahead = verdict(begin=START + timedelta(seconds=20))  # the issuer's clock is fast
+    ledger.ask(ALL)
+    ledger.let_pass(timedelta(seconds=1))
+    during = brought(says=ahead, presented_at=START)  # its verification took that long
+    assert ledger.refusal(login(1, during)) is Refusal.REVOKED
 
 
 def test_a_token_seen_before_the_revocation_was_issued_before_it_whatever_it_states(
     ledger: Ledger,
 ) -> None:
-    ahead = verdict(begin=START + timedelta(seconds=20))  # the issuer's clock is fast
-    ledger.ask(login(1, brought(says=ahead)))
+    ahead = verdict(begin=START + timedelta(seconds=20))
+    ledger.ask(login(1, brought(says=ahead, presented_at=START)))
     ledger.let_pass(timedelta(seconds=5))
     ledger.ask(ALL)
     ledger.let_pass(MINUTE)
-    assert ledger.refusal(login(2, brought(says=ahead))) is Refusal.REVOKED
+    again = brought(says=ahead, presented_at=ledger.now)
+    assert ledger.refusal(login(2, again)) is Refusal.REVOKED
 
 
-def test_an_unseen_token_without_iat_counts_as_issued_now(ledger: Ledger) -> None:
+def test_a_refresh_token_from_before_the_revocation_brings_no_new_access_token_in(
+    ledger: Ledger,
+) -> None:
+    ledger.ask(login(1, brought("old", "refresh")))
+    ledger.let_pass(MINUTE)
     ledger.ask(ALL)
-    assert ledger.refusal(login(1, brought(says=verdict(states_iat=False)))) is Refusal.REVOKED
+    ledger.let_pass(MINUTE)
+    says = verdict(begin=ledger.now)
+    assert ledger.refusal(login(2, brought("new", "refresh", says=says))) is Refusal.REVOKED
+    assert isinstance(ledger.ask(login(3, brought("new", "new", says=says))), Standing)
+
+
+@pytest.mark.parametrize("comes", [timedelta(hours=2), timedelta(days=80)])
+def test_a_revocation_knows_its_tokens_long_after_their_lease(
+    ledger: Ledger, comes: timedelta
+) -> None:
+    """An opaque token that states no end may be good for as long as its issuer likes."""
+    ledger.ask(login(1, brought("opaque", says=verdict(states_iat=False))))
+    ledger.ask(ALL)
+    ledger.let_pass(comes)
+    ledger.ask(Expire(tokens=(token_hash("opaque"),)))
+    says = verdict(begin=ledger.now, states_iat=False)
+    assert ledger.refusal(login(2, brought("opaque", says=says))) is Refusal.REVOKED
+
+
+def test_a_token_without_iat_is_known_again_for_days_when_its_grant_has_run_out(
+    ledger: Ledger,
+) -> None:
+    ledger.ask(login(1, brought("undated", says=verdict(states_iat=False))))
+    ledger.ask(login(2, brought("dated")))
+    ledger.let_pass(HOUR)
+    ledger.ask(Expire(grants=(grant_id(1), grant_id(2))))
+    assert set(ledger.rows.tokens) == {token_hash("undated")}
+    ledger.let_pass(UNDATED_KEPT - HOUR)
+    ledger.ask(Expire(tokens=(token_hash("undated"),)))
+    assert ledger.rows.tokens == {}
 
 
 def test_a_token_is_first_seen_once_even_when_its_grant_is_gone(ledger: Ledger) -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from sessiond.core.changes import (
+    Adopt,
     BeginRefresh,
     Brought,
     Change,
@@ -122,6 +123,7 @@ class Asking(RuleBasedStateMachine):
             f"{who.subject} {access}",
             None if refresh is None else f"{who.subject} {refresh} refresh",
             says=self.verdict(who, age),
+            presented_at=self.ledger.now,
         )
 
     def verdict(self, who: Principal, age: int) -> Verdict:
@@ -180,6 +182,11 @@ class Asking(RuleBasedStateMachine):
         stolen = self.bring(victim, 0, access, refresh)
         mixed = replace(own, refresh=stolen.refresh, refresh_token=stolen.refresh_token)
         self.let_in(self.ask(login(self.new(), mixed)), mixed)
+
+    @rule(who=whose, age=ages, access=tokens, refresh=st.none() | tokens)
+    def adopt(self, who: Principal, age: int, access: str, refresh: str | None) -> None:
+        brought = self.bring(who, age, access, refresh)
+        self.ask(Adopt(grant=grant_id(self.new()), brought=brought))
 
     @rule(pick=picks, handle=handles, pid=pids)
     def bind(self, pick: int, handle: int, pid: int) -> None:

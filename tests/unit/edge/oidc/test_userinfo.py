@@ -144,7 +144,6 @@ async def test_the_issuers_own_403_is_the_wrong_scope(
     ("status", "content"),
     [
         (403, b"<html>blocked</html>"),
-        (400, GRAPH_ERROR),
         (404, b""),
         (204, b""),
         (500, ALICE),
@@ -159,6 +158,20 @@ async def test_an_answer_that_is_not_about_the_token_is_no_verdict(
     issuer.says("/userinfo", content, status=status)
     with pytest.raises(IssuerUnavailable):
         await verifier_of(issuer).verify(OPAQUE, now=clock.now())
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [(400, "inactive"), (413, "toolarge"), (414, "toolarge"), (431, "toolarge")],
+)
+async def test_what_a_server_answers_to_an_odd_token_is_about_the_token(
+    issuer: FakeIssuer, clock: HandClock, status: int, reason: str
+) -> None:
+    """Otherwise anybody who can type a password could make the issuer look sick."""
+    issuer.says("/userinfo", b"<html>Request Header Or Cookie Too Large</html>", status=status)
+    with pytest.raises(TokenRejected) as raised:
+        await verifier_of(issuer).verify(OPAQUE, now=clock.now())
+    assert raised.value.reason == reason
 
 
 async def test_graphs_throttling_is_obeyed(issuer: FakeIssuer, clock: HandClock) -> None:

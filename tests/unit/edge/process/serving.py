@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import count
@@ -13,6 +13,8 @@ import anyio
 from anyio.abc import TaskGroup
 
 from sessiond.bus import Bus
+from sessiond.core.changes import Revoke
+from sessiond.core.revocation import Scope
 from sessiond.core.secret import Secret
 from sessiond.core.session import Session
 from sessiond.core.verdict import Verdict
@@ -29,8 +31,8 @@ from sessiond.qipc import (
     Push,
     QError,
     Response,
-    Table,
     Value,
+    Vector,
     call,
     dictionary,
     guid,
@@ -40,9 +42,11 @@ from sessiond.qipc import (
     symbol,
     text,
 )
+from sessiond.qipc import Table as QTable
+from sessiond.qipc.values import QType
 from sessiond.refresher import Line, Refresher
 from sessiond.table import Table
-from tests.fakes import RULES, FakeClock, MemoryStore
+from tests.fakes import RULES, FakeClock, MemoryStore, idle
 from tests.qprocess import NONCE, QReplyError, connect_call, plain, plain_dict
 from tests.unit.edge.process.pipe import PipeEnd, pipe
 from tests.unit.gate.fakes import ScriptedVerifier, door, opaque
@@ -107,10 +111,16 @@ class Process:
 
     async def sessions(self) -> list[int]:
         """Return the handles of this process's live sessions."""
-        found = await self.sync(call("sessions"))
-        assert isinstance(found, Table)
-        handles: list[int] = plain(found.values[1])
-        return handles
+        return columns(await self.sync(call("sessions")))["handle"]
+
+    async def reconcile(self, held: dict[int, UUID]) -> list[int]:
+        """Say what is held; return the handles to close."""
+        handles = Vector(QType.INT, tuple(held))
+        sessions = Vector(QType.GUID, tuple(held.values()))
+        doomed = await self.sync(call("reconcile", handles, sessions))
+        assert isinstance(doomed, Vector)
+        assert doomed.type is QType.INT
+        return plain(doomed)  # type: ignore[no-any-return]
 
     async def ping(self) -> None:
         """Return when everything sent before has had its turn."""
@@ -147,14 +157,17 @@ class Process:
             self._keep(await self._next())
         return self.pushes.pop(0)
 
-    async def is_cut(self) -> bool:
-        """Wait for the daemon to end the connection."""
-        try:
+    async def end_of_stream(self) -> None:
+        """Wait for the daemon to end the connection, and keep the pushes before that."""
+        with suppress(anyio.EndOfStream):
             while True:
                 self._keep(await self._next())
-        except anyio.EndOfStream:
-            await self.over.wait()
-            return True
+
+    async def is_cut(self) -> bool:
+        """Wait for the daemon to end the connection and to be done with it."""
+        await self.end_of_stream()
+        await self.over.wait()
+        return True
 
     async def leave(self) -> None:
         """Close, and wait until the daemon is done with it."""
@@ -171,6 +184,25 @@ class Process:
         while (event := self._wire.next_event()) is None:
             self._wire.receive_data(await self.end.receive())
         return event
+
+
+def refused(reason: str) -> dict[str, Any]:
+    """Return the whole answer of a refused login, in Python's terms."""
+    return {
+        "ok": False,
+        "session": UUID(int=0),
+        "user": "",
+        "roles": [],
+        "attributes": {},
+        "expires": -(2**63),
+        "reason": reason,
+    }
+
+
+def columns(table: Value) -> dict[str, list[Any]]:
+    """Return a table in Python's terms."""
+    assert isinstance(table, QTable)
+    return dict(zip(table.columns, map(plain, table.values), strict=True))
 
 
 def password_of(tokens: str) -> str:
@@ -245,6 +277,17 @@ class Serving:
         await process.greet()
         await process.hello()
         return process
+
+    async def live(self, q: Process) -> int:
+        """Return how many sessions there are, in the table and on disk."""
+        await idle()
+        handles = await q.sessions()
+        assert len(handles) == len(self.kept)
+        return len(handles)
+
+    async def revoke_all(self) -> int:
+        revoke = Revoke(id=UUID(int=5), scope=Scope.ALL, value="", reason="now")
+        return await self.table.ask(revoke)
 
     @property
     def kept(self) -> list[Session]:

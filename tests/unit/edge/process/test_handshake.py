@@ -22,11 +22,6 @@ from tests.unit.edge.process.serving import (
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
-
-
 @pytest.mark.parametrize(
     ("greeting", "answer"),
     [

@@ -1,0 +1,203 @@
+"""Judges a chaos run. Each rule yields what it finds broken, as one line.
+
+What was acknowledged is in the journal; what is true is in the databases that the daemon's deaths
+have left. Nothing here asks sessiond what it thinks.
+"""
+
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+
+from tests.chaos.evidence import ENDS, Entry, Event, Evidence, Snapshot
+from tests.chaos.justice import unjustified
+
+PUSHED = {
+    "refreshed": "session.refreshed",
+    "renewed": "session.renewed",
+    "roles": "session.roles",
+    "revoked": "session.revoked",
+    "expired": "session.expired",
+}
+SAME = 0.001  # seconds: kdb+ counts nanoseconds, JSON microseconds
+LATE = 5.0  # seconds that a loaded machine may take to end what is over
+
+Rule = Callable[[Evidence], Iterator[str]]
+
+
+def violations(evidence: Evidence) -> list[str]:
+    """Return everything that is wrong, in words."""
+    return [f"{rule.__name__}: {found}" for rule in RULES for found in rule(evidence)]
+
+
+def databases_are_whole(evidence: Evidence) -> Iterator[str]:
+    """Each database is sound, and no row hangs in the air."""
+    for snapshot in evidence.snapshots:
+        yield from (f"at {snapshot.n}: {fault}" for fault in snapshot.faults)
+
+
+def history_is_one(evidence: Evidence) -> Iterator[str]:
+    """Sequences have no gap and no reuse, over all restarts: each history begins the next."""
+    for snapshot in evidence.snapshots:
+        numbers = [event.sequence for event in snapshot.events]
+        if numbers != list(range(1, len(numbers) + 1)):
+            yield f"at {snapshot.n}: the sequences are not 1 to {len(numbers)}"
+    for before, after in pairwise(evidence.snapshots):
+        if after.events[: len(before.events)] != before.events:
+            yield f"between {before.n} and {after.n} the history was changed"
+
+
+def lives_are_lives(evidence: Evidence) -> Iterator[str]:
+    """A session opens once, ends once, and nothing happens to it afterwards."""
+    for snapshot in evidence.snapshots:
+        for session, events in snapshot.of_session.items():
+            kinds = [event.kind for event in events]
+            if kinds.count("session.opened") > 1:
+                yield f"at {snapshot.n}: {session} was opened more than once"
+            if any(kind in ENDS for kind in kinds[:-1]):
+                yield f"at {snapshot.n}: {session} goes on after its end: {kinds}"
+            if kinds[-1] in ENDS and session in snapshot.sessions:
+                yield f"at {snapshot.n}: {session} lives after its end: {kinds[-1]}"
+        for session, live in snapshot.sessions.items():
+            opened = "session.opened" in [
+                event.kind for event in snapshot.of_session.get(session, [])
+            ]
+            if live.state != "unbound" and not opened:
+                yield f"at {snapshot.n}: {session} is {live.state} and was never opened"
+
+
+def acknowledged_is_on_disk(evidence: Evidence) -> Iterator[str]:
+    """What a process was told before a death is in the database that the death left."""
+    for snapshot in evidence.snapshots:
+        by_session = snapshot.of_session
+        for entry in evidence.of("opened", before=snapshot.n):
+            yield from _kept(entry["session"], entry, snapshot, by_session)
+        for entry in evidence.of("reconciled", before=snapshot.n):
+            for session in entry["held"]:
+                yield from _kept(session, entry, snapshot, by_session)
+        for entry in evidence.of("left", before=snapshot.n):
+            if entry["session"] in snapshot.sessions:
+                yield f"at {snapshot.n}: {entry['session']} left in {entry['n']} and lives"
+        for entry in evidence.of("renewed", before=snapshot.n):
+            if not any(
+                event.kind == "session.renewed" and _same(event.expires_at, entry["expires"])
+                for event in by_session.get(entry["session"], [])
+            ):
+                yield f"at {snapshot.n}: the renewal of {entry['n']} is lost"
+        for entry in evidence.of("push", before=snapshot.n):
+            yield from _told(entry, snapshot)
+
+
+def logins_wait_to_be_opened(evidence: Evidence) -> Iterator[str]:
+    """An accepted login that nothing has ended is still there while it may be opened."""
+    unbound = 3.0  # seconds, as configured
+    ended_by = ("connecting", "reconciling", "process-killed")
+    for snapshot in evidence.snapshots:
+        by_session = snapshot.of_session
+        for entry in evidence.of("login", before=snapshot.n):
+            session = entry["session"]
+            if session in snapshot.sessions or session in by_session:
+                continue
+            is_over = snapshot.t >= min(entry["asked_at"] + unbound, entry["expires"])
+            if not is_over and not any(
+                each["process"] == entry["process"]
+                and each["n"] > entry["n"]
+                and each.get("handle", entry["handle"]) == entry["handle"]
+                for each in evidence.of(*ended_by, before=snapshot.n)
+            ):
+                yield f"at {snapshot.n}: the login of {entry['n']} is lost"
+
+
+def leases_are_kept(evidence: Evidence) -> Iterator[str]:
+    """No refresh is lost, and no session is seen beyond its lease."""
+    for snapshot in evidence.snapshots:
+        for session, events in snapshot.of_session.items():
+            live, promised = snapshot.sessions.get(session), events[-1].expires_at
+            if live and live.expires_at and promised and live.expires_at < promised - SAME:
+                yield f"at {snapshot.n}: {session} was promised more than its grant has"
+    for entry in evidence.of("sees"):
+        for session, expires in entry["sessions"].items():
+            if expires < entry["t"] - LATE:
+                yield f"in {entry['n']}: {session} is seen after its lease"
+
+
+def pushes_are_in_order(evidence: Evidence) -> Iterator[str]:
+    """Each process is told of events in their order, and of none twice."""
+    last: dict[str, int] = {}
+    for entry in evidence.of("push"):
+        if not entry["sequence"]:
+            continue
+        if entry["sequence"] <= last.get(entry["process"], 0):
+            yield f"in {entry['n']}: {entry['sequence']} after {last[entry['process']]}"
+        last[entry["process"]] = entry["sequence"]
+
+
+def what_ended_stays_ended(evidence: Evidence) -> Iterator[str]:
+    """A process that was told of an end never sees or holds that session again."""
+    ended: set[str] = set()
+    for entry in evidence.entries:
+        match entry["kind"]:
+            case "push" if entry["event"] in ("revoked", "expired"):
+                ended.add(entry["session"])
+            case "left":
+                ended.add(entry["session"])
+            case "sees" | "reconciled":
+                seen = entry["sessions"] if entry["kind"] == "sees" else entry["held"]
+                for session in ended.intersection(seen):
+                    yield f"in {entry['n']}: {session} is back"
+            case _:
+                pass
+
+
+def beliefs_are_true(evidence: Evidence) -> Iterator[str]:
+    """At the end a process has exactly the users that the daemon says it has."""
+    opened = {entry["session"] for entry in evidence.of("opening")}
+    ended = {entry["session"] for entry in evidence.of("push") if entry["event"] in PUSHED}
+    seen = {entry["process"]: entry["sessions"] for entry in evidence.of("sees")}
+    for entry in evidence.of("believes"):
+        held, live = set(entry["held"]), opened.intersection(seen.get(entry["process"], {}))
+        for session in held - live:
+            yield f"{entry['process']} has {session}, which does not live"
+        for session in live - held - ended:
+            yield f"{entry['process']} does not have {session}, which lives"
+
+
+def _kept(
+    session: str, entry: Entry, snapshot: Snapshot, by_session: dict[str, list[Event]]
+) -> Iterator[str]:
+    """An opened session has its event, and lives or has an end."""
+    kinds = [event.kind for event in by_session.get(session, [])]
+    if "session.opened" not in kinds:
+        yield f"at {snapshot.n}: {session}, opened by {entry['n']}, has no such event"
+    if session not in snapshot.sessions and not set(kinds).intersection(ENDS):
+        yield f"at {snapshot.n}: {session}, opened by {entry['n']}, is lost"
+
+
+def _told(entry: Entry, snapshot: Snapshot) -> Iterator[str]:
+    """A push with a sequence tells of the event of that sequence."""
+    number = entry["sequence"]
+    if not number:
+        return
+    if number > len(snapshot.events):
+        yield f"at {snapshot.n}: event {number}, pushed in {entry['n']}, is lost"
+        return
+    event = snapshot.events[number - 1]
+    told = (PUSHED[entry["event"]], entry["session"])
+    if told != (event.kind, event.session) or not _same(event.expires_at, entry["expires"]):
+        yield f"at {snapshot.n}: event {number} is another than was pushed in {entry['n']}"
+
+
+def _same(one: float | None, other: float | None) -> bool:
+    return one is other or (one is not None and other is not None and abs(one - other) < SAME)
+
+
+RULES: tuple[Rule, ...] = (
+    databases_are_whole,
+    history_is_one,
+    lives_are_lives,
+    acknowledged_is_on_disk,
+    logins_wait_to_be_opened,
+    leases_are_kept,
+    pushes_are_in_order,
+    what_ended_stays_ended,
+    beliefs_are_true,
+    unjustified,
+)

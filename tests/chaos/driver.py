@@ -1,0 +1,189 @@
+"""Does random things to a stage for a while, by one generator."""
+
+import random
+import time
+from collections.abc import Callable
+
+from tests.chaos.process import ChaosProcess
+from tests.chaos.realm import Pair, Realm
+from tests.chaos.stage import Stage
+
+HANDLES = range(5, 13)
+BURST = 12  # actions at most that a kill may find unanswered
+LULL = 0.03  # seconds at most between two actions
+SETTLE = 3.0  # seconds at the end for the last pushes
+FAULTS: list[tuple[str, str, dict[str, object]]] = [
+    ("/token", "answer", {"status": 503}),
+    ("/token", "answer", {"status": 429, "headers": {"Retry-After": "1"}}),
+    ("/token", "answer", {"status": 500}),
+    ("/token", "answer", {"status": 400, "body": {"error": "invalid_grant"}}),
+    ("/token", "html", {}),
+    ("/token", "empty", {}),
+    ("/token", "drop", {}),
+    ("/token", "hang", {}),
+    ("/token", "delay", {"delay_ms": 800}),
+    ("/keys", "answer", {"status": 503}),
+    ("/keys", "hang", {}),
+    ("/keys", "drop", {}),
+]
+
+
+class Driver:
+    """Chooses, by `seed` alone, what happens next; how it turns out is the machine's."""
+
+    def __init__(self, stage: Stage, seed: int) -> None:
+        self._stage = stage
+        self._random = random.Random(seed)
+        self._small: dict[Callable[[], None], float] = {
+            self._log_in: 30,
+            self._leave: 10,
+            self._renew: 10,
+            self._look: 3,
+            self._kill_process: 0.7,
+            self._revoke: 0.6,
+            self._disable: 0.5,
+            self._enable: 1.5,
+            self._roles: 1,
+            self._fault: 1.5,
+            self._clear_faults: 1,
+        }
+        self._large: dict[Callable[[], None], float] = {
+            self._kill_daemon: 1.2,
+            stage.restart_daemon: 0.1,
+            self._kill_issuer: 0.15,
+            self._start_issuer: 0.6,
+        }
+
+    def drive(self, seconds: float) -> None:
+        """Act for so long, then let everything come to rest and compare beliefs."""
+        until = time.monotonic() + seconds
+        actions = self._small | self._large
+        while time.monotonic() < until:
+            self._act(actions)
+            self._stage.pump(self._random.random() * LULL)
+        self._settle()
+
+    def _settle(self) -> None:
+        stage = self._stage
+        for realm in stage.realms:
+            if realm.issuer is None:
+                realm.start()
+            realm.clear_faults()
+        stage.pump(SETTLE)
+        stage.kill_daemon()
+        stage.pump_until_answered()
+        for process in stage.processes:
+            process.look()
+        stage.pump_until_answered()
+        stage.pump(1.0)
+        for process in stage.processes:
+            process.believe()
+        assert stage.stop_daemon() == 0
+
+    def _act(self, actions: dict[Callable[[], None], float]) -> None:
+        (action,) = self._random.choices(list(actions), list(actions.values()))
+        action()
+
+    def _log_in(self) -> None:
+        process, pair = self._process(), self._pair()
+        if pair is None:
+            return
+        process.log_in(
+            pair.user if self._chance(0.97) else "mallory@contoso.test",
+            pair.password(with_refresh=self._chance(0.8)),
+            pair.number,
+            self._random.choice(HANDLES),
+            opens=self._chance(0.9),
+        )
+
+    def _leave(self) -> None:
+        process = self._process()
+        if process.held:
+            process.leave(self._random.choice(list(process.held)))
+
+    def _renew(self) -> None:
+        process = self._process()
+        if not process.held:
+            return
+        handle = self._random.choice(list(process.held))
+        user = process.users[process.held[handle]]
+        pair = self._pair(user)
+        if pair is not None:
+            password = pair.password(with_refresh=self._chance(0.7))
+            process.renew(handle, password, pair.number, waits=self._chance(0.7))
+
+    def _look(self) -> None:
+        self._process().look()
+
+    def _kill_process(self) -> None:
+        self._stage.kill_process(self._process())
+
+    def _revoke(self) -> None:
+        if realm := self._realm():
+            realm.revoke(self._random.choice(realm.users))
+
+    def _disable(self) -> None:
+        if realm := self._realm():
+            realm.disable(self._random.choice(realm.users))
+
+    def _enable(self) -> None:
+        realm = self._realm()
+        if realm and realm.disabled:
+            realm.enable(self._random.choice(sorted(realm.disabled)))
+
+    def _roles(self) -> None:
+        if realm := self._realm():
+            roles = self._random.sample(["trader", "quant", "unknown"], self._random.randint(0, 3))
+            realm.give_roles(self._random.choice(realm.users), roles)
+
+    def _fault(self) -> None:
+        if realm := self._realm():
+            path, kind, members = self._random.choice(FAULTS)
+            realm.fault(path, kind, count=self._random.randint(1, 3), **members)
+
+    def _clear_faults(self) -> None:
+        if realm := self._realm():
+            realm.clear_faults()
+
+    def _kill_daemon(self) -> None:
+        for _ in range(self._random.randint(0, BURST)):
+            self._act(self._small)
+        self._stage.pump(self._random.random() * LULL)
+        self._stage.kill_daemon()
+
+    def _kill_issuer(self) -> None:
+        if realm := self._realm():
+            realm.kill()
+
+    def _start_issuer(self) -> None:
+        for realm in self._stage.realms:
+            if realm.issuer is None:
+                realm.start()
+
+    def _process(self) -> ChaosProcess:
+        return self._random.choice(self._stage.processes)
+
+    def _realm(self) -> Realm | None:
+        """Return a realm whose issuer is up, or by chance None."""
+        realm = self._random.choice(self._stage.realms)
+        return realm if realm.issuer is not None else None
+
+    def _pair(self, user: str = "") -> Pair | None:
+        """Return tokens of a user, half of the time ones that were brought before."""
+        realms = [each for each in self._stage.realms if each.issuer is not None]
+        users = [user] if user else [name for realm in realms for name in realm.users]
+        if not users:
+            return None
+        user = self._random.choice(users)
+        for realm in realms:
+            if user not in realm.users:
+                continue
+            known = [pair for pair in realm.pairs if pair.user == user]
+            if known and self._chance(0.6):
+                return known[0]
+            if user not in realm.disabled:
+                return realm.fetch(user)
+        return None
+
+    def _chance(self, likelihood: float) -> bool:
+        return self._random.random() < likelihood

@@ -1,0 +1,80 @@
+"""One chaos run, from its seed to its verdict."""
+
+import tempfile
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.chaos import evidence
+from tests.chaos.checker import violations
+from tests.chaos.driver import Driver
+from tests.chaos.leaks import leaks
+from tests.chaos.stage import Stage
+
+SHOWN = 50  # acknowledgements, where something is wrong
+FIGURES = {
+    "daemons killed": "daemon-killed",
+    "q processes killed": "process-killed",
+    "issuers killed": "issuer-killed",
+    "daemons stopped": "daemon-stopped",
+    "logins": "login",
+    "opened": "opened",
+    "left": "left",
+    "renewed": "renewed",
+    "logins refused": "refused",
+    "users revoked": "user-revoked",
+    "users disabled": "user-disabled",
+    "faults": "fault",
+}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    seed: int
+    figures: Counter[str]
+    violations: list[str]
+    last: list[str]  # acknowledgements
+
+    def __str__(self) -> str:
+        figures = ", ".join(f"{name} {number}" for name, number in self.figures.items())
+        lines = [f"seed {self.seed}: {figures}, violations {len(self.violations)}"]
+        if self.violations:
+            lines += [*self.violations, f"the last of seed {self.seed}:", *self.last]
+        return "\n".join(lines)
+
+
+def run(seed: int, seconds: float) -> Outcome:
+    """Let chaos reign for so long and judge it.
+
+    Raises:
+        AssertionError: A process said what none should; the message has the seed.
+    """
+    with tempfile.TemporaryDirectory(prefix="sd-") as name:
+        folder = Path(name)
+        stage = Stage(folder)
+        try:
+            Driver(stage, seed).drive(seconds)
+        except Exception as error:
+            error.add_note(f"seed {seed}")
+            error.add_note("".join(stage.daemon.lines[-SHOWN:]))
+            raise
+        finally:
+            stage.close()
+        return _judged(seed, folder, stage)
+
+
+def _judged(seed: int, folder: Path, stage: Stage) -> Outcome:
+    found = evidence.read(folder)
+    (folder / "daemon.log").write_text("".join(stage.daemon.lines))
+    wrong = violations(found)
+    written = [folder / "daemon.log", *folder.glob("*.db"), *folder.glob("*.db-wal")]
+    wrong += [f"leaks: a token stands in {file}" for file in leaks(stage.secrets, written)]
+    if any("Traceback" in line for line in stage.daemon.lines):
+        wrong.append("the daemon's log has a traceback")
+    kinds = Counter(entry["kind"] for entry in found.entries)
+    kinds.update(entry["event"] for entry in found.of("push"))
+    figures = Counter({name: kinds[kind] for name, kind in FIGURES.items()})
+    for event in ("refreshed", "revoked", "expired", "roles"):
+        figures[f"{event} pushes"] = kinds[event]
+    figures["events"] = len(found.snapshots[-1].events)
+    return Outcome(seed, figures, wrong, [str(entry) for entry in found.entries[-SHOWN:]])

@@ -1,0 +1,146 @@
+"""What a chaos run plays with: the daemon, two issuers, q processes; and a copy at each death."""
+
+import select
+import shutil
+import time
+from contextlib import suppress
+from itertools import count
+from pathlib import Path
+
+from tests.chaos.journal import Journal
+from tests.chaos.process import ChaosProcess
+from tests.chaos.realm import Realm
+from tests.running_daemon import RunningDaemon
+
+UNBOUND, GRACE = 3.0, 10.0  # seconds
+PROCESSES = 5
+CONFIGURATION = """
+[listen]
+port = {{port}}
+directory = "{{folder}}"
+[store]
+path = "{{folder}}/sessiond.db"
+[login]
+unbound = {unbound}
+grace = {grace}
+[refresh]
+share = 0.2
+jitter = 0.1
+timeout = 5.0
+[log]
+level = "debug"
+{issuers}
+"""
+ISSUER = """
+[[issuer]]
+name = "{name}"
+issuer = "{issuer}"
+users = ["{name}*"]
+verify = "jwt"
+audience = ["api://kdb"]
+client_id = "sessiond"
+refresh_client_id = "qstudio"
+insecure_http = true
+roles_claim = ["roles"]
+[issuer.roles]
+trader = "trading"
+quant = "research"
+"""
+
+
+class Stage:
+    """Everything that runs, in one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.journal = Journal(folder / "journal.jsonl")
+        self.realms = [Realm("strict", self.journal), Realm("entra", self.journal)]
+        issuers = ""
+        for realm in self.realms:
+            realm.start()
+            assert realm.issuer is not None
+            issuers += ISSUER.format(name=realm.name, issuer=realm.issuer.issuer)
+        text = CONFIGURATION.format(unbound=UNBOUND, grace=GRACE, issuers=issuers)
+        self._snapshots = count()
+        self.daemon = RunningDaemon(folder, text)
+        self.journal.note("daemon-started")
+        self._names = count()
+        self.processes: list[ChaosProcess] = []
+        for _ in range(PROCESSES):
+            self.add_process()
+
+    @property
+    def secrets(self) -> list[str]:
+        return [secret for realm in self.realms for secret in realm.secrets]
+
+    def add_process(self) -> None:
+        """Start a q process that has nobody yet."""
+        name = f"q{next(self._names)}"
+        self.processes.append(ChaosProcess(name, self.daemon.address, self.journal))
+        self.processes[-1].come()
+
+    def kill_process(self, process: ChaosProcess) -> None:
+        process.kill()
+        self.processes.remove(process)
+        self.add_process()
+
+    def kill_daemon(self) -> None:
+        """Kill it, hear what it had said, keep what is on disk, and start it again."""
+        self.daemon.kill()
+        self._after("daemon-killed")
+        self._restart()
+
+    def restart_daemon(self) -> None:
+        """Stop it as systemd does, and start it again."""
+        assert self.stop_daemon() == 0
+        self._restart()
+
+    def stop_daemon(self) -> int:
+        """Stop it and keep what is on disk; return its exit code."""
+        code = self.daemon.stop()
+        self._after("daemon-stopped")
+        return code
+
+    def pump(self, seconds: float) -> None:
+        """Let the processes take what the daemon sends."""
+        until = time.monotonic() + seconds
+        while True:
+            by_socket = {each.socket: each for each in self.processes if each.socket is not None}
+            left = max(0.0, until - time.monotonic())
+            readable, _, _ = select.select(list(by_socket), [], [], left)
+            for each in readable:
+                by_socket[each].read()
+            if not left:
+                return
+
+    def pump_until_answered(self) -> None:
+        """Pump until nobody waits for an answer; the test's timeout ends this."""
+        while any(each.is_waiting for each in self.processes):
+            self.pump(0.05)
+
+    def close(self) -> None:
+        """End everything."""
+        for process in self.processes:
+            process.kill()
+        with suppress(ProcessLookupError):
+            self.daemon.kill()
+        for realm in self.realms:
+            if realm.issuer is not None:
+                realm.issuer.stop()
+        self.journal.close()
+
+    def _after(self, kind: str) -> None:
+        while any(each.socket is not None for each in self.processes):
+            self.pump(0.0)
+        number = next(self._snapshots)
+        for suffix in ("", "-wal"):
+            source = Path(f"{self.daemon.database}{suffix}")
+            if source.exists():
+                shutil.copy(source, self.folder / f"snapshot-{number}.db{suffix}")
+        self.journal.note(kind, snapshot=number)
+
+    def _restart(self) -> None:
+        self.daemon.start()
+        self.journal.note("daemon-started")
+        for process in self.processes:
+            process.come()

@@ -1,0 +1,119 @@
+"""Renewals: the checks of a login, for the user that the session already has."""
+
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+
+from sessiond.core.errors import (
+    IssuerUnavailable,
+    Refusal,
+    TokenRejected,
+)
+from sessiond.qipc import timestamp
+from tests.fakes import START, FakeClock, idle, principal, verdict
+from tests.qprocess import plain_dict
+from tests.unit.edge.process.serving import (
+    connect,
+    refused,
+    renew,
+    serving,
+)
+
+pytestmark = pytest.mark.anyio
+
+PAIR = "access-token-of-alice;refresh-token-of-alice"
+DOWN = IssuerUnavailable("no answer")
+SOON = 0.05  # seconds
+
+
+async def test_a_renewal_is_answered_as_a_login_and_moves_the_end(clock: FakeClock) -> None:
+    async with serving(clock) as daemon:
+        q = await daemon.process()
+        session = await q.log_in()
+        daemon.verifier.of["fresh"] = verdict(length=timedelta(hours=2), roles=("writer",))
+        answer = plain_dict(await q.sync(renew(session, "fresh")))
+        assert (answer["ok"], answer["session"], answer["user"]) == (True, session, "alice")
+        assert answer["roles"] == ["writer"]
+        assert answer["expires"] == timestamp(START + timedelta(hours=2)).value
+        assert (await q.next_push())["event"] == "roles"
+
+
+async def test_an_async_renewal_is_answered_by_a_push(clock: FakeClock) -> None:
+    async with serving(clock) as daemon:
+        q = await daemon.process()
+        session = await q.log_in()
+        await q.push(renew(session, "fresh"))
+        push = await q.next_push()
+        assert (push["event"], push["session"], push["handle"]) == ("renewed", session, 5)
+        assert (push["user"], push["roles"], push["reason"]) == ("alice", ["reader"], "")
+        await q.ping()
+        assert q.pushes == []
+
+
+async def test_an_async_renewal_that_is_refused_is_pushed_with_its_reason(
+    clock: FakeClock,
+) -> None:
+    async with serving(clock) as daemon:
+        q = await daemon.process()
+        session = await q.log_in()
+        daemon.verifier.of["old"] = TokenRejected(Refusal.EXPIRED, "it is over")
+        await q.push(renew(session, "old"))
+        push = await q.next_push()
+        assert (push["event"], push["ok"], push["reason"]) == ("renewed", False, "expired")
+        assert (push["session"], push["handle"]) == (session, 5)
+        assert await daemon.live(q) == 1
+
+
+async def test_only_the_sessions_own_user_renews_it(clock: FakeClock) -> None:
+    async with serving(clock) as daemon:
+        q = await daemon.process()
+        session = await q.log_in()
+        daemon.verifier.of["bobs"] = verdict(principal("bob"))
+        assert plain_dict(await q.sync(renew(session, "bobs"))) == refused("usermismatch")
+        daemon.verifier.of["namesake"] = verdict(principal("alice", subject="another alice"))
+        assert plain_dict(await q.sync(renew(session, "namesake"))) == refused("usermismatch")
+        assert await daemon.live(q) == 1
+
+
+async def test_a_session_of_nobody_or_of_another_process_cannot_be_renewed(
+    clock: FakeClock,
+) -> None:
+    async with serving(clock) as daemon:
+        q, other = await daemon.process(1), await daemon.process(2)
+        theirs = await other.log_in()
+        for session in (UUID(int=999), theirs):
+            assert plain_dict(await q.sync(renew(session, "fresh"))) == refused("revoked")
+        await q.push(renew(theirs, "fresh"))
+        push = await q.next_push()
+        assert (push["reason"], push["handle"], push["user"]) == ("revoked", 0, "")
+        assert daemon.verifier.asked == ["access"]
+
+
+async def test_a_hung_renewal_costs_the_deadline_and_the_session_goes_on(
+    clock: FakeClock,
+) -> None:
+    async with serving(clock, deadline=SOON) as daemon:
+        q = await daemon.process()
+        session = await q.log_in()
+        hung = daemon.verifier.hold_token("fresh")
+        assert plain_dict(await q.sync(renew(session, "fresh"))) == refused("deadline")
+        hung.set()
+        assert await daemon.live(q) == 1
+
+
+async def test_a_renewal_whose_session_cannot_be_looked_up_is_unavailable(
+    clock: FakeClock,
+) -> None:
+    async with serving(clock) as daemon:
+        q = await daemon.process()
+        session = await q.log_in()
+        disk = daemon.store.hold()
+        await q.ask(connect(brings="another", handle=6))
+        await daemon.store.arrived.wait()
+        await q.ask(connect(brings="third", handle=7), renew(session, "fresh"))
+        await idle()
+        daemon.store.failing = 9
+        disk.set()
+        answers = [plain_dict(await q.answer()) for _ in range(3)]
+        assert answers == [refused("unavailable")] * 3

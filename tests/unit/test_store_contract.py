@@ -1,0 +1,224 @@
+"""What every store does alike: the one in memory that tests use, and SQLite."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from sessiond.core.errors import StoreError
+from sessiond.core.events import Event, LoginRefused, SessionClosed
+from sessiond.core.grant import Grant, KnownToken
+from sessiond.core.revocation import Revocation, Scope
+from sessiond.core.rows import Drop, NameOwner, Put, Row
+from sessiond.core.secret import Secret
+from sessiond.core.session import ProcessKey, SessionState
+from sessiond.edge.sealing import KeyRing
+from sessiond.edge.sqlite import opened
+from sessiond.table import Loaded, Store
+from tests.fakes import (
+    HOUR,
+    MINUTE,
+    START,
+    MemoryStore,
+    grant,
+    grant_id,
+    opened_event,
+    process_about,
+    session,
+    token_hash,
+)
+
+pytestmark = pytest.mark.anyio
+
+Opener = Callable[[], AbstractAsyncContextManager[Store]]
+FINE = timedelta(microseconds=123_457)  # stores keep microseconds
+
+ROWS: list[Row] = [
+    session(),
+    session(
+        2,
+        process=ProcessKey(uid=0, pid=0, started=0, label="rdb1 #7"),
+        handle=0,
+        address=-(2**31),  # kdb+'s .z.a is signed
+        state=SessionState.WAITING,
+        since=START + FINE,
+        until=START + HOUR,
+        roles=(),
+        attributes={},
+    ),
+    session(3, state=SessionState.UNBOUND, roles=("a", "ä"), attributes={"dept": "Zürich 'x'"}),
+    grant(),
+    grant(
+        2,
+        refresh_token=Secret("0.refresh!*$token"),
+        refresh_at=START + FINE,
+        proven=True,
+        in_flight_since=START + 2 * FINE,
+    ),
+    KnownToken(hash=token_hash("one"), grant=grant_id(1), seen_at=START, keep_until=START + FINE),
+    KnownToken(
+        hash=token_hash("other"), grant=None, seen_at=START, keep_until=START, is_refused=True
+    ),
+    NameOwner(name="alice", issuer="corp", subject="s"),
+    Revocation(id=UUID(int=1), scope=Scope.USER, value="alice", at=START, reason='left; "gone"'),
+    Revocation(id=UUID(int=2), scope=Scope.ALL, value="", at=START + FINE, reason=""),
+]
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def opener(request: pytest.FixtureRequest, tmp_path: Path) -> Opener:
+    """Return what opens one and the same store, again and again."""
+    memory = MemoryStore()
+
+    @asynccontextmanager
+    async def open_store() -> AsyncIterator[Store]:
+        if request.param == "memory":
+            yield memory
+        else:
+            async with opened(tmp_path / "sessiond.db", KeyRing({1: bytes(32)})) as store:
+                yield store
+
+    return open_store
+
+
+@pytest.fixture
+async def store(opener: Opener) -> AsyncIterator[Store]:
+    async with opener() as store:
+        yield store
+
+
+def sorted_rows(rows: object) -> list[str]:
+    assert isinstance(rows, list)
+    return sorted(repr(row) for row in rows)
+
+
+def told(sequence: int, at: datetime = START) -> SessionClosed:
+    return SessionClosed(sequence=sequence, at=at, reason="disconnect")
+
+
+async def test_a_new_store_is_empty(store: Store) -> None:
+    assert await store.load() == Loaded([], 0)
+    assert await store.events_after(0, limit=10) == []
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: type(row).__name__)
+async def test_a_row_comes_back_as_it_was_also_after_opening_anew(opener: Opener, row: Row) -> None:
+    async with opener() as store:
+        await store.commit([Put(row)], [])
+        assert (await store.load()).rows == [row]
+    async with opener() as store:
+        assert (await store.load()).rows == [row]
+
+
+async def test_a_refresh_token_comes_back_whole(opener: Opener) -> None:
+    text = "0.AXoA~refresh-token_with.M$ft!*chars"
+    async with opener() as store:
+        await store.commit([Put(grant(refresh_token=Secret(text)))], [])
+    async with opener() as store:
+        (row,) = (await store.load()).rows
+        assert isinstance(row, Grant)
+        assert row.refresh_token is not None
+        assert row.refresh_token.reveal() == text
+
+
+async def test_all_rows_come_back_together(store: Store) -> None:
+    await store.commit([Put(row) for row in ROWS], [])
+    assert sorted_rows((await store.load()).rows) == sorted_rows(ROWS)
+
+
+async def test_putting_a_row_replaces_the_one_with_its_key(store: Store) -> None:
+    await store.commit([Put(session())], [])
+    moved = session(handle=77, until=START + MINUTE)
+    await store.commit([Put(moved)], [])
+    assert (await store.load()).rows == [moved]
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: type(row).__name__)
+async def test_dropping_a_row_drops_it_alone(store: Store, row: Row) -> None:
+    await store.commit([Put(each) for each in ROWS], [])
+    await store.commit([Drop(row)], [])
+    rest = [each for each in ROWS if each is not row]
+    assert sorted_rows((await store.load()).rows) == sorted_rows(rest)
+
+
+async def test_dropping_what_is_not_there_changes_nothing(store: Store) -> None:
+    await store.commit([Drop(session())], [])
+    assert (await store.load()).rows == []
+
+
+async def test_of_several_writes_to_a_row_in_one_batch_the_last_counts(store: Store) -> None:
+    one, other = session(1), session(2)
+    await store.commit(
+        [
+            Put(one),
+            Put(other),
+            Drop(one),
+            Put(replace(other, handle=5)),
+            Put(replace(other, handle=6)),
+        ],
+        [],
+    )
+    assert (await store.load()).rows == [replace(other, handle=6)]
+    await store.commit([Drop(other), Put(other), Drop(one), Put(one), Drop(one)], [])
+    assert (await store.load()).rows == [other]
+
+
+async def test_events_come_back_as_they_were_in_order(store: Store) -> None:
+    events: list[Event] = [
+        opened_event(1),
+        LoginRefused(sequence=2, at=START + FINE, user="x", reason="revoked", count=3),
+        SessionClosed(
+            sequence=3, at=START, session=session().id, process=process_about(), expires_at=START
+        ),
+    ]
+    await store.commit([], events[:2])
+    await store.commit([], events[2:])
+    assert await store.events_after(0, limit=10) == events
+
+
+async def test_events_are_read_page_by_page(store: Store) -> None:
+    await store.commit([], [told(sequence) for sequence in range(1, 8)])
+    pages: list[list[int]] = []
+    after = 0
+    while page := await store.events_after(after, limit=3):
+        pages.append([event.sequence for event in page])
+        after = page[-1].sequence
+    assert pages == [[1, 2, 3], [4, 5, 6], [7]]
+    assert await store.events_after(99, limit=3) == []
+
+
+async def test_old_events_are_forgotten_and_younger_ones_kept(store: Store) -> None:
+    await store.commit([], [told(1), told(2, START + FINE), told(3, START + HOUR)])
+    await store.forget_events(before=START + FINE)
+    assert [event.sequence for event in await store.events_after(0, limit=9)] == [2, 3]
+
+
+async def test_the_last_sequence_outlives_its_event(opener: Opener) -> None:
+    async with opener() as store:
+        await store.commit([], [told(41), told(42)])
+        await store.forget_events(before=START + HOUR)
+        assert (await store.load()).sequence == 42
+    async with opener() as store:
+        assert (await store.load()).sequence == 42
+        await store.commit([], [told(43)])
+        assert (await store.load()).sequence == 43
+
+
+async def test_a_commit_that_fails_keeps_nothing_and_the_next_one_works(store: Store) -> None:
+    await store.commit([Put(session(1))], [told(1)])
+    with pytest.raises(StoreError):
+        await store.commit([Put(session(2)), Drop(session(1))], [told(2), told(1)])
+    assert await store.load() == Loaded([session(1)], 1)
+    await store.commit([Put(session(2))], [told(2)])
+    assert (await store.load()).sequence == 2
+    assert [event.sequence for event in await store.events_after(0, limit=9)] == [1, 2]
+
+
+async def test_rows_and_events_are_committed_together(store: Store) -> None:
+    await store.commit([Put(row) for row in ROWS], [told(1)])
+    loaded = await store.load()
+    assert (len(loaded.rows), loaded.sequence) == (len(ROWS), 1)
