@@ -14,7 +14,6 @@ from sessiond.qipc import call, guid, int_, string
 from tests.integration.conftest import Start
 from tests.integration.test_login import pair
 from tests.issuer.running import ALICE, RunningIssuer
-from tests.peers import PeerFarm
 from tests.qprocess import QProcess
 from tests.running_daemon import RunningDaemon, configuration
 

@@ -6,7 +6,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -166,6 +166,18 @@ def test_a_socket_of_another_kind_is_left_alone(here: Addresses) -> None:
     ):
         listening(here, [], others=NOTHING)
     assert Path(here.path).is_socket()
+
+
+def test_a_holder_that_accepts_nobody_is_not_waited_for(here: Addresses) -> None:
+    with passed_at(here.path.encode()) as busy, ExitStack() as clients:
+        busy.listen(0)
+        for _ in range(2):  # one connection waits, there is room for no other
+            client = clients.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+            client.setblocking(False)
+            with suppress(BlockingIOError):
+                client.connect(here.path)
+        with pytest.raises(AddressInUseError, match="temporarily unavailable"):
+            listening(here, [], others=NOTHING)
 
 
 def test_a_file_that_is_no_socket_is_left_alone(here: Addresses) -> None:

@@ -148,7 +148,7 @@ async def test_a_peer_that_is_gone_already_is_dropped(
         async with await open_.connect() as client:
             assert await client.receive() == b"hello"
     assert len(open_.served.peers) == 1
-    assert open_.listener.refused == 0
+    assert open_.listener.refused == 1
 
 
 async def test_one_user_cannot_take_every_place(

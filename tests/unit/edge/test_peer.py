@@ -17,7 +17,7 @@ from sessiond.core.errors import ConfigError
 from sessiond.edge import peer as peer_module
 from sessiond.edge.peer import AllowList, Peer, peer_of, started_at
 
-STRANGE = ") R 1 ( 2 3"  # what a process may call itself
+STRANGE = b") R \xff ( 2 3"  # what a process may call itself
 
 
 class Told(socket.socket):
@@ -44,7 +44,8 @@ def told() -> Iterator[Told]:
 
 def start_of(pid: int) -> int:
     """Return field 22 of proc(5)'s stat, read in another way than the code under test does."""
-    stat = re.fullmatch(r"\d+ \(.*\) (.*)", Path(f"/proc/{pid}/stat").read_text(), re.DOTALL)
+    content = Path(f"/proc/{pid}/stat").read_bytes()
+    stat = re.fullmatch(rb"\d+ \(.*\) (.*)", content, re.DOTALL)
     assert stat is not None
     return int(stat[1].split()[22 - 3])
 
@@ -120,7 +121,7 @@ def test_looking_at_a_peer_leaves_no_descriptor_open(told: Told) -> None:
 def test_a_start_time_is_read_whatever_the_process_calls_itself() -> None:
     program = (
         "from pathlib import Path\n"
-        f"Path('/proc/self/comm').write_text({STRANGE!r})\n"
+        f"Path('/proc/self/comm').write_bytes({STRANGE!r})\n"
         "print(flush=True)\ninput()"
     )
     with subprocess.Popen(
@@ -128,7 +129,7 @@ def test_a_start_time_is_read_whatever_the_process_calls_itself() -> None:
     ) as process:
         assert process.stdout is not None
         process.stdout.readline()
-        assert STRANGE in Path(f"/proc/{process.pid}/stat").read_text()
+        assert STRANGE in Path(f"/proc/{process.pid}/stat").read_bytes()
         assert started_at(process.pid) == start_of(process.pid) >= start_of(os.getpid())
         process.communicate(b"\n")
 

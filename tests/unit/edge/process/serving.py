@@ -3,7 +3,7 @@
 import math
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import count
 from typing import Any
@@ -311,7 +311,8 @@ async def serving(
     max_message: int = 1 << 20,
 ) -> AsyncIterator[Serving]:
     bus, store, directory, numbers = Bus(), MemoryStore(), Directory(), count(1)
-    table = Table(store, bus, clock, RULES, keep_events=timedelta(days=7))
+    rules = replace(RULES, proved=frozenset(proved))
+    table = Table(store, bus, clock, rules, keep_events=timedelta(days=7))
     verifier, source = TokenVerifier(), ScriptedTokens(clock, [])
     gate = Gate([door(verifier, clock)], news=bus.listen(), clock=clock, waiting=waiting)
     refresher = Refresher(

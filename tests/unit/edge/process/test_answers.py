@@ -56,6 +56,7 @@ SESSION_EVENTS = [
     (SessionRolesChanged, "roles"),
     (SessionRevoked, "revoked"),
     (SessionExpired, "expired"),
+    (SessionClosed, "revoked"),  # it was lost, and has come back without reconciling
 ]
 
 
@@ -183,7 +184,6 @@ def test_a_push_has_eight_keys_of_these_types(kind: type[SessionRefreshed], name
     "event",
     [
         SessionOpened(at=START),
-        SessionClosed(at=START),
         LoginRefused(at=START, reason="expired", count=1),
         Gap(at=START, after=1, before=9),
     ],
@@ -229,6 +229,18 @@ def test_a_refused_renewal_is_pushed_with_its_reason_and_says_that_it_is_not_ok(
         handle=int_(5),
         reason=symbol("expired"),
         ok=boolean(False),
+    )
+
+
+def test_a_renewal_that_happens_late_is_pushed_as_any_other() -> None:
+    late = pushed(answers.renewed_late(standing(5, roles=("writer",))))
+    assert late == nothing(
+        "renewed",
+        session=guid(session_id(5)),
+        handle=int_(5),
+        user=symbol("alice"),
+        roles=symbols(["writer"]),
+        expires=timestamp(START),
     )
 
 

@@ -10,6 +10,7 @@ from sessiond.core.errors import (
     Refusal,
     TokenRejected,
 )
+from sessiond.edge.process import connection
 from sessiond.qipc import timestamp
 from tests.fakes import START, FakeClock, idle, principal, verdict
 from tests.qprocess import plain_dict
@@ -117,3 +118,69 @@ async def test_a_renewal_whose_session_cannot_be_looked_up_is_unavailable(
         disk.set()
         answers = [plain_dict(await q.answer()) for _ in range(3)]
         assert answers == [refused("unavailable")] * 3
+
+
+async def test_an_async_renewal_holds_no_other_message_up(clock: FakeClock) -> None:
+    async with serving(clock) as daemon:
+        q = await daemon.process()
+        session = await q.log_in()
+        hung = daemon.verifier.hold_token("fresh")
+        await q.push(renew(session, "fresh"))
+        assert (await q.connect("alice", "another", 6))["ok"]
+        hung.set()
+        assert (await q.next_push())["event"] == "renewed"
+
+
+async def test_async_renewals_beyond_the_bound_are_throttled(
+    clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "APART", 1)
+    async with serving(clock) as daemon:
+        q = await daemon.process()
+        session = await q.log_in()
+        for _ in range(2):
+            hung = daemon.verifier.hold_token("fresh")
+            await q.push(renew(session, "fresh"))
+            await q.push(renew(session, "surplus"))
+            push = await q.next_push()
+            assert (push["event"], push["ok"], push["reason"]) == ("renewed", False, "throttled")
+            assert push["session"] == session
+            hung.set()
+            assert (await q.next_push())["reason"] == ""
+        assert "surplus" not in daemon.verifier.asked
+
+
+async def test_a_renewal_that_happens_after_its_deadline_is_told_by_a_push(
+    clock: FakeClock,
+) -> None:
+    async with serving(clock, deadline=SOON) as daemon:
+        q = await daemon.process()
+        session = await q.log_in()
+        daemon.verifier.of["fresh"] = verdict(length=timedelta(hours=2))
+        disk = daemon.store.hold()
+        assert plain_dict(await q.sync(renew(session, "fresh"))) == refused("deadline")
+        disk.set()
+        push = await q.next_push()
+        assert (push["event"], push["session"], push["reason"]) == ("renewed", session, "")
+        assert push["expires"] == timestamp(START + timedelta(hours=2)).value
+
+
+@pytest.mark.parametrize("failing", [0, 1])
+async def test_a_renewal_that_does_not_happen_after_its_deadline_is_not_pushed(
+    clock: FakeClock, failing: int
+) -> None:
+    async with serving(clock, deadline=SOON) as daemon:
+        q = await daemon.process()
+        session = await q.log_in()
+        other = daemon.verifier.of["fresh"] = verdict(principal("alice", subject="namesake"))
+        disk = daemon.store.hold()
+        other_login = connect(brings="another", handle=6)  # something to write beside it
+        await q.ask(other_login, renew(session, "fresh"))
+        assert plain_dict(await q.answer())["reason"] == "deadline"
+        assert plain_dict(await q.answer()) == refused("deadline")
+        daemon.store.failing = failing
+        disk.set()
+        await idle()
+        await q.ping()
+        assert other.principal.subject == "namesake"
+        assert q.pushes == []
