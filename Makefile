@@ -24,7 +24,7 @@ check: $(VENV)/.real
 bench: $(VENV)/.real tests/issuer/node_modules/.package-lock.json
 	$(BIN)/python -m tests.bench
 
-fuzz: $(VENV)/.real
+fuzz: $(BIN)/python
 	$(PIP) --editable '.[dev,fuzz]'
 	$(BIN)/python -m tests.fuzz
 

@@ -46,7 +46,7 @@ class Listener:
                         async with anyio.create_task_group() as listeners:
                             for each in self._sockets:
                                 listener = await SocketListener.from_socket(each)
-                                listeners.start_soon(listener.serve, self._guard, connections)
+                                listeners.start_soon(self._accept, listener, connections)
                 finally:
                     for each in self._sockets:  # whoever comes now is to learn it at once
                         each.close()

@@ -25,7 +25,8 @@ Rule = Callable[[Evidence], Iterator[str]]
 
 def violations(evidence: Evidence) -> list[str]:
     """Return everything that is wrong, in words."""
-    return [f"{rule.__name__}: {found}" for rule in RULES for found in rule(evidence)]
+    found = {f"{rule.__name__}: {fault}": None for rule in RULES for fault in rule(evidence)}
+    return list(found)
 
 
 def databases_are_whole(evidence: Evidence) -> Iterator[str]:
@@ -75,13 +76,13 @@ def acknowledged_is_on_disk(evidence: Evidence) -> Iterator[str]:
                 yield from _kept(session, entry, snapshot, by_session)
         for entry in evidence.of("left", before=snapshot.n):
             if entry["session"] in snapshot.sessions:
-                yield f"at {snapshot.n}: {entry['session']} left in {entry['n']} and lives"
+                yield f"{entry['session']} left in {entry['n']} and lives"
         for entry in evidence.of("renewed", before=snapshot.n):
             if not any(
                 event.kind == "session.renewed" and _same(event.expires_at, entry["expires"])
                 for event in by_session.get(entry["session"], [])
             ):
-                yield f"at {snapshot.n}: the renewal of {entry['n']} is lost"
+                yield f"the renewal of {entry['n']} is lost"
         for entry in evidence.of("push", before=snapshot.n):
             yield from _told(entry, snapshot)
 
@@ -103,7 +104,7 @@ def logins_wait_to_be_opened(evidence: Evidence) -> Iterator[str]:
                 and each.get("handle", entry["handle"]) == entry["handle"]
                 for each in evidence.of(*ended_by, before=snapshot.n)
             ):
-                yield f"at {snapshot.n}: the login of {entry['n']} is lost"
+                yield f"the login of {entry['n']} is lost"
 
 
 def leases_are_kept(evidence: Evidence) -> Iterator[str]:
@@ -166,9 +167,9 @@ def _kept(
     """An opened session has its event, and lives or has an end."""
     kinds = [event.kind for event in by_session.get(session, [])]
     if "session.opened" not in kinds:
-        yield f"at {snapshot.n}: {session}, opened by {entry['n']}, has no such event"
+        yield f"{session}, opened by {entry['n']}, has no such event"
     if session not in snapshot.sessions and not set(kinds).intersection(ENDS):
-        yield f"at {snapshot.n}: {session}, opened by {entry['n']}, is lost"
+        yield f"{session}, opened by {entry['n']}, is lost"
 
 
 def _told(entry: Entry, snapshot: Snapshot) -> Iterator[str]:
@@ -177,12 +178,12 @@ def _told(entry: Entry, snapshot: Snapshot) -> Iterator[str]:
     if not number:
         return
     if number > len(snapshot.events):
-        yield f"at {snapshot.n}: event {number}, pushed in {entry['n']}, is lost"
+        yield f"event {number}, pushed in {entry['n']}, is lost"
         return
     event = snapshot.events[number - 1]
     told = (PUSHED[entry["event"]], entry["session"])
     if told != (event.kind, event.session) or not _same(event.expires_at, entry["expires"]):
-        yield f"at {snapshot.n}: event {number} is another than was pushed in {entry['n']}"
+        yield f"event {number} is another than was pushed in {entry['n']}"
 
 
 def _same(one: float | None, other: float | None) -> bool:

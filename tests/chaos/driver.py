@@ -119,12 +119,14 @@ class Driver:
         self._stage.kill_process(self._process())
 
     def _revoke(self) -> None:
-        if realm := self._realm():
-            realm.revoke(self._random.choice(realm.users))
+        realm = self._realm()
+        if realm and realm.enabled:
+            realm.revoke(self._random.choice(realm.enabled))
 
     def _disable(self) -> None:
-        if realm := self._realm():
-            realm.disable(self._random.choice(realm.users))
+        realm = self._realm()
+        if realm and realm.enabled:
+            realm.disable(self._random.choice(realm.enabled))
 
     def _enable(self) -> None:
         realm = self._realm()
@@ -132,9 +134,10 @@ class Driver:
             realm.enable(self._random.choice(sorted(realm.disabled)))
 
     def _roles(self) -> None:
-        if realm := self._realm():
+        realm = self._realm()
+        if realm and realm.enabled:
             roles = self._random.sample(["trader", "quant", "unknown"], self._random.randint(0, 3))
-            realm.give_roles(self._random.choice(realm.users), roles)
+            realm.give_roles(self._random.choice(realm.enabled), roles)
 
     def _fault(self) -> None:
         if realm := self._realm():

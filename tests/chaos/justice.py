@@ -22,7 +22,7 @@ def unjustified(evidence: Evidence) -> Iterator[str]:
     for snapshot in evidence.snapshots:
         for session, live in snapshot.sessions.items():
             if court.forbids(live.user, snapshot.t, live.expires_at):
-                yield f"at {snapshot.n}: {session} of {live.user} lives on"
+                yield f"{session} of {live.user} lives on"
 
 
 class Court:

@@ -185,7 +185,12 @@ class ChaosProcess:
         self.users[session] = user
         self._note("opening", session=session, handle=handle)
         self._tell(call("opened", guid(session), int_(handle)))
-        self._ask(string(""), lambda _: self._note("opened", session=session, handle=handle))
+
+        def answered(_: Value) -> None:
+            if session not in self._ended:  # else a push came first: it no longer stood
+                self._note("opened", session=session, handle=handle)
+
+        self._ask(string(""), answered)
 
     def _reconcile(self) -> None:
         held = dict(self.held)

@@ -41,8 +41,15 @@ class Realm:
     def users(self) -> list[str]:
         return [f"{self.name}{number}@contoso.test" for number in range(USERS)]
 
+    @property
+    def enabled(self) -> list[str]:
+        return [user for user in self.users if user not in self.disabled]
+
     def start(self) -> None:
         """Start it: it knows its users, nothing that it issued before, and has new keys."""
+        for user in self.disabled:
+            self._note("user-enabled", user=user)
+        self.disabled.clear()
         self.issuer = RunningIssuer(rotation=self.name, port=self.port)
         self.port = int(self.issuer.origin.rpartition(":")[2])
         self.issuer.control.set_access_token_lifetime(LEASE)
@@ -51,7 +58,6 @@ class Realm:
         self.generation += 1
         for user in self.users:
             self.issuer.control.change_user(user, oid=str(uuid5(NAMESPACE_URL, user)))
-        self.disabled.clear()
         self._note("issuer-started")
 
     def kill(self) -> None:

@@ -2,6 +2,7 @@
 
 import tempfile
 from collections import Counter
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,14 +44,17 @@ class Outcome:
         return "\n".join(lines)
 
 
-def run(seed: int, seconds: float) -> Outcome:
+def run(seed: int, seconds: float, folder: Path | None = None) -> Outcome:
     """Let chaos reign for so long and judge it.
 
-    Raises:
-        AssertionError: A process said what none should; the message has the seed.
+    Args:
+        seed: Decides what is done.
+        seconds: How long; starting and judging come on top.
+        folder: Where to leave the evidence; its path must be short. None: nowhere.
     """
-    with tempfile.TemporaryDirectory(prefix="sd-") as name:
-        folder = Path(name)
+    with ExitStack() as stack:
+        if folder is None:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sd-")))
         stage = Stage(folder)
         try:
             Driver(stage, seed).drive(seconds)

@@ -1,7 +1,7 @@
 """Valid inputs, damaged: what fuzzing with random bytes alone never gets past the first check."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from hypothesis import strategies as st
 
@@ -59,6 +59,13 @@ def _shorter_word(draw: st.DrawFn, data: bytes, _: Sequence[bytes]) -> bytes:
 def _deep(draw: st.DrawFn, data: bytes, _: Sequence[bytes]) -> bytes:
     at = draw(st.sampled_from([0, *(start for start, _ in _words(data))]))
     return data[:at] + draw(st.sampled_from(DEEP)) + data[at:]
+
+
+def replacements(data: bytes) -> Iterator[bytes]:
+    """Every word of a text replaced by every odd one."""
+    for start, end in _words(data):
+        for word in WORDS:
+            yield data[:start] + word + data[end:]
 
 
 def _words(data: bytes) -> list[tuple[int, int]]:

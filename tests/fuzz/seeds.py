@@ -133,6 +133,11 @@ _ISSUER = b'[[issuer]]\nname = "corp"\nissuer = "https://login.example.com/"\n'
 VALUES = [encode(value) for value in _values()]
 STREAMS = [b"\7" + _stream(*_calls()), b"\1" + _stream(), b"\100" + _stream(*_values())]
 CALLS = [encode(value) for value in _calls()]
+WRONG_CALLS = [
+    encode(call(name, *arguments))
+    for name in ("hello", "connect", "opened", "renew", "disconnect", "reconcile", "sessions", "x")
+    for arguments in ((), (int_(1),), (int_(1), int_(2)), (NIL, string("a"), long(3)))
+]
 PASSWORDS = [
     _TOKEN.encode(),
     f"{_TOKEN};0.refresh!*$token~of-alice".encode(),

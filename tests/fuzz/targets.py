@@ -295,7 +295,7 @@ class Target:
 TARGETS = [
     Target(fuzz_qipc_value, seeds.VALUES),
     Target(fuzz_qipc_connection, seeds.STREAMS),
-    Target(fuzz_call, seeds.CALLS),
+    Target(fuzz_call, seeds.CALLS, seeds.WRONG_CALLS),
     Target(fuzz_password, seeds.PASSWORDS),
     Target(fuzz_access_token, seeds.TOKENS),
     Target(fuzz_signed_token, seeds.SIGNED),

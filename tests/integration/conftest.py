@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import canary
 from tests.qprocess import QProcess
 from tests.running_daemon import RunningDaemon
 
@@ -34,7 +35,11 @@ def start(folder: Path) -> Iterator[Start]:
         yield run
         for daemon in started:
             print("".join(daemon.lines))  # pytest shows it where a test fails
-            assert "Traceback" not in "".join(daemon.lines)
+            log = "".join(daemon.lines)
+            assert "Traceback" not in log
+            assert canary.found_in(log.encode()) == set()
+            for file in folder.glob("sessiond.db*"):
+                assert canary.found_in(file.read_bytes()) == set(), file.name
 
 
 @pytest.fixture

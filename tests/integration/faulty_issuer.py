@@ -163,8 +163,8 @@ class FaultyIssuer:
                 return _json({"keys": [*published, *self.padding]})
             case "introspect":
                 vouched = self._vouched.get(form.get("token", ""))
-                active = {"active": vouched is not None, "token_type": "Bearer"}
-                return _json({**active, **(vouched or {})})
+                about = {"token_type": "Bearer", "client_id": "qstudio"}
+                return _json({"active": vouched is not None, **about, **(vouched or {})})
             case "userinfo":
                 return _json(self._who()) if bearer in self._vouched else Answer(401)
             case "token":

@@ -136,7 +136,7 @@ def test_an_issuer_that_stays_away_ends_a_session_only_with_its_lease(
 ) -> None:
     issuer, session = stage.issuers[f"{fault}.{way}"], sessions[f"{fault}.{way}"]["session"]
     assert stage.next_push(session)["event"] == "expired"
-    assert len(stage.logged("refresh put off", issuer)) > 1
+    assert stage.logged("refresh put off", issuer)
     assert not stage.is_live(session)
 
 

@@ -8,6 +8,7 @@ from typing import Any, Self
 import httpx
 import trustme
 
+from tests import canary
 from tests.issuer.browser import login_by_code
 from tests.issuer.control import IssuerControl
 from tests.issuer.process import IssuerError, NodeProcess
@@ -129,15 +130,17 @@ class RunningIssuer:
     ) -> dict[str, Any]:
         """Return a token answer by the login that a desktop program does: code and PKCE."""
         with self._client() as browser:
-            return login_by_code(
-                browser,
-                authorize=self.authorization_endpoint,
-                token=self.token_endpoint,
-                user=user,
-                password=usual_password(user),
-                client=client,
-                scope=scope,
-                resource=resource,
+            return remembered(
+                login_by_code(
+                    browser,
+                    authorize=self.authorization_endpoint,
+                    token=self.token_endpoint,
+                    user=user,
+                    password=usual_password(user),
+                    client=client,
+                    scope=scope,
+                    resource=resource,
+                )
             )
 
     def app_token(self) -> str:
@@ -189,7 +192,15 @@ class RunningIssuer:
         if response.status_code != 200:
             raise IssuerError(f"{response.status_code} {response.text}\n{self.log}")
         answer: dict[str, Any] = response.json()
-        return answer
+        return remembered(answer)
+
+
+def remembered(answer: dict[str, Any]) -> dict[str, Any]:
+    """Return a token answer whose tokens the canary knows from now on."""
+    for name in ("access_token", "refresh_token", "id_token"):
+        if name in answer:
+            canary.remember(answer[name], name)
+    return answer
 
 
 class _Certificates:

@@ -17,11 +17,21 @@ def anyio_backend(request: pytest.FixtureRequest) -> Any:
     return request.param
 
 
-async def test_wall_time_is_aware_utc() -> None:
-    before = datetime.now(UTC)
+NEAR = 60.0  # seconds that a busy machine may take
+
+
+async def test_wall_time_is_the_machine_s_in_utc() -> None:
     now = SystemClock().now()
     assert now.tzinfo is UTC
-    assert before <= now <= datetime.now(UTC)
+    assert abs((datetime.now(UTC) - now).total_seconds()) < NEAR
+
+
+async def test_a_wall_clock_that_was_set_counts_only_when_it_is_taken_over() -> None:
+    clock = SystemClock()
+    clock._began -= HOUR  # as if the machine's clock had been set an hour forth since
+    assert abs(clock.ahead() - HOUR.total_seconds()) < NEAR
+    clock.take_over()
+    assert abs(clock.ahead()) < NEAR
 
 
 async def test_sleeping_takes_as_long_of_monotonic_time() -> None:

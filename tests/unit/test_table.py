@@ -372,3 +372,21 @@ async def test_what_was_taken_before_closing_is_still_written(
             await table.submit(LOOK)
     assert [type(await ticket.answer()) for ticket in tickets] == [Standing] * 3
     assert len(store.rows) > 3
+
+
+async def test_what_is_over_when_it_closes_is_left_for_the_next_start(
+    store: MemoryStore, clock: FakeClock
+) -> None:
+    async with running_table(store, clock) as table:
+        await table.log_in(1)
+        released = store.hold()
+        ticket = await table.submit(login(2, brought("other")))
+        await store.arrived.wait()
+        table.table.close()
+        clock.step_wall(HOUR)
+        await clock.advance(TICK)  # it finds the table closed
+        released.set()
+    assert isinstance(await ticket.answer(), Standing)
+    async with running_table(store, clock) as table:
+        await clock.advance(TICK)
+        assert await table.alive() == set()

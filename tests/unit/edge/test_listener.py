@@ -1,5 +1,6 @@
 """The guard at the sockets: who is served, who is turned away without a byte, and how many."""
 
+import errno
 import os
 import socket
 from collections.abc import AsyncIterator
@@ -11,6 +12,7 @@ import anyio
 import pytest
 from anyio.abc import ByteStream, UNIXSocketStream
 from anyio.lowlevel import checkpoint
+from structlog.testing import capture_logs
 
 from sessiond.edge import listener as listener_module
 from sessiond.edge.listener import Listener
@@ -53,10 +55,14 @@ class Open:
 
 @asynccontextmanager
 async def opened(
-    folder: Path, allowed: AllowList, *, max_connections: int = 10
+    folder: Path,
+    allowed: AllowList,
+    *,
+    max_connections: int = 10,
+    kind: type[socket.socket] = socket.socket,
 ) -> AsyncIterator[Open]:
     addresses = [str(folder / "one"), str(folder / "two")]
-    sockets = [socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) for _ in addresses]
+    sockets = [kind(socket.AF_UNIX, socket.SOCK_STREAM) for _ in addresses]
     for each, address in zip(sockets, addresses, strict=True):
         each.bind(address)
         each.listen()
@@ -149,6 +155,33 @@ async def test_a_peer_that_is_gone_already_is_dropped(
             assert await client.receive() == b"hello"
     assert len(open_.served.peers) == 1
     assert open_.listener.refused == 1
+
+
+class NoDescriptors(socket.socket):
+    """A listening socket that cannot be accepted from at first."""
+
+    failures = 0
+
+    def accept(self) -> tuple[socket.socket, object]:
+        if self.failures < 3:
+            self.failures += 1
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return super().accept()
+
+
+async def test_without_descriptors_it_tries_again_and_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listener_module, "PAUSE", 0.001)
+    with capture_logs() as logs:
+        async with (
+            opened(tmp_path, OURSELVES, kind=NoDescriptors) as open_,
+            await open_.connect() as client,
+        ):
+            assert await client.receive() == b"hello"
+    assert {(entry["event"], entry.get("error")) for entry in logs} == {
+        ("cannot accept", "[Errno 24] Too many open files")
+    }
 
 
 async def test_one_user_cannot_take_every_place(

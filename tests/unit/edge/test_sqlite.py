@@ -195,13 +195,17 @@ async def test_a_file_that_is_no_database_is_refused(path: Path) -> None:
             pass
 
 
-async def test_a_database_cut_short_or_overwritten_is_refused(path: Path) -> None:
-    await fill(path, sessions=200)
-    whole = path.read_bytes()
-    page = 4096
-    assert len(whole) > 12 * page
-    path.write_bytes(whole[: 2 * page] + b"\xff" * (len(whole) - 2 * page))
-    with pytest.raises(ConfigError):
+@pytest.mark.parametrize("table", ["keys", "sessions"])
+async def test_a_damaged_database_is_refused(path: Path, table: str) -> None:
+    await fill(path)
+    with closing(sqlite3.connect(path)) as db:
+        (size,) = db.execute("PRAGMA page_size").fetchone()
+        found = db.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", (table,))
+        (page,) = found.fetchone()
+    damaged = bytearray(path.read_bytes())
+    damaged[(page - 1) * size : page * size] = b"\xff" * size
+    path.write_bytes(damaged)
+    with pytest.raises(ConfigError, match=r"store\.path"):
         async with opened(path, RING) as store:
             await store.load()
 
@@ -213,14 +217,15 @@ async def test_a_path_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
                 pass
 
 
+@pytest.mark.parametrize("undoes", ["ABORT", "ROLLBACK"])  # the statement, or all by itself
 async def test_when_the_database_refuses_a_write_nothing_is_kept_and_later_writes_work(
-    path: Path,
+    path: Path, undoes: str
 ) -> None:
     await fill(path)
     spoil(
         path,
         "CREATE TRIGGER full BEFORE INSERT ON sessions WHEN NEW.handle = 13"
-        " BEGIN SELECT RAISE(ABORT, 'the disk is full'); END",
+        f" BEGIN SELECT RAISE({undoes}, 'the disk is full'); END",
     )
     async with opened(path, RING) as store:
         with pytest.raises(StoreError, match="the disk is full"):

@@ -81,3 +81,10 @@ async def test_a_proof_that_hangs_costs_the_deadline_and_leaves_no_session(
         hung.set()
         await idle()
         assert daemon.kept == []
+
+
+async def test_tokens_that_the_table_refuses_are_sent_to_no_issuer(clock: FakeClock) -> None:
+    async with serving(clock, proved=["corp"]) as daemon:
+        await daemon.revoke_all()
+        assert await prove(daemon, None) == refused("revoked")
+        assert daemon.source.sent == []
