@@ -27,6 +27,7 @@ from sessiond.core.errors import (
     IssuerThrottled,
     IssuerUnavailable,
     RefreshRefused,
+    Refusal,
     StoreError,
     TokenRejected,
 )
@@ -38,6 +39,9 @@ from sessiond.table import Table
 
 FIRST_RETRY = 2.0  # seconds; doubled for each failure up to
 LONGEST_RETRY = 60.0
+# What time alone may mend in a token that has just come from the token endpoint: the issuer's
+# clock is ahead, or its new key is not to be had yet.
+NOT_YET_GOOD = frozenset({Refusal.NOTYET, Refusal.BADSIGNATURE})
 AT_ONCE = 64  # grants looked at in one go
 
 log = structlog.get_logger()
@@ -240,7 +244,10 @@ class Refresher:
             )
         except TokenRejected as rejected:
             log.warning("refreshed token rejected", issuer=grant.issuer, reason=rejected.reason)
-            await self._persist(Refuse(grant=grant.id, reason=rejected.reason.value))
+            if rejected.reason in NOT_YET_GOOD:
+                self._retry_later(grant, IssuerUnavailable(str(rejected)))
+            else:
+                await self._persist(Refuse(grant=grant.id, reason=rejected.reason.value))
         except IssuerUnavailable as unavailable:
             self._retry_later(grant, unavailable)
         else:

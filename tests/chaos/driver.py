@@ -88,24 +88,27 @@ class Driver:
         process, pair = self._process(), self._pair()
         if pair is None:
             return
+        handle = self._random.choice(HANDLES)
+        if handle in process.knocking:
+            return
         process.log_in(
             pair.user if self._chance(0.97) else "mallory@contoso.test",
             pair.password(with_refresh=self._chance(0.8)),
             pair.number,
-            self._random.choice(HANDLES),
+            handle,
             opens=self._chance(0.9),
         )
 
     def _leave(self) -> None:
         process = self._process()
-        if process.held:
-            process.leave(self._random.choice(list(process.held)))
+        if process.settled:
+            process.leave(self._random.choice(process.settled))
 
     def _renew(self) -> None:
         process = self._process()
-        if not process.held:
+        if not process.settled:
             return
-        handle = self._random.choice(list(process.held))
+        handle = self._random.choice(process.settled)
         user = process.users[process.held[handle]]
         pair = self._pair(user)
         if pair is not None:

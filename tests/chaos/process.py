@@ -45,6 +45,7 @@ class ChaosProcess:
         self.name = name
         self.held: dict[int, UUID] = {}  # the users on its handles
         self.users: dict[UUID, str] = {}
+        self.knocking: set[int] = set()  # handles whose login is not answered yet
         self.socket: socket.socket | None = None
         self._ended: set[UUID] = set()
         self._journal = journal
@@ -96,7 +97,10 @@ class ChaosProcess:
         """Log a user in on a handle; `token` is what the journal calls what he brings."""
         asked_at = self._note("connecting", user=user, token=token, handle=handle)
 
+        self.knocking.add(handle)
+
         def answered(value: Value) -> None:
+            self.knocking.discard(handle)
             answer = plain_dict(value)
             if not answer["ok"]:
                 self._note("refused", user=user, handle=handle, reason=answer["reason"])
@@ -159,6 +163,11 @@ class ChaosProcess:
         self._note("believes", held=list(self.held.values()))
 
     @property
+    def settled(self) -> list[int]:
+        """The handles with a user on them and no other login under way."""
+        return [handle for handle in self.held if handle not in self.knocking]
+
+    @property
     def is_waiting(self) -> bool:
         """Say whether an answer is still to come."""
         return bool(self._waiting)
@@ -202,7 +211,7 @@ class ChaosProcess:
                 if self.held.get(handle) == held[handle]:
                     del self.held[handle]
             ended = [held[handle] for handle in doomed]
-            self._note("reconciled", held=list(held.values()), doomed=ended)
+            self._note("reconciled", held=list(self.held.values()), doomed=ended)
 
         handles, sessions = tuple(held), tuple(held.values())
         lists = Vector(QType.INT, handles), Vector(QType.GUID, sessions)
@@ -249,6 +258,7 @@ class ChaosProcess:
             self._note("cut")
         self.socket = None
         self._waiting.clear()
+        self.knocking.clear()
 
     def _note(self, kind: str, **facts: Any) -> float:
         return self._journal.note(kind, process=self.name, **facts)

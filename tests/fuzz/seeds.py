@@ -168,7 +168,7 @@ CONFIGURATIONS = [
     + _ISSUER.replace(b"corp", b"other").replace(b"login.", b"other.")
     + b'verify = "introspection"\nusers = ["*@b.com"]\nclient_secret_file = "/etc/secret"\n',
 ]
-# A refused one beside each that is taken: the answers that are no verdict.
+# Answers that are no verdict, to be damaged too.
 REFUSED_ANSWERS = [
     b'400\n\n{"error":"invalid_token"}',
     b'401\nBearer error="invalid_token"\n',

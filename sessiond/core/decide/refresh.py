@@ -72,14 +72,10 @@ def refresh(draft: Draft, change: Refresh) -> bool:
     if grant is None or not _still_theirs(draft, grant, change.verdict):
         return False
     lease, rules = change.verdict.lease, draft.rules
-    draft.put(
-        replace(
-            grant,
-            lease=lease,
-            refresh_at=refresh_at(lease, share=rules.share, jitter=rules.jitter, draw=change.draw),
-            proven=True,
-        )
-    )
+    due = refresh_at(lease, share=rules.share, jitter=rules.jitter, draw=change.draw)
+    if due <= draft.now:  # the issuer's clock is far behind: do not ask again at once, for ever
+        due = draft.now + (lease.expires_at - draft.now) * rules.share
+    draft.put(replace(grant, lease=lease, refresh_at=due, proven=True))
     _update_sessions(draft, grant, change.verdict, is_refresh=True)
     return True
 

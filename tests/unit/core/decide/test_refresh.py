@@ -30,6 +30,7 @@ from sessiond.core.verdict import Verdict
 from tests.fakes import (
     HOUR,
     MINUTE,
+    RULES,
     START,
     brought,
     grant_id,
@@ -341,3 +342,11 @@ def test_a_token_that_is_now_another_principal_s_ends_its_sessions(bare: Ledger)
 
 def test_asking_again_about_what_is_gone_is_false(bare: Ledger) -> None:
     assert not bare.ask(Recheck(grant=grant_id(2), verdict=verdict()))
+
+
+def test_an_issuer_whose_clock_is_far_behind_is_not_asked_again_at_once(ledger: Ledger) -> None:
+    ledger.ask(login(1, brought(refresh="r1")))
+    old = verdict(begin=START - timedelta(minutes=50), length=HOUR)  # ten minutes are left of it
+    assert ledger.ask(Refresh(grant=grant_id(1), verdict=old, draw=0.5))
+    refresh_at = ledger.rows.grants[grant_id(1)].refresh_at
+    assert refresh_at == ledger.now + timedelta(minutes=10) * RULES.share
