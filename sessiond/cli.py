@@ -117,7 +117,7 @@ def rekey(path: Path) -> None:
     this, and then remove the old line.
     """
     config = configuration.load(path)
-    database = Path(config.store.path)
+    database = Path(config.store.path).resolve()  # as the daemon does: the key is beside the file
     key = store_key(config.store.key_file, database=database, environ=os.environ)
     count = importlib.import_module("sessiond.edge.sqlite.rekey").rekey(
         database, KeyRing.from_text(key)

@@ -64,7 +64,7 @@ def run(path: Path) -> None:
 async def serve(config: Config, environ: Mapping[str, str]) -> None:
     """Serve until told to stop. What was accepted by then is written and heard."""
     clock = SystemClock()
-    database = Path(config.store.path)
+    database = Path(os.path.realpath(config.store.path))  # one lock, whatever links lead there
     ring = KeyRing.from_text(
         credentials.store_key(config.store.key_file, database=database, environ=environ)
     )

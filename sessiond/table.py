@@ -9,6 +9,7 @@ from typing import Any, Generic, Protocol, TypeVar, cast
 
 import anyio
 import msgspec
+import structlog
 from anyio import ClosedResourceError, EndOfStream, WouldBlock
 
 from sessiond.bus import Bus, Committed
@@ -34,6 +35,8 @@ from sessiond.core.session import ProcessAbout, Session
 from sessiond.due import DueQueue
 
 A = TypeVar("A")
+
+log = structlog.get_logger()
 
 INBOX = 4096  # changes that wait; whoever asks beyond that waits to ask
 MAX_BATCH = 512  # changes in one transaction
@@ -130,6 +133,7 @@ class Table:
         self._rows = Rows()
         self._sequence = 0
         self._owed = _Draft()  # what has ended and could not be written yet
+        self._is_failing = False  # the store refused the last write
         self._send, self._inbox = anyio.create_memory_object_stream[Ticket[Any]](INBOX)
         self._due = DueQueue[Expire](clock)
         self._refused: Counter[_Refused] = Counter()
@@ -227,13 +231,11 @@ class Table:
         ]
         try:
             if writes or numbered:
-                with anyio.CancelScope(shield=True):
-                    await self._store.commit(writes, [notice.event for notice in numbered])
+                await self._commit(writes, [notice.event for notice in numbered])
         except StoreError as error:
             for write in reversed(draft.undo):
                 self._rows.apply(write)
-            for ticket in batch:
-                ticket.settle(None, error)
+            _settle_unwritten(batch, draft, error)
             await self._end_all_the_same([ticket.change for ticket in batch])
             return
         self._owed = _Draft()
@@ -242,6 +244,20 @@ class Table:
             ticket.settle(answer)
         if writes or numbered:
             await self._bus.publish(Committed(writes, numbered))
+
+    async def _commit(self, writes: Sequence[Write], events: Sequence[Event]) -> None:
+        """Have it written, and tell the operator when that begins to fail and when it is over."""
+        try:
+            with anyio.CancelScope(shield=True):
+                await self._store.commit(writes, events)
+        except StoreError as error:
+            if not self._is_failing:
+                log.error("nothing can be written", error=str(error))
+            self._is_failing = True
+            raise
+        if self._is_failing:
+            log.warning("writing works again")
+        self._is_failing = False
 
     def _decide(self, asked: Iterable[Change[Any]]) -> "_Draft":
         """Decide changes one after the other, each on the rows that the one before has left."""
@@ -320,3 +336,17 @@ class Table:
                 for (user, issuer, process, reason), count in refused.items()
             )
         )
+
+
+def _settle_unwritten(batch: Iterable[Ticket[Any]], draft: _Draft, error: StoreError) -> None:
+    """Answer a batch that could not be written.
+
+    Where it was only what is owed that failed, and nothing of the batch's own, whoever asked has
+    his answer all the same; but nobody is told of an end that it is on disk.
+    """
+    is_own = bool(draft.writes or draft.notices)
+    for ticket, answer in zip(batch, draft.answers, strict=True):
+        if is_own or isinstance(ticket.change, ENDING):
+            ticket.settle(None, error)
+        else:
+            ticket.settle(answer)

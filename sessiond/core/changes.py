@@ -1,5 +1,6 @@
 """What callers ask of the table, each with the type of its answer."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, TypeVar
@@ -8,9 +9,9 @@ from uuid import UUID
 from sessiond.core.errors import Refusal
 from sessiond.core.events import Event
 from sessiond.core.grant import Grant, GrantId, TokenHash
-from sessiond.core.revocation import Scope
+from sessiond.core.revocation import Revocation, Scope
 from sessiond.core.secret import Secret
-from sessiond.core.session import ProcessAbout, ProcessKey, Session, SessionId
+from sessiond.core.session import ProcessAbout, ProcessKey, Session, SessionId, SessionState
 from sessiond.core.verdict import Verdict
 
 A = TypeVar("A", covariant=True)
@@ -239,3 +240,73 @@ class Tell(Change[None]):
     """Write events that tell of no change: refused logins."""
 
     events: tuple[Event, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """A session as it stands, with the times of its grant."""
+
+    session: Session
+    expires_at: datetime
+    refresh_at: datetime | None  # None: there is nothing to refresh it with
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """Some of the sessions that were asked for, in the order of their ids."""
+
+    sessions: tuple[Listed, ...]
+    has_more: bool  # there are others after the last of these
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListSessions(Change[Page]):
+    """Live sessions of every process, page by page; changes nothing. Empty text = any."""
+
+    user: str = ""
+    process: str = ""  # NAME or NAME:PID, as the process says them of itself
+    issuer: str = ""
+    limit: int
+    after: SessionId | None = None  # the last of the page before
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FindSession(Change[Listed | None]):
+    """One live session, whichever process holds it; changes nothing."""
+
+    session: SessionId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FindProcesses(Change[tuple[ProcessKey, ...]]):
+    """The processes that call themselves so and hold sessions; changes nothing."""
+
+    process: str  # NAME or NAME:PID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListRevocations(Change[tuple[Revocation, ...]]):
+    """The lasting revocations in force, oldest first; changes nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """How many rows there are, and when the next of them is to be refreshed."""
+
+    sessions: Mapping[SessionState, int]  # each state has its number
+    grants: int
+    revocations: int
+    next_refresh_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Count(Change[Counts]):
+    """Count the rows; changes nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judge(Change[Refusal | None]):
+    """Whether verified tokens would be let in, without letting anybody in; changes nothing."""
+
+    brought: Brought
+    is_proof_due: bool  # also refuse what only a refresh would prove

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from tests.chaos.evidence import ENDS, Entry, Event, Evidence
 
-LEASE = 20.0  # seconds that an access token lives, as the issuers are told
+LEASE = 12.0  # seconds that an access token lives, as the issuers are told
 ROUNDING = 1.0  # seconds: `iat` and `exp` are whole ones
 BLOWS = ("user-revoking", "user-disabling", "issuer-killing")
 CUTS = ("user-revoked", "user-disabled", "issuer-killed")

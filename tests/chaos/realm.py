@@ -7,7 +7,7 @@ from uuid import NAMESPACE_URL, uuid5
 from tests.chaos.journal import Journal
 from tests.issuer.running import RunningIssuer
 
-LEASE = 20  # seconds
+LEASE = 12  # seconds
 USERS = 4
 
 

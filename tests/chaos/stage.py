@@ -12,7 +12,7 @@ from tests.chaos.process import ChaosProcess
 from tests.chaos.realm import Realm
 from tests.running_daemon import RunningDaemon
 
-UNBOUND, GRACE = 3.0, 10.0  # seconds
+UNBOUND, GRACE = 3.0, 6.0  # seconds
 PROCESSES = 5
 CONFIGURATION = """
 [listen]

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from sessiond.core import changes
-from sessiond.core.decide import ending, login, presence, refresh, tokens
+from sessiond.core.decide import ending, listing, login, presence, refresh, tokens
 from sessiond.core.decide.draft import Draft, Notice, Rules
 from sessiond.core.rows import Rows, Write
 
@@ -60,4 +60,10 @@ _DECIDERS: dict[type[changes.Change[Any]], Any] = {
     changes.End: ending.end,
     changes.Expire: ending.expire,
     changes.Tell: _tell,
+    changes.ListSessions: listing.list_sessions,
+    changes.FindSession: listing.find_session,
+    changes.FindProcesses: listing.find_processes,
+    changes.ListRevocations: listing.list_revocations,
+    changes.Count: listing.count,
+    changes.Judge: listing.judge,
 }

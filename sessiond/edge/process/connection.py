@@ -187,7 +187,7 @@ class Connection:
                 return self._renewal(call, is_sync, answer_by, verifying)
             case calls.Opened():
                 bind = Bind(process=process, session=call.session, handle=call.handle)
-                return Binding(table, bind, self.push)
+                return Binding(table, bind, self.push, partial(_later, verifying))
             case calls.Disconnect():
                 return Changed(table, Close(process=process, handle=call.handle), lambda _: NIL)
             case calls.Reconciliation():

@@ -5,9 +5,10 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Generic, TypeVar
 
 import anyio
+import structlog
 
 from sessiond.core.changes import Bind, Change, Standing, Withdraw
-from sessiond.core.errors import CallError, Refusal
+from sessiond.core.errors import CallError, Refusal, StoreError
 from sessiond.edge.process import answers
 from sessiond.edge.process.attempt import Login, RenewalAttempt
 from sessiond.qipc import NIL, Value, dictionary
@@ -16,6 +17,9 @@ from sessiond.table import Table, Ticket
 A = TypeVar("A")
 Pushing = Callable[[Value], None]
 Withdrawing = Callable[[Withdraw], None]
+Later = Callable[[Callable[[], Coroutine[Any, Any, None]]], None]
+
+log = structlog.get_logger()
 
 
 class Step(ABC):
@@ -71,18 +75,43 @@ class Changed(Step, Generic[A]):
         return self._render(await self._ticket.answer())
 
 
-class Binding(Changed[bool]):
-    """An `opened`: when the login no longer stands, the process is told to close the handle."""
+class Binding(Step):
+    """An `opened`: when the login does not stand, the process is told to close the handle.
 
-    def __init__(self, table: Table, change: Bind, push: Pushing) -> None:
-        super().__init__(table, change, lambda _: NIL)
-        self._bind = change
+    That is told however late it turns out, and when it could not be written too: otherwise the
+    user would stay on a handle of which nobody here knows.
+    """
+
+    def __init__(self, table: Table, change: Bind, push: Pushing, later: Later) -> None:
+        self._table = table
+        self._change = change
         self._push = push
+        self._later = later
+        self._ticket: Ticket[bool] | None = None
+
+    async def record(self) -> None:
+        self._ticket = await self._table.submit(self._change)
 
     async def answer(self) -> Value:
-        if self._ticket is not None and not await self._ticket.answer():
-            self._push(answers.unknown_session(self._bind.session, self._bind.handle))
+        is_settled = False
+        try:
+            await self._settle()
+            is_settled = True
+        finally:
+            if not is_settled:  # the time for answers is over, or the connection is
+                self._later(self._settle)
         return NIL
+
+    async def _settle(self) -> None:
+        if self._ticket is None:  # the connection is being cut: the process must reconcile
+            return
+        try:
+            stands = await self._ticket.answer()
+        except StoreError as error:
+            log.warning("opening not recorded", error=str(error))
+            stands = False
+        if not stands:
+            self._push(answers.unknown_session(self._change.session, self._change.handle))
 
 
 class LoginStep(Step):
@@ -115,7 +144,7 @@ class RenewalStep(Step):
         self,
         attempt: RenewalAttempt,
         verified: anyio.Event,
-        later: Callable[[Callable[[], Coroutine[Any, Any, None]]], None],
+        later: Later,
         push: Pushing,
     ) -> None:
         self._attempt = attempt

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import aiosqlite
+import structlog
 
 from sessiond.core.errors import AddressInUseError, ConfigError, StoreError
 from sessiond.core.events import Event, from_json, to_json
@@ -29,6 +30,8 @@ VERSION = 1
 ROWS = 1000  # fetched at a time
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
 LOOKUP_KEY = {"table": "keys", "column": "sealed", "row": "lookup", "issuer": "", "subject": ""}
+
+log = structlog.get_logger()
 
 
 def _queries() -> dict[str, str]:
@@ -155,7 +158,10 @@ async def opened(path: Path, sealer: Sealer) -> AsyncIterator[SqliteStore]:
             except sqlite3.Error as error:
                 raise ConfigError(f"store.path: {path} cannot be used: {error}") from error
             except SealError as error:
-                raise ConfigError(f"store.key_file: {error}") from error
+                raise ConfigError(
+                    f"store.key_file: {path} was sealed with another key: bring that key back, or "
+                    f"move the database away and let everybody log in again ({error})"
+                ) from error
             yield SqliteStore(db, sealer, lookup_key)
 
 
@@ -208,9 +214,24 @@ async def _prepare(db: aiosqlite.Connection, path: Path) -> None:
             f"store.path: {path} has schema {version}, this sessiond knows {VERSION}: "
             "run the newer sessiond, or name another file"
         )
+    await _check_whole(db, path)
+    if version == 0:
+        log.warning("database made", path=str(path))  # at a first start, or the old one is gone
     for number in range(version + 1, VERSION + 1):
         schema = resources.files(__package__).joinpath(f"schema/{number:04}.sql").read_text()
         await db.executescript(f"BEGIN; {schema}; PRAGMA user_version={number}; COMMIT;")
+
+
+async def _check_whole(db: aiosqlite.Connection, path: Path) -> None:
+    """Find damage now, in about a second per gigabyte, and not at some write of next week."""
+    async with db.execute("PRAGMA quick_check(1)") as cursor:
+        row = await cursor.fetchone()
+    found = "nothing was checked" if row is None else str(row[0])
+    if found != "ok":
+        raise ConfigError(
+            f"store.path: {path} cannot be used: it is damaged: bring a backup back, or move it "
+            f"away and let everybody log in again ({' '.join(found.split())})"
+        )
 
 
 async def _lookup_key(db: aiosqlite.Connection, sealer: Sealer) -> bytes:

@@ -280,8 +280,9 @@ def test_a_grant_that_is_older_over_bare_or_another_s_saves_nobody(ledger: Ledge
     ledger.ask(login(6, brought("client", "client", says=says, client="excel")))
     bob = verdict(principal("bob"), begin=ledger.now)
     ledger.ask(login(7, brought("bob", "bob", says=bob)))
+    ledger.ask(login(8, brought("no newer", "no newer")))
     ledger.ask(REFUSE)
-    assert ledger.alive == {3, 4, 5, 6, 7}
+    assert ledger.alive == {3, 4, 5, 6, 7, 8}
 
 
 def test_refusing_what_is_gone_changes_nothing(ledger: Ledger) -> None:

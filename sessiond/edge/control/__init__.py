@@ -1,0 +1,1 @@
+"""The control socket: how operators, scrapers and scripts see and steer the daemon."""

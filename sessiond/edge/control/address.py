@@ -1,0 +1,98 @@
+"""The control socket's file: bound here, or taken over from systemd."""
+
+import errno
+import os
+import socket
+import stat
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+import structlog
+
+from sessiond.core.errors import AddressInUseError, ConfigError
+from sessiond.edge.config import ListenConfig
+from sessiond.edge.control.access import group_number
+
+BACKLOG = 128  # connections that wait to be accepted
+MODE = 0o660  # the owner and the group may connect
+DEFAULT = ListenConfig().control
+
+log = structlog.get_logger()
+
+
+def control_socket(
+    path: str, *, group: str | int, passed: Iterable[socket.socket]
+) -> socket.socket | None:
+    """Return the listening socket.
+
+    None where its place is the default and the directory of that is not there: systemd makes it
+    (RuntimeDirectory=), and a daemon started by hand works without. That is warned about.
+
+    Args:
+        path: Where; a file that nobody listens on any more is taken over.
+        group: Whose it is to be; empty = the daemon's own.
+        passed: What systemd opened: one with this address is used as it is.
+
+    Raises:
+        AddressInUseError: Somebody else has the address.
+        ConfigError: It cannot be made there, or cannot be given to the group.
+    """
+    for each in passed:
+        if each.getsockname() == path:
+            return each
+    if path == DEFAULT and not Path(path).parent.is_dir():
+        log.warning("no control socket: its directory is not there", path=path)
+        return None
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        _bind(listener, path)
+        _open_up(Path(path), group)
+        listener.listen(BACKLOG)  # until now nobody could connect
+    except OSError as error:
+        listener.close()
+        raise ConfigError(f"listen.control: {path}: {error.strerror}") from error
+    except (AddressInUseError, ConfigError):
+        listener.close()
+        raise
+    return listener
+
+
+def _bind(listener: socket.socket, path: str) -> None:
+    try:
+        listener.bind(path)
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise
+        _take_over(path)
+        listener.bind(path)
+
+
+def _take_over(path: str) -> None:
+    """Remove a socket that its owner left behind, and nothing else.
+
+    Raises:
+        AddressInUseError: Somebody is listening, or it is no socket.
+    """
+    with suppress(FileNotFoundError):
+        if not stat.S_ISSOCK(Path(path).lstat().st_mode):
+            raise AddressInUseError(f"listen.control: {path} is no socket")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as trial:
+        trial.setblocking(False)  # whoever has it need not be accepting
+        try:
+            trial.connect(path)
+        except (ConnectionRefusedError, FileNotFoundError):
+            Path(path).unlink(missing_ok=True)
+            return
+        except OSError as error:
+            raise AddressInUseError(f"listen.control: {path}: {error.strerror}") from error
+    raise AddressInUseError(f"listen.control: {path} is in use")
+
+
+def _open_up(path: Path, group: str | int) -> None:
+    if group != "":
+        try:
+            os.chown(path, -1, group_number("listen.control_group", group))
+        except OSError as error:
+            raise ConfigError(f"listen.control_group: {path}: {error.strerror}") from error
+    path.chmod(MODE)

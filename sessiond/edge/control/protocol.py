@@ -1,0 +1,58 @@
+"""HTTP/1.1 on a Unix socket, where each request knows who its peer is."""
+
+from typing import Any
+
+import structlog
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from sessiond.edge.peer import Peer, peer_of
+
+MAX_CONNECTIONS = 256
+ONE_USERS_SHARE = 64  # connections of one user other than root; the rest is for the others
+
+log = structlog.get_logger()
+
+
+class PeerProtocol(H11Protocol):
+    """uvicorn's protocol, with the peer's credentials in `request.state.peer`.
+
+    Who connected is read once, when he does. A connection on which nothing comes is closed as an
+    idle one is, after uvicorn's `timeout_keep_alive`.
+    """
+
+    peer: Peer | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        try:
+            self.peer = peer_of(transport.get_extra_info("socket"))
+        except OSError as error:  # it is gone already, or nobody can say who it is
+            log.info("control peer unknown", error=str(error))
+            transport.abort()
+            return
+        if self._is_crowded(self.peer):
+            log.warning("control connection refused", uid=self.peer.uid, pid=self.peer.pid)
+            transport.abort()
+            return
+        self.app_state = {**self.app_state, "peer": self.peer}
+        self._expect_data()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.cycle is None or self.cycle.response_complete:
+            self._expect_data()
+
+    def _expect_data(self) -> None:
+        if self.timeout_keep_alive_task is None and not self.transport.is_closing():
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
+
+    def _is_crowded(self, peer: Peer) -> bool:
+        if len(self.connections) > MAX_CONNECTIONS:
+            return True
+        same = sum(
+            isinstance(each, PeerProtocol) and each.peer is not None and each.peer.uid == peer.uid
+            for each in self.connections
+        )
+        return peer.uid != 0 and same > ONE_USERS_SHARE

@@ -1,0 +1,256 @@
+"""The checker finds each thing that it is there to find, and nothing in a sound run."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.chaos.checker import violations
+from tests.chaos.evidence import Event, Evidence, Live, Snapshot
+from tests.chaos.justice import LEASE
+from tests.chaos.leaks import leaks
+
+S, U = "11111111-0000-4000-8000-000000000001", "strict0@contoso.test"
+OPENED, REFRESHED, KILLED, RECONCILED, SEEN, BELIEVED, STOPPED = 4, 5, 6, 8, 9, 10, 11
+FIRST_LEASE, SECOND_LEASE = 100.0 + LEASE, 105.0 + LEASE
+
+
+def event(sequence: int, kind: str, at: float, **facts: Any) -> Event:
+    usual = {"session": S, "user": U, "issuer": "strict", "reason": ""}
+    return Event(sequence=sequence, kind=kind, at=at, **usual | facts)
+
+
+def sound() -> Evidence:
+    """One login that is opened, refreshed, and outlives a kill."""
+    q: dict[str, Any] = {"process": "q0"}
+    s: dict[str, Any] = {**q, "session": S, "handle": 5}
+    told = {"event": "refreshed", "sequence": 2, "expires": SECOND_LEASE, "reason": ""}
+    entries: list[dict[str, Any]] = [
+        {"kind": "token", "issuer": "strict", "user": U, "token": 0},
+        {"kind": "connecting", "user": U, "token": 0, "handle": 5, **q},
+        {"kind": "login", "user": U, "token": 0, "asked_at": 101.0, "expires": FIRST_LEASE, **s},
+        {"kind": "opening", **s},
+        {"kind": "opened", **s},
+        {"kind": "push", **s, **told},
+        {"kind": "daemon-killed", "snapshot": 0},
+        {"kind": "reconciling", "held": [S], **q},
+        {"kind": "reconciled", "held": [S], "doomed": [], **q},
+        {"kind": "sees", "sessions": {S: SECOND_LEASE}, **q},
+        {"kind": "believes", "held": [S], **q},
+        {"kind": "daemon-stopped", "snapshot": 1},
+    ]
+    events = [
+        event(1, "session.opened", 103.5, expires_at=FIRST_LEASE),
+        event(2, "session.refreshed", 104.5, expires_at=SECOND_LEASE),
+    ]
+    return Evidence(
+        [{"n": n, "t": 100.0 + n, **entry} for n, entry in enumerate(entries)],
+        [
+            Snapshot(n, 100.0 + n, [], {S: Live("open", U, "strict", SECOND_LEASE)}, events, set())
+            for n in (KILLED, STOPPED)
+        ],
+    )
+
+
+def test_nothing_is_wrong_with_a_sound_run() -> None:
+    assert violations(sound()) == []
+
+
+def end(found: Evidence, kind: str, reason: str, *, at: float = 110.5) -> None:
+    """Let the session end, in the last database."""
+    last = found.snapshots[1]
+    over = event(3, kind, at, reason=reason, expires_at=SECOND_LEASE)
+    found.snapshots[1] = replace(last, sessions={}, events=[*last.events, over])
+    found.entries[SEEN]["sessions"] = {}
+    found.entries[BELIEVED]["held"] = []
+
+
+def add(found: Evidence, n: int, kind: str, **facts: Any) -> None:
+    """Note one more thing, just after entry `n`."""
+    found.entries.append({"n": n + 0.5, "t": 100.5 + n, "kind": kind, **facts})
+
+
+def change(found: Evidence, number: int, **members: Any) -> None:
+    found.snapshots[number] = replace(found.snapshots[number], **members)
+
+
+def lose_the_session(found: Evidence) -> None:
+    change(found, 0, sessions={})
+
+
+def lose_the_refresh(found: Evidence) -> None:
+    change(found, 0, events=found.snapshots[0].events[:1])
+
+
+def shorten_the_lease(found: Evidence) -> None:
+    change(found, 1, sessions={S: Live("open", U, "strict", FIRST_LEASE)})
+
+
+def use_a_sequence_again(found: Evidence) -> None:
+    opened, refreshed = found.snapshots[0].events
+    change(found, 1, events=[opened, replace(refreshed, at=110.0)])
+
+
+def leave_a_gap(found: Evidence) -> None:
+    change(found, 1, events=[replace(each, sequence=2 * each.sequence) for each in sound_events()])
+
+
+def sound_events() -> list[Event]:
+    return sound().snapshots[0].events
+
+
+def live_after_the_end(found: Evidence) -> None:
+    over = event(3, "session.expired", SECOND_LEASE, expires_at=SECOND_LEASE)
+    change(found, 1, events=[*sound_events(), over])
+
+
+def break_the_database(found: Evidence) -> None:
+    change(found, 1, faults=["the grant is missing"])
+
+
+def lose_an_unopened_login(found: Evidence) -> None:
+    del found.entries[3:6]
+    change(found, 0, sessions={}, events=[], t=103.5)
+    change(found, 1, sessions={}, events=[])
+    for entry in found.entries:
+        entry.update({"held": [], "sessions": {}})
+
+
+def push_twice(found: Evidence) -> None:
+    found.entries.insert(KILLED, {**found.entries[REFRESHED], "n": REFRESHED + 0.5})
+
+
+def see_it_too_late(found: Evidence) -> None:
+    found.entries[SEEN]["t"] = SECOND_LEASE + 6.0
+
+
+def come_back(found: Evidence) -> None:
+    told = {"event": "revoked", "session": S, "sequence": 0, "process": "q0"}
+    found.entries.insert(SEEN, {"n": 8.5, "t": 108.5, "kind": "push", **told})
+
+
+def believe_in_the_dead(found: Evidence) -> None:
+    end(found, "session.closed", "lost")
+    add(found, SEEN, "process-killed", process="q0")
+    found.entries[BELIEVED]["held"] = [S]
+
+
+def end_without_reason(found: Evidence) -> None:
+    end(found, "session.revoked", "refused")
+
+
+def end_for_a_reason_of_others(found: Evidence) -> None:
+    add(found, REFRESHED, "user-revoking", issuer="strict", user="strict1@contoso.test")
+    end(found, "session.revoked", "refused")
+
+
+def expire_too_early(found: Evidence) -> None:
+    end(found, "session.expired", "expired", at=SECOND_LEASE - 1.0)
+
+
+def lose_a_process_that_lives(found: Evidence) -> None:
+    end(found, "session.closed", "lost")
+
+
+def go_on_after_the_issuer_ended_it(found: Evidence) -> None:
+    add(found, 2, "user-revoked", issuer="strict", user=U)
+
+
+def lose_a_renewal(found: Evidence) -> None:
+    add(found, OPENED, "renewed", session=S, expires=FIRST_LEASE, process="q0")
+
+
+def stay_after_leaving(found: Evidence) -> None:
+    add(found, OPENED, "left", session=S, handle=5, process="q0")
+
+
+PLANTED: list[tuple[Callable[[Evidence], None], str]] = [
+    (lose_the_session, "acknowledged_is_on_disk"),
+    (lose_the_refresh, "acknowledged_is_on_disk"),
+    (lose_a_renewal, "acknowledged_is_on_disk"),
+    (stay_after_leaving, "acknowledged_is_on_disk"),
+    (lose_an_unopened_login, "logins_wait_to_be_opened"),
+    (shorten_the_lease, "leases_are_kept"),
+    (see_it_too_late, "leases_are_kept"),
+    (use_a_sequence_again, "history_is_one"),
+    (leave_a_gap, "history_is_one"),
+    (live_after_the_end, "lives_are_lives"),
+    (break_the_database, "databases_are_whole"),
+    (push_twice, "pushes_are_in_order"),
+    (come_back, "what_ended_stays_ended"),
+    (believe_in_the_dead, "beliefs_are_true"),
+    (end_without_reason, "unjustified"),
+    (end_for_a_reason_of_others, "unjustified"),
+    (expire_too_early, "unjustified"),
+    (lose_a_process_that_lives, "unjustified"),
+    (go_on_after_the_issuer_ended_it, "unjustified"),
+]
+
+
+@pytest.mark.parametrize(("plant", "rule"), PLANTED, ids=[each.__name__ for each, _ in PLANTED])
+def test_what_is_planted_is_found(plant: Callable[[Evidence], None], rule: str) -> None:
+    found = sound()
+    plant(found)
+    assert rule in {line.split(":")[0] for line in violations(found)}
+
+
+def revoke(found: Evidence) -> None:
+    add(found, REFRESHED, "user-revoking", issuer="strict", user=U)
+    end(found, "session.revoked", "refused")
+
+
+def lose_the_answer_of_a_rotation(found: Evidence) -> None:
+    change(found, 0, in_flight={("strict", U)})
+    end(found, "session.revoked", "refused")
+
+
+def refuse_by_a_fault(found: Evidence) -> None:
+    add(found, REFRESHED, "fault", issuer="strict", refuses=True)
+    end(found, "session.revoked", "refused")
+
+
+def expire(found: Evidence) -> None:
+    end(found, "session.expired", "expired", at=SECOND_LEASE)
+
+
+def lose_a_killed_process(found: Evidence) -> None:
+    add(found, KILLED, "process-killed", process="q0")
+    end(found, "session.closed", "lost")
+
+
+def leave(found: Evidence) -> None:
+    add(found, SEEN, "leaving", session=S, handle=5, process="q0")
+    end(found, "session.closed", "disconnect")
+
+
+def replace_by_a_new_login(found: Evidence) -> None:
+    add(found, SEEN, "connecting", user=U, token=0, handle=5, process="q0")
+    end(found, "session.closed", "replaced")
+
+
+ALLOWED = [
+    revoke,
+    lose_the_answer_of_a_rotation,
+    refuse_by_a_fault,
+    expire,
+    lose_a_killed_process,
+    leave,
+    replace_by_a_new_login,
+]
+
+
+@pytest.mark.parametrize("happen", ALLOWED, ids=[each.__name__ for each in ALLOWED])
+def test_an_end_that_has_its_reason_is_right(happen: Callable[[Evidence], None]) -> None:
+    found = sound()
+    happen(found)
+    assert violations(found) == []
+
+
+def test_a_part_of_a_secret_is_found_wherever_it_stands(tmp_path: Path) -> None:
+    secret = "".join(map(chr, range(33, 83)))
+    clean, leaky = tmp_path / "clean.log", tmp_path / "leaky.log"
+    clean.write_text("refreshed\n" * 100 + secret[5:20])
+    leaky.write_text("refreshed\n" * 100 + secret[5:28])
+    assert list(leaks([secret], [clean, leaky])) == ["leaky.log"]
