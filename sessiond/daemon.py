@@ -64,7 +64,7 @@ def run(path: Path) -> None:
 async def serve(config: Config, environ: Mapping[str, str]) -> None:
     """Serve until told to stop. What was accepted by then is written and heard."""
     clock = SystemClock()
-    database = Path(os.path.realpath(config.store.path))  # one lock, whatever links lead there
+    database = _database(config)
     ring = KeyRing.from_text(
         credentials.store_key(config.store.key_file, database=database, environ=environ)
     )
@@ -292,6 +292,11 @@ def _secret(issuer: IssuerConfig, key: str, environ: Mapping[str, str]) -> Secre
         credential=f"{issuer.name}.{key.removesuffix('_file')}",
         environ=environ,
     )
+
+
+def _database(config: Config) -> Path:
+    """Return the database's one true path: its lock and key are beside it, whatever links there."""
+    return Path(config.store.path).resolve()
 
 
 def _rules(config: Config) -> Rules:

@@ -128,6 +128,7 @@ class Refresher:
         self._recheck = recheck
         self._due = DueQueue[GrantId](clock)
         self._held: dict[GrantId, _Held] = {}
+        self._closed_until: dict[str, datetime] = {}  # by issuer: it said when to come back
         self._busy: dict[GrantId, anyio.Event] = {}
         self._tasks: TaskGroup | None = None
         self._watching = anyio.CancelScope()
@@ -212,6 +213,10 @@ class Refresher:
     async def _refresh(self, grant: Grant) -> None:
         if grant.refresh_token is None or grant.lease.expires_at <= self._clock.now():
             return
+        closed_until = self._closed_until.get(grant.issuer)
+        if closed_until is not None and closed_until > self._clock.now():
+            self._put_off(grant, closed_until + timedelta(seconds=FIRST_RETRY * self._draw()))
+            return
         line = self._lines[grant.issuer]
         try:
             tokens = await line.source.refresh(grant.refresh_token)
@@ -293,12 +298,17 @@ class Refresher:
         pause *= 0.75 + self._draw() / 2
         if isinstance(unavailable, IssuerThrottled):
             pause = max(pause, unavailable.retry_after)
-        held.not_before = self._clock.now() + timedelta(seconds=pause)
-        if held.not_before < grant.lease.expires_at:
-            self._due.add(held.not_before, grant.id)
+            wish = timedelta(seconds=unavailable.retry_after)  # for all that this issuer is asked
+            self._closed_until[grant.issuer] = self._clock.now() + wish
+        self._put_off(grant, self._clock.now() + timedelta(seconds=pause))
         log.warning(
             "refresh put off", issuer=grant.issuer, error=str(unavailable), seconds=round(pause, 1)
         )
+
+    def _put_off(self, grant: Grant, until: datetime) -> None:
+        self._held.setdefault(grant.id, _Held()).not_before = until
+        if until < grant.lease.expires_at:
+            self._due.add(until, grant.id)
 
     async def _ask_again(self, grant_id: GrantId) -> None:
         """Ask the issuer whether it still accepts a token that cannot be refreshed."""

@@ -4,21 +4,21 @@ While it runs, the daemon waits for a disk that refuses writes; at start, it ref
 that is not whole, and leaves the file as it found it.
 """
 
-import itertools
 import os
 import resource
 import socket
 import sqlite3
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
-from functools import partial
+from contextlib import closing, contextmanager, suppress
+from itertools import count
 from pathlib import Path
 
 import anyio
 import pytest
 
-from sessiond.core.rows import Put
+from sessiond.core.rows import NameOwner, Put
 from sessiond.edge.credentials import new_key, store_key
 from sessiond.edge.sealing import KeyRing
 from sessiond.edge.sqlite import opened
@@ -26,7 +26,6 @@ from sessiond.edge.sqlite.store import VERSION
 from tests.fakes import grant, opened_event, session
 from tests.integration.conftest import Start
 from tests.integration.test_login import pair
-from tests.issuer.control import ALWAYS
 from tests.issuer.running import ALICE, BOB, RunningIssuer
 from tests.qprocess import QProcess
 from tests.running_daemon import DaemonError, RunningDaemon, configuration
@@ -38,7 +37,7 @@ BARE = """
 port = {port}
 directory = "{folder}"
 [store]
-path = "{folder}/sessiond.db"
+path = "{folder}/store/sessiond.db"
 [[issuer]]
 name = "corp"
 issuer = "http://localhost:9/"
@@ -107,3 +106,357 @@ def test_while_the_disk_is_full_logins_are_unavailable_and_what_is_live_goes_on(
     daemon.start()
     again = process(daemon)
     assert again.reconcile({5: alice, 6: bobs}) == []
+
+
+@pytest.mark.parametrize("how", ["refused", "expired", "left"])
+def test_access_ends_while_the_disk_is_full_and_the_end_is_written_when_it_is_not(
+    strict_issuer: RunningIssuer, start: Start, process: Connected, how: str
+) -> None:
+    strict_issuer.control.set_access_token_lifetime(3 if how == "expired" else 60)
+    daemon = start(configuration(strict_issuer, refresh=EARLY if how == "refused" else ""))
+    q = process(daemon)
+    tokens = strict_issuer.tokens()
+    strict_issuer.control.set_access_token_lifetime(3600)
+    strict_issuer.control.fault("/token", "hold")
+    brought = pair(tokens) if how == "refused" else tokens["access_token"]
+    alice = q.log_in(ALICE, brought)["session"]
+    if how == "refused":  # the refresh is under way, which was recorded
+        strict_issuer.control.wait_for_calls("/token")
+    with disk_full(daemon):
+        if how == "refused":
+            strict_issuer.control.revoke_user(ALICE)
+            strict_issuer.control.clear_faults()
+            told = q.next_push()
+            assert (told["event"], told["reason"]) == ("revoked", "refused")
+            assert told["sequence"] == 0  # it has none before it is on disk
+        elif how == "expired":
+            assert q.next_push()["event"] == "expired"
+        else:
+            q.disconnect(5)
+        assert q.sessions() == []
+        assert on_disk(daemon, "SELECT id FROM sessions") == [(alice.bytes,)]
+        assert q.connect(BOB, strict_issuer.tokens(BOB)["access_token"], 6)["reason"] != ""
+    kind = {"refused": "revoked", "expired": "expired", "left": "closed"}[how]
+    write_something(q, strict_issuer, 6)
+    kinds = [each for each in events(daemon) if each != "login.refused"]
+    assert kinds == ["session.opened", f"session.{kind}", "session.opened"]
+    assert (alice.bytes,) not in on_disk(daemon, "SELECT id FROM sessions")
+    daemon.kill()
+    daemon.start()
+    again = process(daemon)
+    assert again.reconcile({5: alice}) == [5]
+    if how != "left":
+        reason = "inactive" if how == "refused" else "expired"
+        assert again.connect(ALICE, brought, 7)["reason"] == reason
+
+
+def test_what_introspection_takes_back_is_taken_back_while_the_disk_is_full(
+    strict_issuer: RunningIssuer, start: Start, process: Connected, folder: Path
+) -> None:
+    secret = folder / "secret"
+    secret.write_text("sessiond-secret")
+    secret.chmod(0o600)
+    client = f'client_secret_file = "{secret}"\nrefresh_client_id = "qstudio-opaque"'
+    daemon = start(
+        configuration(
+            strict_issuer, extra=f'verify = "introspection"\n{client}', refresh="recheck = 0.5"
+        )
+    )
+    q = process(daemon)
+    opaque = strict_issuer.tokens(client="qstudio-opaque", scope="openid profile")["access_token"]
+    alice = q.log_in(ALICE, f"bearer:{opaque}")["session"]
+    with disk_full(daemon):
+        strict_issuer.control.revoke_user(ALICE)
+        told = q.next_push()
+        assert (told["event"], told["session"]) == ("revoked", alice)
+        assert q.sessions() == []
+
+
+def test_a_refresh_that_cannot_be_recorded_is_not_sent_and_made_up_for(
+    strict_issuer: RunningIssuer, start: Start, process: Connected
+) -> None:
+    strict_issuer.control.set_access_token_lifetime(60)
+    daemon = start(configuration(strict_issuer, refresh=EARLY))
+    q = process(daemon)
+    alice = q.log_in(ALICE, pair(strict_issuer.tokens()))["session"]
+    with disk_full(daemon):
+        await_logged(daemon, q, "refresh not recorded")
+        assert strict_issuer.control.calls("/token") == 0
+        assert q.pushes == []
+    told = q.next_push()
+    assert (told["event"], told["session"]) == ("refreshed", alice)
+    assert strict_issuer.control.calls("/token") == 1
+
+
+def test_a_handle_whose_opening_cannot_be_recorded_is_closed(
+    strict_issuer: RunningIssuer, start: Start, process: Connected
+) -> None:
+    daemon = start(configuration(strict_issuer, login="unbound = 1.0"))
+    q = process(daemon)
+    answer = q.connect(ALICE, strict_issuer.tokens()["access_token"])
+    assert answer["ok"]
+    with disk_full(daemon):
+        q.opened(answer["session"], 5)
+        told = q.next_push()
+        assert (told["event"], told["handle"]) == ("revoked", 5)
+        assert told["session"] == answer["session"]
+        while q.sessions():  # it was never opened, so it ends by itself
+            pass
+
+
+def test_the_watchdog_is_fed_while_the_disk_is_full(
+    strict_issuer: RunningIssuer, start: Start, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(f"{folder}/notify")
+        systemd.settimeout(20.0)
+        monkeypatch.setenv("NOTIFY_SOCKET", f"{folder}/notify")
+        monkeypatch.setenv("WATCHDOG_USEC", "400000")
+        daemon = start(configuration(strict_issuer))
+        with QProcess(daemon.address) as q, disk_full(daemon):
+            q.hello()
+            bob = strict_issuer.tokens(BOB)["access_token"]
+            assert q.connect(BOB, bob)["reason"] == "unavailable"
+            systemd.setblocking(False)
+            with suppress(BlockingIOError):
+                while systemd.recv(4096):
+                    pass  # what was sent before
+            systemd.settimeout(20.0)
+            for _ in range(3):
+                assert systemd.recv(4096) == b"WATCHDOG=1"
+            assert q.connect(BOB, bob)["reason"] == "unavailable"
+
+
+def test_another_program_that_locks_the_database_costs_the_logins_of_that_time_only(
+    strict_issuer: RunningIssuer, start: Start, process: Connected
+) -> None:
+    daemon = start(configuration(strict_issuer, login="deadline = 0.3"))
+    q = process(daemon)
+    alice = q.log_in(ALICE, strict_issuer.tokens()["access_token"])["session"]
+    bob = strict_issuer.tokens(BOB)["access_token"]
+    unopened = q.connect(BOB, bob, 6)["session"]
+    with closing(sqlite3.connect(daemon.database, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        q.opened(unopened, 6)
+        assert q.connect(BOB, bob, 7)["reason"] == "deadline"
+        told = q.next_push()  # SQLite gives up, long after the deadline
+        assert (told["event"], told["handle"]) == ("revoked", 6)
+        other.execute("ROLLBACK")
+    q.disconnect(6)
+    while not (answer := q.connect(BOB, bob, 7))["ok"]:  # one more try may be waiting for the lock
+        assert answer["reason"] == "deadline"
+    q.opened(answer["session"], 7)
+    q.ping()
+    assert {each["session"] for each in q.sessions()} == {alice, answer["session"]}
+
+
+@contextmanager
+def small_disk(at: Path) -> Iterator[None]:
+    """Mount a file system of 512 KiB."""
+    at.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", str(at)], capture_output=True
+    )
+    if mounted.returncode:
+        pytest.skip(f"no file system can be mounted here: {mounted.stderr.decode().strip()}")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", str(at)], check=True)
+
+
+def test_a_file_system_without_space_is_waited_for_and_refused_at_start(
+    strict_issuer: RunningIssuer, start: Start, process: Connected, folder: Path
+) -> None:
+    disk = folder / "disk"
+    with small_disk(disk):
+        on_it = configuration(strict_issuer).replace("{folder}/sessiond", "{folder}/disk/sessiond")
+        daemon = start(on_it)
+        q = process(daemon)
+        alice = q.log_in(ALICE, strict_issuer.tokens()["access_token"])["session"]
+        bob = strict_issuer.tokens(BOB)["access_token"]
+        filler = disk / "filler"
+        with suppress(OSError), filler.open("wb", buffering=0) as file:
+            while file.write(bytes(4096)):
+                pass
+        handles = count(6)  # until what SQLite had set aside is used up
+        while (answer := q.connect(BOB, bob, next(handles)))["ok"]:
+            pass
+        assert answer["reason"] == "unavailable"
+        filler.unlink()
+        q.log_in(BOB, bob, next(handles))
+        assert alice in {each["session"] for each in q.sessions()}
+
+
+# At start
+
+
+# root's programs write wherever they like, unless they are started without that capability
+BOUND_BY_MODES = (
+    ("setpriv", "--bounding-set=-dac_override,-dac_read_search") if os.geteuid() == 0 else ("env",)
+)
+
+
+@contextmanager
+def started_by(folder: Path, *program: str) -> Iterator[None]:
+    """Have daemons started by another program, such as prlimit(1)."""
+    starter = folder / "starter"
+    starter.write_text(f'#!/bin/sh\nexec {" ".join(program)} {sys.executable} "$@"\n')
+    starter.chmod(0o700)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "executable", str(starter))
+        yield
+
+
+@pytest.fixture
+def rested(folder: Path) -> Path:
+    """A database with a session in it, and its key; the daemon rests."""
+    path = folder / "store" / "sessiond.db"
+    path.parent.mkdir(0o700)
+    ring = KeyRing.from_text(store_key("", database=path, environ={}))
+
+    async def fill() -> None:
+        async with opened(path, ring) as store:
+            alice = NameOwner(name="alice", issuer="corp", subject="1")
+            await store.commit([Put(grant()), Put(session()), Put(alice)], [opened_event()])
+
+    anyio.run(fill)
+    return path
+
+
+def refusal(rested: Path) -> str:
+    """Start a daemon that must not start, and return how it ended; the files stay as they were."""
+    before = contents(rested.parent)
+    with pytest.raises(DaemonError) as refused:
+        RunningDaemon(rested.parent.parent, BARE)
+    assert contents(rested.parent) == before
+    return str(refused.value)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Return what is in the files that are not empty."""
+    return {each.name: each.read_bytes() for each in folder.iterdir() if each.stat().st_size}
+
+
+def page_of(path: Path, name: str) -> tuple[int, int]:
+    """Return where the root page of a table or index begins, and its size."""
+    with closing(sqlite3.connect(path)) as db:
+        (size,) = db.execute("PRAGMA page_size").fetchone()
+        found = db.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", (name,))
+        (page,) = found.fetchone()
+    return (page - 1) * size, size
+
+
+def overwrite(path: Path, at: int, content: bytes) -> None:
+    with path.open("r+b") as file:
+        file.seek(at)
+        file.write(content)
+
+
+PAGES = ["sessions", "grants", "tokens", "names", "revocations", "events", "events_at", "keys"]
+
+
+@pytest.mark.parametrize("page", [*PAGES, "sqlite_sequence"])
+def test_a_page_that_was_overwritten_keeps_the_daemon_from_starting(
+    rested: Path, page: str
+) -> None:
+    at, size = page_of(rested, page)
+    overwrite(rested, at, b"\xff" * size)
+    ended = refusal(rested)
+    assert ended.startswith("exit 78:")
+    assert "sessiond: store.path: " in ended
+    assert str(rested) in ended
+
+
+@pytest.mark.parametrize("damage", ["header", "half"])
+def test_what_is_no_whole_database_keeps_the_daemon_from_starting(
+    rested: Path, damage: str
+) -> None:
+    if damage == "header":
+        overwrite(rested, 0, os.urandom(100))
+    else:
+        os.truncate(rested, rested.stat().st_size // 2)
+    ended = refusal(rested)
+    assert ended.startswith("exit 78:")
+    assert f"sessiond: store.path: {rested} cannot be used: " in ended
+
+
+def test_a_newer_schema_keeps_the_daemon_from_starting(rested: Path) -> None:
+    with closing(sqlite3.connect(rested)) as db:
+        db.execute(f"PRAGMA user_version = {VERSION + 1}")
+    ended = refusal(rested)
+    assert ended.startswith("exit 78:")
+    assert (
+        f"{rested} has schema {VERSION + 1}, this sessiond knows {VERSION}: run the newer" in ended
+    )
+
+
+def test_a_wrong_or_missing_key_keeps_the_daemon_from_starting_and_the_right_one_lets_it(
+    rested: Path,
+) -> None:
+    key_file = rested.with_name("sessiond.db.key")
+    right = key_file.read_text()
+    for wrong in (new_key().reveal(), f"2:{new_key().reveal()}"):
+        key_file.write_text(f"{wrong}\n")
+        ended = refusal(rested)
+        assert ended.startswith("exit 78:")
+        assert f"sessiond: store.key_file: {rested} was sealed with another key: bring" in ended
+        assert wrong not in ended
+    key_file.unlink()
+    ended = refusal(rested)
+    assert ended.startswith("exit 78:")
+    assert f"{rested} is there but its key {key_file} is not: bring the key back" in ended
+    assert not key_file.exists()
+    key_file.write_text(right)
+    key_file.chmod(0o600)
+    with RunningDaemon(rested.parent.parent, BARE):
+        pass
+
+
+def test_a_database_that_is_gone_is_made_anew_and_that_is_told(rested: Path) -> None:
+    with RunningDaemon(rested.parent.parent, BARE) as daemon:
+        assert "database made" not in {entry["event"] for entry in daemon.log()}
+        daemon.stop()
+        rested.unlink()
+        daemon.start()
+        (told,) = [entry for entry in daemon.log() if entry["event"] == "database made"]
+        assert (told["path"], told["level"]) == (str(rested), "warning")
+
+
+@pytest.mark.parametrize("closed", ["file", "folder"])
+def test_a_database_that_may_not_be_written_keeps_the_daemon_from_starting(
+    rested: Path, closed: str
+) -> None:
+    path = rested if closed == "file" else rested.parent
+    mode = path.stat().st_mode
+    path.chmod(mode & 0o500)
+    try:
+        with started_by(rested.parent.parent, *BOUND_BY_MODES):
+            ended = refusal(rested)
+    finally:
+        path.chmod(mode)
+    assert ended.startswith("exit 78:")
+    assert f"sessiond: store.path: {rested} cannot be " in ended
+
+
+def test_a_full_disk_keeps_the_daemon_from_starting_and_costs_nothing(rested: Path) -> None:
+    with started_by(rested.parent.parent, "prlimit", "--fsize=0:"):
+        ended = refusal(rested)
+    assert ended.startswith("exit 78:")
+    assert f"sessiond: store.path: {rested} cannot be used: " in ended
+    with RunningDaemon(rested.parent.parent, BARE) as daemon:
+        daemon.stop()
+    with closing(sqlite3.connect(rested)) as db:
+        assert list(db.execute("SELECT name FROM names")) == [("alice",)]
+
+
+@pytest.mark.parametrize("name", ["sessiond.db", "alias.db"])
+def test_a_second_daemon_on_the_same_database_is_kept_out(rested: Path, name: str) -> None:
+    (rested.parent / "alias.db").symlink_to(rested)
+    with RunningDaemon(rested.parent.parent, BARE) as daemon, QProcess(daemon.address) as q:
+        with pytest.raises(DaemonError) as refused:  # at another port
+            RunningDaemon(rested.parent.parent, BARE.replace("sessiond.db", name))
+        ended = str(refused.value)
+        assert ended.startswith("exit 73:")
+        assert f"sessiond: store.path: another sessiond is using {rested}" in ended
+        q.hello()

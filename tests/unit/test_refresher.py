@@ -144,6 +144,18 @@ async def test_what_the_issuer_asks_for_is_obeyed(clock: FakeClock) -> None:
         assert [at for at, _ in work.source.sent] == [360, 460]
 
 
+async def test_what_the_issuer_asks_of_one_is_obeyed_for_all_its_grants(clock: FakeClock) -> None:
+    async with at_work(clock) as work:
+        work.source.next = [IssuerThrottled("429", retry_after=100)]
+        await work.log_in(1)
+        await work.log_in(2, access="access of another", refresh="refresh of another")
+        await work.minutes(8)
+        first, *later = [at for at, _ in work.source.sent]
+        assert first == 360
+        assert len(later) == 2
+        assert min(later) >= 460
+
+
 async def test_nothing_else_makes_it_ask_earlier(clock: FakeClock) -> None:
     async with at_work(clock) as work:
         work.source.next = [IssuerThrottled("429", retry_after=100)]

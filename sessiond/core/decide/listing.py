@@ -84,6 +84,4 @@ def _is_called(about: ProcessAbout, process: str) -> bool:
 
 def _listed(draft: Draft, session: Session) -> Listed:
     grant = draft.rows.grants[session.grant]
-    return Listed(
-        session=session, expires_at=grant.lease.expires_at, refresh_at=grant.refresh_at
-    )
+    return Listed(session=session, expires_at=grant.lease.expires_at, refresh_at=grant.refresh_at)

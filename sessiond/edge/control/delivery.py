@@ -15,16 +15,19 @@ Deliver = Callable[[MemoryObjectReceiveStream[Committed]], Awaitable[None]]
 class Delivery:
     """Stands between the bus and whoever pushes, and knows what has been pushed."""
 
-    def __init__(self, news: MemoryObjectReceiveStream[Committed], deliver: Deliver) -> None:
+    def __init__(
+        self, news: MemoryObjectReceiveStream[Committed], deliver: Deliver, *, sequence: int
+    ) -> None:
         """Make a delivery.
 
         Args:
             news: What the table has committed.
             deliver: Puts a batch on the connections before it takes the next one.
+            sequence: The last event's of an earlier run, which nobody is to be told of any more.
         """
         self._news = news
         self._deliver = deliver
-        self._sequence = 0
+        self._sequence = sequence
         self._moved = anyio.Event()
 
     async def run(self) -> None:

@@ -1,8 +1,8 @@
 """What operators ask about, noted as it happens by thin layers around the parts themselves."""
 
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -155,27 +155,22 @@ class WatchedSource:
         self._watch = watch
 
     async def refresh(self, token: Secret) -> Tokens:
-        async with self._counted():
+        refreshes = self._watch.refreshes
+        try:
             with self._watch.call():
-                return await self._source.refresh(token)
+                tokens = await self._source.refresh(token)
+        except RefreshRefused:
+            refreshes["refused"] += 1
+            raise
+        except IssuerThrottled:
+            refreshes["throttled"] += 1
+            raise
+        except IssuerUnavailable:
+            refreshes["unavailable"] += 1
+            raise
+        refreshes["ok"] += 1
+        return tokens
 
     async def revoke(self, token: Secret) -> bool:
         with self._watch.call():
             return await self._source.revoke(token)
-
-    @asynccontextmanager
-    async def _counted(self) -> AsyncIterator[None]:
-        outcome = "ok"
-        try:
-            yield
-        except RefreshRefused:
-            outcome = "refused"
-            raise
-        except IssuerThrottled:
-            outcome = "throttled"
-            raise
-        except IssuerUnavailable:
-            outcome = "unavailable"
-            raise
-        finally:
-            self._watch.refreshes[outcome] += 1

@@ -1,0 +1,208 @@
+"""The JSON that the control socket takes and gives. `/openapi.json` is made from these."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from sessiond.core.changes import Listed
+from sessiond.core.password import MAX_PASSWORD_SIZE
+from sessiond.core.revocation import Revocation, Scope
+from sessiond.core.session import ProcessAbout, SessionState
+
+MAX_LIMIT = 1000  # sessions on a page
+MAX_SEQUENCE = 2**63 - 1  # SQLite's greatest
+
+Text = Annotated[str, Meta(max_length=1024)]
+FullText = Annotated[str, Meta(min_length=1, max_length=1024)]
+Reason = Annotated[
+    str,
+    Meta(
+        pattern=r"^[^\x00-\x1f\x7f-\x9f]{1,500}\Z",
+        description="1 to 500 characters on one line, for those who read the log",
+    ),
+]
+Limit = Annotated[int, Meta(ge=1, le=MAX_LIMIT)]
+Sequence = Annotated[int, Meta(ge=0, le=MAX_SEQUENCE)]
+
+
+class Session(Struct, frozen=True, kw_only=True):
+    """A live session."""
+
+    session: UUID
+    user: str
+    subject: str
+    issuer: str
+    process: ProcessAbout
+    handle: int
+    roles: tuple[str, ...]
+    attributes: dict[str, str]
+    state: SessionState
+    opened_at: datetime | None  # null: not opened yet
+    expires_at: datetime
+    refresh_at: datetime | None  # null: there is nothing to refresh it with
+
+    @classmethod
+    def of(cls, listed: Listed) -> "Session":
+        held = listed.session
+        return cls(
+            session=held.id,
+            user=held.principal.name,
+            subject=held.principal.subject,
+            issuer=held.principal.issuer,
+            process=held.about,
+            handle=held.handle,
+            roles=held.roles,
+            attributes=dict(held.attributes),
+            state=held.state,
+            opened_at=None if held.state is SessionState.UNBOUND else held.since,
+            expires_at=listed.expires_at,
+            refresh_at=listed.refresh_at,
+        )
+
+
+class SessionsQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which sessions; empty = any. `process` is NAME or NAME:PID, `after` the last page's `next`."""
+
+    user: Text = ""
+    process: Text = ""
+    issuer: Text = ""
+    limit: Limit = 100
+    after: UUID | None = None
+
+
+class Sessions(Struct, frozen=True, kw_only=True):
+    """A page of sessions, in the order of their ids. `next` is null on the last one."""
+
+    sessions: list[Session]
+    next: UUID | None
+
+
+class RevocationRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What to take back: exactly one of the five, and why."""
+
+    reason: Reason
+    session: UUID | UnsetType = UNSET
+    user: FullText | UnsetType = UNSET
+    process: FullText | UnsetType = UNSET
+    issuer: FullText | UnsetType = UNSET
+    all: Literal[True] | UnsetType = UNSET
+
+
+class Revoked(Struct, frozen=True, kw_only=True):
+    """How many sessions ended, and the id of what lasts: by user, issuer and all."""
+
+    revoked: int
+    id: UUID | None
+
+
+class LastingRevocation(Struct, frozen=True, kw_only=True):
+    """Tokens issued at or before `at` are refused until it is forgiven."""
+
+    id: UUID
+    scope: Scope
+    value: str  # the user in lower case, or the issuer; empty for all
+    at: datetime
+    reason: str
+
+    @classmethod
+    def of(cls, row: Revocation) -> "LastingRevocation":
+        return cls(id=row.id, scope=row.scope, value=row.value, at=row.at, reason=row.reason)
+
+
+class Revocations(Struct, frozen=True, kw_only=True):
+    """The revocations in force, oldest first."""
+
+    revocations: list[LastingRevocation]
+
+
+class EventsQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Events after which; 0 = from the oldest kept; absent = from now."""
+
+    after: Sequence | UnsetType = UNSET
+
+
+class NoQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """For what takes no query."""
+
+
+class ExplainRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A login as a user would try it."""
+
+    user: Annotated[str, Meta(max_length=4096)]
+    password: Annotated[str, Meta(max_length=2 * MAX_PASSWORD_SIZE)]
+
+    def __repr__(self) -> str:
+        return "ExplainRequest(***)"
+
+
+class Check(Struct, frozen=True, kw_only=True):
+    """One check of a login. After the first failed one the others are skipped."""
+
+    check: Literal["token", "name", "route", "verification", "match", "admission", "proof"]
+    outcome: Literal["passed", "failed", "skipped"]
+    reason: str = ""  # what q would hear
+    detail: str = ""
+
+
+class Explanation(Struct, frozen=True, kw_only=True):
+    """What a login would come to. The members after `checks` are those of a verified token."""
+
+    accepted: bool
+    reason: str  # what q would hear; empty when accepted
+    checks: list[Check]
+    user: str = ""
+    subject: str = ""
+    issuer: str = ""
+    roles: tuple[str, ...] = ()
+    attributes: dict[str, str] = {}
+    expires_at: datetime | None = None
+
+
+class IssuerStatus(Struct, frozen=True, kw_only=True):
+    """An issuer as its answers to logins, refreshes and trial calls have shown it."""
+
+    name: str
+    healthy: bool  # false: logins that need it are answered `unavailable` at once
+    last_success_at: datetime | None
+    last_error: str  # the class of the last error; empty = none since the start
+    last_error_at: datetime | None
+
+
+class StoreStatus(Struct, frozen=True, kw_only=True):
+    """The database."""
+
+    path: str
+    bytes: int  # with its write-ahead log
+
+
+class Queues(Struct, frozen=True, kw_only=True):
+    """What waits inside of the daemon."""
+
+    table: int  # changes
+
+
+class Status(Struct, frozen=True, kw_only=True):
+    """The daemon as it stands."""
+
+    version: str
+    instance: UUID  # new at each start
+    ready_at: datetime | None  # null: not ready yet
+    uptime: float  # seconds since it was ready
+    issuers: list[IssuerStatus]
+    queues: Queues
+    connections: int  # q processes
+    refused_connections: int  # of q's socket, since the start
+    sessions: dict[SessionState, int]
+    grants: int
+    revocations: int  # in force
+    store: StoreStatus
+    last_sequence: int  # of the events
+    next_refresh_at: datetime | None
+
+
+class Health(Struct, frozen=True, kw_only=True):
+    """The table answers."""
+
+    status: Literal["ok"] = "ok"

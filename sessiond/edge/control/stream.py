@@ -1,0 +1,77 @@
+"""The events as a stream of Server-Sent Events (html.spec.whatwg.org, 9.2)."""
+
+from collections.abc import AsyncIterator
+
+import anyio
+
+from sessiond.clock import Clock
+from sessiond.core.events import Event, Gap, to_json
+from sessiond.edge.control.watched import WatchedStore
+
+AT_ONCE = 256  # events read in one go
+HEARTBEAT = 15.0  # seconds of silence after which a comment shows that the stream is alive
+
+
+async def event_stream(
+    store: WatchedStore, clock: Clock, *, after: int, closing: anyio.Event
+) -> AsyncIterator[bytes]:
+    """Yield what is on disk, then what gets there, until `closing`.
+
+    The first thing sent is the place itself, as an id without an event: whoever loses the
+    connection before anything happened comes back to it and misses nothing.
+
+    Args:
+        store: Holds the events.
+        clock: For the time of a gap.
+        after: The sequence of the last event that is not wanted; 0 = from the oldest kept.
+        closing: The daemon is stopping.
+    """
+    place = after
+    yield f"id: {place}\n\n".encode()
+    while not closing.is_set():
+        last = store.sequence  # read first: what is committed meanwhile is no gap
+        events = await store.events_after(place, limit=AT_ONCE)
+        if place > last:  # of another database: begin anew with this one
+            events = await store.events_after(0, limit=AT_ONCE)
+        gap = _gap(place, events, last=last, now=clock)
+        if gap is not None:
+            yield _block(gap)
+            place = gap.sequence
+        for event in events:
+            yield _block(event)
+            place = event.sequence
+        if not events and not await _wait(store, place, closing):
+            yield b":\n\n"
+
+
+def _gap(place: int, events: list[Event], *, last: int, now: Clock) -> Gap | None:
+    """Return what is missing between the place and what is there, if anything is."""
+    first = events[0].sequence if events else last + 1
+    is_kept = place <= last and (place == 0 or first == place + 1)
+    if is_kept:
+        return None
+    return Gap(sequence=first - 1, at=now.now(), after=place, before=first)
+
+
+async def _wait(store: WatchedStore, place: int, closing: anyio.Event) -> bool:
+    """Wait for an event after the place; False: nothing came for a while."""
+    with anyio.move_on_after(HEARTBEAT):
+        async with anyio.create_task_group() as waiting:
+
+            async def first(event_or_end: anyio.Event) -> None:
+                await event_or_end.wait()
+                waiting.cancel_scope.cancel()
+
+            waiting.start_soon(first, closing)
+            await store.wait_beyond(place)
+            waiting.cancel_scope.cancel()
+        return True
+    return False
+
+
+def _block(event: Event) -> bytes:
+    return b"id: %d\nevent: %b\ndata: %b\n\n" % (
+        event.sequence,
+        event.kind.encode(),
+        to_json(event),
+    )
