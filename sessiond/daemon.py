@@ -185,12 +185,12 @@ async def _run(
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
         async with anyio.create_task_group() as root:
             root.start_soon(parts.directory.deliver, parts.pushes)
-            root.start_soon(parts.refresher.run)
+            written, left, given_back = anyio.Event(), anyio.Event(), anyio.Event()
+            root.start_soon(_then, parts.refresher.run, given_back)
             root.start_soon(parts.gate.run)
             root.start_soon(timekeeper.run)
             for issuer in parts.issuers.values():
                 root.start_soon(issuer.run)
-            written, left = anyio.Event(), anyio.Event()
             root.start_soon(_then, parts.table.run, written)
             for grant in parts.table.resume():
                 if grant.issuer in parts.issuers:
@@ -215,6 +215,8 @@ async def _run(
                 await parts.refresher.settle()
                 parts.table.close()
                 await written.wait()
+                parts.bus.close()
+                await given_back.wait()
             root.cancel_scope.cancel()
     logger.info("stopped")
 

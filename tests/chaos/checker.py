@@ -120,6 +120,22 @@ def leases_are_kept(evidence: Evidence) -> Iterator[str]:
                 yield f"in {entry['n']}: {session} is seen after its lease"
 
 
+def reconciling_is_right(evidence: Evidence) -> Iterator[str]:
+    """Who reconciles is told to close what had ended before he asked."""
+    ends: dict[str, float] = {}
+    for event in evidence.snapshots[-1].events:
+        if event.kind in ENDS:
+            ends[event.session] = event.at
+    asked: dict[str, float] = {}
+    for entry in evidence.of("reconciling", "reconciled"):
+        if entry["kind"] == "reconciling":
+            asked[entry["process"]] = entry["t"]
+            continue
+        for session in entry["held"]:
+            if ends.get(session, entry["t"]) < asked[entry["process"]]:
+                yield f"in {entry['n']}: {session} had ended and may stay"
+
+
 def pushes_are_in_order(evidence: Evidence) -> Iterator[str]:
     """Each process is told of events in their order, and of none twice."""
     last: dict[str, int] = {}
@@ -197,6 +213,7 @@ RULES: tuple[Rule, ...] = (
     acknowledged_is_on_disk,
     logins_wait_to_be_opened,
     leases_are_kept,
+    reconciling_is_right,
     pushes_are_in_order,
     what_ended_stays_ended,
     beliefs_are_true,

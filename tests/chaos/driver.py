@@ -11,6 +11,7 @@ from tests.chaos.stage import Stage
 HANDLES = range(5, 13)
 BURST = 12  # actions at most that a kill may find unanswered
 LULL = 0.03  # seconds at most between two actions
+AWAY = 1.5  # seconds that a process may let pass before it connects again
 SETTLE = 3.0  # seconds at the end for the last pushes
 FAULTS: list[tuple[str, str, dict[str, object]]] = [
     ("/token", "answer", {"status": 503}),
@@ -34,12 +35,15 @@ class Driver:
     def __init__(self, stage: Stage, seed: int) -> None:
         self._stage = stage
         self._random = random.Random(seed)
+        self._away: dict[str, float] = {}  # since when a process is not connected
         self._small: dict[Callable[[], None], float] = {
             self._log_in: 30,
             self._leave: 10,
             self._renew: 10,
             self._look: 3,
             self._kill_process: 0.7,
+            self._drop: 0.7,
+            self._come: 6,
             self._revoke: 0.6,
             self._disable: 0.5,
             self._enable: 1.5,
@@ -61,7 +65,17 @@ class Driver:
         while time.monotonic() < until:
             self._act(actions)
             self._stage.pump(self._random.random() * LULL)
+            self._bring_back()
         self._settle()
+
+    def _bring_back(self) -> None:
+        """Let those who are away too long come, so that no session's grace is over."""
+        now = time.monotonic()
+        for process in self._stage.absent:
+            if now - self._away.setdefault(process.name, now) > AWAY:
+                process.come()
+        for process in self._stage.present:
+            self._away.pop(process.name, None)
 
     def _settle(self) -> None:
         stage = self._stage
@@ -69,8 +83,12 @@ class Driver:
             if realm.issuer is None:
                 realm.start()
             realm.clear_faults()
+        for process in stage.absent:
+            process.come()
         stage.pump(SETTLE)
         stage.kill_daemon()
+        for process in stage.processes:
+            process.come()
         stage.pump_until_answered()
         for process in stage.processes:
             process.look()
@@ -86,7 +104,7 @@ class Driver:
 
     def _log_in(self) -> None:
         process, pair = self._process(), self._pair()
-        if pair is None:
+        if process is None or pair is None:
             return
         handle = self._random.choice(HANDLES)
         if handle in process.knocking:
@@ -101,12 +119,12 @@ class Driver:
 
     def _leave(self) -> None:
         process = self._process()
-        if process.settled:
+        if process and process.settled:
             process.leave(self._random.choice(process.settled))
 
     def _renew(self) -> None:
         process = self._process()
-        if not process.settled:
+        if process is None or not process.settled:
             return
         handle = self._random.choice(process.settled)
         user = process.users[process.held[handle]]
@@ -116,10 +134,21 @@ class Driver:
             process.renew(handle, password, pair.number, waits=self._chance(0.7))
 
     def _look(self) -> None:
-        self._process().look()
+        if process := self._process():
+            process.look()
 
     def _kill_process(self) -> None:
-        self._stage.kill_process(self._process())
+        self._stage.kill_process(self._random.choice(self._stage.processes))
+
+    def _drop(self) -> None:
+        if process := self._process():
+            process.drop()
+
+    def _come(self) -> None:
+        """Let somebody come who was away."""
+        absent = self._stage.absent
+        if absent:
+            self._random.choice(absent).come()
 
     def _revoke(self) -> None:
         realm = self._realm()
@@ -166,8 +195,10 @@ class Driver:
             if realm.issuer is None:
                 realm.start()
 
-    def _process(self) -> ChaosProcess:
-        return self._random.choice(self._stage.processes)
+    def _process(self) -> ChaosProcess | None:
+        """Return a connected process, if there is one."""
+        present = self._stage.present
+        return self._random.choice(present) if present else None
 
     def _realm(self) -> Realm | None:
         """Return a realm whose issuer is up, or by chance None."""

@@ -70,6 +70,10 @@ class ChaosProcess:
         self._note("process-killed", held=list(self.held.values()))
         self.held.clear()
 
+    def drop(self) -> None:
+        """Lose the connection, and nothing else."""
+        self._disconnected()
+
     def come(self) -> None:
         """Connect, say hello and reconcile, as after each loss of the daemon."""
         assert self._peer.stdin is not None

@@ -55,7 +55,7 @@ def run(seed: int, seconds: float, folder: Path | None = None) -> Outcome:
     with ExitStack() as stack:
         if folder is None:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sd-")))
-        stage = Stage(folder)
+        stage = Stage(folder, seed)
         try:
             Driver(stage, seed).drive(seconds)
         except Exception as error:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from tests.chaos.journal import Journal
 from tests.chaos.process import ChaosProcess
+from tests.chaos.program import ProgramDaemon
 from tests.chaos.realm import Realm
-from tests.running_daemon import RunningDaemon
 
 UNBOUND, GRACE = 3.0, 6.0  # seconds
 PROCESSES = 5
@@ -51,7 +51,7 @@ quant = "research"
 class Stage:
     """Everything that runs, in one folder."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, seed: int) -> None:
         self.folder = folder
         self.journal = Journal(folder / "journal.jsonl")
         self.realms = [Realm("strict", self.journal), Realm("entra", self.journal)]
@@ -62,7 +62,7 @@ class Stage:
             issuers += ISSUER.format(name=realm.name, issuer=realm.issuer.issuer)
         text = CONFIGURATION.format(unbound=UNBOUND, grace=GRACE, issuers=issuers)
         self._snapshots = count()
-        self.daemon = RunningDaemon(folder, text)
+        self.daemon = ProgramDaemon(folder, text, ["tests.chaos.slow", str(seed)])
         self.journal.note("daemon-started")
         self._names = count()
         self.processes: list[ChaosProcess] = []
@@ -85,15 +85,15 @@ class Stage:
         self.add_process()
 
     def kill_daemon(self) -> None:
-        """Kill it, hear what it had said, keep what is on disk, and start it again."""
+        """Kill it, hear what it had said, keep what is on disk; start it, with nobody there."""
         self.daemon.kill()
         self._after("daemon-killed")
-        self._restart()
+        self._start()
 
     def restart_daemon(self) -> None:
         """Stop it as systemd does, and start it again."""
         assert self.stop_daemon() == 0
-        self._restart()
+        self._start()
 
     def stop_daemon(self) -> int:
         """Stop it and keep what is on disk; return its exit code."""
@@ -101,11 +101,20 @@ class Stage:
         self._after("daemon-stopped")
         return code
 
+    @property
+    def present(self) -> list[ChaosProcess]:
+        """The processes that are connected."""
+        return [each for each in self.processes if each.socket is not None]
+
+    @property
+    def absent(self) -> list[ChaosProcess]:
+        return [each for each in self.processes if each.socket is None]
+
     def pump(self, seconds: float) -> None:
         """Let the processes take what the daemon sends."""
         until = time.monotonic() + seconds
         while True:
-            by_socket = {each.socket: each for each in self.processes if each.socket is not None}
+            by_socket = {each.socket: each for each in self.present}
             left = max(0.0, until - time.monotonic())
             readable, _, _ = select.select(list(by_socket), [], [], left)
             for each in readable:
@@ -130,7 +139,7 @@ class Stage:
         self.journal.close()
 
     def _after(self, kind: str) -> None:
-        while any(each.socket is not None for each in self.processes):
+        while self.present:
             self.pump(0.0)
         number = next(self._snapshots)
         for suffix in ("", "-wal"):
@@ -139,8 +148,6 @@ class Stage:
                 shutil.copy(source, self.folder / f"snapshot-{number}.db{suffix}")
         self.journal.note(kind, snapshot=number)
 
-    def _restart(self) -> None:
+    def _start(self) -> None:
         self.daemon.start()
         self.journal.note("daemon-started")
-        for process in self.processes:
-            process.come()

@@ -137,6 +137,10 @@ def believe_in_the_dead(found: Evidence) -> None:
     found.entries[BELIEVED]["held"] = [S]
 
 
+def keep_what_had_ended(found: Evidence) -> None:
+    end(found, "session.closed", "lost", at=106.8)
+
+
 def end_without_reason(found: Evidence) -> None:
     end(found, "session.revoked", "refused")
 
@@ -178,6 +182,7 @@ PLANTED: list[tuple[Callable[[Evidence], None], str]] = [
     (leave_a_gap, "history_is_one"),
     (live_after_the_end, "lives_are_lives"),
     (break_the_database, "databases_are_whole"),
+    (keep_what_had_ended, "reconciling_is_right"),
     (push_twice, "pushes_are_in_order"),
     (come_back, "what_ended_stays_ended"),
     (believe_in_the_dead, "beliefs_are_true"),

@@ -18,7 +18,7 @@ from uuid import UUID
 
 import pytest
 
-from tests.chaos.dying import DyingDaemon
+from tests.chaos.program import ProgramDaemon
 from tests.integration.conftest import Start
 from tests.integration.test_login import pair
 from tests.issuer.running import ALICE, RunningIssuer
@@ -31,7 +31,7 @@ MINUTE, HOUR = 60, 3600  # seconds
 QUICK = f"share = {DUE}\njitter = 0.0"
 Q_EPOCH = 946_684_800_000_000_000  # nanoseconds from 1970 to 2000
 LOGIN, BIND, RENEW, BEGIN, ROTATE, REFRESH, CLOSE = range(1, 8)
-Dying = Callable[[RunningIssuer, str, int], DyingDaemon]
+Dying = Callable[[RunningIssuer, str, int], ProgramDaemon]
 
 
 @dataclass(frozen=True)
@@ -77,9 +77,12 @@ def dying(folder: Path) -> Iterator[Dying]:
     """Start a daemon that dies at a moment of its n-th commit."""
     with ExitStack() as stack:
 
-        def run(issuer: RunningIssuer, moment: str, number: int) -> DyingDaemon:
+        def run(issuer: RunningIssuer, moment: str, number: int) -> ProgramDaemon:
             text = configuration(issuer, refresh=QUICK)
-            return stack.enter_context(DyingDaemon(folder, text, moment, number))
+            program = ["tests.chaos.dying", moment, str(number)]
+            daemon = stack.enter_context(ProgramDaemon(folder, text, program))
+            daemon.arguments = None  # started again, it lives
+            return daemon
 
         yield run
 
@@ -100,7 +103,7 @@ def long_and_short(issuer: RunningIssuer) -> tuple[dict[str, Any], dict[str, Any
     return long, short
 
 
-def live(issuer: RunningIssuer, daemon: DyingDaemon) -> Told:
+def live(issuer: RunningIssuer, daemon: ProgramDaemon) -> Told:
     """Live alice's life until the daemon dies, noting what is acknowledged."""
     told = Told()
     long, short = long_and_short(issuer)
@@ -123,7 +126,7 @@ def live(issuer: RunningIssuer, daemon: DyingDaemon) -> Told:
         q.disconnect(HANDLE)
         q.ping()
         told.steps.append(CLOSE)
-    daemon.wait_until_dead()
+    daemon.wait_until_killed()
     return told
 
 
@@ -204,7 +207,7 @@ def test_killed_after_all_was_written_it_does_not_refresh_again(
 
 
 def assert_refreshed_once(
-    issuer: RunningIssuer, daemon: DyingDaemon, told: Told, *, asked: int
+    issuer: RunningIssuer, daemon: ProgramDaemon, told: Told, *, asked: int
 ) -> None:
     """Start the daemon again: it asks once more, and the session goes on with the new lease."""
     daemon.start()
