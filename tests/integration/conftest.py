@@ -12,6 +12,7 @@ from tests.qprocess import QProcess
 from tests.running_daemon import RunningDaemon
 
 Start = Callable[[str], RunningDaemon]
+Connected = Callable[[RunningDaemon], QProcess]
 
 
 @pytest.fixture

@@ -1,19 +1,17 @@
 """Issuers that are asked about each token: introspection, UserInfo, Graph's /me."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from sessiond.qipc import Value
-from tests.integration.conftest import Start
+from tests.integration.conftest import Connected, Start
 from tests.integration.test_login import pair
 from tests.issuer.running import ALICE, BOB, RunningIssuer
 from tests.peers import PeerFarm
 from tests.qprocess import QProcess, connect_call, plain_dict
 from tests.running_daemon import RunningDaemon, configuration
 
-Connected = Callable[[RunningDaemon], QProcess]
 OPAQUE = "qstudio-opaque"
 INTROSPECTION = """
 verify = "introspection"

@@ -1,16 +1,12 @@
 """The MSAL path, against an Entra-shaped issuer: its layout, claims and habits, over TLS."""
 
-from collections.abc import Callable
-
 import pytest
 
-from tests.integration.conftest import Start
+from tests.integration.conftest import Connected, Start
 from tests.integration.test_login import pair
 from tests.issuer.running import ALICE, RunningIssuer
-from tests.qprocess import QProcess
-from tests.running_daemon import RunningDaemon, configuration
+from tests.running_daemon import configuration
 
-Connected = Callable[[RunningDaemon], QProcess]
 ENTRA = """
 kind = "entra"
 verify = "jwt"

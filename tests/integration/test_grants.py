@@ -1,17 +1,15 @@
 """Sessions hang on grants: one refresh for all who brought the same tokens."""
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from tests.integration.conftest import Start
+from tests.integration.conftest import Connected, Start
 from tests.integration.test_login import pair
 from tests.issuer.running import ALICE, BOB, RunningIssuer
 from tests.qprocess import QProcess
-from tests.running_daemon import RunningDaemon, configuration
+from tests.running_daemon import configuration
 
-Connected = Callable[[RunningDaemon], QProcess]
 EARLY = "share = 0.2\njitter = 0.0"
 
 

@@ -1,6 +1,5 @@
 """A user with a real token from a real issuer logs in; whoever has none does not."""
 
-from collections.abc import Callable
 from hashlib import sha1
 from pathlib import Path
 from typing import Any
@@ -8,12 +7,11 @@ from typing import Any
 import pytest
 
 from sessiond.qipc import octets_of, span
-from tests.integration.conftest import Start
+from tests.integration.conftest import Connected, Start
 from tests.issuer.running import ALICE, BOB, RunningIssuer
 from tests.qprocess import QProcess
-from tests.running_daemon import RunningDaemon, configuration
+from tests.running_daemon import configuration
 
-Connected = Callable[[RunningDaemon], QProcess]
 ROLES = """
 roles_claim = ["roles", "scp"]
 default_roles = ["everyone"]

@@ -1,16 +1,13 @@
 """Processes come, go and come back; their sessions follow."""
 
-from collections.abc import Callable
 from uuid import UUID, uuid4
 
-from tests.integration.conftest import Start
+from tests.integration.conftest import Connected, Start
 from tests.integration.test_login import pair
 from tests.issuer.running import ALICE, BOB, RunningIssuer
 from tests.peers import PeerFarm
 from tests.qprocess import QProcess, plain
-from tests.running_daemon import RunningDaemon, configuration
-
-Connected = Callable[[RunningDaemon], QProcess]
+from tests.running_daemon import configuration
 
 
 def by_handle(q: QProcess) -> dict[int, UUID]:

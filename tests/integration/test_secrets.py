@@ -1,15 +1,13 @@
 """No token leaves the daemon: not in its log, not in its database, not in its answers."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
-from tests.integration.conftest import Start
+from tests.integration.conftest import Connected, Start
 from tests.integration.test_login import pair
 from tests.issuer.running import ALICE, RunningIssuer
-from tests.qprocess import QProcess
-from tests.running_daemon import RunningDaemon, configuration
+from tests.running_daemon import configuration
 
-Connected = Callable[[RunningDaemon], QProcess]
 WINDOW = 16  # characters of a secret that must not be found anywhere
 
 

@@ -1,15 +1,12 @@
 """An issuer that hangs or fails makes nobody wait beyond the deadline, and nobody twice."""
 
-from collections.abc import Callable
-
-from tests.integration.conftest import Start
+from tests.integration.conftest import Connected, Start
 from tests.issuer.control import ALWAYS
 from tests.issuer.running import ALICE, RunningIssuer
 from tests.peers import PeerFarm
 from tests.qprocess import QProcess, connect_call, plain_dict
-from tests.running_daemon import RunningDaemon, configuration
+from tests.running_daemon import configuration
 
-Connected = Callable[[RunningDaemon], QProcess]
 USERINFO = 'verify = "userinfo"\ntimeout = 0.4'
 HASTY = "deadline = 0.6\nwaiting = 8"
 

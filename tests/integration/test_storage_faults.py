@@ -10,7 +10,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from itertools import count
 from pathlib import Path
@@ -24,13 +24,12 @@ from sessiond.edge.sealing import KeyRing
 from sessiond.edge.sqlite import opened
 from sessiond.edge.sqlite.store import VERSION
 from tests.fakes import grant, opened_event, session
-from tests.integration.conftest import Start
+from tests.integration.conftest import Connected, Start
 from tests.integration.test_login import pair
 from tests.issuer.running import ALICE, BOB, RunningIssuer
 from tests.qprocess import QProcess
 from tests.running_daemon import DaemonError, RunningDaemon, configuration
 
-Connected = Callable[[RunningDaemon], QProcess]
 EARLY = "share = 0.05\njitter = 0.0"  # a refresh is due at once, nearly
 BARE = """
 [listen]
