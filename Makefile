@@ -9,11 +9,15 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 demo: $(VENV)/.run
 	$(BIN)/sessiond demo
 
+# Unit tests first, with the coverage they must have; then real processes, several files at a time.
 test: $(VENV)/.real tests/issuer/node_modules/.package-lock.json
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage run -m pytest tests/unit tests/fuzz
 	$(BIN)/coverage combine --quiet
-	$(BIN)/coverage report
+	$(BIN)/coverage report --fail-under=95
+	$(BIN)/coverage report --include='sessiond/core/*,sessiond/qipc/*' --fail-under=100
+	$(BIN)/python -m pytest -n 4 --dist loadfile tests/integration tests/q tests/bench
+	$(BIN)/python -m pytest tests/chaos
 
 check: $(VENV)/.real
 	$(BIN)/ruff format --check

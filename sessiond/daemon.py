@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import anyio
 import anyio.to_thread
@@ -18,6 +18,7 @@ import structlog
 from anyio.abc import ByteStream, TaskGroup
 
 from sessiond import __version__
+from sessiond.api import Verifier
 from sessiond.bus import Bus
 from sessiond.clock import Clock, SystemClock
 from sessiond.core.changes import Refuse
@@ -28,6 +29,12 @@ from sessiond.edge import config as configuration
 from sessiond.edge import credentials, log, sqlite, systemd
 from sessiond.edge.addresses import Addresses, listening
 from sessiond.edge.config import Config, IssuerConfig
+from sessiond.edge.control import watched
+from sessiond.edge.control.access import Access
+from sessiond.edge.control.address import control_socket
+from sessiond.edge.control.delivery import Delivery
+from sessiond.edge.control.server import ControlServer
+from sessiond.edge.control.view import IssuerView, View
 from sessiond.edge.hardening import harden
 from sessiond.edge.listener import Listener
 from sessiond.edge.oidc.build import Issuer, RefreshLimits, build_issuer
@@ -40,7 +47,6 @@ from sessiond.edge.process.welcome import Welcome
 from sessiond.edge.sealing import KeyRing, TokenHasher
 from sessiond.gate import Breaker, Door, FairLimiter, Gate, Realm
 from sessiond.refresher import Line, Refresher
-from sessiond.table import Table
 from sessiond.timekeeper import Timekeeper
 
 GOODBYE = 1.0  # seconds for processes to hear that the daemon stops
@@ -70,13 +76,18 @@ async def serve(config: Config, environ: Mapping[str, str]) -> None:
     )
     addresses = Addresses(config.listen.directory, config.listen.port, config.listen.path)
     passed = systemd.passed_sockets(environ)
-    sockets = listening(addresses, passed, others=frozenset({config.listen.control.encode()}))
+    listen = config.listen
+    access = Access.of(readers=listen.control_readers, admins=listen.control_admins)
+    sockets = listening(addresses, passed, others=frozenset({listen.control.encode()}))
     async with AsyncExitStack() as stack:
         stack.callback(_unbind, addresses, sockets, passed)
+        control = stack.enter_context(
+            control_socket(listen.control, group=listen.control_group, passed=passed)
+        )
         store = await stack.enter_async_context(sqlite.opened(database, ring))
         issuers = await stack.enter_async_context(_issuers(config, clock, environ))
         parts = _Parts(config, clock, store, issuers, TokenHasher(store.lookup_key))
-        key = credentials.proof_key(config.listen.proof_key_file, environ=environ)
+        key = credentials.proof_key(listen.proof_key_file, environ=environ)
         welcome = Welcome(
             instance=uuid4(),
             deadline=timedelta(seconds=config.login.deadline),
@@ -91,7 +102,9 @@ async def serve(config: Config, environ: Mapping[str, str]) -> None:
         await parts.table.load()
         _calm_collector()
         timekeeper = Timekeeper(clock, [issuer.ahead for issuer in issuers.values()])
-        await _run(parts, listener, timekeeper, environ)
+        view = parts.view(listener, welcome.instance)
+        server = ControlServer(control, view, access)
+        await _run(parts, listener, timekeeper, view, server, environ)
 
 
 class _Parts:
@@ -109,8 +122,9 @@ class _Parts:
         self._clock = clock
         self.issuers = issuers
         self.bus = Bus()
-        self.table = Table(
-            store,
+        self.store = watched.WatchedStore(store, clock)
+        self.table = watched.WatchedTable(
+            self.store,
             self.bus,
             clock,
             _rules(config),
@@ -118,8 +132,17 @@ class _Parts:
         )
         self.directory = Directory()
         self.pushes = self.bus.listen()
+        self._watches = {name: watched.IssuerWatch(clock) for name in issuers}
+        self._verifiers = {
+            name: watched.WatchedVerifier(issuer.verifier, self._watches[name])
+            for name, issuer in issuers.items()
+        }
+        self._doors = [
+            _door(config, each, issuers[each.name].client_id, self._verifiers[each.name], clock)
+            for each in config.issuers
+        ]
         self.gate = Gate(
-            [_door(config, each, issuers[each.name], clock) for each in config.issuers],
+            self._doors,
             news=self.bus.listen(),
             clock=clock,
             waiting=config.login.waiting,
@@ -127,8 +150,8 @@ class _Parts:
         self.refresher = Refresher(
             {
                 name: Line(
-                    source=issuer.tokens,
-                    verifier=issuer.verifier,
+                    source=watched.WatchedSource(issuer.tokens, self._watches[name]),
+                    verifier=self._verifiers[name],
                     limiter=anyio.CapacityLimiter(config.refresh.concurrency),
                 )
                 for name, issuer in issuers.items()
@@ -148,7 +171,7 @@ class _Parts:
             hashed=hasher.token_hash,
             draw=secrets.SystemRandom().random,
             new_id=uuid4,
-            proved=frozenset(each.name for each in config.issuers if each.prove_by_refresh),
+            proved=_rules(config).proved,
         )
 
     @property
@@ -177,15 +200,44 @@ class _Parts:
             serve=attend,
         )
 
+    def view(self, listener: Listener, instance: UUID) -> View:
+        """Return what the control socket is shown, once the table is loaded."""
+        return View(
+            instance=instance,
+            clock=self._clock,
+            table=self.table,
+            store=self.store,
+            delivery=Delivery(self.pushes, self.directory.deliver, sequence=self.store.sequence),
+            gate=self.gate,
+            issuers={
+                door.realm.name: IssuerView(
+                    realm=door.realm, breaker=door.breaker, watch=self._watches[door.realm.name]
+                )
+                for door in self._doors
+            },
+            proved=self._desk.proved,
+            hashed=self._desk.hashed,
+            new_id=uuid4,
+            deadline=self._config.login.deadline,
+            database=_database(self._config),
+            connections=lambda: len(self.directory),
+            refused=lambda: listener.refused,
+        )
+
 
 async def _run(
-    parts: _Parts, listener: Listener, timekeeper: Timekeeper, environ: Mapping[str, str]
+    parts: _Parts,
+    listener: Listener,
+    timekeeper: Timekeeper,
+    view: View,
+    control: ControlServer,
+    environ: Mapping[str, str],
 ) -> None:
     """Start downstream first, wait for a signal, and stop by ending the input."""
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
         async with anyio.create_task_group() as root:
-            root.start_soon(parts.directory.deliver, parts.pushes)
-            written, left, given_back = anyio.Event(), anyio.Event(), anyio.Event()
+            root.start_soon(view.delivery.run)
+            written, left, given_back, unseen = (anyio.Event() for _ in range(4))
             root.start_soon(_then, parts.refresher.run, given_back)
             root.start_soon(parts.gate.run)
             root.start_soon(timekeeper.run)
@@ -198,7 +250,9 @@ async def _run(
                 else:  # nobody here could verify or refresh it any more
                     logger.warning("issuer gone, sessions end", issuer=grant.issuer)
                     await parts.table.ask(Refuse(grant=grant.id, reason="wrongissuer"))
+            root.start_soon(_then, control.run, unseen)
             root.start_soon(_then, listener.run, left)
+            view.begin()
             _feed(root, environ)
             systemd.notify("READY=1", environ=environ)
             logger.info("ready", version=__version__)
@@ -211,12 +265,14 @@ async def _run(
             systemd.notify("STOPPING=1", environ=environ)
             with anyio.move_on_after(parts.grace):
                 listener.stop()
+                control.stop()
                 await _see_off(parts.directory, listener, left)
                 await parts.refresher.settle()
                 parts.table.close()
                 await written.wait()
                 parts.bus.close()
                 await given_back.wait()
+                await unseen.wait()
             root.cancel_scope.cancel()
     logger.info("stopped")
 
@@ -311,7 +367,9 @@ def _rules(config: Config) -> Rules:
     )
 
 
-def _door(config: Config, each: IssuerConfig, issuer: Issuer, clock: Clock) -> Door:
+def _door(
+    config: Config, each: IssuerConfig, client: str, verifier: Verifier, clock: Clock
+) -> Door:
     login = config.login
     return Door(
         realm=Realm(
@@ -319,9 +377,9 @@ def _door(config: Config, each: IssuerConfig, issuer: Issuer, clock: Clock) -> D
             stated=frozenset({each.issuer, *each.also_issued_as}),
             users=each.users,
         ),
-        verifier=issuer.verifier,
-        client=issuer.client_id,
-        cache_for=login.cache_asked if issuer.verifier.asks else login.cache,
+        verifier=verifier,
+        client=client,
+        cache_for=login.cache_asked if verifier.asks else login.cache,
         limiter=FairLimiter(each.concurrency),
         breaker=Breaker(clock, slow_after=login.deadline / 2),
     )

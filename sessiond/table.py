@@ -20,6 +20,7 @@ from sessiond.core.changes import (
     End,
     Expire,
     Lose,
+    Reconcile,
     Refuse,
     Revoke,
     Tell,
@@ -48,7 +49,10 @@ RETRY_IN = 1.0  # seconds, when writing failed
 _Refused = tuple[str, str, ProcessAbout | None, Refusal]  # user, issuer, process, reason
 
 # What takes access away, and so does not wait for a disk that is full.
-ENDING = (Close, End, Expire, Lose, Refuse, Revoke, Withdraw)
+ENDING = (Close, End, Expire, Lose, Reconcile, Refuse, Revoke, Withdraw)
+# What a process that comes back asks for. It gives nobody new access, and after a crash the process
+# says it all again: so it is answered before it is on disk, where the disk is full.
+RETURNING = (Lose, Reconcile)
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,8 +239,8 @@ class Table:
         except StoreError as error:
             for write in reversed(draft.undo):
                 self._rows.apply(write)
-            _settle_unwritten(batch, draft, error)
-            await self._end_all_the_same([ticket.change for ticket in batch])
+            ended = await self._end_all_the_same(batch)
+            _settle_unwritten(batch, draft, ended, error)
             return
         self._owed = _Draft()
         self._sequence += len(numbered)
@@ -273,17 +277,19 @@ class Table:
                 self._note_due(write.row)
         return draft
 
-    async def _end_all_the_same(self, failed: Iterable[Change[Any]]) -> None:
+    async def _end_all_the_same(self, batch: Iterable[Ticket[Any]]) -> dict[Ticket[Any], Any]:
         """Take access away even while it cannot be written, and owe the writing.
 
-        Whoever asked is told that it is not on disk. The processes are pushed at once, with
-        sequence 0; the next batch that can be written writes what is owed, first.
+        The processes are pushed at once, with sequence 0; the next batch that can be written
+        writes what is owed, first. Return what those who asked are answered once it is.
         """
-        draft = self._decide(change for change in failed if isinstance(change, ENDING))
+        ending = [ticket for ticket in batch if isinstance(ticket.change, ENDING)]
+        draft = self._decide(ticket.change for ticket in ending)
         if draft.writes or draft.notices:
             await self._bus.publish(Committed(draft.writes, draft.notices))
             self._owed.writes += draft.writes
             self._owed.notices += [replace(notice, push_to=None) for notice in draft.notices]
+        return dict(zip(ending, draft.answers, strict=True))
 
     def _note_due(self, row: Row) -> None:
         match row:
@@ -338,15 +344,22 @@ class Table:
         )
 
 
-def _settle_unwritten(batch: Iterable[Ticket[Any]], draft: _Draft, error: StoreError) -> None:
+def _settle_unwritten(
+    batch: Iterable[Ticket[Any]],
+    draft: _Draft,
+    ended: Mapping[Ticket[Any], Any],
+    error: StoreError,
+) -> None:
     """Answer a batch that could not be written.
 
-    Where it was only what is owed that failed, and nothing of the batch's own, whoever asked has
-    his answer all the same; but nobody is told of an end that it is on disk.
+    Nobody is told of an end that it is on disk. Whoever asked for nothing to be written has his
+    answer, unless it may depend on what the others of the batch asked for.
     """
-    is_own = bool(draft.writes or draft.notices)
+    is_own = bool(draft.writes or draft.notices)  # otherwise only what is owed could not be written
     for ticket, answer in zip(batch, draft.answers, strict=True):
-        if is_own or isinstance(ticket.change, ENDING):
+        if isinstance(ticket.change, RETURNING):
+            ticket.settle(ended[ticket])
+        elif is_own or isinstance(ticket.change, ENDING):
             ticket.settle(None, error)
         else:
             ticket.settle(answer)

@@ -126,13 +126,13 @@ def reconciling_is_right(evidence: Evidence) -> Iterator[str]:
     for event in evidence.snapshots[-1].events:
         if event.kind in ENDS:
             ends[event.session] = event.at
-    asked: dict[str, float] = {}
+    asked_at: dict[str, float] = {}
     for entry in evidence.of("reconciling", "reconciled"):
         if entry["kind"] == "reconciling":
-            asked[entry["process"]] = entry["t"]
+            asked_at[entry["process"]] = entry["t"]
             continue
         for session in entry["held"]:
-            if ends.get(session, entry["t"]) < asked[entry["process"]]:
+            if session in ends and ends[session] < asked_at[entry["process"]]:
                 yield f"in {entry['n']}: {session} had ended and may stay"
 
 

@@ -18,6 +18,10 @@ class ProgramDaemon(RunningDaemon):
         self.arguments = arguments
         super().__init__(folder, configuration)
 
+    @property
+    def is_running(self) -> bool:
+        return self._process.poll() is None
+
     def start(self) -> None:
         """Start it and wait until it is ready."""
         if self.arguments is None:

@@ -86,6 +86,7 @@ class Stage:
 
     def kill_daemon(self) -> None:
         """Kill it, hear what it had said, keep what is on disk; start it, with nobody there."""
+        assert self.daemon.is_running, "the daemon ended by itself"
         self.daemon.kill()
         self._after("daemon-killed")
         self._start()
@@ -114,7 +115,7 @@ class Stage:
         """Let the processes take what the daemon sends."""
         until = time.monotonic() + seconds
         while True:
-            by_socket = {each.socket: each for each in self.present}
+            by_socket = {each.socket: each for each in self.processes if each.socket is not None}
             left = max(0.0, until - time.monotonic())
             readable, _, _ = select.select(list(by_socket), [], [], left)
             for each in readable:

@@ -1,49 +1,27 @@
-"""Whatever is wrong with the disk: nothing is let in that is not on it, and nothing live is lost.
+"""A disk that refuses writes is waited for: nobody new is let in, and who is in stays.
 
-While it runs, the daemon waits for a disk that refuses writes; at start, it refuses a database
-that is not whole, and leaves the file as it found it.
+test_storage_at_start.py is about what the daemon finds when it starts.
 """
 
-import os
 import resource
 import socket
 import sqlite3
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from itertools import count
 from pathlib import Path
+from uuid import uuid4
 
-import anyio
 import pytest
 
-from sessiond.core.rows import NameOwner, Put
-from sessiond.edge.credentials import new_key, store_key
-from sessiond.edge.sealing import KeyRing
-from sessiond.edge.sqlite import opened
-from sessiond.edge.sqlite.store import VERSION
-from tests.fakes import grant, opened_event, session
 from tests.integration.conftest import Connected, Start
 from tests.integration.test_login import pair
 from tests.issuer.running import ALICE, BOB, RunningIssuer
 from tests.qprocess import QProcess
-from tests.running_daemon import DaemonError, RunningDaemon, configuration
+from tests.running_daemon import RunningDaemon, configuration
 
 EARLY = "share = 0.05\njitter = 0.0"  # a refresh is due at once, nearly
-BARE = """
-[listen]
-port = {port}
-directory = "{folder}"
-[store]
-path = "{folder}/store/sessiond.db"
-[[issuer]]
-name = "corp"
-issuer = "http://localhost:9/"
-insecure_http = true
-verify = "jwt"
-audience = ["api://kdb"]
-"""
 
 
 @contextmanager
@@ -68,18 +46,15 @@ def events(daemon: RunningDaemon) -> list[object]:
     return [kind for (kind,) in rows]
 
 
-def await_logged(daemon: RunningDaemon, q: QProcess, event: str, count: int = 1) -> None:
-    """Return when the daemon has logged an event so often; the test's timeout ends this."""
-    while sum(entry["event"] == event for entry in daemon.log()) < count:
+def await_logged(daemon: RunningDaemon, q: QProcess, event: str) -> None:
+    """Return when the daemon has logged an event; the test's timeout ends this."""
+    while event not in {entry["event"] for entry in daemon.log()}:
         q.ping()
 
 
 def write_something(q: QProcess, issuer: RunningIssuer, handle: int) -> None:
     """Log bob in: whatever the table owes the disk is written before."""
     q.log_in(BOB, issuer.tokens(BOB)["access_token"], handle)
-
-
-# The disk is full
 
 
 def test_while_the_disk_is_full_logins_are_unavailable_and_what_is_live_goes_on(
@@ -203,6 +178,26 @@ def test_a_handle_whose_opening_cannot_be_recorded_is_closed(
             pass
 
 
+def test_a_process_that_comes_back_while_the_disk_is_full_keeps_its_sessions(
+    strict_issuer: RunningIssuer, start: Start, process: Connected
+) -> None:
+    daemon = start(configuration(strict_issuer, login="grace = 1.0"))
+    q = process(daemon)
+    alice = q.log_in(ALICE, strict_issuer.tokens(ALICE)["access_token"], 5)["session"]
+    bob = q.log_in(BOB, strict_issuer.tokens(BOB)["access_token"], 6)["session"]
+    with disk_full(daemon):
+        again = process(daemon)  # which replaces the older connection
+        assert again.reconcile({5: alice, 7: uuid4()}) == [7]  # bob has left meanwhile
+        await_logged(daemon, again, "nothing can be written")
+        assert [each["session"] for each in again.sessions()] == [alice]
+    write_something(again, strict_issuer, 8)
+    kinds = ["session.opened", "session.opened", "session.closed", "session.opened"]
+    assert events(daemon) == kinds
+    sessions = on_disk(daemon, "SELECT id, state FROM sessions")
+    assert (alice.bytes, "open") in sessions
+    assert bob.bytes not in {key for key, _ in sessions}
+
+
 def test_the_watchdog_is_fed_while_the_disk_is_full(
     strict_issuer: RunningIssuer, start: Start, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -285,177 +280,3 @@ def test_a_file_system_without_space_is_waited_for_and_refused_at_start(
         filler.unlink()
         q.log_in(BOB, bob, next(handles))
         assert alice in {each["session"] for each in q.sessions()}
-
-
-# At start
-
-
-# root's programs write wherever they like, unless they are started without that capability
-BOUND_BY_MODES = (
-    ("setpriv", "--bounding-set=-dac_override,-dac_read_search") if os.geteuid() == 0 else ("env",)
-)
-
-
-@contextmanager
-def started_by(folder: Path, *program: str) -> Iterator[None]:
-    """Have daemons started by another program, such as prlimit(1)."""
-    starter = folder / "starter"
-    starter.write_text(f'#!/bin/sh\nexec {" ".join(program)} {sys.executable} "$@"\n')
-    starter.chmod(0o700)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "executable", str(starter))
-        yield
-
-
-@pytest.fixture
-def rested(folder: Path) -> Path:
-    """A database with a session in it, and its key; the daemon rests."""
-    path = folder / "store" / "sessiond.db"
-    path.parent.mkdir(0o700)
-    ring = KeyRing.from_text(store_key("", database=path, environ={}))
-
-    async def fill() -> None:
-        async with opened(path, ring) as store:
-            alice = NameOwner(name="alice", issuer="corp", subject="1")
-            await store.commit([Put(grant()), Put(session()), Put(alice)], [opened_event()])
-
-    anyio.run(fill)
-    return path
-
-
-def refusal(rested: Path) -> str:
-    """Start a daemon that must not start, and return how it ended; the files stay as they were."""
-    before = contents(rested.parent)
-    with pytest.raises(DaemonError) as refused:
-        RunningDaemon(rested.parent.parent, BARE)
-    assert contents(rested.parent) == before
-    return str(refused.value)
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    """Return what is in the files that are not empty."""
-    return {each.name: each.read_bytes() for each in folder.iterdir() if each.stat().st_size}
-
-
-def page_of(path: Path, name: str) -> tuple[int, int]:
-    """Return where the root page of a table or index begins, and its size."""
-    with closing(sqlite3.connect(path)) as db:
-        (size,) = db.execute("PRAGMA page_size").fetchone()
-        found = db.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", (name,))
-        (page,) = found.fetchone()
-    return (page - 1) * size, size
-
-
-def overwrite(path: Path, at: int, content: bytes) -> None:
-    with path.open("r+b") as file:
-        file.seek(at)
-        file.write(content)
-
-
-PAGES = ["sessions", "grants", "tokens", "names", "revocations", "events", "events_at", "keys"]
-
-
-@pytest.mark.parametrize("page", [*PAGES, "sqlite_sequence"])
-def test_a_page_that_was_overwritten_keeps_the_daemon_from_starting(
-    rested: Path, page: str
-) -> None:
-    at, size = page_of(rested, page)
-    overwrite(rested, at, b"\xff" * size)
-    ended = refusal(rested)
-    assert ended.startswith("exit 78:")
-    assert "sessiond: store.path: " in ended
-    assert str(rested) in ended
-
-
-@pytest.mark.parametrize("damage", ["header", "half"])
-def test_what_is_no_whole_database_keeps_the_daemon_from_starting(
-    rested: Path, damage: str
-) -> None:
-    if damage == "header":
-        overwrite(rested, 0, os.urandom(100))
-    else:
-        os.truncate(rested, rested.stat().st_size // 2)
-    ended = refusal(rested)
-    assert ended.startswith("exit 78:")
-    assert f"sessiond: store.path: {rested} cannot be used: " in ended
-
-
-def test_a_newer_schema_keeps_the_daemon_from_starting(rested: Path) -> None:
-    with closing(sqlite3.connect(rested)) as db:
-        db.execute(f"PRAGMA user_version = {VERSION + 1}")
-    ended = refusal(rested)
-    assert ended.startswith("exit 78:")
-    assert (
-        f"{rested} has schema {VERSION + 1}, this sessiond knows {VERSION}: run the newer" in ended
-    )
-
-
-def test_a_wrong_or_missing_key_keeps_the_daemon_from_starting_and_the_right_one_lets_it(
-    rested: Path,
-) -> None:
-    key_file = rested.with_name("sessiond.db.key")
-    right = key_file.read_text()
-    for wrong in (new_key().reveal(), f"2:{new_key().reveal()}"):
-        key_file.write_text(f"{wrong}\n")
-        ended = refusal(rested)
-        assert ended.startswith("exit 78:")
-        assert f"sessiond: store.key_file: {rested} was sealed with another key: bring" in ended
-        assert wrong not in ended
-    key_file.unlink()
-    ended = refusal(rested)
-    assert ended.startswith("exit 78:")
-    assert f"{rested} is there but its key {key_file} is not: bring the key back" in ended
-    assert not key_file.exists()
-    key_file.write_text(right)
-    key_file.chmod(0o600)
-    with RunningDaemon(rested.parent.parent, BARE):
-        pass
-
-
-def test_a_database_that_is_gone_is_made_anew_and_that_is_told(rested: Path) -> None:
-    with RunningDaemon(rested.parent.parent, BARE) as daemon:
-        assert "database made" not in {entry["event"] for entry in daemon.log()}
-        daemon.stop()
-        rested.unlink()
-        daemon.start()
-        (told,) = [entry for entry in daemon.log() if entry["event"] == "database made"]
-        assert (told["path"], told["level"]) == (str(rested), "warning")
-
-
-@pytest.mark.parametrize("closed", ["file", "folder"])
-def test_a_database_that_may_not_be_written_keeps_the_daemon_from_starting(
-    rested: Path, closed: str
-) -> None:
-    path = rested if closed == "file" else rested.parent
-    mode = path.stat().st_mode
-    path.chmod(mode & 0o500)
-    try:
-        with started_by(rested.parent.parent, *BOUND_BY_MODES):
-            ended = refusal(rested)
-    finally:
-        path.chmod(mode)
-    assert ended.startswith("exit 78:")
-    assert f"sessiond: store.path: {rested} cannot be " in ended
-
-
-def test_a_full_disk_keeps_the_daemon_from_starting_and_costs_nothing(rested: Path) -> None:
-    with started_by(rested.parent.parent, "prlimit", "--fsize=0:"):
-        ended = refusal(rested)
-    assert ended.startswith("exit 78:")
-    assert f"sessiond: store.path: {rested} cannot be used: " in ended
-    with RunningDaemon(rested.parent.parent, BARE) as daemon:
-        daemon.stop()
-    with closing(sqlite3.connect(rested)) as db:
-        assert list(db.execute("SELECT name FROM names")) == [("alice",)]
-
-
-@pytest.mark.parametrize("name", ["sessiond.db", "alias.db"])
-def test_a_second_daemon_on_the_same_database_is_kept_out(rested: Path, name: str) -> None:
-    (rested.parent / "alias.db").symlink_to(rested)
-    with RunningDaemon(rested.parent.parent, BARE) as daemon, QProcess(daemon.address) as q:
-        with pytest.raises(DaemonError) as refused:  # at another port
-            RunningDaemon(rested.parent.parent, BARE.replace("sessiond.db", name))
-        ended = str(refused.value)
-        assert ended.startswith("exit 73:")
-        assert f"sessiond: store.path: another sessiond is using {rested}" in ended
-        q.hello()

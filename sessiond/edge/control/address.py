@@ -4,8 +4,8 @@ import errno
 import os
 import socket
 import stat
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import structlog
@@ -21,10 +21,11 @@ DEFAULT = ListenConfig().control
 log = structlog.get_logger()
 
 
+@contextmanager
 def control_socket(
     path: str, *, group: str | int, passed: Iterable[socket.socket]
-) -> socket.socket | None:
-    """Return the listening socket.
+) -> Iterator[socket.socket | None]:
+    """Have the listening socket, and at the end close it and remove what was bound here.
 
     None where its place is the default and the directory of that is not there: systemd makes it
     (RuntimeDirectory=), and a daemon started by hand works without. That is warned about.
@@ -40,10 +41,22 @@ def control_socket(
     """
     for each in passed:
         if each.getsockname() == path:
-            return each
+            with each:
+                yield each
+            return
     if path == DEFAULT and not Path(path).parent.is_dir():
         log.warning("no control socket: its directory is not there", path=path)
-        return None
+        yield None
+        return
+    with _listening(path, group) as listener:
+        ours = Path(path).lstat().st_ino
+        yield listener
+        with suppress(FileNotFoundError):
+            if Path(path).lstat().st_ino == ours:  # else somebody has it by now
+                Path(path).unlink()
+
+
+def _listening(path: str, group: str | int) -> socket.socket:
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         _bind(listener, path)

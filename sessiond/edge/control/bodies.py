@@ -63,7 +63,7 @@ class Session(Struct, frozen=True, kw_only=True):
 
 
 class SessionsQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which sessions; empty = any. `process` is NAME or NAME:PID, `after` the last page's `next`."""
+    """Which sessions; empty = any. `process`: NAME or NAME:PID; `after`: the last page's `next`."""
 
     user: Text = ""
     process: Text = ""
@@ -137,10 +137,13 @@ class ExplainRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return "ExplainRequest(***)"
 
 
+CheckName = Literal["token", "name", "route", "verification", "match", "admission", "proof"]
+
+
 class Check(Struct, frozen=True, kw_only=True):
     """One check of a login. After the first failed one the others are skipped."""
 
-    check: Literal["token", "name", "route", "verification", "match", "admission", "proof"]
+    check: CheckName
     outcome: Literal["passed", "failed", "skipped"]
     reason: str = ""  # what q would hear
     detail: str = ""

@@ -1,6 +1,7 @@
 """How far the processes have been told of what was committed."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream
@@ -9,7 +10,7 @@ from sessiond.bus import Committed
 
 NOTHING = Committed((), ())
 
-Deliver = Callable[[MemoryObjectReceiveStream[Committed]], Awaitable[None]]
+Deliver = Callable[[MemoryObjectReceiveStream[Committed]], Coroutine[Any, Any, None]]
 
 
 class Delivery:

@@ -1,6 +1,7 @@
 """What a login would come to, check by check. Nobody is let in, and no refresh token is spent."""
 
 from dataclasses import dataclass, field
+from typing import get_args
 
 import anyio
 
@@ -10,13 +11,13 @@ from sessiond.core.password import Presented, read_password
 from sessiond.core.principal import is_name
 from sessiond.core.secret import Secret
 from sessiond.core.session import ProcessKey
-from sessiond.edge.control.bodies import Check, Explanation
+from sessiond.edge.control.bodies import Check, CheckName, Explanation
 from sessiond.edge.control.view import View
 from sessiond.edge.peer import Peer
 from sessiond.gate import Admission
 from sessiond.gate.route import route
 
-CHECKS = ("token", "name", "route", "verification", "match", "admission", "proof")
+CHECKS: tuple[CheckName, ...] = get_args(CheckName)
 PROOF_LATER = "a login would refresh at once, which shows whether the token is our client's"
 
 

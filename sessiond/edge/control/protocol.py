@@ -3,7 +3,7 @@
 from typing import Any
 
 import structlog
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 from sessiond.edge.peer import Peer, peer_of
 
@@ -39,7 +39,8 @@ class PeerProtocol(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        if self.cycle is None or self.cycle.response_complete:
+        request: RequestResponseCycle | None = self.cycle
+        if request is None or request.response_complete:
             self._expect_data()
 
     def _expect_data(self) -> None:

@@ -33,24 +33,28 @@ async def event_stream(
         events = await store.events_after(place, limit=AT_ONCE)
         if place > last:  # of another database: begin anew with this one
             events = await store.events_after(0, limit=AT_ONCE)
-        gap = _gap(place, events, last=last, now=clock)
+        events = [event for event in events if event.sequence <= last]
+        gap = _gap(place, events, last=last, clock=clock)
         if gap is not None:
             yield _block(gap)
             place = gap.sequence
         for event in events:
             yield _block(event)
             place = event.sequence
-        if not events and not await _wait(store, place, closing):
+        if events:
+            continue
+        place = last  # all that is not kept any more was told of
+        if not await _wait(store, place, closing):
             yield b":\n\n"
 
 
-def _gap(place: int, events: list[Event], *, last: int, now: Clock) -> Gap | None:
+def _gap(place: int, events: list[Event], *, last: int, clock: Clock) -> Gap | None:
     """Return what is missing between the place and what is there, if anything is."""
     first = events[0].sequence if events else last + 1
     is_kept = place <= last and (place == 0 or first == place + 1)
     if is_kept:
         return None
-    return Gap(sequence=first - 1, at=now.now(), after=place, before=first)
+    return Gap(sequence=first - 1, at=clock.now(), after=place, before=first)
 
 
 async def _wait(store: WatchedStore, place: int, closing: anyio.Event) -> bool:

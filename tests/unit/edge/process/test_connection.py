@@ -230,8 +230,8 @@ async def test_what_the_table_does_not_answer_in_time_is_an_error(clock: FakeClo
 async def test_what_cannot_be_written_is_an_error(clock: FakeClock) -> None:
     async with serving(clock) as daemon:
         q = await daemon.process()
-        session = await q.log_in()
+        await q.log_in()
         daemon.store.failing = 1
         with pytest.raises(QReplyError, match=r"^sessiond: the disk is full$"):
-            await q.reconcile({6: session})
-        assert await q.reconcile({6: session}) == []
+            await q.sync(disconnect(5))
+        assert await q.sync(disconnect(5)) == NIL

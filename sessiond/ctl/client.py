@@ -1,0 +1,145 @@
+"""Asks the daemon over its control socket."""
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Self
+from urllib.parse import quote
+
+import httpx
+
+from sessiond.core.errors import SessiondError
+
+TIMEOUT = 30.0  # seconds for an answer; an explained login waits for its issuer
+SILENCE = 60.0  # seconds; the daemon sends a comment every 15 into an idle stream
+PAGE = 1000  # sessions asked for at a time
+
+
+class ControlError(SessiondError):
+    """Tell the operator and end with `code` (sysexits.h)."""
+
+    def __init__(self, text: str, code: int) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+class DaemonAwayError(ControlError):
+    """The daemon is not there, or went away; the same may work later."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text, os.EX_UNAVAILABLE)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One event of the stream, or only a place in it."""
+
+    id: int
+    kind: str  # empty: no event
+    data: str  # JSON
+
+
+class Client:
+    """One connection to a daemon. What it answers are the bodies of its OpenAPI document."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._http = httpx.Client(
+            transport=httpx.HTTPTransport(uds=path),
+            base_url="http://sessiond",
+            timeout=TIMEOUT,
+            trust_env=False,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.close()
+
+    def get(self, path: str, **query: str | int) -> Any:
+        """Return what is there.
+
+        Raises:
+            ControlError: There is no daemon, or it refuses.
+        """
+        return self._ask("GET", path, params=query)
+
+    def post(self, path: str, body: dict[str, Any]) -> Any:
+        """Return the answer to a body. Raises as `get`."""
+        return self._ask("POST", path, json=body)
+
+    def delete(self, *path: str) -> None:
+        """Have something removed; the parts of its path are quoted here. Raises as `get`."""
+        self._ask("DELETE", "/" + "/".join(quote(part, safe="") for part in path))
+
+    def sessions(self, **filters: str) -> list[dict[str, Any]]:
+        """Return all live sessions that pass the filters. Raises as `get`."""
+        found: list[dict[str, Any]] = []
+        page: dict[str, Any] = {"next": ""}
+        while page["next"] is not None:
+            after = {"after": page["next"]} if page["next"] else {}
+            page = self.get("/v1/sessions", limit=PAGE, **filters, **after)
+            found += page["sessions"]
+        return found
+
+    def events(self, after: int | None) -> Iterator[Told]:
+        """Yield events as they happen, until the daemon ends the stream. Raises as `get`."""
+        query = {} if after is None else {"after": after}
+        timeout = httpx.Timeout(TIMEOUT, read=SILENCE)
+        try:
+            with self._http.stream("GET", "/v1/events", params=query, timeout=timeout) as response:
+                if response.status_code != HTTPStatus.OK:
+                    response.read()
+                    raise _refused(response)
+                yield from told(response.iter_lines())
+        except httpx.TransportError as error:
+            raise self._away(error) from error
+
+    def _ask(self, method: str, path: str, **content: Any) -> Any:
+        try:
+            response = self._http.request(method, path, **content)
+        except httpx.TransportError as error:
+            raise self._away(error) from error
+        if not response.is_success:
+            raise _refused(response)
+        return response.json() if response.content else None
+
+    def _away(self, error: httpx.TransportError) -> ControlError:
+        cause: BaseException | None = error
+        while cause is not None:
+            if isinstance(cause, PermissionError):
+                return ControlError(f"not permitted to connect to {self._path}", os.EX_NOPERM)
+            cause = cause.__cause__ or cause.__context__
+        return DaemonAwayError(f"no daemon at {self._path}: {error}")
+
+
+def told(lines: Iterable[str]) -> Iterator[Told]:
+    """Yield the events of a stream's lines (html.spec.whatwg.org, 9.2.6), places included."""
+    members: dict[str, str] = {}
+    for line in lines:
+        if line:
+            name, _, value = line.partition(":")
+            members[name] = value.removeprefix(" ")
+        elif "id" in members:
+            yield Told(int(members["id"]), members.get("event", ""), members.get("data", ""))
+            members = {}
+        else:
+            members = {}
+
+
+_CODES = {
+    HTTPStatus.BAD_REQUEST: os.EX_USAGE,
+    HTTPStatus.FORBIDDEN: os.EX_NOPERM,
+    HTTPStatus.NOT_FOUND: os.EX_NOINPUT,
+    HTTPStatus.SERVICE_UNAVAILABLE: os.EX_UNAVAILABLE,
+}
+
+
+def _refused(response: httpx.Response) -> ControlError:
+    """Return what a problem (RFC 9457) comes to."""
+    text = f"the daemon answered {response.status_code}"
+    if response.headers.get("content-type", "").startswith("application/problem+json"):
+        text = response.json()["detail"]
+    return ControlError(text, _CODES.get(HTTPStatus(response.status_code), os.EX_SOFTWARE))

@@ -1,0 +1,148 @@
+"""What people see: tables and lines. Colours are for terminals only."""
+
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+WIDE = 1000  # characters of a line that nobody wraps: a file's or a pipe's
+_COLOURS = {"passed": "green", "failed": "bold red", "skipped": "dim"}
+
+
+def console() -> Console:
+    """Return standard output, as wide as the terminal where it is one."""
+    return Console(highlight=False, width=None if sys.stdout.isatty() else WIDE)
+
+
+def plain(value: object) -> Text:
+    """Return a value as text that cannot steer a terminal: processes name themselves."""
+    text = "" if value is None else str(value)
+    return Text("".join(char if char.isprintable() else ascii(char)[1:-1] for char in text))
+
+
+def moment(text: str | None) -> str:
+    """Return one of the daemon's times for people, in UTC."""
+    if text is None:
+        return "-"
+    return datetime.fromisoformat(text).strftime("%Y-%m-%d %H:%M:%SZ")
+
+
+def table_of(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
+    """Return rows under their columns' names."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, no_wrap=not sys.stdout.isatty())
+    for row in rows:
+        table.add_row(*map(plain, row))
+    return table
+
+
+def members_of(members: Mapping[str, object]) -> Table:
+    """Return names and values, a line each."""
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for name, value in members.items():
+        table.add_row(Text(name, style="bold"), plain(value))
+    return table
+
+
+def sessions_of(sessions: Iterable[Mapping[str, Any]]) -> Table:
+    """Return sessions as a table, by user."""
+    return table_of(
+        ("USER", "ISSUER", "PROCESS", "HANDLE", "STATE", "ROLES", "OPENED", "EXPIRES", "SESSION"),
+        (
+            (
+                each["user"],
+                each["issuer"],
+                f"{each['process']['name']}:{each['process']['pid']}",
+                each["handle"],
+                each["state"],
+                ",".join(each["roles"]),
+                moment(each["opened_at"]),
+                moment(each["expires_at"]),
+                each["session"],
+            )
+            for each in sorted(sessions, key=lambda each: (each["user"], each["session"]))
+        ),
+    )
+
+
+def session_of(session: Mapping[str, Any]) -> Table:
+    """Return all of one session."""
+    process = session["process"]
+    return members_of(
+        {
+            **session,
+            "process": f"{process['name']}:{process['pid']} ({process['type']}) on "
+            f"{process['host']}",
+            "roles": ", ".join(session["roles"]),
+            "attributes": ", ".join(f"{k}={v}" for k, v in session["attributes"].items()),
+            "opened_at": moment(session["opened_at"]),
+            "expires_at": moment(session["expires_at"]),
+            "refresh_at": moment(session["refresh_at"]),
+        }
+    )
+
+
+def status_of(status: Mapping[str, Any]) -> Iterable[Table]:
+    """Yield the daemon as it stands, and its issuers."""
+    store, sessions = status["store"], status["sessions"]
+    yield members_of(
+        {
+            "version": status["version"],
+            "instance": status["instance"],
+            "ready since": moment(status["ready_at"]),
+            "processes": f"{status['connections']} ({status['refused_connections']} refused)",
+            "sessions": ", ".join(f"{count} {state}" for state, count in sessions.items()),
+            "grants": status["grants"],
+            "next refresh": moment(status["next_refresh_at"]),
+            "revocations": f"{status['revocations']} in force",
+            "waiting changes": status["queues"]["table"],
+            "last event": status["last_sequence"],
+            "database": f"{store['path']} ({store['bytes']} bytes)",
+        }
+    )
+    yield table_of(
+        ("ISSUER", "HEALTHY", "LAST SUCCESS", "LAST ERROR", "AT"),
+        (
+            (
+                each["name"],
+                "yes" if each["healthy"] else "no",
+                moment(each["last_success_at"]),
+                each["last_error"] or "-",
+                moment(each["last_error_at"]),
+            )
+            for each in status["issuers"]
+        ),
+    )
+
+
+def event_of(event: Mapping[str, Any]) -> Text:
+    """Return an event as one line."""
+    process = event["process"] or {"name": "-"}
+    if event["kind"] == "gap":
+        what = [f"events after {event['after']} and before {event['before']} are not kept"]
+    else:
+        what = [event["user"], event["issuer"], process["name"], f"handle {event['handle']}"]
+        what += [f"x{event['count']}"] if event.get("count", 1) != 1 else []
+        what += [event["reason"]] if event.get("reason") else []
+    return plain(f"{event['sequence']}  {moment(event['at'])}  {event['kind']}  {'  '.join(what)}")
+
+
+def explanation_of(explanation: Mapping[str, Any]) -> Iterable[Table | Text]:
+    """Yield each check, and what they come to."""
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for each in explanation["checks"]:
+        told = ": ".join(filter(None, (each["reason"], each["detail"])))
+        outcome = Text(each["outcome"], style=_COLOURS[each["outcome"]])
+        table.add_row(plain(each["check"]), outcome, plain(told))
+    yield table
+    if explanation["accepted"]:
+        roles = ", ".join(explanation["roles"]) or "no role"
+        until = moment(explanation["expires_at"])
+        yield plain(f"would be let in as {explanation['user']} with {roles} until {until}")
+    else:
+        yield plain(f"would be refused: {explanation['reason']}")

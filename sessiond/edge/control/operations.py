@@ -1,0 +1,272 @@
+"""Every operation of the control socket: what it is asked with, and what it answers.
+
+The routes and `/openapi.json` are both made from the list at the end.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+from uuid import UUID
+
+import anyio
+import structlog
+from msgspec import UNSET, Struct
+from starlette.responses import Response, StreamingResponse
+
+from sessiond import __version__
+from sessiond.core.changes import Count, FindSession, ListRevocations, ListSessions
+from sessiond.core.errors import StoreError
+from sessiond.core.principal import shown
+from sessiond.core.secret import Secret
+from sessiond.core.session import SessionId
+from sessiond.edge.control import bodies, metrics, revoking
+from sessiond.edge.control.access import Right
+from sessiond.edge.control.explain import explain
+from sessiond.edge.control.problem import Problem
+from sessiond.edge.control.stream import event_stream
+from sessiond.edge.control.view import View
+from sessiond.edge.peer import Peer
+
+EVENT_STREAM = "text/event-stream"
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """One request, read and allowed."""
+
+    peer: Peer
+    path: Mapping[str, str]  # the path's parameters
+    query: Any  # what the operation's `query` says
+    body: Any  # what the operation's `body` says, None where it takes none
+    last_event_id: int | None
+    closing: anyio.Event  # set when the daemon stops
+
+
+Answer = Struct | Response | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """One method of one path."""
+
+    method: str
+    path: str
+    summary: str
+    carry_out: Callable[[View, Asked], Awaitable[Answer]]
+    right: Right = Right.READ
+    query: type[Struct] = bodies.NoQuery
+    body: type[Struct] | None = None
+    answer: type[Struct] | str | None  # a body, a media type, or nothing: 204
+
+
+async def _status(view: View, _: Asked) -> bodies.Status:
+    counts = await view.table.ask(Count())
+    return bodies.Status(
+        version=__version__,
+        instance=view.instance,
+        ready_at=view.ready_at,
+        uptime=view.uptime,
+        issuers=[
+            bodies.IssuerStatus(
+                name=name,
+                healthy=not issuer.breaker.is_open,
+                last_success_at=issuer.watch.last_success_at,
+                last_error=issuer.watch.last_error,
+                last_error_at=issuer.watch.last_error_at,
+            )
+            for name, issuer in view.issuers.items()
+        ],
+        queues=bodies.Queues(table=view.table.waiting),
+        connections=view.connections(),
+        refused_connections=view.refused(),
+        sessions=dict(counts.sessions),
+        grants=counts.grants,
+        revocations=counts.revocations,
+        store=bodies.StoreStatus(path=str(view.database), bytes=await _store_size(view)),
+        last_sequence=view.store.sequence,
+        next_refresh_at=counts.next_refresh_at,
+    )
+
+
+async def _store_size(view: View) -> int:
+    size = 0
+    for suffix in ("", "-wal"):
+        file = anyio.Path(f"{view.database}{suffix}")
+        if await file.exists():
+            size += (await file.stat()).st_size
+    return size
+
+
+async def _sessions(view: View, asked: Asked) -> bodies.Sessions:
+    query: bodies.SessionsQuery = asked.query
+    page = await view.table.ask(
+        ListSessions(
+            user=query.user,
+            process=query.process,
+            issuer=query.issuer,
+            limit=query.limit,
+            after=None if query.after is None else SessionId(query.after),
+        )
+    )
+    sessions = [bodies.Session.of(each) for each in page.sessions]
+    return bodies.Sessions(sessions=sessions, next=sessions[-1].session if page.has_more else None)
+
+
+async def _session(view: View, asked: Asked) -> bodies.Session:
+    found = await view.table.ask(FindSession(session=SessionId(_id(asked))))
+    if found is None:
+        raise Problem(HTTPStatus.NOT_FOUND, "no such session is live")
+    return bodies.Session.of(found)
+
+
+async def _revoke(view: View, asked: Asked) -> bodies.Revoked:
+    return await revoking.revoke(view, asked.body, asked.peer)
+
+
+async def _revocations(view: View, _: Asked) -> bodies.Revocations:
+    rows = await view.table.ask(ListRevocations())
+    return bodies.Revocations(revocations=[bodies.LastingRevocation.of(row) for row in rows])
+
+
+async def _forgive(view: View, asked: Asked) -> None:
+    await revoking.forgive(view, _id(asked), asked.peer)
+
+
+async def _forget(view: View, asked: Asked) -> None:
+    await revoking.forget(view, asked.path["user"], asked.peer)
+
+
+async def _events(view: View, asked: Asked) -> Response:
+    query: bodies.EventsQuery = asked.query
+    after = view.store.sequence if query.after is UNSET else query.after
+    if asked.last_event_id is not None:  # who comes back asks by the same URL as at first
+        after = asked.last_event_id
+    stream = event_stream(view.store, view.clock, after=after, closing=asked.closing)
+    return StreamingResponse(stream, media_type=EVENT_STREAM, headers={"cache-control": "no-store"})
+
+
+async def _explain(view: View, asked: Asked) -> bodies.Explanation:
+    request: bodies.ExplainRequest = asked.body
+    found = await explain(
+        view, user=request.user, password=Secret(request.password), peer=asked.peer
+    )
+    log.warning(
+        "explained",
+        uid=asked.peer.uid,
+        pid=asked.peer.pid,
+        user=shown(request.user),
+        outcome=found.reason or "accepted",
+    )
+    return found
+
+
+async def _metrics(view: View, _: Asked) -> Response:
+    try:
+        counts = await view.table.ask(Count())
+    except StoreError:  # what the table need not be asked for is wanted now more than ever
+        counts = None
+    return Response(metrics.exposition(view, counts), media_type=metrics.MEDIA_TYPE)
+
+
+async def _health(view: View, _: Asked) -> bodies.Health:
+    await view.table.ask(Count())
+    return bodies.Health()
+
+
+def _id(asked: Asked) -> UUID:
+    try:
+        return UUID(asked.path["id"])
+    except ValueError:
+        raise Problem(HTTPStatus.NOT_FOUND, "that is no id") from None
+
+
+OPERATIONS = (
+    Operation(
+        method="GET",
+        path="/v1/status",
+        summary="The daemon as it stands",
+        carry_out=_status,
+        answer=bodies.Status,
+    ),
+    Operation(
+        method="GET",
+        path="/v1/sessions",
+        summary="Live sessions, page by page",
+        carry_out=_sessions,
+        query=bodies.SessionsQuery,
+        answer=bodies.Sessions,
+    ),
+    Operation(
+        method="GET",
+        path="/v1/sessions/{id}",
+        summary="One live session",
+        carry_out=_session,
+        answer=bodies.Session,
+    ),
+    Operation(
+        method="POST",
+        path="/v1/revocations",
+        summary="Take back; answered when it is on disk and on the processes' connections",
+        carry_out=_revoke,
+        right=Right.ADMINISTER,
+        body=bodies.RevocationRequest,
+        answer=bodies.Revoked,
+    ),
+    Operation(
+        method="GET",
+        path="/v1/revocations",
+        summary="The lasting revocations in force",
+        carry_out=_revocations,
+        answer=bodies.Revocations,
+    ),
+    Operation(
+        method="DELETE",
+        path="/v1/revocations/{id}",
+        summary="Forgive: lift a lasting revocation; what it ended stays ended",
+        carry_out=_forgive,
+        right=Right.ADMINISTER,
+        answer=None,
+    ),
+    Operation(
+        method="DELETE",
+        path="/v1/names/{user}",
+        summary="Forget: let a user name belong to somebody else",
+        carry_out=_forget,
+        right=Right.ADMINISTER,
+        answer=None,
+    ),
+    Operation(
+        method="GET",
+        path="/v1/events",
+        summary="Events as they happen (Server-Sent Events); Last-Event-ID goes before `after`",
+        carry_out=_events,
+        query=bodies.EventsQuery,
+        answer=EVENT_STREAM,
+    ),
+    Operation(
+        method="POST",
+        path="/v1/explain",
+        summary="What a login would come to, check by check; nobody is let in",
+        carry_out=_explain,
+        right=Right.ADMINISTER,
+        body=bodies.ExplainRequest,
+        answer=bodies.Explanation,
+    ),
+    Operation(
+        method="GET",
+        path="/healthz",
+        summary="Whether the table answers",
+        carry_out=_health,
+        answer=bodies.Health,
+    ),
+    Operation(
+        method="GET",
+        path="/metrics",
+        summary="Metrics in Prometheus' text format",
+        carry_out=_metrics,
+        answer=metrics.MEDIA_TYPE,
+    ),
+)

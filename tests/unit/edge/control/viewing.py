@@ -1,0 +1,141 @@
+"""The control API on a table in memory and a scripted issuer, asked without a socket."""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from itertools import count
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import anyio
+import httpx
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from sessiond.bus import Bus, Committed
+from sessiond.core.changes import Standing
+from sessiond.core.grant import TokenHash
+from sessiond.core.secret import Secret
+from sessiond.edge.control.access import Access
+from sessiond.edge.control.app import control_app
+from sessiond.edge.control.delivery import Delivery
+from sessiond.edge.control.view import IssuerView, View
+from sessiond.edge.control.watched import IssuerWatch, WatchedStore, WatchedTable, WatchedVerifier
+from sessiond.edge.peer import Peer
+from sessiond.gate import Gate
+from tests.fakes import (
+    RULES,
+    FakeClock,
+    MemoryStore,
+    bind,
+    brought,
+    idle,
+    login,
+    token_hash,
+    verdict,
+)
+from tests.unit.gate.fakes import ScriptedVerifier, door
+
+ADMIN = Peer(uid=os.geteuid(), groups=frozenset(), pid=1, started=1)
+STRANGER = Peer(uid=64999, groups=frozenset({64999}), pid=2, started=2)
+INSTANCE = UUID(int=7)
+
+
+def hashed(token: Secret) -> TokenHash:
+    return token_hash(token.reveal())
+
+
+@dataclass
+class Viewing:
+    """A view at work, the peer that asks it, and what stands in for the world."""
+
+    view: View
+    app: ASGIApp
+    store: MemoryStore
+    clock: FakeClock
+    verifier: ScriptedVerifier
+    closing: anyio.Event
+    delivered: list[Committed]
+    peer: Peer = ADMIN
+    answers: list[httpx.Response] = field(default_factory=list)
+
+    async def ask(self, method: str, path: str, **content: Any) -> httpx.Response:
+        """Return the answer that the peer gets."""
+        async with httpx.AsyncClient(
+            transport=httpx.ASGITransport(self._as_peer), base_url="http://sessiond"
+        ) as client:
+            return await client.request(method, path, **content)
+
+    async def get(self, path: str, **query: Any) -> Any:
+        response = await self.ask("GET", path, params=query)
+        assert response.status_code == 200, response.text
+        return response.json()
+
+    async def log_in(self, number: int, *, pid: int = 100, access: str = "") -> Standing:
+        tokens = brought(access or f"access {number}", says=verdict(begin=self.clock.now()))
+        standing = await self.view.table.ask(login(number, tokens, pid=pid))
+        assert isinstance(standing, Standing)
+        assert await self.view.table.ask(bind(number, pid=pid))
+        return standing
+
+    async def alive(self) -> set[int]:
+        found = await self.get("/v1/sessions")
+        return {UUID(each["session"]).int for each in found["sessions"]}
+
+    async def _as_peer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.app({**scope, "state": {"peer": self.peer}}, receive, send)
+
+
+@asynccontextmanager
+async def viewing(
+    *,
+    store: MemoryStore | None = None,
+    access: Access | None = None,
+    proved: frozenset[str] = frozenset(),
+) -> AsyncIterator[Viewing]:
+    store, clock, bus = store or MemoryStore(), FakeClock(), Bus()
+    watched = WatchedStore(store, clock)
+    table = WatchedTable(watched, bus, clock, RULES, keep_events=timedelta(days=7))
+    await table.load()
+    verifier, watch = ScriptedVerifier(), IssuerWatch(clock)
+    corp = door(WatchedVerifier(verifier, watch), clock)
+    gate = Gate([corp], news=bus.listen(), clock=clock, waiting=4)
+    delivered: list[Committed] = []
+
+    async def deliver(news: Any) -> None:
+        async with news:
+            async for batch in news:
+                delivered.append(batch)  # noqa: PERF401 - as it comes
+
+    numbers = count(9001)
+    view = View(
+        instance=INSTANCE,
+        clock=clock,
+        table=table,
+        store=watched,
+        delivery=Delivery(bus.listen(), deliver, sequence=watched.sequence),
+        gate=gate,
+        issuers={"corp": IssuerView(realm=corp.realm, breaker=corp.breaker, watch=watch)},
+        proved=proved,
+        hashed=hashed,
+        new_id=lambda: UUID(int=next(numbers)),
+        deadline=2.0,
+        database=Path("/nowhere/sessiond.db"),
+        connections=lambda: 3,
+        refused=lambda: 4,
+    )
+    closing = anyio.Event()
+    app = control_app(view, access or Access.of(readers=(), admins=()), closing)
+    async with anyio.create_task_group() as tasks:
+        for run in (table.run, gate.run, view.delivery.run):
+            tasks.start_soon(run)
+        view.begin()
+        await idle()
+        try:
+            yield Viewing(view, app, store, clock, verifier, closing, delivered)
+        finally:
+            table.close()
+            await idle()
+            bus.close()
