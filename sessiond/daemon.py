@@ -6,7 +6,7 @@ import secrets
 import signal
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -23,7 +23,7 @@ from sessiond.bus import Bus
 from sessiond.clock import Clock, SystemClock
 from sessiond.core.changes import Refuse
 from sessiond.core.decide import Rules
-from sessiond.core.errors import ConfigError
+from sessiond.core.errors import ConfigError, StoreError
 from sessiond.core.secret import Secret
 from sessiond.edge import config as configuration
 from sessiond.edge import credentials, log, sqlite, systemd
@@ -249,7 +249,8 @@ async def _run(
                     parts.refresher.follow(grant)
                 else:  # nobody here could verify or refresh it any more
                     logger.warning("issuer gone, sessions end", issuer=grant.issuer)
-                    await parts.table.ask(Refuse(grant=grant.id, reason="wrongissuer"))
+                    with suppress(StoreError):  # ended all the same, and written when it can be
+                        await parts.table.ask(Refuse(grant=grant.id, reason="wrongissuer"))
             root.start_soon(_then, control.run, unseen)
             root.start_soon(_then, listener.run, left)
             view.begin()

@@ -177,6 +177,21 @@ def beliefs_are_true(evidence: Evidence) -> Iterator[str]:
             yield f"{entry['process']} does not have {session}, which lives"
 
 
+def operators_are_obeyed(evidence: Evidence) -> Iterator[str]:
+    """What an operator was told is revoked lives in no later database, nor comes in again."""
+    fetched = {entry["token"]: entry["n"] for entry in evidence.of("token")}
+    for revoked in evidence.of("operator-revoked"):
+        for login in evidence.of("login"):
+            if login["session"] != revoked.get("session") and login["user"] != revoked.get("user"):
+                continue
+            if login["n"] < revoked["n"]:
+                for snapshot in evidence.snapshots:
+                    if revoked["n"] < snapshot.n and login["session"] in snapshot.sessions:
+                        yield f"{login['session']}, revoked in {revoked['n']}, lives"
+            elif "user" in revoked and fetched[login["token"]] < revoked["n"]:
+                yield f"{login['session']} came in by tokens revoked in {revoked['n']}"
+
+
 def _kept(
     session: str, entry: Entry, snapshot: Snapshot, by_session: dict[str, list[Event]]
 ) -> Iterator[str]:
@@ -217,5 +232,6 @@ RULES: tuple[Rule, ...] = (
     pushes_are_in_order,
     what_ended_stays_ended,
     beliefs_are_true,
+    operators_are_obeyed,
     unjustified,
 )

@@ -46,6 +46,8 @@ class Driver:
             self._come: 6,
             self._revoke: 0.6,
             self._disable: 0.5,
+            self._revoke_session: 0.8,
+            self._revoke_user: 0.4,
             self._enable: 1.5,
             self._roles: 1,
             self._fault: 1.5,
@@ -54,7 +56,7 @@ class Driver:
         self._large: dict[Callable[[], None], float] = {
             self._kill_daemon: 1.2,
             stage.restart_daemon: 0.1,
-            self._kill_issuer: 0.15,
+            self._kill_issuer: 0.25,
             self._start_issuer: 0.6,
         }
 
@@ -154,6 +156,16 @@ class Driver:
         realm = self._realm()
         if realm and realm.enabled:
             realm.revoke(self._random.choice(realm.enabled))
+
+    def _revoke_session(self) -> None:
+        process = self._process()
+        if process and process.settled:
+            session = process.held[self._random.choice(process.settled)]
+            self._stage.operator.revoke(session=str(session))
+
+    def _revoke_user(self) -> None:
+        realm = self._random.choice(self._stage.realms)
+        self._stage.operator.revoke(user=self._random.choice(realm.users))
 
     def _disable(self) -> None:
         realm = self._realm()

@@ -59,6 +59,8 @@ class Court:
                 return home["process"] in self._dead
             case "session.revoked", "refused":
                 return self._had_trouble(event)
+            case "session.revoked", "operator":
+                return self._was_revoked(event)
             case _:
                 return False
 
@@ -95,6 +97,13 @@ class Court:
             and entry["handle"] == home["handle"]
             and entry["n"] > home["n"]
             for entry in self._evidence.of("connecting")
+        )
+
+    def _was_revoked(self, event: Event) -> bool:
+        return any(
+            entry["t"] <= event.at
+            and (entry.get("session") == event.session or entry.get("user") == event.user)
+            for entry in self._evidence.of("operator-revoking")
         )
 
     def _had_trouble(self, event: Event) -> bool:

@@ -63,12 +63,16 @@ class ChaosProcess:
 
     def kill(self) -> None:
         """Die as kill -9 would."""
+        self.close()
+        self._note("process-killed", held=list(self.held.values()))
+        self.held.clear()
+
+    def close(self) -> None:
+        """End the process."""
         self._peer.kill()
         self._peer.communicate()
         self._passed.close()
         self._disconnected()
-        self._note("process-killed", held=list(self.held.values()))
-        self.held.clear()
 
     def drop(self) -> None:
         """Lose the connection, and nothing else."""

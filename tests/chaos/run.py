@@ -25,6 +25,7 @@ FIGURES = {
     "logins refused": "refused",
     "users revoked": "user-revoked",
     "users disabled": "user-disabled",
+    "revoked by the operator": "operator-revoked",
     "faults": "fault",
 }
 

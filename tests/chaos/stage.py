@@ -11,6 +11,7 @@ from tests.chaos.journal import Journal
 from tests.chaos.process import ChaosProcess
 from tests.chaos.program import ProgramDaemon
 from tests.chaos.realm import Realm
+from tests.chaos.revoking import Operator
 
 UNBOUND, GRACE = 3.0, 6.0  # seconds
 PROCESSES = 5
@@ -18,6 +19,7 @@ CONFIGURATION = """
 [listen]
 port = {{port}}
 directory = "{{folder}}"
+control = "{{folder}}/control.sock"
 [store]
 path = "{{folder}}/sessiond.db"
 [login]
@@ -64,6 +66,7 @@ class Stage:
         self._snapshots = count()
         self.daemon = ProgramDaemon(folder, text, ["tests.chaos.slow", str(seed)])
         self.journal.note("daemon-started")
+        self.operator = Operator(folder / "control.sock", self.journal)
         self._names = count()
         self.processes: list[ChaosProcess] = []
         for _ in range(PROCESSES):
@@ -131,7 +134,7 @@ class Stage:
     def close(self) -> None:
         """End everything."""
         for process in self.processes:
-            process.kill()
+            process.close()
         with suppress(ProcessLookupError):
             self.daemon.kill()
         for realm in self.realms:

@@ -170,6 +170,18 @@ def stay_after_leaving(found: Evidence) -> None:
     add(found, OPENED, "left", session=S, handle=5, process="q0")
 
 
+def survive_the_operator(found: Evidence) -> None:
+    add(found, OPENED, "operator-revoked", session=S)
+
+
+def come_in_by_revoked_tokens(found: Evidence) -> None:
+    found.entries.insert(1, {"n": 0.5, "t": 100.5, "kind": "operator-revoked", "user": U})
+
+
+def blame_the_operator(found: Evidence) -> None:
+    end(found, "session.revoked", "operator")
+
+
 PLANTED: list[tuple[Callable[[Evidence], None], str]] = [
     (lose_the_session, "acknowledged_is_on_disk"),
     (lose_the_refresh, "acknowledged_is_on_disk"),
@@ -185,6 +197,9 @@ PLANTED: list[tuple[Callable[[Evidence], None], str]] = [
     (keep_what_had_ended, "reconciling_is_right"),
     (push_twice, "pushes_are_in_order"),
     (come_back, "what_ended_stays_ended"),
+    (survive_the_operator, "operators_are_obeyed"),
+    (come_in_by_revoked_tokens, "operators_are_obeyed"),
+    (blame_the_operator, "unjustified"),
     (believe_in_the_dead, "beliefs_are_true"),
     (end_without_reason, "unjustified"),
     (end_for_a_reason_of_others, "unjustified"),
@@ -235,7 +250,14 @@ def replace_by_a_new_login(found: Evidence) -> None:
     end(found, "session.closed", "replaced")
 
 
+def obey_the_operator(found: Evidence) -> None:
+    add(found, SEEN, "operator-revoking", session=S)
+    add(found, BELIEVED, "operator-revoked", session=S)
+    end(found, "session.revoked", "operator")
+
+
 ALLOWED = [
+    obey_the_operator,
     revoke,
     lose_the_answer_of_a_rotation,
     refuse_by_a_fault,

@@ -204,22 +204,28 @@ def _is_sticky(folder: Path) -> bool:
 
 
 async def _prepare(db: aiosqlite.Connection, path: Path) -> None:
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "secure_delete=ON"):
-        await db.execute(f"PRAGMA {pragma}")
-    async with db.execute("PRAGMA user_version") as cursor:
-        row = await cursor.fetchone()
-    version = 0 if row is None else int(row[0])
+    version = await _number(db, "PRAGMA user_version")
     if version > VERSION:
         raise ConfigError(
             f"store.path: {path} has schema {version}, this sessiond knows {VERSION}: "
             "run the newer sessiond, or name another file"
         )
+    if version == 0 and await _number(db, "SELECT count(*) FROM sqlite_master"):
+        raise ConfigError(f"store.path: {path} is another program's database: name another file")
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "secure_delete=ON"):
+        await db.execute(f"PRAGMA {pragma}")
     await _check_whole(db, path)
     if version == 0:
         log.warning("database made", path=str(path))  # at a first start, or the old one is gone
     for number in range(version + 1, VERSION + 1):
         schema = resources.files(__package__).joinpath(f"schema/{number:04}.sql").read_text()
         await db.executescript(f"BEGIN; {schema}; PRAGMA user_version={number}; COMMIT;")
+
+
+async def _number(db: aiosqlite.Connection, query: str) -> int:
+    async with db.execute(query) as cursor:
+        row = await cursor.fetchone()
+    return 0 if row is None else int(row[0])
 
 
 async def _check_whole(db: aiosqlite.Connection, path: Path) -> None:

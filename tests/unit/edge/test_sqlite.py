@@ -187,6 +187,16 @@ async def test_a_newer_schema_is_refused_and_left_alone(path: Path) -> None:
     assert path.read_bytes() == before
 
 
+async def test_another_programs_database_is_refused_and_left_alone(path: Path) -> None:
+    path.touch(mode=0o600)
+    spoil(path, "CREATE TABLE prices (sym TEXT, price REAL)")
+    before = path.read_bytes()
+    with pytest.raises(ConfigError, match="another program's"):
+        async with opened(path, RING):
+            pass
+    assert path.read_bytes() == before
+
+
 async def test_a_file_that_is_no_database_is_refused(path: Path) -> None:
     path.write_bytes(os.urandom(8192))
     path.chmod(0o600)

@@ -45,8 +45,8 @@ def ledger() -> Ledger:
     return ledger
 
 
-def listed(ledger: Ledger, limit: int = 100, **asked: str) -> set[int]:
-    page = ledger.ask(ListSessions(limit=limit, **asked))
+def listed(ledger: Ledger, *, user: str = "", process: str = "", issuer: str = "") -> set[int]:
+    page = ledger.ask(ListSessions(limit=100, user=user, process=process, issuer=issuer))
     assert not ledger.writes
     return {each.session.id.int for each in page.sessions}
 

@@ -49,7 +49,7 @@ def test_the_socket_is_given_to_its_group(path: Path) -> None:
 
 def test_a_group_that_does_not_exist_is_named_and_nothing_stays_open(path: Path) -> None:
     with (
-        pytest.raises(ConfigError, match="listen.control_group: there is no group"),
+        pytest.raises(ConfigError, match=r"listen.control_group: there is no group"),
         control_socket(str(path), group="no-such-group", passed=()),
     ):
         pass
@@ -64,7 +64,7 @@ def test_a_path_that_nobody_listens_on_is_taken_over(path: Path) -> None:
 def test_a_path_that_somebody_listens_on_is_left_alone(path: Path) -> None:
     with (
         bound(path, listens=True),
-        pytest.raises(AddressInUseError, match="listen.control"),
+        pytest.raises(AddressInUseError, match=r"listen.control"),
         control_socket(str(path), group="", passed=()),
     ):
         pass
@@ -83,7 +83,7 @@ def test_a_file_that_is_no_socket_is_left_alone(path: Path) -> None:
 
 def test_a_directory_that_is_not_there_is_named(path: Path) -> None:
     with (
-        pytest.raises(ConfigError, match="listen.control: .*No such file"),
+        pytest.raises(ConfigError, match=r"listen.control: .*No such file"),
         control_socket(str(path.parent / "none" / "c"), group="", passed=()),
     ):
         pass

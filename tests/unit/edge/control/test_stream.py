@@ -46,7 +46,7 @@ class Reading:
 async def kept(*numbers: int, last: int = 0) -> MemoryStore:
     """Return a store that keeps these events, and whose last number was `last`."""
     memory = MemoryStore()
-    await memory.commit([], [opened_event(number) for number in (*numbers, last) if number])
+    await memory.commit([], [opened_event(number) for number in sorted({*numbers, last} - {0})])
     memory.events = [event for event in memory.events if event.sequence in numbers]
     return memory
 
@@ -116,13 +116,13 @@ async def test_what_is_not_kept_any_more_is_told_as_a_gap(
 async def test_an_event_on_disk_before_the_daemon_knows_it_is_told_once() -> None:
     async with anyio.create_task_group() as tasks:
         reading = await read(tasks, await kept(1), after=0)
-        reading.memory.events.append(opened_event(2))  # written; the commit has not returned
-        reading.store._more.set()
-        await idle()
-        assert reading.ids == [0, 1]
-        reading.memory.events.pop()
+        early = opened_event(3)
+        reading.memory.events.append(early)  # written; the commit has not returned
         await reading.commit(2)
         assert reading.ids == [0, 1, 2]
+        reading.memory.events.remove(early)
+        await reading.commit(3)
+        assert reading.ids == [0, 1, 2, 3]
         reading.closing.set()
 
 

@@ -3,7 +3,7 @@
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from itertools import count
 from pathlib import Path
@@ -97,7 +97,9 @@ async def viewing(
 ) -> AsyncIterator[Viewing]:
     store, clock, bus = store or MemoryStore(), FakeClock(), Bus()
     watched = WatchedStore(store, clock)
-    table = WatchedTable(watched, bus, clock, RULES, keep_events=timedelta(days=7))
+    table = WatchedTable(
+        watched, bus, clock, replace(RULES, proved=proved), keep_events=timedelta(days=7)
+    )
     await table.load()
     verifier, watch = ScriptedVerifier(), IssuerWatch(clock)
     corp = door(WatchedVerifier(verifier, watch), clock)
