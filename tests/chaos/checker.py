@@ -9,6 +9,7 @@ from itertools import pairwise
 
 from tests.chaos.evidence import ENDS, Entry, Event, Evidence, Snapshot
 from tests.chaos.justice import unjustified
+from tests.chaos.terms import UNBOUND
 
 PUSHED = {
     "refreshed": "session.refreshed",
@@ -89,7 +90,6 @@ def acknowledged_is_on_disk(evidence: Evidence) -> Iterator[str]:
 
 def logins_wait_to_be_opened(evidence: Evidence) -> Iterator[str]:
     """An accepted login that nothing has ended is still there while it may be opened."""
-    unbound = 3.0  # seconds, as configured
     ended_by = ("connecting", "reconciling", "process-killed")
     for snapshot in evidence.snapshots:
         by_session = snapshot.of_session
@@ -97,7 +97,7 @@ def logins_wait_to_be_opened(evidence: Evidence) -> Iterator[str]:
             session = entry["session"]
             if session in snapshot.sessions or session in by_session:
                 continue
-            is_over = snapshot.t >= min(entry["asked_at"] + unbound, entry["expires"])
+            is_over = snapshot.t >= min(entry["asked_at"] + UNBOUND, entry["expires"])
             if not is_over and not any(
                 each["process"] == entry["process"]
                 and each["n"] > entry["n"]
@@ -184,7 +184,7 @@ def operators_are_obeyed(evidence: Evidence) -> Iterator[str]:
         for login in evidence.of("login"):
             if login["session"] != revoked.get("session") and login["user"] != revoked.get("user"):
                 continue
-            if login["n"] < revoked["n"]:
+            if login["asked_at"] < revoked["t"]:  # though its answer was perhaps read later
                 for snapshot in evidence.snapshots:
                     if revoked["n"] < snapshot.n and login["session"] in snapshot.sessions:
                         yield f"{login['session']}, revoked in {revoked['n']}, lives"

@@ -46,7 +46,7 @@ class Driver:
             self._come: 6,
             self._revoke: 0.6,
             self._disable: 0.5,
-            self._revoke_session: 0.8,
+            self._revoke_session: 1.5,
             self._revoke_user: 0.4,
             self._enable: 1.5,
             self._roles: 1,

@@ -4,8 +4,8 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from tests.chaos.evidence import ENDS, Entry, Event, Evidence
+from tests.chaos.terms import LEASE
 
-LEASE = 12.0  # seconds that an access token lives, as the issuers are told
 ROUNDING = 1.0  # seconds: `iat` and `exp` are whole ones
 BLOWS = ("user-revoking", "user-disabling", "issuer-killing")
 CUTS = ("user-revoked", "user-disabled", "issuer-killed")

@@ -5,9 +5,9 @@ from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
 from tests.chaos.journal import Journal
+from tests.chaos.terms import LEASE
 from tests.issuer.running import RunningIssuer
 
-LEASE = 12  # seconds
 USERS = 4
 
 

@@ -13,6 +13,10 @@ from tests.chaos.leaks import leaks
 from tests.chaos.stage import Stage
 
 SHOWN = 50  # acknowledgements, where something is wrong
+ACKNOWLEDGEMENTS = (
+    *("login", "refused", "opened", "left", "renewed", "renewal-refused", "push"),
+    *("reconciled", "sees", "operator-revoked", "user-revoked", "user-disabled"),
+)
 FIGURES = {
     "daemons killed": "daemon-killed",
     "q processes killed": "process-killed",
@@ -56,16 +60,21 @@ def run(seed: int, seconds: float, folder: Path | None = None) -> Outcome:
     with ExitStack() as stack:
         if folder is None:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sd-")))
-        stage = Stage(folder, seed)
+        stage, is_done = Stage(folder, seed), False
         try:
             Driver(stage, seed).drive(seconds)
-        except Exception as error:
-            error.add_note(f"seed {seed}")
-            error.add_note("".join(stage.daemon.lines[-SHOWN:]))
-            raise
+            is_done = True
         finally:
             stage.close()
+            if not is_done:
+                print(f"seed {seed} broke off:", *stage.daemon.lines[-SHOWN:])
+                print(*acknowledged(evidence.read(folder)), sep="\n")
         return _judged(seed, folder, stage)
+
+
+def acknowledged(found: evidence.Evidence) -> list[str]:
+    """Return the last things that the driver was told."""
+    return [str(entry) for entry in found.of(*ACKNOWLEDGEMENTS)][-SHOWN:]
 
 
 def _judged(seed: int, folder: Path, stage: Stage) -> Outcome:
@@ -82,4 +91,4 @@ def _judged(seed: int, folder: Path, stage: Stage) -> Outcome:
     for event in ("refreshed", "revoked", "expired", "roles"):
         figures[f"{event} pushes"] = kinds[event]
     figures["events"] = len(found.snapshots[-1].events)
-    return Outcome(seed, figures, wrong, [str(entry) for entry in found.entries[-SHOWN:]])
+    return Outcome(seed, figures, wrong, acknowledged(found))

@@ -12,8 +12,8 @@ from tests.chaos.process import ChaosProcess
 from tests.chaos.program import ProgramDaemon
 from tests.chaos.realm import Realm
 from tests.chaos.revoking import Operator
+from tests.chaos.terms import GRACE, UNBOUND
 
-UNBOUND, GRACE = 3.0, 6.0  # seconds
 PROCESSES = 5
 CONFIGURATION = """
 [listen]

@@ -10,7 +10,11 @@ SECONDS = float(os.environ.get("SESSIOND_CHAOS_SECONDS", "40"))
 SEED = int(os.environ.get("SESSIOND_CHAOS_SEED", "1"))
 ASIDE = 150.0  # seconds for starting, settling and judging
 
-pytestmark = [pytest.mark.needs("real"), pytest.mark.timeout(2 * SECONDS + ASIDE)]
+pytestmark = [
+    pytest.mark.chaos,
+    pytest.mark.needs("real"),
+    pytest.mark.timeout(2 * SECONDS + ASIDE),
+]
 
 
 def test_whatever_is_killed_nothing_acknowledged_is_lost_and_nothing_revoked_lives() -> None:

@@ -9,8 +9,8 @@ import pytest
 
 from tests.chaos.checker import violations
 from tests.chaos.evidence import Event, Evidence, Live, Snapshot
-from tests.chaos.justice import LEASE
 from tests.chaos.leaks import leaks
+from tests.chaos.terms import LEASE
 
 S, U = "11111111-0000-4000-8000-000000000001", "strict0@contoso.test"
 OPENED, REFRESHED, KILLED, RECONCILED, SEEN, BELIEVED, STOPPED = 4, 5, 6, 8, 9, 10, 11

@@ -68,7 +68,7 @@ class _Desk:
 
         async def attend(request: Request) -> Response:
             operation = operations.get(request.method)
-            peer = self._permit(request, Right.READ if operation is None else operation.right)
+            peer = self._permit(request, path, Right.READ if operation is None else operation.right)
             if operation is None:  # HEAD, which Starlette adds to GET
                 raise HTTPException(405, headers={"allow": ", ".join(operations)})
             asked = Asked(
@@ -93,17 +93,15 @@ class _Desk:
         """Return the endpoint of the OpenAPI document."""
 
         async def attend(request: Request) -> Response:
-            self._permit(request, Right.READ)
+            self._permit(request, "/openapi.json", Right.READ)
             return Response(described, media_type=JSON)
 
         return attend
 
-    def _permit(self, request: Request, right: Right) -> Peer:
+    def _permit(self, request: Request, path: str, right: Right) -> Peer:
         peer: Peer = request.state.peer
         if not self._access.permits(peer, right):
-            log.warning(
-                "control request refused", uid=peer.uid, pid=peer.pid, path=request.url.path
-            )
+            log.warning("control request refused", uid=peer.uid, pid=peer.pid, path=path)
             key = "control_readers" if right is Right.READ else "control_admins"
             raise Problem(HTTPStatus.FORBIDDEN, f"user {peer.uid} is not among {key}")
         return peer

@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from http.cookiejar import CookieJar, DefaultCookiePolicy
+from functools import lru_cache
 from typing import Self
 from urllib.parse import urlencode
 
@@ -19,9 +19,7 @@ from sessiond.core.errors import IssuerThrottled, IssuerUnavailable
 from sessiond.core.jsontext import read_object
 
 MAX_BODY_SIZE = 512 * 1024  # bytes
-LANE_CONNECTIONS = (
-    8  # a request costs CPU in proportion to its pool, so pools are small and several
-)
+LANE_CONNECTIONS = 4  # a request costs CPU in proportion to its pool: small ones, and several
 DEFAULT_RETRY_AFTER = 5.0  # seconds, where a 429 does not say
 MAX_RETRY_AFTER = 3600.0  # seconds; nobody is silenced for longer by one header
 
@@ -45,7 +43,7 @@ def url_fault(url: str, *, insecure_http: bool = False) -> str | None:
         insecure_http: Excuses http://, and only where the host is this machine.
     """
     try:
-        parts = httpx.URL(url)
+        parts = _parsed(url)
     except (httpx.InvalidURL, ValueError):
         return "it is not a URL"
     if parts.userinfo or parts.fragment:
@@ -59,6 +57,13 @@ def url_fault(url: str, *, insecure_http: bool = False) -> str | None:
     return "it is not https"
 
 
+@lru_cache(maxsize=256)
+def _parsed(url: str) -> httpx.URL:
+    """Return an endpoint's URL: the same few, for every request."""
+    return httpx.URL(url)
+
+
+@lru_cache(maxsize=256)
 def _is_loopback(host: str) -> bool:
     if host == "localhost":
         return True
@@ -171,7 +176,7 @@ class IssuerHttp:
         """Close every connection."""
         async with AsyncExitStack() as stack:
             for lane in self._lanes:
-                stack.push_async_callback(lane.client.aclose)
+                stack.push_async_callback(lane.close)
 
     async def get(self, url: str, *, headers: Mapping[str, str] | None = None) -> Reply:
         """GET one URL.
@@ -197,14 +202,15 @@ class IssuerHttp:
         fault = url_fault(url, insecure_http=self.insecure_http)
         if fault is not None:
             raise IssuerUnavailable(f"an endpoint is refused: {fault}")
-        host = httpx.URL(url).host
+        target = _parsed(url)
+        host = target.host
         # Raised outside the handler: httpx's errors hold the request, and that holds the token.
         failure = f"{host} did not answer within {self._timeout} s"
         try:
             with anyio.move_on_after(self._timeout):
                 async with self._turn:
                     lane = min(self._lanes, key=lambda lane: lane.in_use)
-                    answer = await lane.exchange(method, url, headers, content)
+                    answer = await lane.exchange(method, target, headers, content)
                     if "age" not in answer.headers:  # a cache's copy has the origin's old Date
                         date = answer.headers.get("date", "")
                         self.ahead = seconds_until(date, self._clock.now())
@@ -223,36 +229,49 @@ class _Answer:
 
 
 class _Lane:
-    """One small connection pool."""
+    """One small connection pool.
+
+    httpx's transport without its client: so there is nothing that could keep a cookie, follow a
+    redirect or add credentials, and a request costs half.
+    """
 
     def __init__(
         self, timeout: float, tls: ssl.SSLContext, transport: httpx.AsyncBaseTransport | None
     ) -> None:
         self.in_use = 0
-        self.client = httpx.AsyncClient(
+        self._timeout = httpx.Timeout(timeout).as_dict()
+        self._transport = transport or httpx.AsyncHTTPTransport(
             verify=tls,
-            timeout=timeout,
             limits=httpx.Limits(
                 max_connections=LANE_CONNECTIONS, max_keepalive_connections=LANE_CONNECTIONS
             ),
-            # Not compressed: a bound on the bytes read is then a bound on memory.
-            headers={"accept": "application/json", "accept-encoding": "identity"},
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
             trust_env=False,
-            follow_redirects=False,
-            transport=transport,
         )
 
     async def exchange(
-        self, method: str, url: str, headers: Mapping[str, str], content: bytes | None
+        self, method: str, url: httpx.URL, headers: Mapping[str, str], content: bytes | None
     ) -> _Answer:
         self.in_use += 1
         try:
-            async with self.client.stream(method, url, headers=headers, content=content) as reply:
+            request = httpx.Request(
+                method,
+                url,
+                # Not compressed: a bound on the bytes read is then a bound on memory.
+                headers={"accept": "application/json", "accept-encoding": "identity", **headers},
+                content=content,
+                extensions={"timeout": self._timeout},
+            )
+            reply = await self._transport.handle_async_request(request)
+            try:
                 fault, body = await _body_of(reply)
-                return _Answer(reply.status_code, reply.headers, fault, body)
+            finally:
+                await reply.aclose()
+            return _Answer(reply.status_code, reply.headers, fault, body)
         finally:
             self.in_use -= 1
+
+    async def close(self) -> None:
+        await self._transport.aclose()
 
 
 async def _body_of(reply: httpx.Response) -> tuple[str | None, bytes]:

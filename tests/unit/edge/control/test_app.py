@@ -8,6 +8,7 @@ from uuid import UUID
 import anyio
 import msgspec
 import pytest
+import structlog
 
 from sessiond import __version__
 from sessiond.core.errors import Refusal
@@ -229,6 +230,14 @@ async def test_who_is_no_reader_gets_403_from_everything(operation: Any) -> None
         path = operation.path.replace("{id}", str(session_id(1))).replace("{user}", "alice")
         assert "64999" in problem(await v.ask(operation.method, path, json={}), 403)
         problem(await v.ask("GET", "/openapi.json"), 403)
+
+
+async def test_a_refused_request_is_logged_without_what_it_named() -> None:
+    async with viewing() as v:
+        v.peer = STRANGER
+        with structlog.testing.capture_logs() as logs:
+            await v.ask("DELETE", f"/v1/names/{TOKEN}")
+        assert [(each["uid"], each["path"]) for each in logs] == [(64999, "/v1/names/{user}")]
 
 
 async def test_a_reader_reads_and_neither_revokes_nor_forgives_nor_explains() -> None:

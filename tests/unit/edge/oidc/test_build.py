@@ -6,6 +6,7 @@ from sessiond.core.secret import Secret
 from sessiond.edge.config import IssuerConfig
 from sessiond.edge.entra import EntraTokens
 from sessiond.edge.oidc.build import Issuer, RefreshLimits, build_issuer
+from sessiond.edge.oidc.http import LANE_CONNECTIONS, _Lane
 from sessiond.edge.oidc.introspection import IntrospectionVerifier
 from sessiond.edge.oidc.jwt import JwtVerifier
 from sessiond.edge.oidc.token import TokenEndpoint
@@ -178,9 +179,17 @@ async def test_only_a_jwt_issuer_has_something_to_keep_fresh(issuer: FakeIssuer)
     assert issuer.asked("/keys") >= 1
 
 
-async def test_closing_closes_every_connection(issuer: FakeIssuer) -> None:
+async def test_closing_closes_every_connection(
+    issuer: FakeIssuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed: list[object] = []
+
+    async def close(lane: _Lane) -> None:
+        closed.append(lane)
+
+    monkeypatch.setattr(_Lane, "close", close)
     parts = built(issuer, of_jwt())
     await parts.close()
-    clients = [lane.client for http in parts.connections for lane in http._lanes]
-    assert len(clients) == 8 + 2  # 64 and 16 at a time, 8 to a pool
-    assert all(client.is_closed for client in clients)
+    lanes = [lane for http in parts.connections for lane in http._lanes]
+    assert len(lanes) == 64 / LANE_CONNECTIONS + 16 / LANE_CONNECTIONS
+    assert set(map(id, closed)) == set(map(id, lanes))

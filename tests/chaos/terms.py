@@ -1,0 +1,5 @@
+"""The lengths that a chaos run is played by, and judged by."""
+
+LEASE = 12  # seconds that an access token lives
+UNBOUND = 3.0  # seconds that a login may wait to be opened
+GRACE = 6.0  # seconds that a lost process's sessions wait for it

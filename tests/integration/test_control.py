@@ -1,0 +1,475 @@
+"""Operators at a real daemon's control socket: they see what there is, and what they end, ends."""
+
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.integration.conftest import Start
+from tests.integration.operating import Operator, control_of, controlled, watching
+from tests.integration.test_login import pair
+from tests.issuer.running import ALICE, BOB, RunningIssuer
+from tests.qprocess import QProcess
+from tests.running_daemon import DaemonError, RunningDaemon
+
+Connected = Callable[[RunningDaemon], QProcess]
+OPAQUE = "qstudio-opaque"
+
+
+def as_root() -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can be somebody else")
+
+
+def test_a_revoked_user_is_out_at_once_and_stays_out_until_forgiven(
+    strict_issuer: RunningIssuer, start: Start
+) -> None:
+    daemon = start(controlled(strict_issuer))
+    tokens, other = pair(strict_issuer.tokens()), strict_issuer.tokens(BOB)["access_token"]
+    with QProcess(daemon.address) as q, Operator(daemon) as operator:
+        q.hello()
+        sessions = {q.log_in(ALICE, tokens, handle)["session"] for handle in (5, 6)}
+        q.log_in(BOB, other, 7)
+        answer = operator.revoke(user=ALICE.upper())
+        assert answer["revoked"] == 2
+        told = [q.next_push() for _ in range(2)]
+        assert {push["session"] for push in told} == sessions
+        assert {(push["event"], push["reason"]) for push in told} == {("revoked", "operator")}
+        assert [each["user"] for each in q.sessions()] == [BOB]
+        assert q.connect(ALICE, tokens, 8)["reason"] == "revoked"
+    daemon.stop()
+    daemon.start()
+    with QProcess(daemon.address) as q, Operator(daemon) as operator:
+        q.hello()
+        assert q.connect(ALICE, tokens, 8)["reason"] == "revoked"
+        (in_force,) = operator.get("/v1/revocations")["revocations"]
+        assert (in_force["id"], in_force["value"]) == (answer["id"], ALICE)
+        assert operator.ask("DELETE", f"/v1/revocations/{answer['id']}").status_code == 204
+        assert q.connect(ALICE, tokens, 8)["ok"]
+
+
+def test_the_push_is_on_its_way_before_the_answer(
+    strict_issuer: RunningIssuer, start: Start, process: Connected
+) -> None:
+    daemon = start(controlled(strict_issuer))
+    q = process(daemon)
+    session = q.log_in(ALICE, strict_issuer.tokens()["access_token"])["session"]
+    with Operator(daemon) as operator:
+        assert operator.revoke(session=str(session)) == {"revoked": 1, "id": None}
+    q.socket.setblocking(False)  # what is not there now was not sent before the answer
+    assert q.next_push()["session"] == session
+    q.socket.setblocking(True)
+    assert q.connect(ALICE, strict_issuer.tokens()["access_token"], 6)["ok"]  # it does not last
+
+
+def test_a_process_is_emptied_by_what_it_calls_itself(
+    strict_issuer: RunningIssuer, start: Start, process: Connected
+) -> None:
+    daemon = start(controlled(strict_issuer))
+    q = process(daemon)
+    token = strict_issuer.tokens()["access_token"]
+    for handle in (5, 6):
+        q.log_in(ALICE, token, handle)
+    with Operator(daemon) as operator:
+        assert operator.revoke(process="gw2")["revoked"] == 0
+        assert operator.revoke(process="gw1:4711")["revoked"] == 2
+        assert operator.get("/v1/sessions")["sessions"] == []
+    assert q.connect(ALICE, token, 7)["ok"]
+
+
+def test_revoked_tokens_do_not_renew_a_session_that_newer_ones_have_opened(
+    strict_issuer: RunningIssuer, start: Start, process: Connected
+) -> None:
+    daemon = start(controlled(strict_issuer))
+    q = process(daemon)
+    old = strict_issuer.tokens()["access_token"]
+    with Operator(daemon) as operator:
+        operator.revoke(all=True)
+    assert q.connect(ALICE, old)["reason"] == "revoked"
+    while not (answer := q.connect(ALICE, strict_issuer.tokens()["access_token"]))["ok"]:
+        assert answer["reason"] == "revoked"  # of the second in which it was revoked
+    q.opened(answer["session"], 5)
+    assert q.renew(answer["session"], old)["reason"] == "revoked"
+    assert [each["session"] for each in q.sessions()] == [answer["session"]]
+
+
+def test_what_is_seen_is_what_there_is(
+    strict_issuer: RunningIssuer, start: Start, process: Connected
+) -> None:
+    daemon = start(controlled(strict_issuer))
+    q = process(daemon)
+    session = q.log_in(ALICE, pair(strict_issuer.tokens()))["session"]
+    q.connect(BOB, strict_issuer.tokens(BOB)["access_token"], 6)
+    with Operator(daemon) as operator:
+        status = operator.get("/v1/status")
+        assert status["sessions"] == {"unbound": 1, "open": 1, "waiting": 0}
+        assert (status["connections"], status["grants"]) == (1, 2)
+        assert status["issuers"][0]["healthy"]
+        assert status["store"]["path"] == str(daemon.database.resolve())
+        assert status["store"]["bytes"] > 4096
+        assert status["next_refresh_at"] is not None
+        (found,) = operator.get("/v1/sessions", user=ALICE)["sessions"]
+        assert found == operator.get(f"/v1/sessions/{session}")
+        assert found["process"] == {
+            "name": "gw1",
+            "type": "gateway",
+            "host": "host1",
+            "pid": 4711,
+        }
+        assert (found["handle"], found["state"]) == (5, "open")
+        assert operator.get("/healthz") == {"status": "ok"}
+        assert "/v1/sessions" in operator.get("/openapi.json")["paths"]
+        metrics = {
+            (sample.name, *sample.labels.values()): sample.value
+            for family in text_string_to_metric_families(operator.ask("GET", "/metrics").text)
+            for sample in family.samples
+        }
+    assert metrics["sessiond_sessions", "open"] == 1
+    assert metrics["sessiond_logins_total", "corp", "opened", ""] == 1
+    assert metrics["sessiond_connections",] == 1
+
+
+def test_events_are_resumed_over_a_restart_without_loss(
+    strict_issuer: RunningIssuer, start: Start
+) -> None:
+    daemon = start(controlled(strict_issuer))
+    token = strict_issuer.tokens()["access_token"]
+    with QProcess(daemon.address) as q:
+        q.hello()
+        q.log_in(ALICE, token, 5)
+        with watching(daemon) as stream:
+            place = stream.next()  # from now: the first login is over
+            assert place.kind == ""
+            q.log_in(ALICE, token, 6)
+            (opened,) = stream.until("session.opened")
+            assert (opened["handle"], opened["sequence"]) == (6, place.id + 1)
+            q.disconnect(6)
+            stream.until("session.closed")
+            q.log_in(ALICE, token, 7)
+            q.ping()
+            last = place.id + 1
+            daemon.stop()
+            assert stream.is_over()
+    daemon.start()
+    with QProcess(daemon.address) as q:
+        q.hello()
+        q.log_in(ALICE, token, 8)
+        with watching(daemon, last=last, after=0) as stream:
+            events = stream.until("session.opened") + stream.until("session.opened")
+            while events[-1]["handle"] != 8:
+                events += stream.until("session.opened")
+        assert events[0]["sequence"] == last + 1
+        numbers = [each["sequence"] for each in events]
+        assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+        assert [each["handle"] for each in events if each["kind"] == "session.opened"] == [7, 8]
+        with watching(daemon, after=0) as stream:
+            assert stream.next().id == 0
+            assert stream.next().id == 1
+        with watching(daemon, after=10_000) as stream:
+            assert stream.until("gap")[-1]["after"] == 10_000
+
+
+def test_a_kill_loses_no_event_and_repeats_none_to_who_resumes(
+    strict_issuer: RunningIssuer, start: Start
+) -> None:
+    daemon = start(controlled(strict_issuer))
+    token = strict_issuer.tokens()["access_token"]
+    with QProcess(daemon.address) as q:
+        q.hello()
+        q.log_in(ALICE, token, 5)
+        with watching(daemon, after=0) as stream:
+            last = stream.until("session.opened")[-1]["sequence"]
+            q.log_in(ALICE, token, 6)
+            daemon.kill()
+            stream.is_over()
+    daemon.start()
+    with watching(daemon, last=last) as stream:
+        (event,) = stream.until("session.opened")
+        assert (event["sequence"], event["handle"]) == (last + 1, 6)
+
+
+def test_open_streams_and_a_peer_that_does_not_read_do_not_hold_up_the_stop(
+    strict_issuer: RunningIssuer, start: Start, process: Connected
+) -> None:
+    daemon = start(controlled(strict_issuer))
+    q = process(daemon)
+    token = strict_issuer.tokens()["access_token"]
+    silent = socket.socket(socket.AF_UNIX)
+    silent.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+    silent.connect(control_of(daemon))
+    silent.sendall(b"GET /v1/events?after=0 HTTP/1.1\r\nHost: x\r\n\r\n")
+    idle = socket.socket(socket.AF_UNIX)
+    idle.connect(control_of(daemon))
+    half = socket.socket(socket.AF_UNIX)
+    half.connect(control_of(daemon))
+    half.sendall(b"POST /v1/explain HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n")
+    half.sendall(b"Content-Length: 10\r\n\r\n{")
+    with silent, idle, half, watching(daemon) as stream:
+        stream.next()
+        for _ in range(400):  # more than the sockets between us hold
+            answer = q.connect(ALICE, token, 5)
+            q.opened(answer["session"], 5)
+        q.ping()
+        assert daemon.stop() == 0
+        assert stream.is_over()
+    assert not Path(control_of(daemon)).exists()
+    assert [each["event"] for each in daemon.log()][-1] == "stopped"
+
+
+def test_explaining_shows_each_check_and_lets_nobody_in(
+    strict_issuer: RunningIssuer, start: Start, process: Connected
+) -> None:
+    daemon = start(controlled(strict_issuer))
+    token, app = strict_issuer.tokens()["access_token"], strict_issuer.app_token()
+    with Operator(daemon) as operator:
+        accepted = operator.explain(ALICE, token)
+        assert (accepted["accepted"], accepted["user"]) == (True, ALICE)
+        reasons = {
+            "a plain password": "nottoken",
+            token[:-8] + "AAAAAAAA": "badsignature",
+            app: "wrongtype",
+        }
+        for password, reason in reasons.items():
+            assert operator.explain(ALICE, password)["reason"] == reason
+        assert operator.explain(BOB, token)["reason"] == "usermismatch"
+        assert operator.get("/v1/sessions")["sessions"] == []
+    assert strict_issuer.control.calls("/token") == 0
+    assert process(daemon).connect(ALICE, token)["ok"]
+    outcomes = [each["outcome"] for each in daemon.log() if each["event"] == "explained"]
+    assert outcomes == ["accepted", *reasons.values(), "usermismatch"]
+
+
+def test_explaining_spends_no_refresh_token_where_a_login_would(
+    strict_issuer: RunningIssuer, start: Start, process: Connected
+) -> None:
+    proving = f'verify = "userinfo"\nprove_by_refresh = true\nrefresh_client_id = "{OPAQUE}"'
+    daemon = start(controlled(strict_issuer, extra=proving))
+    tokens = strict_issuer.tokens(client=OPAQUE, scope="openid profile offline_access")
+    with Operator(daemon) as operator:
+        found = operator.explain(ALICE, pair(tokens))
+        assert (found["accepted"], found["checks"][-1]["outcome"]) == (True, "skipped")
+        assert strict_issuer.control.calls("/token") == 0
+        assert process(daemon).connect(ALICE, pair(tokens))["ok"]
+        assert strict_issuer.control.calls("/token") == 1
+        found = operator.explain(ALICE, pair(tokens))
+        assert found["checks"][-1]["outcome"] == "passed"
+        assert operator.get("/v1/status")["issuers"][0]["last_success_at"] is not None
+
+
+def test_no_token_is_in_any_answer_or_log_line(
+    strict_issuer: RunningIssuer, start: Start, process: Connected
+) -> None:
+    daemon = start(controlled(strict_issuer, extra="", log='level = "debug"'))
+    q = process(daemon)
+    tokens = strict_issuer.tokens()
+    q.log_in(ALICE, pair(tokens))
+    secrets = [tokens["access_token"], tokens["refresh_token"], "correct horse battery"]
+    with Operator(daemon) as operator:
+        for secret in (pair(tokens), *secrets):
+            operator.explain(ALICE, secret)
+            operator.ask("POST", "/v1/explain", json={"user": ALICE, "pasword": secret})
+            operator.ask("POST", "/v1/explain", content=secret, headers={"content-type": secret})
+            operator.ask("POST", "/v1/revocations", json={"reason": "x", secret: 1})
+            operator.ask("GET", "/v1/sessions", params={"user": secret, secret: 1})
+        for secret in (pair(tokens), tokens["access_token"]):  # what nobody could take for a name
+            operator.explain(secret, secret)
+            for name in ("user", "process", "session", "issuer"):
+                operator.ask("POST", "/v1/revocations", json={"reason": "x", name: secret})
+            for method, path in (
+                ("GET", "sessions"),
+                ("DELETE", "revocations"),
+                ("DELETE", "names"),
+            ):
+                operator.ask(method, f"/v1/{path}/{secret}")
+        for path in ("/v1/status", "/v1/sessions", "/v1/revocations", "/metrics"):
+            operator.ask("GET", path)
+        assert len(operator.texts) > 30
+        seen = "".join(operator.texts) + "".join(daemon.lines)
+    parts = [part for secret in secrets[:2] for part in re.split(r"[.;]", secret)]
+    for part in (*secrets, *parts):
+        assert part not in seen
+
+
+@pytest.mark.parametrize(
+    ("listen", "reads", "revokes"),
+    [
+        ("control_group = 65534", 200, 403),
+        ("control_group = 65534\ncontrol_readers = [1]", 403, 403),
+        ('control_group = 65534\ncontrol_readers = ["@65534"]', 200, 403),
+        ("control_group = 65534\ncontrol_readers = [1]\ncontrol_admins = [65534]", 200, 200),
+        ("", "PermissionError", "PermissionError"),
+    ],
+)
+def test_another_user_may_what_the_configuration_says(
+    strict_issuer: RunningIssuer,
+    start: Start,
+    listen: str,
+    reads: int | str,
+    revokes: int | str,
+) -> None:
+    as_root()
+    daemon = start(controlled(strict_issuer, listen=listen))
+    daemon.folder.chmod(0o755)
+    found = as_nobody(
+        control_of(daemon),
+        ("GET", "/v1/sessions", None),
+        ("GET", "/metrics", None),
+        ("POST", "/v1/revocations", {"user": ALICE, "reason": "x"}),
+        ("POST", "/v1/explain", {"user": ALICE, "password": "x"}),
+    )
+    assert found == [reads, reads, revokes, revokes]
+    if isinstance(revokes, int):
+        by = [each["uid"] for each in daemon.log() if each["event"] in ("revoked", "explained")]
+        assert by == ([65534, 65534] if revokes == 200 else [])
+
+
+def as_nobody(path: str, *asked: tuple[str, str, Any]) -> list[int | str]:
+    """Ask as user and group 65534; return each status, or the error's name."""
+    program = """
+        import httpx, json, os, sys
+        with httpx.Client(transport=httpx.HTTPTransport(uds=sys.argv[1])) as client:
+            os.setgroups([]); os.setgid(65534); os.setuid(65534)
+            found = []
+            for method, path, body in json.loads(sys.argv[2]):
+                try:
+                    response = client.request(method, "http://x" + path, json=body)
+                    found.append(response.status_code)
+                except httpx.ConnectError as error:
+                    while error.__context__: error = error.__context__
+                    found.append(type(error).__name__)
+            print(json.dumps(found))
+    """
+    run = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program), path, json.dumps(asked)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found: list[int | str] = json.loads(run.stdout)
+    return found
+
+
+def test_one_user_cannot_take_all_connections(strict_issuer: RunningIssuer, start: Start) -> None:
+    as_root()
+    daemon = start(controlled(strict_issuer, listen="control_group = 65534"))
+    daemon.folder.chmod(0o755)
+    program = """
+        import os, socket, sys
+        os.setgroups([]); os.setgid(65534); os.setuid(65534)
+        crowd = [socket.socket(socket.AF_UNIX) for _ in range(70)]
+        answered = 0
+        for each in crowd:
+            each.connect(sys.argv[1])
+            try:
+                each.sendall(b"GET /healthz HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n")
+                answered += bool(each.recv(4096))
+            except (ConnectionResetError, BrokenPipeError):
+                pass
+        print(answered, flush=True)
+        input()
+    """
+    with (
+        subprocess.Popen(
+            [sys.executable, "-c", textwrap.dedent(program), control_of(daemon)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as crowd,
+        Operator(daemon) as operator,
+    ):
+        assert crowd.stdout is not None
+        assert int(crowd.stdout.readline()) == 64
+        assert operator.get("/healthz") == {"status": "ok"}
+        crowd.communicate("\n")
+
+
+def test_what_is_no_http_is_refused_and_harms_nobody(
+    strict_issuer: RunningIssuer, start: Start
+) -> None:
+    daemon = start(controlled(strict_issuer))
+    for garbage in (b"\0" * 100, b"GET", b"GET / HTTP/1.1\r\n\r\n", b"A" * 200_000, b""):
+        with socket.socket(socket.AF_UNIX) as peer:
+            peer.connect(control_of(daemon))
+            try:
+                peer.sendall(garbage)
+                peer.shutdown(socket.SHUT_WR)
+                while peer.recv(4096):
+                    pass
+            except (BrokenPipeError, ConnectionResetError):
+                pass
+    with Operator(daemon) as operator:
+        assert operator.get("/healthz") == {"status": "ok"}
+
+
+def test_curl_works(strict_issuer: RunningIssuer, start: Start) -> None:
+    curl = shutil.which("curl")
+    if curl is None:
+        pytest.skip("no curl")
+    daemon = start(controlled(strict_issuer))
+    run = subprocess.run(
+        [curl, "-sSf", "--unix-socket", control_of(daemon), "http://sessiond/v1/status"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert json.loads(run.stdout)["connections"] == 0
+
+
+def test_a_stale_socket_is_taken_over_and_a_live_one_is_not(
+    strict_issuer: RunningIssuer, start: Start
+) -> None:
+    daemon = start(controlled(strict_issuer))
+    daemon.kill()
+    assert Path(control_of(daemon)).exists()
+    daemon.start()
+    second = daemon.folder / "second"
+    second.mkdir()
+    both = controlled(strict_issuer).replace(
+        'control = "{folder}/c"', f'control = "{control_of(daemon)}"'
+    )
+    with pytest.raises(DaemonError, match=rf"exit {os.EX_CANTCREAT}:\s.*listen.control"):
+        RunningDaemon(second, both)
+    with Operator(daemon) as operator:
+        assert operator.get("/healthz") == {"status": "ok"}
+
+
+def test_a_socket_that_systemd_passed_is_used(
+    strict_issuer: RunningIssuer, start: Start, folder: Path
+) -> None:
+    daemon = start(controlled(strict_issuer))
+    assert daemon.stop() == 0
+    program = """
+        import os, sys
+        os.dup2(int(sys.argv[1]), 3)
+        os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1")
+        os.execv(sys.executable, [sys.executable, "-m", "sessiond", "run", "--config", sys.argv[2]])
+    """
+    with socket.socket(socket.AF_UNIX) as passed:
+        passed.bind(control_of(daemon))
+        passed.listen()
+        config = str(daemon.folder / "config.toml")
+        with subprocess.Popen(
+            [sys.executable, "-c", textwrap.dedent(program), str(passed.fileno()), config],
+            pass_fds=[passed.fileno()],
+            stdout=subprocess.DEVNULL,
+        ) as run:
+            with Operator(daemon) as operator:
+                assert operator.get("/healthz") == {"status": "ok"}
+            run.terminate()
+            assert run.wait(30) == 0
+    assert Path(control_of(daemon)).exists()
+
+
+def test_an_unknown_administrator_is_exit_78(strict_issuer: RunningIssuer, start: Start) -> None:
+    with pytest.raises(DaemonError, match=rf"exit {os.EX_CONFIG}:\s.*listen.control_admins"):
+        start(controlled(strict_issuer, listen='control_admins = ["no-such-user"]'))

@@ -1,0 +1,253 @@
+"""The commands, on a daemon that says what the test wants."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from click.testing import CliRunner, Result
+
+from sessiond.ctl import commands
+from sessiond.ctl.client import Client
+
+ID = "00000000-0000-0000-0000-000000000001"
+SESSION = {
+    "session": ID,
+    "user": "alice",
+    "subject": "s",
+    "issuer": "corp",
+    "process": {"name": "rdb", "type": "rdb", "host": "h", "pid": 7},
+    "handle": 5,
+    "roles": ["reader"],
+    "attributes": {},
+    "state": "open",
+    "opened_at": "2026-03-02T09:00:00Z",
+    "expires_at": "2026-03-02T10:00:00Z",
+    "refresh_at": None,
+}
+STATUS = {
+    "version": "1",
+    "instance": ID,
+    "ready_at": "2026-03-02T09:00:00Z",
+    "issuers": [
+        {
+            "name": "corp",
+            "healthy": False,
+            "last_success_at": None,
+            "last_error": "IssuerThrottled",
+            "last_error_at": "2026-03-02T09:00:00Z",
+        }
+    ],
+    "queues": {"table": 0},
+    "connections": 1,
+    "refused_connections": 2,
+    "sessions": {"unbound": 0, "open": 3, "waiting": 0},
+    "grants": 4,
+    "revocations": 5,
+    "store": {"path": "/db", "bytes": 6},
+    "last_sequence": 7,
+    "next_refresh_at": None,
+}
+LASTING = [
+    {"id": "r1", "scope": "user", "value": "alice"},
+    {"id": "r2", "scope": "user", "value": "bob"},
+    {"id": "r3", "scope": "issuer", "value": "alice"},
+]
+EVENT = (
+    'id: 3\n\nid: 4\nevent: session.closed\ndata: {"kind": "session.closed", "sequence": 4, '
+    '"at": "2026-03-02T09:00:00Z", "user": "alice", "issuer": "corp", "process": null, '
+    '"handle": 5, "reason": "lost"}\n\n'
+)
+
+Run = Callable[..., Result]
+
+
+class Daemon:
+    """Answers, and notes what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str, Any]] = []
+        self.streams = 1  # that are answered before the daemon is away
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        body = json.loads(request.content) if request.content else dict(request.url.params)
+        self.asked.append((request.method, request.url.path, body))
+        match request.method, request.url.path:
+            case "GET", "/v1/status":
+                return httpx.Response(200, json=STATUS)
+            case "GET", "/v1/sessions":
+                return httpx.Response(200, json={"sessions": [SESSION], "next": None})
+            case "GET", "/v1/revocations":
+                return httpx.Response(200, json={"revocations": LASTING})
+            case "POST", "/v1/revocations":
+                return httpx.Response(200, json={"revoked": 2, "id": None})
+            case "POST", "/v1/explain":
+                checks = [{"check": "token", "outcome": "passed", "reason": "", "detail": "a JWT"}]
+                refused = {"accepted": False, "reason": "expired", "checks": checks}
+                return httpx.Response(200, json=refused)
+            case "GET", "/v1/events":
+                return self._stream()
+            case "DELETE", _:
+                return httpx.Response(204)
+            case _:
+                return httpx.Response(200, json=SESSION)
+
+    def _stream(self) -> httpx.Response:
+        if not self.streams:
+            raise httpx.ReadError("gone")
+        self.streams -= 1
+        return httpx.Response(200, text=EVENT)
+
+
+@pytest.fixture
+def daemon() -> Daemon:
+    return Daemon()
+
+
+@pytest.fixture
+def run(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run a command without a terminal; the paths that it would have connected to are noted."""
+
+    def client(path: str) -> Client:
+        made = Client(path)
+        made._http = httpx.Client(transport=httpx.MockTransport(daemon), base_url="http://sessiond")
+        daemon.asked.append(("CONNECT", path, None))
+        return made
+
+    monkeypatch.setattr(commands, "Client", client)
+    monkeypatch.delenv("SESSIOND_CONTROL", raising=False)
+
+    def invoke(*args: str, answers: str = "") -> Result:
+        return CliRunner().invoke(commands.main, args, input=answers, prog_name="sessionctl")
+
+    return invoke
+
+
+def test_the_socket_is_the_default_one_if_nobody_names_another(
+    run: Run, daemon: Daemon, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    config = tmp_path / "c.toml"
+    config.write_text(
+        '[listen]\ncontrol = "/from/config"\n[[issuer]]\nname = "corp"\n'
+        'issuer = "https://login.example.com/"\nverify = "userinfo"\n'
+    )
+    run("status")
+    monkeypatch.setenv("SESSIOND_CONTROL", "/from/environ")
+    run("status")
+    run("--config", str(config), "status")
+    run("--control", "/from/option", "status")
+    connected = [path for method, path, _ in daemon.asked if method == "CONNECT"]
+    assert connected == [
+        "/run/sessiond/control.sock",
+        "/from/environ",
+        "/from/config",
+        "/from/option",
+    ]
+
+
+def test_the_status_is_shown_and_given_as_json(run: Run) -> None:
+    text = run("status").output
+    assert "0 unbound, 3 open, 0 waiting" in text
+    assert "IssuerThrottled" in text
+    assert json.loads(run("status", "--json").output) == STATUS
+
+
+def test_filters_are_handed_on(run: Run, daemon: Daemon) -> None:
+    found = run("list", "--user", "alice", "--process", "rdb:7", "--json")
+    assert json.loads(found.output) == {"sessions": [SESSION]}
+    filters = {"limit": "1000", "user": "alice", "process": "rdb:7"}
+    assert daemon.asked[-1] == ("GET", "/v1/sessions", filters)
+    assert run("list").output.splitlines()[1].startswith("alice")
+    assert "refresh_at" in run("show", ID).output
+
+
+def test_watching_goes_on_where_the_stream_broke_off(
+    run: Run, daemon: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    naps: list[float] = []
+
+    def nap(seconds: float) -> None:
+        naps.append(seconds)
+        if len(naps) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("time.sleep", nap)
+    found = run("watch", "--after", "3")
+    assert found.exit_code == 130
+    line = "4  2026-03-02 09:00:00Z  session.closed  alice  corp  -  handle 5  lost"
+    assert found.stdout.strip() == line
+    assert "trying again" in found.stderr
+    places = [query for _, path, query in daemon.asked if path == "/v1/events"]
+    assert places == [{"after": "3"}, {"after": "4"}]
+
+
+def test_watching_nobody_ends_at_once(run: Run, daemon: Daemon) -> None:
+    daemon.streams = 0
+    found = run("watch", "--json")
+    assert (found.exit_code, found.stdout) == (69, "")
+
+
+def test_the_password_is_read_without_its_newline(run: Run, daemon: Daemon) -> None:
+    found = run("explain", "--user", "alice", answers=" a pass word \r\n")
+    assert daemon.asked[-1][2] == {"user": "alice", "password": " a pass word "}
+    assert (found.exit_code, found.output.splitlines()[-1]) == (0, "would be refused: expired")
+
+
+@pytest.mark.parametrize(
+    ("args", "body"),
+    [
+        (("--user", "alice"), {"user": "alice"}),
+        (("--session", ID), {"session": ID}),
+        (("--process", "rdb:7"), {"process": "rdb:7"}),
+        (("--issuer", "corp"), {"issuer": "corp"}),
+        (("--all",), {"all": True}),
+    ],
+)
+def test_revoking_asks_for_exactly_that(
+    run: Run, daemon: Daemon, args: tuple[str, ...], body: dict[str, Any]
+) -> None:
+    found = run("revoke", *args, "--reason", "why", "--yes")
+    assert (found.exit_code, found.output) == (0, "sessions ended: 2\n")
+    assert daemon.asked[-1] == ("POST", "/v1/revocations", {**body, "reason": "why"})
+
+
+def test_forgiving_lifts_what_was_revoked_of_that_user_and_nothing_else(
+    run: Run, daemon: Daemon
+) -> None:
+    assert run("revoke", "--forgive", "--user", "ALICE").output == "ALICE is forgiven\n"
+    deleted = [path for method, path, _ in daemon.asked if method == "DELETE"]
+    assert deleted == ["/v1/revocations/r1"]
+    assert run("revoke", "--forgive", "--user", "zoe").exit_code == 66
+
+
+def test_forgetting_names_the_user(run: Run, daemon: Daemon) -> None:
+    assert run("forget", "--user", "al/ice").output == "al/ice belongs to nobody now\n"
+    assert daemon.asked[-1][:2] == ("DELETE", "/v1/names/al/ice")
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("--control", "a", "--config", "b", "status"),
+        ("list", "--watch"),
+        ("revoke", "--reason", "x", "--yes"),
+        ("revoke", "--user", "a", "--all", "--reason", "x", "--yes"),
+        ("revoke", "--user", "a", "--yes"),
+        ("revoke", "--user", "a", "--reason", "x"),
+        ("revoke", "--forgive", "--issuer", "a"),
+    ],
+)
+def test_what_is_asked_wrongly_ends_with_64_and_changes_nothing(
+    run: Run, daemon: Daemon, args: tuple[str, ...]
+) -> None:
+    assert run(*args).exit_code == 64
+    assert {method for method, _, _ in daemon.asked} <= {"CONNECT"}
+
+
+def test_a_wrong_configuration_ends_with_78(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "c").write_text("[listen]\nport = 0\n")
+    found = run("--config", str(tmp_path / "c"), "status")
+    assert found.exit_code == 78
+    assert found.stderr.startswith("sessionctl: listen.port is 0")

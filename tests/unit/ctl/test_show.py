@@ -1,0 +1,98 @@
+"""What people see cannot steer their terminal, and says what there is."""
+
+import io
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from sessiond.ctl import show
+
+SESSION: dict[str, Any] = {
+    "session": "00000000-0000-0000-0000-000000000001",
+    "user": "alice",
+    "subject": "s",
+    "issuer": "corp",
+    "process": {"name": "rdb\x1b[2J[red]", "type": "rdb", "host": "h", "pid": 7},
+    "handle": 5,
+    "roles": ["reader", "writer"],
+    "attributes": {"desk": "rates"},
+    "state": "unbound",
+    "opened_at": None,
+    "expires_at": "2026-03-02T10:00:00Z",
+    "refresh_at": None,
+}
+EVENT: dict[str, Any] = {
+    "kind": "login.refused",
+    "sequence": 9,
+    "at": "2026-03-02T10:00:00Z",
+    "user": "bob",
+    "issuer": "corp",
+    "process": None,
+    "handle": 0,
+    "reason": "expired",
+    "count": 3,
+}
+
+
+def drawn(*parts: Any) -> str:
+    text = io.StringIO()
+    console = Console(file=text, width=300, highlight=False)
+    for part in parts:
+        console.print(part)
+    return text.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("alice", "alice"),
+        ("a\x1b[2J", "a\\x1b[2J"),
+        ("line\nbreak", "line\\nbreak"),
+        ("\u202eevil", "\\u202eevil"),
+        ("\ud800", "\\ud800"),
+        ("Müller", "Müller"),
+        ("[bold]", "[bold]"),
+        (None, ""),
+        (5, "5"),
+    ],
+)
+def test_what_others_have_named_is_shown_without_its_effects(value: object, shown: str) -> None:
+    assert show.plain(value).plain == shown
+
+
+def test_a_session_is_a_line_and_all_of_it_a_page() -> None:
+    line, page = drawn(show.sessions_of([SESSION])), drawn(show.session_of(SESSION))
+    for text in (line, page):
+        assert "\x1b" not in text
+        assert "rdb\\x1b[2J[red]:7" in text
+    assert "reader,writer" in line
+    assert "desk=rates" in page
+
+
+def test_a_refused_login_says_how_often_and_why() -> None:
+    told = show.event_of(EVENT).plain
+    assert told == ("9  2026-03-02 10:00:00Z  login.refused  bob  corp  -  handle 0  x3  expired")
+
+
+def test_a_gap_says_from_where_to_where() -> None:
+    gap = {**EVENT, "kind": "gap", "after": 2, "before": 7}
+    assert show.event_of(gap).plain.endswith("events after 2 and before 7 are not kept")
+
+
+def test_an_explanation_ends_with_what_it_comes_to() -> None:
+    check = {"check": "token", "outcome": "failed", "reason": "nottoken", "detail": "a plain one"}
+    refused = {"accepted": False, "reason": "nottoken", "checks": [check]}
+    text = drawn(*show.explanation_of(refused))
+    assert "nottoken: a plain one" in text
+    assert text.endswith("would be refused: nottoken\n")
+    accepted = {
+        "accepted": True,
+        "checks": [],
+        "roles": [],
+        "user": "alice",
+        "expires_at": "2026-03-02T10:00:00Z",
+    }
+    assert "let in as alice with no role until 2026-03-02 10:00:00Z" in drawn(
+        *show.explanation_of(accepted)
+    )
