@@ -138,5 +138,5 @@ async def test_without_a_socket_nobody_is_served() -> None:
 
 def test_the_signals_stay_the_daemons() -> None:
     before = signal.getsignal(signal.SIGTERM)
-    with server._Server(uvicorn.Config("nothing:app")).capture_signals():
+    with server._Server(uvicorn.Config("nothing:app", log_config=None)).capture_signals():
         assert signal.getsignal(signal.SIGTERM) is before

@@ -8,6 +8,7 @@ from typing import Any
 import anyio
 import pytest
 
+from sessiond.core.events import Event
 from sessiond.ctl.client import Told, told
 from sessiond.edge.control import stream
 from sessiond.edge.control.stream import event_stream
@@ -17,12 +18,20 @@ from tests.fakes import START, FakeClock, MemoryStore, idle, opened_event
 pytestmark = pytest.mark.anyio
 
 
+class CountingStore(MemoryStore):
+    asked = 0
+
+    async def events_after(self, sequence: int, *, limit: int) -> list[Event]:
+        self.asked += 1
+        return await super().events_after(sequence, limit=limit)
+
+
 @dataclass
 class Reading:
     """A stream being read, and the store behind it."""
 
     store: WatchedStore
-    memory: MemoryStore
+    memory: CountingStore
     closing: anyio.Event
     blocks: list[bytes]
 
@@ -43,15 +52,15 @@ class Reading:
         return [json.loads(each.data) for each in self.told if each.kind == "gap"]
 
 
-async def kept(*numbers: int, last: int = 0) -> MemoryStore:
+async def kept(*numbers: int, last: int = 0) -> CountingStore:
     """Return a store that keeps these events, and whose last number was `last`."""
-    memory = MemoryStore()
+    memory = CountingStore()
     await memory.commit([], [opened_event(number) for number in sorted({*numbers, last} - {0})])
     memory.events = [event for event in memory.events if event.sequence in numbers]
     return memory
 
 
-async def read(tasks: Any, memory: MemoryStore, after: int) -> Reading:
+async def read(tasks: Any, memory: CountingStore, after: int) -> Reading:
     store = WatchedStore(memory, FakeClock())
     await store.load()
     reading = Reading(store, memory, anyio.Event(), [])
@@ -110,6 +119,7 @@ async def test_what_is_not_kept_any_more_is_told_as_a_gap(
         assert [(each["after"], each["before"]) for each in reading.gaps] == ([gap] if gap else [])
         await reading.commit(last + 1)
         assert reading.ids == [*ids, last + 1]
+        assert reading.memory.asked <= 5  # in between it waited
         reading.closing.set()
 
 
