@@ -1,18 +1,10 @@
 """Operators at a real daemon's control socket: they see what there is, and what they end, ends."""
 
-import json
-import os
 import re
-import shutil
 import socket
-import subprocess
-import sys
-import textwrap
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.integration.conftest import Start
@@ -20,15 +12,10 @@ from tests.integration.operating import Operator, control_of, controlled, watchi
 from tests.integration.test_login import pair
 from tests.issuer.running import ALICE, BOB, RunningIssuer
 from tests.qprocess import QProcess
-from tests.running_daemon import DaemonError, RunningDaemon
+from tests.running_daemon import RunningDaemon
 
 Connected = Callable[[RunningDaemon], QProcess]
 OPAQUE = "qstudio-opaque"
-
-
-def as_root() -> None:
-    if os.geteuid() != 0:
-        pytest.skip("only root can be somebody else")
 
 
 def test_a_revoked_user_is_out_at_once_and_stays_out_until_forgiven(
@@ -298,178 +285,3 @@ def test_no_token_is_in_any_answer_or_log_line(
     parts = [part for secret in secrets[:2] for part in re.split(r"[.;]", secret)]
     for part in (*secrets, *parts):
         assert part not in seen
-
-
-@pytest.mark.parametrize(
-    ("listen", "reads", "revokes"),
-    [
-        ("control_group = 65534", 200, 403),
-        ("control_group = 65534\ncontrol_readers = [1]", 403, 403),
-        ('control_group = 65534\ncontrol_readers = ["@65534"]', 200, 403),
-        ("control_group = 65534\ncontrol_readers = [1]\ncontrol_admins = [65534]", 200, 200),
-        ("", "PermissionError", "PermissionError"),
-    ],
-)
-def test_another_user_may_what_the_configuration_says(
-    strict_issuer: RunningIssuer,
-    start: Start,
-    listen: str,
-    reads: int | str,
-    revokes: int | str,
-) -> None:
-    as_root()
-    daemon = start(controlled(strict_issuer, listen=listen))
-    daemon.folder.chmod(0o755)
-    found = as_nobody(
-        control_of(daemon),
-        ("GET", "/v1/sessions", None),
-        ("GET", "/metrics", None),
-        ("POST", "/v1/revocations", {"user": ALICE, "reason": "x"}),
-        ("POST", "/v1/explain", {"user": ALICE, "password": "x"}),
-    )
-    assert found == [reads, reads, revokes, revokes]
-    if isinstance(revokes, int):
-        by = [each["uid"] for each in daemon.log() if each["event"] in ("revoked", "explained")]
-        assert by == ([65534, 65534] if revokes == 200 else [])
-
-
-def as_nobody(path: str, *asked: tuple[str, str, Any]) -> list[int | str]:
-    """Ask as user and group 65534; return each status, or the error's name."""
-    program = """
-        import httpx, json, os, sys
-        with httpx.Client(transport=httpx.HTTPTransport(uds=sys.argv[1])) as client:
-            os.setgroups([]); os.setgid(65534); os.setuid(65534)
-            found = []
-            for method, path, body in json.loads(sys.argv[2]):
-                try:
-                    response = client.request(method, "http://x" + path, json=body)
-                    found.append(response.status_code)
-                except httpx.ConnectError as error:
-                    while error.__context__: error = error.__context__
-                    found.append(type(error).__name__)
-            print(json.dumps(found))
-    """
-    run = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(program), path, json.dumps(asked)],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    found: list[int | str] = json.loads(run.stdout)
-    return found
-
-
-def test_one_user_cannot_take_all_connections(strict_issuer: RunningIssuer, start: Start) -> None:
-    as_root()
-    daemon = start(controlled(strict_issuer, listen="control_group = 65534"))
-    daemon.folder.chmod(0o755)
-    program = """
-        import os, socket, sys
-        os.setgroups([]); os.setgid(65534); os.setuid(65534)
-        crowd = [socket.socket(socket.AF_UNIX) for _ in range(70)]
-        answered = 0
-        for each in crowd:
-            each.connect(sys.argv[1])
-            try:
-                each.sendall(b"GET /healthz HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n")
-                answered += bool(each.recv(4096))
-            except (ConnectionResetError, BrokenPipeError):
-                pass
-        print(answered, flush=True)
-        input()
-    """
-    with (
-        subprocess.Popen(
-            [sys.executable, "-c", textwrap.dedent(program), control_of(daemon)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        ) as crowd,
-        Operator(daemon) as operator,
-    ):
-        assert crowd.stdout is not None
-        assert int(crowd.stdout.readline()) == 64
-        assert operator.get("/healthz") == {"status": "ok"}
-        crowd.communicate("\n")
-
-
-def test_what_is_no_http_is_refused_and_harms_nobody(
-    strict_issuer: RunningIssuer, start: Start
-) -> None:
-    daemon = start(controlled(strict_issuer))
-    for garbage in (b"\0" * 100, b"GET", b"GET / HTTP/1.1\r\n\r\n", b"A" * 200_000, b""):
-        with socket.socket(socket.AF_UNIX) as peer:
-            peer.connect(control_of(daemon))
-            try:
-                peer.sendall(garbage)
-                peer.shutdown(socket.SHUT_WR)
-                while peer.recv(4096):
-                    pass
-            except (BrokenPipeError, ConnectionResetError):
-                pass
-    with Operator(daemon) as operator:
-        assert operator.get("/healthz") == {"status": "ok"}
-
-
-def test_curl_works(strict_issuer: RunningIssuer, start: Start) -> None:
-    curl = shutil.which("curl")
-    if curl is None:
-        pytest.skip("no curl")
-    daemon = start(controlled(strict_issuer))
-    run = subprocess.run(
-        [curl, "-sSf", "--unix-socket", control_of(daemon), "http://sessiond/v1/status"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert json.loads(run.stdout)["connections"] == 0
-
-
-def test_a_stale_socket_is_taken_over_and_a_live_one_is_not(
-    strict_issuer: RunningIssuer, start: Start
-) -> None:
-    daemon = start(controlled(strict_issuer))
-    daemon.kill()
-    assert Path(control_of(daemon)).exists()
-    daemon.start()
-    second = daemon.folder / "second"
-    second.mkdir()
-    both = controlled(strict_issuer).replace(
-        'control = "{folder}/c"', f'control = "{control_of(daemon)}"'
-    )
-    with pytest.raises(DaemonError, match=rf"exit {os.EX_CANTCREAT}:\s.*listen.control"):
-        RunningDaemon(second, both)
-    with Operator(daemon) as operator:
-        assert operator.get("/healthz") == {"status": "ok"}
-
-
-def test_a_socket_that_systemd_passed_is_used(
-    strict_issuer: RunningIssuer, start: Start, folder: Path
-) -> None:
-    daemon = start(controlled(strict_issuer))
-    assert daemon.stop() == 0
-    program = """
-        import os, sys
-        os.dup2(int(sys.argv[1]), 3)
-        os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1")
-        os.execv(sys.executable, [sys.executable, "-m", "sessiond", "run", "--config", sys.argv[2]])
-    """
-    with socket.socket(socket.AF_UNIX) as passed:
-        passed.bind(control_of(daemon))
-        passed.listen()
-        config = str(daemon.folder / "config.toml")
-        with subprocess.Popen(
-            [sys.executable, "-c", textwrap.dedent(program), str(passed.fileno()), config],
-            pass_fds=[passed.fileno()],
-            stdout=subprocess.DEVNULL,
-        ) as run:
-            with Operator(daemon) as operator:
-                assert operator.get("/healthz") == {"status": "ok"}
-            run.terminate()
-            assert run.wait(30) == 0
-    assert Path(control_of(daemon)).exists()
-
-
-def test_an_unknown_administrator_is_exit_78(strict_issuer: RunningIssuer, start: Start) -> None:
-    with pytest.raises(DaemonError, match=rf"exit {os.EX_CONFIG}:\s.*listen.control_admins"):
-        start(controlled(strict_issuer, listen='control_admins = ["no-such-user"]'))

@@ -84,7 +84,7 @@ def test_what_is_below_the_level_is_not_written() -> None:
     assert [line["event"] for line in lines(stream)] == ["yes"]
 
 
-@pytest.mark.parametrize("library", ["httpx", "msal", "urllib3", "uvicorn.access"])
+@pytest.mark.parametrize("library", ["httpx", "msal", "urllib3", "uvicorn.error"])
 def test_libraries_are_heard_from_warnings_upwards_only(library: str) -> None:
     stream = io.StringIO()
     configure("json", "debug", stream=stream)

@@ -41,6 +41,7 @@ from tests.unit.gate.fakes import ScriptedVerifier, door
 ADMIN = Peer(uid=os.geteuid(), groups=frozenset(), pid=1, started=1)
 STRANGER = Peer(uid=64999, groups=frozenset({64999}), pid=2, started=2)
 INSTANCE = UUID(int=7)
+TOKEN = "eyJhbGciOiJFUzI1NiJ9.c2VjcmV0LXBheWxvYWQ.c2lnbmF0dXJlLXRvby1sb25n"
 
 
 def hashed(token: Secret) -> TokenHash:
@@ -141,3 +142,13 @@ async def viewing(
             table.close()
             await idle()
             bus.close()
+
+
+def problem(response: Any, status: int) -> str:
+    """Return a problem's detail; the response must be one (RFC 9457)."""
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    body = response.json()
+    assert set(body) == {"type", "title", "status", "detail"}
+    assert body["status"] == status
+    return str(body["detail"])
