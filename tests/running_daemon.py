@@ -105,6 +105,8 @@ def configuration(issuer: RunningIssuer, *, extra: str = "", **sections: str) ->
     """
     tables = {"listen": "", "store": "", "login": "", "refresh": "", **sections}
     tables["listen"] += '\nport = {port}\ndirectory = "{folder}"'
+    if "control =" not in tables["listen"]:
+        tables["listen"] += '\ncontrol = "{folder}/c"'
     tables["store"] += '\npath = "{folder}/sessiond.db"'
     lines = [f"[{name}]\n{content}" for name, content in tables.items()]
     lines += [

@@ -5,7 +5,7 @@ import os
 import socket
 import stat
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,14 +73,13 @@ def listening(
                 f"listen: systemd passed {shown(address)}, which is not configured; "
                 f"expected {', '.join(map(shown, wanted))}"
             )
-    try:
+    with ExitStack() as bound:
+        for each in ours.values():
+            bound.callback(each.close)
         for address in wanted:
             if address not in ours:
-                ours[address] = _bound(address)
-    except BaseException:
-        for each in ours.values():
-            each.close()
-        raise
+                ours[address] = bound.enter_context(_bound(address))
+        bound.pop_all()  # all are there: they stay open
     return list(ours.values())
 
 

@@ -17,6 +17,7 @@ SETTINGS = """
 [listen]
 port = {port}
 directory = "{folder}"
+control = "{folder}/c"
 [store]
 path = "{folder}/sessiond.db"
 [login]

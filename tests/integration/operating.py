@@ -10,15 +10,9 @@ from typing import Any, Self
 import httpx
 
 from sessiond.ctl.client import Told, told
-from tests.issuer.running import RunningIssuer
-from tests.running_daemon import RunningDaemon, configuration
+from tests.running_daemon import RunningDaemon
 
 PATIENCE = 20.0  # seconds that a test waits for an answer before it fails
-
-
-def controlled(issuer: RunningIssuer, *, listen: str = "", **sections: str) -> str:
-    """Return a configuration whose control socket is in the test's folder."""
-    return configuration(issuer, listen=f'control = "{{folder}}/c"\n{listen}', **sections)
 
 
 def control_of(daemon: RunningDaemon) -> str:

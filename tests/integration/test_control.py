@@ -8,11 +8,11 @@ from pathlib import Path
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.integration.conftest import Start
-from tests.integration.operating import Operator, control_of, controlled, watching
+from tests.integration.operating import Operator, control_of, watching
 from tests.integration.test_login import pair
 from tests.issuer.running import ALICE, BOB, RunningIssuer
 from tests.qprocess import QProcess
-from tests.running_daemon import RunningDaemon
+from tests.running_daemon import RunningDaemon, configuration
 
 Connected = Callable[[RunningDaemon], QProcess]
 OPAQUE = "qstudio-opaque"
@@ -21,7 +21,7 @@ OPAQUE = "qstudio-opaque"
 def test_a_revoked_user_is_out_at_once_and_stays_out_until_forgiven(
     strict_issuer: RunningIssuer, start: Start
 ) -> None:
-    daemon = start(controlled(strict_issuer))
+    daemon = start(configuration(strict_issuer))
     tokens, other = pair(strict_issuer.tokens()), strict_issuer.tokens(BOB)["access_token"]
     with QProcess(daemon.address) as q, Operator(daemon) as operator:
         q.hello()
@@ -48,7 +48,7 @@ def test_a_revoked_user_is_out_at_once_and_stays_out_until_forgiven(
 def test_the_push_is_on_its_way_before_the_answer(
     strict_issuer: RunningIssuer, start: Start, process: Connected
 ) -> None:
-    daemon = start(controlled(strict_issuer))
+    daemon = start(configuration(strict_issuer))
     q = process(daemon)
     session = q.log_in(ALICE, strict_issuer.tokens()["access_token"])["session"]
     with Operator(daemon) as operator:
@@ -62,7 +62,7 @@ def test_the_push_is_on_its_way_before_the_answer(
 def test_a_process_is_emptied_by_what_it_calls_itself(
     strict_issuer: RunningIssuer, start: Start, process: Connected
 ) -> None:
-    daemon = start(controlled(strict_issuer))
+    daemon = start(configuration(strict_issuer))
     q = process(daemon)
     token = strict_issuer.tokens()["access_token"]
     for handle in (5, 6):
@@ -77,7 +77,7 @@ def test_a_process_is_emptied_by_what_it_calls_itself(
 def test_revoked_tokens_do_not_renew_a_session_that_newer_ones_have_opened(
     strict_issuer: RunningIssuer, start: Start, process: Connected
 ) -> None:
-    daemon = start(controlled(strict_issuer))
+    daemon = start(configuration(strict_issuer))
     q = process(daemon)
     old = strict_issuer.tokens()["access_token"]
     with Operator(daemon) as operator:
@@ -93,7 +93,7 @@ def test_revoked_tokens_do_not_renew_a_session_that_newer_ones_have_opened(
 def test_what_is_seen_is_what_there_is(
     strict_issuer: RunningIssuer, start: Start, process: Connected
 ) -> None:
-    daemon = start(controlled(strict_issuer))
+    daemon = start(configuration(strict_issuer))
     q = process(daemon)
     session = q.log_in(ALICE, pair(strict_issuer.tokens()))["session"]
     q.connect(BOB, strict_issuer.tokens(BOB)["access_token"], 6)
@@ -129,7 +129,7 @@ def test_what_is_seen_is_what_there_is(
 def test_events_are_resumed_over_a_restart_without_loss(
     strict_issuer: RunningIssuer, start: Start
 ) -> None:
-    daemon = start(controlled(strict_issuer))
+    daemon = start(configuration(strict_issuer))
     token = strict_issuer.tokens()["access_token"]
     with QProcess(daemon.address) as q:
         q.hello()
@@ -169,7 +169,7 @@ def test_events_are_resumed_over_a_restart_without_loss(
 def test_a_kill_loses_no_event_and_repeats_none_to_who_resumes(
     strict_issuer: RunningIssuer, start: Start
 ) -> None:
-    daemon = start(controlled(strict_issuer))
+    daemon = start(configuration(strict_issuer))
     token = strict_issuer.tokens()["access_token"]
     with QProcess(daemon.address) as q:
         q.hello()
@@ -188,7 +188,7 @@ def test_a_kill_loses_no_event_and_repeats_none_to_who_resumes(
 def test_open_streams_and_a_peer_that_does_not_read_do_not_hold_up_the_stop(
     strict_issuer: RunningIssuer, start: Start, process: Connected
 ) -> None:
-    daemon = start(controlled(strict_issuer))
+    daemon = start(configuration(strict_issuer))
     q = process(daemon)
     token = strict_issuer.tokens()["access_token"]
     silent = socket.socket(socket.AF_UNIX)
@@ -216,7 +216,7 @@ def test_open_streams_and_a_peer_that_does_not_read_do_not_hold_up_the_stop(
 def test_explaining_shows_each_check_and_lets_nobody_in(
     strict_issuer: RunningIssuer, start: Start, process: Connected
 ) -> None:
-    daemon = start(controlled(strict_issuer))
+    daemon = start(configuration(strict_issuer))
     token, app = strict_issuer.tokens()["access_token"], strict_issuer.app_token()
     with Operator(daemon) as operator:
         accepted = operator.explain(ALICE, token)
@@ -240,7 +240,7 @@ def test_explaining_spends_no_refresh_token_where_a_login_would(
     strict_issuer: RunningIssuer, start: Start, process: Connected
 ) -> None:
     proving = f'verify = "userinfo"\nprove_by_refresh = true\nrefresh_client_id = "{OPAQUE}"'
-    daemon = start(controlled(strict_issuer, extra=proving))
+    daemon = start(configuration(strict_issuer, extra=proving))
     tokens = strict_issuer.tokens(client=OPAQUE, scope="openid profile offline_access")
     with Operator(daemon) as operator:
         found = operator.explain(ALICE, pair(tokens))
@@ -256,7 +256,7 @@ def test_explaining_spends_no_refresh_token_where_a_login_would(
 def test_no_token_is_in_any_answer_or_log_line(
     strict_issuer: RunningIssuer, start: Start, process: Connected
 ) -> None:
-    daemon = start(controlled(strict_issuer, extra="", log='level = "debug"'))
+    daemon = start(configuration(strict_issuer, extra="", log='level = "debug"'))
     q = process(daemon)
     tokens = strict_issuer.tokens()
     q.log_in(ALICE, pair(tokens))

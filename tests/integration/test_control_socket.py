@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from tests.integration.conftest import Start
-from tests.integration.operating import Operator, control_of, controlled
+from tests.integration.operating import Operator, control_of
 from tests.issuer.running import ALICE, RunningIssuer
-from tests.running_daemon import DaemonError, RunningDaemon
+from tests.running_daemon import DaemonError, RunningDaemon, configuration
 
 
 def as_root() -> None:
@@ -41,7 +41,7 @@ def test_another_user_may_what_the_configuration_says(
     revokes: int | str,
 ) -> None:
     as_root()
-    daemon = start(controlled(strict_issuer, listen=listen))
+    daemon = start(configuration(strict_issuer, listen=listen))
     daemon.folder.chmod(0o755)
     found = as_nobody(
         control_of(daemon),
@@ -84,7 +84,7 @@ def as_nobody(path: str, *asked: tuple[str, str, Any]) -> list[int | str]:
 
 def test_one_user_cannot_take_all_connections(strict_issuer: RunningIssuer, start: Start) -> None:
     as_root()
-    daemon = start(controlled(strict_issuer, listen="control_group = 65534"))
+    daemon = start(configuration(strict_issuer, listen="control_group = 65534"))
     daemon.folder.chmod(0o755)
     program = """
         import os, socket, sys
@@ -119,7 +119,7 @@ def test_one_user_cannot_take_all_connections(strict_issuer: RunningIssuer, star
 def test_what_is_no_http_is_refused_and_harms_nobody(
     strict_issuer: RunningIssuer, start: Start
 ) -> None:
-    daemon = start(controlled(strict_issuer))
+    daemon = start(configuration(strict_issuer))
     for garbage in (b"\0" * 100, b"GET", b"GET / HTTP/1.1\r\n\r\n", b"A" * 200_000, b""):
         with socket.socket(socket.AF_UNIX) as peer:
             peer.connect(control_of(daemon))
@@ -138,7 +138,7 @@ def test_curl_works(strict_issuer: RunningIssuer, start: Start) -> None:
     curl = shutil.which("curl")
     if curl is None:
         pytest.skip("no curl")
-    daemon = start(controlled(strict_issuer))
+    daemon = start(configuration(strict_issuer))
     run = subprocess.run(
         [curl, "-sSf", "--unix-socket", control_of(daemon), "http://sessiond/v1/status"],
         capture_output=True,
@@ -151,13 +151,13 @@ def test_curl_works(strict_issuer: RunningIssuer, start: Start) -> None:
 def test_a_stale_socket_is_taken_over_and_a_live_one_is_not(
     strict_issuer: RunningIssuer, start: Start
 ) -> None:
-    daemon = start(controlled(strict_issuer))
+    daemon = start(configuration(strict_issuer))
     daemon.kill()
     assert Path(control_of(daemon)).exists()
     daemon.start()
     second = daemon.folder / "second"
     second.mkdir()
-    both = controlled(strict_issuer).replace(
+    both = configuration(strict_issuer).replace(
         'control = "{folder}/c"', f'control = "{control_of(daemon)}"'
     )
     with pytest.raises(DaemonError, match=rf"exit {os.EX_CANTCREAT}:\s.*listen.control"):
@@ -169,7 +169,7 @@ def test_a_stale_socket_is_taken_over_and_a_live_one_is_not(
 def test_a_socket_that_systemd_passed_is_used(
     strict_issuer: RunningIssuer, start: Start, folder: Path
 ) -> None:
-    daemon = start(controlled(strict_issuer))
+    daemon = start(configuration(strict_issuer))
     assert daemon.stop() == 0
     program = """
         import os, sys
@@ -195,4 +195,4 @@ def test_a_socket_that_systemd_passed_is_used(
 
 def test_an_unknown_administrator_is_exit_78(strict_issuer: RunningIssuer, start: Start) -> None:
     with pytest.raises(DaemonError, match=rf"exit {os.EX_CONFIG}:\s.*listen.control_admins"):
-        start(controlled(strict_issuer, listen='control_admins = ["no-such-user"]'))
+        start(configuration(strict_issuer, listen='control_admins = ["no-such-user"]'))

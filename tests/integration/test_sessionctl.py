@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from tests.integration.conftest import Start
-from tests.integration.operating import PATIENCE, control_of, controlled
+from tests.integration.operating import PATIENCE, control_of
 from tests.issuer.running import ALICE, BOB, RunningIssuer
 from tests.qprocess import QProcess
-from tests.running_daemon import RunningDaemon
+from tests.running_daemon import RunningDaemon, configuration
 
 Connected = Callable[[RunningDaemon], QProcess]
 PROGRAM = [sys.executable, "-c", "from sessiond.ctl import main; main(prog_name='sessionctl')"]
@@ -82,7 +82,7 @@ class OnTerminal:
 def test_the_status_and_the_sessions_are_shown(
     strict_issuer: RunningIssuer, start: Start, process: Connected
 ) -> None:
-    daemon = start(controlled(strict_issuer))
+    daemon = start(configuration(strict_issuer))
     q = process(daemon)
     session = str(q.log_in(ALICE, strict_issuer.tokens()["access_token"])["session"])
     q.log_in(BOB, strict_issuer.tokens(BOB)["access_token"], 6)
@@ -102,7 +102,7 @@ def test_the_status_and_the_sessions_are_shown(
 def test_a_user_is_revoked_and_forgiven(
     strict_issuer: RunningIssuer, start: Start, process: Connected
 ) -> None:
-    daemon = start(controlled(strict_issuer))
+    daemon = start(configuration(strict_issuer))
     q = process(daemon)
     token = strict_issuer.tokens()["access_token"]
     q.log_in(ALICE, token)
@@ -123,7 +123,7 @@ def test_a_user_is_revoked_and_forgiven(
 def test_each_way_of_revoking_ends_the_session(
     strict_issuer: RunningIssuer, start: Start, process: Connected, what: str
 ) -> None:
-    daemon = start(controlled(strict_issuer))
+    daemon = start(configuration(strict_issuer))
     q = process(daemon)
     session = str(q.log_in(ALICE, strict_issuer.tokens()["access_token"])["session"])
     named = {"session": [session], "process": ["gw1"], "issuer": ["corp"], "all": []}[what]
@@ -136,7 +136,7 @@ def test_each_way_of_revoking_ends_the_session(
 def test_on_a_terminal_it_says_what_it_would_do_and_asks(
     strict_issuer: RunningIssuer, start: Start, process: Connected
 ) -> None:
-    daemon = start(controlled(strict_issuer))
+    daemon = start(configuration(strict_issuer))
     q = process(daemon)
     q.log_in(ALICE, strict_issuer.tokens()["access_token"])
     command = [*PROGRAM, "--control", control_of(daemon), "revoke", "--user", ALICE]
@@ -152,7 +152,7 @@ def test_on_a_terminal_it_says_what_it_would_do_and_asks(
 def test_a_name_is_forgotten(
     strict_issuer: RunningIssuer, start: Start, process: Connected
 ) -> None:
-    daemon = start(controlled(strict_issuer))
+    daemon = start(configuration(strict_issuer))
     process(daemon).log_in(ALICE, strict_issuer.tokens()["access_token"])
     assert ctl_json(daemon, "forget", "--user", ALICE) == {"forgotten": ALICE}
     assert "nobody" in ctl(daemon, "forget", "--user", ALICE, code=66).stderr
@@ -161,7 +161,7 @@ def test_a_name_is_forgotten(
 def test_a_login_is_explained_and_its_password_comes_by_standard_input_only(
     strict_issuer: RunningIssuer, start: Start
 ) -> None:
-    daemon = start(controlled(strict_issuer))
+    daemon = start(configuration(strict_issuer))
     token = strict_issuer.tokens()["access_token"]
     said = ctl(daemon, "explain", "--user", ALICE, answers=f"{token}\n").stdout
     assert f"would be let in as {ALICE} with no role" in said
@@ -173,7 +173,7 @@ def test_a_login_is_explained_and_its_password_comes_by_standard_input_only(
 def test_on_a_terminal_the_password_is_asked_for_and_not_shown(
     strict_issuer: RunningIssuer, start: Start
 ) -> None:
-    daemon = start(controlled(strict_issuer))
+    daemon = start(configuration(strict_issuer))
     with OnTerminal(*PROGRAM, "--control", control_of(daemon), "explain", "--user", "bob") as run:
         run.expect("Password:")
         run.type("my plain password\n")
@@ -183,7 +183,7 @@ def test_on_a_terminal_the_password_is_asked_for_and_not_shown(
 
 
 def test_events_are_watched_over_a_restart(strict_issuer: RunningIssuer, start: Start) -> None:
-    daemon = start(controlled(strict_issuer))
+    daemon = start(configuration(strict_issuer))
     token = strict_issuer.tokens()["access_token"]
     command = [*PROGRAM, "--control", control_of(daemon), "watch", "--after", "0", "--json"]
     with subprocess.Popen(
@@ -209,7 +209,7 @@ def test_events_are_watched_over_a_restart(strict_issuer: RunningIssuer, start: 
 def test_the_list_is_drawn_again_on_a_terminal(
     strict_issuer: RunningIssuer, start: Start, process: Connected
 ) -> None:
-    daemon = start(controlled(strict_issuer))
+    daemon = start(configuration(strict_issuer))
     q = process(daemon)
     assert "terminal" in ctl(daemon, "list", "--watch", code=64).stderr
     with OnTerminal(*PROGRAM, "--control", control_of(daemon), "list", "--watch") as run:
@@ -223,7 +223,7 @@ def test_the_list_is_drawn_again_on_a_terminal(
 def test_the_socket_is_named_by_an_option_the_configuration_or_the_environment(
     strict_issuer: RunningIssuer, start: Start
 ) -> None:
-    daemon = start(controlled(strict_issuer))
+    daemon = start(configuration(strict_issuer))
     config = str(daemon.folder / "config.toml")
     plain = {name: value for name, value in os.environ.items() if name != "SESSIOND_CONTROL"}
     named = {**plain, "SESSIOND_CONTROL": control_of(daemon)}
@@ -241,7 +241,7 @@ def test_the_socket_is_named_by_an_option_the_configuration_or_the_environment(
 
 
 def test_how_it_ends_says_why(strict_issuer: RunningIssuer, start: Start, tmp_path: Path) -> None:
-    daemon = start(controlled(strict_issuer))
+    daemon = start(configuration(strict_issuer))
     for args in (
         ("bogus",),
         ("show", "nonsense"),
@@ -267,7 +267,7 @@ def test_how_it_ends_says_why(strict_issuer: RunningIssuer, start: Start, tmp_pa
 def test_who_is_not_permitted_is_told_so(strict_issuer: RunningIssuer, start: Start) -> None:
     if os.geteuid() != 0:
         pytest.skip("only root can be somebody else")
-    daemon = start(controlled(strict_issuer, listen="control_group = 65534"))
+    daemon = start(configuration(strict_issuer, listen="control_group = 65534"))
     daemon.folder.chmod(0o755)
     as_nobody = (
         "import os, httpcore, rich.table\nfrom sessiond.ctl import main\n"

@@ -3,13 +3,17 @@
 from collections.abc import AsyncIterator
 
 import anyio
+import structlog
 
 from sessiond.clock import Clock
+from sessiond.core.errors import StoreError
 from sessiond.core.events import Event, Gap, to_json
 from sessiond.edge.control.watched import WatchedStore
 
 AT_ONCE = 256  # events read in one go
 HEARTBEAT = 15.0  # seconds of silence after which a comment shows that the stream is alive
+
+log = structlog.get_logger()
 
 
 async def event_stream(
@@ -30,9 +34,11 @@ async def event_stream(
     yield f"id: {place}\n\n".encode()
     while not closing.is_set():
         last = store.sequence  # read first: what is committed meanwhile is no gap
-        events = await store.events_after(place, limit=AT_ONCE)
-        if place > last:  # of another database: begin anew with this one
-            events = await store.events_after(0, limit=AT_ONCE)
+        try:  # a place of another database: begin anew with this one
+            events = await store.events_after(0 if place > last else place, limit=AT_ONCE)
+        except StoreError as error:
+            log.error("event stream ended", error=str(error))
+            return  # whoever follows comes back to its place
         events = [event for event in events if event.sequence <= last]
         gap = _gap(place, events, last=last, clock=clock)
         if gap is not None:

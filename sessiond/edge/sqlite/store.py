@@ -109,8 +109,11 @@ class SqliteStore:
 
     async def events_after(self, sequence: int, *, limit: int) -> list[Event]:
         """Return kept events in order, beginning after a sequence number."""
-        async with self._db.execute(QUERIES["events_after"], (sequence, limit)) as cursor:
-            return [from_json(body) async for (body,) in cursor]
+        try:
+            async with self._db.execute(QUERIES["events_after"], (sequence, limit)) as cursor:
+                return [from_json(body) async for (body,) in cursor]
+        except sqlite3.Error as error:
+            raise StoreError(f"the database cannot be read: {error}") from error
 
     async def forget_events(self, *, before: datetime) -> None:
         """Drop the events of before a time."""
