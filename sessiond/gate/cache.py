@@ -9,8 +9,6 @@ from sessiond.core.errors import TokenRejected
 from sessiond.core.secret import Secret
 from sessiond.core.verdict import Verdict
 
-MAX_VERDICTS = 100_000
-
 
 @dataclass(frozen=True, slots=True)
 class Key:
@@ -32,16 +30,17 @@ class _Kept:
 
 
 class VerdictCache:
-    """At most `MAX_VERDICTS`, the oldest dropped first. One configuration, one cache."""
+    """Holds so many at most, the oldest dropped first. One configuration, one cache."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int) -> None:
+        self._most = most
         self._kept: OrderedDict[Key, _Kept] = OrderedDict()
 
     def keep(self, key: Key, outcome: Verdict | TokenRejected, *, until: float) -> None:
         """Keep an outcome until a moment of monotonic time."""
         self._kept[key] = _Kept(outcome, until)
         self._kept.move_to_end(key)
-        if len(self._kept) > MAX_VERDICTS:
+        if len(self._kept) > self._most:
             self._kept.popitem(last=False)
 
     def find(self, key: Key, *, monotonic: float, now: datetime) -> Verdict | TokenRejected | None:

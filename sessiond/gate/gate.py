@@ -27,6 +27,8 @@ from sessiond.gate.cache import Key, VerdictCache
 from sessiond.gate.fair import FairLimiter
 from sessiond.gate.route import Realm, route
 
+MAX_VERDICTS = 100_000
+MAX_REFUSALS = 10_000
 REFUSAL_KEPT = 2.0  # seconds: kdb+ tries a refused handshake twice
 
 Outcome = Verdict | TokenRejected | IssuerUnavailable
@@ -95,7 +97,8 @@ class Gate:
         self._max_waiting = waiting
         self._waiting: Counter[ProcessKey] = Counter()
         self._flights: dict[Key, _Flight] = {}
-        self._cache = VerdictCache()
+        self._cache = VerdictCache(MAX_VERDICTS)
+        self._refusals = VerdictCache(MAX_REFUSALS)  # apart: whoever floods evicts no verdict
         self._tried: set[str] = set()  # issuers that trial calls go to
         self._tasks: TaskGroup | None = None
 
@@ -130,15 +133,20 @@ class Gate:
 
     async def _verdict(self, door: Door, key: Key, token: Secret, owner: ProcessKey) -> Verdict:
         now = self._clock.now()
-        kept = self._cache.find(key, monotonic=self._clock.monotonic(), now=now)
+        monotonic = self._clock.monotonic()
+        kept = self._cache.find(key, monotonic=monotonic, now=now)
+        kept = kept or self._refusals.find(key, monotonic=monotonic, now=now)
         if isinstance(kept, Verdict) and not door.verifier.vouches(kept):
             self._cache.drop(key)
         elif kept is not None:
             return _accepted(kept)
         if not door.verifier.needs_issuer(token):
-            verdict = await door.verifier.verify(token, now=now)
-            self._keep(door, key, verdict)
-            return verdict
+            try:
+                outcome: Outcome = await door.verifier.verify(token, now=now)
+            except TokenRejected as rejected:
+                outcome = rejected
+            self._keep(door, key, outcome)
+            return _accepted(outcome)
         with self._counted(door, owner):
             flight = self._flights.get(key) or self._launch(door, key, token, owner)
             return _accepted(await flight.outcome(), now=self._clock.now())
@@ -225,7 +233,7 @@ class Gate:
             case Verdict() if door.cache_for > 0:
                 self._cache.keep(key, outcome, until=monotonic + door.cache_for)
             case TokenRejected() if door.cache_for > 0:
-                self._cache.keep(key, outcome, until=monotonic + REFUSAL_KEPT)
+                self._refusals.keep(key, outcome, until=monotonic + REFUSAL_KEPT)
             case _:
                 pass
 

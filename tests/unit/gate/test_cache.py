@@ -6,7 +6,6 @@ import pytest
 
 from sessiond.core.errors import Refusal, TokenRejected
 from sessiond.core.secret import Secret
-from sessiond.gate import cache
 from sessiond.gate.cache import Key, VerdictCache
 from tests.fakes import START, verdict
 
@@ -18,7 +17,7 @@ def key(access: str = "access", user: str = "alice", issuer: str = "corp") -> Ke
 
 
 def test_a_kept_verdict_is_found_until_its_moment() -> None:
-    kept, said = VerdictCache(), verdict()
+    kept, said = VerdictCache(100), verdict()
     kept.keep(key(), said, until=100.0)
     assert kept.find(key(), monotonic=99.9, now=START) is said
     assert kept.find(key(), monotonic=100.0, now=START) is None
@@ -26,7 +25,7 @@ def test_a_kept_verdict_is_found_until_its_moment() -> None:
 
 
 def test_no_verdict_outlives_its_token() -> None:
-    kept, said = VerdictCache(), verdict(length=timedelta(seconds=10))
+    kept, said = VerdictCache(100), verdict(length=timedelta(seconds=10))
     kept.keep(key(), said, until=100.0)
     last = START + timedelta(seconds=9, microseconds=999_999)
     assert kept.find(key(), monotonic=0.0, now=last) is said
@@ -35,7 +34,7 @@ def test_no_verdict_outlives_its_token() -> None:
 
 
 def test_a_refusal_is_kept_too() -> None:
-    kept = VerdictCache()
+    kept = VerdictCache(100)
     kept.keep(key(), REFUSED, until=100.0)
     assert kept.find(key(), monotonic=99.0, now=START) is REFUSED
     assert kept.find(key(), monotonic=100.0, now=START) is None
@@ -43,7 +42,7 @@ def test_a_refusal_is_kept_too() -> None:
 
 @pytest.mark.parametrize("other", [key(access="another"), key(user="bob"), key(issuer="another")])
 def test_another_token_user_or_issuer_is_another_verdict(other: Key) -> None:
-    kept = VerdictCache()
+    kept = VerdictCache(100)
     kept.keep(key(), verdict(), until=100.0)
     assert kept.find(other, monotonic=0.0, now=START) is None
 
@@ -54,7 +53,7 @@ def test_the_token_itself_is_not_kept() -> None:
 
 
 def test_one_verdict_can_be_forgotten_or_all() -> None:
-    kept = VerdictCache()
+    kept = VerdictCache(100)
     for token in ("a", "b", "c"):
         kept.keep(key(token), verdict(), until=100.0)
 
@@ -68,9 +67,8 @@ def test_one_verdict_can_be_forgotten_or_all() -> None:
     assert found() == []
 
 
-def test_when_it_is_full_the_oldest_goes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cache, "MAX_VERDICTS", 2)
-    kept = VerdictCache()
+def test_when_it_is_full_the_oldest_goes() -> None:
+    kept = VerdictCache(2)
     for token in ("a", "b", "a", "c"):
         kept.keep(key(token), verdict(), until=100.0)
     found = [each for each in "abc" if kept.find(key(each), monotonic=0.0, now=START)]

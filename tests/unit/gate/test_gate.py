@@ -275,6 +275,16 @@ async def test_a_refusal_is_kept_for_the_second_handshake_and_not_much_longer(
         assert await gate.said() == "alice"
 
 
+async def test_a_forged_token_that_comes_again_and_again_is_verified_once(
+    clock: FakeClock,
+) -> None:
+    signed = ScriptedVerifier(asks=False, needs=False)
+    signed.says = TokenRejected(Refusal.BADSIGNATURE, "forged")
+    async with at_work(door(signed, clock), clock=clock) as gate:
+        assert [await gate.said() for _ in range(5)] == ["badsignature"] * 5
+        assert len(signed.asked) == 1
+
+
 async def test_each_who_waited_gets_an_error_of_his_own(
     clock: FakeClock, verifier: ScriptedVerifier
 ) -> None:
