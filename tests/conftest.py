@@ -6,6 +6,7 @@ from typing import Any
 import hypothesis
 import pytest
 
+from tests import canary
 from tests.issuer.running import RunningIssuer
 from tests.needs import absent, is_error
 
@@ -43,6 +44,19 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         terminalreporter.section("not run, for want of")
     for test, what, reason in not_run:
         terminalreporter.write_line(f"{what}: {test} ({reason})")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_error_tells_a_secret() -> Iterator[None]:
+    """Fail the session's last test where the text of any error had a token in it.
+
+    Judged at the end, since a token may be remembered after the error that has it.
+    """
+    with canary.texts_of_errors() as texts:
+        yield
+    leaks = canary.leaks(texts)
+    if leaks:
+        pytest.fail("secrets in the text of errors:\n" + "\n".join(leaks), pytrace=False)
 
 
 @pytest.fixture(scope="session")

@@ -2,19 +2,17 @@
 
 import re
 import socket
-from collections.abc import Callable
 from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.integration.conftest import Start
+from tests.integration.conftest import Connected, Start
 from tests.integration.operating import Operator, control_of, watching
 from tests.integration.test_login import pair
 from tests.issuer.running import ALICE, BOB, RunningIssuer
 from tests.qprocess import QProcess
-from tests.running_daemon import RunningDaemon, configuration
+from tests.running_daemon import configuration
 
-Connected = Callable[[RunningDaemon], QProcess]
 OPAQUE = "qstudio-opaque"
 
 

@@ -11,6 +11,7 @@ from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 from sessiond.core.secret import Secret
 from sessiond.jwt.keyset import KeySet
+from tests import canary
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 T = int(NOW.timestamp())
@@ -67,7 +68,9 @@ def signed(
     text = ".".join(parts)
     usual = {"RSA": "RS256", "EC": "ES256", "OKP": "Ed25519"}[key.key_type]
     model: Any = jws.JWSRegistry(algorithms=[usual]).get_alg(usual)
-    return Secret(f"{text}.{b64(model.sign(text.encode(), key))}")
+    whole = f"{text}.{b64(model.sign(text.encode(), key))}"
+    canary.remember(whole, "a forged token", at_most=2_000)
+    return Secret(whole)
 
 
 def token(
