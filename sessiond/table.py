@@ -240,7 +240,7 @@ class Table:
             for write in reversed(draft.undo):
                 self._rows.apply(write)
             ended = await self._end_all_the_same(batch)
-            _settle_unwritten(batch, draft, ended, error)
+            self._settle_unwritten(batch, ended, error)
             return
         self._owed = _Draft()
         self._sequence += len(numbered)
@@ -290,6 +290,25 @@ class Table:
             self._owed.writes += draft.writes
             self._owed.notices += [replace(notice, push_to=None) for notice in draft.notices]
         return dict(zip(ending, draft.answers, strict=True))
+
+    def _settle_unwritten(
+        self, batch: Iterable[Ticket[Any]], ended: Mapping[Ticket[Any], Any], error: StoreError
+    ) -> None:
+        """Answer a batch that could not be written, by the rows as they stand now.
+
+        What changes nothing has its answer all the same; but nobody is told of an end, or of
+        anything else, that it is on disk.
+        """
+        now = self._clock.now()
+        for ticket in batch:
+            if isinstance(ticket.change, RETURNING):
+                ticket.settle(ended[ticket])
+                continue
+            decision = decide(self._rows, ticket.change, now, self._rules)
+            if ticket in ended or decision.writes or decision.notices:
+                ticket.settle(None, error)
+            else:
+                ticket.settle(decision.answer)
 
     def _note_due(self, row: Row) -> None:
         match row:
@@ -342,24 +361,3 @@ class Table:
                 for (user, issuer, process, reason), count in refused.items()
             )
         )
-
-
-def _settle_unwritten(
-    batch: Iterable[Ticket[Any]],
-    draft: _Draft,
-    ended: Mapping[Ticket[Any], Any],
-    error: StoreError,
-) -> None:
-    """Answer a batch that could not be written.
-
-    Nobody is told of an end that it is on disk. Whoever asked for nothing to be written has his
-    answer, unless it may depend on what the others of the batch asked for.
-    """
-    is_own = bool(draft.writes or draft.notices)  # otherwise only what is owed could not be written
-    for ticket, answer in zip(batch, draft.answers, strict=True):
-        if isinstance(ticket.change, RETURNING):
-            ticket.settle(ended[ticket])
-        elif is_own or isinstance(ticket.change, ENDING):
-            ticket.settle(None, error)
-        else:
-            ticket.settle(answer)

@@ -38,6 +38,7 @@ class RunningDaemon:
         self._file = folder / "config.toml"
         self._file.write_text(configuration.format(folder=folder, port=self.port))
         self.lines: list[str] = []
+        self._news = threading.Condition()
         self.stderr = ""
         self.start()
 
@@ -85,11 +86,24 @@ class RunningDaemon:
             if line.startswith("{"):
                 yield json.loads(line)
 
+    def logged(self, count: int, **facts: Any) -> list[dict[str, Any]]:
+        """Wait for so many log entries with these facts, and return them."""
+        with self._news:
+            found = self._news.wait_for(lambda: self._found(count, facts), READY_WITHIN)
+        assert found, f"not logged {count} times: {facts}"
+        return found
+
+    def _found(self, count: int, facts: dict[str, Any]) -> list[dict[str, Any]]:
+        entries = [each for each in self.log() if facts.items() <= each.items()]
+        return entries if len(entries) >= count else []
+
     def _read(self, process: "subprocess.Popen[str]", ready: "queue.Queue[bool]") -> None:
         assert process.stdout is not None
         with process.stdout:
             for line in process.stdout:
-                self.lines.append(line)
+                with self._news:
+                    self.lines.append(line)
+                    self._news.notify_all()
                 if '"event":"ready"' in line.replace(" ", ""):
                     ready.put(True)
         ready.put(False)

@@ -36,11 +36,16 @@ def same_name(one: str, other: str) -> bool:
     return is_name(one) and is_name(other) and folded(one) == folded(other)
 
 
+def looks_like_token(text: str) -> bool:
+    """Say whether there is something in a text that may be a token."""
+    return _TOKEN_LIKE.search(text) is not None
+
+
 def shown(typed: str) -> str:
     """Return a typed name fit for a log: control characters escaped, a token hidden.
 
     People paste tokens into the user field; what looks like one is shown as `(token)`.
     """
-    if len(typed) > MAX_NAME_SIZE or _TOKEN_LIKE.search(typed):
+    if len(typed) > MAX_NAME_SIZE or looks_like_token(typed):
         return "(token)"
     return typed.encode("unicode_escape").decode("ascii")[:MAX_NAME_SIZE]

@@ -66,9 +66,10 @@ async def serve(config: Config, environ: Mapping[str, str]) -> None:
     passed = systemd.passed_sockets(environ)
     listen = config.listen
     access = Access.of(readers=listen.control_readers, admins=listen.control_admins)
+    is_path_ours = all(each.getsockname() != addresses.path for each in passed)
     sockets = listening(addresses, passed, others=frozenset({listen.control.encode()}))
     async with AsyncExitStack() as stack:
-        stack.callback(_unbind, addresses, sockets, passed)
+        stack.callback(_unbind, addresses, sockets, is_path_ours=is_path_ours)
         control = stack.enter_context(
             control_socket(listen.control, group=listen.control_group, passed=passed)
         )
@@ -191,12 +192,9 @@ def _calm_collector() -> None:
     gc.set_threshold(50_000, 50, 100)
 
 
-def _unbind(
-    addresses: Addresses, sockets: list[socket.socket], passed: list[socket.socket]
-) -> None:
+def _unbind(addresses: Addresses, sockets: list[socket.socket], *, is_path_ours: bool) -> None:
     """Close the sockets, and remove the path that was bound here."""
-    is_ours = all(each.getsockname() != addresses.path for each in passed)
     for each in sockets:
         each.close()
-    if addresses.with_path and is_ours:
+    if addresses.with_path and is_path_ours:
         Path(addresses.path).unlink(missing_ok=True)

@@ -176,3 +176,62 @@ REFUSED_ANSWERS = [
     b"429\nWed, 21 Oct 2026 07:28:00 GMT\n",
     b"503\n120\n",
 ]
+
+
+# Requests of the control API: `METHOD TARGET`, the headers, an empty line, the body.
+_SESSION, REVOCATION = UUID(int=1), UUID(int=2)
+_BODY = b"\ncontent-type: application/json\n\n"
+
+
+def _posted(path: bytes, **content: object) -> bytes:
+    return b"POST " + path + _BODY + compact(content)
+
+
+def _revoking(**content: object) -> bytes:
+    return _posted(b"/v1/revocations", **content, reason="left the desk")
+
+
+REQUESTS = [
+    *(b"GET /" + path for path in (b"v1/status", b"healthz", b"metrics", b"openapi.json")),
+    b"GET /v1/sessions",
+    b"GET /v1/sessions?user=alice&process=rdb100:100&issuer=corp&limit=7&after=%b"
+    % str(UUID(int=0)).encode(),
+    b"GET /v1/sessions/" + str(_SESSION).encode(),
+    b"GET /v1/revocations",
+    b"DELETE /v1/revocations/" + str(REVOCATION).encode(),
+    b"DELETE /v1/names/alice",
+    b"GET /v1/events?after=0",
+    b"GET /v1/events\nlast-event-id: 1",
+    _revoking(session=str(_SESSION)),
+    _revoking(user="alice"),
+    _revoking(process="rdb100:100"),
+    _revoking(issuer="corp"),
+    _revoking(all=True),
+    *(
+        _posted(b"/v1/explain", user="alice", password=password.decode())
+        for password in (PASSWORDS[0], PASSWORDS[2], PASSWORDS[3])
+    ),
+]
+# Not to be answered as asked; some with a token in a wrong place.
+WRONG_REQUESTS = [
+    b"HEAD /v1/sessions",
+    b"PUT /v1/names/alice",
+    b"GET /v1/sessions?" + TOKENS[0] + b"=1",
+    b"GET /v1/sessions?limit=" + PASSWORDS[2],
+    b"GET /v1/sessions/" + TOKENS[0],
+    b"GET /v1/events\nlast-event-id: " + TOKENS[0],
+    b"DELETE /v1/revocations/" + TOKENS[0],
+    b"DELETE /v1/names/" + PASSWORDS[2].replace(b";", b"%3b"),
+    _revoking(user=TOKENS[0].decode()),
+    _revoking(issuer=TOKENS[0].decode()),
+    _revoking(**{PASSWORDS[2].decode(): 1}),
+    _revoking(user="alice", all=True),
+    _revoking(all=True).replace(b"application/json", b"text/plain"),
+    _posted(b"/v1/explain", user="alice", password="bearer:", **{TOKENS[0].decode(): 1}),
+]
+# Answered by a redirection that repeats the query, and by a 500.
+CONTROL_FINDINGS = [
+    b"GET /v1/sessions/?user=" + TOKENS[0],
+    b"DELETE /v1/names",
+    _revoking(x=1).replace(b'"x"', b'"\xf3"'),
+]

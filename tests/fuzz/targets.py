@@ -46,7 +46,8 @@ from sessiond.qipc import (
     encode,
     is_ping,
 )
-from tests.fuzz import seeds
+from tests.fuzz import control, seeds
+from tests.fuzz.control import fuzz_control
 from tests.unit.edge.oidc.fake import FakeIssuer, HandClock
 from tests.unit.jwt.forge import ISSUER, NOW
 
@@ -278,7 +279,12 @@ def _response(data: bytes) -> httpx.Response:
 
 
 _ASKED = _Asked()
-close = _ASKED.close
+
+
+def close() -> None:
+    """Close the event loops."""
+    _ASKED.close()
+    control.close()
 
 
 @dataclass(frozen=True)
@@ -303,4 +309,5 @@ TARGETS = [
     Target(fuzz_introspection, seeds.INTROSPECTIONS, seeds.REFUSED_ANSWERS),
     Target(fuzz_userinfo, seeds.USERINFOS, seeds.REFUSED_ANSWERS),
     Target(fuzz_configuration, seeds.CONFIGURATIONS),
+    Target(fuzz_control, seeds.REQUESTS, seeds.WRONG_REQUESTS),
 ]

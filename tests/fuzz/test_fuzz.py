@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from tests.fuzz import targets
+from tests.fuzz import seeds, targets
+from tests.fuzz.control import fuzz_control
 from tests.fuzz.damage import damaged, replacements
 from tests.fuzz.targets import TARGETS, Target
 
@@ -26,8 +27,8 @@ def test_what_is_whole_is_taken(target: Target) -> None:
 
 @pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.name)
 def test_an_odd_word_anywhere_is_taken_or_refused_and_nothing_else_happens(target: Target) -> None:
-    seeds = [seed for seed in (*target.seeds, *target.refused) if len(seed) < LONGEST]
-    assert False in {target.fuzz(data) for seed in seeds for data in replacements(seed)}
+    short = [seed for seed in (*target.seeds, *target.refused) if len(seed) < LONGEST]
+    assert False in {target.fuzz(data) for seed in short for data in replacements(seed)}
 
 
 @pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.name)
@@ -41,3 +42,8 @@ def test_what_is_damaged_is_taken_or_refused_and_nothing_else_happens(target: Ta
 
     fuzz()
     assert outcomes == {True, False}
+
+
+@pytest.mark.parametrize("data", seeds.CONTROL_FINDINGS, ids=["query", "slash", "utf-8"])
+def test_what_was_found_in_the_control_api_is_refused_as_everything_else(data: bytes) -> None:
+    assert not fuzz_control(data)

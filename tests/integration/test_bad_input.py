@@ -160,7 +160,7 @@ def test_a_token_typed_as_the_user_name_is_not_shown(
     token = strict_issuer.tokens()["access_token"]
     assert bad.connect(token, "a password")["reason"] == "nottoken"
     assert bad.connect(token, token)["reason"] == "usermismatch"
-    shown = [each["user"] for each in daemon.log() if each.get("outcome") == "refused"]
+    shown = [each["user"] for each in daemon.logged(2, outcome="refused")]
     assert shown == ["(token)", "(token)"]
 
 

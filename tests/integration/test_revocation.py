@@ -44,3 +44,16 @@ def test_a_refresh_in_flight_brings_nobody_back(
     q = process(daemon)
     assert q.sessions() == []
     assert q.reconcile({5: session}) == [5]
+
+
+def test_a_token_pasted_as_the_reason_is_refused_and_shown_to_nobody(
+    strict_issuer: RunningIssuer, start: Start
+) -> None:
+    daemon = start(configuration(strict_issuer))
+    token = strict_issuer.tokens()["access_token"]
+    with Operator(daemon) as operator:
+        pasted = {"user": BOB, "reason": f"he had {token}"}
+        refused = operator.ask("POST", "/v1/revocations", json=pasted)
+        assert refused.status_code == 400
+        assert token not in refused.text
+        assert operator.get("/v1/revocations")["revocations"] == []

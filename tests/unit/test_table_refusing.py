@@ -8,7 +8,7 @@ from uuid import UUID
 import anyio
 import pytest
 
-from sessiond.core.changes import Close, End, Find, Revoke, Withdraw
+from sessiond.core.changes import Close, End, Find, Look, Revoke, Withdraw
 from sessiond.core.errors import Refusal, StoreError
 from sessiond.core.events import Event, LoginRefused
 from sessiond.core.revocation import Scope
@@ -297,3 +297,19 @@ async def test_an_unopened_login_ends_when_it_can_be_written_again(
     await clock.advance(2 * TICK + 3 * RETRY_IN)
     assert store.failing == 0
     assert not [row for row in store.rows.values() if getattr(row, "handle", None) == 1]
+
+
+async def test_who_only_looks_is_answered_while_others_of_his_batch_cannot_be_written(
+    table: RunningTable, store: MemoryStore
+) -> None:
+    released = store.hold()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(table.note_answer, login(1, brought("first")))
+        await store.arrived.wait()
+        login_ticket = await table.submit(login(2, brought("second")))
+        look = await table.submit(Look(process=process_key()))
+        store.failing = 2
+        released.set()
+        assert await look.answer() == []
+        with pytest.raises(StoreError):
+            await login_ticket.answer()

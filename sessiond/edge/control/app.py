@@ -43,7 +43,7 @@ def control_app(view: View, access: Access, closing: anyio.Event) -> Starlette:
     routes = [desk.route(path, by_method) for path, by_method in by_path.items()]
     described = msgspec.json.encode(document(OPERATIONS))
     routes.append(Route("/openapi.json", desk.description(described), methods=["GET"]))
-    return Starlette(
+    app = Starlette(
         routes=routes,
         exception_handlers={
             Problem: _tell_problem,
@@ -53,6 +53,8 @@ def control_app(view: View, access: Access, closing: anyio.Event) -> Starlette:
             Exception: _tell_bug,
         },
     )
+    app.router.redirect_slashes = False  # a redirect repeats the query, whatever is in it
+    return app
 
 
 class _Desk:
@@ -137,6 +139,8 @@ async def _body(request: Request, kind: type[Struct]) -> Any:
         return msgspec.json.decode(content, type=kind)
     except msgspec.DecodeError as error:
         raise Problem(HTTPStatus.BAD_REQUEST, f"body: {_shown(error)}") from None
+    except UnicodeDecodeError:
+        raise Problem(HTTPStatus.BAD_REQUEST, "body: it is not UTF-8") from None
 
 
 def _shown(error: msgspec.DecodeError) -> str:

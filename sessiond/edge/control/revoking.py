@@ -8,7 +8,7 @@ from msgspec import UNSET
 
 from sessiond.core.changes import End, FindProcesses, Forget, Forgive, Revoke
 from sessiond.core.errors import StoreError
-from sessiond.core.principal import is_name, shown
+from sessiond.core.principal import is_name, looks_like_token, shown
 from sessiond.core.revocation import Scope
 from sessiond.core.session import SessionId
 from sessiond.edge.control.bodies import RevocationRequest, Revoked
@@ -30,6 +30,8 @@ async def revoke(view: View, request: RevocationRequest, peer: Peer) -> Revoked:
     Raises:
         Problem: The request names none or several, or what is not there; or it is not on disk.
     """
+    if looks_like_token(request.reason):  # it would be shown to every reader, and logged
+        raise Problem(HTTPStatus.BAD_REQUEST, "reason: there is something like a token in it")
     what, value = _target(view, request)
     try:
         revoked = await _carry_out(view, request, what, value)
