@@ -1,6 +1,7 @@
 import gzip
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 
 import anyio
 import httpx
@@ -245,6 +246,19 @@ async def test_one_users_cookie_does_not_travel_with_the_next_ones_token(
         await http.get(HERE)
         await http.get(HERE)
     assert all("cookie" not in request.headers for request in issuer.requests)
+
+
+async def test_the_issuers_clock_is_read_from_its_own_answers_and_from_no_caches(
+    issuer: FakeIssuer, clock: HandClock
+) -> None:
+    date = format_datetime(clock.now() + timedelta(hours=1), usegmt=True)
+    async with issuer.http() as http:
+        issuer.says("/here", {}, headers={"Date": date, "Age": "3600"})
+        await http.get(HERE)
+        assert http.ahead is None
+        issuer.says("/here", {}, headers={"Date": date})
+        await http.get(HERE)
+        assert http.ahead == pytest.approx(3600, abs=1)
 
 
 @pytest.mark.parametrize("error", [httpx.ConnectError, httpx.ReadTimeout, OSError])

@@ -190,6 +190,14 @@ async def test_without_an_audience_a_token_issued_to_another_client_is_refused(
     assert (await part.verify(OPAQUE, now=clock.now())).principal.subject == "a-1"
 
 
+async def test_an_answer_that_does_not_name_its_client_is_nobodys_proof_of_ours(
+    issuer: FakeIssuer, clock: HandClock
+) -> None:
+    answer(issuer, without(ACTIVE, "client_id"))
+    part = verifier_of(issuer, audience=(), issued_to="qstudio")
+    assert await refusal(part, OPAQUE, clock) is Refusal.WRONGAUDIENCE
+
+
 async def test_with_an_audience_any_client_may_have_asked_for_the_token(
     issuer: FakeIssuer, clock: HandClock
 ) -> None:
