@@ -127,16 +127,8 @@ def parts_of(
         for each in config.issuers
     )
     gate = Gate(doors, news=bus.listen(), clock=clock, waiting=config.login.waiting)
-    lines = {
-        name: Line(
-            source=watched.WatchedSource(issuer.tokens, watches[name]),
-            verifier=verifiers[name],
-            limiter=anyio.CapacityLimiter(config.refresh.concurrency),
-        )
-        for name, issuer in issuers.items()
-    }
     refresher = Refresher(
-        lines,
+        _lines(issuers, verifiers, watches, concurrency=config.refresh.concurrency),
         table,
         news=bus.listen(),
         clock=clock,
@@ -159,6 +151,23 @@ def parts_of(
         refresher=refresher,
         desk=_desk(table, gate, refresher, clock=clock, hasher=hasher, proved=rules.proved),
     )
+
+
+def _lines(
+    issuers: Mapping[str, Issuer],
+    verifiers: Mapping[str, Verifier],
+    watches: Mapping[str, watched.IssuerWatch],
+    *,
+    concurrency: int,
+) -> dict[str, Line]:
+    return {
+        name: Line(
+            source=watched.WatchedSource(issuer.tokens, watches[name]),
+            verifier=verifiers[name],
+            limiter=anyio.CapacityLimiter(concurrency),
+        )
+        for name, issuer in issuers.items()
+    }
 
 
 def _desk(

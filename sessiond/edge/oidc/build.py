@@ -4,7 +4,7 @@ import ssl
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import assert_never
+from functools import partial
 
 import httpx
 
@@ -88,28 +88,16 @@ def build_issuer(
     Raises:
         ConfigError: A secret is missing or is no key.
     """
-    login, refreshing = (
-        IssuerHttp(
-            timeout=timeout,
-            concurrency=concurrency,
-            clock=clock,
-            tls=tls,
-            insecure_http=config.insecure_http,
-            transport=transport,
-        )
-        for timeout, concurrency in (
-            (config.timeout, config.concurrency),
-            (refresh.timeout, refresh.concurrency),
-        )
+    connect = partial(
+        IssuerHttp, clock=clock, tls=tls, insecure_http=config.insecure_http, transport=transport
     )
+    login = connect(timeout=config.timeout, concurrency=config.concurrency)
+    refreshing = connect(timeout=refresh.timeout, concurrency=refresh.concurrency)
+    skew = timedelta(seconds=leeway)
     try:
         return Issuer(
             verifier=_verifier(
-                config,
-                http=login,
-                leeway=timedelta(seconds=leeway),
-                client_secret=client_secret,
-                clock=clock,
+                config, http=login, leeway=skew, client_secret=client_secret, clock=clock
             ),
             tokens=_tokens(
                 config,
@@ -138,28 +126,19 @@ def _verifier(
     discovery = _discovery(config, http=http, clock=clock)
     match config.verify:
         case "jwt":
-            tokens = TokenRules(
-                issuers=issuers,
-                audience=frozenset(config.audience),
-                algorithms=frozenset(config.algorithms),
-                types=frozenset(config.typ),
-                required_scope=config.required_scope,
-                entra=config.kind == "entra",
-                leeway=leeway,
-            )
             keys = Keys(http=http, discovery=discovery, clock=clock, name=config.name)
+            tokens = _token_rules(config, issuers=issuers, leeway=leeway)
             return JwtVerifier(keys=keys, tokens=tokens, claims=rules)
         case "introspection":
-            client = Client(
-                client_id=config.client_id,
-                method=config.client_auth,
-                secret=client_secret,
-                clock=clock,
-            )
             return IntrospectionVerifier(
                 http=http,
                 discovery=discovery,
-                client=client,
+                client=Client(
+                    client_id=config.client_id,
+                    method=config.client_auth,
+                    secret=client_secret,
+                    clock=clock,
+                ),
                 rules=rules,
                 issuers=issuers,
                 audience=config.audience,
@@ -168,15 +147,22 @@ def _verifier(
                 leeway=leeway,
             )
         case "userinfo":
+            audience = config.audience
             return UserinfoVerifier(
-                http=http,
-                discovery=discovery,
-                rules=rules,
-                audience=config.audience,
-                leeway=leeway,
+                http=http, discovery=discovery, rules=rules, audience=audience, leeway=leeway
             )
-        case never:
-            assert_never(never)
+
+
+def _token_rules(config: IssuerConfig, *, issuers: frozenset[str], leeway: timedelta) -> TokenRules:
+    return TokenRules(
+        issuers=issuers,
+        audience=frozenset(config.audience),
+        algorithms=frozenset(config.algorithms),
+        types=frozenset(config.typ),
+        required_scope=config.required_scope,
+        entra=config.kind == "entra",
+        leeway=leeway,
+    )
 
 
 def _tokens(
