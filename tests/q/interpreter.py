@@ -100,6 +100,11 @@ class Interpreter:
         """What the hook has logged."""
         return "\n".join(line for line in self.output if " sessiond: " in line)
 
+    def prints(self, text: str, count: int = 1) -> bool:
+        """Wait until a text was printed so often. What goes to stderr may come after the answer."""
+        with self._printed:
+            return self._printed.wait_for(lambda: self.printed.count(text) >= count, PATIENCE)
+
     def run(self, line: str) -> None:
         """Run a line at the console, and wait until it is done."""
         self._ask(line)

@@ -45,7 +45,7 @@ def test_without_a_daemon_tokens_are_refused_and_plain_passwords_work(start_q: S
     q = start_q(CHECK)
     assert q.login("alice", TOKEN) is None
     assert alive(entered(q, "alice", "secret"))
-    assert "login of alice refused: unavailable" in q.printed
+    assert q.prints("login of alice refused: unavailable")
 
 
 def test_a_daemon_that_dies_leaves_the_live_sessions_alone(
@@ -170,7 +170,8 @@ def test_trouble_is_logged_when_it_changes_not_at_each_attempt(start_q: Start) -
     q.run(".sessiond.attempts:0")
     q.run(".sessiond.attempt:{[f;x] .sessiond.attempts+:1; f[]}[.sessiond.attempt]")
     q.wait_until(".sessiond.attempts>3")
-    assert q.said.count("no daemon at") == 1
+    assert q.prints("no daemon at", 1)
+    assert q.printed.count("no daemon at") == 1
 
 
 def test_the_processs_own_timer_goes_on(start_q: Start) -> None:

@@ -165,7 +165,7 @@ def test_a_role_that_torq_does_not_know_is_left_out_and_logged(
     gives(daemon, "reader", "superuser")
     entered(q, "alice")
     assert roles(q, "alice") == ",`reader"
-    assert "superuser was not given: pm: no such role" in q.printed
+    assert q.prints("superuser was not given: pm: no such role")
 
 
 def test_roles_can_be_groups(start_q: Start, daemon: ScriptedDaemon) -> None:
@@ -223,7 +223,7 @@ def test_a_renewal_is_not_in_the_usage_log_and_needs_no_right(
 
 
 def test_the_hook_logs_as_torq_does(q: Interpreter) -> None:
-    assert "INF|sessiond|connected to scripted" in q.printed
+    assert q.prints("INF|sessiond|connected to scripted")
 
 
 def test_torqs_timer_is_used_where_it_is_on(start_q: Start, daemon: ScriptedDaemon) -> None:

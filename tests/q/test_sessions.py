@@ -111,7 +111,7 @@ def test_what_is_no_whole_acceptance_is_a_refusal(
     assert q.login("alice", TOKEN) is None
     assert q.evaluate("count .sessiond.sessions") == "0"
     assert q.evaluate(".sessiond.ready[]") == "1b"
-    assert "login of alice refused" in q.printed
+    assert q.prints("login of alice refused")
 
 
 def test_a_verified_name_may_differ_in_case(q: Interpreter, daemon: ScriptedDaemon) -> None:
@@ -162,7 +162,7 @@ def test_a_close_that_fails_in_the_process_is_trapped(
     assert client.is_closed()
     daemon.settle()
     assert q.evaluate(".sessiond.ready[]") == "1b"
-    assert "after closing a handle: broken" in q.printed
+    assert q.prints("after closing a handle: broken")
 
 
 def test_a_stale_push_never_closes_another_users_handle(
@@ -298,7 +298,7 @@ def test_refreshed_roles_and_renewed_change_the_map(q: Interpreter, daemon: Scri
     daemon.push("renewed", session, handle, reason=symbol("expired"), roles=symbols(["admin"]))
     daemon.settle()
     assert q.evaluate("exec first roles from .sessiond.sessions") == "`symbol$()"
-    assert "renewal of alice refused: expired" in q.printed
+    assert q.prints("renewal of alice refused: expired")
     client.close()
 
 
@@ -376,7 +376,8 @@ def test_no_token_is_ever_printed(q: Interpreter, daemon: ScriptedDaemon) -> Non
     client.ask(call("count", symbols(["a"])))
     assert "opaque-access-token" not in q.said
     assert "newer-access-token" not in q.said
-    assert q.said.count("login of alice refused") == 3
+    assert q.prints("login of alice refused", 3)
+    assert q.printed.count("login of alice refused") == 3
 
 
 def test_a_session_that_is_open_is_given_to_no_other_login(
