@@ -161,10 +161,6 @@ class Table:
                 self._note_due(row)
         return list(self._rows.grants.values())
 
-    def retime(self, rules: Rules) -> None:
-        """Decide by other lengths from the next batch on."""
-        self._rules = rules
-
     async def submit(self, change: Change[A]) -> Ticket[A]:
         """Put a change in the queue. Changes are decided in the order in which this returns."""
         ticket = Ticket(change)

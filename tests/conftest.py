@@ -11,14 +11,10 @@ from tests.issuer.running import RunningIssuer
 from tests.needs import absent, is_error
 
 ISSUERS = {"strict_issuer", "entra_issuer", "tls_issuer"}  # whoever uses one needs "real"
-NOT_RUN = pytest.StashKey[list[tuple[str, str, str]]]()  # test, what it needs, what is missing
+NEEDS = "Skipped: needs "  # how pytest reports what is skipped below
 
 hypothesis.settings.register_profile("sessiond", deadline=None)  # a deadline is a timing assertion
 hypothesis.settings.load_profile("sessiond")
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    config.stash[NOT_RUN] = []
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -34,15 +30,20 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             continue
         if is_error(what):
             pytest.fail(f"needs {what}: {reason}", pytrace=False)
-        item.config.stash[NOT_RUN].append((item.nodeid, what, reason))
         pytest.skip(f"needs {what}: {reason}")
 
 
-def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    not_run = config.stash[NOT_RUN]
-    if not_run:
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Name each test that was not run. Reports come from xdist's workers too, stashes do not."""
+    skipped = [
+        (report.nodeid, report.longrepr[2].removeprefix(NEEDS))
+        for report in terminalreporter.getreports("skipped")
+        if isinstance(report.longrepr, tuple) and report.longrepr[2].startswith(NEEDS)
+    ]
+    if skipped:
         terminalreporter.section("not run, for want of")
-    for test, what, reason in not_run:
+    for test, lacking in skipped:
+        what, _, reason = lacking.partition(": ")
         terminalreporter.write_line(f"{what}: {test} ({reason})")
 
 

@@ -21,7 +21,6 @@ from sessiond.core.changes import (
     Standing,
     Tell,
 )
-from sessiond.core.decide import Rules
 from sessiond.core.lease import refresh_at
 from sessiond.core.revocation import Scope
 from sessiond.core.session import SessionState
@@ -178,14 +177,6 @@ async def test_a_change_cancelled_in_the_queue_is_made_all_the_same(
         tasks.cancel_scope.cancel()
     released.set()
     assert await table.alive() == {1, 2}
-
-
-async def test_other_lengths_count_from_the_next_change(table: RunningTable) -> None:
-    unbound = timedelta(seconds=77)
-    table.table.retime(Rules(unbound=unbound, grace=RULES.grace, share=0.5, jitter=0.0))
-    standing = await table.ask(login(1, brought("access", "refresh")))
-    assert isinstance(standing, Standing)
-    assert standing.session.until == START + unbound
 
 
 # News
