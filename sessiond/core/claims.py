@@ -123,6 +123,22 @@ def verdict_of(
     )
 
 
+def claim_at(claims: Claims, name: str) -> object:
+    """Return the claim of that name; None where there is none.
+
+    A name that begins with a slash is a JSON Pointer (RFC 6901) to a member inside of objects, as
+    Keycloak's `/realm_access/roles`. It goes through objects only, never into a list.
+    """
+    if not name.startswith("/"):
+        return claims.get(name)
+    value: object = claims
+    for part in name[1:].split("/"):
+        if not isinstance(value, Mapping):
+            return None
+        value = value.get(part.replace("~1", "/").replace("~0", "~"))
+    return value
+
+
 def words_of(value: object) -> list[str]:
     """Return the words of a claim: a string split at spaces (RFC 6749, 3.3), or a list's strings.
 
@@ -159,7 +175,7 @@ def _name(claims: Claims, claim: str) -> str:
 
 def _roles(claims: Claims, rules: ClaimRules) -> tuple[str, ...]:
     """Return the roles, sorted. The default ones do not fulfil `require_role`."""
-    values = {value for claim in rules.roles_claim for value in words_of(claims.get(claim))}
+    values = {value for claim in rules.roles_claim for value in words_of(claim_at(claims, claim))}
     roles = {rules.roles[value] for value in values if value in rules.roles}
     if rules.require_role and not roles:
         raise TokenRejected(Refusal.NOROLES, "no claim names a known role")
@@ -172,7 +188,7 @@ def _attributes(claims: Claims, names: Mapping[str, str]) -> Mapping[str, str]:
     Left out: claims that are absent, null or objects, that hold anything unprintable (a control,
     a format character, a lone surrogate), or that are longer than 4096 characters.
     """
-    texts = {name: _text(claims.get(claim)) for claim, name in names.items()}
+    texts = {name: _text(claim_at(claims, claim)) for claim, name in names.items()}
     return MappingProxyType(
         {
             name: text

@@ -245,6 +245,34 @@ def test_where_a_role_is_required_a_login_without_one_is_refused() -> None:
     assert verdict({**ALICE, "roles": ["kdb.read"]}, by).roles == ("guest", "reader")
 
 
+def test_a_pointer_names_a_claim_inside_of_others() -> None:
+    by = rules(
+        roles_claim=("/realm_access/roles", "/resource_access/kdb~1prod/roles"),
+        attributes={"/address/locality": "city"},
+    )
+    claims: dict[str, object] = {
+        **ALICE,
+        "realm_access": {"roles": ["kdb.read"]},
+        "resource_access": {"kdb/prod": {"roles": ["kdb.edit"]}},
+        "address": {"locality": "Zug"},
+    }
+    assert verdict(claims, by).roles == ("reader", "writer")
+    assert verdict(claims, by).attributes == {"city": "Zug"}
+
+
+@pytest.mark.parametrize(
+    "held", [None, "kdb.read", ["kdb.read"], [{"roles": ["kdb.read"]}], {"Roles": ["kdb.read"]}]
+)
+def test_a_pointer_to_what_is_not_there_grants_nothing(held: object) -> None:
+    by = rules(roles_claim=("/realm_access/roles",))
+    assert verdict({**ALICE, "realm_access": held}, by).roles == ()
+
+
+def test_a_claim_whose_name_has_dots_is_no_path() -> None:
+    by = rules(roles_claim=("https://example.com/roles",))
+    assert verdict({**ALICE, "https://example.com/roles": ["kdb.read"]}, by).roles == ("reader",)
+
+
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists))
 def test_words_are_never_anything_but_strings(value: object) -> None:
     assert all(isinstance(word, str) for word in words_of(value))
