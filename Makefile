@@ -2,9 +2,10 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PLUGINS := $(patsubst %/pyproject.toml,./%,$(wildcard plugins/*/pyproject.toml))
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint .ci/constraints.txt
 
-.PHONY: demo test check bench fuzz clean
+.PHONY: demo test test-deb test-install check bench fuzz deb clean
 
 demo: $(VENV)/.run
 	$(BIN)/sessiond demo
@@ -16,13 +17,25 @@ test: $(VENV)/.real tests/issuer/node_modules/.package-lock.json
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --fail-under=95
 	$(BIN)/coverage report --include='sessiond/core/*,sessiond/qipc/*' --fail-under=100
-	$(BIN)/python -m pytest -n 4 --dist loadfile tests/integration tests/q tests/bench
+	$(BIN)/python -m pytest -n 4 --dist loadfile tests/integration tests/q tests/bench $(PLUGINS)
 	$(BIN)/python -m pytest tests/chaos
+
+# As root on a Debian machine, some minutes each: the package in a booted Debian, and an
+# installation by docs/operations.md alone in a Debian made by debootstrap.
+test-deb: $(VENV)/.real
+	$(BIN)/python -m pytest tests/deb
+
+test-install: $(VENV)/.real
+	$(BIN)/python -m pytest tests/install
+
+deb:
+	debian/build-deb dist
 
 check: $(VENV)/.real
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
+	for plugin in $(PLUGINS); do MYPYPATH=$$plugin:$$plugin/tests $(BIN)/mypy $$plugin || exit 1; done
 	$(BIN)/lint-imports
 
 bench: $(VENV)/.real tests/issuer/node_modules/.package-lock.json
@@ -43,8 +56,9 @@ $(VENV)/.run: pyproject.toml .ci/constraints.txt | $(BIN)/python
 	$(PIP) --editable .
 	touch $@
 
-$(VENV)/.real: pyproject.toml .ci/constraints.txt | $(BIN)/python
+$(VENV)/.real: pyproject.toml .ci/constraints.txt $(wildcard plugins/*/pyproject.toml) | $(BIN)/python
 	$(PIP) --editable '.[dev,real]'
+	$(PIP) --no-build-isolation $(PLUGINS:%=--editable %)
 	touch $@ $(VENV)/.run
 
 tests/issuer/node_modules/.package-lock.json: tests/issuer/package-lock.json $(VENV)/.real

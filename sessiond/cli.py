@@ -12,6 +12,7 @@ import click
 from sessiond import __version__
 from sessiond.core.errors import AddressInUseError, ConfigError, SessiondError
 from sessiond.edge import config as configuration
+from sessiond.edge import units
 from sessiond.edge.credentials import new_key, store_key
 from sessiond.edge.sealing import KeyRing
 
@@ -123,6 +124,40 @@ def rekey(path: Path) -> None:
         database, KeyRing.from_text(key)
     )
     click.echo(f"{database}: {count} values sealed anew")
+
+
+@main.command()
+@click.option(
+    "--root",
+    default="/",
+    metavar="DIR",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="What stands for / (an image to be).",
+)
+@click.option(
+    "--config",
+    "path",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Take port, paths and groups from this configuration file.",
+)
+@click.option("--apply", "is_real", is_flag=True, help="Write the files, instead of showing them.")
+@click.option("--force", is_flag=True, help="Overwrite what was changed locally, too.")
+def install_units(root: Path, path: Path | None, is_real: bool, force: bool) -> None:
+    """Show, or write, systemd's units for this installation, and what to run then."""
+    values = units.values_of(path)
+    planned = units.plan(values, root.absolute())
+    if is_real:
+        units.apply(planned, force=force)
+    for line in units.told(planned, values, root.absolute(), is_real=is_real):
+        click.echo(line)
+
+
+@main.command(hidden=True)
+@click.argument("name")
+def subscriber(name: str) -> None:
+    """Be the process of one subscriber. The daemon alone starts it."""
+    importlib.import_module("sessiond.edge.subscribers.child").main(name)
 
 
 @main.command()

@@ -1,12 +1,14 @@
 """Refreshes grants ahead of time, and asks again for those that cannot be refreshed."""
 
 import math
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 import anyio
+import anyio.lowlevel
 import structlog
 from anyio.abc import TaskGroup
 from anyio.streams.memory import MemoryObjectReceiveStream
@@ -85,6 +87,13 @@ class Line:
     limiter: anyio.CapacityLimiter
 
 
+class _Key(NamedTuple):
+    """What is due."""
+
+    grant: GrantId
+    issuer: str
+
+
 @dataclass(slots=True)
 class _Held:
     """What the refresher alone knows of a grant."""
@@ -107,6 +116,7 @@ class Refresher:
         hashed: Callable[[Secret], TokenHash],
         draw: Callable[[], float],
         recheck: float,
+        note_late: Callable[[float], object] = lambda _: None,
     ) -> None:
         """Make a refresher.
 
@@ -118,32 +128,46 @@ class Refresher:
             hashed: Turns a token into what it is known by.
             draw: Gives numbers uniform in [0, 1).
             recheck: Seconds between asking again where nothing can be refreshed; 0 = never.
+            note_late: Told how many seconds after it was due each refresh begins.
         """
-        self._lines = lines
         self._table = table
         self._news = news
         self._clock = clock
         self._hashed = hashed
         self._draw = draw
-        self._recheck = recheck
-        self._due = DueQueue[GrantId](clock)
+        self._note_late = note_late
+        self._due = DueQueue[_Key](clock)
         self._held: dict[GrantId, _Held] = {}
         self._closed_until: dict[str, datetime] = {}  # by issuer: it said when to come back
         self._busy: dict[GrantId, anyio.Event] = {}
+        self._begun = Counter[str]()  # by issuer; what is due beyond its budget waits in a queue
+        self._waiting: defaultdict[str, deque[_Key]] = defaultdict(deque)
         self._tasks: TaskGroup | None = None
         self._watching = anyio.CancelScope()
+        self.use(lines, recheck=recheck)
+
+    def use(self, lines: Mapping[str, Line], *, recheck: float) -> None:
+        """Go on with these lines. A refresh under way ends on its own, but is judged by them.
+
+        Whoever takes an issuer away ends its grants: nothing more is done for them.
+        """
+        self._lines = lines
+        self._recheck = recheck
+        for issuer in self._waiting.keys() - lines.keys():
+            del self._waiting[issuer]
 
     def follow(self, grant: Grant) -> None:
         """Look at a grant when it is due."""
         if grant.refresh_at is not None:
-            self._due.add(grant.refresh_at, grant.id)
+            self._due.add(grant.refresh_at, _Key(grant.id, grant.issuer))
 
     def hold(self, grant: GrantId, *, issuer: str, access: Secret) -> None:
         """Keep an access token in memory, to ask the issuer for it again from time to time."""
-        if self._recheck > 0 and self._lines[issuer].verifier.asks:
+        line = self._lines.get(issuer)
+        if line is not None and self._recheck > 0 and line.verifier.asks:
             held = self._held.setdefault(grant, _Held())
             if held.access is None:  # else it is in the queue already
-                self._due.add_in(self._recheck, grant)
+                self._due.add_in(self._recheck, _Key(grant, issuer))
             held.access = access
 
     async def run(self) -> None:
@@ -171,53 +195,72 @@ class Refresher:
         for over in tuple(self._busy.values()):
             await over.wait()
 
-    async def prove(self, grant: GrantId) -> None:
+    async def prove(self, grant: GrantId, *, issuer: str) -> None:
         """Refresh now and return when that is over, whatever came of it."""
-        self._begin(grant, at_once=True)
+        self._begin(_Key(grant, issuer), at_once=True)
         if grant in self._busy:
             await self._busy[grant].wait()
 
     async def _watch(self) -> None:
         with self._watching:
             while True:
-                for grant in await self._due.take(AT_ONCE):
-                    self._begin(grant)
+                for key in await self._due.take(AT_ONCE):
+                    self._begin(key)
+                await anyio.lowlevel.checkpoint()  # when all are due at once, let logins go between
 
-    def _begin(self, grant: GrantId, *, at_once: bool = False) -> None:
-        held = self._held.get(grant)
+    def _begin(self, key: _Key, *, at_once: bool = False) -> None:
+        held = self._held.get(key.grant)
         later = None if held is None else held.not_before
         if later is not None and self._clock.now() < later:  # whatever else says that it is due
-            self._due.add(later, grant)
+            self._due.add(later, key)
             return
-        if grant not in self._busy and self._tasks is not None:
-            self._busy[grant] = anyio.Event()
-            self._tasks.start_soon(self._attend, grant, at_once)
+        if key.grant in self._busy or self._tasks is None:
+            return
+        if not at_once and not self._has_place(key.issuer):
+            self._waiting[key.issuer].append(key)
+            return
+        self._busy[key.grant] = anyio.Event()
+        self._begun[key.issuer] += not at_once
+        self._tasks.start_soon(self._attend, key, at_once)
 
-    async def _attend(self, grant_id: GrantId, at_once: bool) -> None:
+    def _has_place(self, issuer: str) -> bool:
+        line = self._lines.get(issuer)
+        return line is None or self._begun[issuer] < line.limiter.total_tokens
+
+    def _begin_waiting(self, issuer: str) -> None:
+        waiting = self._waiting[issuer]
+        while waiting and not self._watching.cancel_called and self._has_place(issuer):
+            self._begin(waiting.popleft())
+
+    async def _attend(self, key: _Key, at_once: bool) -> None:
         """Do what is due for one grant: at most one task at a time does."""
         try:
-            grant = await self._table.ask(BeginRefresh(grant=grant_id, at_once=at_once))
-            if grant is not None:
+            grant = await self._table.ask(BeginRefresh(grant=key.grant, at_once=at_once))
+            if grant is None:
+                await self._ask_again(key)
+            elif grant.issuer in self._lines:
                 async with self._lines[grant.issuer].limiter:
                     await self._refresh(grant)
-            else:
-                await self._ask_again(grant_id)
         except StoreError as error:
             log.warning("refresh not recorded", error=str(error))
-            held = self._held.setdefault(grant_id, _Held())
+            held = self._held.setdefault(key.grant, _Held())
             held.not_before = self._clock.now() + timedelta(seconds=FIRST_RETRY)
-            self._due.add(held.not_before, grant_id)
+            self._due.add(held.not_before, key)
         finally:
-            self._busy.pop(grant_id).set()
+            self._busy.pop(key.grant).set()
+            self._begun[key.issuer] -= not at_once
+            self._begin_waiting(key.issuer)
 
     async def _refresh(self, grant: Grant) -> None:
-        if grant.refresh_token is None or grant.lease.expires_at <= self._clock.now():
+        line, is_over = self._lines.get(grant.issuer), grant.lease.expires_at <= self._clock.now()
+        if line is None or grant.refresh_token is None or is_over:
             return
         closed_until = self._closed_until.get(grant.issuer)
         if closed_until is not None and closed_until > self._clock.now():
             self._put_off(grant, closed_until + timedelta(seconds=FIRST_RETRY * self._draw()))
             return
-        line = self._lines[grant.issuer]
+        if grant.refresh_at is not None and grant.refresh_at <= self._clock.now():
+            self._note_late((self._clock.now() - grant.refresh_at).total_seconds())
         try:
             tokens = await line.source.refresh(grant.refresh_token)
         except RefreshRefused as refused:
@@ -226,9 +269,9 @@ class Refresher:
         except IssuerUnavailable as unavailable:
             self._retry_later(grant, unavailable)
         else:
-            await self._take(grant, line, tokens)
+            await self._take(grant, tokens)
 
-    async def _take(self, grant: Grant, line: Line, tokens: Tokens) -> None:
+    async def _take(self, grant: Grant, tokens: Tokens) -> None:
         """Keep the new refresh token first: after a crash it is all there is."""
         renewed = tokens.refresh_token
         known = await self._persist(
@@ -243,13 +286,19 @@ class Refresher:
             if renewed is not None:
                 await self._give_back(grant.issuer, renewed)
             return
+        line = self._lines.get(grant.issuer)
+        if line is not None:
+            await self._verify(grant, line, tokens)
+
+    async def _verify(self, grant: Grant, line: Line, tokens: Tokens) -> None:
+        """Give the sessions what the new access token says."""
         try:
             verdict = await line.verifier.verify(
                 tokens.access_token, now=self._clock.now(), expires_in=tokens.expires_in
             )
         except TokenRejected as rejected:
             log.warning("refreshed token rejected", issuer=grant.issuer, reason=rejected.reason)
-            if rejected.reason in NOT_YET_GOOD:
+            if rejected.reason in NOT_YET_GOOD or not self._is_newest(line, grant.issuer):
                 self._retry_later(grant, IssuerUnavailable(str(rejected)))
             else:
                 await self._persist(Refuse(grant=grant.id, reason=rejected.reason.value))
@@ -259,20 +308,31 @@ class Refresher:
             kept = await self._table.ask(
                 Refresh(grant=grant.id, verdict=verdict, draw=self._draw())
             )
+            if not kept and not self._is_newest(line, grant.issuer):
+                self._retry_later(grant, IssuerUnavailable("its configuration has changed"))
+                return
             self._held.pop(grant.id, None)
             log.info("refreshed" if kept else "refresh thrown away", issuer=grant.issuer)
 
+    def _is_newest(self, line: Line, issuer: str) -> bool:
+        return self._lines.get(issuer) is line
+
     async def _give_back_in_turn(self, issuer: str, token: Secret) -> None:
-        async with self._lines[issuer].limiter:
-            await self._give_back(issuer, token)
+        line = self._lines.get(issuer)
+        if line is not None:
+            async with line.limiter:
+                await self._give_back(issuer, token)
 
     async def _give_back(self, issuer: str, token: Secret) -> None:
         """Have the issuer end a refresh token that is of no use here any more (RFC 7009).
 
         Tried once: the token runs out by itself, and nobody here will send it again.
         """
+        line = self._lines.get(issuer)
+        if line is None:
+            return
         try:
-            revoked = await self._lines[issuer].source.revoke(token)
+            revoked = await line.source.revoke(token)
         except IssuerUnavailable as unavailable:
             log.warning("not revoked at the issuer", issuer=issuer, error=str(unavailable))
         else:
@@ -308,28 +368,32 @@ class Refresher:
     def _put_off(self, grant: Grant, until: datetime) -> None:
         self._held.setdefault(grant.id, _Held()).not_before = until
         if until < grant.lease.expires_at:
-            self._due.add(until, grant.id)
+            self._due.add(until, _Key(grant.id, grant.issuer))
 
-    async def _ask_again(self, grant_id: GrantId) -> None:
+    async def _ask_again(self, key: _Key) -> None:
         """Ask the issuer whether it still accepts a token that cannot be refreshed."""
+        grant_id = key.grant
         held = self._held.get(grant_id)
         if held is None or held.access is None:
             self._held.pop(grant_id, None)
             return
-        grant = await self._table.ask(Recheckable(grant=grant_id))
-        if grant is None:
+        grant, line = (
+            await self._table.ask(Recheckable(grant=grant_id)),
+            self._lines.get(key.issuer),
+        )
+        if grant is None or line is None:
             self._held.pop(grant_id, None)
             return
-        line = self._lines[grant.issuer]
         try:
             async with line.limiter:
                 verdict = await line.verifier.verify(held.access, now=self._clock.now())
         except TokenRejected as rejected:
             log.info("recheck refused", issuer=grant.issuer, reason=rejected.reason)
-            await self._table.ask(Refuse(grant=grant.id, reason=rejected.reason.value))
-            return
+            if self._is_newest(line, grant.issuer):
+                await self._table.ask(Refuse(grant=grant.id, reason=rejected.reason.value))
+                return
         except IssuerUnavailable as unavailable:
             log.warning("recheck put off", issuer=grant.issuer, error=str(unavailable))
         else:
             await self._table.ask(Recheck(grant=grant.id, verdict=verdict))
-        self._due.add_in(self._recheck, grant_id)
+        self._due.add_in(self._recheck, key)

@@ -17,6 +17,7 @@ from sessiond.clock import Clock
 from sessiond.core.changes import (
     Change,
     Close,
+    Disown,
     End,
     Expire,
     Lose,
@@ -49,7 +50,7 @@ RETRY_IN = 1.0  # seconds, when writing failed
 _Refused = tuple[str, str, ProcessAbout | None, Refusal]  # user, issuer, process, reason
 
 # What takes access away, and so does not wait for a disk that is full.
-ENDING = (Close, End, Expire, Lose, Reconcile, Refuse, Revoke, Withdraw)
+ENDING = (Close, Disown, End, Expire, Lose, Reconcile, Refuse, Revoke, Withdraw)
 # What a process that comes back asks for. It gives nobody new access, and after a crash the process
 # says it all again: so it is answered before it is on disk, where the disk is full.
 RETURNING = (Lose, Reconcile)
@@ -154,11 +155,20 @@ class Table:
         To be called at readiness: until then no process could have come back.
         """
         now = self._clock.now()
-        for session in tuple(self._rows.sessions.values()):
-            self._rows.apply(Put(resumed(session, now=now, rules=self._rules)))
-        for rows in (self._rows.sessions, self._rows.grants, self._rows.tokens):
+        sessions = self._rows.sessions
+        for key, session in sessions.items():  # what indexes them stays as it is
+            sessions[key] = resumed(session, now=now, rules=self._rules)
+        for rows in (sessions, self._rows.grants, self._rows.tokens):
             for row in rows.values():
                 self._note_due(row)
+        return self.grants()
+
+    def use(self, rules: Rules, *, keep_events: timedelta) -> None:
+        """Decide by other rules, what waits in the queue already included."""
+        self._rules, self._keep_events = rules, keep_events
+
+    def grants(self) -> list[Grant]:
+        """Return the grants as they stand, those that are being written included."""
         return list(self._rows.grants.values())
 
     async def submit(self, change: Change[A]) -> Ticket[A]:

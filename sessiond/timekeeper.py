@@ -47,6 +47,10 @@ class Timekeeper:
         self._clock = clock
         self._witnesses = witnesses
 
+    def use(self, witnesses: Sequence[Callable[[], Awaitable[float | None]]]) -> None:
+        """Ask others from now on."""
+        self._witnesses = witnesses
+
     async def run(self) -> None:
         """Watch for ever."""
         while True:

@@ -1,16 +1,12 @@
 """What tests stand in for the world: a clock moved by hand, a store in memory, and sample rows."""
 
-import asyncio
-import heapq
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import anyio
-import anyio.lowlevel
-import sniffio
 
 from sessiond.core.changes import Bind, Brought, Open, Renew
 from sessiond.core.decide import Rules
@@ -18,6 +14,7 @@ from sessiond.core.errors import StoreError
 from sessiond.core.events import Event, SessionOpened
 from sessiond.core.grant import Grant, GrantId, KnownToken, TokenHash
 from sessiond.core.lease import Lease
+from sessiond.core.place import Place, SetAside
 from sessiond.core.principal import Principal
 from sessiond.core.revocation import Revocation
 from sessiond.core.rows import NameOwner, Put, Row, Write
@@ -25,90 +22,15 @@ from sessiond.core.secret import Secret
 from sessiond.core.session import ProcessAbout, ProcessKey, Session, SessionId, SessionState
 from sessiond.core.verdict import Verdict
 from sessiond.table import Loaded
+from sessiond.testing.clock import START as START
+from sessiond.testing.clock import FakeClock as FakeClock
+from sessiond.testing.clock import idle as idle
 
-START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
 RULES = Rules(
     unbound=timedelta(seconds=10), grace=timedelta(seconds=30), share=0.6, jitter=0.1
 )  # the configuration's defaults
-
-
-async def idle() -> None:
-    """Return when every other task waits for something.
-
-    What a thread does (aiosqlite) is not seen: wait for its event instead.
-    """
-    if sniffio.current_async_library() == "trio":
-        await anyio.wait_all_tasks_blocked()
-        return
-    me = asyncio.current_task()  # anyio's own naps a tenth of a second between two looks
-    await asyncio.sleep(0)
-    while any(_is_running(task) for task in asyncio.all_tasks() if task is not me):  # noqa: ASYNC110 - no event tells
-        await asyncio.sleep(0)
-
-
-def _is_running(task: asyncio.Task[Any]) -> bool:
-    waiter = task._fut_waiter  # type: ignore[attr-defined]  # as anyio itself looks at it
-    return waiter is None or waiter.done()
-
-
-class FakeClock:
-    """Fulfils `sessiond.clock.Clock`; its time passes only in `advance`."""
-
-    def __init__(self, start: datetime = START) -> None:
-        self._wall = start
-        self._elapsed = timedelta(hours=5)  # a machine is not booted by starting a program
-        self._sleepers: list[tuple[timedelta, int, anyio.Event]] = []
-        self._slept = 0  # breaks ties: who slept first wakes first
-
-    def now(self) -> datetime:
-        return self._wall
-
-    def monotonic(self) -> float:
-        return self._elapsed.total_seconds()
-
-    async def sleep(self, seconds: float) -> None:
-        if seconds <= 0:
-            await anyio.lowlevel.checkpoint()
-            return
-        self._slept += 1
-        sleeper = (self._elapsed + timedelta(seconds=seconds), self._slept, anyio.Event())
-        heapq.heappush(self._sleepers, sleeper)
-        try:
-            await sleeper[2].wait()
-        finally:
-            if sleeper in self._sleepers:  # cancelled
-                self._sleepers.remove(sleeper)
-                heapq.heapify(self._sleepers)
-
-    @property
-    def sleepers(self) -> int:
-        """How many tasks sleep."""
-        return len(self._sleepers)
-
-    async def advance(self, by: timedelta | float) -> None:
-        """Let time pass (a bare number is seconds), and what it wakes run until all wait again.
-
-        Sleepers wake one at a time, in order, each at its own moment: one that sleeps anew for a
-        moment within the span is woken again.
-        """
-        end = self._elapsed + (by if isinstance(by, timedelta) else timedelta(seconds=by))
-        await idle()
-        while self._sleepers and self._sleepers[0][0] <= end:
-            at, _, event = heapq.heappop(self._sleepers)
-            self._pass_until(at)
-            event.set()
-            await idle()
-        self._pass_until(end)
-
-    def step_wall(self, by: timedelta) -> None:
-        """Set the wall clock forth or back, as an administrator or NTP does; nobody wakes."""
-        self._wall += by
-
-    def _pass_until(self, elapsed: timedelta) -> None:
-        self._wall += elapsed - self._elapsed
-        self._elapsed = elapsed
 
 
 class MemoryStore:
@@ -171,6 +93,10 @@ def _key(row: Row) -> tuple[type[Row], object]:
             return type(row), row.hash
         case NameOwner():
             return type(row), row.name
+        case Place():
+            return type(row), row.subscriber
+        case SetAside():
+            return type(row), (row.subscriber, row.event.sequence)
 
 
 def session_id(number: int) -> SessionId:

@@ -1,15 +1,34 @@
 """What a test needs of the machine, and one rule for when it is absent.
 
 `@pytest.mark.needs("real")`: PyKX, Node.js and the test issuer's packages. Absent: skipped and
-listed; an error when CI=true. `@pytest.mark.needs("q")`: a q interpreter, `$SESSIOND_TEST_Q` or `q`
+listed; an error when CI=true. `@pytest.mark.needs("man")`: man-db, in the same way.
+`@pytest.mark.needs("q")`: a q interpreter, `$SESSIOND_TEST_Q` or `q`
 on PATH. Absent: listed as not run, in CI too, since its licence does not travel.
+`@pytest.mark.needs("systemd")`: systemd's tools, which need no running systemd.
+`@pytest.mark.needs("promtool")`: Prometheus' own checker of rules and metrics.
+`@pytest.mark.needs("debian")`: what builds, checks and installs a Debian package. All are errors
+when CI=true.
 """
 
 import os
 import shutil
+from collections.abc import Mapping
 from importlib.util import find_spec
 
 from tests.issuer.install import INSTALLED, node_home
+
+# By the package of Debian that has it.
+PROGRAMS = {
+    "systemd": {"systemd-analyze": "systemd", "systemd-socket-activate": "systemd"},
+    "promtool": {"promtool": "prometheus"},
+    "debian": {
+        "dpkg-buildpackage": "dpkg-dev",
+        "dh": "debhelper",
+        "fakeroot": "fakeroot",
+        "lintian": "lintian",
+        "debootstrap": "debootstrap",
+    },
+}
 
 
 def absent(what: str) -> str | None:
@@ -17,20 +36,30 @@ def absent(what: str) -> str | None:
     match what:
         case "real":
             return _absent_real()
+        case "man":
+            return None if shutil.which("man") else "no man: install man-db"
         case "q":
             return None if q_interpreter() else "no q: set SESSIOND_TEST_Q or put q on PATH"
+        case "systemd" | "promtool" | "debian":
+            return _absent_programs(PROGRAMS[what])
         case _:
-            raise ValueError(f"a test needs {what!r}; known: 'real', 'q'")
+            known = "'real', 'man', 'q', 'systemd', 'promtool', 'debian'"
+            raise ValueError(f"a test needs {what!r}; known: {known}")
 
 
 def is_error(what: str) -> bool:
     """Say whether the absence of `what` fails the test instead of skipping it."""
-    return what == "real" and os.environ.get("CI") == "true"
+    return what != "q" and os.environ.get("CI") == "true"
 
 
 def q_interpreter() -> str | None:
     """Return the path of the q to test with, or None."""
     return os.environ.get("SESSIOND_TEST_Q") or shutil.which("q")
+
+
+def _absent_programs(programs: Mapping[str, str]) -> str | None:
+    lacking = {package for name, package in programs.items() if shutil.which(name) is None}
+    return f"apt-get install {' '.join(sorted(lacking))}" if lacking else None
 
 
 def _absent_real() -> str | None:

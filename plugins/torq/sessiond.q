@@ -14,6 +14,7 @@ system "l ",.sessiond.directory,"/token.q"
 system "l ",.sessiond.directory,"/pm.q"
 
 \d .sessiond
+version:"0.1.0"                                                 // of this hook, told to the daemon for `sessionctl status`
 
 // ---- settings: set them before this file is loaded ----
 port:@[value;`.sessiond.port;5099]                              // the daemon's [listen] port
@@ -195,7 +196,7 @@ proved:{[n;r]                                                   // "" when the d
 greet:{[h]                                                      // "" when a daemon that we trust answers, else what is amiss
   n:(string first -1?0Ng),string .z.p;
   what:$[torq;@[value;`.proc.proctype;`torq];`q];
-  r:.[{[h;call] h call};(h;(`hello;`name`type`host`pid`nonce!(self[];what;.z.h;.z.i;n)));{[e] e}];
+  r:.[{[h;call] h call};(h;(`hello;`name`type`host`pid`nonce`version!(self[];what;.z.h;.z.i;n;version)));{[e] e}];
   if[not 99h=type r; :"hello: ",$[10h=type r;(100&count r)#r;"not an answer"]];
   if[not all `server`instance`proof`deadline in key r; :"hello: not an answer"];
   if[not 10h=type r`server; :"hello: not an answer"];

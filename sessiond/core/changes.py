@@ -9,6 +9,7 @@ from uuid import UUID
 from sessiond.core.errors import Refusal
 from sessiond.core.events import Event
 from sessiond.core.grant import Grant, GrantId, TokenHash
+from sessiond.core.place import Place, SetAside
 from sessiond.core.revocation import Revocation, Scope
 from sessiond.core.secret import Secret
 from sessiond.core.session import ProcessAbout, ProcessKey, Session, SessionId, SessionState
@@ -168,7 +169,11 @@ class Rotate(Change[bool]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refresh(Change[bool]):
-    """The new access token was verified. False: it was not to be used (another principal's)."""
+    """The new access token was verified.
+
+    False: it was not to be used (another principal's), or the configuration that it was verified
+    by has changed: then nothing is, until it is verified anew.
+    """
 
     grant: GrantId
     verdict: Verdict
@@ -184,10 +189,21 @@ class Refuse(Change[None]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Disown(Change[None]):
+    """These grants' issuer is not configured any more: end their sessions, as `wrongissuer`.
+
+    Should the issuer come back, tokens that it issued are as good as before.
+    """
+
+    grants: tuple[GrantId, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Recheck(Change[bool]):
     """The issuer was asked again for a token that cannot be refreshed, and still accepts it.
 
-    False: it accepts it for another principal, so the sessions were ended.
+    False: it accepts it for another principal, so the sessions were ended; or the configuration
+    that it was verified by has changed, which changes nothing.
     """
 
     grant: GrantId
@@ -278,6 +294,13 @@ class FindSession(Change[Listed | None]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KnownNames(Change[frozenset[str]]):
+    """Which of some names belong to somebody; changes nothing."""
+
+    names: frozenset[str]  # folded
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FindProcesses(Change[tuple[ProcessKey, ...]]):
     """The processes that call themselves so and hold sessions; changes nothing."""
 
@@ -310,3 +333,52 @@ class Judge(Change[Refusal | None]):
 
     brought: Brought
     is_proof_due: bool  # also refuse what only a refresh would prove
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeepPlace(Change[None]):
+    """A subscriber is done with every event up to this one. A place never moves back."""
+
+    subscriber: str
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetEventsAside(Change[bool]):
+    """A subscriber refused these too often: keep them for later, and move its place past them.
+
+    False: too many are set aside for it already. Nothing changed, so it waits at its place.
+    """
+
+    subscriber: str
+    events: tuple[Event, ...]
+    attempts: int
+    error: str  # the last attempt's
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakeBack(Change[bool]):
+    """A set-aside event was received at last, or is not wanted any more. False: there is none."""
+
+    subscriber: str
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForgetSubscriber(Change[bool]):
+    """Drop a subscriber's place and what was set aside for it. False: nothing was kept."""
+
+    subscriber: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Places:
+    """What is kept for every subscriber that there ever was, configured still or not."""
+
+    places: tuple[Place, ...]  # by subscriber
+    set_aside: tuple[SetAside, ...]  # by subscriber and sequence
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListPlaces(Change[Places]):
+    """The places and the set-aside events; changes nothing."""

@@ -79,3 +79,7 @@ class RefreshRefused(SessiondError):  # noqa: N818 - a verdict, not a fault
 
 class StoreError(SessiondError):
     """Nothing of this batch is on disk: tell those who asked, keep what was there before."""
+
+
+class TryLater(SessiondError):  # noqa: N818 - a state of the world
+    """A subscriber's: what it writes to is away, and no event is to blame. Count no attempt."""

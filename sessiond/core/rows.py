@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from sessiond.core.grant import Grant, GrantId, KnownToken, TokenHash
+from sessiond.core.place import Place, SetAside
 from sessiond.core.principal import Principal, folded
 from sessiond.core.revocation import Revocation
 from sessiond.core.session import ProcessKey, Session, SessionId
@@ -23,7 +24,7 @@ class NameOwner:
     subject: str
 
 
-Row = Session | Grant | KnownToken | NameOwner | Revocation
+Row = Session | Grant | KnownToken | NameOwner | Revocation | Place | SetAside
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,8 @@ class Rows:
         self.tokens: dict[TokenHash, KnownToken] = {}
         self.names: dict[str, NameOwner] = {}
         self.revocations: dict[object, Revocation] = {}
+        self.places: dict[str, Place] = {}
+        self.set_aside: dict[tuple[str, int], SetAside] = {}
         self._on_handle: dict[tuple[ProcessKey, int], SessionId] = {}
         self._of_process: defaultdict[ProcessKey, set[SessionId]] = defaultdict(set)
         self._of_grant: defaultdict[GrantId, set[SessionId]] = defaultdict(set)
@@ -99,6 +102,10 @@ class Rows:
         """Yield the revocations in force that cover a principal."""
         return (each for each in self.revocations.values() if each.covers(principal))
 
+    def set_aside_of(self, subscriber: str) -> Iterator[SetAside]:
+        """Yield the events that were set aside for a subscriber."""
+        return (each for each in self.set_aside.values() if each.subscriber == subscriber)
+
     def apply(self, write: Write) -> Write | None:
         """Make the write; return the one that takes it back (None: it changed nothing)."""
         old = self._take(write.row)
@@ -128,6 +135,10 @@ class Rows:
                 self.names[row.name] = row
             case Revocation():
                 self.revocations[row.id] = row
+            case Place():
+                self.places[row.subscriber] = row
+            case SetAside():
+                self.set_aside[row.subscriber, row.event.sequence] = row
 
     def _take(self, row: Row) -> Row | None:
         """Remove and return the row that has this row's key."""
@@ -155,6 +166,10 @@ class Rows:
                 return self.names.pop(row.name, None)
             case Revocation():
                 return self.revocations.pop(row.id, None)
+            case Place():
+                return self.places.pop(row.subscriber, None)
+            case SetAside():
+                return self.set_aside.pop((row.subscriber, row.event.sequence), None)
 
 
 def _discard(index: defaultdict[K, set[V]], key: K, value: V) -> None:

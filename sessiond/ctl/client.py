@@ -12,6 +12,7 @@ import httpx
 from sessiond.core.errors import SessiondError
 
 TIMEOUT = 30.0  # seconds for an answer; an explained login waits for its issuer
+REVOKING = 300.0  # seconds for an answer to a change: of very many sessions at once
 SILENCE = 60.0  # seconds; the daemon sends a comment every 15 into an idle stream
 PAGE = 1000  # sessions asked for at a time
 
@@ -43,12 +44,12 @@ class Told:
 class Client:
     """One connection to a daemon. What it answers are the bodies of its OpenAPI document."""
 
-    def __init__(self, path: str) -> None:
-        self._path = path
+    def __init__(self, path: str, *, timeout: float = TIMEOUT) -> None:
+        self.path = path
         self._http = httpx.Client(
             transport=httpx.HTTPTransport(uds=path),
             base_url="http://sessiond",
-            timeout=TIMEOUT,
+            timeout=timeout,
             trust_env=False,
         )
 
@@ -59,20 +60,20 @@ class Client:
         self._http.close()
 
     def get(self, path: str, **query: str | int) -> Any:
-        """Return what is there.
+        """Return what is there; a path may have its query in it.
 
         Raises:
             ControlError: There is no daemon, or it refuses.
         """
-        return self._ask("GET", path, params=query)
+        return self._ask("GET", path, params=query or None)
 
-    def post(self, path: str, body: dict[str, Any]) -> Any:
-        """Return the answer to a body. Raises as `get`."""
-        return self._ask("POST", path, json=body)
+    def post(self, path: str, body: dict[str, Any] | None = None) -> Any:
+        """Return the answer to a body, or to none. Raises as `get`."""
+        return self._ask("POST", path, json=body, timeout=REVOKING)
 
-    def delete(self, *path: str) -> None:
+    def delete(self, *path: str) -> Any:
         """Have something removed; the parts of its path are quoted here. Raises as `get`."""
-        self._ask("DELETE", "/" + "/".join(quote(part, safe="") for part in path))
+        return self._ask("DELETE", path_of(*path))
 
     def sessions(self, **filters: str) -> list[dict[str, Any]]:
         """Return all live sessions that pass the filters. Raises as `get`."""
@@ -110,9 +111,16 @@ class Client:
         cause: BaseException | None = error
         while cause is not None:
             if isinstance(cause, PermissionError):
-                return ControlError(f"not permitted to connect to {self._path}", os.EX_NOPERM)
+                return ControlError(f"not permitted to connect to {self.path}", os.EX_NOPERM)
             cause = cause.__cause__ or cause.__context__
-        return DaemonAwayError(f"no daemon at {self._path}: {error}")
+        if isinstance(error, httpx.TimeoutException):
+            return DaemonAwayError(f"the daemon at {self.path} did not answer in time")
+        return DaemonAwayError(f"no daemon at {self.path}: {error}")
+
+
+def path_of(*parts: str) -> str:
+    """Return the parts as one path, each quoted."""
+    return "/" + "/".join(quote(part, safe="") for part in parts)
 
 
 def told(lines: Iterable[str]) -> Iterator[Told]:

@@ -96,10 +96,12 @@ def status_of(status: Mapping[str, Any]) -> Iterable[Table]:
             "instance": status["instance"],
             "ready since": moment(status["ready_at"]),
             "processes": f"{status['connections']} ({status['refused_connections']} refused)",
+            "hooks": hooks_of(status["hooks"]),
             "sessions": ", ".join(f"{count} {state}" for state, count in sessions.items()),
             "grants": status["grants"],
             "next refresh": moment(status["next_refresh_at"]),
             "revocations": f"{status['revocations']} in force",
+            "subscribers": _subscribers(status["subscribers"]),
             "waiting changes": status["queues"]["table"],
             "last event": status["last_sequence"],
             "database": f"{store['path']} ({store['bytes']} bytes)",
@@ -118,6 +120,56 @@ def status_of(status: Mapping[str, Any]) -> Iterable[Table]:
             for each in status["issuers"]
         ),
     )
+
+
+def subscribers_of(subscribers: Sequence[Mapping[str, Any]]) -> Iterable[Table]:
+    """Yield how subscribers stand, a line each, and what was set aside for them, if anything."""
+    columns = ("SUBSCRIBER", "PLUGIN", "STATE", "PLACE", "LAG", "SET ASIDE", "RESTARTS")
+    yield table_of(
+        (*columns, "LAST RECEIVED", "LAST ERROR", "AT"),
+        (
+            (
+                status["name"],
+                status["plugin"],
+                status["state"],
+                status["place"],
+                status["lag"],
+                status["set_aside"],
+                status["restarts"],
+                moment(status["last_received_at"]),
+                status["last_error"] or "-",
+                moment(status["last_error_at"]),
+            )
+            for status in (each["status"] for each in subscribers)
+        ),
+    )
+    if any(each["set_aside"] for each in subscribers):
+        yield table_of(
+            ("SET ASIDE", "FOR", "KIND", "AT", "ATTEMPTS", "ERROR"),
+            (
+                (
+                    event["sequence"],
+                    each["status"]["name"],
+                    event["kind"],
+                    moment(event["at"]),
+                    event["attempts"],
+                    event["error"],
+                )
+                for each in subscribers
+                for event in each["set_aside"]
+            ),
+        )
+
+
+def _subscribers(subscribers: Sequence[Mapping[str, Any]]) -> str:
+    told = (f"{each['name']} {each['state']}, {each['lag']} behind" for each in subscribers)
+    return "; ".join(told) or "-"
+
+
+def hooks_of(hooks: Mapping[str, int]) -> str:
+    """Return how many q processes run each version of the hook."""
+    counted = (f"{count} of {version or 'no stated version'}" for version, count in hooks.items())
+    return ", ".join(counted) or "-"
 
 
 def event_of(event: Mapping[str, Any]) -> Text:

@@ -1,52 +1,238 @@
-"""The issuers, built from the configuration."""
+"""The issuers at work: built from the configuration, and replaced where it changes."""
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+import hashlib
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
 
+import anyio
 import anyio.to_thread
+from anyio.abc import TaskGroup
 
+from sessiond.api import Verifier
 from sessiond.clock import Clock
 from sessiond.core.errors import ConfigError
 from sessiond.core.secret import Secret
 from sessiond.edge import credentials
-from sessiond.edge.config import Config, IssuerConfig
+from sessiond.edge.config import Config, IssuerConfig, RoleSourceConfig
+from sessiond.edge.control.watched import IssuerWatch, WatchedSource, WatchedVerifier
+from sessiond.edge.measures import Measures
 from sessiond.edge.oidc.build import Issuer, RefreshLimits, build_issuer
 from sessiond.edge.oidc.http import trust
+from sessiond.edge.plugged import plugged_in
+from sessiond.edge.roles import with_roles
+from sessiond.gate import Breaker, FairLimiter
+from sessiond.refresher import Line
 
 
-@asynccontextmanager
-async def opened_issuers(
-    config: Config, clock: Clock, environ: Mapping[str, str]
-) -> AsyncIterator[dict[str, Issuer]]:
-    """Build the issuers; nothing is asked of them yet."""
-    async with AsyncExitStack() as stack:
-        built: dict[str, Issuer] = {}
-        for each in config.issuers:
-            try:
-                tls = await anyio.to_thread.run_sync(trust, each.ca_file)
-            except OSError as error:
-                raise ConfigError(f"issuer[{each.name}].ca_file: {error}") from error
-            issuer = build_issuer(
-                each,
-                leeway=config.login.leeway,
-                refresh=RefreshLimits(
-                    timeout=config.refresh.timeout, concurrency=config.refresh.concurrency
-                ),
-                client_secret=_secret(each, "client_secret_file", environ),
-                refresh_secret=_secret(each, "refresh_client_secret_file", environ),
-                clock=clock,
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """All that an issuer is built from: equal recipes make equal issuers."""
+
+    config: IssuerConfig
+    role_sources: tuple[RoleSourceConfig, ...]  # that are asked for its users
+    leeway: float
+    refresh: RefreshLimits
+    secrets: bytes = field(repr=False)  # SHA-256 of them
+    authorities: bytes = field(repr=False)  # SHA-256 of ca_file
+
+    def has_keys_of(self, other: "Recipe") -> bool:
+        """Say whether both get the issuer's keys from the same place, trusted by the same word."""
+        same = ("issuer", "discovery", "jwks_uri", "insecure_http")
+        return self.authorities == other.authorities and all(
+            getattr(self.config, key) == getattr(other.config, key) for key in same
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """One issuer at work, with all that stays as it is for as long as its recipe does."""
+
+    recipe: Recipe
+    generation: int  # another one each time that an issuer is built
+    issuer: Issuer
+    watch: IssuerWatch
+    verifier: Verifier
+    line: Line
+    limiter: FairLimiter
+    breaker: Breaker
+    in_use: anyio.CancelScope  # cancelled when it is replaced
+
+    async def ahead(self) -> float | None:
+        """Ask the issuer, and return the seconds its clock is ahead of ours; None: no answer."""
+        with self.watch.call(is_call=False):
+            return await self.issuer.ahead()
+
+
+class Issuers:
+    """Owns the issuers at work. Those about which nothing changes are left alone."""
+
+    def __init__(self, clock: Clock, measures: Measures, environ: Mapping[str, str]) -> None:
+        self.measures = measures
+        self._clock = clock
+        self._environ = environ
+        self._numbers = count(1)
+        self._tasks: TaskGroup | None = None
+        self.made: Mapping[str, Made] = {}
+
+    async def build(self, config: Config) -> dict[str, Made]:
+        """Return an issuer for each table, by name; nothing is asked of them yet.
+
+        Either `use` or `discard` what it returns.
+
+        Raises:
+            ConfigError: A secret, a certificate or a plugin is not as it should be.
+        """
+        built: dict[str, Made] = {}
+        async with AsyncExitStack() as stack:  # for an error, and for a stop meanwhile
+            stack.push_async_callback(self.discard, built)
+            for each in config.issuers:
+                built[each.name] = await self._build(each, config)
+            stack.pop_all()
+        return built
+
+    async def discard(self, built: Mapping[str, Made]) -> None:
+        """Close those of them that are not in use."""
+        with anyio.CancelScope(shield=True):
+            for name, each in built.items():
+                if self.made.get(name) is not each:
+                    await each.issuer.close()
+
+    def use(self, made: Mapping[str, Made]) -> None:
+        """Go on with these. What is under way with others ends, and then they are closed."""
+        before, self.made = self.made, made
+        for name, each in before.items():
+            if made.get(name) is not each:
+                each.in_use.cancel()
+        for name, each in made.items():
+            if before.get(name) is not each:
+                self._tend(each)
+
+    async def run(self) -> None:
+        """Keep fresh what logins need, for ever."""
+        async with anyio.create_task_group() as self._tasks:
+            for each in self.made.values():
+                self._tend(each)
+            await anyio.sleep_forever()
+
+    async def close(self) -> None:
+        """Close all, once nothing runs any more."""
+        made, self.made = self.made, {}
+        await self.discard(made)
+
+    def _tend(self, made: Made) -> None:
+        if self._tasks is not None:
+            self._tasks.start_soon(_tend, made)
+
+    async def _build(self, each: IssuerConfig, config: Config) -> Made:
+        client_secret = self._secret(each, "client_secret_file")
+        refresh_secret = self._secret(each, "refresh_client_secret_file")
+        recipe = Recipe(
+            config=each,
+            role_sources=tuple(
+                source
+                for source in config.role_sources
+                if not source.issuers or each.name in source.issuers
+            ),
+            leeway=config.login.leeway,
+            refresh=RefreshLimits(
+                timeout=config.refresh.timeout, concurrency=config.refresh.concurrency
+            ),
+            secrets=_digest(client_secret, refresh_secret),
+            authorities=await anyio.to_thread.run_sync(_authorities, each),
+        )
+        before = self.made.get(each.name)
+        if before is not None and before.recipe == recipe:
+            return before
+        issuer = await self._issuer(recipe, client_secret, refresh_secret)
+        if before is not None and recipe.has_keys_of(before.recipe):
+            issuer.take_keys_of(before.issuer)
+        if before is None:
+            watch = IssuerWatch(self._clock, note_call=self.measures.calls_of(each.name))
+        else:
+            watch = before.watch.successor()
+        return self._made(recipe, issuer, watch, slow_after=config.login.deadline / 2)
+
+    async def _issuer(
+        self, recipe: Recipe, client_secret: Secret | None, refresh_secret: Secret | None
+    ) -> Issuer:
+        try:
+            tls = await anyio.to_thread.run_sync(trust, recipe.config.ca_file)
+        except OSError as error:
+            raise ConfigError(f"issuer[{recipe.config.name}].ca_file: {error}") from error
+        plugged = await plugged_in(
+            recipe.config, recipe.role_sources, leeway=recipe.leeway, clock=self._clock
+        )
+        try:
+            return build_issuer(
+                recipe.config,
+                leeway=recipe.leeway,
+                refresh=recipe.refresh,
+                client_secret=client_secret,
+                refresh_secret=refresh_secret,
+                clock=self._clock,
                 tls=tls,
+                plugged=plugged,
             )
-            stack.push_async_callback(issuer.close)
-            built[each.name] = issuer
-        yield built
+        except ConfigError:
+            await plugged.stop()
+            raise
+
+    def _made(
+        self, recipe: Recipe, issuer: Issuer, watch: IssuerWatch, *, slow_after: float
+    ) -> Made:
+        generation = next(self._numbers)
+        watched = WatchedVerifier(issuer.verifier, watch, generation=generation)
+        verifier = with_roles(watched, issuer.roles, self._clock)
+        return Made(
+            recipe=recipe,
+            generation=generation,
+            issuer=issuer,
+            watch=watch,
+            verifier=verifier,
+            line=Line(
+                source=WatchedSource(issuer.tokens, watch),
+                verifier=verifier,
+                limiter=anyio.CapacityLimiter(recipe.refresh.concurrency),
+            ),
+            limiter=FairLimiter(recipe.config.concurrency),
+            breaker=Breaker(self._clock, slow_after=slow_after),
+            in_use=anyio.CancelScope(),
+        )
+
+    def _secret(self, issuer: IssuerConfig, key: str) -> Secret | None:
+        """Read one of an issuer's secrets; its credential is called ISSUER.KEY without `_file`."""
+        return credentials.secret(
+            getattr(issuer, key),
+            key=f"issuer[{issuer.name}].{key}",
+            credential=f"{issuer.name}.{key.removesuffix('_file')}",
+            environ=self._environ,
+        )
 
 
-def _secret(issuer: IssuerConfig, key: str, environ: Mapping[str, str]) -> Secret | None:
-    """Read one of an issuer's secrets; its credential is called ISSUER.KEY without `_file`."""
-    return credentials.secret(
-        getattr(issuer, key),
-        key=f"issuer[{issuer.name}].{key}",
-        credential=f"{issuer.name}.{key.removesuffix('_file')}",
-        environ=environ,
-    )
+async def _tend(made: Made) -> None:
+    """Run an issuer until it is replaced, and close it once the calls under way are over."""
+    with made.in_use:
+        await made.issuer.run()
+        await anyio.sleep_forever()
+    try:
+        await made.watch.over()
+    finally:
+        with anyio.CancelScope(shield=True):
+            await made.issuer.close()
+
+
+def _authorities(issuer: IssuerConfig) -> bytes:
+    """Return the digest of what is in the issuer's ca_file now."""
+    try:
+        content = Path(issuer.ca_file).read_bytes() if issuer.ca_file else b""
+    except OSError as error:
+        raise ConfigError(f"issuer[{issuer.name}].ca_file: {error}") from error
+    return hashlib.sha256(content).digest()
+
+
+def _digest(*found: Secret | None) -> bytes:
+    texts = ["-" if each is None else f"+{each.reveal()}" for each in found]
+    return hashlib.sha256("\0".join(texts).encode()).digest()

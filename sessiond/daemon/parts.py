@@ -4,33 +4,35 @@ import secrets
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
-from pathlib import Path
-from uuid import UUID, uuid4
+from uuid import uuid4
 
-import anyio
 from anyio.abc import ByteStream
 from anyio.streams.memory import MemoryObjectReceiveStream
 
-from sessiond.api import Verifier
 from sessiond.bus import Bus, Committed
-from sessiond.clock import Clock
-from sessiond.core.decide import Rules
+from sessiond.clock import SystemClock
+from sessiond.daemon import settings
+from sessiond.daemon.issuers import Issuers
+from sessiond.daemon.settings import LookedUp
 from sessiond.edge import sqlite
-from sessiond.edge.config import Config, IssuerConfig
+from sessiond.edge.config import Config
 from sessiond.edge.control import watched
 from sessiond.edge.control.delivery import Delivery
-from sessiond.edge.control.view import IssuerView, View
+from sessiond.edge.control.server import ControlServer
+from sessiond.edge.control.view import View
 from sessiond.edge.listener import Listener
-from sessiond.edge.oidc.build import Issuer
-from sessiond.edge.peer import AllowList, Peer
+from sessiond.edge.measures import Measures
+from sessiond.edge.peer import Peer
 from sessiond.edge.process.attempt import Desk
 from sessiond.edge.process.connection import Connection, Counter
 from sessiond.edge.process.directory import Directory
 from sessiond.edge.process.welcome import Welcome
 from sessiond.edge.sealing import TokenHasher
-from sessiond.gate import Breaker, Door, FairLimiter, Gate, Realm
-from sessiond.refresher import Line, Refresher
+from sessiond.edge.subscribers import Subscribers, starter
+from sessiond.eventlog import EventLog
+from sessiond.gate import Gate
+from sessiond.refresher import Refresher
+from sessiond.timekeeper import Timekeeper
 
 draw = secrets.SystemRandom().random
 
@@ -39,186 +41,165 @@ draw = secrets.SystemRandom().random
 class Parts:
     """Every service, made and not yet running."""
 
-    config: Config
-    clock: Clock
-    issuers: Mapping[str, Issuer]
-    watches: Mapping[str, watched.IssuerWatch]
-    doors: tuple[Door, ...]
+    clock: SystemClock
+    measures: Measures
+    issuers: Issuers
+    timekeeper: Timekeeper
     bus: Bus
     store: watched.WatchedStore
+    events: EventLog
     table: watched.WatchedTable
     directory: Directory
     pushes: MemoryObjectReceiveStream[Committed]
     gate: Gate
     refresher: Refresher
     desk: Desk
-
-    @property
-    def grace(self) -> float:
-        """Seconds that stopping may take: a refresh under way is worth waiting for."""
-        return self.config.refresh.timeout + 5.0
-
-    def listener(self, sockets: list[socket.socket], welcome: Welcome) -> Listener:
-        counter = Counter(
-            desk=self.desk,
-            directory=self.directory,
-            clock=self.clock,
-            welcome=welcome.answer,
-            deadline=self.config.login.deadline,
-            max_message=self.config.listen.max_message,
-        )
-
-        async def attend(stream: ByteStream, peer: Peer) -> None:
-            await Connection(stream, peer, counter).serve()
-
-        listen = self.config.listen
-        return Listener(
-            sockets,
-            allowed=AllowList.of(listen.allow_users, listen.allow_groups),
-            max_connections=listen.max_connections,
-            serve=attend,
-        )
-
-    def view(self, listener: Listener, instance: UUID) -> View:
-        """Return what the control socket is shown, once the table is loaded."""
-        return View(
-            instance=instance,
-            clock=self.clock,
-            table=self.table,
-            store=self.store,
-            delivery=Delivery(self.pushes, self.directory.deliver, sequence=self.store.sequence),
-            gate=self.gate,
-            issuers={
-                door.realm.name: IssuerView(
-                    realm=door.realm, breaker=door.breaker, watch=self.watches[door.realm.name]
-                )
-                for door in self.doors
-            },
-            proved=self.desk.proved,
-            hashed=self.desk.hashed,
-            new_id=uuid4,
-            deadline=self.config.login.deadline,
-            database=database_of(self.config),
-            connections=lambda: len(self.directory),
-            refused=lambda: listener.refused,
-        )
+    subscribers: Subscribers
 
 
 def parts_of(
     config: Config,
     *,
-    clock: Clock,
+    clock: SystemClock,
     store: sqlite.SqliteStore,
-    issuers: Mapping[str, Issuer],
+    issuers: Issuers,
     hasher: TokenHasher,
+    environ: Mapping[str, str],
 ) -> Parts:
     """Make the services. Each is given the values it uses, never the configuration."""
-    rules = rules_of(config)
-    bus, kept = Bus(), watched.WatchedStore(store, clock)
-    keep_events = timedelta(seconds=config.events.keep)
+    made = issuers.made
+    measures = issuers.measures
+    bus, kept = Bus(), watched.WatchedStore(store, clock, measures)
+    events = EventLog(kept, bus.listen(), clock)  # listens first: it knows what others act on
+    rules, keep_events = settings.rules_of(config, made), settings.keep_events(config)
     table = watched.WatchedTable(kept, bus, clock, rules, keep_events=keep_events)
-    watches = {name: watched.IssuerWatch(clock) for name in issuers}
-    verifiers = {
-        name: watched.WatchedVerifier(issuer.verifier, watches[name])
-        for name, issuer in issuers.items()
-    }
-    doors = tuple(
-        _door(config, each, issuers[each.name].client_id, verifiers[each.name], clock)
-        for each in config.issuers
+    gate = Gate(
+        settings.doors_of(config, made),
+        news=bus.listen(),
+        clock=clock,
+        waiting=config.login.waiting,
     )
-    gate = Gate(doors, news=bus.listen(), clock=clock, waiting=config.login.waiting)
     refresher = Refresher(
-        _lines(issuers, verifiers, watches, concurrency=config.refresh.concurrency),
+        settings.lines_of(made),
         table,
         news=bus.listen(),
         clock=clock,
         hashed=hasher.token_hash,
         draw=draw,
         recheck=config.refresh.recheck,
+        note_late=measures.refresh_late.observe,
     )
     return Parts(
-        config=config,
         clock=clock,
+        measures=measures,
         issuers=issuers,
-        watches=watches,
-        doors=doors,
+        timekeeper=Timekeeper(clock, [each.ahead for each in made.values()]),
         bus=bus,
         store=kept,
+        events=events,
         table=table,
         directory=Directory(),
         pushes=bus.listen(),
         gate=gate,
         refresher=refresher,
-        desk=_desk(table, gate, refresher, clock=clock, hasher=hasher, proved=rules.proved),
-    )
-
-
-def _lines(
-    issuers: Mapping[str, Issuer],
-    verifiers: Mapping[str, Verifier],
-    watches: Mapping[str, watched.IssuerWatch],
-    *,
-    concurrency: int,
-) -> dict[str, Line]:
-    return {
-        name: Line(
-            source=watched.WatchedSource(issuer.tokens, watches[name]),
-            verifier=verifiers[name],
-            limiter=anyio.CapacityLimiter(concurrency),
-        )
-        for name, issuer in issuers.items()
-    }
-
-
-def _desk(
-    table: watched.WatchedTable,
-    gate: Gate,
-    refresher: Refresher,
-    *,
-    clock: Clock,
-    hasher: TokenHasher,
-    proved: frozenset[str],
-) -> Desk:
-    return Desk(
-        table=table,
-        gate=gate,
-        refresher=refresher,
-        clock=clock,
-        hashed=hasher.token_hash,
-        draw=draw,
-        new_id=uuid4,
-        proved=proved,
-    )
-
-
-def database_of(config: Config) -> Path:
-    """Return the database's one true path: its lock and key are beside it, whatever links there."""
-    return Path(config.store.path).resolve()
-
-
-def rules_of(config: Config) -> Rules:
-    return Rules(
-        unbound=timedelta(seconds=config.login.unbound),
-        grace=timedelta(seconds=config.login.grace),
-        share=config.refresh.share,
-        jitter=config.refresh.jitter,
-        proved=frozenset(each.name for each in config.issuers if each.prove_by_refresh),
-    )
-
-
-def _door(
-    config: Config, each: IssuerConfig, client: str, verifier: Verifier, clock: Clock
-) -> Door:
-    login = config.login
-    return Door(
-        realm=Realm(
-            name=each.name,
-            stated=frozenset({each.issuer, *each.also_issued_as}),
-            users=each.users,
+        desk=Desk(
+            table=table,
+            gate=gate,
+            refresher=refresher,
+            clock=clock,
+            hashed=hasher.token_hash,
+            draw=draw,
+            new_id=uuid4,
+            proved=rules.proved,
+            measures=measures,
         ),
-        verifier=verifier,
-        client=client,
-        cache_for=login.cache_asked if verifier.asks else login.cache,
-        limiter=FairLimiter(each.concurrency),
-        breaker=Breaker(clock, slow_after=login.deadline / 2),
+        subscribers=Subscribers(
+            events,
+            table,
+            clock,
+            start=starter(environ, clock),
+            draw=draw,
+            rules=settings.feeding_rules(config),
+        ),
+    )
+
+
+class Reception:
+    """Receives connections. Each is served as was configured when it came."""
+
+    def __init__(self, counter: Counter) -> None:
+        self.counter = counter
+
+    async def attend(self, stream: ByteStream, peer: Peer) -> None:
+        await Connection(stream, peer, self.counter).serve()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Front:
+    """What faces the outside."""
+
+    welcome: Welcome
+    reception: Reception
+    listener: Listener
+    view: View
+    control: ControlServer
+
+
+def front_of(
+    config: Config,
+    parts: Parts,
+    looked_up: LookedUp,
+    *,
+    welcome: Welcome,
+    sockets: list[socket.socket],
+    control: socket.socket | None,
+) -> Front:
+    """Make it, once the table is loaded."""
+    reception = Reception(
+        Counter(
+            desk=parts.desk,
+            directory=parts.directory,
+            events=parts.events,
+            clock=parts.clock,
+            welcome=welcome.answer,
+            deadline=config.login.deadline,
+            max_message=config.listen.max_message,
+        )
+    )
+    listener = Listener(
+        sockets,
+        allowed=looked_up.allowed,
+        max_connections=config.listen.max_connections,
+        serve=reception.attend,
+    )
+    view = _view(config, parts, listener, welcome)
+    return Front(
+        welcome=welcome,
+        reception=reception,
+        listener=listener,
+        view=view,
+        control=ControlServer(control, view, looked_up.access),
+    )
+
+
+def _view(config: Config, parts: Parts, listener: Listener, welcome: Welcome) -> View:
+    return View(
+        instance=welcome.instance,
+        clock=parts.clock,
+        table=parts.table,
+        store=parts.store,
+        events=parts.events,
+        delivery=Delivery(parts.pushes, parts.directory.deliver, sequence=parts.store.sequence),
+        gate=parts.gate,
+        issuers=settings.views_of(config, parts.issuers.made),
+        proved=parts.desk.proved,
+        hashed=parts.desk.hashed,
+        new_id=uuid4,
+        deadline=config.login.deadline,
+        database=settings.database_of(config),
+        connections=lambda: len(parts.directory),
+        refused=lambda: listener.refused,
+        hooks=lambda: parts.directory.hooks,
+        measures=parts.measures,
+        subscribers=parts.subscribers,
     )

@@ -4,40 +4,39 @@ import gc
 import os
 import signal
 import socket
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack, suppress
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
 import anyio
-import anyio.to_thread
 import structlog
-from anyio.abc import TaskGroup
 
 from sessiond import __version__
 from sessiond.clock import SystemClock
-from sessiond.core.changes import Refuse
-from sessiond.core.errors import StoreError
-from sessiond.daemon.issuers import opened_issuers
-from sessiond.daemon.parts import Parts, database_of, parts_of
+from sessiond.daemon import settings
+from sessiond.daemon.issuers import Issuers
+from sessiond.daemon.parts import Front, Parts, front_of, parts_of
+from sessiond.daemon.reload import Reload
+from sessiond.daemon.resuming import resume
 from sessiond.edge import config as configuration
 from sessiond.edge import credentials, log, sqlite, systemd
 from sessiond.edge.addresses import Addresses, listening
 from sessiond.edge.config import Config
-from sessiond.edge.control.access import Access
 from sessiond.edge.control.address import control_socket
-from sessiond.edge.control.server import ControlServer
-from sessiond.edge.control.view import View
 from sessiond.edge.hardening import harden
 from sessiond.edge.listener import Listener
+from sessiond.edge.measures import Measures
 from sessiond.edge.process.directory import Directory
 from sessiond.edge.process.welcome import Welcome
 from sessiond.edge.sealing import KeyRing, TokenHasher
-from sessiond.timekeeper import Timekeeper
+from sessiond.edge.watchdog import Watchdog, round_trip
 
 GOODBYE = 1.0  # seconds for processes to hear that the daemon stops
+LAST_RESORT = 2.0  # seconds beyond the grace: then a disk that hangs holds up the end no more
 
 logger = structlog.get_logger()
 
@@ -49,92 +48,111 @@ def run(path: Path) -> None:
         ConfigError: The operator must act.
         AddressInUseError: A socket or the database is somebody else's.
     """
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is somebody to hear it
     config = configuration.load(path)
     log.configure(config.log.format, config.log.level)
     harden()
-    anyio.run(partial(serve, config, os.environ), backend_options={"use_uvloop": True})
+    try:
+        anyio.run(partial(serve, path, config, os.environ), backend_options={"use_uvloop": True})
+    finally:
+        log.end()
+    _leave_behind()
 
 
-async def serve(config: Config, environ: Mapping[str, str]) -> None:
+async def serve(path: Path, config: Config, environ: Mapping[str, str]) -> None:
     """Serve until told to stop. What was accepted by then is written and heard."""
     clock = SystemClock()
-    database = database_of(config)
+    database = settings.database_of(config)
     ring = KeyRing.from_text(
         credentials.store_key(config.store.key_file, database=database, environ=environ)
     )
-    addresses = Addresses(config.listen.directory, config.listen.port, config.listen.path)
-    passed = systemd.passed_sockets(environ)
+    looked_up = settings.look_up(config, environ)
+    if looked_up.proof_key is None:
+        logger.warning("no proof key: hooks that ask for a proof will send no tokens")
     listen = config.listen
-    access = Access.of(readers=listen.control_readers, admins=listen.control_admins)
+    addresses = Addresses(listen.directory, listen.port, listen.path)
+    passed = systemd.passed_sockets(environ)
     is_path_ours = all(each.getsockname() != addresses.path for each in passed)
     sockets = listening(addresses, passed, others=frozenset({listen.control.encode()}))
     async with AsyncExitStack() as stack:
+        hangups = stack.enter_context(anyio.open_signal_receiver(signal.SIGHUP))
         stack.callback(_unbind, addresses, sockets, is_path_ours=is_path_ours)
         control = stack.enter_context(
             control_socket(listen.control, group=listen.control_group, passed=passed)
         )
         store = await stack.enter_async_context(sqlite.opened(database, ring))
-        issuers = await stack.enter_async_context(opened_issuers(config, clock, environ))
+        issuers = Issuers(clock, Measures(), environ)
+        stack.push_async_callback(issuers.close)
+        issuers.use(await issuers.build(config))
         hasher = TokenHasher(store.lookup_key)
-        parts = parts_of(config, clock=clock, store=store, issuers=issuers, hasher=hasher)
-        key = credentials.proof_key(listen.proof_key_file, environ=environ)
+        parts = parts_of(
+            config, clock=clock, store=store, issuers=issuers, hasher=hasher, environ=environ
+        )
+        await parts.subscribers.check(config.subscribers)
+        await parts.subscribers.apply(config.subscribers)
+        _rest_collector()
+        await parts.table.load()
+        parts.events.begin(parts.store.sequence)
         welcome = Welcome(
             instance=uuid4(),
             deadline=timedelta(seconds=config.login.deadline),
             address=addresses.path,
-            key=key,
+            key=looked_up.proof_key,
         )
-        if key is None:
-            logger.warning("no proof key: hooks that ask for a proof will send no tokens")
-        if config.subscribers:
-            logger.warning("subscribers are configured, but this version runs none")
-        listener = parts.listener(sockets, welcome)
-        await parts.table.load()
-        _calm_collector()
-        timekeeper = Timekeeper(clock, [issuer.ahead for issuer in issuers.values()])
-        view = parts.view(listener, welcome.instance)
-        server = ControlServer(control, view, access)
-        await _run(parts, listener, timekeeper, view, server, environ)
+        front = front_of(
+            config, parts, looked_up, welcome=welcome, sockets=sockets, control=control
+        )
+        reload = Reload(path, config, parts, front, environ)
+        watchdog = _watchdog(addresses, parts, environ)
+        await _run(parts, front, reload, hangups, watchdog, environ)
 
 
 async def _run(
     parts: Parts,
-    listener: Listener,
-    timekeeper: Timekeeper,
-    view: View,
-    control: ControlServer,
+    front: Front,
+    reload: Reload,
+    hangups: AsyncIterator[signal.Signals],
+    watchdog: Watchdog | None,
     environ: Mapping[str, str],
 ) -> None:
     """Start downstream first, wait for a signal, and stop by ending the input."""
-    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         async with anyio.create_task_group() as root:
-            root.start_soon(view.delivery.run)
+            root.start_soon(log.run, parts.clock)
+            root.start_soon(parts.measures.watch_loop, parts.clock)
+            root.start_soon(parts.events.run)
+            root.start_soon(front.view.delivery.run)
             written, left, given_back, unseen = (anyio.Event() for _ in range(4))
             root.start_soon(_then, parts.refresher.run, given_back)
             root.start_soon(parts.gate.run)
-            root.start_soon(timekeeper.run)
-            for issuer in parts.issuers.values():
-                root.start_soon(issuer.run)
+            root.start_soon(parts.timekeeper.run)
+            root.start_soon(parts.issuers.run)
             root.start_soon(_then, parts.table.run, written)
-            await _resume(parts)
-            root.start_soon(_then, control.run, unseen)
-            root.start_soon(_then, listener.run, left)
-            view.begin()
-            _feed(root, environ)
-            systemd.notify("READY=1", environ=environ)
+            await resume(parts.table, parts.refresher, is_ours=parts.issuers.made.__contains__)
+            _calm_collector()
+            root.start_soon(parts.subscribers.run)
+            root.start_soon(_then, front.control.run, unseen)
+            root.start_soon(_then, front.listener.run, left)
+            front.view.begin()
+            if watchdog is not None:
+                root.start_soon(watchdog.run)
+            systemd.notify("READY=1", "STATUS=serving", environ=environ)
             logger.info("ready", version=__version__)
-            async for number in signals:
-                if number == signal.SIGHUP:
-                    logger.warning("the configuration is not read again: restart the daemon")
-                    continue
-                logger.info("stopping", signal=signal.Signals(number).name)
-                break
-            systemd.notify("STOPPING=1", environ=environ)
-            with anyio.move_on_after(parts.grace):
-                listener.stop()
-                control.stop()
-                await _see_off(parts.directory, listener, left)
+            root.start_soon(reload.run)
+            root.start_soon(_hear, hangups, reload)
+            logger.info("stopping", signal=(await anext(signals)).name)
+            systemd.notify("STOPPING=1", "STATUS=stopping", environ=environ)
+            reload.stop()
+            if watchdog is not None:
+                watchdog.stop()
+            grace = settings.grace_of(reload.config)
+            signal.setitimer(signal.ITIMER_REAL, grace + LAST_RESORT)  # SIGALRM ends the process
+            with anyio.move_on_after(grace):
+                front.listener.stop()
+                front.control.stop()
+                await _see_off(parts.directory, front.listener, left)
                 await parts.refresher.settle()
+                await parts.subscribers.stop()  # while the table can still keep their places
                 parts.table.close()
                 await written.wait()
                 parts.bus.close()
@@ -144,15 +162,10 @@ async def _run(
     logger.info("stopped")
 
 
-async def _resume(parts: Parts) -> None:
-    """Go on with what an earlier run has left."""
-    for grant in parts.table.resume():
-        if grant.issuer in parts.issuers:
-            parts.refresher.follow(grant)
-        else:  # nobody here could verify or refresh it any more
-            logger.warning("issuer gone, sessions end", issuer=grant.issuer)
-            with suppress(StoreError):  # ended all the same, and written when it can be
-                await parts.table.ask(Refuse(grant=grant.id, reason="wrongissuer"))
+async def _hear(hangups: AsyncIterator[signal.Signals], reload: Reload) -> None:
+    """Have the configuration read again at each SIGHUP. While the daemon stops it means nothing."""
+    async for _ in hangups:
+        reload.ask()
 
 
 async def _see_off(directory: Directory, listener: Listener, left: anyio.Event) -> None:
@@ -169,17 +182,38 @@ async def _then(work: Callable[[], Awaitable[None]], done: anyio.Event) -> None:
     done.set()
 
 
-def _feed(root: TaskGroup, environ: Mapping[str, str]) -> None:
-    """Feed systemd's watchdog, where there is one, from the loop that does the work."""
+def _watchdog(addresses: Addresses, parts: Parts, environ: Mapping[str, str]) -> Watchdog | None:
+    """Return what feeds systemd's watchdog, where there is one."""
     interval = systemd.watchdog_interval(environ)
+    if interval is None:
+        return None
 
-    async def feed(every: float) -> None:
-        while True:
-            systemd.notify("WATCHDOG=1", environ=environ)
-            await anyio.sleep(every)
+    def feed() -> None:
+        if systemd.notify("WATCHDOG=1", environ=environ):
+            parts.measures.watchdog_feeds.inc()
 
-    if interval is not None:
-        root.start_soon(feed, interval)
+    return Watchdog(
+        interval=interval,
+        trip=partial(round_trip, next(iter(addresses)), parts.table),
+        feed=feed,
+        clock=parts.clock,
+    )
+
+
+def _leave_behind() -> None:
+    """End the process although a thread hangs, say on a directory of users: all is written."""
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    for thread in threading.enumerate():
+        if thread is not threading.main_thread() and not thread.daemon:
+            thread.join(LAST_RESORT)
+            if thread.is_alive():
+                os._exit(os.EX_OK)
+
+
+def _rest_collector() -> None:
+    """Have the garbage collector rest while the table is built: there will be no garbage in it."""
+    gc.collect()
+    gc.disable()
 
 
 def _calm_collector() -> None:
@@ -187,9 +221,9 @@ def _calm_collector() -> None:
 
     With many thousand sessions a full collection would hold every login for tens of milliseconds.
     """
-    gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 50, 100)
+    gc.enable()
 
 
 def _unbind(addresses: Addresses, sockets: list[socket.socket], *, is_path_ours: bool) -> None:

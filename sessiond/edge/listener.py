@@ -35,7 +35,19 @@ class Listener:
         self._accepting = anyio.CancelScope()
         self._serving = anyio.CancelScope()
         self._open: Counter[int] = Counter()  # connections by uid
+        self._admitted: dict[anyio.CancelScope, Peer] = {}  # each connection, and whose it is
         self.refused = 0  # connections since the start
+
+    def use(self, allowed: AllowList, *, max_connections: int) -> None:
+        """Admit others from now on, and end the connections of those who may not connect any more.
+
+        A lower bound on connections ends none.
+        """
+        self._allowed, self._max_connections = allowed, max_connections
+        for connection, peer in self._admitted.items():
+            if not allowed.admits(peer):
+                log.warning("connection ended: not allowed any more", uid=peer.uid, pid=peer.pid)
+                connection.cancel()
 
     async def run(self) -> None:
         """Accept until `stop`; return when every connection has ended."""
@@ -83,10 +95,13 @@ class Listener:
             await stream.aclose()
             return
         self._open[peer.uid] += 1
-        try:
-            await self._serve(stream, peer)
-        finally:
-            self._open[peer.uid] -= 1
+        with anyio.CancelScope() as connection:
+            self._admitted[connection] = peer
+            try:
+                await self._serve(stream, peer)
+            finally:
+                del self._admitted[connection]
+                self._open[peer.uid] -= 1
 
     def _is_full(self, uid: int) -> bool:
         """Bound all connections, and keep some for others than the one user who has most."""

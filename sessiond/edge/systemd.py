@@ -32,6 +32,16 @@ def notify(*states: str, environ: Mapping[str, str]) -> bool:
     return True
 
 
+def reloading(monotonic: float) -> tuple[str, str]:
+    """Return the states that say a reload begins; "READY=1" says that it is over.
+
+    Args:
+        monotonic: The moment, in seconds of CLOCK_MONOTONIC: systemd 253 and later
+            (Type=notify-reload) takes no answer for one that was asked for afterwards.
+    """
+    return "RELOADING=1", f"MONOTONIC_USEC={int(monotonic * 1e6)}"
+
+
 def watchdog_interval(environ: Mapping[str, str]) -> float | None:
     """Return after how many seconds to send "WATCHDOG=1" again, or None: nobody waits for it.
 

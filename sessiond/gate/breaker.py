@@ -15,8 +15,8 @@ class Breaker:
     """
 
     def __init__(self, clock: Clock, *, slow_after: float) -> None:
+        self.slow_after = slow_after
         self._clock = clock
-        self._slow_after = slow_after
         self._bad = 0
         self._pause = FIRST_PAUSE
         self._opened_at = float("-inf")  # monotonic
@@ -50,7 +50,7 @@ class Breaker:
     def finish(self, started: float, *, ok: bool) -> None:
         """Note how a call went."""
         now = self._clock.monotonic()
-        if ok and now - started <= self._slow_after:
+        if ok and now - started <= self.slow_after:
             if not self.is_held:
                 self._bad, self._pause = 0, FIRST_PAUSE
             return

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -17,10 +18,11 @@ class Key:
     token: bytes  # SHA-256
     user: str  # folded
     issuer: str
+    generation: int  # of the issuer's configuration
 
     @classmethod
-    def of(cls, token: Secret, *, user: str, issuer: str) -> "Key":
-        return cls(hashlib.sha256(token.reveal().encode()).digest(), user, issuer)
+    def of(cls, token: Secret, *, user: str, issuer: str, generation: int = 0) -> "Key":
+        return cls(hashlib.sha256(token.reveal().encode()).digest(), user, issuer, generation)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,7 @@ class _Kept:
 
 
 class VerdictCache:
-    """Holds so many at most, the oldest dropped first. One configuration, one cache."""
+    """Holds so many at most, the oldest dropped first."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -57,6 +59,11 @@ class VerdictCache:
     def drop(self, key: Key) -> None:
         """Forget one verdict: the key that signed its token was withdrawn."""
         self._kept.pop(key, None)
+
+    def keep_only(self, generations: Mapping[str, int]) -> None:
+        """Forget what was verified by issuers, or ways to ask them, that are gone."""
+        for key in [each for each in self._kept if generations.get(each.issuer) != each.generation]:
+            del self._kept[key]
 
     def clear(self) -> None:
         """Forget all: something was revoked."""

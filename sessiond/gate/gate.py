@@ -1,7 +1,7 @@
 """Takes a typed name and a password, gives back who it is or why not."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,6 +26,7 @@ from sessiond.gate.breaker import Breaker
 from sessiond.gate.cache import Key, VerdictCache
 from sessiond.gate.fair import FairLimiter
 from sessiond.gate.route import Realm, route
+from sessiond.gate.spans import Spans
 
 MAX_VERDICTS = 100_000
 MAX_REFUSALS = 10_000
@@ -44,6 +45,7 @@ class Door:
     cache_for: float  # seconds an accepted verdict may be used again; 0 = never
     limiter: FairLimiter  # calls to the issuer at a time
     breaker: Breaker
+    generation: int = 0  # of the issuer's configuration; its verdicts carry it
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +60,31 @@ class Admission:
 class _Flight:
     """One verification under way, for all who wait for it."""
 
-    def __init__(self) -> None:
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
         self._landed = anyio.Event()
         self._outcome: Outcome = IssuerUnavailable("sessiond is stopping")
+        self._launched_at = monotonic()
+        self._asked_at: float | None = None
+        self._landed_at: float | None = None
+
+    def ask(self) -> None:
+        """Note that its turn has come, and the issuer is asked."""
+        self._asked_at = self._monotonic()
 
     def land(self, outcome: Outcome) -> None:
+        self._landed_at = self._monotonic()
         self._outcome = outcome
         self._landed.set()
+
+    def account(self, spans: Spans) -> None:
+        """Say what the time went to, so far where it is still under way."""
+        end = self._monotonic() if self._landed_at is None else self._landed_at
+        if self._asked_at is None:
+            spans.queued = end - self._launched_at
+        else:
+            spans.queued = self._asked_at - self._launched_at
+            spans.called = end - self._asked_at
 
     async def outcome(self) -> Outcome:
         await self._landed.wait()
@@ -90,17 +110,28 @@ class Gate:
             clock: For leases and the age of verdicts.
             waiting: Logins of one process that may wait for asked verdicts at a time.
         """
-        self._doors = {door.realm.name: door for door in doors}
-        self._realms = [door.realm for door in doors]
         self._news = news
         self._clock = clock
-        self._max_waiting = waiting
         self._waiting: Counter[ProcessKey] = Counter()
         self._flights: dict[Key, _Flight] = {}
         self._cache = VerdictCache(MAX_VERDICTS)
         self._refusals = VerdictCache(MAX_REFUSALS)  # apart: whoever floods evicts no verdict
-        self._tried: set[str] = set()  # issuers that trial calls go to
+        self._tried: set[tuple[str, int]] = set()  # issuers and generations that trial calls go to
         self._tasks: TaskGroup | None = None
+        self.use(doors, waiting=waiting)
+
+    def use(self, doors: Sequence[Door], *, waiting: int) -> None:
+        """Go on with these doors, from the next login on.
+
+        One that is under way is judged by the door it came through. Whether that still counts is
+        for the table to say, by the verdict's generation.
+        """
+        self._doors = {door.realm.name: door for door in doors}
+        self._realms = [door.realm for door in doors]
+        self._max_waiting = waiting
+        generations = {door.realm.name: door.generation for door in doors}
+        self._cache.keep_only(generations)
+        self._refusals.keep_only(generations)
 
     async def run(self) -> None:
         """Own the calls to issuers, which outlive the logins that began them."""
@@ -111,8 +142,16 @@ class Gate:
                         self._cache.clear()
             self._tasks.cancel_scope.cancel()
 
-    async def admit(self, *, user: str, password: str, owner: ProcessKey) -> Admission:
+    async def admit(
+        self, *, user: str, password: str, owner: ProcessKey, spans: Spans | None = None
+    ) -> Admission:
         """Return what the password proves about the user. May be cancelled at any time.
+
+        Args:
+            user: The typed name.
+            password: What came with it.
+            owner: The process that asks.
+            spans: Filled in, however this ends.
 
         Raises:
             TokenRejected: The login is refused.
@@ -122,16 +161,21 @@ class Gate:
         if not is_name(user):
             raise TokenRejected(Refusal.USERMISMATCH, "the user name is not printable ASCII")
         door = self._doors[route(self._realms, presented, user=user)]
-        key = Key.of(presented.access, user=folded(user), issuer=door.realm.name)
-        verdict = await self._verdict(door, key, presented.access, owner)
-        name = verdict.principal.name
-        if not same_name(user, name):
+        name, generation = door.realm.name, door.generation
+        key = Key.of(presented.access, user=folded(user), issuer=name, generation=generation)
+        spans = Spans() if spans is None else spans
+        spans.issuer = name
+        verdict = await self._verdict(door, key, presented.access, owner, spans)
+        verified = verdict.principal.name
+        if not same_name(user, verified):
             raise TokenRejected(Refusal.USERMISMATCH, "the token is another user's")
-        if not door.realm.admits(name):
+        if not door.realm.admits(verified):
             raise TokenRejected(Refusal.WRONGISSUER, "this issuer does not answer for that user")
         return Admission(verdict, presented, door.client)
 
-    async def _verdict(self, door: Door, key: Key, token: Secret, owner: ProcessKey) -> Verdict:
+    async def _verdict(
+        self, door: Door, key: Key, token: Secret, owner: ProcessKey, spans: Spans
+    ) -> Verdict:
         now = self._clock.now()
         monotonic = self._clock.monotonic()
         kept = self._cache.find(key, monotonic=monotonic, now=now)
@@ -149,7 +193,11 @@ class Gate:
             return _accepted(outcome)
         with self._counted(door, owner):
             flight = self._flights.get(key) or self._launch(door, key, token, owner)
-            return _accepted(await flight.outcome(), now=self._clock.now())
+            try:
+                outcome = await flight.outcome()
+            finally:
+                flight.account(spans)
+            return _accepted(outcome, now=self._clock.now())
 
     @contextmanager
     def _counted(self, door: Door, owner: ProcessKey) -> Iterator[None]:
@@ -172,7 +220,7 @@ class Gate:
             raise IssuerUnavailable("the issuer is sick, nobody waits for it")
         if self._tasks is None:
             raise IssuerUnavailable("the gate is not open yet")
-        flight = self._flights[key] = _Flight()
+        flight = self._flights[key] = _Flight(self._clock.monotonic)
         self._tasks.start_soon(self._fly, door, key, token, owner, flight)
         return flight
 
@@ -183,6 +231,7 @@ class Gate:
         outcome: Outcome = IssuerUnavailable("sessiond is stopping")
         try:
             async with door.limiter.place(owner):
+                flight.ask()
                 if door.breaker.is_open:
                     outcome = IssuerUnavailable("the issuer fell sick while this waited")
                 else:
@@ -204,9 +253,9 @@ class Gate:
         door.breaker.finish(started, ok=not isinstance(outcome, IssuerUnavailable))
         if isinstance(outcome, IssuerThrottled):
             door.breaker.hold(outcome.retry_after)
-        name = door.realm.name
-        if door.breaker.is_open and name not in self._tried and self._tasks is not None:
-            self._tried.add(name)
+        tried = (door.realm.name, door.generation)
+        if door.breaker.is_open and tried not in self._tried and self._tasks is not None:
+            self._tried.add(tried)
             self._tasks.start_soon(self._try_out, door)
         return outcome
 
@@ -214,6 +263,8 @@ class Gate:
         """Find out when a sick issuer is well, with trial calls that no login waits for."""
         while door.breaker.is_open:
             await self._clock.sleep(door.breaker.pause)
+            if not self._is_in_use(door):  # nobody comes through it any more
+                break
             if door.breaker.is_held:  # a call that was under way was told to wait for longer
                 continue
             started, ok = door.breaker.start(), True
@@ -225,7 +276,11 @@ class Gate:
             except IssuerUnavailable:
                 ok = False
             door.breaker.finish(started, ok=ok)
-        self._tried.remove(door.realm.name)
+        self._tried.remove((door.realm.name, door.generation))
+
+    def _is_in_use(self, door: Door) -> bool:
+        current = self._doors.get(door.realm.name)
+        return current is not None and current.generation == door.generation
 
     def _keep(self, door: Door, key: Key, outcome: Outcome) -> None:
         monotonic = self._clock.monotonic()

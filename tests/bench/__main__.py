@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from tests.bench import asking, logins, revoking, standing
+from tests.bench import asking, delivering, logins, revoking, standing, starting
 from tests.bench.bench import Bench
 from tests.bench.figures import Row, table, waits
 from tests.bench.load import Generator
@@ -24,7 +24,9 @@ MEASUREMENTS: dict[str, Callable[[Bench], Iterator[Row]]] = {
     "asking": asking.measure,
     "hung": asking.measure_hung,
     "revoking": revoking.measure,
+    "delivering": delivering.measure,
     "standing": standing.measure,
+    "starting": starting.measure,
 }
 
 

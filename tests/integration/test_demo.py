@@ -134,7 +134,7 @@ def test_a_step_that_does_not_happen_fails_the_demo_and_shows_the_daemons_log(
     assert story.main() == 1
     shown = capsys.readouterr().out
     assert "This did not happen: gateway1 did not report `accepted user=alice`" in shown
-    assert '"reason": "wrongscope"' in shown
+    assert '"reason":"wrongscope"' in shown
     assert "eyJ" not in shown
     assert REFRESH_MARK not in shown
     assert list(folder.iterdir()) == []

@@ -2,8 +2,6 @@
 
 import json
 import os
-import pty
-import select
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,12 +12,12 @@ import pytest
 
 from tests.integration.conftest import Start
 from tests.integration.operating import PATIENCE, control_of
+from tests.integration.terminal import PROGRAM
 from tests.issuer.running import ALICE, BOB, RunningIssuer
 from tests.qprocess import QProcess
 from tests.running_daemon import RunningDaemon, configuration
 
 Connected = Callable[[RunningDaemon], QProcess]
-PROGRAM = [sys.executable, "-c", "from sessiond.ctl import main; main(prog_name='sessionctl')"]
 ABSENT = "00000000-0000-0000-0000-000000000000"
 
 
@@ -42,41 +40,6 @@ def ctl(
 
 def ctl_json(daemon: RunningDaemon, *args: str, answers: str = "") -> Any:
     return json.loads(ctl(daemon, *args, "--json", answers=answers).stdout)
-
-
-class OnTerminal:
-    """A program whose standard input, output and error are a terminal."""
-
-    def __init__(self, *command: str) -> None:
-        self._main, side = pty.openpty()
-        self._run = subprocess.Popen(
-            command, stdin=side, stdout=side, stderr=side, start_new_session=True
-        )
-        os.close(side)
-        self.text = ""
-
-    def __enter__(self) -> "OnTerminal":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._run.kill()
-        self._run.wait()
-        os.close(self._main)
-
-    def expect(self, text: str) -> None:
-        while text not in self.text:
-            ready, _, _ = select.select([self._main], [], [], PATIENCE)
-            assert ready, self.text
-            self.text += os.read(self._main, 65536).decode()
-
-    def type(self, text: str) -> None:
-        os.write(self._main, text.encode())
-
-    def interrupt(self) -> None:
-        self._run.send_signal(2)
-
-    def code(self) -> int:
-        return self._run.wait(PATIENCE)
 
 
 def test_the_status_and_the_sessions_are_shown(
@@ -133,22 +96,6 @@ def test_each_way_of_revoking_ends_the_session(
     assert q.next_push()["event"] == "revoked"
 
 
-def test_on_a_terminal_it_says_what_it_would_do_and_asks(
-    strict_issuer: RunningIssuer, start: Start, process: Connected
-) -> None:
-    daemon = start(configuration(strict_issuer))
-    q = process(daemon)
-    q.log_in(ALICE, strict_issuer.tokens()["access_token"])
-    command = [*PROGRAM, "--control", control_of(daemon), "revoke", "--user", ALICE]
-    for answer, code, left in (("n", 130, 1), ("y", 0, 0)):
-        with OnTerminal(*command, "--reason", "left us") as run:
-            run.expect("Go on?")
-            assert f"Ends 1 live sessions (user {ALICE})" in run.text
-            run.type(f"{answer}\n")
-            assert run.code() == code
-        assert len(q.sessions()) == left
-
-
 def test_a_name_is_forgotten(
     strict_issuer: RunningIssuer, start: Start, process: Connected
 ) -> None:
@@ -168,18 +115,6 @@ def test_a_login_is_explained_and_its_password_comes_by_standard_input_only(
     assert ctl_json(daemon, "explain", "--user", BOB, answers=token)["reason"] == "usermismatch"
     assert token not in said
     assert "No such option" in ctl(daemon, "explain", "--password", "x", code=64).stderr
-
-
-def test_on_a_terminal_the_password_is_asked_for_and_not_shown(
-    strict_issuer: RunningIssuer, start: Start
-) -> None:
-    daemon = start(configuration(strict_issuer))
-    with OnTerminal(*PROGRAM, "--control", control_of(daemon), "explain", "--user", "bob") as run:
-        run.expect("Password:")
-        run.type("my plain password\n")
-        run.expect("would be refused: nottoken")
-        assert "my plain" not in run.text
-        assert "\x1b[1;31mfailed" in run.text  # a terminal has colours
 
 
 def test_events_are_watched_over_a_restart(strict_issuer: RunningIssuer, start: Start) -> None:
@@ -206,18 +141,9 @@ def test_events_are_watched_over_a_restart(strict_issuer: RunningIssuer, start: 
     assert (second["sequence"], second["handle"]) == (2, 6)
 
 
-def test_the_list_is_drawn_again_on_a_terminal(
-    strict_issuer: RunningIssuer, start: Start, process: Connected
-) -> None:
+def test_what_is_drawn_again_is_for_terminals(strict_issuer: RunningIssuer, start: Start) -> None:
     daemon = start(configuration(strict_issuer))
-    q = process(daemon)
     assert "terminal" in ctl(daemon, "list", "--watch", code=64).stderr
-    with OnTerminal(*PROGRAM, "--control", control_of(daemon), "list", "--watch") as run:
-        run.expect("USER")
-        q.log_in(ALICE, strict_issuer.tokens()["access_token"])
-        run.expect("open")
-        run.interrupt()
-        assert run.code() == 130
 
 
 def test_the_socket_is_named_by_an_option_the_configuration_or_the_environment(

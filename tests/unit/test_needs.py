@@ -79,3 +79,11 @@ def test_only_ci_makes_absence_an_error(monkeypatch: pytest.MonkeyPatch) -> None
     assert (is_error("real"), is_error("q")) == (True, False)
     monkeypatch.delenv("CI")
     assert is_error("real") is False
+
+
+def test_absent_programs_are_named_by_the_packages_that_have_them(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert absent("systemd") == "apt-get install systemd"
+    assert absent("debian") == "apt-get install debhelper debootstrap dpkg-dev fakeroot lintian"

@@ -163,7 +163,7 @@ async def test_nothing_else_makes_it_ask_earlier(clock: FakeClock) -> None:
         await work.minutes(6)
         await work.leave(1)
         await work.log_in(2, length=timedelta(minutes=2))  # puts the grant again, and it is overdue
-        await work.refresher.prove(grant_id(1))
+        await work.refresher.prove(grant_id(1), issuer="corp")
         await work.minutes(3)
         assert [at for at, _ in work.source.sent] == [360, 460]
 
@@ -325,3 +325,15 @@ async def test_a_lease_that_ended_while_nobody_ran_is_not_refreshed(clock: FakeC
         await second.minutes(1)
         assert second.sent == []
         assert second.told == [("session.expired", "expired")]
+
+
+async def test_how_late_each_refresh_begins_is_told(clock: FakeClock) -> None:
+    late: list[float] = []
+    async with at_work(clock) as work:
+        work.refresher._note_late = late.append
+        work.source.otherwise = DOWN
+        await work.log_in()
+        await work.minutes(7)
+        assert late[0] < 1  # at its moment
+        assert late == sorted(late)  # and each try after it is later by the same moment
+        assert len(late) == len(work.sent) > 1

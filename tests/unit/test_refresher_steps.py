@@ -99,7 +99,7 @@ async def test_settling_waits_for_the_call_under_way_and_begins_no_other(clock: 
 async def test_proving_refreshes_at_once_and_returns_when_that_is_over(clock: FakeClock) -> None:
     async with at_work(clock) as work:
         await work.log_in()
-        await work.refresher.prove(grant_id(1))
+        await work.refresher.prove(grant_id(1), issuer="corp")
         assert work.source.sent == [(0, "refresh0")]
         assert [each.is_proven for each in await work.live()] == [True]
 
@@ -110,7 +110,7 @@ async def test_proving_waits_for_a_refresh_that_is_under_way(clock: FakeClock) -
         answer, proved = work.source.hold(), []
 
         async def prove() -> None:
-            await work.refresher.prove(grant_id(1))
+            await work.refresher.prove(grant_id(1), issuer="corp")
             proved.append([each.is_proven for each in await work.live()])
 
         async with anyio.create_task_group() as tasks:
@@ -127,14 +127,14 @@ async def test_proving_asks_no_issuer_that_has_said_when_to_come_back(clock: Fak
         work.source.next = [IssuerThrottled("429", retry_after=100)]
         await work.log_in()
         for _ in range(3):
-            await work.refresher.prove(grant_id(1))
+            await work.refresher.prove(grant_id(1), issuer="corp")
         assert work.sent == ["refresh0"]
         assert [each.is_proven for each in await work.live()] == [False]
 
 
 async def test_proving_what_is_not_there_returns(clock: FakeClock) -> None:
     async with at_work(clock) as work:
-        await work.refresher.prove(grant_id(7))
+        await work.refresher.prove(grant_id(7), issuer="corp")
         assert work.sent == []
 
 

@@ -119,3 +119,16 @@ def test_the_machines_clock_carries_on_from_where_it_was_taken_over() -> None:
     assert clock.now() >= first
     clock.take_over()
     assert clock.now().tzinfo is not None
+
+
+async def test_the_issuers_of_now_are_asked(clock: SettableFakeClock) -> None:
+    before, after = list[float](), list[float]()
+    keeper = Timekeeper(clock, [witness(0.0, before)])
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(keeper.run)
+        keeper.use([witness(HOUR, after)])
+        clock.error = HOUR
+        await clock.advance(10.0)
+        tasks.cancel_scope.cancel()
+    assert (before, clock.error) == ([], 0.0)
+    assert after

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from sessiond.core import changes
-from sessiond.core.decide import ending, listing, login, presence, refresh, tokens
+from sessiond.core.decide import ending, listing, login, places, presence, refresh, tokens
 from sessiond.core.decide.draft import Draft, Notice, Rules
 from sessiond.core.rows import Rows, Write
 
@@ -58,12 +58,19 @@ _DECIDERS: dict[type[changes.Change[Any]], Any] = {
     changes.Forgive: ending.forgive,
     changes.Forget: ending.forget,
     changes.End: ending.end,
+    changes.Disown: ending.disown,
     changes.Expire: ending.expire,
     changes.Tell: _tell,
     changes.ListSessions: listing.list_sessions,
     changes.FindSession: listing.find_session,
     changes.FindProcesses: listing.find_processes,
+    changes.KnownNames: listing.known_names,
     changes.ListRevocations: listing.list_revocations,
     changes.Count: listing.count,
     changes.Judge: listing.judge,
+    changes.KeepPlace: places.keep_place,
+    changes.SetEventsAside: places.set_events_aside,
+    changes.TakeBack: places.take_back,
+    changes.ForgetSubscriber: places.forget_subscriber,
+    changes.ListPlaces: places.list_places,
 }

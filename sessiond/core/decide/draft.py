@@ -1,6 +1,7 @@
 """What one decision has come to so far: writes to make and events to tell."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 
@@ -9,6 +10,7 @@ from sessiond.core.events import Event, SessionClosed, SessionEvent, SessionExpi
 from sessiond.core.grant import Grant
 from sessiond.core.rows import Drop, Put, Row, Rows, Write
 from sessiond.core.session import ProcessKey, Session, SessionState
+from sessiond.core.verdict import Verdict
 
 E = TypeVar("E", bound=SessionEvent)
 
@@ -24,6 +26,11 @@ class Rules:
     share: float  # of the lease, after which to refresh
     jitter: float
     proved: frozenset[str] = frozenset()  # issuers whose tokens count once a refresh proved them
+    generations: Mapping[str, int] = field(default_factory=dict)  # of the issuers, as configured
+
+    def are_newer_than(self, verdict: Verdict) -> bool:
+        """Say whether the issuer was changed, or is gone, since the verdict was made."""
+        return verdict.generation != self.generations.get(verdict.principal.issuer, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +127,7 @@ class Draft:
             )
 
     def forget_grant(self, grant: Grant) -> None:
-        """Drop a grant whose lease is over, with the traces that nobody needs any more."""
+        """Drop a grant that nothing hangs on, with the traces that nobody needs any more."""
         self.drop(grant)
         for token in self.rows.tokens_of(grant.id):
             if token.keep_until <= self.now:

@@ -1,7 +1,8 @@
 """Taking back and running out."""
 
-from sessiond.core.changes import End, Expire, Forget, Forgive, Revoke
+from sessiond.core.changes import Disown, End, Expire, Forget, Forgive, Revoke
 from sessiond.core.decide.draft import Draft
+from sessiond.core.errors import Refusal
 from sessiond.core.events import SessionExpired, SessionRevoked
 from sessiond.core.grant import Grant, GrantId
 from sessiond.core.principal import Principal, folded
@@ -83,6 +84,17 @@ def end(draft: Draft, change: End) -> int:
     for session in ended:
         draft.take_back(session, SessionRevoked, BY_OPERATOR)
     return len(ended)
+
+
+def disown(draft: Draft, change: Disown) -> None:
+    """End what hangs on grants that nobody here could verify or refresh any more."""
+    for grant_id in dict.fromkeys(change.grants):
+        grant = draft.rows.grants.get(grant_id)
+        if grant is None:
+            continue
+        for session in draft.rows.sessions_of(grant.id):
+            draft.take_back(session, SessionRevoked, Refusal.WRONGISSUER.value)
+        draft.forget_grant(grant)
 
 
 def expire(draft: Draft, change: Expire) -> None:

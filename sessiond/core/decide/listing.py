@@ -9,6 +9,7 @@ from sessiond.core.changes import (
     FindProcesses,
     FindSession,
     Judge,
+    KnownNames,
     Listed,
     ListRevocations,
     ListSessions,
@@ -54,6 +55,11 @@ def find_processes(draft: Draft, change: FindProcesses) -> tuple[ProcessKey, ...
         if _is_called(session.about, change.process)
     )
     return tuple(dict.fromkeys(found))
+
+
+def known_names(draft: Draft, change: KnownNames) -> frozenset[str]:
+    """Return the names that have an owner."""
+    return change.names & draft.rows.names.keys()
 
 
 def list_revocations(draft: Draft, _: ListRevocations) -> tuple[Revocation, ...]:

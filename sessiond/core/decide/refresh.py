@@ -69,7 +69,9 @@ def rotate(draft: Draft, change: Rotate) -> bool:
 def refresh(draft: Draft, change: Refresh) -> bool:
     """Give every session of the grant the new lease and what the new token says."""
     grant = draft.rows.grants.get(change.grant)
-    if grant is None or not _still_theirs(draft, grant, change.verdict):
+    if grant is None or draft.rules.are_newer_than(change.verdict):
+        return False
+    if not _still_theirs(draft, grant, change.verdict):
         return False
     lease, rules = change.verdict.lease, draft.rules
     due = refresh_at(lease, share=rules.share, jitter=rules.jitter, draw=change.draw)
@@ -83,7 +85,9 @@ def refresh(draft: Draft, change: Refresh) -> bool:
 def recheck(draft: Draft, change: Recheck) -> bool:
     """Note what the issuer now says of a token that cannot be refreshed."""
     grant = draft.rows.grants.get(change.grant)
-    if grant is None or not _still_theirs(draft, grant, change.verdict):
+    if grant is None or draft.rules.are_newer_than(change.verdict):
+        return False
+    if not _still_theirs(draft, grant, change.verdict):
         return False
     if change.verdict.lease.expires_at != grant.lease.expires_at:
         draft.put(replace(grant, lease=change.verdict.lease))

@@ -21,6 +21,9 @@ def adopt(draft: Draft, change: Adopt) -> Grant | Refusal:
 def refusal_of(draft: Draft, brought: Brought, *, is_proof_due: bool = True) -> Refusal | None:
     """Return why verified tokens are refused all the same, if they are."""
     rows, principal = draft.rows, brought.verdict.principal
+    if draft.rules.are_newer_than(brought.verdict):  # verified by what was configured before
+        is_gone = principal.issuer not in draft.rules.generations
+        return Refusal.WRONGISSUER if is_gone else Refusal.UNAVAILABLE
     if brought.verdict.lease.expires_at <= draft.now:
         return Refusal.EXPIRED
     access = rows.tokens.get(brought.access)

@@ -9,6 +9,7 @@ from sessiond.edge.config.tables import (
     LogConfig,
     LoginConfig,
     RefreshConfig,
+    RoleSourceConfig,
     StoreConfig,
     SubscriberConfig,
 )
@@ -21,6 +22,7 @@ __all__ = [
     "LogConfig",
     "LoginConfig",
     "RefreshConfig",
+    "RoleSourceConfig",
     "StoreConfig",
     "SubscriberConfig",
     "load",

@@ -12,6 +12,7 @@ from sessiond.edge.config.tables import (
     IssuerConfig,
     ListenConfig,
     RefreshConfig,
+    RoleSourceConfig,
     SubscriberConfig,
 )
 
@@ -38,6 +39,7 @@ def problems_of(config: Config) -> Iterator[str]:
     # What is between them is shown with their `iss`, so only once those are known to be clean.
     yield from of_issuers or _problems_between(config.issuers)
     yield from _problems_of_subscribers(config.subscribers)
+    yield from _problems_of_role_sources(config.role_sources, config.issuers)
 
 
 def _problems_of_listen(listen: ListenConfig) -> Iterator[str]:
@@ -54,16 +56,19 @@ def _problems_of_refresh(refresh: RefreshConfig) -> Iterator[str]:
 
 
 def _problems_of_issuer(issuer: IssuerConfig, where: str) -> Iterator[str]:
-    for key in ("issuer", *_URL_KEYS):
+    # A plugin's issuer may be called anything, where nothing has to be discovered from it.
+    is_url = issuer.verify != "plugin" or bool(issuer.token_endpoint)
+    for key in ("issuer", *_URL_KEYS) if is_url else _URL_KEYS:
         value = getattr(issuer, key)
         if value:
             yield from _problems_of_url(value, f"{where}.{key}", insecure=issuer.insecure_http)
-    if any(mark in issuer.issuer for mark in "?#"):  # OpenID Connect Discovery 1.0, 3
+    if is_url and any(mark in issuer.issuer for mark in "?#"):  # OIDC Discovery 1.0, 3
         yield f"{where}.issuer must have neither query nor fragment"
     if issuer.verify == "jwt":
         yield from _problems_of_jwt(issuer, where)
     if issuer.verify == "introspection":
         yield from _problems_of_introspection(issuer, where)
+    yield from _problems_of_plugin(issuer, where)
     if issuer.prove_by_refresh and issuer.verify != "userinfo":
         yield f"{where}.prove_by_refresh goes with verify userinfo only, not {issuer.verify}"
     if issuer.client_auth == "none" and issuer.client_secret_file:
@@ -89,6 +94,16 @@ def _problems_of_introspection(issuer: IssuerConfig, where: str) -> Iterator[str
         yield f"{where}.client_id is empty: introspection asks who is asking (RFC 7662, 2.1)"
     if issuer.client_auth == "none":
         yield f"{where}.client_auth is none: introspection needs authentication (RFC 7662, 2.1)"
+
+
+def _problems_of_plugin(issuer: IssuerConfig, where: str) -> Iterator[str]:
+    if issuer.verify == "plugin":
+        if not issuer.plugin:
+            yield f"{where}.plugin is missing: the name of a sessiond.verifiers entry point"
+        return
+    for key in ("plugin", "settings"):
+        if getattr(issuer, key):
+            yield f"{where}.{key} goes with verify plugin only, not {issuer.verify}"
 
 
 def _problems_of_url(url: str, where: str, *, insecure: bool) -> Iterator[str]:
@@ -141,7 +156,20 @@ def _iss_of(issuer: IssuerConfig) -> set[str]:
     return {issuer.issuer, *issuer.also_issued_as}
 
 
+def _problems_of_role_sources(
+    sources: Sequence[RoleSourceConfig], issuers: Sequence[IssuerConfig]
+) -> Iterator[str]:
+    for one, other in combinations(sources, 2):
+        if one.name == other.name:
+            yield f"role_source[{one.name}].name is there twice"
+    known = {issuer.name for issuer in issuers}
+    for source in sources:
+        for number, name in enumerate(source.issuers, start=1):
+            if name not in known:
+                yield f"role_source[{source.name}].issuers[{number}] is {name!r}, no issuer's name"
+
+
 def _problems_of_subscribers(subscribers: Sequence[SubscriberConfig]) -> Iterator[str]:
     for one, other in combinations(subscribers, 2):
-        if one == other:
-            yield f"subscriber[{one.plugin}] is there twice with the same settings"
+        if one.name == other.name:
+            yield f"subscriber[{one.name}].name is there twice: its place is kept under it"

@@ -52,8 +52,8 @@ def problems_of_entra(issuer: IssuerConfig, where: str) -> Iterator[str]:
         yield f"{where}.issuer is for many tenants ({parts[2]}), must name a single one by its id"
     elif parts[1].lower() in _MICROSOFT and not _ID.fullmatch(parts[2]):
         yield f"{where}.issuer must name the tenant by its id, as tokens do: 8-4-4-4-12 hex digits"
-    if issuer.verify == "introspection":
-        yield f"{where}.verify is introspection, which Entra does not have: use jwt or userinfo"
+    if issuer.verify in ("introspection", "plugin"):
+        yield f"{where}.verify is {issuer.verify}, which Entra does not have: use jwt or userinfo"
     if issuer.prove_by_refresh and not issuer.refresh_scope:
         yield (
             f"{where}.refresh_scope is missing: without one, Entra answers prove_by_refresh "

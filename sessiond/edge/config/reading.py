@@ -12,19 +12,30 @@ import msgspec
 from sessiond.core.errors import ConfigError
 from sessiond.edge.config.checks import problems_of
 from sessiond.edge.config.entra import completed
-from sessiond.edge.config.tables import Config, IssuerConfig, SubscriberConfig
+from sessiond.edge.config.tables import (
+    Config,
+    IssuerConfig,
+    RoleSourceConfig,
+    SubscriberConfig,
+)
 
 MAX_SHOWN = 80  # characters of a wrong value
 
 _TABLES: dict[str, type[msgspec.Struct]] = {
     field.name: field.type
     for field in msgspec.structs.fields(Config)
-    if field.name not in ("issuers", "subscribers")
+    if field.name not in ("issuers", "subscribers", "role_sources")
 }
 _EVERY_TABLE: dict[str, type[msgspec.Struct]] = {
     **_TABLES,
     "issuer": IssuerConfig,
     "subscriber": SubscriberConfig,
+    "role_source": RoleSourceConfig,
+}
+_NAMED_BY = {  # by the first of these keys that a table has
+    "issuer": ("name",),
+    "subscriber": ("name", "plugin"),
+    "role_source": ("name", "plugin"),
 }
 _WRONG_TYPE = re.compile(r"Expected `([^`]+)`, got ")
 _WORDS = {
@@ -47,8 +58,8 @@ _TOML_TYPES = (
 _MISSING = {
     "name": "what logs, roles and sessions call this issuer",
     "issuer": "the exact `iss` of its tokens",
-    "verify": "jwt, introspection or userinfo",
-    "plugin": "the name of a sessiond.subscribers entry point",
+    "verify": "jwt, introspection, userinfo or plugin",
+    "plugin": "the name of a sessiond.{kind}s entry point",
 }
 
 
@@ -88,13 +99,19 @@ def read(text: str) -> Config:
 
 def _built(document: Mapping[str, Any]) -> Config:
     """Return the structs of a document whose shape is right."""
-    subscribers = [
-        {"plugin": table["plugin"], "settings": _without(table, "plugin")}
-        for table in document.get("subscriber", [])
-    ]
     tables = {name: table for name, table in document.items() if name in _TABLES}
     as_written = msgspec.convert(
-        {**tables, "issuers": document["issuer"], "subscribers": subscribers}, Config
+        {
+            **tables,
+            "issuers": document["issuer"],
+            "subscribers": [
+                _with_settings(table, SubscriberConfig) for table in document.get("subscriber", [])
+            ],
+            "role_sources": [
+                _with_settings(table, RoleSourceConfig) for table in document.get("role_source", [])
+            ],
+        },
+        Config,
     )
     issuers = tuple(
         completed(issuer, given=table.keys())
@@ -103,8 +120,17 @@ def _built(document: Mapping[str, Any]) -> Config:
     return msgspec.structs.replace(as_written, issuers=issuers)
 
 
-def _without(table: Mapping[str, Any], key: str) -> dict[str, Any]:
-    return {name: value for name, value in table.items() if name != key}
+def _with_settings(table: Mapping[str, Any], struct: type[msgspec.Struct]) -> dict[str, Any]:
+    """Return a plugin's table with its own keys apart, and with a name, where it has one."""
+    ours = _keys_beside_settings(struct)
+    named = {"name": table["plugin"]} if "name" in ours else {}
+    own = {key: value for key, value in table.items() if key in ours}
+    settings = {key: value for key, value in table.items() if key not in ours}
+    return {**named, **own, "settings": settings}
+
+
+def _keys_beside_settings(struct: type[msgspec.Struct]) -> list[str]:
+    return [key for key in _keys(struct) if key != "settings"]
 
 
 def _problems_of_shape(document: Mapping[str, Any]) -> Iterator[str]:
@@ -120,14 +146,15 @@ def _problems_of_shape(document: Mapping[str, Any]) -> Iterator[str]:
             yield f"{name} is {_word(table)}, must be a table: [{name}]"
     if document.get("issuer", []) == []:
         yield "issuer is missing: there must be at least one [[issuer]]"
-    for kind, naming in (("issuer", "name"), ("subscriber", "plugin")):
+    for kind, naming in _NAMED_BY.items():
         tables = document.get(kind, [])
         if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
             yield f"{kind} is {_word(tables)}, must be an array of tables: [[{kind}]]"
             continue
         for number, table in enumerate(tables, start=1):
-            name = table.get(naming)
-            where = f"{kind}[{_key(name) if name and isinstance(name, str) else f'#{number}'}]"
+            called = next((table[key] for key in naming if key in table), None)
+            shown = _key(called) if called and isinstance(called, str) else f"#{number}"
+            where = f"{kind}[{shown}]"
             yield from _problems_of_table(table, _EVERY_TABLE[kind], where=where, kind=kind)
 
 
@@ -135,8 +162,8 @@ def _problems_of_table(
     table: Mapping[str, Any], struct: type[msgspec.Struct], *, where: str, kind: str
 ) -> Iterator[str]:
     fields = {field.name: field for field in msgspec.structs.fields(struct)}
-    if struct is SubscriberConfig:  # its other keys are the plugin's
-        fields = {"plugin": fields["plugin"]}
+    if struct in (SubscriberConfig, RoleSourceConfig):  # its other keys are the plugin's
+        fields = {key: fields[key] for key in _keys_beside_settings(struct)}
         table = {key: table[key] for key in fields if key in table}
     for key, value in table.items():
         if key in fields:
@@ -145,7 +172,7 @@ def _problems_of_table(
             yield _unknown(key, within=kind, where=where)
     for key, field in fields.items():
         if field.required and key not in table:
-            yield f"{where}.{key} is missing: {_MISSING[key]}"
+            yield f"{where}.{key} is missing: {_MISSING[key].format(kind=kind)}"
 
 
 def _problems_of_value(value: object, kind: object, where: str) -> Iterator[str]:

@@ -80,6 +80,9 @@ Count = Annotated[int, Meta(ge=1, le=100_000, description="between 1 and 100000"
 MessageSize = Annotated[
     int, Meta(ge=65536, le=2**31 - 1, description="between 65536 and 2147483647 bytes")
 ]
+Memory = Annotated[
+    int, Meta(ge=134_217_728, le=2**50, description="between 134217728 and 2^50 bytes")
+]
 Part = Annotated[float, Meta(gt=0, lt=1, description="between 0 and 1")]
 PartOrNone = Annotated[float, Meta(ge=0, lt=1, description="at least 0 and below 1")]
 Wait = Annotated[float, Meta(gt=0, le=600, description="above 0 and at most 600 seconds")]
@@ -92,9 +95,9 @@ Algorithm = Literal[
     "ES256", "ES384", "ES512", "EdDSA", "Ed25519",
 ]  # fmt: skip
 Kind = Literal["oidc", "entra"]
-Verify = Literal["jwt", "introspection", "userinfo"]
+Verify = Literal["jwt", "introspection", "userinfo", "plugin"]
 ClientAuth = Literal["basic", "post", "private_key_jwt", "none"]
-LogFormat = Literal["json", "console"]
+LogFormat = Literal["json", "console", "journald"]
 LogLevel = Literal["debug", "info", "warning", "error", "critical"]
 
 
@@ -166,6 +169,7 @@ class IssuerConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     issuer: FullText
     also_issued_as: tuple[FullText, ...] = ()
     verify: Verify
+    plugin: Text = ""  # the entry point's name, where verify is plugin
     users: tuple[NamePattern, ...] = ()
     audience: tuple[FullText, ...] = ()
     algorithms: tuple[Algorithm, ...] = ("RS256", "ES256", "EdDSA", "Ed25519")
@@ -195,12 +199,27 @@ class IssuerConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     require_role: bool = False
     roles: dict[ClaimValue, FullText] = {}  # claim value = role
     attributes: dict[ClaimValue, FullText] = {}  # claim = attribute of the session
+    settings: dict[str, Any] = {}  # the plugin's own
+
+
+class RoleSourceConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One `[[role_source]]` table. Times are seconds."""
+
+    plugin: Name  # the entry point's name
+    name: Name = ""  # unique; as read from a file never empty: if left out, the plugin's
+    issuers: tuple[Name, ...] = ()  # empty: all
+    deadline: Wait = 1.0
+    cache: SpanOrNever = 60.0
+    settings: dict[str, Any] = {}  # the table's other keys
 
 
 class SubscriberConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One `[[subscriber]]` table."""
 
-    plugin: FullText  # the entry point's name
+    plugin: Name  # the entry point's name
+    name: Name = ""  # unique: its place is kept under it; if left out of a file, the plugin's
+    deadline: Wait = 30.0  # seconds
+    memory: Memory = 536_870_912  # bytes
     settings: dict[str, Any] = {}  # the table's other keys
 
 
@@ -215,3 +234,4 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     log: LogConfig = LogConfig()
     issuers: tuple[IssuerConfig, ...]
     subscribers: tuple[SubscriberConfig, ...] = ()
+    role_sources: tuple[RoleSourceConfig, ...] = ()

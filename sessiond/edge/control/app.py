@@ -39,7 +39,7 @@ def control_app(view: View, access: Access, closing: anyio.Event) -> Starlette:
     by_path: dict[str, dict[str, Operation]] = {}
     for operation in OPERATIONS:
         by_path.setdefault(operation.path, {})[operation.method] = operation
-    desk = _Desk(view, access, closing)
+    desk = _Desk(view, closing)
     routes = [desk.route(path, by_method) for path, by_method in by_path.items()]
     described = msgspec.json.encode(document(OPERATIONS))
     routes.append(Route("/openapi.json", desk.description(described), methods=["GET"]))
@@ -53,6 +53,7 @@ def control_app(view: View, access: Access, closing: anyio.Event) -> Starlette:
             Exception: _tell_bug,
         },
     )
+    app.state.access = access  # it may be replaced while the app serves
     app.router.redirect_slashes = False  # a redirect repeats the query, whatever is in it
     return app
 
@@ -60,9 +61,8 @@ def control_app(view: View, access: Access, closing: anyio.Event) -> Starlette:
 class _Desk:
     """Reads requests for operations."""
 
-    def __init__(self, view: View, access: Access, closing: anyio.Event) -> None:
+    def __init__(self, view: View, closing: anyio.Event) -> None:
         self._view = view
-        self._access = access
         self._closing = closing
 
     def route(self, path: str, operations: dict[str, Operation]) -> Route:
@@ -102,7 +102,8 @@ class _Desk:
 
     def _permit(self, request: Request, path: str, right: Right) -> Peer:
         peer: Peer = request.state.peer
-        if not self._access.permits(peer, right):
+        access: Access = request.app.state.access
+        if not access.permits(peer, right):
             log.warning("control request refused", uid=peer.uid, pid=peer.pid, path=path)
             key = "control_readers" if right is Right.READ else "control_admins"
             raise Problem(HTTPStatus.FORBIDDEN, f"user {peer.uid} is not among {key}")

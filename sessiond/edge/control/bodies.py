@@ -1,5 +1,6 @@
 """The JSON that the control socket takes and gives. `/openapi.json` is made from these."""
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
@@ -8,14 +9,19 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from sessiond.core.changes import Listed
 from sessiond.core.password import MAX_PASSWORD_SIZE
+from sessiond.core.place import SetAside
+from sessiond.core.principal import MAX_NAME_SIZE
 from sessiond.core.revocation import Revocation, Scope
 from sessiond.core.session import ProcessAbout, SessionState
+from sessiond.edge.subscribers.state import Condition, SubscriberState
 
 MAX_LIMIT = 1000  # sessions on a page
 MAX_SEQUENCE = 2**63 - 1  # SQLite's greatest
+TARGETS = ("session", "user", "process", "issuer", "all")  # a revocation names exactly one
 
 Text = Annotated[str, Meta(max_length=1024)]
 FullText = Annotated[str, Meta(min_length=1, max_length=1024)]
+UserName = Annotated[str, Meta(pattern=rf"^[\x20-\x7e]{{1,{MAX_NAME_SIZE}}}\Z")]  # is_name
 Reason = Annotated[
     str,
     Meta(
@@ -84,7 +90,7 @@ class RevocationRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     reason: Reason
     session: UUID | UnsetType = UNSET
-    user: FullText | UnsetType = UNSET
+    user: UserName | UnsetType = UNSET
     process: FullText | UnsetType = UNSET
     issuer: FullText | UnsetType = UNSET
     all: Literal[True] | UnsetType = UNSET
@@ -173,6 +179,66 @@ class IssuerStatus(Struct, frozen=True, kw_only=True):
     last_error_at: datetime | None
 
 
+class SubscriberStatus(Struct, frozen=True, kw_only=True):
+    """A subscriber and its process as they stand."""
+
+    name: str
+    plugin: str
+    state: Condition  # waiting: for its next attempt, after a failure
+    pid: int | None  # null: it has no process just now
+    place: int  # the number of the last event that is done with
+    lag: int  # events after its place
+    set_aside: int  # events that it refused too often
+    restarts: int  # of its process, since the daemon's start
+    last_error: str  # one line; empty = none since the daemon's start
+    last_error_at: datetime | None
+    last_received_at: datetime | None
+
+    @classmethod
+    def of(cls, state: SubscriberState) -> "SubscriberStatus":
+        return cls(**asdict(state))
+
+
+class SetAsideEvent(Struct, frozen=True, kw_only=True):
+    """An event that a subscriber refused too often."""
+
+    sequence: int
+    kind: str
+    at: datetime  # when it was set aside
+    attempts: int
+    error: str  # the last attempt's
+
+    @classmethod
+    def of(cls, row: SetAside) -> "SetAsideEvent":
+        event = row.event
+        return cls(
+            sequence=event.sequence,
+            kind=event.kind,
+            at=row.at,
+            attempts=row.attempts,
+            error=row.error,
+        )
+
+
+class Subscriber(Struct, frozen=True, kw_only=True):
+    """A subscriber, and what was set aside for it, oldest first."""
+
+    status: SubscriberStatus
+    set_aside: list[SetAsideEvent]
+
+
+class Subscribers(Struct, frozen=True, kw_only=True):
+    """The subscribers, in the configuration's order."""
+
+    subscribers: list[Subscriber]
+
+
+class SetAsideCount(Struct, frozen=True, kw_only=True):
+    """How many set-aside events are being sent once more, or were given up."""
+
+    events: int
+
+
 class StoreStatus(Struct, frozen=True, kw_only=True):
     """The database."""
 
@@ -186,6 +252,16 @@ class Queues(Struct, frozen=True, kw_only=True):
     table: int  # changes
 
 
+class ConfigurationStatus(Struct, frozen=True, kw_only=True):
+    """Which configuration is applied, and what became of the newest file (SIGHUP)."""
+
+    loaded_at: datetime | None  # when the one that is applied was; null: not ready yet
+    generation: int  # 1 at the start, one more for each that was applied
+    last_error: str  # why the newest file changed nothing, a line for each problem; empty = it did
+    last_error_at: datetime | None
+    needs_restart: tuple[str, ...]  # changed keys that count from the next start on
+
+
 class Status(Struct, frozen=True, kw_only=True):
     """The daemon as it stands."""
 
@@ -193,13 +269,16 @@ class Status(Struct, frozen=True, kw_only=True):
     instance: UUID  # new at each start
     ready_at: datetime | None  # null: not ready yet
     uptime: float  # seconds since it was ready
+    configuration: ConfigurationStatus
     issuers: list[IssuerStatus]
     queues: Queues
     connections: int  # q processes
     refused_connections: int  # of q's socket, since the start
+    hooks: dict[str, int]  # q processes by the version of their hook; "": it does not say
     sessions: dict[SessionState, int]
     grants: int
     revocations: int  # in force
+    subscribers: list[SubscriberStatus]
     store: StoreStatus
     last_sequence: int  # of the events
     next_refresh_at: datetime | None

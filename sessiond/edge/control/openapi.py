@@ -9,13 +9,20 @@ import msgspec
 
 from sessiond import __version__
 from sessiond.core.events import Event
-from sessiond.edge.control import problem
+from sessiond.edge.config.tables import Name
+from sessiond.edge.control import bodies, problem
 from sessiond.edge.control.access import Right
 from sessiond.edge.control.operations import EVENT_STREAM, Operation
 from sessiond.edge.control.problem import ProblemBody
 
 _REFERENCE = "#/components/schemas/{name}"
 _PARAMETER = re.compile(r"{(\w+)}")
+_END = r"\Z"  # Python's end of text; JSON Schema's patterns are ECMAScript's, where it is `$`
+_PATH_PARAMETERS = {
+    "id": {"type": "string", "format": "uuid"},
+    "user": msgspec.json.schema(bodies.UserName),
+    "name": msgspec.json.schema(Name),
+}
 
 
 def document(operations: Iterable[Operation]) -> dict[str, Any]:
@@ -29,12 +36,32 @@ def document(operations: Iterable[Operation]) -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = {}
     for each in listed:
         paths.setdefault(each.path, {})[each.method.lower()] = _described(each, of_type)
-    return {
+    components[bodies.RevocationRequest.__name__]["oneOf"] = [
+        {"required": [target]} for target in bodies.TARGETS
+    ]
+    described = {
         "openapi": "3.1.0",
         "info": {"title": "sessiond control API", "version": __version__},
         "paths": paths,
         "components": {"schemas": {**components, "Event": of_type[_key(Event)]}},
     }
+    _translate_patterns(described)
+    return described
+
+
+def _translate_patterns(node: Any) -> None:
+    """Have every pattern mean to JSON Schema what it means here."""
+    match node:
+        case dict():
+            if isinstance(node.get("pattern"), str):
+                node["pattern"] = node["pattern"].replace(_END, "$")
+            for each in node.values():
+                _translate_patterns(each)
+        case list():
+            for each in node:
+                _translate_patterns(each)
+        case _:
+            pass
 
 
 def _key(kind: object) -> str:
@@ -75,7 +102,7 @@ def _path_parameters(operation: Operation) -> list[dict[str, Any]]:
             "name": name,
             "in": "path",
             "required": True,
-            "schema": {"type": "string", "format": "uuid"} if name == "id" else {"type": "string"},
+            "schema": _PATH_PARAMETERS[name],
         }
         for name in _PARAMETER.findall(operation.path)
     ]
@@ -89,7 +116,7 @@ def _query_parameters(operation: Operation) -> list[dict[str, Any]]:
         for name, schema in properties.items()
     ]
     if operation.answer == EVENT_STREAM:
-        schema = {"type": "integer", "minimum": 0}
+        schema = {"type": "string", "pattern": "^[0-9]{0,19}$"}  # empty: as if it were not there
         found.append({"name": "Last-Event-ID", "in": "header", "required": False, "schema": schema})
     return found
 

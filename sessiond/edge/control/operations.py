@@ -20,7 +20,7 @@ from sessiond.core.errors import StoreError
 from sessiond.core.principal import shown
 from sessiond.core.secret import Secret
 from sessiond.core.session import SessionId
-from sessiond.edge.control import bodies, metrics, revoking
+from sessiond.edge.control import bodies, metrics, revoking, subscribing
 from sessiond.edge.control.access import Right
 from sessiond.edge.control.explain import explain
 from sessiond.edge.control.problem import Problem
@@ -69,11 +69,12 @@ async def _status(view: View, _: Asked) -> bodies.Status:
         instance=view.instance,
         ready_at=view.ready_at,
         uptime=view.uptime,
+        configuration=_configuration(view),
         issuers=[
             bodies.IssuerStatus(
                 name=name,
                 healthy=not issuer.breaker.is_open,
-                last_success_at=issuer.watch.last_success_at,
+                last_success_at=issuer.last_success_at,
                 last_error=issuer.watch.last_error,
                 last_error_at=issuer.watch.last_error_at,
             )
@@ -82,12 +83,25 @@ async def _status(view: View, _: Asked) -> bodies.Status:
         queues=bodies.Queues(table=view.table.waiting),
         connections=view.connections(),
         refused_connections=view.refused(),
+        hooks=dict(view.hooks()),
         sessions=dict(counts.sessions),
         grants=counts.grants,
         revocations=counts.revocations,
+        subscribers=subscribing.statuses(view),
         store=bodies.StoreStatus(path=str(view.database), bytes=await _store_size(view)),
         last_sequence=view.store.sequence,
         next_refresh_at=counts.next_refresh_at,
+    )
+
+
+def _configuration(view: View) -> bodies.ConfigurationStatus:
+    current = view.configuration
+    return bodies.ConfigurationStatus(
+        loaded_at=current.loaded_at,
+        generation=current.generation,
+        last_error=current.last_error,
+        last_error_at=current.last_error_at,
+        needs_restart=tuple(current.needs_restart),
     )
 
 
@@ -141,10 +155,12 @@ async def _forget(view: View, asked: Asked) -> None:
 
 async def _events(view: View, asked: Asked) -> Response:
     query: bodies.EventsQuery = asked.query
-    after = view.store.sequence if query.after is UNSET else query.after
+    last = view.store.sequence
+    await view.events.wait_beyond(last - 1)  # which hears of a commit just after its answer
+    after = last if query.after is UNSET else query.after
     if asked.last_event_id is not None:  # who comes back asks by the same URL as at first
         after = asked.last_event_id
-    stream = event_stream(view.store, view.clock, after=after, closing=asked.closing)
+    stream = event_stream(view.events, after=after, closing=asked.closing)
     return StreamingResponse(stream, media_type=EVENT_STREAM, headers={"cache-control": "no-store"})
 
 
@@ -168,12 +184,24 @@ async def _metrics(view: View, _: Asked) -> Response:
         counts = await view.table.ask(Count())
     except StoreError:  # what the table need not be asked for is wanted now more than ever
         counts = None
-    return Response(metrics.exposition(view, counts), media_type=metrics.MEDIA_TYPE)
+    return Response(await metrics.exposition(view, counts), media_type=metrics.MEDIA_TYPE)
 
 
 async def _health(view: View, _: Asked) -> bodies.Health:
     await view.table.ask(Count())
     return bodies.Health()
+
+
+async def _subscribers(view: View, _: Asked) -> bodies.Subscribers:
+    return await subscribing.listed(view)
+
+
+async def _retry(view: View, asked: Asked) -> bodies.SetAsideCount:
+    return subscribing.retry(view, asked.path["name"], asked.peer)
+
+
+async def _give_up(view: View, asked: Asked) -> bodies.SetAsideCount:
+    return await subscribing.drop(view, asked.path["name"], asked.peer)
 
 
 def _id(asked: Asked) -> UUID:
@@ -254,6 +282,29 @@ OPERATIONS = (
         right=Right.ADMINISTER,
         body=bodies.ExplainRequest,
         answer=bodies.Explanation,
+    ),
+    Operation(
+        method="GET",
+        path="/v1/subscribers",
+        summary="The subscribers, and the events that were set aside for them",
+        carry_out=_subscribers,
+        answer=bodies.Subscribers,
+    ),
+    Operation(
+        method="POST",
+        path="/v1/subscribers/{name}/retry",
+        summary="Send a subscriber's set-aside events once more, oldest first",
+        carry_out=_retry,
+        right=Right.ADMINISTER,
+        answer=bodies.SetAsideCount,
+    ),
+    Operation(
+        method="DELETE",
+        path="/v1/subscribers/{name}/set-aside",
+        summary="Give up a subscriber's set-aside events",
+        carry_out=_give_up,
+        right=Right.ADMINISTER,
+        answer=bodies.SetAsideCount,
     ),
     Operation(
         method="GET",

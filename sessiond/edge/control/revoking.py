@@ -8,10 +8,10 @@ from msgspec import UNSET
 
 from sessiond.core.changes import End, FindProcesses, Forget, Forgive, Revoke
 from sessiond.core.errors import StoreError
-from sessiond.core.principal import is_name, looks_like_token, shown
+from sessiond.core.principal import looks_like_token, shown
 from sessiond.core.revocation import Scope
 from sessiond.core.session import SessionId
-from sessiond.edge.control.bodies import RevocationRequest, Revoked
+from sessiond.edge.control.bodies import TARGETS, RevocationRequest, Revoked
 from sessiond.edge.control.problem import Problem
 from sessiond.edge.control.view import View
 from sessiond.edge.peer import Peer
@@ -78,17 +78,13 @@ async def forget(view: View, user: str, peer: Peer) -> None:
 
 def _target(view: View, request: RevocationRequest) -> tuple[str, str]:
     """Return which of the five is asked, and its value."""
-    given = {
-        name: value
-        for name in ("session", "user", "process", "issuer", "all")
-        if (value := getattr(request, name)) is not UNSET
-    }
+    given = {name: value for name in TARGETS if (value := getattr(request, name)) is not UNSET}
     if len(given) != 1:
         raise Problem(
             HTTPStatus.BAD_REQUEST, "exactly one of session, user, process, issuer and all"
         )
     ((what, value),) = given.items()
-    if what == "user" and (not is_name(value) or shown(value) != value):
+    if what == "user" and shown(value) != value:
         raise Problem(HTTPStatus.BAD_REQUEST, "user is no name that a user could have")
     if what == "issuer" and value not in view.issuers:
         raise Problem(HTTPStatus.BAD_REQUEST, "no issuer is configured by this name")

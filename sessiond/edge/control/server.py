@@ -30,9 +30,10 @@ class ControlServer:
         """Make a server; it owns the listening socket from now on. None: it serves nobody."""
         self._listener = listener
         self._closing = anyio.Event()
+        self._app = control_app(view, access, self._closing)
         self._server = _Server(
             uvicorn.Config(
-                control_app(view, access, self._closing),
+                self._app,
                 http=PeerProtocol,
                 ws="none",
                 lifespan="off",
@@ -54,6 +55,10 @@ class ControlServer:
             tasks.start_soon(self._cut)
             await self._server.serve(sockets=[self._listener])
             tasks.cancel_scope.cancel()
+
+    def use(self, access: Access) -> None:
+        """Let others in, from the next request on."""
+        self._app.state.access = access
 
     def stop(self) -> None:
         """Accept no more, end the event streams, and give other requests a moment."""

@@ -1,7 +1,7 @@
 """What the control socket is shown of the daemon."""
 
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from uuid import UUID
@@ -11,6 +11,9 @@ from sessiond.core.grant import TokenHash
 from sessiond.core.secret import Secret
 from sessiond.edge.control.delivery import Delivery
 from sessiond.edge.control.watched import IssuerWatch, WatchedStore, WatchedTable
+from sessiond.edge.measures import Measures
+from sessiond.edge.subscribers import Subscribers
+from sessiond.eventlog import EventLog
 from sessiond.gate import Breaker, Gate, Realm
 
 
@@ -21,6 +24,34 @@ class IssuerView:
     realm: Realm
     breaker: Breaker
     watch: IssuerWatch
+    answered_at: Callable[[], datetime | None] = lambda: None  # of whatever was asked
+
+    @property
+    def last_success_at(self) -> datetime | None:
+        """When it last answered: a login, a refresh, a trial call, or a fetch of its keys."""
+        moments = (self.watch.last_success_at, self.answered_at())
+        return max((each for each in moments if each is not None), default=None)
+
+
+@dataclass(slots=True)
+class ConfigurationView:
+    """Which configuration is applied, and what became of the newest file."""
+
+    loaded_at: datetime | None = None  # when the one that is applied was read
+    generation: int = 1  # one more for each that was applied
+    last_error: str = ""  # why the newest file changed nothing; a line for each problem
+    last_error_at: datetime | None = None
+    needs_restart: Sequence[str] = ()  # changed keys that count from the next start on
+
+    def applied(self, now: datetime, *, needs_restart: Sequence[str]) -> None:
+        """Note that a file was applied, so that nothing is wrong any more."""
+        self.loaded_at, self.generation = now, self.generation + 1
+        self.last_error, self.last_error_at = "", None
+        self.needs_restart = needs_restart
+
+    def refused(self, error: str, now: datetime) -> None:
+        """Note that a file was wrong, and nothing has changed."""
+        self.last_error, self.last_error_at = error, now
 
 
 @dataclass(slots=True, kw_only=True)
@@ -31,6 +62,7 @@ class View:
     clock: Clock
     table: WatchedTable
     store: WatchedStore
+    events: EventLog
     delivery: Delivery
     gate: Gate
     issuers: Mapping[str, IssuerView]
@@ -41,12 +73,17 @@ class View:
     database: Path
     connections: Callable[[], int]
     refused: Callable[[], int]
+    hooks: Callable[[], Mapping[str, int]] = dict  # processes by the version of their hook
+    measures: Measures = field(default_factory=Measures)
+    subscribers: Subscribers
     ready_at: datetime | None = None  # set when it is
     ready_since: float = 0.0  # the same in monotonic time
+    configuration: ConfigurationView = field(default_factory=ConfigurationView)
 
     def begin(self) -> None:
         """Note that the daemon is ready."""
         self.ready_at, self.ready_since = self.clock.now(), self.clock.monotonic()
+        self.configuration.loaded_at = self.ready_at
 
     @property
     def uptime(self) -> float:

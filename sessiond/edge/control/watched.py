@@ -1,10 +1,10 @@
 """What operators ask about, noted as it happens by thin layers around the parts themselves."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 
 import anyio
 
@@ -21,29 +21,41 @@ from sessiond.core.events import Event, LoginRefused, SessionOpened
 from sessiond.core.rows import Write
 from sessiond.core.secret import Secret
 from sessiond.core.verdict import Verdict
+from sessiond.edge.measures import Measures
 from sessiond.refresher import Tokens, TokenSource
 from sessiond.table import Loaded, Store, Table
 
 
 class WatchedTable(Table):
-    """The table, and how much it has before it."""
+    """The table, and what of it is looked at from outside, between two batches."""
 
     @property
     def waiting(self) -> int:
         """How many changes wait to be decided."""
         return self._inbox.statistics().current_buffer_used
 
+    def expiring(self, within: Sequence[float]) -> dict[float, int]:
+        """Return how many sessions have a lease that ends within so many seconds, by each."""
+        now, grants = self._clock.now(), self._rows.grants
+        last = now + timedelta(seconds=max(within))
+        left = {
+            grant.id: (grant.lease.expires_at - now).total_seconds()
+            for grant in grants.values()
+            if grant.lease.expires_at < last
+        }
+        ending = [left[each.grant] for each in self._rows.sessions.values() if each.grant in left]
+        return {seconds: sum(each < seconds for each in ending) for seconds in within}
+
 
 class WatchedStore:
-    """A Store (sessiond.table) that knows what was committed last, and tells who waits for more."""
+    """A Store (sessiond.table) that counts what is committed, and knows what was last."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(self, store: Store, clock: Clock, measures: Measures | None = None) -> None:
+        self._commit_took = (measures or Measures()).commit
         self._store = store
         self._clock = clock
-        self._more = anyio.Event()
         self.sequence = 0  # the last committed event's
         self.commits = Counter[str]()  # by outcome: ok, failed
-        self.commit_seconds = 0.0  # spent on those that went well
         self.events = Counter[str]()  # since the start, by kind
         self.logins = Counter[tuple[str, str, str]]()  # issuer, outcome, reason
 
@@ -60,7 +72,7 @@ class WatchedStore:
             self.commits["failed"] += 1
             raise
         self.commits["ok"] += 1
-        self.commit_seconds += self._clock.monotonic() - began
+        self._commit_took.observe(self._clock.monotonic() - began)
         if events:
             self._note(events)
 
@@ -69,11 +81,6 @@ class WatchedStore:
 
     async def forget_events(self, *, before: datetime) -> None:
         await self._store.forget_events(before=before)
-
-    async def wait_beyond(self, sequence: int) -> None:
-        """Return when an event after this one is on disk."""
-        while self.sequence <= sequence:
-            await self._more.wait()
 
     def _note(self, events: Sequence[Event]) -> None:
         for event in events:
@@ -86,8 +93,6 @@ class WatchedStore:
                 case _:
                     pass
         self.sequence = events[-1].sequence
-        self._more.set()
-        self._more = anyio.Event()
 
 
 @dataclass(slots=True)
@@ -98,11 +103,26 @@ class IssuerWatch:
     last_success_at: datetime | None = None
     last_error: str = ""  # the class of the error
     last_error_at: datetime | None = None
+    note_call: Callable[[str, float], object] = lambda kind, seconds: None
     refreshes: Counter[str] = field(default_factory=Counter)  # ok refused throttled unavailable
+    _under_way: int = 0
+    _idle: anyio.Event = field(default_factory=anyio.Event)  # set when a call ended as the last
+
+    def successor(self) -> "IssuerWatch":
+        """Return the watch of the same issuer, asked another way: it goes on counting."""
+        return replace(self, _under_way=0, _idle=anyio.Event())
+
+    async def over(self) -> None:
+        """Return when no call is under way."""
+        while self._under_way:
+            self._idle = anyio.Event()
+            await self._idle.wait()
 
     @contextmanager
-    def call(self, *, is_call: bool = True) -> Iterator[None]:
+    def call(self, kind: str = "verify", *, is_call: bool = True) -> Iterator[None]:
         """Note how a call goes: a refusal is an answer too. What needed no call is no success."""
+        began = self.clock.monotonic()
+        self._under_way += 1
         try:
             yield
         except IssuerUnavailable as unavailable:
@@ -112,6 +132,12 @@ class IssuerWatch:
         except (TokenRejected, RefreshRefused):
             self._succeeded(is_call)
             raise
+        finally:
+            if is_call:
+                self.note_call(kind, self.clock.monotonic() - began)
+            self._under_way -= 1
+            if not self._under_way:
+                self._idle.set()
         self._succeeded(is_call)
 
     def _succeeded(self, is_call: bool) -> None:
@@ -120,11 +146,13 @@ class IssuerWatch:
 
 
 class WatchedVerifier:
-    """A Verifier (sessiond.api) whose calls to the issuer are noted."""
+    """A Verifier (sessiond.api) whose calls to the issuer are noted, and its verdicts marked."""
 
-    def __init__(self, verifier: Verifier, watch: IssuerWatch) -> None:
+    def __init__(self, verifier: Verifier, watch: IssuerWatch, *, generation: int = 0) -> None:
+        """Make one; `generation` tells the verdicts of one configuration from another's."""
         self._verifier = verifier
         self._watch = watch
+        self._generation = generation
 
     @property
     def asks(self) -> bool:
@@ -136,14 +164,15 @@ class WatchedVerifier:
     async def verify(
         self, token: Secret, *, now: datetime, expires_in: float | None = None
     ) -> Verdict:
-        with self._watch.call(is_call=self._verifier.needs_issuer(token)):
-            return await self._verifier.verify(token, now=now, expires_in=expires_in)
+        with self._watch.call("verify", is_call=self._verifier.needs_issuer(token)):
+            verdict = await self._verifier.verify(token, now=now, expires_in=expires_in)
+        return replace(verdict, generation=self._generation)
 
     def vouches(self, verdict: Verdict) -> bool:
         return self._verifier.vouches(verdict)
 
     async def probe(self) -> None:
-        with self._watch.call():
+        with self._watch.call("probe"):
             await self._verifier.probe()
 
 
@@ -157,7 +186,7 @@ class WatchedSource:
     async def refresh(self, token: Secret) -> Tokens:
         refreshes = self._watch.refreshes
         try:
-            with self._watch.call():
+            with self._watch.call("refresh"):
                 tokens = await self._source.refresh(token)
         except RefreshRefused:
             refreshes["refused"] += 1
@@ -172,5 +201,5 @@ class WatchedSource:
         return tokens
 
     async def revoke(self, token: Secret) -> bool:
-        with self._watch.call():
+        with self._watch.call("revoke"):
             return await self._source.revoke(token)

@@ -3,14 +3,13 @@
 import ssl
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
 import httpx
 
 from sessiond.api import Verifier
 from sessiond.clock import Clock
-from sessiond.core.claims import ClaimRules
 from sessiond.core.errors import ConfigError, IssuerUnavailable
 from sessiond.core.secret import Secret
 from sessiond.edge.config import IssuerConfig
@@ -21,8 +20,12 @@ from sessiond.edge.oidc.http import IssuerHttp
 from sessiond.edge.oidc.introspection import IntrospectionVerifier
 from sessiond.edge.oidc.jwt import JwtVerifier
 from sessiond.edge.oidc.keys import Keys
+from sessiond.edge.oidc.rules import claim_rules
 from sessiond.edge.oidc.token import TokenEndpoint
 from sessiond.edge.oidc.userinfo import UserinfoVerifier
+from sessiond.edge.plugged import Plugged
+from sessiond.edge.roles import RoleTerms
+from sessiond.edge.verifiers import NoRefresh, PluginVerifier
 from sessiond.jwt.access import TokenRules
 
 
@@ -31,27 +34,47 @@ class Issuer:
     """One configured issuer. Logins and refreshes have their own connections and limits."""
 
     verifier: Verifier
-    tokens: TokenEndpoint | EntraTokens
+    tokens: TokenEndpoint | EntraTokens | NoRefresh
     client_id: str  # that refresh tokens are bound to
     connections: tuple[IssuerHttp, ...]
+    plugged: Plugged | None = None  # the plugins among its parts, and beside them
+
+    @property
+    def roles(self) -> RoleTerms | None:
+        """What role sources add to the verdicts of `verifier`; None: they are whole."""
+        return None if self.plugged is None else self.plugged.roles
 
     async def run(self) -> None:
         """Keep fresh what logins need, in a task of the daemon's; return where there is nothing."""
         if isinstance(self.verifier, JwtVerifier):
             await self.verifier.run()
 
+    def take_keys_of(self, older: "Issuer") -> None:
+        """Go on with what another has fetched: nobody waits for it again."""
+        if isinstance(self.verifier, JwtVerifier) and isinstance(older.verifier, JwtVerifier):
+            self.verifier.take_keys_of(older.verifier)
+
     async def ahead(self) -> float | None:
         """Ask the issuer, and return the seconds its clock is ahead of ours; None: no answer."""
+        if isinstance(self.verifier, PluginVerifier):  # nobody sees the dates of its answers
+            return None
         login = self.connections[0]
         login.ahead = None
         with suppress(IssuerUnavailable):
             await self.verifier.probe()
         return login.ahead
 
+    def answered_at(self) -> datetime | None:
+        """Return when it last answered, on any of the connections."""
+        moments = [each.answered_at for each in self.connections]
+        return max((each for each in moments if each is not None), default=None)
+
     async def close(self) -> None:
-        """Close every connection."""
+        """Close every connection, and have the plugins let go of what they hold."""
         for http in self.connections:
             await http.close()
+        if self.plugged is not None:
+            await self.plugged.stop()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +94,7 @@ def build_issuer(
     refresh_secret: Secret | None,
     clock: Clock,
     tls: ssl.SSLContext,
+    plugged: Plugged | None = None,
     transport: httpx.AsyncBaseTransport | None = None,
 ) -> Issuer:
     """Return the parts for one issuer; nothing is asked yet.
@@ -83,6 +107,7 @@ def build_issuer(
         refresh_secret: The content of `refresh_client_secret_file`; None for a public client.
         clock: For dates and ages.
         tls: From `sessiond.edge.oidc.http.trust`, shared by those with one `ca_file`.
+        plugged: The plugins that this table and role sources name, where there are any.
         transport: Answers instead of the network, in tests.
 
     Raises:
@@ -97,7 +122,12 @@ def build_issuer(
     try:
         return Issuer(
             verifier=_verifier(
-                config, http=login, leeway=skew, client_secret=client_secret, clock=clock
+                config,
+                plugged,
+                http=login,
+                leeway=skew,
+                client_secret=client_secret,
+                clock=clock,
             ),
             tokens=_tokens(
                 config,
@@ -108,6 +138,7 @@ def build_issuer(
             ),
             client_id=_refresh_client_id(config),
             connections=(login, refreshing),
+            plugged=plugged,
         )
     except ConfigError as error:
         raise ConfigError(f"issuer[{config.name}]: {error}") from error
@@ -115,13 +146,18 @@ def build_issuer(
 
 def _verifier(
     config: IssuerConfig,
+    plugged: Plugged | None,
     *,
     http: IssuerHttp,
     leeway: timedelta,
     client_secret: Secret | None,
     clock: Clock,
 ) -> Verifier:
-    rules = _claim_rules(config)
+    if plugged is not None:
+        if plugged.verifier is not None:
+            return plugged.verifier
+        config = plugged.config
+    rules = claim_rules(config)
     issuers = frozenset({config.issuer, *config.also_issued_as})
     discovery = _discovery(config, http=http, clock=clock)
     match config.verify:
@@ -151,6 +187,8 @@ def _verifier(
             return UserinfoVerifier(
                 http=http, discovery=discovery, rules=rules, audience=audience, leeway=leeway
             )
+        case "plugin":
+            raise ConfigError("verify is plugin, but none was made")
 
 
 def _token_rules(config: IssuerConfig, *, issuers: frozenset[str], leeway: timedelta) -> TokenRules:
@@ -167,7 +205,9 @@ def _token_rules(config: IssuerConfig, *, issuers: frozenset[str], leeway: timed
 
 def _tokens(
     config: IssuerConfig, *, http: IssuerHttp, threads: int, secret: Secret | None, clock: Clock
-) -> TokenEndpoint | EntraTokens:
+) -> TokenEndpoint | EntraTokens | NoRefresh:
+    if config.verify == "plugin" and not config.token_endpoint:
+        return NoRefresh()
     client_id = _refresh_client_id(config)
     if config.kind == "entra":
         return EntraTokens(
@@ -206,18 +246,4 @@ def _discovery(config: IssuerConfig, *, http: IssuerHttp, clock: Clock) -> Disco
             Endpoint.TOKEN: config.token_endpoint,
             Endpoint.USERINFO: config.userinfo_endpoint,
         },
-    )
-
-
-def _claim_rules(config: IssuerConfig) -> ClaimRules:
-    return ClaimRules(
-        issuer=config.name,
-        user_claim=config.user_claim,
-        subject_claim=config.subject_claim,
-        lease=timedelta(seconds=config.lease),
-        roles_claim=config.roles_claim,
-        roles=config.roles,
-        default_roles=config.default_roles,
-        require_role=config.require_role,
-        attributes=config.attributes,
     )

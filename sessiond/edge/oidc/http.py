@@ -164,6 +164,7 @@ class IssuerHttp:
         self._turn = anyio.CapacityLimiter(concurrency)
         lanes = -(-concurrency // LANE_CONNECTIONS)
         self.ahead: float | None = None  # seconds the issuer's clock was ahead of ours at last
+        self.answered_at: datetime | None = None  # when it last did, with what is an answer
         self._lanes = [_Lane(timeout, tls, transport) for _ in range(lanes)]
 
     async def __aenter__(self) -> Self:
@@ -214,7 +215,9 @@ class IssuerHttp:
                     if "age" not in answer.headers:  # a cache's copy has the origin's old Date
                         date = answer.headers.get("date", "")
                         self.ahead = seconds_until(date, self._clock.now())
-                    return _judged(answer, host, now=self._clock.now())
+                    reply = _judged(answer, host, now=self._clock.now())
+                    self.answered_at = self._clock.now()
+                    return reply
         except (httpx.HTTPError, OSError) as error:
             failure = f"{host} could not be asked: {type(error).__name__}"
         raise IssuerUnavailable(failure)

@@ -29,20 +29,24 @@ class JwtVerifier:
             tokens: What an access token must be.
             claims: How to read what it says.
         """
-        self._keys = keys
+        self.keys = keys
         self._tokens = tokens
         self._claims = claims
 
+    def take_keys_of(self, other: "JwtVerifier") -> None:
+        """Go on with the keys of another verifier of this issuer."""
+        self.keys.take_over(other.keys)
+
     async def run(self) -> NoReturn:
         """Keep the keys fresh until cancelled."""
-        await self._keys.run()
+        await self.keys.run()
 
     def needs_issuer(self, token: Secret) -> bool:
         """Say whether keys must be fetched: there are none, or none that the token names."""
-        keys = self._keys.at_hand
+        keys = self.keys.at_hand
         if keys is None:
             return True
-        if not self._keys.may_be_newer or _is_named(token, keys):
+        if not self.keys.may_be_newer or _is_named(token, keys):
             return False
         try:  # only a header that is in order is worth a fetch
             signed_claims(
@@ -73,18 +77,18 @@ class JwtVerifier:
 
     def vouches(self, verdict: Verdict) -> bool:
         """Say whether the key that signed is still among those the issuer publishes."""
-        return verdict.key_id is not None and self._keys.holds(verdict.key_id)
+        return verdict.key_id is not None and self.keys.holds(verdict.key_id)
 
     async def probe(self) -> None:
         """Fetch the keys."""
-        await self._keys.fetch()
+        await self.keys.fetch()
 
     async def _read(self, token: Secret, *, now: datetime) -> AccessToken:
-        keys = await self._keys.current()
+        keys = await self.keys.current()
         try:
             return read_access_token(token, keys, self._tokens, now=now)
         except UnknownKeyError:  # the issuer may have begun to use a new one
-            keys = await self._keys.newer()
+            keys = await self.keys.newer()
         try:
             return read_access_token(token, keys, self._tokens, now=now)
         except UnknownKeyError:

@@ -35,7 +35,7 @@ class Kept(Generic[T]):
         self._clock = clock
         self._one = anyio.Lock()
         self._copy: T | None = None
-        self._copied_at = 0.0  # monotonic seconds
+        self.copied_at = 0.0  # monotonic seconds
         self._tried_at = 0.0
         self._missed_at = -math.inf
         self._tries = 0  # those that ended, well or not
@@ -55,6 +55,10 @@ class Kept(Generic[T]):
     def may_be_newer(self) -> bool:
         """Say whether `newer` would fetch, or wait for a fetch that is under way."""
         return self._one.locked() or self._clock.monotonic() - self._missed_at >= RETRY_AFTER
+
+    def take_over(self, other: "Kept[T]") -> None:
+        """Go on with another's copy of the same document, as old as it is."""
+        self._copy, self.copied_at = other.newest, other.copied_at
 
     async def get(self) -> T:
         """Return the document, at most MAX_STALE old.
@@ -107,7 +111,7 @@ class Kept(Generic[T]):
     async def _try(self) -> None:
         try:
             self._copy = await self._fetch()
-            self._copied_at = self._clock.monotonic()
+            self.copied_at = self._clock.monotonic()
             self._failure = None
         except IssuerUnavailable as error:
             self._failure = error
@@ -115,4 +119,4 @@ class Kept(Generic[T]):
         self._tried_at = self._clock.monotonic()
 
     def _age(self) -> float:
-        return self._clock.monotonic() - self._copied_at
+        return self._clock.monotonic() - self.copied_at

@@ -32,7 +32,11 @@ class Keys:
         self._discovery = discovery
         self._clock = clock
         self._name = name
-        self._kept = Kept(self._fetch, max_age=MAX_STALE, clock=clock)
+        self.kept = Kept(self._fetch, max_age=MAX_STALE, clock=clock)
+
+    def take_over(self, other: "Keys") -> None:
+        """Go on with the keys that another has fetched from the same place."""
+        self.kept.take_over(other.kept)
 
     async def run(self) -> NoReturn:
         """Fetch the keys now and from time to time, until cancelled.
@@ -43,7 +47,7 @@ class Keys:
         while True:
             pause = FETCH_EVERY
             try:
-                await self._kept.fetch()
+                await self.kept.fetch()
             except IssuerUnavailable as error:
                 log.warning("keys not fetched", issuer=self._name, error=str(error))
                 pause = RETRY_AFTER
@@ -52,28 +56,28 @@ class Keys:
     @property
     def at_hand(self) -> KeySet | None:
         """What `current` returns without waiting; None where it would fetch."""
-        return self._kept.at_hand
+        return self.kept.at_hand
 
     @property
     def may_be_newer(self) -> bool:
         """Say whether `newer` would ask the issuer."""
-        return self._kept.may_be_newer
+        return self.kept.may_be_newer
 
     async def current(self) -> KeySet:
         """Return the keys; raise IssuerUnavailable where none can be had."""
-        return await self._kept.get()
+        return await self.kept.get()
 
     async def newer(self) -> KeySet:
         """Return the keys, fetched again unless that was just done, for an unknown `kid`."""
-        return await self._kept.newer()
+        return await self.kept.newer()
 
     async def fetch(self) -> KeySet:
         """Return the keys, fetched now."""
-        return await self._kept.fetch()
+        return await self.kept.fetch()
 
     def holds(self, key_id: str) -> bool:
         """Say whether the newest keys have this one: False once it was withdrawn."""
-        newest = self._kept.newest
+        newest = self.kept.newest
         return newest is not None and newest.holds(key_id)
 
     async def _fetch(self) -> KeySet:

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import UUID
 
 import anyio
@@ -24,15 +24,16 @@ from sessiond.core.grant import GrantId, TokenHash
 from sessiond.core.principal import shown
 from sessiond.core.secret import Secret
 from sessiond.core.session import ProcessAbout, ProcessKey, SessionId
+from sessiond.edge.measures import Measures
 from sessiond.edge.process.calls import Connect, Renewal
-from sessiond.gate import Admission, Gate
+from sessiond.gate import Admission, Gate, Spans
 from sessiond.refresher import Refresher
 from sessiond.table import Table, Ticket
 
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Desk:
     """What an attempt works with; one for all processes."""
 
@@ -43,7 +44,8 @@ class Desk:
     hashed: Callable[[Secret], TokenHash]
     draw: Callable[[], float]  # uniform in [0, 1)
     new_id: Callable[[], UUID]
-    proved: frozenset[str]  # issuers whose tokens are proved by refreshing at once
+    proved: frozenset[str]  # issuers whose tokens are proved by refreshing at once; as configured
+    measures: Measures = field(default_factory=Measures)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,17 +59,22 @@ class Owner:
 class Attempt(ABC):
     """One login or renewal. Its three steps never take longer, together, than its deadline."""
 
-    def __init__(self, desk: Desk, owner: Owner, *, answer_by: float) -> None:
+    def __init__(self, desk: Desk, owner: Owner, *, began: float, answer_by: float) -> None:
         """Begin.
 
         Args:
             desk: What to work with.
             owner: Whose call it is.
+            began: The moment of monotonic time at which the call came.
             answer_by: The moment of monotonic time by which `outcome` returns.
         """
         self._desk = desk
         self._owner = owner
+        self._began = began
         self._answer_by = answer_by
+        self._spans = Spans()
+        self._submitted_at = 0.0  # monotonic moment
+        self._commit_took: float | None = None  # seconds, the wait for its turn included
         self._admission: Admission | None = None
         self._refusal: Refusal | None = None
         self._detail = ""
@@ -97,6 +104,7 @@ class Attempt(ABC):
             return
         with anyio.move_on_after(self._left()) as scope:
             change = self._change(self._brought(self._admission))
+            self._submitted_at = self._desk.clock.monotonic()
             self._ticket = await self._desk.table.submit(change)
         if scope.cancelled_caught:
             self._refuse(Refusal.DEADLINE, "the table is not taking changes")
@@ -112,7 +120,8 @@ class Attempt(ABC):
                 self._refuse(Refusal.DEADLINE, "not on disk in time")
         if self._refusal is not None or standing is None:
             return self._tell(self._refusal or Refusal.UNAVAILABLE)
-        self._log("accepted", issuer=standing.session.principal.issuer)
+        issuer = standing.session.principal.issuer
+        self._log("accepted", issuer=issuer, session=str(standing.session.id))
         return standing
 
     async def late_outcome(self) -> Standing | None:
@@ -131,6 +140,7 @@ class Attempt(ABC):
         except StoreError as error:
             self._refuse(Refusal.UNAVAILABLE, str(error))
             return None
+        self._commit_took = self._desk.clock.monotonic() - self._submitted_at
         if isinstance(answer, Refusal):
             self._refuse(answer, "the table refuses it")
             return None
@@ -154,7 +164,7 @@ class Attempt(ABC):
             raise TokenRejected(grant, "the table refuses it")
         if grant.proven:
             return
-        await self._desk.refresher.prove(grant.id)
+        await self._desk.refresher.prove(grant.id, issuer=issuer)
         tried = await table.ask(FindGrant(grant=grant.id))
         if tried is None:
             raise TokenRejected(Refusal.WRONGAUDIENCE, "it cannot be refreshed by our client")
@@ -180,7 +190,7 @@ class Attempt(ABC):
         self._refusal, self._detail = reason, detail
 
     def _tell(self, reason: Refusal) -> Refusal:
-        issuer = "" if self._admission is None else self._admission.verdict.principal.issuer
+        issuer = self._spans.issuer
         self._log("refused", issuer=issuer, reason=reason.value, detail=self._detail)
         self._desk.table.note_refusal(
             user=self._user(), issuer=issuer, process=self._owner.about, reason=reason
@@ -188,11 +198,25 @@ class Attempt(ABC):
         return reason
 
     def _log(self, outcome: str, **facts: str) -> None:
+        """Tell and measure the answer, with what its time went to, as far as it came."""
+        took, spans = self._desk.clock.monotonic() - self._began, self._spans
         log.info(
-            self._name, outcome=outcome, user=self._user(), process=self._owner.about.name, **facts
+            self._name,
+            outcome=outcome,
+            user=self._user(),
+            process=self._owner.about.name,
+            **facts,
+            **_milliseconds(
+                answer_ms=took,
+                queue_ms=spans.queued,
+                issuer_ms=spans.called,
+                commit_ms=self._commit_took,
+            ),
         )
+        self._desk.measures.answered(self._call_name, outcome, took, spans)
 
     _name: str  # as the log calls it
+    _call_name: str  # as q calls it
 
     @abstractmethod
     def _user(self) -> str:
@@ -208,10 +232,12 @@ class Attempt(ABC):
 class Login(Attempt):
     """A `connect`."""
 
-    _name = "login"
+    _name, _call_name = "login", "connect"
 
-    def __init__(self, desk: Desk, owner: Owner, call: Connect, *, answer_by: float) -> None:
-        super().__init__(desk, owner, answer_by=answer_by)
+    def __init__(
+        self, desk: Desk, owner: Owner, call: Connect, *, began: float, answer_by: float
+    ) -> None:
+        super().__init__(desk, owner, began=began, answer_by=answer_by)
         self._call = call
         self.session = SessionId(desk.new_id())
 
@@ -220,7 +246,10 @@ class Login(Attempt):
 
     async def _admit(self) -> Admission:
         return await self._desk.gate.admit(
-            user=self._call.user, password=self._call.password.reveal(), owner=self._owner.key
+            user=self._call.user,
+            password=self._call.password.reveal(),
+            owner=self._owner.key,
+            spans=self._spans,
         )
 
     def _change(self, brought: Brought) -> Open:
@@ -238,12 +267,19 @@ class Login(Attempt):
 class RenewalAttempt(Attempt):
     """A `renew`: the same checks as a login, for the user that the session already has."""
 
-    _name = "renewal"
+    _name, _call_name = "renewal", "renew"
 
     def __init__(
-        self, desk: Desk, owner: Owner, call: Renewal, *, answer_by: float, push: bool
+        self,
+        desk: Desk,
+        owner: Owner,
+        call: Renewal,
+        *,
+        began: float,
+        answer_by: float,
+        push: bool,
     ) -> None:
-        super().__init__(desk, owner, answer_by=answer_by)
+        super().__init__(desk, owner, began=began, answer_by=answer_by)
         self._call = call
         self._push = push
         self.session = call.session
@@ -266,6 +302,7 @@ class RenewalAttempt(Attempt):
             user=self._standing.session.principal.name,
             password=self._call.password.reveal(),
             owner=self._owner.key,
+            spans=self._spans,
         )
 
     def _change(self, brought: Brought) -> Renew:
@@ -276,3 +313,8 @@ class RenewalAttempt(Attempt):
             brought=brought,
             push=self._push,
         )
+
+
+def _milliseconds(**seconds: float | None) -> dict[str, float]:
+    """Return what happened, in the unit that the log has."""
+    return {name: round(each * 1e3, 2) for name, each in seconds.items() if each is not None}

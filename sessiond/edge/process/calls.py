@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from sessiond.core.errors import CallError
+from sessiond.core.principal import folded
 from sessiond.core.secret import Secret
 from sessiond.core.session import ProcessAbout, SessionId
 from sessiond.qipc import (
+    Atom,
     Value,
     guid_of,
     guids,
@@ -16,9 +18,11 @@ from sessiond.qipc import (
     mapping,
     password,
     text,
+    texts,
     unpack_call,
 )
 
+TABLE = "sessionevents"  # what `.u.sub` gives
 MAX_TEXT = 256  # characters of what a process says of itself
 NONCE_LENGTHS = range(16, 129)  # characters
 MAX_INT = 2**31 - 1
@@ -28,6 +32,7 @@ MAX_INT = 2**31 - 1
 class Hello:
     about: ProcessAbout
     nonce: str
+    hook: str = ""  # the version of the hook that it runs; empty = it does not say
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +70,12 @@ class Sessions:
     pass
 
 
-Call = Hello | Connect | Opened | Renewal | Disconnect | Reconciliation | Sessions
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subscription:
+    users: frozenset[str] | None  # folded names; None = all
+
+
+Call = Hello | Connect | Opened | Renewal | Disconnect | Reconciliation | Sessions | Subscription
 
 
 def read_call(value: Value) -> Call:
@@ -95,7 +105,7 @@ def _hello(argument: Value) -> Hello:
         host=_line(entries["host"], "host"),
         pid=_int(entries["pid"], "pid"),
     )
-    return Hello(about=about, nonce=nonce)
+    return Hello(about=about, nonce=nonce, hook=_stated(entries.get("version")))
 
 
 def _connect(argument: Value) -> Connect:
@@ -120,6 +130,15 @@ def _reconcile(handles: Value, held: Value) -> Reconciliation:
     return Reconciliation(held=tuple(pairs))
 
 
+def _subscribe(name: Value, users: Value) -> Subscription:
+    if text(name, "the table") != TABLE:
+        raise CallError(f"there is no such table, only `{TABLE}")
+    if isinstance(users, Atom) and text(users, "the filter") == "":
+        return Subscription(users=None)
+    names = [text(users, "the filter")] if isinstance(users, Atom) else texts(users, "the filter")
+    return Subscription(users=frozenset(map(folded, names)))
+
+
 def _entries(value: Value, name: str, keys: Sequence[str]) -> dict[str, Value]:
     entries = mapping(value, f"the argument of {name}")
     missing = [key for key in keys if key not in entries]
@@ -134,6 +153,14 @@ def _line(value: Value, name: str) -> str:
     if len(line) > MAX_TEXT or not line.isprintable():
         raise CallError(f"{name} must be printable, of at most {MAX_TEXT} characters")
     return line
+
+
+def _stated(value: Value | None) -> str:
+    """Return a version for people to read; a client that means something else by it may stay."""
+    try:
+        return "" if value is None else _line(value, "version")
+    except CallError:
+        return ""
 
 
 def _int(value: Value, name: str) -> int:
@@ -169,4 +196,5 @@ _READERS: dict[str, tuple[int, Callable[..., Any]]] = {
     "disconnect": (1, lambda handle: Disconnect(handle=_handle(handle))),
     "reconcile": (2, _reconcile),
     "sessions": (0, Sessions),
+    ".u.sub": (2, _subscribe),
 }

@@ -17,7 +17,7 @@ from anyio.abc import ByteStream, TaskGroup
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
 from sessiond.clock import Clock
-from sessiond.core.changes import Bind, Close, Look, Lose, Reconcile, Withdraw
+from sessiond.core.changes import Bind, Close, KnownNames, Look, Lose, Reconcile, Withdraw
 from sessiond.core.errors import CallError, ProtocolError, Refusal, StoreError
 from sessiond.core.principal import shown
 from sessiond.core.session import ProcessKey
@@ -25,6 +25,7 @@ from sessiond.edge.peer import Peer
 from sessiond.edge.process import answers, calls
 from sessiond.edge.process.attempt import Attempt, Desk, Login, Owner, RenewalAttempt
 from sessiond.edge.process.directory import Directory
+from sessiond.edge.process.feed import Feed
 from sessiond.edge.process.outbox import Outbox
 from sessiond.edge.process.steps import (
     Binding,
@@ -33,9 +34,11 @@ from sessiond.edge.process.steps import (
     RenewalStep,
     Said,
     Step,
+    Subscribing,
     Wrong,
     renew_apart,
 )
+from sessiond.eventlog import EventLog
 from sessiond.qipc import NIL, Handshake, Received, ServerConnection, Value, is_ping
 from sessiond.qipc.messages import MessageKind
 from sessiond.qipc.values import QType, Vector
@@ -59,6 +62,7 @@ class Counter:
 
     desk: Desk
     directory: Directory
+    events: EventLog
     clock: Clock
     welcome: Callable[[calls.Hello], Value]
     deadline: float  # seconds for each answer
@@ -87,6 +91,7 @@ class Connection:
         self._owner: Owner | None = None
         self._scope = anyio.CancelScope()
         self._outbox = Outbox(self._scope)
+        self._feed = Feed(counter.events, self._known, self)
         self._apart = 0  # async renewals under way
         self._first_byte = 0.0  # monotonic moment of the current message's first byte
 
@@ -94,8 +99,14 @@ class Connection:
         """Send an async message. Never waits."""
         self._outbox.put(self._wire.push(value))
 
-    def cut(self) -> None:
-        """End the connection now."""
+    async def taken(self) -> None:
+        """Return when the socket has taken everything."""
+        await self._outbox.taken()
+
+    def cut(self, why: str = "") -> None:
+        """End the connection now, and log why where that is not logged already."""
+        if why:
+            log.warning("process cut off", process=self._label, reason=why)
         self._scope.cancel()
 
     async def serve(self) -> None:
@@ -181,7 +192,10 @@ class Connection:
             case calls.Connect():
                 if not is_sync:
                     raise CallError("connect must be sync")
-                login = Login(self._counter.desk, self._owner, call, answer_by=answer_by)
+                began = self._first_byte
+                login = Login(
+                    self._counter.desk, self._owner, call, began=began, answer_by=answer_by
+                )
                 verified = _verifying(login, verifying)
                 return LoginStep(login, verified, self._withdrawing(verifying))
             case calls.Renewal():
@@ -196,6 +210,13 @@ class Connection:
                 return Changed(table, reconcile, lambda doomed: Vector(QType.INT, tuple(doomed)))
             case calls.Sessions():
                 return Changed(table, Look(process=process), answers.sessions)
+            case calls.Subscription():
+                return self._subscribe(call, is_sync, verifying)
+
+    def _subscribe(self, call: calls.Subscription, is_sync: bool, tasks: TaskGroup) -> Step:
+        if not is_sync:
+            raise CallError(".u.sub must be sync")
+        return Subscribing(call, self._feed, partial(_later, tasks))
 
     def _hello(self, call: calls.Hello, is_sync: bool) -> Step:
         """Enter the process; its sessions wait until it reconciles."""
@@ -204,7 +225,7 @@ class Connection:
         if self._owner is not None:
             raise CallError("hello was said before")
         self._owner = Owner(self._key(), call.about)
-        self._counter.directory.enter(self._owner.key, self)
+        self._counter.directory.enter(self._owner.key, self, call.hook)
         log.info(
             "process connected",
             process=call.about.name,
@@ -226,7 +247,12 @@ class Connection:
         if self._owner is None:
             raise CallError("say hello first")
         attempt = RenewalAttempt(
-            self._counter.desk, self._owner, call, answer_by=answer_by, push=not is_sync
+            self._counter.desk,
+            self._owner,
+            call,
+            began=self._first_byte,
+            answer_by=answer_by,
+            push=not is_sync,
         )
         if is_sync:
             later = partial(_later, tasks)
@@ -241,6 +267,9 @@ class Connection:
     async def _renew_apart(self, attempt: RenewalAttempt) -> None:
         await renew_apart(attempt, self.push)
         self._apart -= 1
+
+    async def _known(self, names: frozenset[str]) -> frozenset[str]:
+        return await self._counter.desk.table.ask(KnownNames(names=names))
 
     def _withdrawing(self, tasks: TaskGroup) -> Callable[[Withdraw], None]:
         def withdrawing(withdraw: Withdraw) -> None:

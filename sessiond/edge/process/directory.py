@@ -1,5 +1,6 @@
 """Which process is on which connection."""
 
+from collections import Counter
 from typing import Protocol
 
 import anyio.lowlevel
@@ -30,14 +31,21 @@ class Directory:
 
     def __init__(self) -> None:
         self._lines: dict[ProcessKey, Line] = {}
+        self._hooks: dict[ProcessKey, str] = {}
 
     def __len__(self) -> int:
         return len(self._lines)
 
-    def enter(self, process: ProcessKey, line: Line) -> bool:
+    @property
+    def hooks(self) -> Counter[str]:
+        """How many processes run each version of the hook; "" are those that do not say."""
+        return Counter(self._hooks.values())
+
+    def enter(self, process: ProcessKey, line: Line, hook: str = "") -> bool:
         """Put a process on its connection; return whether that replaced an older one."""
         older = self._lines.get(process)
         self._lines[process] = line
+        self._hooks[process] = hook
         if older is not None:
             older.cut()
         return older is not None
@@ -47,6 +55,7 @@ class Directory:
         if self._lines.get(process) is not line:
             return False
         del self._lines[process]
+        del self._hooks[process]
         return True
 
     def say_bye(self) -> None:

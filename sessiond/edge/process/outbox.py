@@ -15,6 +15,7 @@ class Outbox:
         self._chunks: list[bytes] = []
         self._size = 0  # bytes not yet taken by the socket
         self._more = anyio.Event()
+        self._taken = anyio.Event()
         self._is_closed = False
         self.is_over = False  # the process left more unread than is allowed
 
@@ -30,6 +31,11 @@ class Outbox:
         self._size += len(data)
         self._more.set()
 
+    async def taken(self) -> None:
+        """Return when the socket has taken everything that was put."""
+        while self._size:
+            await self._taken.wait()
+
     def close(self) -> None:
         """Send what is there, then no more."""
         self._is_closed = True
@@ -44,6 +50,8 @@ class Outbox:
                     self._chunks.clear()
                     await stream.send(data)
                     self._size -= len(data)
+                    self._taken.set()
+                    self._taken = anyio.Event()
                 else:
                     self._more = anyio.Event()
                     await self._more.wait()

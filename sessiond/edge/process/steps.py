@@ -11,7 +11,9 @@ from sessiond.core.changes import Bind, Change, Standing, Withdraw
 from sessiond.core.errors import CallError, Refusal, StoreError
 from sessiond.edge.process import answers
 from sessiond.edge.process.attempt import Login, RenewalAttempt
-from sessiond.qipc import NIL, Value, dictionary
+from sessiond.edge.process.calls import TABLE, Subscription
+from sessiond.edge.process.feed import Feed, rows
+from sessiond.qipc import NIL, Value, dictionary, list_, symbol
 from sessiond.table import Table, Ticket
 
 A = TypeVar("A")
@@ -166,6 +168,22 @@ class RenewalStep(Step):
         standing = await self._attempt.late_outcome()
         if standing is not None:
             self._push(answers.renewed_late(standing))
+
+
+class Subscribing(Step):
+    """A `.u.sub`: answered with the table, empty, before any row; again, it only moves the filter.
+
+    It needs nobody, so the answer is on its way when the first row can be.
+    """
+
+    def __init__(self, call: Subscription, feed: Feed, later: Later) -> None:
+        self._call = call
+        self._feed = feed
+        self._later = later
+
+    async def answer(self) -> Value:
+        self._feed.follow(self._call.users, self._later)
+        return list_(symbol(TABLE), rows(()))
 
 
 async def renew_apart(attempt: RenewalAttempt, push: Pushing) -> None:

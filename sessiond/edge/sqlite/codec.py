@@ -3,14 +3,17 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache, lru_cache
 from typing import Any, Protocol
 from uuid import UUID
 
 import msgspec
 import structlog
 
+from sessiond.core.events import from_json, to_json
 from sessiond.core.grant import Grant, GrantId, KnownToken, TokenHash
 from sessiond.core.lease import Lease
+from sessiond.core.place import Place, SetAside
 from sessiond.core.principal import Principal
 from sessiond.core.revocation import Revocation, Scope
 from sessiond.core.rows import NameOwner, Row
@@ -24,9 +27,26 @@ log = structlog.get_logger()
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-_about = msgspec.json.Decoder(ProcessAbout)
-_roles = msgspec.json.Decoder(tuple[str, ...])
-_attributes = msgspec.json.Decoder(dict[str, str])
+_SHARED = 4096  # values that many sessions have in common, read once and kept once
+_about = lru_cache(_SHARED)(msgspec.json.Decoder(ProcessAbout).decode)
+_roles = lru_cache(_SHARED)(msgspec.json.Decoder(tuple[str, ...]).decode)
+_attributes = lru_cache(_SHARED)(msgspec.json.Decoder(dict[str, str]).decode)  # nobody writes there
+
+
+@cache
+def _grant_id(key: bytes) -> GrantId:
+    """Return a grant's id, the same object for all rows that name it, until `forget`."""
+    return GrantId(UUID(bytes=key))
+
+
+def forget() -> None:
+    """Let go of what was kept only while many rows were read."""
+    _grant_id.cache_clear()
+
+
+@lru_cache(_SHARED)
+def _process(uid: int, pid: int, started: int, label: str) -> ProcessKey:
+    return ProcessKey(uid=uid, pid=pid, started=started, label=label)
 
 
 class Sealer(Protocol):
@@ -46,7 +66,7 @@ class TableCodec:
     """One table: the queries it is known by, and how its rows are written and read."""
 
     name: str  # as in put_NAME, drop_NAME, all_NAMEs of queries.sql
-    key: Callable[[Any], Any]
+    key: Callable[[Any], Parameters]
     write: Callable[[Any, Sealer], Parameters]
     read: Callable[[Sequence[Any], Sealer], Row]
 
@@ -98,18 +118,18 @@ def _write_session(row: Session, _: Sealer) -> Parameters:
 def _read_session(row: Sequence[Any], _: Sealer) -> Session:
     return Session(
         id=SessionId(UUID(bytes=row[0])),
-        process=ProcessKey(uid=row[1], pid=row[2], started=row[3], label=row[4]),
-        about=_about.decode(row[5]),
+        process=_process(*row[1:5]),
+        about=_about(row[5]),
         principal=Principal(issuer=row[6], subject=row[7], name=row[8]),
-        grant=GrantId(UUID(bytes=row[9])),
+        grant=_grant_id(row[9]),
         access=TokenHash(row[10]),
         handle=row[11],
         address=row[12],
         state=SessionState(row[13]),
         since=_time(row[14]),
         until=_maybe_time(row[15]),
-        roles=_roles.decode(row[16]),
-        attributes=_attributes.decode(row[17]),
+        roles=_roles(row[16]),
+        attributes=_attributes(row[17]),
     )
 
 
@@ -143,7 +163,7 @@ def _write_grant(row: Grant, sealer: Sealer) -> Parameters:
 
 
 def _read_grant(row: Sequence[Any], sealer: Sealer) -> Grant:
-    grant_id = GrantId(UUID(bytes=row[0]))
+    grant_id = _grant_id(row[0])
     refresh_token = _unsealed(row[6], sealer, sealed_place(grant_id, row[1], row[2]))
     return Grant(
         id=grant_id,
@@ -178,7 +198,7 @@ def _write_token(row: KnownToken, _: Sealer) -> Parameters:
 def _read_token(row: Sequence[Any], _: Sealer) -> KnownToken:
     return KnownToken(
         hash=TokenHash(row[0]),
-        grant=None if row[1] is None else GrantId(UUID(bytes=row[1])),
+        grant=None if row[1] is None else _grant_id(row[1]),
         seen_at=_time(row[2]),
         keep_until=_time(row[3]),
         is_refused=bool(row[4]),
@@ -195,19 +215,40 @@ def _read_revocation(row: Sequence[Any], _: Sealer) -> Revocation:
     )
 
 
+def _write_set_aside(row: SetAside, _: Sealer) -> Parameters:
+    return (
+        row.subscriber,
+        row.event.sequence,
+        to_json(row.event),
+        row.attempts,
+        row.error,
+        microseconds(row.at),
+    )
+
+
+def _read_set_aside(row: Sequence[Any], _: Sealer) -> SetAside:
+    return SetAside(
+        subscriber=row[0],
+        event=from_json(row[2]),
+        attempts=row[3],
+        error=row[4],
+        at=_time(row[5]),
+    )
+
+
 CODECS: dict[type[Row], TableCodec] = {
-    Session: TableCodec("session", lambda row: row.id.bytes, _write_session, _read_session),
-    Grant: TableCodec("grant", lambda row: row.id.bytes, _write_grant, _read_grant),
-    KnownToken: TableCodec("token", lambda row: row.hash, _write_token, _read_token),
+    Session: TableCodec("session", lambda row: (row.id.bytes,), _write_session, _read_session),
+    Grant: TableCodec("grant", lambda row: (row.id.bytes,), _write_grant, _read_grant),
+    KnownToken: TableCodec("token", lambda row: (row.hash,), _write_token, _read_token),
     NameOwner: TableCodec(
         "name",
-        lambda row: row.name,
+        lambda row: (row.name,),
         lambda row, _: (row.name, row.issuer, row.subject),
         lambda row, _: NameOwner(name=row[0], issuer=row[1], subject=row[2]),
     ),
     Revocation: TableCodec(
         "revocation",
-        lambda row: row.id.bytes,
+        lambda row: (row.id.bytes,),
         lambda row, _: (
             row.id.bytes,
             row.scope.value,
@@ -216,5 +257,17 @@ CODECS: dict[type[Row], TableCodec] = {
             row.reason,
         ),
         _read_revocation,
+    ),
+    Place: TableCodec(
+        "place",
+        lambda row: (row.subscriber,),
+        lambda row, _: (row.subscriber, row.sequence, microseconds(row.at)),
+        lambda row, _: Place(subscriber=row[0], sequence=row[1], at=_time(row[2])),
+    ),
+    SetAside: TableCodec(
+        "set_aside",
+        lambda row: (row.subscriber, row.event.sequence),
+        _write_set_aside,
+        _read_set_aside,
     ),
 }

@@ -33,6 +33,20 @@ DELETE FROM revocations WHERE id = ?;
 -- name: all_revocations
 SELECT * FROM revocations;
 
+-- name: put_place
+INSERT OR REPLACE INTO places VALUES (?, ?, ?);
+-- name: drop_place
+DELETE FROM places WHERE subscriber = ?;
+-- name: all_places
+SELECT * FROM places;
+
+-- name: put_set_aside
+INSERT OR REPLACE INTO set_aside VALUES (?, ?, ?, ?, ?, ?);
+-- name: drop_set_aside
+DELETE FROM set_aside WHERE subscriber = ? AND sequence = ?;
+-- name: all_set_asides
+SELECT * FROM set_aside;
+
 -- name: put_event
 INSERT INTO events (sequence, at, body) VALUES (?, ?, ?);
 -- name: events_after

@@ -23,10 +23,17 @@ from sessiond.core.events import Event, from_json, to_json
 from sessiond.core.rows import Put, Row, Write
 from sessiond.core.secret import Secret
 from sessiond.edge.sealing import SealError
-from sessiond.edge.sqlite.codec import CODECS, Parameters, Sealer, TableCodec, microseconds
+from sessiond.edge.sqlite.codec import (
+    CODECS,
+    Parameters,
+    Sealer,
+    TableCodec,
+    forget,
+    microseconds,
+)
 from sessiond.table import Loaded
 
-VERSION = 1
+VERSION = 2
 ROWS = 1000  # fetched at a time
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
 LOOKUP_KEY = {"table": "keys", "column": "sealed", "row": "lookup", "issuer": "", "subject": ""}
@@ -82,11 +89,13 @@ class SqliteStore:
         try:
             for codec in CODECS.values():
                 async with self._db.execute(QUERIES[f"all_{codec.name}s"]) as cursor:
-                    async for found in cursor:
-                        rows.append(codec.read(found, self._sealer))  # noqa: PERF401
+                    while some := await cursor.fetchmany(ROWS):
+                        rows += [codec.read(found, self._sealer) for found in some]
             (sequence,) = await self._one(QUERIES["last_sequence"], ())
         except sqlite3.Error as error:
             raise ConfigError(f"store.path: the database cannot be read: {error}") from error
+        finally:
+            forget()
         return Loaded(rows, sequence)
 
     async def commit(self, writes: Sequence[Write], events: Sequence[Event]) -> None:
@@ -129,7 +138,7 @@ class SqliteStore:
 
 def _batches(writes: Sequence[Write], sealer: Sealer) -> dict[str, list[Parameters]]:
     """Return the parameters by query; of several writes to one row only the last counts."""
-    last: dict[tuple[type[Row], Any], tuple[TableCodec, Write]] = {}
+    last: dict[tuple[type[Row], Parameters], tuple[TableCodec, Write]] = {}
     for write in writes:
         codec = CODECS[type(write.row)]
         last[type(write.row), codec.key(write.row)] = (codec, write)
@@ -139,7 +148,7 @@ def _batches(writes: Sequence[Write], sealer: Sealer) -> dict[str, list[Paramete
             parameters = codec.write(write.row, sealer)
             batches.setdefault(f"put_{codec.name}", []).append(parameters)
         else:
-            batches.setdefault(f"drop_{codec.name}", []).append((key,))
+            batches.setdefault(f"drop_{codec.name}", []).append(key)
     return batches
 
 

@@ -1,8 +1,10 @@
+from dataclasses import replace
 from uuid import UUID
 
 import pytest
 
 from sessiond.core.grant import KnownToken
+from sessiond.core.place import Place, SetAside
 from sessiond.core.revocation import Revocation, Scope
 from sessiond.core.rows import Drop, NameOwner, Put, Row, Rows
 from tests.fakes import (
@@ -10,6 +12,7 @@ from tests.fakes import (
     START,
     grant,
     grant_id,
+    opened_event,
     principal,
     process_key,
     session,
@@ -22,17 +25,22 @@ TOKEN = KnownToken(
 )
 OWNER = NameOwner(name="alice", issuer="corp", subject="subject of alice")
 REVOCATION = Revocation(id=UUID(int=9), scope=Scope.ALL, value="", at=START, reason="drill")
+PLACE = Place(subscriber="audit", sequence=7, at=START)
+ASIDE = SetAside(subscriber="audit", event=opened_event(7), attempts=8, error="full", at=START)
 EACH: list[tuple[Row, Row]] = [  # a row, and another with the same key
     (session(), session(handle=8)),
     (grant(), grant(proven=True)),
     (TOKEN, KnownToken(hash=TOKEN.hash, grant=None, seen_at=START, keep_until=START)),
     (OWNER, NameOwner(name="alice", issuer="corp", subject="another")),
     (REVOCATION, Revocation(id=UUID(int=9), scope=Scope.USER, value="x", at=START, reason="")),
+    (PLACE, Place(subscriber="audit", sequence=9, at=START)),
+    (ASIDE, replace(ASIDE, attempts=9)),
 ]
 
 
 def all_of(rows: Rows) -> list[Row]:
-    tables = (rows.sessions, rows.grants, rows.tokens, rows.names, rows.revocations)
+    entitled = (rows.sessions, rows.grants, rows.tokens, rows.names, rows.revocations)
+    tables = (*entitled, rows.places, rows.set_aside)
     return [row for table in tables for row in table.values()]
 
 
@@ -125,3 +133,10 @@ def test_the_revocations_that_cover_a_principal_are_yielded() -> None:
     rows = Rows([REVOCATION, bob])
     assert list(rows.revocations_of(principal("alice"))) == [REVOCATION]
     assert list(rows.revocations_of(principal("bob"))) == [REVOCATION, bob]
+
+
+def test_what_was_set_aside_is_yielded_by_subscriber() -> None:
+    other = replace(ASIDE, subscriber="webhook")
+    rows = Rows([ASIDE, other])
+    assert list(rows.set_aside_of("audit")) == [ASIDE]
+    assert list(rows.set_aside_of("nobody")) == []

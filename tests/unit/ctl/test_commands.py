@@ -9,7 +9,7 @@ import httpx
 import pytest
 from click.testing import CliRunner, Result
 
-from sessiond.ctl import commands
+from sessiond.ctl import asking, commands
 from sessiond.ctl.client import Client
 
 ID = "00000000-0000-0000-0000-000000000001"
@@ -27,7 +27,7 @@ SESSION = {
     "expires_at": "2026-03-02T10:00:00Z",
     "refresh_at": None,
 }
-STATUS = {
+STATUS: dict[str, Any] = {
     "version": "1",
     "instance": ID,
     "ready_at": "2026-03-02T09:00:00Z",
@@ -40,6 +40,14 @@ STATUS = {
             "last_error_at": "2026-03-02T09:00:00Z",
         }
     ],
+    "configuration": {
+        "loaded_at": "2026-03-02T09:00:00Z",
+        "generation": 1,
+        "last_error": "",
+        "last_error_at": None,
+        "needs_restart": [],
+    },
+    "hooks": {"0.1.0": 1},
     "queues": {"table": 0},
     "connections": 1,
     "refused_connections": 2,
@@ -50,6 +58,27 @@ STATUS = {
     "last_sequence": 7,
     "next_refresh_at": None,
 }
+SUBSCRIBER = {
+    "name": "audit",
+    "plugin": "audit",
+    "state": "waiting",
+    "pid": None,
+    "place": 4,
+    "lag": 3,
+    "set_aside": 1,
+    "restarts": 2,
+    "last_error": "disk full",
+    "last_error_at": "2026-03-02T09:00:00Z",
+    "last_received_at": None,
+}
+SET_ASIDE = {
+    "sequence": 4,
+    "kind": "session.opened",
+    "at": "2026-03-02T09:00:00Z",
+    "attempts": 10,
+    "error": "no\x1b[2J",
+}
+STATUS["subscribers"] = [SUBSCRIBER]
 LASTING = [
     {"id": "r1", "scope": "user", "value": "alice"},
     {"id": "r2", "scope": "user", "value": "bob"},
@@ -81,6 +110,11 @@ class Daemon:
                 return httpx.Response(200, json={"sessions": [SESSION], "next": None})
             case "GET", "/v1/revocations":
                 return httpx.Response(200, json={"revocations": LASTING})
+            case "GET", "/v1/subscribers":
+                listed = [{"status": SUBSCRIBER, "set_aside": [SET_ASIDE]}]
+                return httpx.Response(200, json={"subscribers": listed})
+            case _, "/v1/subscribers/au/dit/retry" | "/v1/subscribers/au/dit/set-aside":
+                return httpx.Response(200, json={"events": 3})
             case "POST", "/v1/revocations":
                 return httpx.Response(200, json={"revoked": 2, "id": None})
             case "POST", "/v1/explain":
@@ -116,7 +150,7 @@ def run(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> Run:
         daemon.asked.append(("CONNECT", path, None))
         return made
 
-    monkeypatch.setattr(commands, "Client", client)
+    monkeypatch.setattr(asking, "Client", client)
     monkeypatch.delenv("SESSIOND_CONTROL", raising=False)
 
     def invoke(*args: str, answers: str = "") -> Result:
@@ -151,6 +185,8 @@ def test_the_status_is_shown_and_given_as_json(run: Run) -> None:
     text = run("status").output
     assert "0 unbound, 3 open, 0 waiting" in text
     assert "IssuerThrottled" in text
+    assert "1 of 0.1.0" in text
+    assert "audit waiting, 3 behind" in text
     assert json.loads(run("status", "--json").output) == STATUS
 
 
@@ -227,9 +263,27 @@ def test_forgetting_names_the_user(run: Run, daemon: Daemon) -> None:
     assert daemon.asked[-1][:2] == ("DELETE", "/v1/names/al/ice")
 
 
+def test_subscribers_and_what_was_set_aside_for_them_are_shown(run: Run) -> None:
+    text = run("subscribers").output
+    assert "waiting" in text
+    assert "disk full" in text
+    assert "no\\x1b[2J" in text
+    assert json.loads(run("subscribers", "--json").output)["subscribers"][0]["status"] == SUBSCRIBER
+
+
+def test_what_was_set_aside_is_sent_again_or_given_up(run: Run, daemon: Daemon) -> None:
+    assert run("subscribers", "--retry", "au/dit").output == "events sent once more: 3\n"
+    assert daemon.asked[-1][:2] == ("POST", "/v1/subscribers/au/dit/retry")
+    assert run("subscribers", "--drop", "au/dit", "--yes").output == "events given up: 3\n"
+    assert daemon.asked[-1][:2] == ("DELETE", "/v1/subscribers/au/dit/set-aside")
+    assert json.loads(run("subscribers", "--retry", "au/dit", "--json").output) == {"events": 3}
+
+
 @pytest.mark.parametrize(
     "args",
     [
+        ("subscribers", "--retry", "a", "--drop", "b", "--yes"),
+        ("subscribers", "--drop", "a"),
         ("--control", "a", "--config", "b", "status"),
         ("list", "--watch"),
         ("revoke", "--reason", "x", "--yes"),

@@ -124,7 +124,9 @@ def test_the_published_example_loads_with_what_it_says() -> None:
     assert config.issuers[0].roles == {"kdb.read": "reader"}
     assert config.issuers[0].attributes == {"department": "user_department"}
     assert config.subscribers == (
-        SubscriberConfig(plugin="audit", settings={"path": "/var/log/sessiond/audit.jsonl"}),
+        SubscriberConfig(
+            plugin="audit", name="audit", settings={"path": "/var/log/sessiond/audit.jsonl"}
+        ),
     )
 
 
@@ -147,7 +149,7 @@ def test_the_example_file_has_every_key_with_its_default() -> None:
     tables = {
         field.name: field.type
         for field in msgspec.structs.fields(Config)
-        if field.name not in ("issuers", "subscribers")
+        if field.name not in ("issuers", "subscribers", "role_sources")
     }
     assert document.keys() == {*tables, "issuer"}
     for name, struct in [*tables.items(), ("issuer", IssuerConfig)]:
@@ -182,12 +184,22 @@ def test_accounts_are_names_or_numbers() -> None:
     assert read(text).listen.allow_users == ("kdb", 1001, "CORP\\kx svc", "q@corp.example")
 
 
-def test_a_plugin_may_subscribe_twice_with_other_settings() -> None:
-    text = '[[subscriber]]\nplugin = "webhook"\nurl = "{}"\n'
+def test_a_plugin_may_subscribe_twice_under_two_names() -> None:
+    text = '[[subscriber]]\nplugin = "webhook"\nname = "{}"\nurl = "u"\n'
 
-    assert len(read(ISSUER + text.format("a") + text.format("b")).subscribers) == 2
+    first, second = read(ISSUER + text.format("a") + text.format("b")).subscribers
+    assert (first.name, second.name, first.settings) == ("a", "b", {"url": "u"})
     assert problems(ISSUER + text.format("a") * 2) == [
-        "subscriber[webhook] is there twice with the same settings"
+        "subscriber[a].name is there twice: its place is kept under it"
+    ]
+
+
+def test_the_keys_of_a_subscriber_that_are_sessionds_own_are_checked() -> None:
+    text = '[[subscriber]]\nplugin = "webhook"\nname = "hook"\n{}\n'
+
+    assert problems(ISSUER + text.format("deadline = 0\nmemory = 1000")) == [
+        "subscriber[hook].deadline is 0, must be above 0 and at most 600 seconds",
+        "subscriber[hook].memory is 1000, must be between 134217728 and 2^50 bytes",
     ]
 
 
@@ -236,7 +248,7 @@ BEFORE_ISSUER = {
     "[refresh]\njitter = 0.4": "refresh.share and refresh.jitter are 0.6 and 0.4, their sum must "
     "be below 1",
     "[events]\nkeep = 0": "events.keep is 0, must be above 0 and at most 1e9 seconds",
-    "[log]\nformat = 'xml'": "log.format is 'xml', must be json or console",
+    "[log]\nformat = 'xml'": "log.format is 'xml', must be json, console or journald",
     "[store]\nkey_file = 'hunter2'": "store.key_file is wrong, must be an absolute path or empty",
 }
 

@@ -81,14 +81,14 @@ def test_two_issuers_share_the_users_by_pattern() -> None:
 
 OF_ISSUER: list[tuple[dict[str, object], str]] = [
     ({"issuer": None}, ".issuer is missing: the exact `iss` of its tokens"),
-    ({"verify": None}, ".verify is missing: jwt, introspection or userinfo"),
+    ({"verify": None}, ".verify is missing: jwt, introspection, userinfo or plugin"),
     ({"audience": []}, ".audience is missing: verify jwt needs the `aud` that tokens for kdb+ "
      "have"),
     ({"audience": None}, ".audience is missing: verify jwt needs the `aud` that tokens for kdb+ "
      "have"),
     ({"audience": [""]}, ".audience[1] is '', must be printable ASCII without blanks at its ends, "
      "1 to 1024 characters"),
-    ({"verify": "jws"}, ".verify is 'jws', must be jwt, introspection or userinfo"),
+    ({"verify": "jws"}, ".verify is 'jws', must be jwt, introspection, userinfo or plugin"),
     ({"algorithms": ["RS256", "HS256"]}, ".algorithms[2] is 'HS256', must be RS256, RS384, RS512, "
      "PS256, PS384, PS512, ES256, ES384, ES512, EdDSA or Ed25519"),
     ({"algorithms": []}, ".algorithms is empty: no signature could be good"),

@@ -233,3 +233,20 @@ async def test_connections_can_be_ended_at_any_time(tmp_path: Path) -> None:
         await open_.over.wait()
         with pytest.raises(anyio.EndOfStream):
             await client.receive()
+
+
+async def test_who_may_not_connect_any_more_is_cut_off_and_others_stay(tmp_path: Path) -> None:
+    async with opened(tmp_path, OURSELVES) as open_, await open_.connect() as client:
+        assert await client.receive() == b"hello"
+        open_.listener.use(OUR_GROUP, max_connections=10)
+        async with await open_.connect() as another:
+            assert await another.receive() == b"hello"
+            open_.listener.use(NOBODY, max_connections=10)
+            assert await is_refused(client)
+            assert await is_refused(another)
+        assert await is_refused(await open_.connect())
+        open_.listener.use(OURSELVES, max_connections=10)
+        async with await open_.connect() as again:
+            assert await again.receive() == b"hello"
+            open_.listener.use(OURSELVES, max_connections=1)  # it stays
+            assert await is_refused(await open_.connect())

@@ -4,18 +4,21 @@ import asyncio
 import os
 import sqlite3
 from contextlib import AsyncExitStack, closing
+from importlib import resources
 from pathlib import Path
 
 import pytest
 
 from sessiond.core.errors import AddressInUseError, ConfigError, StoreError
+from sessiond.core.events import to_json
 from sessiond.core.grant import Grant
+from sessiond.core.place import Place, SetAside
 from sessiond.core.rows import Put
 from sessiond.core.secret import Secret
 from sessiond.edge.sealing import KeyRing
 from sessiond.edge.sqlite import SqliteStore, opened
 from sessiond.edge.sqlite.store import VERSION
-from tests.fakes import grant, opened_event, principal, session
+from tests.fakes import MINUTE, grant, opened_event, principal, session
 
 pytestmark = pytest.mark.anyio
 
@@ -288,3 +291,40 @@ async def test_another_writer_s_lock_is_a_store_error_and_no_deadlock(path: Path
             await store.commit([Put(session(1))], [])
         other.execute("ROLLBACK")
         await store.commit([Put(session(1))], [])
+
+
+async def test_a_database_of_the_first_schema_is_brought_forward_with_everything_in_it(
+    path: Path,
+) -> None:
+    await fill(path)
+    first = resources.files("sessiond.edge.sqlite").joinpath("schema/0001.sql").read_text()
+    older = path.with_name("older.db")
+    with closing(sqlite3.connect(older)) as db, db:
+        db.executescript(first)
+        db.execute("ATTACH ? AS newer", (str(path),))
+        db.execute("INSERT INTO sessions SELECT * FROM newer.sessions")
+        db.execute("INSERT INTO keys SELECT * FROM newer.keys")
+        event = opened_event(7)
+        db.execute("INSERT INTO events VALUES (7, 0, ?)", (to_json(event),))
+        db.execute("PRAGMA user_version = 1")
+    older.chmod(0o600)
+    place = Place(subscriber="audit", sequence=7, at=event.at)
+    async with opened(older, RING) as store:
+        assert await pragma(store, "user_version") == VERSION
+        loaded = await store.load()
+        assert (len(loaded.rows), loaded.sequence) == (3, 7)
+        assert await store.events_after(0, limit=9) == [event]
+        await store.commit([Put(place)], [])
+    async with opened(older, RING) as store:
+        assert place in (await store.load()).rows
+
+
+async def test_a_set_aside_event_outlives_the_outbox(path: Path) -> None:
+    event = opened_event(1)
+    aside = SetAside(subscriber="audit", event=event, attempts=8, error="full", at=event.at)
+    async with opened(path, RING) as store:
+        await store.commit([Put(aside)], [event])
+        await store.forget_events(before=event.at + MINUTE)
+        assert await store.events_after(0, limit=9) == []
+    async with opened(path, RING) as store:
+        assert (await store.load()).rows == [aside]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sessiond.core.errors import ConfigError
-from sessiond.edge.systemd import notify, passed_sockets, watchdog_interval
+from sessiond.edge.systemd import notify, passed_sockets, reloading, watchdog_interval
 
 FIRST = 200  # descriptors that a test run is not using
 
@@ -53,6 +53,10 @@ def test_a_systemd_that_does_not_read_is_not_waited_for(tmp_path: Path) -> None:
 
     assert sent[0]
     assert not sent[-1]
+
+
+def test_a_reload_has_its_moment_in_microseconds() -> None:
+    assert reloading(12.5) == ("RELOADING=1", "MONOTONIC_USEC=12500000")
 
 
 @pytest.mark.parametrize(

@@ -73,3 +73,17 @@ def test_when_it_is_full_the_oldest_goes() -> None:
         kept.keep(key(token), verdict(), until=100.0)
     found = [each for each in "abc" if kept.find(key(each), monotonic=0.0, now=START)]
     assert found == ["a", "c"]
+
+
+def test_what_another_configuration_has_verified_is_not_found_and_can_be_forgotten() -> None:
+    kept = VerdictCache(100)
+    older = Key.of(Secret("a"), user="alice", issuer="corp", generation=1)
+    newer = Key.of(Secret("a"), user="alice", issuer="corp", generation=2)
+    gone = Key.of(Secret("a"), user="alice", issuer="gone", generation=1)
+    for each in (older, gone):
+        kept.keep(each, verdict(), until=100.0)
+    assert kept.find(newer, monotonic=0.0, now=START) is None
+    kept.keep(newer, verdict(), until=100.0)
+    kept.keep_only({"corp": 2})
+    found = [each for each in (older, newer, gone) if kept.find(each, monotonic=0.0, now=START)]
+    assert found == [newer]

@@ -10,6 +10,7 @@ from sessiond.core.changes import (
     FindProcesses,
     FindSession,
     Judge,
+    KnownNames,
     Listed,
     ListRevocations,
     ListSessions,
@@ -151,3 +152,12 @@ def test_a_login_is_judged_as_it_would_be_and_nothing_is_written(ledger: Ledger)
 
 def _revoke(user: str, number: int = 1) -> Revoke:
     return Revoke(id=session_id(number), scope=Scope.USER, value=user, reason="test")
+
+
+def test_the_names_that_belong_to_somebody_are_known_also_after_the_last_session(
+    ledger: Ledger,
+) -> None:
+    ledger.ask(End(session=session_id(4)))
+    names = frozenset({"alice", "bob", "mallory", "Bob"})  # names are kept folded
+    assert ledger.ask(KnownNames(names=names)) == {"alice", "bob"}
+    assert not ledger.writes

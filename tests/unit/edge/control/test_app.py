@@ -46,9 +46,18 @@ async def test_the_status_has_what_there_is() -> None:
             "queues": {"table": 0},
             "connections": 3,
             "refused_connections": 4,
+            "hooks": {"0.1.0": 2, "": 1},
+            "configuration": {
+                "loaded_at": "2026-03-02T09:00:00Z",
+                "generation": 1,
+                "last_error": "",
+                "last_error_at": None,
+                "needs_restart": [],
+            },
             "sessions": {"unbound": 1, "open": 1, "waiting": 0},
             "grants": 2,
             "revocations": 0,
+            "subscribers": [],
             "store": {"path": "/nowhere/sessiond.db", "bytes": 0},
             "last_sequence": 1,
             "next_refresh_at": "2026-03-02T09:36:00Z",
@@ -221,7 +230,7 @@ async def test_while_nothing_can_be_written_what_is_there_is_still_shown() -> No
 
 async def test_metrics_without_the_table_leave_its_counts_out() -> None:
     async with viewing() as v:
-        text = exposition(v.view, None).decode()
+        text = (await exposition(v.view, None)).decode()
         assert "sessiond_commits_total" in text
         assert "sessiond_sessions" not in text
 

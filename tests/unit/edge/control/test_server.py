@@ -15,7 +15,7 @@ from sessiond.edge.control import protocol, server
 from sessiond.edge.control.access import Access
 from sessiond.edge.control.address import control_socket
 from sessiond.edge.control.server import ControlServer
-from sessiond.edge.peer import Peer
+from sessiond.edge.peer import AllowList, Peer
 from tests.unit.edge.control.viewing import Viewing, viewing
 
 pytestmark = pytest.mark.anyio
@@ -140,3 +140,12 @@ def test_the_signals_stay_the_daemons() -> None:
     before = signal.getsignal(signal.SIGTERM)
     with server._Server(uvicorn.Config("nothing:app", log_config=None)).capture_signals():
         assert signal.getsignal(signal.SIGTERM) is before
+
+
+async def test_others_may_be_let_in_while_it_serves(path: str) -> None:
+    async with serving(path) as (_, served), client_of(path) as client:
+        nobody = AllowList(frozenset(), frozenset())
+        served.use(Access(readers=nobody, admins=nobody))
+        assert (await client.get("/healthz")).status_code == 403
+        served.use(EVERYBODY)
+        assert (await client.get("/healthz")).status_code == 200

@@ -9,11 +9,14 @@ import anyio
 import anyio.lowlevel
 import pytest
 
+from sessiond.bus import Bus, Committed
+from sessiond.core.decide import Notice
+from sessiond.core.errors import StoreError
 from sessiond.core.events import Event
 from sessiond.ctl.client import Told, told
 from sessiond.edge.control import stream
 from sessiond.edge.control.stream import event_stream
-from sessiond.edge.control.watched import WatchedStore
+from sessiond.eventlog import EventLog
 from tests.fakes import START, FakeClock, MemoryStore, idle, opened_event
 
 pytestmark = pytest.mark.anyio
@@ -29,15 +32,17 @@ class CountingStore(MemoryStore):
 
 @dataclass
 class Reading:
-    """A stream being read, and the store behind it."""
+    """A stream being read, and what is behind it."""
 
-    store: WatchedStore
+    bus: Bus
     memory: CountingStore
     closing: anyio.Event
     blocks: list[bytes]
 
     async def commit(self, *numbers: int) -> None:
-        await self.store.commit([], [opened_event(number) for number in numbers])
+        events = [opened_event(number) for number in numbers]
+        await self.memory.commit([], events)
+        await self.bus.publish(Committed([], [Notice(event) for event in events]))
         await idle()
 
     @property
@@ -62,10 +67,19 @@ async def kept(*numbers: int, last: int = 0) -> CountingStore:
 
 
 async def read(tasks: Any, memory: CountingStore, after: int) -> Reading:
-    store = WatchedStore(memory, FakeClock())
-    await store.load()
-    reading = Reading(store, memory, anyio.Event(), [])
-    events = event_stream(store, FakeClock(), after=after, closing=reading.closing)
+    bus = Bus()
+    log = EventLog(memory, bus.listen(), FakeClock())
+    log.begin((await memory.load()).sequence)
+    reading = Reading(bus, memory, anyio.Event(), [])
+    events = event_stream(log, after=after, closing=reading.closing)
+
+    async def run() -> None:
+        async with anyio.create_task_group() as running:
+            running.start_soon(log.run)
+            await reading.closing.wait()
+            bus.close()
+
+    tasks.start_soon(run)
 
     async def keep(blocks: AsyncIterator[bytes]) -> None:
         async for block in blocks:
@@ -85,6 +99,7 @@ async def test_a_stream_begins_with_its_place_and_goes_on_live() -> None:
         await reading.commit(5, 6)
         assert reading.ids == [1, 2, 3, 4, 5, 6]
         assert {each.kind for each in reading.told[1:]} == {"session.opened"}
+        assert b":\n\n" not in reading.blocks  # silence is told as such, and there was none
         assert [json.loads(each.data)["sequence"] for each in reading.told[1:]] == reading.ids[1:]
         reading.closing.set()
 
@@ -158,3 +173,17 @@ async def test_a_stream_ends_with_the_daemon() -> None:
             reading.closing.set()
     assert reading.ids == [0, 1]
     assert reading.told[-1].data.count(START.strftime("%Y-%m-%d")) > 0
+
+
+async def test_a_stream_ends_where_older_events_cannot_be_read() -> None:
+    class BrokenStore(CountingStore):
+        async def events_after(self, sequence: int, *, limit: int) -> list[Event]:
+            raise StoreError("the disk is gone")
+
+    memory = BrokenStore()
+    await memory.commit([], [opened_event(1)])
+    with anyio.fail_after(10):
+        async with anyio.create_task_group() as tasks:
+            reading = await read(tasks, memory, after=0)
+            reading.closing.set()
+    assert reading.ids == [0]

@@ -1,5 +1,8 @@
 """What is noted as it happens, by layers that change nothing of it."""
 
+from datetime import datetime, timedelta
+from functools import partial
+
 import anyio
 import pytest
 
@@ -13,6 +16,7 @@ from sessiond.core.errors import (
 )
 from sessiond.core.events import LoginRefused
 from sessiond.core.secret import Secret
+from sessiond.edge.control.view import IssuerView
 from sessiond.edge.control.watched import (
     IssuerWatch,
     WatchedSource,
@@ -20,8 +24,9 @@ from sessiond.edge.control.watched import (
     WatchedVerifier,
 )
 from sessiond.refresher import Tokens
-from tests.fakes import MINUTE, START, FakeClock, MemoryStore, idle, opened_event
-from tests.unit.gate.fakes import ScriptedVerifier
+from tests.fakes import HOUR, MINUTE, START, FakeClock, MemoryStore, idle, opened_event
+from tests.unit.edge.control.viewing import viewing
+from tests.unit.gate.fakes import ScriptedVerifier, door
 
 pytestmark = pytest.mark.anyio
 
@@ -82,29 +87,6 @@ async def test_what_an_earlier_run_committed_is_known(clock: FakeClock) -> None:
     assert store.sequence == 41
 
 
-async def test_who_waits_for_more_is_told_when_it_is_on_disk(clock: FakeClock) -> None:
-    memory, over = MemoryStore(), list[int]()
-    store = WatchedStore(memory, clock)
-
-    async def wait(sequence: int) -> None:
-        await store.wait_beyond(sequence)
-        over.append(sequence)
-
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(wait, 0)
-        tasks.start_soon(wait, 1)
-        gate = memory.hold()
-        tasks.start_soon(store.commit, [], [opened_event(1)])
-        await idle()
-        assert over == []
-        gate.set()
-        await idle()
-        assert over == [0]
-        await store.commit([], [opened_event(2)])
-        await idle()
-        assert over == [0, 1]
-
-
 @pytest.mark.parametrize("needs", [True, False])
 async def test_only_a_verdict_that_took_a_call_is_a_success(
     clock: FakeClock, watch: IssuerWatch, needs: bool
@@ -152,3 +134,87 @@ async def test_refreshes_are_counted_by_their_outcome(
     assert watch.last_error == error
     assert (watch.last_success_at is None) == bool(error)
     assert await source.revoke(Secret("refresh"))
+
+
+async def test_each_call_is_told_with_its_kind_and_what_it_took(clock: FakeClock) -> None:
+    told: list[tuple[str, float]] = []
+    watch = IssuerWatch(clock, note_call=lambda kind, seconds: told.append((kind, seconds)))
+    scripted = ScriptedVerifier(asks=False)
+    verifier, source = WatchedVerifier(scripted, watch), WatchedSource(ScriptedSource(), watch)
+    landing = scripted.hold()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(partial(verifier.verify, Secret("token"), now=START))
+        await clock.advance(2)
+        landing.set()
+    scripted.needs = False
+    await verifier.verify(Secret("token"), now=START)
+    await verifier.probe()
+    await source.refresh(Secret("refresh"))
+    await source.revoke(Secret("refresh"))
+    assert told == [("verify", 2), ("probe", 0), ("refresh", 0), ("revoke", 0)]
+
+
+async def test_leases_that_end_soon_are_counted_by_session() -> None:
+    async with viewing() as v:
+        table = v.view.table
+        await v.log_in(1)
+        await v.log_in(2)
+        assert table.expiring((60, 300)) == {60: 0, 300: 0}
+        await v.clock.advance(HOUR - timedelta(seconds=200))
+        await v.log_in(3)
+        assert table.expiring((60, 300)) == {60: 0, 300: 2}
+        await v.clock.advance(150)
+        assert table.expiring((60, 300)) == {60: 2, 300: 2}
+
+
+@pytest.mark.parametrize(
+    ("noted", "heard", "shown"),
+    [
+        (None, None, None),
+        (START, None, START),
+        (None, START, START),
+        (START, START + MINUTE, START + MINUTE),
+        (START + MINUTE, START, START + MINUTE),
+    ],
+)
+async def test_the_last_success_is_the_last_answer_to_whatever_was_asked(
+    clock: FakeClock,
+    watch: IssuerWatch,
+    noted: datetime | None,
+    heard: datetime | None,
+    shown: datetime | None,
+) -> None:
+    watch.last_success_at = noted
+    corp = door(ScriptedVerifier(), clock)
+    view = IssuerView(
+        realm=corp.realm, breaker=corp.breaker, watch=watch, answered_at=lambda: heard
+    )
+    assert view.last_success_at == shown
+
+
+async def test_a_verdict_carries_the_generation_that_it_was_made_by(watch: IssuerWatch) -> None:
+    verifier = WatchedVerifier(ScriptedVerifier(), watch, generation=3)
+    assert (await verifier.verify(Secret("token"), now=START)).generation == 3
+
+
+async def test_it_is_known_when_no_call_is_under_way(watch: IssuerWatch) -> None:
+    await watch.over()
+    scripted, over = ScriptedVerifier(), anyio.Event()
+    held = scripted.hold()
+    verifier = WatchedVerifier(scripted, watch)
+
+    async def wait() -> None:
+        await watch.over()
+        over.set()
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(2):
+            tasks.start_soon(partial(verifier.verify, Secret("token"), now=START))
+        await idle()
+        tasks.start_soon(wait)
+        await idle()
+        assert not over.is_set()
+        await watch.successor().over()  # what is under way is not the successor's
+        held.set()
+        await over.wait()
+    assert watch.successor().last_success_at == watch.last_success_at == START

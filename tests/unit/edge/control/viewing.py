@@ -24,6 +24,8 @@ from sessiond.edge.control.delivery import Delivery
 from sessiond.edge.control.view import IssuerView, View
 from sessiond.edge.control.watched import IssuerWatch, WatchedStore, WatchedTable, WatchedVerifier
 from sessiond.edge.peer import Peer
+from sessiond.edge.subscribers import FeedingRules, Subscribers, starter
+from sessiond.eventlog import EventLog
 from sessiond.gate import Gate
 from tests.fakes import (
     RULES,
@@ -98,10 +100,12 @@ async def viewing(
 ) -> AsyncIterator[Viewing]:
     store, clock, bus = store or MemoryStore(), FakeClock(), Bus()
     watched = WatchedStore(store, clock)
+    events = EventLog(watched, bus.listen(), clock)
     table = WatchedTable(
         watched, bus, clock, replace(RULES, proved=proved), keep_events=timedelta(days=7)
     )
     await table.load()
+    events.begin(watched.sequence)
     verifier, watch = ScriptedVerifier(), IssuerWatch(clock)
     corp = door(WatchedVerifier(verifier, watch), clock)
     gate = Gate([corp], news=bus.listen(), clock=clock, waiting=4)
@@ -118,6 +122,7 @@ async def viewing(
         clock=clock,
         table=table,
         store=watched,
+        events=events,
         delivery=Delivery(bus.listen(), deliver, sequence=watched.sequence),
         gate=gate,
         issuers={"corp": IssuerView(realm=corp.realm, breaker=corp.breaker, watch=watch)},
@@ -127,12 +132,21 @@ async def viewing(
         deadline=2.0,
         database=Path("/nowhere/sessiond.db"),
         connections=lambda: 3,
+        subscribers=Subscribers(
+            events,
+            table,
+            clock,
+            start=starter({}, clock),
+            draw=lambda: 0.5,
+            rules=FeedingRules(max_attempts=3, keep=timedelta(days=7)),
+        ),
         refused=lambda: 4,
+        hooks=lambda: {"0.1.0": 2, "": 1},
     )
     closing = anyio.Event()
     app = control_app(view, access or Access.of(readers=(), admins=()), closing)
     async with anyio.create_task_group() as tasks:
-        for run in (table.run, gate.run, view.delivery.run):
+        for run in (table.run, gate.run, events.run, view.delivery.run):
             tasks.start_soon(run)
         view.begin()
         await idle()

@@ -193,3 +193,12 @@ async def test_closing_closes_every_connection(
     lanes = [lane for http in parts.connections for lane in http._lanes]
     assert len(lanes) == 64 / LANE_CONNECTIONS + 16 / LANE_CONNECTIONS
     assert set(map(id, closed)) == set(map(id, lanes))
+
+
+async def test_an_issuer_has_answered_when_its_keys_were_fetched(issuer: FakeIssuer) -> None:
+    issuer.publishes()
+    issuer.says("/keys", {"keys": [jwk(RSA, kid="rsa")]})
+    parts = built(issuer, of_jwt())
+    assert parts.answered_at() is None
+    await parts.verifier.probe()
+    assert parts.answered_at() == issuer.clock.now()

@@ -291,3 +291,19 @@ def test_a_reply_does_not_show_its_body() -> None:
 
 def test_the_tests_themselves_trust_nobody(clock: HandClock) -> None:
     assert TLS.get_ca_certs() == []
+
+
+async def test_the_time_of_the_last_answer_is_noted_and_an_outage_is_none(
+    issuer: FakeIssuer, clock: HandClock
+) -> None:
+    http = issuer.http()
+    assert http.answered_at is None
+    issuer.says("/here", {}, status=400)
+    await http.get(HERE)
+    answered_at = http.answered_at
+    assert answered_at == clock.now()
+    clock.pass_(60)
+    issuer.says("/here", {}, status=503)
+    with pytest.raises(IssuerUnavailable):
+        await http.get(HERE)
+    assert http.answered_at == answered_at

@@ -216,3 +216,15 @@ async def test_whoever_misses_something_meanwhile_shares_the_fetch(
         await anyio.wait_all_tasks_blocked()
         source.gate.set()
     assert (got, source.fetched) == ([2] * 50, 2)
+
+
+async def test_a_copy_is_taken_over_as_old_as_it_is(
+    source: Source, kept: Kept[int], clock: HandClock
+) -> None:
+    assert await kept.get() == 1
+    clock.pass_(MAX_AGE - 1)
+    heir = Kept(source.fetch, max_age=MAX_AGE, clock=clock)
+    heir.take_over(kept)
+    assert (heir.at_hand, heir.newest) == (1, 1)
+    clock.pass_(1)
+    assert heir.at_hand is None

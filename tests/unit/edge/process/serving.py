@@ -23,6 +23,7 @@ from sessiond.edge.process.attempt import Desk
 from sessiond.edge.process.connection import Connection, Counter
 from sessiond.edge.process.directory import Directory
 from sessiond.edge.process.welcome import Welcome
+from sessiond.eventlog import EventLog
 from sessiond.gate import Gate
 from sessiond.qipc import (
     Accepted,
@@ -311,6 +312,7 @@ async def serving(
     max_message: int = 1 << 20,
 ) -> AsyncIterator[Serving]:
     bus, store, directory, numbers = Bus(), MemoryStore(), Directory(), count(1)
+    events = EventLog(store, bus.listen(), clock)
     rules = replace(RULES, proved=frozenset(proved))
     table = Table(store, bus, clock, rules, keep_events=timedelta(days=7))
     verifier, source = TokenVerifier(), ScriptedTokens(clock, [])
@@ -340,13 +342,14 @@ async def serving(
     counter = Counter(
         desk=desk,
         directory=directory,
+        events=events,
         clock=clock,
         welcome=welcome.answer,
         deadline=deadline,
         max_message=max_message,
     )
     async with table._inbox, anyio.create_task_group() as tasks:
-        for run in (gate.run, refresher.run, table.run):
+        for run in (events.run, gate.run, refresher.run, table.run):
             tasks.start_soon(run)
         tasks.start_soon(directory.deliver, bus.listen())
         at_work = Serving(

@@ -96,8 +96,19 @@ def test_the_handle_of_a_connect_may_be_unknown() -> None:
     assert said.handle == 0
 
 
+def test_a_hello_may_say_which_version_of_the_hook_says_it() -> None:
+    said = read_call(hello(version=string("0.1.0")))
+    assert isinstance(said, Hello)
+    assert said.hook == "0.1.0"
+
+
+@pytest.mark.parametrize("version", [long(4), string("two\nlines"), string("x" * 257)])
+def test_what_is_no_version_is_let_be(version: Value) -> None:
+    assert read_call(hello(version=version)) == read_call(hello())
+
+
 def test_more_entries_than_asked_for_are_let_be() -> None:
-    assert read_call(hello(version=long(4))) == read_call(hello())
+    assert read_call(hello(more=long(4))) == read_call(hello())
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,17 @@ async def deliver(directory: Directory, *notices: Notice) -> None:
         bus.close()
 
 
+async def test_the_hooks_of_those_who_are_there_are_counted_by_version() -> None:
+    directory, line = Directory(), FakeLine()
+    directory.enter(process_key(1), line, "0.1.0")
+    directory.enter(process_key(2), FakeLine(), "0.1.0")
+    directory.enter(process_key(3), FakeLine())
+    assert directory.hooks == {"0.1.0": 2, "": 1}
+    directory.enter(process_key(1), FakeLine(), "0.2.0")
+    assert not directory.leave(process_key(1), line)
+    assert directory.hooks == {"0.1.0": 1, "0.2.0": 1, "": 1}
+
+
 async def test_what_is_committed_is_pushed_to_the_process_that_it_concerns() -> None:
     directory, one, other = Directory(), FakeLine(), FakeLine()
     directory.enter(process_key(1), one)

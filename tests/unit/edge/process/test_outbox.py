@@ -90,3 +90,30 @@ async def test_when_the_connection_is_gone_it_is_cut(scope: anyio.CancelScope, e
         await waiting.run(daemon)
     assert scope.cancel_called
     assert not waiting.is_over
+
+
+async def test_who_waits_for_it_is_told_when_everything_was_taken(
+    scope: anyio.CancelScope,
+) -> None:
+    daemon, q = pipe(room=0)
+    taken = list[int]()
+    async with daemon, q, anyio.create_task_group() as tasks:
+        waiting = Outbox(scope)
+        await waiting.taken()  # there is nothing
+
+        async def wait() -> None:
+            await waiting.taken()
+            taken.append(1)
+
+        waiting.put(b"first")
+        tasks.start_soon(waiting.run, daemon)
+        tasks.start_soon(wait)
+        await idle()
+        waiting.put(b"second")
+        assert await q.receive() == b"first"
+        await idle()
+        assert taken == []
+        assert await q.receive() == b"second"
+        await idle()
+        assert taken == [1]
+        waiting.close()

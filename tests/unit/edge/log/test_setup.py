@@ -3,31 +3,25 @@
 import io
 import json
 import logging
-from collections.abc import Iterator
+import os
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import anyio
 import pytest
 import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sessiond.core.secret import Secret
+from sessiond.edge import log as edge_log
 from sessiond.edge.log import REDACTED, SECRET_KEYS, configure, redact
+from sessiond.edge.log.repeats import ALLOWED, EVERY
+from tests.fakes import FakeClock, idle
 
 JWT = "eyJhbGciOiJSUzI1NiIsInR5cCI6ImF0K2p3dCJ9.eyJzdWIiOiJhbGljZSJ9.c2lnbmF0dXJl"
-
-
-@pytest.fixture(autouse=True)
-def logging_as_it_was() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    structlog.reset_defaults()
-    structlog.contextvars.clear_contextvars()
 
 
 def lines(stream: io.StringIO) -> list[dict[str, Any]]:
@@ -59,7 +53,7 @@ def test_times_are_iso_and_line_breaks_stay_inside_the_line() -> None:
     structlog.get_logger().info("x", at=datetime(2030, 1, 2, tzinfo=UTC), user="a\nb")
 
     (line,) = lines(stream)
-    assert line["at"] == "2030-01-02T00:00:00+00:00"
+    assert line["at"] == "2030-01-02T00:00:00Z"
     assert line["user"] == "a\nb"
 
 
@@ -205,3 +199,107 @@ def test_no_part_of_a_jwt_gets_through_whatever_is_before_it(
 
     assert header not in text
     assert not any(len(part) > 10 and part in text for part in rest)
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_colours_are_for_terminals_only() -> None:
+    file, terminal = io.StringIO(), Terminal()
+    for stream in (file, terminal):
+        configure("console", "info", stream=stream)
+        structlog.get_logger().info("ready")
+    assert "\x1b[" not in file.getvalue()
+    assert "\x1b[" in terminal.getvalue()
+
+
+def test_what_json_cannot_hold_is_shown_all_the_same() -> None:
+    stream = io.StringIO()
+    configure("json", "info", stream=stream)
+
+    structlog.get_logger().info("x", value="\ud800", user="alice")
+
+    (line,) = lines(stream)
+    assert (line["value"], line["user"]) == ("\\ud800", "alice")
+
+
+def test_a_librarys_line_whose_arguments_do_not_fit_is_told() -> None:
+    stream = io.StringIO()
+    configure("json", "info", stream=stream)
+
+    logging.getLogger("httpx").warning("got %d", "seven")
+
+    assert lines(stream)[0]["event"] == "got %d"
+
+
+def test_without_journald_the_first_line_says_where_the_others_go(tmp_path: Path) -> None:
+    stream = io.StringIO()
+    configure("journald", "info", stream=stream, journald=str(tmp_path / "socket"))
+
+    structlog.get_logger().info("ready")
+
+    first, second = lines(stream)
+    assert first["event"] == "no journald: lines go to standard output"
+    assert (first["level"], second["event"]) == ("warning", "ready")
+
+
+def test_a_second_setting_holds_for_loggers_that_are_there() -> None:
+    stream, log = io.StringIO(), structlog.get_logger()
+    configure("json", "error", stream=stream)
+    log.info("no")
+    configure("json", "info", stream=stream)
+    log.info("yes")
+    assert [line["event"] for line in lines(stream)] == ["yes"]
+
+
+@pytest.mark.anyio
+async def test_repeats_are_summed_when_the_interval_ends_and_when_the_daemon_does() -> None:
+    stream, clock = io.StringIO(), FakeClock()
+    configure("json", "info", stream=stream)
+    log = structlog.get_logger()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(edge_log.run, clock)
+        await idle()
+        for _ in range(ALLOWED + 3):
+            log.info("login", outcome="refused", reason="expired")
+        await clock.advance(EVERY - 1)
+        assert len(lines(stream)) == ALLOWED
+        await clock.advance(1)
+        assert lines(stream)[-1]["event"] == "repeated"
+        assert lines(stream)[-1]["count"] == 3
+        for _ in range(ALLOWED + 2):
+            log.info("login", outcome="refused", reason="expired")
+        tasks.cancel_scope.cancel()
+    assert (lines(stream)[-1]["event"], lines(stream)[-1]["count"]) == ("repeated", 2)
+    for _ in range(ALLOWED + 2):
+        log.info("stopping")
+    edge_log.end()
+    assert lines(stream)[-1]["event"] == "stopping"
+
+
+def test_lines_reach_a_file_without_being_asked_to(tmp_path: Path) -> None:
+    with (tmp_path / "log").open("w") as file:
+        configure("json", "info", stream=file)
+        structlog.get_logger().info("ready")
+        assert json.loads((tmp_path / "log").read_text())["event"] == "ready"
+
+
+def test_lines_that_wait_for_a_slow_reader_outlive_a_new_setting(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+    with os.fdopen(writing, "w") as slow, os.fdopen(reading, "rb") as reader:
+        configure("json", "info", stream=slow)
+        for number in range(100):
+            structlog.get_logger().info("x" * 1000, number=number)
+        configure("json", "warning", stream=slow)  # the same output
+        with (tmp_path / "log").open("w") as file:
+            configure("json", "info", stream=file)
+            structlog.get_logger().info("elsewhere")
+        found = b""
+        while more := reader.read():
+            found += more
+            edge_log.end()
+    assert [json.loads(line)["number"] for line in found.splitlines()] == list(range(100))
+    assert json.loads((tmp_path / "log").read_text())["event"] == "elsewhere"

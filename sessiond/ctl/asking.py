@@ -1,0 +1,58 @@
+"""How the commands reach the daemon, and how they print what it answers."""
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+import click
+from rich.console import RenderableType
+
+from sessiond.ctl import show
+from sessiond.ctl.client import Client
+from sessiond.edge import config as configuration
+from sessiond.edge.config import ListenConfig
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Which daemon is meant, by the options before the command."""
+
+    control: str | None
+    config: Path | None
+
+    def socket(self) -> str:
+        """Return its control socket's path; raise ConfigError where the file is wrong."""
+        if self.config is not None:
+            return configuration.load(self.config).listen.control
+        return self.control or os.environ.get("SESSIOND_CONTROL") or ListenConfig().control
+
+
+def asked(command: Callable[Concatenate[Client, P], R]) -> Callable[P, R]:
+    """Give a command the client of the daemon that is meant; it is closed when that ends."""
+
+    @wraps(command)
+    def with_client(*args: P.args, **kwargs: P.kwargs) -> R:
+        context = click.get_current_context()
+        client = context.with_resource(Client(context.obj.socket()))
+        return command(client, *args, **kwargs)
+
+    return with_client
+
+
+def print_found(found: Any, as_json: bool, *drawn: RenderableType) -> None:
+    """Print an answer for people, or as one line of JSON."""
+    if as_json:
+        click.echo(json.dumps(found))
+        return
+    console = show.console()
+    for each in drawn:
+        console.print(each)

@@ -1,0 +1,111 @@
+"""`sessionctl plugin new`: a plugin to begin with that works, is typed, tested and installable."""
+
+import re
+from collections.abc import Iterator
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path, PurePosixPath
+from string import Template
+
+import click
+
+from sessiond.ctl import show
+from sessiond.ctl.asking import as_json, print_found
+
+SUFFIX = ".in"  # of a template's file: no tool takes it for what it is to become
+_NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+_MAX_NAME = 40
+_GROUPS = {
+    "subscriber": "sessiond.subscribers",
+    "verifier": "sessiond.verifiers",
+    "role-source": "sessiond.role_sources",
+}
+
+
+@click.group()
+def plugin() -> None:
+    """Make plugins."""
+
+
+@plugin.command()
+@click.argument("name")
+@click.option(
+    "--kind",
+    type=click.Choice(list(_GROUPS)),
+    default="subscriber",
+    show_default=True,
+    help="What it is to be.",
+)
+@click.option(
+    "--directory",
+    metavar="DIR",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path(),
+    help="Where its own directory is made; else here.",
+)
+@as_json
+def new(name: str, kind: str, directory: Path, as_json: bool) -> None:
+    """Make a plugin to begin with: a distribution sessiond-NAME that works and is tested.
+
+    NAME is what the configuration calls it: lower-case letters, digits and single hyphens.
+    """
+    name = name.removeprefix("sessiond-")
+    if not _NAME.fullmatch(name) or len(name) > _MAX_NAME:
+        raise click.UsageError(
+            "NAME is lower-case letters, digits and single hyphens, begins with a letter, and "
+            f"has at most {_MAX_NAME} characters"
+        )
+    words = _words(name, kind)
+    target = directory / words["distribution"]
+    if target.exists():
+        raise click.UsageError(f"{target} is there already: name another, or remove it")
+    try:
+        made = [_write(target, path, text) for path, text in sorted(_files(words))]
+    except OSError as error:
+        raise click.UsageError(f"{target} cannot be made: {error.strerror}") from error
+    next_step = f"cd {target} && python3 -m venv .venv && .venv/bin/pip install -e '.[dev]'"
+    told = [f"{path}" for path in made] + [f"next: {next_step} && .venv/bin/pytest"]
+    found = {"plugin": name, "kind": kind, "directory": str(target), "files": list(map(str, made))}
+    print_found(found, as_json, *map(show.plain, told))
+
+
+def _words(name: str, kind: str) -> dict[str, str]:
+    distribution = f"sessiond-{name}"
+    return {
+        "name": name,
+        "kind": kind,
+        "group": _GROUPS[kind],
+        "function": kind.replace("-", "_"),
+        "distribution": distribution,
+        "module": distribution.replace("-", "_"),
+    }
+
+
+def _files(words: dict[str, str]) -> Iterator[tuple[PurePosixPath, str]]:
+    """Yield each file of the plugin: where it is in its directory, and what it holds."""
+    templates = resources.files("sessiond.ctl").joinpath("template")
+    for kind in ("common", words["kind"]):
+        for path, template in _below(templates.joinpath(kind), PurePosixPath()):
+            text = Template(template.read_text(encoding="utf-8")).substitute(words)
+            yield _named(path, words["module"]), text
+
+
+def _below(folder: Traversable, at: PurePosixPath) -> Iterator[tuple[PurePosixPath, Traversable]]:
+    for each in folder.iterdir():
+        if each.is_dir():
+            yield from _below(each, at / each.name)
+        elif each.name.endswith(SUFFIX):
+            yield at / each.name.removesuffix(SUFFIX), each
+
+
+def _named(path: PurePosixPath, module: str) -> PurePosixPath:
+    if path.name == "gitignore":
+        return path.with_name(".gitignore")
+    return PurePosixPath(*(module if part == "module" else part for part in path.parts))
+
+
+def _write(target: Path, path: PurePosixPath, text: str) -> Path:
+    file = target / path
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text, encoding="utf-8")
+    return file

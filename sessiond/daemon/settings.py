@@ -1,0 +1,120 @@
+"""What the configuration comes to: for each part the values that it uses, and no more."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from sessiond.core.decide import Rules
+from sessiond.core.secret import Secret
+from sessiond.daemon.issuers import Made
+from sessiond.edge import credentials
+from sessiond.edge.config import Config
+from sessiond.edge.control.access import Access
+from sessiond.edge.control.view import IssuerView
+from sessiond.edge.peer import AllowList
+from sessiond.edge.subscribers import STOP_WITHIN, FeedingRules
+from sessiond.gate import Door, Realm
+from sessiond.refresher import Line
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookedUp:
+    """What the file only names: users, groups and the proof key, as this machine has them."""
+
+    allowed: AllowList
+    access: Access
+    proof_key: Secret | None
+
+
+def look_up(config: Config, environ: Mapping[str, str]) -> LookedUp:
+    """Ask the machine; that may take as long as its directory of users does.
+
+    Raises:
+        ConfigError: There is no such user or group, or the proof key cannot be used.
+    """
+    listen = config.listen
+    return LookedUp(
+        allowed=AllowList.of(listen.allow_users, listen.allow_groups),
+        access=Access.of(readers=listen.control_readers, admins=listen.control_admins),
+        proof_key=credentials.proof_key(listen.proof_key_file, environ=environ),
+    )
+
+
+def database_of(config: Config) -> Path:
+    """Return the database's one true path: its lock and key are beside it, whatever links there."""
+    return Path(config.store.path).resolve()
+
+
+def grace_of(config: Config) -> float:
+    """Return the seconds that stopping may take.
+
+    A refresh under way is worth waiting for, and subscribers hear the last events.
+    """
+    return config.refresh.timeout + 5.0 + STOP_WITHIN * bool(config.subscribers)
+
+
+def rules_of(config: Config, made: Mapping[str, Made]) -> Rules:
+    return Rules(
+        unbound=timedelta(seconds=config.login.unbound),
+        grace=timedelta(seconds=config.login.grace),
+        share=config.refresh.share,
+        jitter=config.refresh.jitter,
+        proved=proved_of(config),
+        generations={name: each.generation for name, each in made.items()},
+    )
+
+
+def proved_of(config: Config) -> frozenset[str]:
+    """Return the issuers whose tokens count once a refresh has proved them."""
+    return frozenset(each.name for each in config.issuers if each.prove_by_refresh)
+
+
+def keep_events(config: Config) -> timedelta:
+    return timedelta(seconds=config.events.keep)
+
+
+def feeding_rules(config: Config) -> FeedingRules:
+    return FeedingRules(max_attempts=config.events.max_attempts, keep=keep_events(config))
+
+
+def slow_after(config: Config) -> float:
+    """Return the seconds after which an issuer's answer to a login counts as none."""
+    return config.login.deadline / 2
+
+
+def doors_of(config: Config, made: Mapping[str, Made]) -> tuple[Door, ...]:
+    return tuple(_door(config, each) for each in made.values())
+
+
+def _door(config: Config, made: Made) -> Door:
+    table = made.recipe.config
+    return Door(
+        realm=Realm(
+            name=table.name,
+            stated=frozenset({table.issuer, *table.also_issued_as}),
+            users=table.users,
+        ),
+        verifier=made.verifier,
+        client=made.issuer.client_id,
+        cache_for=config.login.cache_asked if made.verifier.asks else config.login.cache,
+        limiter=made.limiter,
+        breaker=made.breaker,
+        generation=made.generation,
+    )
+
+
+def lines_of(made: Mapping[str, Made]) -> dict[str, Line]:
+    return {name: each.line for name, each in made.items()}
+
+
+def views_of(config: Config, made: Mapping[str, Made]) -> dict[str, IssuerView]:
+    return {
+        door.realm.name: IssuerView(
+            realm=door.realm,
+            breaker=door.breaker,
+            watch=made[door.realm.name].watch,
+            answered_at=made[door.realm.name].issuer.answered_at,
+        )
+        for door in doors_of(config, made)
+    }

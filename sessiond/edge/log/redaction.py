@@ -1,0 +1,92 @@
+"""What must not be in a line: secrets, and what steers a terminal."""
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+
+from structlog.typing import EventDict, WrappedLogger
+
+from sessiond.core.secret import Secret
+
+REDACTED = "[redacted]"
+PLAIN = frozenset({bool, int, float, datetime})  # types that cannot hold a secret
+SECRET_KEYS = frozenset(
+    {
+        "access_token",
+        "assertion",
+        "authorization",
+        "client_assertion",
+        "client_secret",
+        "cookie",
+        "id_token",
+        "password",
+        "refresh_token",
+        "secret",
+        "token",
+    }
+)
+
+# What a token looks like inside of a text, say an exception's: a JWT (RFC 7519, 3), whole or cut
+# off, and whatever follows the names under which HTTP and OAuth carry secrets.
+_TOKEN = re.compile(
+    r"eyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*){0,4}"
+    r"|(?i:\b(?:bearer|basic)[ :]+)[^\s\"',;]{8,}"
+    r"|(?i:\b(?:[a-z_]*token|password|client_secret|(?:client_)?assertion)=)[^&\s\"']+"
+)
+_CONTROL = {code: f"\\x{code:02x}" for code in (*range(0x20), 0x7F, *range(0x80, 0xA0))}
+
+
+def redact(_: WrappedLogger, __: str, event_dict: EventDict) -> EventDict:
+    """Second guard: `Secret` hides itself, this catches bare text by its key and by its look."""
+    return {
+        key: value if type(value) in PLAIN and not _is_secret(key) else _redacted(key, value)
+        for key, value in event_dict.items()
+    }
+
+
+@lru_cache(maxsize=1024)
+def _is_secret(key: str) -> bool:
+    return key.lower() in SECRET_KEYS
+
+
+def escape(_: WrappedLogger, __: str, event_dict: EventDict) -> EventDict:
+    """Keep what somebody typed from steering the terminal; a traceback keeps its lines."""
+    return {
+        key: escaped(value) if isinstance(value, str) and key != "exception" else value
+        for key, value in event_dict.items()
+    }
+
+
+def escaped(text: str) -> str:
+    """Return a text without control characters."""
+    return text if text.isprintable() else text.translate(_CONTROL)
+
+
+def _redacted(key: str, value: Any) -> Any:
+    """Return a value without what must not be shown, however deep inside."""
+    if type(value) is str:  # nearly always
+        return REDACTED if _is_secret(key) else _text(value)
+    if isinstance(value, Secret):
+        return value  # prints as a placeholder
+    if _is_secret(key) and value is not None:
+        return REDACTED
+    if isinstance(value, bytes | bytearray):
+        value = value.decode("ascii", "backslashreplace")
+    if isinstance(value, str):
+        return _text(value)
+    if value is None or isinstance(value, bool | int | float | datetime):
+        return value
+    if isinstance(value, Mapping):
+        return {str(name): _redacted(str(name), inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_redacted("", inner) for inner in value]
+    return _text(str(value))
+
+
+def _text(text: str) -> str:
+    """Search only where the pattern could match at all: it costs more than the rest of a line."""
+    if "eyJ" in text or "=" in text or " " in text or ":" in text:
+        return _TOKEN.sub(REDACTED, text)
+    return text

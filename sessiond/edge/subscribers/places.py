@@ -1,0 +1,113 @@
+"""One subscriber's place, kept through the table: not at every event, and never in advance."""
+
+from typing import Protocol, TypeVar
+
+import anyio
+import structlog
+
+from sessiond.clock import Clock
+from sessiond.core.changes import Change, KeepPlace, ListPlaces, SetEventsAside, TakeBack
+from sessiond.core.errors import StoreError
+from sessiond.core.events import Event
+
+KEEP_EVERY = 1.0  # seconds between two writes of a subscriber's place
+
+# The disk is full, or the table takes no more. What is not kept is received again.
+NOT_WRITTEN = (StoreError, anyio.ClosedResourceError, anyio.BrokenResourceError)
+
+A = TypeVar("A")
+
+log = structlog.get_logger()
+
+
+class Asking(Protocol):
+    """The table."""
+
+    async def ask(self, change: Change[A]) -> A:
+        """Have a change made.
+
+        Raises:
+            StoreError: It did not happen.
+        """
+        ...
+
+
+class KeptPlace:
+    """How far a subscriber has received, and what was set aside for it.
+
+    What is on disk lags behind by `KEEP_EVERY` at most: after a crash the events of that time
+    come again.
+    """
+
+    def __init__(self, subscriber: str, table: Asking, clock: Clock) -> None:
+        self._subscriber = subscriber
+        self._table = table
+        self._clock = clock
+        self.sequence = 0  # of the last event that is done with
+        self.set_aside: dict[int, Event] = {}  # by sequence
+        self._kept = -1  # what is on disk
+        self._written_at = float("-inf")  # monotonic
+
+    async def take_up(self, *, now: int) -> None:
+        """Go on from what is kept; a new subscriber begins with what comes after `now`."""
+        self.sequence = now
+        try:
+            kept = await self._table.ask(ListPlaces())
+        except NOT_WRITTEN:  # it is stopping already
+            return
+        self.set_aside = {
+            each.event.sequence: each.event
+            for each in kept.set_aside
+            if each.subscriber == self._subscriber
+        }
+        for place in kept.places:
+            if place.subscriber == self._subscriber:
+                self.sequence = self._kept = place.sequence
+        await self.keep()
+
+    @property
+    def due_in(self) -> float | None:
+        """Seconds until the place is to be written; None: it is on disk as it stands."""
+        if self.sequence == self._kept:
+            return None
+        return max(0.0, self._written_at + KEEP_EVERY - self._clock.monotonic())
+
+    async def keep_when_due(self) -> None:
+        """Write the place, if it is time to."""
+        if self.due_in == 0.0:
+            await self.keep()
+
+    async def keep(self) -> None:
+        """Write the place; where that fails, it stays due."""
+        if self.sequence == self._kept:
+            return
+        sequence, self._written_at = self.sequence, self._clock.monotonic()
+        try:
+            await self._table.ask(KeepPlace(subscriber=self._subscriber, sequence=sequence))
+        except NOT_WRITTEN as error:
+            log.warning("place not kept", subscriber=self._subscriber, error=str(error))
+        else:
+            self._kept = sequence
+
+    async def put_aside(self, event: Event, *, attempts: int, error: str) -> bool:
+        """Set an event aside and move past it. False: it must be tried again instead."""
+        change = SetEventsAside(
+            subscriber=self._subscriber, events=(event,), attempts=attempts, error=error
+        )
+        try:
+            is_aside = await self._table.ask(change)
+        except NOT_WRITTEN:
+            return False
+        if is_aside:
+            self.set_aside[event.sequence] = event
+            self.sequence = self._kept = event.sequence
+        return is_aside
+
+    async def take_back(self, sequence: int) -> bool:
+        """Let go of an event that was set aside. False: that could not be written."""
+        try:
+            await self._table.ask(TakeBack(subscriber=self._subscriber, sequence=sequence))
+        except NOT_WRITTEN:
+            return False
+        self.set_aside.pop(sequence, None)
+        return True

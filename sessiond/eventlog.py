@@ -1,0 +1,115 @@
+"""Every event that is on disk, in order: the newest from memory, older ones from the store."""
+
+from collections import deque
+from itertools import islice
+from typing import Protocol
+
+import anyio
+from anyio.streams.memory import MemoryObjectReceiveStream
+
+from sessiond.bus import Committed
+from sessiond.clock import Clock
+from sessiond.core.events import Event
+from sessiond.core.place import gap_at
+
+NEWEST = 4096  # events held in memory, of about a kilobyte each
+
+
+class Outbox(Protocol):
+    """Where older events are read: the store."""
+
+    async def events_after(self, sequence: int, *, limit: int) -> list[Event]:
+        """Return kept events in order, beginning after a sequence number."""
+        ...
+
+
+class EventLog:
+    """What the event stream, `.u.sub` and the subscribers read, each from its own place.
+
+    Nobody who reads slowly holds anybody: a reader asks for what it has room for, and what it
+    leaves stays here or in the store.
+    """
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        news: MemoryObjectReceiveStream[Committed],
+        clock: Clock,
+        *,
+        newest: int = NEWEST,
+    ) -> None:
+        """Make a log; `begin` and `run` bring it to life.
+
+        Args:
+            outbox: Holds the older events.
+            news: Every batch from the first on, as the table has committed it.
+            clock: For the time of a gap.
+            newest: How many events to hold in memory.
+        """
+        self._outbox = outbox
+        self._news = news
+        self._clock = clock
+        self._newest = deque[Event](maxlen=newest)
+        self._more = anyio.Event()
+        self._sequence = 0
+
+    @property
+    def sequence(self) -> int:
+        """The last committed event's number."""
+        return self._sequence
+
+    def begin(self, sequence: int) -> None:
+        """Take over the last number of an earlier run, before `run`."""
+        self._sequence = sequence
+
+    async def run(self) -> None:
+        """Take what is committed, until the news ends."""
+        async with self._news:
+            async for batch in self._news:
+                # Number 0: told while the disk was full. It comes again once it is written.
+                self._append([each.event for each in batch.notices if each.event.sequence])
+
+    async def after(self, place: int, *, limit: int) -> list[Event]:
+        """Return kept events after a place, in order and without leaving one out.
+
+        A place beyond the last event is another database's: the oldest kept come first.
+
+        Raises:
+            StoreError: They could not be read; the place is still good.
+        """
+        last = self._sequence
+        if place == last:
+            return []
+        if self._newest and place < last and self._newest[0].sequence <= place + 1:
+            begin = place + 1 - self._newest[0].sequence
+            return list(islice(self._newest, begin, begin + limit))
+        found = await self._outbox.events_after(0 if place > last else place, limit=limit)
+        return [event for event in found if event.sequence <= last]  # its commit has returned
+
+    async def read(self, place: int, *, limit: int) -> tuple[list[Event], int]:
+        """Return what a reader at this place is to be given, and the place after that.
+
+        What is no longer kept is told by a `Gap`, which comes first. No events: there are none
+        yet, `wait_beyond` the place that came back.
+
+        Raises:
+            StoreError: They could not be read; the place is still good.
+        """
+        last = self._sequence  # read first: what is committed meanwhile is no gap
+        events = await self.after(place, limit=limit)
+        gap = gap_at(place, events, last=last, at=self._clock.now())
+        given = events if gap is None else [gap, *events]
+        return given, given[-1].sequence if given else last
+
+    async def wait_beyond(self, place: int) -> None:
+        """Return when there is an event after this place."""
+        while self._sequence <= place:
+            await self._more.wait()
+
+    def _append(self, events: list[Event]) -> None:
+        if not events:
+            return
+        self._newest.extend(events)
+        self._sequence = events[-1].sequence
+        self._more.set()
+        self._more = anyio.Event()

@@ -1,0 +1,126 @@
+"""A clock that is moved by hand: an hour in a millisecond, and nothing happens in between."""
+
+import asyncio  # noqa: TID251 - anyio cannot say which tasks are running
+import heapq
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+
+START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+PATIENCE = 5.0  # real seconds
+
+
+async def idle() -> None:
+    """Return when every other task waits for something.
+
+    What a thread or another process does is not seen: wait for its event instead.
+    """
+    try:
+        me = asyncio.current_task()
+    except RuntimeError:  # another event loop's
+        await anyio.wait_all_tasks_blocked()
+        return
+    quiet = 0  # a task group hears of a task's end in a callback, which no task shows
+    while quiet < 3:  # anyio's own naps a tenth of a second between two looks
+        await asyncio.sleep(0)
+        is_busy = any(_is_running(task) for task in asyncio.all_tasks() if task is not me)
+        quiet = 0 if is_busy else quiet + 1
+
+
+def _is_running(task: asyncio.Task[Any]) -> bool:
+    waiter = task._fut_waiter  # type: ignore[attr-defined]  # noqa: SLF001 - as anyio itself looks
+    return waiter is None or waiter.done()
+
+
+class FakeClock:
+    """Fulfils `sessiond.clock.Clock`; its time passes only in `advance`."""
+
+    def __init__(self, start: datetime = START, *, patience: float = PATIENCE) -> None:
+        """Stop at a time.
+
+        Args:
+            start: Aware, UTC.
+            patience: Real seconds that work outside the event loop (see `holding`) may hold the
+                clock; what takes longer is taken to hang, and time passes it by.
+        """
+        self._wall = start
+        self._elapsed = timedelta(hours=5)  # a machine is not booted by starting a program
+        self._sleepers: list[tuple[timedelta, int, anyio.Event]] = []
+        self._slept = 0  # breaks ties: who slept first wakes first
+        self._patience = patience
+        self._held: list[anyio.Event] = []  # set when the work is done
+
+    def now(self) -> datetime:
+        return self._wall
+
+    def monotonic(self) -> float:
+        return self._elapsed.total_seconds()
+
+    async def sleep(self, seconds: float) -> None:
+        if seconds <= 0:
+            await anyio.lowlevel.checkpoint()
+            return
+        self._slept += 1
+        sleeper = (self._elapsed + timedelta(seconds=seconds), self._slept, anyio.Event())
+        heapq.heappush(self._sleepers, sleeper)
+        try:
+            await sleeper[2].wait()
+        finally:
+            if sleeper in self._sleepers:  # cancelled
+                self._sleepers.remove(sleeper)
+                heapq.heapify(self._sleepers)
+
+    @property
+    def sleepers(self) -> int:
+        """How many tasks sleep."""
+        return len(self._sleepers)
+
+    async def advance(self, by: timedelta | float) -> None:
+        """Let time pass (a bare number is seconds), and what it wakes run until all wait again.
+
+        Sleepers wake one at a time, in order, each at its own moment: one that sleeps anew for a
+        moment within the span is woken again.
+        """
+        end = self._elapsed + (by if isinstance(by, timedelta) else timedelta(seconds=by))
+        await self.settle()
+        while self._sleepers and self._sleepers[0][0] <= end:
+            at, _, event = heapq.heappop(self._sleepers)
+            self._pass_until(at)
+            event.set()
+            await self.settle()
+        self._pass_until(end)
+
+    async def settle(self) -> None:
+        """Return when every other task waits, and nothing holds the clock. No time passes."""
+        await idle()
+        while self._held:
+            oldest = self._held[0]
+            with anyio.move_on_after(self._patience):
+                await oldest.wait()
+            if oldest in self._held:  # it hangs
+                self._held.remove(oldest)
+            await idle()
+
+    @contextmanager
+    def holding(self) -> Iterator[None]:
+        """Hold the clock for a block that waits for a thread, a file or the network."""
+        done = anyio.Event()
+        self._held.append(done)
+        try:
+            yield
+        finally:
+            done.set()
+            if done in self._held:
+                self._held.remove(done)
+
+    def step_wall(self, by: timedelta) -> None:
+        """Set the wall clock forth or back, as an administrator or NTP does; nobody wakes."""
+        self._wall += by
+
+    def _pass_until(self, elapsed: timedelta) -> None:
+        self._wall += elapsed - self._elapsed
+        self._elapsed = elapsed

@@ -1,0 +1,117 @@
+"""A database with many sessions in it, made through the real store."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from pathlib import Path
+from uuid import UUID
+
+import anyio
+
+from sessiond.core.events import SessionOpened
+from sessiond.core.grant import Grant, GrantId, KnownToken, TokenHash
+from sessiond.core.lease import Lease
+from sessiond.core.principal import Principal
+from sessiond.core.rows import NameOwner, Put, Write
+from sessiond.core.secret import Secret
+from sessiond.core.session import ProcessAbout, ProcessKey, Session, SessionId, SessionState
+from sessiond.edge.credentials import store_key
+from sessiond.edge.sealing import KeyRing
+from sessiond.edge.sqlite import opened
+
+PROCESSES = 200
+AT_ONCE = 1000  # sessions in one commit
+
+
+def refresh_token(number: int) -> str:
+    """Return the refresh token that session `number` came with."""
+    return f"made-up-refresh-token-of-{number:06}-{'x' * 40}"
+
+
+def session_number(number: int) -> SessionId:
+    return SessionId(UUID(int=1 + number))
+
+
+def fill(database: Path, count: int, *, refresh_at: datetime, expires_at: datetime) -> None:
+    """Put so many open sessions into a new database, each with a grant and a refresh token.
+
+    Args:
+        database: Its key is made beside it.
+        count: Sessions, and users.
+        refresh_at: When all of them are to be refreshed.
+        expires_at: When their leases end.
+    """
+    ring = KeyRing.from_text(store_key("", database=database, environ={}))
+    lease = Lease(issued_at=datetime.now(UTC) - timedelta(minutes=1), expires_at=expires_at)
+
+    async def commit() -> None:
+        async with opened(database, ring) as store:
+            for start in range(0, count, AT_ONCE):
+                numbers = range(start, min(start + AT_ONCE, count))
+                writes = [each for number in numbers for each in _writes(number, lease, refresh_at)]
+                await store.commit(writes, [_event(number, lease) for number in numbers])
+
+    anyio.run(commit)
+
+
+def _writes(number: int, lease: Lease, refresh_at: datetime) -> Iterator[Write]:
+    user, grant = f"user{number:06}@contoso.test", GrantId(UUID(int=(1 << 64) + number))
+    yield Put(NameOwner(name=user, issuer="corp", subject=f"subject {number}"))
+    yield Put(
+        Grant(
+            id=grant,
+            issuer="corp",
+            subject=f"subject {number}",
+            client="qstudio",
+            lease=lease,
+            refresh_token=Secret(refresh_token(number)),
+            refresh_at=refresh_at,
+        )
+    )
+    for kind in ("access", "refresh"):
+        yield Put(
+            KnownToken(
+                hash=TokenHash(sha256(f"{kind} {number}".encode()).digest()),
+                grant=grant,
+                seen_at=lease.issued_at,
+                keep_until=lease.expires_at,
+            )
+        )
+    yield Put(_session(number, user, grant, lease))
+
+
+def _session(number: int, user: str, grant: GrantId, lease: Lease) -> Session:
+    process = number % PROCESSES
+    return Session(
+        id=session_number(number),
+        process=ProcessKey(uid=500, pid=10_000 + process, started=process),
+        about=_about(process),
+        principal=Principal(issuer="corp", subject=f"subject {number}", name=user),
+        grant=grant,
+        access=TokenHash(sha256(f"access {number}".encode()).digest()),
+        handle=5 + number // PROCESSES,
+        address=0x7F000001,
+        state=SessionState.OPEN,
+        since=lease.issued_at,
+        until=None,
+        roles=("reader", "trading"),
+        attributes={"desk": "rates"},
+    )
+
+
+def _event(number: int, lease: Lease) -> SessionOpened:
+    return SessionOpened(
+        sequence=number + 1,
+        at=lease.issued_at,
+        session=session_number(number),
+        user=f"user{number:06}@contoso.test",
+        issuer="corp",
+        process=_about(number % PROCESSES),
+        handle=5 + number // PROCESSES,
+        roles=("reader", "trading"),
+        expires_at=lease.expires_at,
+    )
+
+
+def _about(process: int) -> ProcessAbout:
+    return ProcessAbout(name=f"rdb{process}", type="rdb", host="tick.example.com", pid=process)

@@ -1,0 +1,78 @@
+"""What is verified by one configuration counts under no other; of a gone issuer nothing stands."""
+
+from dataclasses import replace
+
+import pytest
+
+from sessiond.core.changes import Disown, Find, Recheck, Refresh, Renew
+from sessiond.core.errors import Refusal
+from tests.fakes import (
+    HOUR,
+    RULES,
+    START,
+    bind,
+    brought,
+    grant_id,
+    login,
+    process_key,
+    renewal,
+    session_id,
+    verdict,
+)
+from tests.unit.core.decide.ledger import Ledger
+
+OLD, NEW = replace(verdict(), generation=1), replace(verdict(), generation=2)
+
+
+@pytest.fixture
+def ledger() -> Ledger:
+    """Session 1, let in by what is now the configuration before."""
+    ledger = Ledger()
+    ledger.rules = replace(RULES, generations={"corp": 1})
+    ledger.ask(login(1, brought("access", "refresh", says=OLD)))
+    assert ledger.ask(bind(1))
+    ledger.rules = replace(RULES, generations={"corp": 2})
+    return ledger
+
+
+def test_a_login_is_judged_by_the_configuration_that_counts_now(ledger: Ledger) -> None:
+    assert ledger.ask(login(2, brought("two", says=OLD))) is Refusal.UNAVAILABLE
+    assert ledger.writes == []
+    assert ledger.ask(login(2, brought("two", says=NEW))) is not Refusal.UNAVAILABLE
+
+
+def test_a_login_through_an_issuer_that_is_gone_is_refused(ledger: Ledger) -> None:
+    ledger.rules = replace(RULES, generations={"other": 3})
+    assert ledger.ask(login(2, brought("two", says=NEW))) is Refusal.WRONGISSUER
+    assert ledger.writes == []
+
+
+def test_so_is_a_renewal(ledger: Ledger) -> None:
+    asked: Renew = renewal(1, brought("fresh", says=OLD))
+    assert ledger.ask(asked) is Refusal.UNAVAILABLE
+    assert ledger.writes == []
+
+
+@pytest.mark.parametrize("kind", ["refresh", "recheck"])
+def test_a_refresh_verified_before_changes_nothing(ledger: Ledger, kind: str) -> None:
+    later = replace(verdict(begin=START, length=2 * HOUR, roles=("admin",)), generation=1)
+    if kind == "refresh":
+        assert not ledger.ask(Refresh(grant=grant_id(1), verdict=later, draw=0.5))
+    else:
+        assert not ledger.ask(Recheck(grant=grant_id(1), verdict=later))
+    assert (ledger.writes, ledger.told) == ([], [])
+    assert ledger.rows.sessions[session_id(1)].roles == ("reader",)
+
+
+def test_disowned_sessions_end_and_their_tokens_are_as_good_as_before(ledger: Ledger) -> None:
+    ledger.ask(Disown(grants=(grant_id(1), grant_id(1), grant_id(9))))
+    (told,) = ledger.last.notices
+    assert (told.event.kind, told.push_to) == ("session.revoked", process_key())
+    assert getattr(told.event, "reason", "") == "wrongissuer"
+    assert ledger.rows.grants == {}
+    assert not any(each.is_refused for each in ledger.rows.tokens.values())
+    assert ledger.ask(Find(process=process_key(), session=session_id(1))) is None
+    ledger.rules = replace(RULES, generations={"corp": 3})
+    again = replace(verdict(), generation=3)
+    standing = ledger.ask(login(2, brought("access", "refresh", says=again)))
+    assert not isinstance(standing, Refusal)

@@ -1,0 +1,78 @@
+"""A gate whose doors are replaced: who is on the way in, and what is remembered."""
+
+from dataclasses import replace
+
+import anyio
+import pytest
+
+from sessiond.core.errors import IssuerUnavailable
+from tests.fakes import FakeClock, idle, process_key
+from tests.unit.gate.fakes import ScriptedVerifier, at_work, door, opaque
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+async def test_a_login_under_way_goes_through_the_door_it_came_to(clock: FakeClock) -> None:
+    old, new = ScriptedVerifier(), ScriptedVerifier()
+    before, after = door(old, clock), replace(door(new, clock), generation=2)
+    held = old.hold()
+    said: list[str] = []
+    async with at_work(before, clock=clock) as work, anyio.create_task_group() as tasks:
+
+        async def log_in() -> None:
+            said.append(await work.said())
+
+        tasks.start_soon(log_in)
+        await idle()
+        work.gate.use([after], waiting=4)
+        assert await work.said() == "alice"  # asks anew, and does not join the other
+        assert (len(old.asked), len(new.asked)) == (1, 1)
+        held.set()
+        await idle()
+        assert said == ["alice"]
+        await work.said()
+        assert len(new.asked) == 1  # its verdict is used again, the old door's is not
+
+
+async def test_a_door_that_is_left_alone_keeps_its_verdicts(clock: FakeClock) -> None:
+    verifier = ScriptedVerifier()
+    corp = door(verifier, clock)
+    async with at_work(corp, clock=clock) as work:
+        await work.said()
+        work.gate.use([replace(corp, cache_for=60.0)], waiting=4)
+        await work.said()
+        assert len(verifier.asked) == 1
+
+
+async def test_how_many_may_wait_follows(clock: FakeClock) -> None:
+    verifier = ScriptedVerifier()
+    corp = door(verifier, clock)
+    verifier.hold()
+    async with at_work(corp, clock=clock, waiting=1) as work, anyio.create_task_group() as tasks:
+        tasks.start_soon(work.said, "alice", opaque("one"), process_key())
+        await idle()
+        assert await work.said(password=opaque("two")) == "throttled"
+        work.gate.use([corp], waiting=2)
+        tasks.start_soon(work.said, "alice", opaque("two"), process_key())
+        await idle()
+        assert len(verifier.asked) == 2
+        tasks.cancel_scope.cancel()
+
+
+async def test_a_sick_issuer_that_is_replaced_is_tried_no_more(clock: FakeClock) -> None:
+    sick = ScriptedVerifier(says=IssuerUnavailable("down"), probe_says=IssuerUnavailable("down"))
+    well = ScriptedVerifier()
+    async with at_work(door(sick, clock), clock=clock) as work:
+        for number in range(3):
+            assert await work.said(password=opaque(f"{number}")) == "unavailable"
+        await clock.advance(1.0)
+        assert sick.probes == 1
+        work.gate.use([replace(door(well, clock), generation=2)], waiting=4)
+        await clock.advance(60.0)
+        assert sick.probes == 1
+        assert await work.said() == "alice"

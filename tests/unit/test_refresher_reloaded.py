@@ -1,0 +1,132 @@
+"""A refresher whose lines are replaced, and one that has more to do than may be asked at once."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import anyio
+import pytest
+
+from sessiond.core.errors import Refusal, TokenRejected
+from sessiond.core.secret import Secret
+from sessiond.refresher import Line
+from tests.fakes import FakeClock, MemoryStore, grant, grant_id, session, session_id
+from tests.unit.refreshing import FreshVerifier, Work, at_work
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+def line(work: Work, **members: Any) -> Line:
+    """Return another line to the same issuer."""
+    limiter = anyio.CapacityLimiter(16)
+    plain = Line(source=work.source, verifier=work.verifier, limiter=limiter)
+    return replace(plain, **members)
+
+
+def all_due(clock: FakeClock, count: int) -> MemoryStore:
+    """Return what an earlier run has left: so many grants, each with a session."""
+    store, soon = MemoryStore(), clock.now() + timedelta(seconds=6)
+    for number in range(1, count + 1):
+        due = grant(number, refresh_token=Secret(f"refresh{number}"), refresh_at=soon)
+        store.rows[type(due), due.id] = due
+        held = session(number, grant=grant_id(number), id=session_id(number))
+        store.rows[type(held), held.id] = held
+    return store
+
+
+async def test_a_refresh_under_way_is_verified_by_the_new_line(clock: FakeClock) -> None:
+    async with at_work(clock) as work:
+        await work.log_in()
+        held = work.source.hold()
+        await work.minutes(6)
+        newest = FreshVerifier()
+        work.refresher.use({"corp": line(work, verifier=newest)}, recheck=0.0)
+        held.set()
+        await work.minutes(0.1)
+        assert len(newest.asked) == 1
+        assert work.told == [("session.refreshed", "")]
+
+
+@pytest.mark.parametrize("rejects", [False, True])
+async def test_a_verdict_of_a_line_that_is_replaced_meanwhile_ends_nothing(
+    clock: FakeClock, rejects: bool
+) -> None:
+    async with at_work(clock) as work:
+        await work.log_in()
+        work.verifier.length = timedelta(hours=1)
+        if rejects:
+            work.verifier.says = TokenRejected(Refusal.WRONGAUDIENCE, "not for us")
+        held = work.verifier.hold()
+        await work.minutes(6)
+        newest = FreshVerifier()
+        work.refresher.use({"corp": line(work, verifier=newest)}, recheck=0.0)
+        if not rejects:  # as the table decides it
+            work.table._rules = replace(work.table._rules, generations={"corp": 7})
+        held.set()
+        await work.minutes(0.01)
+        assert work.told == []
+        assert len(await work.live()) == 1
+        work.table._rules = replace(work.table._rules, generations={})
+        await work.minutes(1)
+        assert work.told == [("session.refreshed", "")]  # tried again
+
+
+async def test_nothing_is_done_for_an_issuer_that_is_gone(clock: FakeClock) -> None:
+    async with at_work(clock, recheck=60.0) as work:
+        await work.log_in()
+        await work.log_in(2, access="access2", refresh=None)
+        work.refresher.hold(grant_id(2), issuer="corp", access=Secret("access2"))
+        held = work.source.hold()
+        await work.minutes(6)
+        work.refresher.use({}, recheck=60.0)
+        work.refresher.hold(grant_id(1), issuer="corp", access=Secret("access1"))
+        asked = len(work.verifier.asked)
+        held.set()
+        await work.minutes(2)
+        await work.revoke()
+        await work.minutes(1)
+        assert (len(work.sent), len(work.verifier.asked)) == (1, asked)
+        assert work.source.revoked == []
+
+
+async def test_when_all_are_due_at_once_the_issuer_is_asked_for_a_few_at_a_time(
+    clock: FakeClock,
+) -> None:
+    store = all_due(clock, 200)
+    async with at_work(clock, store=store, concurrency=4) as work:
+        gate = work.source.hold()
+        await work.minutes(0.1)
+        in_flight = [each for each in work.table.grants() if each.in_flight_since is not None]
+        assert (len(work.sent), len(in_flight)) == (4, 4)
+        work.refresher.use({"other": line(work)}, recheck=0.0)  # what waits is forgotten
+        work.refresher.use({"corp": line(work)}, recheck=0.0)
+        for each in in_flight:
+            work.refresher.follow(each)
+        gate.set()
+        await work.minutes(0.01)
+        assert work.source.at_most == 4
+
+
+async def test_each_one_has_its_turn(clock: FakeClock) -> None:
+    store = all_due(clock, 100)
+    async with at_work(clock, store=store, concurrency=4) as work:
+        await work.minutes(0.1)
+        assert sorted(work.sent) == sorted(f"refresh{number}" for number in range(1, 101))
+        assert work.source.at_most <= 4
+
+
+async def test_settling_begins_none_of_those_that_wait(clock: FakeClock) -> None:
+    store = all_due(clock, 10)
+    async with at_work(clock, store=store, concurrency=1) as work:
+        gate = work.source.hold()
+        await work.minutes(0.1)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(work.refresher.settle)
+            await work.minutes(0.1)
+            gate.set()
+        assert len(work.sent) == 1
