@@ -1,0 +1,66 @@
+"""Events as chat messages, which show nothing but what they say."""
+
+import json
+
+import pytest
+from receiving import AT, Receiver, refused, revoked, webhook
+from sessiond_webhook.chat import MAX_TEXT, body, line_of
+
+from sessiond.api import Gap, SessionExpired
+
+
+@pytest.mark.anyio
+async def test_a_chat_is_sent_a_text_and_needs_no_signature(
+    keys: dict[str, object], receiver: Receiver
+) -> None:
+    del keys["secret_file"]
+    hook = webhook({**keys, "format": "chat", "batch": 10})
+    await hook.receive_batch([revoked(1), refused(2)])
+    await hook.stop()
+    (request,) = receiver.requests
+    assert request.headers["content-type"] == "application/json"
+    assert json.loads(request.body) == {
+        "text": "`session.revoked` user `alice@example.com` of `corp` on `gw1@host1`"
+        " because `left the firm` at `2026-11-21 09:30:01+00:00`\n"
+        "`login.refused` user `bob@example.com` of `corp` because `expired` times `3`"
+        " at `2026-11-21 09:30:02+00:00`"
+    }
+
+
+def test_what_is_not_known_is_left_out() -> None:
+    event = SessionExpired(sequence=1, at=AT, user="alice")
+    assert line_of(event) == "`session.expired` user `alice` at `2026-11-21 09:30:00+00:00`"
+
+
+def test_a_gap_says_what_is_missing() -> None:
+    gap = Gap(sequence=9, at=AT, after=4, before=10)
+    assert line_of(gap) == "`gap` events are missing after `4` and before `10`"
+
+
+@pytest.mark.parametrize(
+    ("typed", "shown"),
+    [
+        ("<!channel> & <@U1>", "`&lt;!channel&gt; &amp; &lt;@U1&gt;`"),
+        ("` @channel `", "`' @channel '`"),
+        ("a\nb\u202e\u200bc", "`a?b??c`"),
+        ("x" * 101, f"`{'x' * 100}…`"),
+        (" ", "`-`"),
+        ("", "`-`"),
+    ],
+)
+def test_a_typed_name_mentions_nobody_and_changes_nothing(typed: str, shown: str) -> None:
+    assert f"user {shown} of `corp`" in line_of(refused(1, user=typed))
+
+
+def test_a_message_has_as_many_lines_as_there_is_room_for() -> None:
+    events = [revoked(sequence, reason="&" * 100) for sequence in range(1, 101)]
+    text = json.loads(body(events))["text"]
+    lines = text.split("\n")
+    assert len(text.encode()) <= MAX_TEXT + len("\nand 100 more")
+    assert len(lines) > 2
+    assert lines[-1] == f"and {100 - (len(lines) - 1)} more"
+
+
+def test_the_longest_line_still_fits() -> None:
+    event = refused(1, user="&" * 1000)
+    assert len(json.loads(body([event]))["text"]) == len(line_of(event))
