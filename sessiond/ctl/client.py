@@ -47,7 +47,7 @@ class Client:
     def __init__(self, path: str, *, timeout: float = TIMEOUT) -> None:
         self.path = path
         self._http = httpx.Client(
-            transport=httpx.HTTPTransport(uds=path),
+            transport=httpx.HTTPTransport(uds=path, verify=False, trust_env=False),
             base_url="http://sessiond",
             timeout=timeout,
             trust_env=False,

@@ -97,6 +97,7 @@ def status_of(status: Mapping[str, Any]) -> Iterable[Table]:
             "ready since": moment(status["ready_at"]),
             "processes": f"{status['connections']} ({status['refused_connections']} refused)",
             "hooks": hooks_of(status["hooks"]),
+            **_configuration(status["configuration"]),
             "sessions": ", ".join(f"{count} {state}" for state, count in sessions.items()),
             "grants": status["grants"],
             "next refresh": moment(status["next_refresh_at"]),
@@ -120,6 +121,18 @@ def status_of(status: Mapping[str, Any]) -> Iterable[Table]:
             for each in status["issuers"]
         ),
     )
+
+
+def _configuration(configuration: Mapping[str, Any]) -> dict[str, str]:
+    """Return what is applied, and where there is something to do, that."""
+    applied = f"{configuration['generation']}, since {moment(configuration['loaded_at'])}"
+    shown = {"configuration": applied}
+    if configuration["needs_restart"]:
+        shown["needs a restart"] = ", ".join(configuration["needs_restart"])
+    if configuration["last_error"]:
+        problems = "; ".join(configuration["last_error"].splitlines())
+        shown["newest file refused"] = f"{moment(configuration['last_error_at'])}: {problems}"
+    return shown
 
 
 def subscribers_of(subscribers: Sequence[Mapping[str, Any]]) -> Iterable[Table]:
@@ -157,6 +170,18 @@ def subscribers_of(subscribers: Sequence[Mapping[str, Any]]) -> Iterable[Table]:
                 )
                 for each in subscribers
                 for event in each["set_aside"]
+            ),
+        )
+
+
+def former_of(former: Sequence[Mapping[str, Any]]) -> Iterable[Table]:
+    """Yield those of whom only the place is left, if there are any."""
+    if former:
+        yield table_of(
+            ("NOT CONFIGURED ANY MORE", "PLACE", "KEPT", "SET ASIDE"),
+            (
+                (each["name"], each["place"], moment(each["kept_at"]), each["set_aside"])
+                for each in former
             ),
         )
 

@@ -101,7 +101,7 @@ async def test_proving_refreshes_at_once_and_returns_when_that_is_over(clock: Fa
         await work.log_in()
         await work.refresher.prove(grant_id(1), issuer="corp")
         assert work.source.sent == [(0, "refresh0")]
-        assert [each.is_proven for each in await work.live()] == [True]
+        assert [grant.proven for grant in work.table.grants()] == [True]
 
 
 async def test_proving_waits_for_a_refresh_that_is_under_way(clock: FakeClock) -> None:
@@ -111,7 +111,7 @@ async def test_proving_waits_for_a_refresh_that_is_under_way(clock: FakeClock) -
 
         async def prove() -> None:
             await work.refresher.prove(grant_id(1), issuer="corp")
-            proved.append([each.is_proven for each in await work.live()])
+            proved.append([grant.proven for grant in work.table.grants()])
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(prove)
@@ -129,7 +129,7 @@ async def test_proving_asks_no_issuer_that_has_said_when_to_come_back(clock: Fak
         for _ in range(3):
             await work.refresher.prove(grant_id(1), issuer="corp")
         assert work.sent == ["refresh0"]
-        assert [each.is_proven for each in await work.live()] == [False]
+        assert [grant.proven for grant in work.table.grants()] == [False]
 
 
 async def test_proving_what_is_not_there_returns(clock: FakeClock) -> None:

@@ -54,7 +54,9 @@ def secret(
         yield from _file(check, otherwise, where, forbidden=ONLY_OWNER, mode="0600")
     elif otherwise is not None:
         said = f"no {otherwise}, and no systemd credential to be seen"
-        yield warning(check, said, "run this as root while the daemon runs; a first start makes it")
+        is_first = _is_missing(otherwise.with_suffix(""))
+        then = "a first start makes it" if is_first else "or bring it back: its database is there"
+        yield warning(check, said, f"run this as root while the daemon runs; {then}")
 
 
 def credential_file(name: str, where: Where) -> Path | None:

@@ -227,10 +227,20 @@ class Subscriber(Struct, frozen=True, kw_only=True):
     set_aside: list[SetAsideEvent]
 
 
+class FormerSubscriber(Struct, frozen=True, kw_only=True):
+    """One that is not configured any more: it would go on from its place if it were again."""
+
+    name: str
+    place: int  # the number of the last event that was done with
+    kept_at: datetime  # when it was
+    set_aside: int  # events that it refused too often
+
+
 class Subscribers(Struct, frozen=True, kw_only=True):
-    """The subscribers, in the configuration's order."""
+    """The subscribers, in the configuration's order, and those of whom only the place is left."""
 
     subscribers: list[Subscriber]
+    former: list[FormerSubscriber]
 
 
 class SetAsideCount(Struct, frozen=True, kw_only=True):

@@ -200,6 +200,10 @@ async def _retry(view: View, asked: Asked) -> bodies.SetAsideCount:
     return subscribing.retry(view, asked.path["name"], asked.peer)
 
 
+async def _forget_subscriber(view: View, asked: Asked) -> None:
+    await subscribing.forget(view, asked.path["name"], asked.peer)
+
+
 async def _give_up(view: View, asked: Asked) -> bodies.SetAsideCount:
     return await subscribing.drop(view, asked.path["name"], asked.peer)
 
@@ -305,6 +309,14 @@ OPERATIONS = (
         carry_out=_give_up,
         right=Right.ADMINISTER,
         answer=bodies.SetAsideCount,
+    ),
+    Operation(
+        method="DELETE",
+        path="/v1/subscribers/{name}",
+        summary="Forget the place of a subscriber that is not configured any more",
+        carry_out=_forget_subscriber,
+        right=Right.ADMINISTER,
+        answer=None,
     ),
     Operation(
         method="GET",

@@ -4,7 +4,7 @@ from http import HTTPStatus
 
 import structlog
 
-from sessiond.core.changes import ListPlaces
+from sessiond.core.changes import ForgetSubscriber, ListPlaces
 from sessiond.edge.control import bodies
 from sessiond.edge.control.problem import Problem
 from sessiond.edge.control.view import View
@@ -19,16 +19,28 @@ def statuses(view: View) -> list[bodies.SubscriberStatus]:
 
 
 async def listed(view: View) -> bodies.Subscribers:
-    """Return every subscriber, with the events that were set aside for it."""
+    """Return every subscriber, with the events that were set aside for it, and former ones."""
     kept = await view.table.ask(ListPlaces())
     set_aside: dict[str, list[bodies.SetAsideEvent]] = {}
     for each in kept.set_aside:
         set_aside.setdefault(each.subscriber, []).append(bodies.SetAsideEvent.of(each))
+    configured = statuses(view)
+    names = {each.name for each in configured}
     return bodies.Subscribers(
         subscribers=[
             bodies.Subscriber(status=each, set_aside=set_aside.get(each.name, []))
-            for each in statuses(view)
-        ]
+            for each in configured
+        ],
+        former=[
+            bodies.FormerSubscriber(
+                name=each.subscriber,
+                place=each.sequence,
+                kept_at=each.at,
+                set_aside=len(set_aside.get(each.subscriber, ())),
+            )
+            for each in kept.places
+            if each.subscriber not in names
+        ],
     )
 
 
@@ -62,6 +74,19 @@ async def drop(view: View, name: str, peer: Peer) -> bodies.SetAsideCount:
         "set-aside events given up", uid=peer.uid, pid=peer.pid, subscriber=name, events=count
     )
     return bodies.SetAsideCount(events=count)
+
+
+async def forget(view: View, name: str, peer: Peer) -> None:
+    """Drop the place of a subscriber that is not configured any more.
+
+    Raises:
+        Problem: It is configured, or nothing is kept for it.
+    """
+    if any(each.name == name for each in view.subscribers.states()):
+        raise Problem(HTTPStatus.CONFLICT, "it is configured: take its table out and reload first")
+    if not await view.table.ask(ForgetSubscriber(subscriber=name)):
+        raise Problem(HTTPStatus.NOT_FOUND, "nothing is kept for such a subscriber")
+    log.warning("subscriber forgotten", uid=peer.uid, pid=peer.pid, subscriber=name)
 
 
 def _unknown() -> Problem:

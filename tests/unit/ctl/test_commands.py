@@ -112,7 +112,11 @@ class Daemon:
                 return httpx.Response(200, json={"revocations": LASTING})
             case "GET", "/v1/subscribers":
                 listed = [{"status": SUBSCRIBER, "set_aside": [SET_ASIDE]}]
-                return httpx.Response(200, json={"subscribers": listed})
+                former: dict[str, Any] = {"name": "old", "place": 7, "set_aside": 2}
+                former["kept_at"] = "2026-03-02T09:00:00Z"
+                return httpx.Response(200, json={"subscribers": listed, "former": [former]})
+            case "DELETE", "/v1/subscribers/o/ld":
+                return httpx.Response(204)
             case _, "/v1/subscribers/au/dit/retry" | "/v1/subscribers/au/dit/set-aside":
                 return httpx.Response(200, json={"events": 3})
             case "POST", "/v1/revocations":
@@ -263,6 +267,22 @@ def test_forgetting_names_the_user(run: Run, daemon: Daemon) -> None:
     assert daemon.asked[-1][:2] == ("DELETE", "/v1/names/al/ice")
 
 
+def test_the_status_says_what_became_of_the_newest_configuration(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "refused" not in run("status").output.split("configuration")[1]
+    changed = {
+        **STATUS["configuration"],
+        "last_error": "log.level is 'x'\nstore.path is 'y'",
+        "last_error_at": "2026-03-02T09:30:00Z",
+        "needs_restart": ["listen.port"],
+    }
+    monkeypatch.setitem(STATUS, "configuration", changed)
+    text = run("status").output
+    assert "listen.port" in text
+    assert "2026-03-02 09:30:00Z: log.level is 'x'; store.path is 'y'" in text
+
+
 def test_subscribers_and_what_was_set_aside_for_them_are_shown(run: Run) -> None:
     text = run("subscribers").output
     assert "waiting" in text
@@ -279,11 +299,23 @@ def test_what_was_set_aside_is_sent_again_or_given_up(run: Run, daemon: Daemon) 
     assert json.loads(run("subscribers", "--retry", "au/dit", "--json").output) == {"events": 3}
 
 
+def test_the_place_of_one_not_configured_any_more_is_shown_and_forgotten(
+    run: Run, daemon: Daemon
+) -> None:
+    assert "old" in run("subscribers").output.split("NOT CONFIGURED ANY MORE")[1]
+    assert run("subscribers", "--forget", "o/ld", "--yes").output == "o/ld is forgotten\n"
+    assert daemon.asked[-1][:2] == ("DELETE", "/v1/subscribers/o/ld")
+    forgotten = run("subscribers", "--forget", "o/ld", "--yes", "--json").output
+    assert json.loads(forgotten) == {"forgotten": "o/ld"}
+
+
 @pytest.mark.parametrize(
     "args",
     [
         ("subscribers", "--retry", "a", "--drop", "b", "--yes"),
         ("subscribers", "--drop", "a"),
+        ("subscribers", "--drop", "a", "--forget", "b", "--yes"),
+        ("subscribers", "--forget", "a"),
         ("--control", "a", "--config", "b", "status"),
         ("list", "--watch"),
         ("revoke", "--reason", "x", "--yes"),

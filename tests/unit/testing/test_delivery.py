@@ -192,6 +192,20 @@ async def test_a_subscriber_that_is_killed_is_started_again(events: EventFactory
         assert len(delivery.received) == 1
 
 
+async def test_what_a_killed_process_held_is_released_and_its_stop_not_called(
+    events: EventFactory,
+) -> None:
+    released: list[Plain] = []
+    async with Delivery(Plain, release=released.append) as delivery:
+        first = delivery.subscriber
+        await delivery.send(events.opened())
+        await delivery.kill_subscriber()
+        assert released == [first]
+        assert first.calls == ["start", "session.opened"]
+        await delivery.restart()
+    assert released == [first]
+
+
 async def test_a_gap_is_told_with_what_was_missed(events: EventFactory) -> None:
     async with Delivery(Plain) as delivery:
         await delivery.send(events.opened(), gap := events.gap(missed=5), after := events.closed())

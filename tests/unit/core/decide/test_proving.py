@@ -60,8 +60,8 @@ def test_what_a_refresh_has_proved_comes_in(ledger: Ledger) -> None:
     prove(ledger)
     standing = ledger.ask(login(2, TOKENS))
     assert isinstance(standing, Standing)
-    assert standing.is_proven
     assert standing.session.grant == grant_id(1)
+    assert ledger.grant(1).proven
 
 
 def test_adopting_known_tokens_joins_their_grant(ledger: Ledger) -> None:

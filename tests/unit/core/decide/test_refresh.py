@@ -9,7 +9,6 @@ from sessiond.core.changes import (
     BeginRefresh,
     Brought,
     End,
-    Find,
     FindGrant,
     Recheck,
     Recheckable,
@@ -168,13 +167,6 @@ def test_every_session_of_the_grant_gets_the_new_lease(ledger: Ledger) -> None:
     assert {getattr(each.event, "expires_at", None) for each in ledger.last.notices} == {
         ledger.now + HOUR
     }
-
-
-def test_a_proven_grant_shows_in_the_standing(ledger: Ledger) -> None:
-    ledger.ask(refreshed(verdict()))
-    found = ledger.ask(Find(process=process_key(), session=session_id(1)))
-    assert found is not None
-    assert found.is_proven
 
 
 def test_a_newer_token_with_other_roles_is_told(ledger: Ledger) -> None:

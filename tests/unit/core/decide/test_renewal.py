@@ -35,9 +35,7 @@ def test_a_renewal_hangs_the_session_on_the_fresh_tokens_grant(ledger: Ledger) -
     ledger.let_pass(30 * MINUTE)
     says = verdict(begin=ledger.now, attributes={"desk": "fx"})
     standing = ledger.ask(renewal(1, brought("fresh", "fresh refresh", says=says), grant=2))
-    assert standing == Standing(
-        session=ledger.session(1), expires_at=ledger.now + HOUR, is_proven=False
-    )
+    assert standing == Standing(session=ledger.session(1), expires_at=ledger.now + HOUR)
     session = ledger.session(1)
     assert session.grant == grant_id(2)
     assert session.access == token_hash("fresh")

@@ -79,6 +79,28 @@ async def test_an_admin_has_set_aside_events_given_up_and_is_noted() -> None:
         await running.view.subscribers.stop()
 
 
+async def test_the_place_of_one_that_is_not_configured_any_more_is_shown_and_can_be_forgotten() -> (
+    None
+):
+    async with viewing() as running, anyio.create_task_group() as tasks:
+        await begin(running, tasks)
+        assert "it is configured" in problem(
+            await running.ask("DELETE", "/v1/subscribers/audit"), HTTPStatus.CONFLICT
+        )
+        await running.view.subscribers.apply(())
+        found = await running.get("/v1/subscribers")
+        assert found["subscribers"] == []
+        (former,) = found["former"]
+        assert (former["name"], former["place"], former["set_aside"]) == ("audit", 2, 2)
+        with capture_logs() as logs:
+            answer = await running.ask("DELETE", "/v1/subscribers/audit")
+        assert answer.status_code == HTTPStatus.NO_CONTENT
+        assert [each["event"] for each in logs] == ["subscriber forgotten"]
+        assert (await running.get("/v1/subscribers"))["former"] == []
+        problem(await running.ask("DELETE", "/v1/subscribers/audit"), HTTPStatus.NOT_FOUND)
+        await running.view.subscribers.stop()
+
+
 @pytest.mark.parametrize(
     ("method", "path"),
     [

@@ -61,7 +61,7 @@ SESSION_EVENTS = [
 
 
 def standing(number: int = 1, **members: object) -> Standing:
-    return Standing(session=session(number, **members), expires_at=START, is_proven=False)
+    return Standing(session=session(number, **members), expires_at=START)
 
 
 def sent(value: Value) -> Value:
