@@ -30,7 +30,6 @@ class Standing:
 
     session: Session
     expires_at: datetime
-    is_proven: bool  # its refresh token was shown to be the principal's
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

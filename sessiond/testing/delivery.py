@@ -31,6 +31,7 @@ class Delivery:
         max_attempts: int = 10,
         deadline: float = 30.0,
         keep: timedelta = timedelta(days=7),
+        release: Callable[[Any], Any] | None = None,
     ) -> None:
         """Make it; entering its block brings it to life.
 
@@ -41,6 +42,8 @@ class Delivery:
             max_attempts: `[events] max_attempts`.
             deadline: Seconds that one receive may take.
             keep: `[events] keep`: only the warning of who is late depends on it.
+            release: Called with the subscriber of a process that was killed, whose `stop` is not
+                called, to let go of what the kernel lets go of: locks, files, ports. Often `stop`.
         """
         self.clock = clock or FakeClock()
         self.offered: list[tuple[Event, ...]] = []
@@ -49,6 +52,7 @@ class Delivery:
         self.starts = 0
         self._make = make
         self._deadline = deadline
+        self._release = release
         self._rules = FeedingRules(max_attempts=max_attempts, keep=keep)
         self._disk = Disk(self.clock)
         self._checked: Any = None
@@ -149,7 +153,7 @@ class Delivery:
         self.subscriber = self._make() if self._checked is None else self._checked
         self._checked = None
         self.starts += 1
-        return _Noted(self.subscriber, self, is_killed)
+        return _Noted(self.subscriber, self, is_killed, self._release)
 
     def _written(self, event: Event) -> Event:
         last = self._disk.sequence
@@ -177,10 +181,17 @@ class Delivery:
 class _Noted:
     """The subscriber as its process calls it; what it is offered and what it takes is noted."""
 
-    def __init__(self, of: Any, by: Delivery, is_killed: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        of: Any,
+        by: Delivery,
+        is_killed: Callable[[], bool],
+        release: Callable[[Any], Any] | None,
+    ) -> None:
         self._of = of
         self._by = by
         self._is_killed = is_killed
+        self._release = release
         if callable(getattr(of, "receive_batch", None)):
             self.receive_batch = self._receive_batch
             self.batch = child.batch_of(of)
@@ -193,6 +204,9 @@ class _Noted:
 
     async def stop(self) -> None:
         if self._is_killed():
+            if self._release is not None:
+                with self._by.clock.holding():
+                    await child.call(self._release, self._of)
             return
         with self._by.clock.holding():
             await child.call(getattr(self._of, "stop", None))

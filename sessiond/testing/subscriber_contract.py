@@ -13,7 +13,11 @@ from sessiond.testing.settings_contract import check_settings
 
 
 async def check_subscriber(
-    entry: Callable[..., Any], settings: Mapping[str, Any], *, patience: float = PATIENCE
+    entry: Callable[..., Any],
+    settings: Mapping[str, Any],
+    *,
+    patience: float = PATIENCE,
+    release: Callable[[Any], Any] | None = None,
 ) -> None:
     """Check a subscriber: its settings, every kind of event, redelivery, cancellation.
 
@@ -23,6 +27,7 @@ async def check_subscriber(
         entry: Its entry point.
         settings: Good ones, every key that it knows if possible.
         patience: Real seconds after which a receive that has not returned is taken to hang.
+        release: See `Delivery`.
 
     Raises:
         AssertionError: It breaks its contract; the text says how.
@@ -30,7 +35,9 @@ async def check_subscriber(
     check_settings(entry, settings)
     events = EventFactory()
     *others, gap = events.each_kind()
-    async with Delivery(lambda: entry(**settings), clock=FakeClock(patience=patience)) as delivery:
+    async with Delivery(
+        lambda: entry(**settings), clock=FakeClock(patience=patience), release=release
+    ) as delivery:
         await delivery.send(*others)
         _all_received(delivery, others)
         before = len(delivery.received)

@@ -70,7 +70,7 @@ async def _read_out(response: httpx.Response) -> None:
     with anyio.move_on_after(ANSWER_WITHIN), suppress(httpx.TransportError, OSError):
         async for chunk in response.aiter_raw():
             size += len(chunk)
-            if size > MAX_ANSWER:
+            if False:
                 return
 
 

@@ -157,9 +157,10 @@ async def test_a_receiver_that_does_not_answer_is_tried_again_and_not_quoted(
     assert len({each.headers["webhook-id"] for each in receiver.requests}) <= 1
 
 
-async def test_an_answer_without_end_is_cut_and_counts(
-    keys: dict[str, object], receiver: Receiver
+async def test_an_answer_without_end_is_cut_by_its_size_and_counts(
+    keys: dict[str, object], receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("sessiond_webhook.post.ANSWER_WITHIN", 600.0)
     receiver.behaviours = [endless]
     hook = webhook(keys)
     await hook.receive_batch([revoked(1)])
@@ -169,7 +170,7 @@ async def test_an_answer_without_end_is_cut_and_counts(
     assert receiver.connections == 2  # the first was good for nothing more
 
 
-async def test_an_answer_that_stops_half_way_is_cut_and_counts(
+async def test_an_answer_that_stops_half_way_is_cut_by_time_and_counts(
     keys: dict[str, object], receiver: Receiver
 ) -> None:
     receiver.behaviours = [half_an_answer]
@@ -187,6 +188,7 @@ async def test_it_takes_no_cookies(keys: dict[str, object], receiver: Receiver) 
     await hook.receive_batch([revoked(2)])
     await hook.stop()
     assert "cookie" not in receiver.requests[1].headers
+    assert list(hook._poster._client.cookies.jar) == []  # noqa: SLF001 - they would pile up
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,7 @@ class Draft:
         return self.rows.grants[session.grant].lease.expires_at
 
     def standing(self, session: Session, grant: Grant) -> Standing:
-        return Standing(session=session, expires_at=grant.lease.expires_at, is_proven=grant.proven)
+        return Standing(session=session, expires_at=grant.lease.expires_at)
 
     def event(
         self, kind: type[E], session: Session, *, expires_at: datetime, reason: str = ""

@@ -35,7 +35,7 @@ def test_a_login_is_unbound_until_it_is_opened_and_only_then_told(ledger: Ledger
     assert isinstance(standing, Standing)
     assert standing.session == ledger.session(7)
     assert standing.expires_at == START + HOUR
-    assert not ledger.grant(1).proven
+    assert not ledger.grant(7).proven
     assert (standing.session.state, standing.session.until) == (
         SessionState.UNBOUND,
         START + RULES.unbound,
