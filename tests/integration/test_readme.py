@@ -3,11 +3,14 @@
 import re
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from sessiond import __version__
+from sessiond.api import SessionClosed, SessionRevoked
 from sessiond.edge import config as configuration
 from tests.integration.test_demo import STORY
 from tests.running_daemon import RunningDaemon
@@ -45,7 +48,7 @@ def test_its_configuration_is_a_good_one(tmp_path: Path) -> None:
 
 
 def test_its_program_learns_who_a_running_daemon_is(tmp_path: Path) -> None:
-    (block,) = blocks("python")
+    (block,) = (each for each in blocks("python") if "qipc" in each)
     shown = [text for text in blocks("text") if text.startswith("sessiond 0")]
     with RunningDaemon(tmp_path, CONFIGURATION) as daemon:
         program = block.replace("/tmp/kx.5099", daemon.path)
@@ -54,6 +57,16 @@ def test_its_program_learns_who_a_running_daemon_is(tmp_path: Path) -> None:
     assert (run.returncode, run.stderr) == (0, "")
     assert run.stdout == f"sessiond {__version__}\n"
     assert run.stdout in shown
+
+
+def test_its_plugin_hears_of_revocations(capsys: pytest.CaptureFixture[str]) -> None:
+    (block,) = (each for each in blocks("python") if "class Chat" in each)
+    written: dict[str, Any] = {}
+    exec(block, written)  # noqa: S102 - the README's own
+    at = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
+    for event in (SessionClosed(at=at, user="bob"), SessionRevoked(at=at, user="alice")):
+        written["subscriber"]().receive(event)
+    assert capsys.readouterr().out == "alice was shut out at 09:30\n"
 
 
 @pytest.mark.parametrize("pattern", STORY)
