@@ -4,9 +4,9 @@ from typing import Any
 
 from sessiond.api import settings_of
 from sessiond_webhook.settings import WebhookSettings
-from sessiond_webhook.webhook import DeliveryError, Webhook
+from sessiond_webhook.webhook import DeliveryError, OutageError, Webhook
 
-__all__ = ["DeliveryError", "Webhook", "subscriber"]
+__all__ = ["DeliveryError", "OutageError", "Webhook", "subscriber"]
 
 
 def subscriber(**keys: Any) -> Webhook:

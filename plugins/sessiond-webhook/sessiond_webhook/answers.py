@@ -8,6 +8,7 @@ from typing import Final
 MAX_RETRY_AFTER: Final = 3600.0  # seconds; nobody is silenced for longer by one header
 
 _WORTH_ANOTHER_TRY: Final = frozenset({408, 425, 429})  # beside 5xx
+_OUTAGES: Final = frozenset({401, 404, 408, 410, 425, 429, 502, 503, 504})  # whatever was sent
 _WORDS: Final = {
     401: "it refuses our authorization or signature",
     403: "it refuses our authorization or signature",
@@ -23,6 +24,7 @@ class Answer:
 
     fault: str = ""
     is_passing: bool = False  # the same request may do better a little later
+    is_outage: bool = False  # whatever was sent: no event is to blame
     retry_after: float = 0.0  # seconds that the receiver asks for
 
 
@@ -42,6 +44,7 @@ def answer_of(status: int, retry_after: str | None, *, now: float) -> Answer:
     return Answer(
         fault=f"status {status}: {words}" if words else f"status {status}",
         is_passing=status >= 500 or status in _WORTH_ANOTHER_TRY,
+        is_outage=status in _OUTAGES,
         retry_after=_seconds(retry_after or "", now),
     )
 

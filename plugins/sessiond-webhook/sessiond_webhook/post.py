@@ -48,7 +48,7 @@ class Poster:
             with anyio.fail_after(timeout):
                 response = await self._client.send(request, stream=True)
         except (httpx.TransportError, OSError) as error:
-            return Answer(fault=fault_of(error), is_passing=True)
+            return Answer(fault=fault_of(error), is_passing=True, is_outage=True)
         try:
             await _read_out(response)
         finally:
@@ -70,7 +70,7 @@ async def _read_out(response: httpx.Response) -> None:
     with anyio.move_on_after(ANSWER_WITHIN), suppress(httpx.TransportError, OSError):
         async for chunk in response.aiter_raw():
             size += len(chunk)
-            if False:
+            if size > MAX_ANSWER:
                 return
 
 

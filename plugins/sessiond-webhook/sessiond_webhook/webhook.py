@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from typing import Final
 
-from sessiond.api import Event
+from sessiond.api import Event, TrustedFileError, TryLater
 from sessiond_webhook.answers import Answer
 from sessiond_webhook.clock import Clock, SystemClock
 from sessiond_webhook.files import Files, trust
@@ -20,6 +20,10 @@ LONGEST_PAUSE: Final = 8.0
 
 class DeliveryError(Exception):
     """The receiver may not have it: raise it, so that sessiond brings the events again."""
+
+
+class OutageError(DeliveryError, TryLater):
+    """The same, whatever was sent: no event is set aside for it."""
 
 
 class Webhook:
@@ -43,11 +47,15 @@ class Webhook:
 
         Raises:
             DeliveryError: It has not, however often it was tried within `patience`.
-            TrustedFileError: A file is no longer as it was at the start.
+            OutageError: The same, whatever the event; or a file can no longer be used.
         """
         wanted = [event for event in events if self._is_wanted(event)]
-        if wanted:
+        if not wanted:
+            return
+        try:
             await self._deliver(parcel_of(wanted, self._settings))
+        except TrustedFileError as error:
+            raise OutageError(str(error)) from error
 
     async def stop(self) -> None:
         """Close the connection."""
@@ -71,14 +79,15 @@ class Webhook:
             self._silent_until = now + answer.retry_after
             pause = max(answer.retry_after, self._pause(tries))
             if not answer.is_passing or now + pause >= end:
-                raise DeliveryError(f"{host}: {answer.fault}; tries: {tries}")
+                error = OutageError if answer.is_outage else DeliveryError
+                raise error(f"{host}: {answer.fault}; tries: {tries}")
             await self._clock.sleep(pause)
 
     async def _keep_silent(self, host: str, end: float) -> None:
         """Wait as long as the receiver has asked for; nothing is sent before.
 
         Raises:
-            DeliveryError: That is longer than `patience`.
+            OutageError: That is longer than `patience`.
         """
         now = self._clock.monotonic()
         if self._silent_until <= now:
@@ -86,7 +95,7 @@ class Webhook:
         await self._clock.sleep(min(self._silent_until, end) - now)
         if self._silent_until >= end:
             left = self._silent_until - self._clock.monotonic()
-            raise DeliveryError(f"{host}: it has asked for silence, {left:.0f} s more; tries: 0")
+            raise OutageError(f"{host}: it has asked for silence, {left:.0f} s more; tries: 0")
 
     async def _post(self, parcel: Parcel, end: float) -> Answer:
         timeout = min(self._settings.timeout, end - self._clock.monotonic())

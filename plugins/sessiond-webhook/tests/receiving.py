@@ -43,11 +43,9 @@ def never(connection: socket.socket) -> None:
         pass
 
 
-def endless(connection: socket.socket) -> None:
-    """Accept, with an answer that does not end."""
-    connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\n\r\n")
-    while True:
-        connection.sendall(b"x" * 65536)
+def huge(connection: socket.socket) -> None:
+    """Accept, with an answer of 16 MiB."""
+    answering(200, body=bytes(1 << 24))(connection)
 
 
 def half_an_answer(connection: socket.socket) -> None:

@@ -11,10 +11,10 @@ from receiving import (
     FakeClock,
     Receiver,
     answering,
-    endless,
     endless_before_the_status,
     half_an_answer,
     hang_up,
+    huge,
     never,
     reset,
     revoked,
@@ -22,6 +22,8 @@ from receiving import (
     webhook,
 )
 from sessiond_webhook import DeliveryError
+
+from sessiond.api import TryLater
 
 pytestmark = pytest.mark.anyio
 
@@ -78,11 +80,27 @@ async def test_what_will_not_pass_is_raised_at_once(
     assert clock.slept == []
 
 
+@pytest.mark.parametrize(
+    ("status", "is_outage"),
+    [(code, False) for code in (301, 400, 403, 413, 422, 500)]
+    + [(code, True) for code in (401, 404, 408, 410, 425, 429, 502, 503, 504)],
+)
+async def test_an_event_is_blamed_only_for_what_may_be_about_it(
+    keys: dict[str, object], receiver: Receiver, status: int, is_outage: bool
+) -> None:
+    receiver.behaviours = [answering(status)] * 100
+    hook = webhook(keys, FakeClock())
+    with pytest.raises(DeliveryError) as raised:
+        await hook.receive_batch([revoked(1)])
+    await hook.stop()
+    assert isinstance(raised.value, TryLater) == is_outage
+
+
 async def test_tries_end_within_patience(keys: dict[str, object], receiver: Receiver) -> None:
     clock = FakeClock()
     receiver.behaviours = [answering(503)] * 100
     hook = webhook({**keys, "patience": 10.0}, clock)
-    with pytest.raises(DeliveryError, match=r"status 503; tries: 5"):
+    with pytest.raises(TryLater, match=r"status 503; tries: 5"):
         await hook.receive_batch([revoked(1)])
     await hook.stop()
     assert clock.slept == [0.5, 1.0, 2.0, 4.0]
@@ -113,7 +131,7 @@ async def test_silence_longer_than_patience_is_kept_over_the_daemons_own_tries(
     with pytest.raises(DeliveryError, match="429: too many requests; tries: 1"):
         await hook.receive_batch([revoked(1)])
     for left in (30, 10):
-        with pytest.raises(DeliveryError, match=rf"silence, {left} s more; tries: 0"):
+        with pytest.raises(TryLater, match=rf"silence, {left} s more; tries: 0"):
             await hook.receive_batch([revoked(1)])
     assert len(receiver.requests) == 1
     await hook.receive_batch([revoked(1)])
@@ -150,18 +168,18 @@ async def test_a_receiver_that_does_not_answer_is_tried_again_and_not_quoted(
 ) -> None:
     receiver.behaviours = [behave] * 10
     hook = webhook({**keys, "timeout": short, "patience": 1.0})
-    with pytest.raises(DeliveryError, match=rf"{words}; tries: 2") as raised:
+    with pytest.raises(TryLater, match=rf"{words}; tries: 2") as raised:
         await hook.receive_batch([revoked(1)])
     await hook.stop()
     assert "secret" not in str(raised.value)
     assert len({each.headers["webhook-id"] for each in receiver.requests}) <= 1
 
 
-async def test_an_answer_without_end_is_cut_by_its_size_and_counts(
+async def test_an_answer_that_is_huge_is_cut_by_its_size_and_counts(
     keys: dict[str, object], receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sessiond_webhook.post.ANSWER_WITHIN", 600.0)
-    receiver.behaviours = [endless]
+    receiver.behaviours = [huge]
     hook = webhook(keys)
     await hook.receive_batch([revoked(1)])
     await hook.receive_batch([revoked(2)])
@@ -208,7 +226,7 @@ async def test_nothing_is_sent_to_a_receiver_whose_certificate_is_not_good(
         keys["url"] = f"https://localhost:{receiver.port}/hook"
         wrong(keys, receiver.port)
         hook = webhook({**keys})
-        with pytest.raises(DeliveryError, match=r"cannot connect: .*CERTIFICATE_VERIFY_FAILED"):
+        with pytest.raises(TryLater, match=r"cannot connect: .*CERTIFICATE_VERIFY_FAILED"):
             await hook.receive_batch([revoked(1)])
         await hook.stop()
         assert receiver.requests == []
@@ -220,9 +238,7 @@ async def test_a_receiver_that_is_away_is_reached_when_it_is_back(
     with Receiver(authority) as gone:
         port = gone.port
     hook = webhook({**keys, "url": f"https://localhost:{port}/"})
-    with pytest.raises(
-        DeliveryError, match=rf"localhost:{port}: cannot connect: Connection refused"
-    ):
+    with pytest.raises(TryLater, match=rf"localhost:{port}: cannot connect: Connection refused"):
         await hook.receive_batch([revoked(1)])
     with Receiver(authority, port=port) as back:
         await hook.receive_batch([revoked(1)])

@@ -16,7 +16,7 @@ from receiving import (
     webhook,
 )
 
-from sessiond.api import TrustedFileError, to_json
+from sessiond.api import TryLater, to_json
 
 pytestmark = pytest.mark.anyio
 
@@ -107,7 +107,7 @@ async def test_a_secret_file_that_others_may_read_from_now_on_sends_nothing(
 ) -> None:
     hook = webhook(keys)
     secret_file(Path(str(keys["secret_file"])), SECRET, mode=0o604)
-    with pytest.raises(TrustedFileError, match=r"mode 0604, which lets others read it"):
+    with pytest.raises(TryLater, match=r"mode 0604, which lets others read it"):
         await hook.receive_batch([revoked(1)])
     await hook.stop()
     assert receiver.requests == []
