@@ -26,7 +26,9 @@ from sessiond.ctl.progress import followed
 @click.option("--all", "everybody", is_flag=True, help="As --user, for everybody.")
 @click.option("--reason", metavar="TEXT", help="Why, for those who read the log.")
 @click.option("--yes", is_flag=True, help="Do not ask; needed where there is no terminal.")
-@click.option("--forgive", is_flag=True, help="With --user: lift what was revoked of that user.")
+@click.option(
+    "--forgive", is_flag=True, help="Lift what was revoked of a --user, an --issuer or --all."
+)
 @as_json
 @asked
 def revoke(client: Client, /, as_json: bool, **given: Any) -> None:
@@ -39,9 +41,9 @@ def revoke(client: Client, /, as_json: bool, **given: Any) -> None:
     if len(named) + given["everybody"] != 1:
         raise click.UsageError("name exactly one of --session, --user, --process, --issuer, --all")
     if given["forgive"]:
-        if "user" not in named:
-            raise click.UsageError("--forgive goes with --user")
-        _forgive(client, named["user"], as_json)
+        if {"session", "process"} & named.keys():
+            raise click.UsageError("--forgive goes with --user, --issuer or --all: those last")
+        _forgive(client, next(iter(named.items()), ("all", "")), as_json)
         return
     if not given["reason"]:
         raise click.UsageError("--reason says why")
@@ -90,14 +92,18 @@ def _consequence(client: Client, named: dict[str, str]) -> str:
     return f"Ends {count} live sessions ({whose}); {lasts}"
 
 
-def _forgive(client: Client, user: str, as_json: bool) -> None:
+def _forgive(client: Client, named: tuple[str, str], as_json: bool) -> None:
+    scope, value = named
+    whom = value or "everybody"
+    if scope == "user":
+        value = value.lower()  # as names are compared
     in_force = [
         each["id"]
         for each in client.get("/v1/revocations")["revocations"]
-        if each["scope"] == "user" and each["value"].lower() == user.lower()
+        if (each["scope"], each["value"]) == (scope, value)
     ]
     if not in_force:
-        raise ControlError(f"no revocation of {user} is in force", os.EX_NOINPUT)
+        raise ControlError(f"no revocation of {whom} is in force", os.EX_NOINPUT)
     for revocation in in_force:
         client.delete("v1", "revocations", revocation)
-    print_found({"forgiven": in_force}, as_json, show.plain(f"{user} is forgiven"))
+    print_found({"forgiven": in_force}, as_json, show.plain(f"{whom} is forgiven"))

@@ -103,7 +103,7 @@ def status_of(status: Mapping[str, Any]) -> Iterable[Table]:
             "next refresh": moment(status["next_refresh_at"]),
             "revocations": f"{status['revocations']} in force",
             "subscribers": _subscribers(status["subscribers"]),
-            "waiting changes": status["queues"]["table"],
+            "waiting": f"{status['queues']['table']} changes, {status['queues']['logins']} logins",
             "last event": status["last_sequence"],
             "database": f"{store['path']} ({store['bytes']} bytes)",
         }

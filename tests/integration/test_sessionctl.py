@@ -174,7 +174,7 @@ def test_how_it_ends_says_why(strict_issuer: RunningIssuer, start: Start, tmp_pa
         ("revoke", "--reason", "x", "--yes"),
         ("revoke", "--user", "a", "--all", "--reason", "x", "--yes"),
         ("revoke", "--user", "a", "--yes"),
-        ("revoke", "--forgive", "--all"),
+        ("revoke", "--forgive", "--process", "gateway1"),
         ("revoke", "--issuer", "nobody", "--reason", "x", "--yes"),
     ):
         ctl(daemon, *args, code=64)

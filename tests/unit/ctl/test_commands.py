@@ -48,7 +48,7 @@ STATUS: dict[str, Any] = {
         "needs_restart": [],
     },
     "hooks": {"0.1.0": 1},
-    "queues": {"table": 0},
+    "queues": {"table": 0, "logins": 0},
     "connections": 1,
     "refused_connections": 2,
     "sessions": {"unbound": 0, "open": 3, "waiting": 0},
@@ -83,6 +83,7 @@ LASTING = [
     {"id": "r1", "scope": "user", "value": "alice"},
     {"id": "r2", "scope": "user", "value": "bob"},
     {"id": "r3", "scope": "issuer", "value": "alice"},
+    {"id": "r4", "scope": "all", "value": ""},
 ]
 EVENT = (
     'id: 3\n\nid: 4\nevent: session.closed\ndata: {"kind": "session.closed", "sequence": 4, '
@@ -262,6 +263,14 @@ def test_forgiving_lifts_what_was_revoked_of_that_user_and_nothing_else(
     assert run("revoke", "--forgive", "--user", "zoe").exit_code == 66
 
 
+def test_an_issuer_and_everybody_are_forgiven_too(run: Run, daemon: Daemon) -> None:
+    assert run("revoke", "--forgive", "--issuer", "alice").output == "alice is forgiven\n"
+    assert daemon.asked[-1][:2] == ("DELETE", "/v1/revocations/r3")
+    assert run("revoke", "--forgive", "--issuer", "ALICE").exit_code == 66
+    assert run("revoke", "--forgive", "--all").output == "everybody is forgiven\n"
+    assert daemon.asked[-1][:2] == ("DELETE", "/v1/revocations/r4")
+
+
 def test_forgetting_names_the_user(run: Run, daemon: Daemon) -> None:
     assert run("forget", "--user", "al/ice").output == "al/ice belongs to nobody now\n"
     assert daemon.asked[-1][:2] == ("DELETE", "/v1/names/al/ice")
@@ -322,7 +331,7 @@ def test_the_place_of_one_not_configured_any_more_is_shown_and_forgotten(
         ("revoke", "--user", "a", "--all", "--reason", "x", "--yes"),
         ("revoke", "--user", "a", "--yes"),
         ("revoke", "--user", "a", "--reason", "x"),
-        ("revoke", "--forgive", "--issuer", "a"),
+        ("revoke", "--forgive", "--process", "a"),
     ],
 )
 def test_what_is_asked_wrongly_ends_with_64_and_changes_nothing(

@@ -74,6 +74,18 @@ def test_before_the_first_start_nothing_is_wrong(tmp_path: Path) -> None:
     assert found == [("database", "warning"), ("store key", "warning"), ("proof key", "warning")]
 
 
+def test_a_key_that_is_gone_is_not_left_to_a_first_start(tmp_path: Path) -> None:
+    config = msgspec.structs.replace(CONFIG, store=StoreConfig(path=str(tmp_path / "sessiond.db")))
+
+    def advice() -> str:
+        found = files.files(config, tmp_path / "sessiond.db", OURS)
+        return next(each.advice for each in found if each.check == "store key")
+
+    assert "a first start makes it" in advice()
+    file(tmp_path / "sessiond.db", 0o600)
+    assert "bring it back" in advice()
+
+
 def test_a_directory_that_everybody_writes_in_is_wrong_unless_it_is_sticky(tmp_path: Path) -> None:
     database = file(tmp_path / "db", 0o600)
     tmp_path.chmod(0o777)

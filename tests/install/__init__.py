@@ -1,0 +1,1 @@
+"""An installation by docs/operations.md alone, on a Debian that has nothing else."""

@@ -1,0 +1,7 @@
+"""The marker of tests that install everything on a Debian of their own: minutes each."""
+
+import pytest
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "install: installs on a bare Debian; needs root, a network")
