@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from sessiond.testing.events import EventFactory
     from sessiond.testing.fake_issuer import FakeIssuer, Issued
     from sessiond.testing.issuer import issuer_about
+    from sessiond.testing.process import FakeProcess
+    from sessiond.testing.receiver import FakeReceiver
     from sessiond.testing.role_source_contract import check_role_source
     from sessiond.testing.settings_contract import check_settings
     from sessiond.testing.subscriber_contract import check_subscriber
@@ -26,6 +28,8 @@ __all__ = [
     "EventFactory",
     "FakeClock",
     "FakeIssuer",
+    "FakeProcess",
+    "FakeReceiver",
     "Issued",
     "check_role_source",
     "check_settings",
@@ -42,6 +46,8 @@ _HOMES = {
     "EventFactory": "events",
     "FakeClock": "clock",
     "FakeIssuer": "fake_issuer",
+    "FakeProcess": "process",
+    "FakeReceiver": "receiver",
     "Issued": "fake_issuer",
     "check_role_source": "role_source_contract",
     "check_settings": "settings_contract",

@@ -1,4 +1,4 @@
-"""A question to the fake issuer and its answer, as they are on every way there."""
+"""A request to a stand-in and its answer, whichever way they go."""
 
 import json
 from collections.abc import Mapping
@@ -14,7 +14,17 @@ class Asked:
     method: str
     path: str
     headers: Mapping[str, str]  # names in lower case
-    form: Mapping[str, str]
+    content: bytes
+
+    @property
+    def form(self) -> Mapping[str, str]:
+        """Its body's fields as those of a form, the first of each name."""
+        found = parse_qs(self.content.decode("utf-8", "replace"))
+        return {name: values[0] for name, values in found.items()}
+
+    def json(self) -> Any:
+        """Return its body, which is JSON."""
+        return json.loads(self.content)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +40,3 @@ class Answer:
     def content(self) -> bytes:
         """The bytes of its body."""
         return json.dumps(self.body).encode() if self.raw is None else self.raw
-
-
-def form_of(content: bytes) -> dict[str, str]:
-    """Return a form's fields, the first of each name."""
-    found = parse_qs(content.decode("utf-8", "replace"))
-    return {name: values[0] for name, values in found.items()}

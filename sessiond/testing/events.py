@@ -100,8 +100,8 @@ class EventFactory:
         return self._of_session(SessionRolesChanged, user, roles)
 
     def revoked(self, user: str = "alice", **members: Unpack[SessionMembers]) -> SessionRevoked:
-        """Return that the session was taken back, for the reason `left the company`."""
-        return self._of_session(SessionRevoked, user, {"reason": "left the company", **members})
+        """Return that the session was taken back, for the reason `operator`."""
+        return self._of_session(SessionRevoked, user, {"reason": "operator", **members})
 
     def expired(self, user: str = "alice", **members: Unpack[SessionMembers]) -> SessionExpired:
         """Return that the token ran out."""

@@ -15,11 +15,12 @@ from joserfc.jwk import ECKey, KeySet
 
 from sessiond.api import Secret
 from sessiond.clock import Clock, SystemClock
-from sessiond.testing.answer import Answer, Asked, form_of
+from sessiond.testing.answer import Answer, Asked
 from sessiond.testing.faults import Fault, Faults
 from sessiond.testing.loopback import Loopback
 
 URL = "https://issuer.example.com"
+CLIENT = "qstudio"  # whose tokens they are (RFC 9068, 2.2)
 PATHS = {
     "/.well-known/openid-configuration": "discovery",
     "/keys": "keys",
@@ -175,9 +176,13 @@ class FakeIssuer:
         return httpx.AsyncClient(transport=httpx.MockTransport(self._handle))
 
     @contextmanager
-    def serve(self) -> Iterator[str]:
-        """Be there on loopback while the block runs; `url` is its address from then on."""
-        with Loopback(self._respond) as served:
+    def serve(self, *, port: int = 0) -> Iterator[str]:
+        """Be there on loopback while the block runs; `url` is its address from then on.
+
+        Args:
+            port: 0 = any that is free.
+        """
+        with Loopback(self._respond, port=port) as served:
             self.url = served.url
             yield served.url
 
@@ -186,7 +191,7 @@ class FakeIssuer:
             method=request.method,
             path=request.url.path,
             headers=dict(request.headers),
-            form=form_of(request.content),
+            content=request.content,
         )
         fault = self._faults.take(PATHS.get(asked.path, ""))
         if fault is not None:
@@ -271,6 +276,7 @@ class FakeIssuer:
         plain = {
             "iss": self.url,
             "aud": self._audience,
+            "client_id": CLIENT,
             "iat": now,
             "exp": now + int(grant.expires_in),
             "jti": str(uuid4()),
@@ -291,10 +297,12 @@ class FakeIssuer:
 
     def _introspected(self, token: str) -> dict[str, Any]:
         """Return what RFC 7662, 2.2, asks for."""
-        return {"active": True, **self._claims[token]} if self._is_good(token) else INACTIVE
+        if not self._is_good(token):
+            return INACTIVE
+        return {"active": True, "token_type": "Bearer", **self._claims[token]}
 
     def _user(self, token: str) -> dict[str, Any]:
-        about_token = ("iss", "aud", "iat", "exp", "jti")
+        about_token = ("iss", "aud", "client_id", "iat", "exp", "jti")
         return {k: v for k, v in self._claims[token].items() if k not in about_token}
 
 

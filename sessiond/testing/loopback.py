@@ -5,7 +5,7 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Self
 
-from sessiond.testing.answer import Answer, Asked, form_of
+from sessiond.testing.answer import Answer, Asked
 
 MAX_BODY = 65536  # bytes
 LONGEST = 3600.0  # seconds that a call may hang: no thread waits for ever
@@ -16,14 +16,15 @@ Respond = Callable[[Asked, Callable[[float], None]], Answer]
 class Loopback:
     """Serves while its block runs. `url` is where."""
 
-    def __init__(self, respond: Respond) -> None:
+    def __init__(self, respond: Respond, *, port: int = 0) -> None:
         """Make a server.
 
         Args:
             respond: Called in many threads, with the request and with a way to wait for so many
                 seconds, which the end of the block cuts short.
+            port: 0 = any that is free.
         """
-        self._server = _Server(("127.0.0.1", 0), _Handler)
+        self._server = _Server(("127.0.0.1", port), _Handler)
         self._server.respond = respond
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
         self.url = f"http://127.0.0.1:{self._server.server_port}"
@@ -74,7 +75,7 @@ class _Handler(BaseHTTPRequestHandler):
             method=self.command,
             path=self.path.partition("?")[0],
             headers={name.lower(): value for name, value in self.headers.items()},
-            form=form_of(content),
+            content=content,
         )
         answer = self.server.respond(asked, self.server.wait)
         body = answer.content

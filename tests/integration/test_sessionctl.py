@@ -186,8 +186,8 @@ def test_how_it_ends_says_why(strict_issuer: RunningIssuer, start: Start, tmp_pa
     assert wrong.returncode == 78
     assert wrong.stderr.startswith("sessionctl: listen.port is 0")
     daemon.stop()
-    for args in (("status",), ("watch",), ("explain", "--user", "a")):
-        assert ctl(daemon, *args, code=69).stderr.startswith("sessionctl: no daemon at ")
+    for away in (("status",), ("watch",), ("explain", "--user", "a")):
+        assert ctl(daemon, *away, code=69).stderr.startswith("sessionctl: no daemon at ")
 
 
 def test_who_is_not_permitted_is_told_so(strict_issuer: RunningIssuer, start: Start) -> None:

@@ -152,8 +152,11 @@ async def _spawned(name: str, environ: Mapping[str, str]) -> tuple[Process, UNIX
 
 
 async def _ended(process: Process) -> None:
-    """Kill what still runs of it, with whatever it has started, and reap it."""
-    if process.returncode is None:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+    """Kill what still runs of it, with whatever it has started, and reap it.
+
+    No other process can have its id as long as one of its group is left. Where none is, the id
+    would have to be given anew, to a group of the daemon's own user, within this moment.
+    """
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
     await process.wait()

@@ -21,7 +21,7 @@ from sessiond.edge.subscribers.feeding import Feeder, FeedingRules, setup_of
 from sessiond.edge.subscribers.places import NOT_WRITTEN, Asking, KeptPlace
 from sessiond.edge.subscribers.racing import first
 from sessiond.edge.subscribers.state import SubscriberState
-from sessiond.edge.subscribers.wire import FromChild, Ready, Refused
+from sessiond.edge.subscribers.wire import FromChild, Ready, Refused, one_line
 from sessiond.eventlog import EventLog
 
 CHECK_WITHIN = 10.0  # seconds
@@ -195,7 +195,8 @@ class Subscribers:
             case Ready():
                 pass
             case Refused(problems=found, are_keys=are_keys):
-                problems += [f"{where}{'.' if are_keys else ': '}{each}" for each in found]
+                divider = "." if are_keys else ": "
+                problems += [f"{where}{divider}{one_line(each)}" for each in found]
             case Gone(cause):
                 log.warning("subscriber's check failed", subscriber=config.name, error=cause)
             case None:

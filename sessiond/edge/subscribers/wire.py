@@ -162,7 +162,7 @@ class Link(Generic[M]):
             for body in self._frames.whole():
                 try:
                     return self._decoder.decode(body)
-                except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                     raise WireError(one_line(f"no message: {error}")) from None
             try:
                 self._frames.receive_data(await self._stream.receive())

@@ -36,7 +36,7 @@ def test_a_users_events_are_about_one_session_until_the_next_is_opened() -> None
     revoked = events.revoked("alice")
     assert (revoked.session, revoked.handle) == (opened.session, opened.handle) == (UUID(int=1), 1)
     assert revoked.roles == ("trader",)
-    assert revoked.reason == "left the company"
+    assert revoked.reason == "operator"
     assert other.session == UUID(int=2)
     assert events.opened("alice").session == UUID(int=3)
     assert events.closed("alice").reason == "disconnect"

@@ -61,6 +61,7 @@ async def test_its_tokens_are_signed_with_the_key_that_it_publishes(
     assert told.claims == {
         "iss": issuer.url,
         "aud": "api://kdb",
+        "client_id": "qstudio",
         "iat": now,
         "exp": now + 60,
         "preferred_username": "bob",

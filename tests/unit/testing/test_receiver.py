@@ -1,0 +1,35 @@
+"""A stand-in for what subscribers post to."""
+
+import httpx
+import pytest
+
+from sessiond.testing import FakeReceiver
+
+
+def test_what_is_posted_is_there_and_answered_well() -> None:
+    with FakeReceiver() as room, httpx.Client() as client:
+        assert client.post(room.url, json={"text": "hello"}).json() == {}
+        assert client.post(f"{room.url}more", data={"a": "b"}).status_code == 200
+        assert room.next().json() == {"text": "hello"}
+        asked = room.next()
+        assert (asked.path, asked.form) == ("/more", {"a": "b"})
+        assert len(room.received) == 2
+
+
+def test_it_fails_as_it_is_told_to() -> None:
+    with FakeReceiver() as room, httpx.Client() as client:
+        room.fail(status=503, retry_after=7, times=1)
+        answer = client.post(room.url)
+        assert (answer.status_code, answer.headers["Retry-After"]) == (503, "7")
+        assert client.post(room.url).status_code == 200
+        room.fail(hang=True)
+        with pytest.raises(httpx.ReadTimeout):
+            client.post(room.url, timeout=0.05)
+        room.mend()
+        assert client.post(room.url).status_code == 200
+        assert len(room.received) == 4
+
+
+def test_who_waits_in_vain_is_told() -> None:
+    with FakeReceiver() as room, pytest.raises(TimeoutError, match=r"within 0\.01 seconds"):
+        room.next(within=0.01)
