@@ -19,7 +19,7 @@ class Clock(Protocol):
         ...
 
     async def sleep(self, seconds: float) -> None:
-        """Return after so many seconds of monotonic time."""
+        """Return after so many seconds of monotonic time, at once where that is over already."""
         ...
 
 
@@ -41,7 +41,7 @@ class SystemClock:
         return time.monotonic()
 
     async def sleep(self, seconds: float) -> None:
-        await anyio.sleep(seconds)
+        await anyio.sleep(max(0.0, seconds))  # anyio refuses what is over
 
     def ahead(self) -> float:
         """Return the seconds by which the machine's wall clock is ahead of `now`."""

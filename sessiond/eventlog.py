@@ -10,7 +10,7 @@ from anyio.streams.memory import MemoryObjectReceiveStream
 from sessiond.bus import Committed
 from sessiond.clock import Clock
 from sessiond.core.events import Event
-from sessiond.core.place import gap_at
+from sessiond.core.place import consecutive, gap_at
 
 NEWEST = 4096  # events held in memory, of about a kilobyte each
 
@@ -86,19 +86,21 @@ class EventLog:
         found = await self._outbox.events_after(0 if place > last else place, limit=limit)
         return [event for event in found if event.sequence <= last]  # its commit has returned
 
-    async def read(self, place: int, *, limit: int) -> tuple[list[Event], int]:
+    async def read(
+        self, place: int, *, limit: int, from_oldest: bool = False
+    ) -> tuple[list[Event], int]:
         """Return what a reader at this place is to be given, and the place after that.
 
-        What is no longer kept is told by a `Gap`, which comes first. No events: there are none
-        yet, `wait_beyond` the place that came back.
+        What is no longer kept is told by a `Gap`, which comes first, unless the reader asks only
+        for what is kept. No events: there are none yet, `wait_beyond` the place that came back.
 
         Raises:
             StoreError: They could not be read; the place is still good.
         """
         last = self._sequence  # read first: what is committed meanwhile is no gap
-        events = await self.after(place, limit=limit)
-        gap = gap_at(place, events, last=last, at=self._clock.now())
-        given = events if gap is None else [gap, *events]
+        events = consecutive(await self.after(place, limit=limit))
+        gap = gap_at(place, events, last=last, at=self._clock.now(), from_oldest=from_oldest)
+        given = [*events] if gap is None else [gap, *events]
         return given, given[-1].sequence if given else last
 
     async def wait_beyond(self, place: int) -> None:

@@ -5,7 +5,7 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import NamedTuple, Protocol, TypeVar
+from typing import NamedTuple, TypeVar
 
 import anyio
 import anyio.lowlevel
@@ -13,7 +13,6 @@ import structlog
 from anyio.abc import TaskGroup
 from anyio.streams.memory import MemoryObjectReceiveStream
 
-from sessiond.api import Verifier
 from sessiond.bus import Committed
 from sessiond.clock import Clock
 from sessiond.core.changes import (
@@ -37,6 +36,7 @@ from sessiond.core.grant import Grant, GrantId, TokenHash
 from sessiond.core.rows import Drop, Put
 from sessiond.core.secret import Secret
 from sessiond.due import DueQueue
+from sessiond.line import Line, Tokens, TokenSource
 from sessiond.table import Table
 
 FIRST_RETRY = 2.0  # seconds; doubled for each failure up to
@@ -50,41 +50,7 @@ log = structlog.get_logger()
 
 A = TypeVar("A")
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tokens:
-    """A token endpoint's answer (RFC 6749, 5.1)."""
-
-    access_token: Secret
-    refresh_token: Secret | None  # None: the old one stays good
-    expires_in: float | None  # seconds, where stated
-
-
-class TokenSource(Protocol):
-    """Gets the next access token from one issuer. Called from several tasks at once."""
-
-    async def refresh(self, token: Secret) -> Tokens:
-        """Spend a refresh token (RFC 6749, 6).
-
-        Raises:
-            RefreshRefused: Final for this refresh token.
-            IssuerUnavailable: Nothing is known; ask again later.
-            IssuerThrottled: The same, and not before `retry_after` seconds.
-        """
-        ...
-
-    async def revoke(self, token: Secret) -> bool:
-        """Have a refresh token ended (RFC 7009); False where the issuer cannot, or did not."""
-        ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
-    """One issuer as the refresher sees it; its budget is apart from the logins'."""
-
-    source: TokenSource
-    verifier: Verifier
-    limiter: anyio.CapacityLimiter
+__all__ = ["Line", "Refresher", "TokenSource", "Tokens"]
 
 
 class _Key(NamedTuple):
@@ -144,15 +110,20 @@ class Refresher:
         self._waiting: defaultdict[str, deque[_Key]] = defaultdict(deque)
         self._tasks: TaskGroup | None = None
         self._watching = anyio.CancelScope()
+        self._lines: Mapping[str, Line] = {}
         self.use(lines, recheck=recheck)
 
     def use(self, lines: Mapping[str, Line], *, recheck: float) -> None:
         """Go on with these lines. A refresh under way ends on its own, but is judged by them.
 
-        Whoever takes an issuer away ends its grants: nothing more is done for them.
+        Whoever takes an issuer away ends its grants: nothing more is done for them. Nor is what it
+        gave sent to another one that has got its name.
         """
-        self._lines = lines
+        before, self._lines = self._lines, lines
         self._recheck = recheck
+        for issuer, line in before.items():
+            if lines.get(issuer) is not line:  # what was wished for on it counts no more
+                self._closed_until.pop(issuer, None)
         for issuer in self._waiting.keys() - lines.keys():
             del self._waiting[issuer]
 
@@ -181,9 +152,10 @@ class Refresher:
                             self.follow(grant)
                         case Drop(Grant() as grant, give_back=give_back):
                             self._held.pop(grant.id, None)
-                            if give_back and grant.refresh_token is not None:
+                            line, token = self._lines.get(grant.issuer), grant.refresh_token
+                            if give_back and line is not None and token is not None:
                                 self._tasks.start_soon(
-                                    self._give_back_in_turn, grant.issuer, grant.refresh_token
+                                    self._give_back_in_turn, grant.issuer, token, line
                                 )
                         case _:
                             pass
@@ -234,13 +206,14 @@ class Refresher:
 
     async def _attend(self, key: _Key, at_once: bool) -> None:
         """Do what is due for one grant: at most one task at a time does."""
+        line = self._lines.get(key.issuer)
         try:
             grant = await self._table.ask(BeginRefresh(grant=key.grant, at_once=at_once))
             if grant is None:
-                await self._ask_again(key)
-            elif grant.issuer in self._lines:
-                async with self._lines[grant.issuer].limiter:
-                    await self._refresh(grant)
+                await self._ask_again(key, line)
+            elif line is not None:
+                async with line.limiter:
+                    await self._refresh(grant, line)
         except StoreError as error:
             log.warning("refresh not recorded", error=str(error))
             held = self._held.setdefault(key.grant, _Held())
@@ -251,9 +224,12 @@ class Refresher:
             self._begun[key.issuer] -= not at_once
             self._begin_waiting(key.issuer)
 
-    async def _refresh(self, grant: Grant) -> None:
-        line, is_over = self._lines.get(grant.issuer), grant.lease.expires_at <= self._clock.now()
+    async def _refresh(self, grant: Grant, begun_on: Line) -> None:
+        line, is_over = self._now(begun_on, grant), grant.lease.expires_at <= self._clock.now()
         if line is None or grant.refresh_token is None or is_over:
+            return
+        if line.client != grant.client:  # sent for another client it would count as stolen
+            self._retry_later(grant, IssuerUnavailable("the refresh token is another client's"))
             return
         closed_until = self._closed_until.get(grant.issuer)
         if closed_until is not None and closed_until > self._clock.now():
@@ -269,31 +245,26 @@ class Refresher:
         except IssuerUnavailable as unavailable:
             self._retry_later(grant, unavailable)
         else:
-            await self._take(grant, tokens)
+            await self._take(grant, tokens, line)
 
-    async def _take(self, grant: Grant, tokens: Tokens) -> None:
+    async def _take(self, grant: Grant, tokens: Tokens, given_on: Line) -> None:
         """Keep the new refresh token first: after a crash it is all there is."""
         renewed = tokens.refresh_token
-        known = await self._persist(
-            Rotate(
-                grant=grant.id,
-                refresh=None if renewed is None else self._hashed(renewed),
-                refresh_token=renewed,
-            )
-        )
+        known_by = None if renewed is None else self._hashed(renewed)
+        rotate = Rotate(grant=grant.id, refresh=known_by, refresh_token=renewed)
+        known = await self._persist(rotate)
+        line = self._now(given_on, grant)
         if not known:
             log.info("refresh thrown away", issuer=grant.issuer)
-            if renewed is not None:
-                await self._give_back(grant.issuer, renewed)
-            return
-        line = self._lines.get(grant.issuer)
-        if line is not None:
+            if renewed is not None and line is not None:
+                await self._give_back(grant.issuer, renewed, line)
+        elif line is not None:
             await self._verify(grant, line, tokens)
 
     async def _verify(self, grant: Grant, line: Line, tokens: Tokens) -> None:
         """Give the sessions what the new access token says."""
         try:
-            verdict = await line.verifier.verify(
+            verdict = await line.verify(
                 tokens.access_token, now=self._clock.now(), expires_in=tokens.expires_in
             )
         except TokenRejected as rejected:
@@ -305,9 +276,8 @@ class Refresher:
         except IssuerUnavailable as unavailable:
             self._retry_later(grant, unavailable)
         else:
-            kept = await self._table.ask(
-                Refresh(grant=grant.id, verdict=verdict, draw=self._draw())
-            )
+            refresh = Refresh(grant=grant.id, verdict=verdict, draw=self._draw())
+            kept = await self._table.ask(refresh)
             if not kept and not self._is_newest(line, grant.issuer):
                 self._retry_later(grant, IssuerUnavailable("its configuration has changed"))
                 return
@@ -317,20 +287,17 @@ class Refresher:
     def _is_newest(self, line: Line, issuer: str) -> bool:
         return self._lines.get(issuer) is line
 
-    async def _give_back_in_turn(self, issuer: str, token: Secret) -> None:
-        line = self._lines.get(issuer)
-        if line is not None:
-            async with line.limiter:
-                await self._give_back(issuer, token)
+    def _now(self, line: Line, of: Grant | _Key) -> Line | None:
+        """Return the line that has taken an earlier one's place; None: its issuer is gone."""
+        newest = self._lines.get(of.issuer)
+        return newest if newest is not None and newest.iss == line.iss else None
 
-    async def _give_back(self, issuer: str, token: Secret) -> None:
-        """Have the issuer end a refresh token that is of no use here any more (RFC 7009).
+    async def _give_back_in_turn(self, issuer: str, token: Secret, line: Line) -> None:
+        async with line.limiter:
+            await self._give_back(issuer, token, line)
 
-        Tried once: the token runs out by itself, and nobody here will send it again.
-        """
-        line = self._lines.get(issuer)
-        if line is None:
-            return
+    async def _give_back(self, issuer: str, token: Secret, line: Line) -> None:
+        """Have the issuer end a refresh token that nobody here will send again (RFC 7009), once."""
         try:
             revoked = await line.source.revoke(token)
         except IssuerUnavailable as unavailable:
@@ -370,23 +337,20 @@ class Refresher:
         if until < grant.lease.expires_at:
             self._due.add(until, _Key(grant.id, grant.issuer))
 
-    async def _ask_again(self, key: _Key) -> None:
+    async def _ask_again(self, key: _Key, begun_on: Line | None) -> None:
         """Ask the issuer whether it still accepts a token that cannot be refreshed."""
-        grant_id = key.grant
-        held = self._held.get(grant_id)
-        if held is None or held.access is None:
-            self._held.pop(grant_id, None)
+        held = self._held.get(key.grant)
+        if held is None or held.access is None or not self._recheck:
+            self._held.pop(key.grant, None)
             return
-        grant, line = (
-            await self._table.ask(Recheckable(grant=grant_id)),
-            self._lines.get(key.issuer),
-        )
+        grant = await self._table.ask(Recheckable(grant=key.grant))
+        line = None if begun_on is None else self._now(begun_on, key)
         if grant is None or line is None:
-            self._held.pop(grant_id, None)
+            self._held.pop(key.grant, None)
             return
         try:
             async with line.limiter:
-                verdict = await line.verifier.verify(held.access, now=self._clock.now())
+                verdict = await line.verify(held.access, now=self._clock.now())
         except TokenRejected as rejected:
             log.info("recheck refused", issuer=grant.issuer, reason=rejected.reason)
             if self._is_newest(line, grant.issuer):

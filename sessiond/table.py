@@ -171,6 +171,11 @@ class Table:
         """Return the grants as they stand, those that are being written included."""
         return list(self._rows.grants.values())
 
+    @property
+    def waiting(self) -> int:
+        """How many changes wait to be decided."""
+        return self._inbox.statistics().current_buffer_used
+
     async def submit(self, change: Change[A]) -> Ticket[A]:
         """Put a change in the queue. Changes are decided in the order in which this returns."""
         ticket = Ticket(change)

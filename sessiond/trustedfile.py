@@ -26,7 +26,12 @@ class TrustedFile(Generic[T]):
     """
 
     def __init__(
-        self, path: str, parse: Callable[[str], T], *, max_size: int = 16 * 1024 * 1024
+        self,
+        path: str,
+        parse: Callable[[str], T],
+        *,
+        max_size: int = 16 * 1024 * 1024,
+        is_secret: bool = False,
     ) -> None:
         """Read nothing yet.
 
@@ -35,12 +40,14 @@ class TrustedFile(Generic[T]):
             parse: Makes what `current` returns of the file's text. It raises ValueError, whose
                 text says what is wrong and in which line, and nothing of what should be secret.
             max_size: Bytes; a longer file is refused.
+            is_secret: Also refuse it where others than its owner and group may read it.
         """
         self._path = Path(path)
         self._parse = parse
         self._max_size = max_size
-        self._version: _Version | None = None
-        self._content: T | None = None
+        self._is_secret = is_secret
+        # Replaced in one go: threads that read two versions at a time never mix them up.
+        self._kept: tuple[T, _Version] | None = None
 
     def current(self) -> T:
         """Return what the file says as it is now; costs a look at its status where it is as it was.
@@ -50,12 +57,12 @@ class TrustedFile(Generic[T]):
                 was read before is not used instead.
         """
         try:
-            version = _version(self._path.stat())
-            if version != self._version or self._content is None:
-                self._content, self._version = self._read()
+            kept, version = self._kept, _version(self._path.stat())
+            if kept is None or version != kept[1]:
+                kept = self._kept = self._read()
         except OSError as error:
             raise TrustedFileError(f"cannot read {self._path}: {error.strerror}") from error
-        return self._content
+        return kept[0]
 
     def _read(self) -> tuple[T, _Version]:
         # Judged by its descriptor, so that nobody exchanges it in between; not blocking, or a
@@ -81,10 +88,14 @@ class TrustedFile(Generic[T]):
             raise TrustedFileError(
                 f"{self._path} belongs to another user than root and sessiond's own"
             )
-        if status.st_mode & _OTHERS_WRITE:
-            mode = stat.S_IMODE(status.st_mode)
+        mode = stat.S_IMODE(status.st_mode)
+        if mode & _OTHERS_WRITE:
             raise TrustedFileError(
                 f"{self._path} has mode {mode:04o}, which lets others write it: chmod go-w"
+            )
+        if self._is_secret and mode & stat.S_IRWXO:
+            raise TrustedFileError(
+                f"{self._path} has mode {mode:04o}, which lets others read it: chmod o-rwx"
             )
 
 

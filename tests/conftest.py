@@ -1,6 +1,8 @@
 """The tests' common ground: the asyncio backend, the issuers, and what tests need."""
 
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import hypothesis
@@ -64,6 +66,13 @@ def _no_error_tells_a_secret() -> Iterator[None]:
 def anyio_backend() -> tuple[str, dict[str, bool]]:
     """Run on asyncio's own loop; a module that wants trio too has a fixture of this name."""
     return "asyncio", {"use_uvloop": False}
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder whose path is short enough for a Unix socket's address."""
+    with tempfile.TemporaryDirectory(prefix="sd-") as name:
+        yield Path(name)
 
 
 @pytest.fixture(scope="session")

@@ -7,13 +7,14 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any, Self
 
 from tests.issuer.running import RunningIssuer
 
+DAEMON = ("-m", "sessiond", "run", "--config")
 READY_WITHIN = 30.0  # seconds
 _ports = count(20000 + os.getpid() % 20000)
 
@@ -28,8 +29,24 @@ class RunningDaemon:
     A folder that is used again is a restart: the same port, database and keys.
     """
 
-    def __init__(self, folder: Path, configuration: str, *, port: int | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        configuration: str,
+        *,
+        port: int | None = None,
+        program: Sequence[str] = DAEMON,
+    ) -> None:
+        """Start it and wait until it is ready.
+
+        Args:
+            folder: Where it keeps everything.
+            configuration: May name `{folder}` and `{port}`.
+            port: None is one of its own.
+            program: What Python is to run; the configuration file comes after it.
+        """
         self.folder = folder
+        self.program = program
         self.port = next(_ports) if port is None else port
         self.address = b"\0" + f"{folder}/kx.{self.port}".encode()
         self.padded = self.address.ljust(108, b"\0")
@@ -46,25 +63,38 @@ class RunningDaemon:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._process.poll() is None:
+        if self.is_running:
             self.kill()
 
     @property
     def pid(self) -> int:
         return self._process.pid
 
+    @property
+    def is_running(self) -> bool:
+        return self._process.poll() is None
+
+    @property
+    def command(self) -> list[str]:
+        """What starts it."""
+        return [sys.executable, *self.program, str(self._file)]
+
     def start(self) -> None:
         """Start it and wait until it is ready."""
+        self._begin()
+        self._wait_until_ready()
+
+    def _begin(self) -> None:
+        self._ready: queue.Queue[bool] = queue.Queue()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "sessiond", "run", "--config", str(self._file)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
+            self.command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
-        ready: queue.Queue[bool] = queue.Queue()
-        self._reader = threading.Thread(target=self._read, args=(self._process, ready), daemon=True)
+        about = (self._process, self._ready)
+        self._reader = threading.Thread(target=self._read, args=about, daemon=True)
         self._reader.start()
-        if not ready.get(timeout=READY_WITHIN):
+
+    def _wait_until_ready(self) -> None:
+        if not self._ready.get(timeout=READY_WITHIN):
             raise DaemonError(f"exit {self._process.wait()}:\n" + "".join(self.lines))
 
     def stop(self) -> int:
@@ -78,6 +108,11 @@ class RunningDaemon:
         """End it as kill -9 does."""
         self._process.kill()
         self._process.wait()
+        self._reader.join()
+
+    def wait_until_killed(self) -> None:
+        """Return once it has been killed; fail where it ended otherwise."""
+        assert self._process.wait(timeout=READY_WITHIN) == -signal.SIGKILL
         self._reader.join()
 
     def log(self) -> Iterator[dict[str, Any]]:

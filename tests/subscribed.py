@@ -4,17 +4,28 @@ import json
 import os
 import socket
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
+
+import pytest
 
 PLUGINS = Path(__file__).with_name("plugins")
 PATIENCE = 20.0  # seconds that a test waits before it fails
 
 
-def python_path() -> str:
-    """Return a PYTHONPATH on which the sample subscribers are installed."""
-    before = os.environ.get("PYTHONPATH", "")
-    return f"{PLUGINS}:{before}" if before else str(PLUGINS)
+def python_path(folder: Path = PLUGINS) -> str:
+    """Return a PYTHONPATH on which a folder's plugins are installed: the sample subscribers."""
+    return os.pathsep.join(filter(None, [str(folder), os.environ.get("PYTHONPATH")]))
+
+
+@contextmanager
+def installed() -> Iterator[None]:
+    """Have the sample subscribers installed for the daemons that are started meanwhile."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", python_path())
+        yield
 
 
 class Listening:

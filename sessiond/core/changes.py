@@ -1,6 +1,6 @@
 """What callers ask of the table, each with the type of its answer."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, TypeVar
@@ -319,11 +319,14 @@ class Counts:
     grants: int
     revocations: int
     next_refresh_at: datetime | None
+    expiring: Mapping[float, int]  # sessions whose lease ends within so many seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Count(Change[Counts]):
     """Count the rows; changes nothing."""
+
+    expiring_within: Sequence[float] = ()  # seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,6 +24,7 @@ class Grant:
     issuer: str
     subject: str
     client: str  # the client the tokens were issued to: refresh tokens are bound to it
+    iss: str = ""  # whom `issuer` named then: the name may be another's now. Empty: not kept then
     lease: Lease
     refresh_token: Secret | None = field(default=None, compare=False)
     refresh_at: datetime | None = None  # None: nothing to refresh with

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 
 from sessiond.core.events import Event, Gap
 
@@ -15,7 +16,7 @@ class Place:
     """How far a subscriber has received, kept so that a restart loses nothing."""
 
     subscriber: str  # its `name` in the configuration
-    sequence: int  # of the last event that is done with; 0 = it begins with the oldest kept
+    sequence: int  # of the last event that is done with; 0 = it begins with the very first
     at: datetime  # aware, UTC: when it got there
 
 
@@ -30,21 +31,40 @@ class SetAside:
     at: datetime  # aware, UTC: when it was set aside
 
 
-def gap_at(place: int, events: Sequence[Event], *, last: int, at: datetime) -> Gap | None:
+def consecutive(events: Sequence[Event]) -> Sequence[Event]:
+    """Return the events up to the first hole in their numbers; what is behind it is for later.
+
+    Events are dropped by their time. Where the clock was wrong for a while, what happened then
+    goes before what is older.
+    """
+    for count, (one, next_one) in enumerate(pairwise(events), 1):
+        if next_one.sequence != one.sequence + 1:
+            return events[:count]
+    return events
+
+
+def gap_at(
+    place: int,
+    events: Sequence[Event],
+    *,
+    last: int,
+    at: datetime,
+    from_oldest: bool = False,
+) -> Gap | None:
     """Return what is missing between a place and the events that are kept after it.
 
     Numbers are consecutive, so events that begin after `place + 1` show that the ones between
     are no longer kept.
 
     Args:
-        place: The number of the last event that is not wanted. 0 = from the oldest kept,
-            whatever that is: nothing is missing. Above `last`: it is another database's.
+        place: The number of the last event that is not wanted; 0 = none was yet. Above `last`: it
+            is another database's.
         events: What is kept after it (after 0, for another database's), in order.
         last: The last committed event's number, read before the events were.
         at: The time of the gap. Its number is that of the last event missed.
+        from_oldest: Only what is kept is wanted, whatever that is: nothing is missing.
     """
     first = events[0].sequence if events else last + 1
-    is_kept = place <= last and (place == 0 or first == place + 1)
-    if is_kept:
+    if from_oldest or (place <= last and first == place + 1):
         return None
     return Gap(sequence=first - 1, at=at, after=place, before=first)

@@ -26,7 +26,7 @@ class _Group(SysexitsGroup):
             return super().invoke(ctx)
         except SessiondError as error:
             for line in str(error).splitlines():
-                click.echo(f"sessionctl: {line}", err=True)
+                click.echo(f"sessionctl: {show.plain(line)}", err=True)
             ctx.exit(error.code if isinstance(error, ControlError) else exit_code(error))
 
 

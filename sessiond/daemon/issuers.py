@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
 from pathlib import Path
 
@@ -23,8 +24,11 @@ from sessiond.edge.oidc.build import Issuer, RefreshLimits, build_issuer
 from sessiond.edge.oidc.http import trust
 from sessiond.edge.plugged import plugged_in
 from sessiond.edge.roles import with_roles
-from sessiond.gate import Breaker, FairLimiter
+from sessiond.gate import Breaker, FairLimiter, Realm
 from sessiond.refresher import Line
+
+# Whoever stops the daemon does not wait for a file that hangs.
+_away = partial(anyio.to_thread.run_sync, abandon_on_cancel=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +56,7 @@ class Made:
 
     recipe: Recipe
     generation: int  # another one each time that an issuer is built
+    realm: Realm
     issuer: Issuer
     watch: IssuerWatch
     verifier: Verifier
@@ -107,8 +112,12 @@ class Issuers:
             if made.get(name) is not each:
                 each.in_use.cancel()
         for name, each in made.items():
-            if before.get(name) is not each:
-                self._tend(each)
+            older = before.get(name)
+            if older is each:
+                continue
+            if older is not None and each.recipe.has_keys_of(older.recipe):
+                each.issuer.take_keys_of(older.issuer)  # as they are by now
+            self._tend(each)
 
     async def run(self) -> None:
         """Keep fresh what logins need, for ever."""
@@ -141,14 +150,12 @@ class Issuers:
                 timeout=config.refresh.timeout, concurrency=config.refresh.concurrency
             ),
             secrets=_digest(client_secret, refresh_secret),
-            authorities=await anyio.to_thread.run_sync(_authorities, each),
+            authorities=await _away(_authorities, each),
         )
         before = self.made.get(each.name)
         if before is not None and before.recipe == recipe:
             return before
         issuer = await self._issuer(recipe, client_secret, refresh_secret)
-        if before is not None and recipe.has_keys_of(before.recipe):
-            issuer.take_keys_of(before.issuer)
         if before is None:
             watch = IssuerWatch(self._clock, note_call=self.measures.calls_of(each.name))
         else:
@@ -159,7 +166,7 @@ class Issuers:
         self, recipe: Recipe, client_secret: Secret | None, refresh_secret: Secret | None
     ) -> Issuer:
         try:
-            tls = await anyio.to_thread.run_sync(trust, recipe.config.ca_file)
+            tls = await _away(trust, recipe.config.ca_file)
         except OSError as error:
             raise ConfigError(f"issuer[{recipe.config.name}].ca_file: {error}") from error
         plugged = await plugged_in(
@@ -183,21 +190,30 @@ class Issuers:
     def _made(
         self, recipe: Recipe, issuer: Issuer, watch: IssuerWatch, *, slow_after: float
     ) -> Made:
-        generation = next(self._numbers)
+        generation, table = next(self._numbers), recipe.config
+        realm = Realm(
+            name=table.name,
+            stated=frozenset({table.issuer, *table.also_issued_as}),
+            users=table.users,
+        )
         watched = WatchedVerifier(issuer.verifier, watch, generation=generation)
         verifier = with_roles(watched, issuer.roles, self._clock)
         return Made(
             recipe=recipe,
             generation=generation,
+            realm=realm,
             issuer=issuer,
             watch=watch,
             verifier=verifier,
             line=Line(
+                iss=table.issuer,
+                client=issuer.client_id,
                 source=WatchedSource(issuer.tokens, watch),
                 verifier=verifier,
+                admits=realm.admits,
                 limiter=anyio.CapacityLimiter(recipe.refresh.concurrency),
             ),
-            limiter=FairLimiter(recipe.config.concurrency),
+            limiter=FairLimiter(table.concurrency),
             breaker=Breaker(self._clock, slow_after=slow_after),
             in_use=anyio.CancelScope(),
         )

@@ -17,7 +17,6 @@ from sessiond.daemon.settings import LookedUp
 from sessiond.edge import sqlite
 from sessiond.edge.config import Config
 from sessiond.edge.control import watched
-from sessiond.edge.control.delivery import Delivery
 from sessiond.edge.control.server import ControlServer
 from sessiond.edge.control.view import View
 from sessiond.edge.listener import Listener
@@ -32,6 +31,7 @@ from sessiond.edge.subscribers import Subscribers, starter
 from sessiond.eventlog import EventLog
 from sessiond.gate import Gate
 from sessiond.refresher import Refresher
+from sessiond.table import Table
 from sessiond.timekeeper import Timekeeper
 
 draw = secrets.SystemRandom().random
@@ -48,7 +48,7 @@ class Parts:
     bus: Bus
     store: watched.WatchedStore
     events: EventLog
-    table: watched.WatchedTable
+    table: Table
     directory: Directory
     pushes: MemoryObjectReceiveStream[Committed]
     gate: Gate
@@ -72,7 +72,7 @@ def parts_of(
     bus, kept = Bus(), watched.WatchedStore(store, clock, measures)
     events = EventLog(kept, bus.listen(), clock)  # listens first: it knows what others act on
     rules, keep_events = settings.rules_of(config, made), settings.keep_events(config)
-    table = watched.WatchedTable(kept, bus, clock, rules, keep_events=keep_events)
+    table = Table(kept, bus, clock, rules, keep_events=keep_events)
     gate = Gate(
         settings.doors_of(config, made),
         news=bus.listen(),
@@ -189,7 +189,7 @@ def _view(config: Config, parts: Parts, listener: Listener, welcome: Welcome) ->
         table=parts.table,
         store=parts.store,
         events=parts.events,
-        delivery=Delivery(parts.pushes, parts.directory.deliver, sequence=parts.store.sequence),
+        directory=parts.directory,
         gate=parts.gate,
         issuers=settings.views_of(config, parts.issuers.made),
         proved=parts.desk.proved,
@@ -197,9 +197,7 @@ def _view(config: Config, parts: Parts, listener: Listener, welcome: Welcome) ->
         new_id=uuid4,
         deadline=config.login.deadline,
         database=settings.database_of(config),
-        connections=lambda: len(parts.directory),
         refused=lambda: listener.refused,
-        hooks=lambda: parts.directory.hooks,
         measures=parts.measures,
         subscribers=parts.subscribers,
     )

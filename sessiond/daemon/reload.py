@@ -21,7 +21,7 @@ from sessiond.core.grant import Grant
 from sessiond.daemon import settings
 from sessiond.daemon.issuers import Made
 from sessiond.daemon.parts import Front, Parts
-from sessiond.daemon.resuming import disown
+from sessiond.daemon.resuming import disown, is_answered_for
 from sessiond.daemon.settings import LookedUp
 from sessiond.edge import config as configuration
 from sessiond.edge import log, systemd
@@ -122,10 +122,9 @@ class Reload:
         """Put the new values in, without a pause; return the grants of issuers that are gone."""
         log.configure(new.config.log.format, new.config.log.level)
         parts, config, made = self._parts, new.config, new.made
-        is_ours = partial(_is_same_issuer, parts.issuers.made, made)
         rules = settings.rules_of(config, made)
         parts.table.use(rules, keep_events=settings.keep_events(config))
-        gone = [grant for grant in parts.table.grants() if not is_ours(grant.issuer)]
+        gone = [grant for grant in parts.table.grants() if not is_answered_for(grant, rules)]
         parts.issuers.use(made)
         for each in made.values():
             each.breaker.slow_after = settings.slow_after(config)
@@ -169,13 +168,3 @@ def needing_restart(started_with: Config, now: Config) -> Sequence[str]:
         for table, key in NEEDS_RESTART
         if getattr(getattr(started_with, table), key) != getattr(getattr(now, table), key)
     )
-
-
-def _is_same_issuer(before: Mapping[str, Made], now: Mapping[str, Made], name: str) -> bool:
-    """Say whether what this issuer granted stands: it is there, and of the same `iss`.
-
-    A refresh token of one issuer is never sent to another that has got its name.
-    """
-    if name not in now or name not in before:
-        return name in now
-    return before[name].recipe.config.issuer == now[name].recipe.config.issuer

@@ -1,11 +1,12 @@
 """Ends what nobody here answers for any more, and goes on with the rest."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import structlog
 
 from sessiond.core.changes import Disown
+from sessiond.core.decide import Rules
 from sessiond.core.errors import StoreError
 from sessiond.core.grant import Grant
 from sessiond.refresher import Refresher
@@ -16,11 +17,19 @@ AT_ONCE = 256  # grants in one change
 log = structlog.get_logger()
 
 
-async def resume(table: Table, refresher: Refresher, *, is_ours: Callable[[str], bool]) -> None:
-    """Go on with what an earlier run has left; end what is of issuers that are not ours."""
+def is_answered_for(grant: Grant, rules: Rules) -> bool:
+    """Say whether its issuer is configured: the same one, not another that has got its name.
+
+    A refresh token of one issuer is never sent to another.
+    """
+    return grant.issuer in rules.iss and grant.iss in ("", rules.iss[grant.issuer])
+
+
+async def resume(table: Table, refresher: Refresher, rules: Rules) -> None:
+    """Go on with what an earlier run has left; end what no configured issuer answers for."""
     gone: list[Grant] = []
     for grant in table.resume():
-        if is_ours(grant.issuer):
+        if is_answered_for(grant, rules):
             refresher.follow(grant)
         else:
             gone.append(grant)

@@ -93,6 +93,7 @@ async def serve(path: Path, config: Config, environ: Mapping[str, str]) -> None:
         _rest_collector()
         await parts.table.load()
         parts.events.begin(parts.store.sequence)
+        parts.directory.begin(parts.store.sequence)
         welcome = Welcome(
             instance=uuid4(),
             deadline=timedelta(seconds=config.login.deadline),
@@ -121,14 +122,15 @@ async def _run(
             root.start_soon(log.run, parts.clock)
             root.start_soon(parts.measures.watch_loop, parts.clock)
             root.start_soon(parts.events.run)
-            root.start_soon(front.view.delivery.run)
+            root.start_soon(parts.directory.deliver, parts.pushes)
             written, left, given_back, unseen = (anyio.Event() for _ in range(4))
             root.start_soon(_then, parts.refresher.run, given_back)
             root.start_soon(parts.gate.run)
             root.start_soon(parts.timekeeper.run)
             root.start_soon(parts.issuers.run)
             root.start_soon(_then, parts.table.run, written)
-            await resume(parts.table, parts.refresher, is_ours=parts.issuers.made.__contains__)
+            rules = settings.rules_of(reload.config, parts.issuers.made)
+            await resume(parts.table, parts.refresher, rules)
             _calm_collector()
             root.start_soon(parts.subscribers.run)
             root.start_soon(_then, front.control.run, unseen)

@@ -14,7 +14,7 @@ from sessiond.edge.control.access import Access
 from sessiond.edge.control.view import IssuerView
 from sessiond.edge.peer import AllowList
 from sessiond.edge.subscribers import STOP_WITHIN, FeedingRules
-from sessiond.gate import Door, Realm
+from sessiond.gate import Door
 from sessiond.refresher import Line
 
 
@@ -62,6 +62,7 @@ def rules_of(config: Config, made: Mapping[str, Made]) -> Rules:
         jitter=config.refresh.jitter,
         proved=proved_of(config),
         generations={name: each.generation for name, each in made.items()},
+        iss={each.name: each.issuer for each in config.issuers},
     )
 
 
@@ -88,13 +89,8 @@ def doors_of(config: Config, made: Mapping[str, Made]) -> tuple[Door, ...]:
 
 
 def _door(config: Config, made: Made) -> Door:
-    table = made.recipe.config
     return Door(
-        realm=Realm(
-            name=table.name,
-            stated=frozenset({table.issuer, *table.also_issued_as}),
-            users=table.users,
-        ),
+        realm=made.realm,
         verifier=made.verifier,
         client=made.issuer.client_id,
         cache_for=config.login.cache_asked if made.verifier.asks else config.login.cache,
@@ -115,6 +111,7 @@ def views_of(config: Config, made: Mapping[str, Made]) -> dict[str, IssuerView]:
             breaker=door.breaker,
             watch=made[door.realm.name].watch,
             answered_at=made[door.realm.name].issuer.answered_at,
+            waiting=door.limiter.waiting,
         )
         for door in doors_of(config, made)
     }

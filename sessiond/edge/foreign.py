@@ -20,6 +20,7 @@ from sessiond.core.errors import (
 from sessiond.core.settings import SettingsError
 from sessiond.edge import plugins
 
+MADE_WITHIN = 30.0  # seconds, imports included
 STOP_WITHIN = 5.0  # seconds
 LONGEST_HOLD = 3600.0  # seconds that a plugin's word closes an issuer for at most
 
@@ -50,41 +51,62 @@ async def built(
         keywords: Given to the entry point.
 
     Raises:
-        ConfigError: It is not installed, cannot be imported, refuses its settings or lacks a
-            member; the text begins with `where`.
+        ConfigError: It is not installed, cannot be imported, refuses its settings, lacks a
+            member or is not there in time; the text begins with `where`.
     """
 
     def make() -> Any:
-        try:
-            entry = plugins.load(group, plugin)
-        except ConfigError as error:
-            raise ConfigError(f"{where}.plugin: {error}") from error
-        try:
-            return entry(**keywords)
-        except SettingsError as error:
-            lines = [f"{settings_at}.{problem}" for problem in error.problems]
-            raise ConfigError("\n".join(lines)) from error
-        except ConfigError as error:
-            raise ConfigError(f"{settings_at}: {error}") from error
-        except Exception as error:  # a plugin's constructor may raise anything
-            raise ConfigError(
-                f"{settings_at}: plugin {plugin!r} failed on them: {type(error).__name__}: {error}"
-            ) from error
+        made, missing = _made(
+            group, plugin, members, keywords, where=where, settings_at=settings_at
+        )
+        if missing:
+            raise ConfigError(f"{where}.plugin: what {plugin!r} makes has no {', '.join(missing)}")
+        return made
 
-    made = await anyio.to_thread.run_sync(make)
-    missing = [name for name in members if not hasattr(made, name)]
-    if missing:
-        raise ConfigError(f"{where}.plugin: what {plugin!r} makes has no {', '.join(missing)}")
-    return made
+    try:
+        with anyio.fail_after(MADE_WITHIN):
+            return await anyio.to_thread.run_sync(make, abandon_on_cancel=True)
+    except TimeoutError:
+        raise ConfigError(
+            f"{where}.plugin: {plugin!r} was not made within {MADE_WITHIN:g} seconds"
+        ) from None
+
+
+def _made(
+    group: str,
+    plugin: str,
+    members: Sequence[str],
+    keywords: Mapping[str, Any],
+    *,
+    where: str,
+    settings_at: str,
+) -> tuple[Any, list[str]]:
+    """Return what the entry point makes, which may raise anything, and which members it lacks."""
+    try:
+        entry = plugins.load(group, plugin)
+    except (ConfigError, SystemExit) as error:
+        raise ConfigError(f"{where}.plugin: {error}") from error
+    try:
+        made = entry(**keywords)
+        return made, [name for name in members if not hasattr(made, name)]
+    except SettingsError as error:
+        lines = [f"{settings_at}.{problem}" for problem in error.problems]
+        raise ConfigError("\n".join(lines)) from error
+    except ConfigError as error:
+        raise ConfigError(f"{settings_at}: {error}") from error
+    except (Exception, SystemExit) as error:
+        raise ConfigError(
+            f"{settings_at}: plugin {plugin!r} failed on them: {type(error).__name__}: {error}"
+        ) from error
 
 
 async def stopped(made: Any, *, plugin: str) -> None:
     """Call a plugin's `stop()`, where it has one, and wait for it a while."""
-    stop = getattr(made, "stop", None)
-    if stop is None:
-        return
     try:
-        with anyio.move_on_after(STOP_WITHIN, shield=True) as patience:
+        stop = getattr(made, "stop", None)
+        if stop is None:
+            return
+        with anyio.move_on_after(STOP_WITHIN, shield=True) as patience, _ending_nobody():
             answer = stop()
             if inspect.isawaitable(answer):
                 await answer
@@ -104,15 +126,16 @@ def answering(plugin: str, call: str, *, seconds: float) -> Iterator[None]:
         IssuerUnavailable: The plugin raised it, or anything else; or it was not done in time.
     """
     try:
-        with anyio.fail_after(seconds):
+        with anyio.fail_after(seconds), _ending_nobody():
             yield
     except TokenRejected as rejected:
-        if _is_refusal(rejected.reason):
+        if _is_whole(rejected):
             raise
         report(plugin, call, AnswerError("a refusal whose reason is no Refusal"))
         raise IssuerUnavailable(f"plugin {plugin!r} refuses for no known reason") from None
     except IssuerThrottled as throttled:
-        raise IssuerThrottled(str(throttled), retry_after=_hold(throttled.retry_after)) from None
+        hold = _hold(getattr(throttled, "retry_after", None))
+        raise IssuerThrottled(str(throttled), retry_after=hold) from None
     except IssuerUnavailable:
         raise
     except TimeoutError:
@@ -123,6 +146,26 @@ def answering(plugin: str, call: str, *, seconds: float) -> Iterator[None]:
     except Exception as error:  # noqa: BLE001 - a plugin may raise anything
         report(plugin, call, error)
         raise IssuerUnavailable(f"plugin {plugin!r} failed: {type(error).__name__}") from None
+
+
+@contextmanager
+def _ending_nobody() -> Iterator[None]:
+    """Let a plugin end neither the daemon nor a task of it.
+
+    A plugin that awaits a task which somebody else has cancelled raises what cancels a task: passed
+    on, it would silently end the task group that asked, and all of that group's work.
+
+    Raises:
+        AnswerError: Instead of SystemExit, and of a cancelling that was none of ours.
+    """
+    try:
+        yield
+    except anyio.get_cancelled_exc_class():
+        if anyio.current_effective_deadline() == -math.inf:  # we did
+            raise
+        raise AnswerError("it was cancelled, and not by sessiond") from None
+    except SystemExit:
+        raise AnswerError("it called exit") from None
 
 
 def report(plugin: str, call: str, error: Exception) -> None:
@@ -139,9 +182,10 @@ def _place(error: Exception) -> str:
     return "" if trace is None else f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
 
 
-def _is_refusal(reason: object) -> bool:
-    """Say whether a reason is one of ours, as its type says: a plugin may be untyped."""
-    return isinstance(reason, Refusal)
+def _is_whole(rejected: TokenRejected) -> bool:
+    """Say whether a refusal says what ours do: a plugin may be untyped, or have made its own."""
+    reason, detail = (getattr(rejected, key, None) for key in ("reason", "detail"))
+    return isinstance(reason, Refusal) and isinstance(detail, str)
 
 
 def _hold(seconds: object) -> float:

@@ -1,9 +1,10 @@
 """Verifiers that plugins bring: `[[issuer]] verify = "plugin"`."""
 
+from contextlib import suppress
 from datetime import datetime
 
 from sessiond.api import IssuerAbout, Verifier
-from sessiond.core.errors import ConfigError, IssuerThrottled
+from sessiond.core.errors import ConfigError, IssuerThrottled, TokenRejected
 from sessiond.core.secret import Secret
 from sessiond.core.verdict import Verdict
 from sessiond.edge import plugins
@@ -59,8 +60,8 @@ class PluginVerifier:
             return False
 
     async def probe(self) -> None:
-        """Have the plugin make its trial call."""
-        with answering(self._plugin, "probe", seconds=self._timeout):
+        """Have the plugin make its trial call; a refusal is an answer too."""
+        with suppress(TokenRejected), answering(self._plugin, "probe", seconds=self._timeout):
             await self._verifier.probe()
 
     async def stop(self) -> None:

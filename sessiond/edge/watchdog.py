@@ -6,6 +6,7 @@ task still runs, but that the listener accepts, a connection answers, and the ta
 
 import socket
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from uuid import UUID
 
 import anyio
@@ -21,6 +22,7 @@ from sessiond.table import Table
 
 NAME = "watchdog"  # what it calls itself in the handshake
 MAX_ANSWER = 65536  # bytes
+AGAIN = 0.01  # seconds until a queue that is full is tried again
 NOBODY = SessionId(UUID(int=0))  # no session has this id
 
 log = structlog.get_logger()
@@ -119,12 +121,19 @@ async def _ping(address: bytes) -> None:
 
 
 async def _connected(address: bytes) -> UNIXSocketStream:
-    """Connect without waiting: where the backlog is full, nobody is accepting."""
+    """Connect, with those who are in the queue already.
+
+    A full queue is waited for: if nobody accepts, without end; else anybody who connects again
+    and again, which takes no permission, could have the daemon started anew.
+    """
     raw = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         raw.setblocking(False)
-        raw.connect(address)
-        return await UNIXSocketStream.from_socket(raw)
+        while True:
+            with suppress(BlockingIOError):
+                raw.connect(address)
+                return await UNIXSocketStream.from_socket(raw)
+            await anyio.sleep(AGAIN)
     except BaseException:
         raw.close()
         raise

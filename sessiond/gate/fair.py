@@ -17,6 +17,10 @@ class FairLimiter:
         self._free = places
         self._waiting: OrderedDict[Hashable, deque[anyio.Event]] = OrderedDict()
 
+    def waiting(self) -> int:
+        """Return how many calls wait for a place."""
+        return sum(map(len, self._waiting.values()))
+
     @asynccontextmanager
     async def place(self, owner: Hashable) -> AsyncIterator[None]:
         """Hold a place; wait for it in the owner's own queue."""

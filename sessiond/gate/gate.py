@@ -118,6 +118,7 @@ class Gate:
         self._refusals = VerdictCache(MAX_REFUSALS)  # apart: whoever floods evicts no verdict
         self._tried: set[tuple[str, int]] = set()  # issuers and generations that trial calls go to
         self._tasks: TaskGroup | None = None
+        self._doors: dict[str, Door] = {}
         self.use(doors, waiting=waiting)
 
     def use(self, doors: Sequence[Door], *, waiting: int) -> None:
@@ -126,10 +127,14 @@ class Gate:
         One that is under way is judged by the door it came through. Whether that still counts is
         for the table to say, by the verdict's generation.
         """
-        self._doors = {door.realm.name: door for door in doors}
+        before, self._doors = self._doors, {door.realm.name: door for door in doors}
         self._realms = [door.realm for door in doors]
         self._max_waiting = waiting
-        generations = {door.realm.name: door.generation for door in doors}
+        generations = {
+            name: door.generation
+            for name, door in self._doors.items()
+            if name not in before or before[name].cache_for <= door.cache_for  # else kept too long
+        }
         self._cache.keep_only(generations)
         self._refusals.keep_only(generations)
 
@@ -283,7 +288,10 @@ class Gate:
         return current is not None and current.generation == door.generation
 
     def _keep(self, door: Door, key: Key, outcome: Outcome) -> None:
-        monotonic = self._clock.monotonic()
+        """Keep it for as long as is configured by now."""
+        if not self._is_in_use(door):
+            return
+        door, monotonic = self._doors[key.issuer], self._clock.monotonic()
         match outcome:
             case Verdict() if door.cache_for > 0:
                 self._cache.keep(key, outcome, until=monotonic + door.cache_for)

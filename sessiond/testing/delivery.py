@@ -82,7 +82,7 @@ class Delivery:
 
     @property
     def kept_place(self) -> int:
-        """The place that is on disk: what came after it comes again when the daemon crashes."""
+        """The place that is written: what came after it comes again when the daemon crashes."""
         place = self._disk.rows.places.get(NAME)
         return 0 if place is None else place.sequence
 
@@ -117,16 +117,21 @@ class Delivery:
         await self.clock.settle()
 
     async def kill_daemon(self) -> None:
-        """End all as `kill -9` does and start again: what came after the kept place comes again."""
+        """End all as a power cut does and start again: all that came since the start comes again.
+
+        (After `kill -9` only what was not acknowledged comes again, and perhaps the last batch.)
+        """
         self._life.kill_process()
         self._scope.cancel()
         await self._life.ended.wait()
+        self._disk.cut_power()
         self._begin()
         await self.clock.settle()
 
     async def restart(self) -> None:
         """Stop the daemon in good order and start it again."""
         await self._life.stop()
+        self._disk.sync()
         self._begin()
         await self.clock.settle()
 

@@ -13,13 +13,14 @@ from sessiond.bus import Committed
 from sessiond.core.changes import Change
 from sessiond.core.decide import Notice, Rules, decide
 from sessiond.core.events import Event
+from sessiond.core.place import Place
 from sessiond.core.rows import Rows
 from sessiond.edge.config import SubscriberConfig
+from sessiond.edge.racing import first
 from sessiond.edge.subscribers import FeedingRules, child, children, wire
 from sessiond.edge.subscribers.children import Gone
 from sessiond.edge.subscribers.feeding import Feeder
 from sessiond.edge.subscribers.places import KeptPlace
-from sessiond.edge.subscribers.racing import first
 from sessiond.edge.subscribers.wire import FromChild, Setup, Stop, ToChild
 from sessiond.eventlog import EventLog
 from sessiond.testing.clock import FakeClock
@@ -41,12 +42,25 @@ class Disk:
         self.rows = Rows()
         self.events: list[Event] = []
         self.sequence = 0  # of the last event, kept or not
+        self._safe: dict[str, Place] = {}  # places that outlive a power cut too
+
+    def sync(self) -> None:
+        """Have all that is written outlive a power cut."""
+        self._safe = dict(self.rows.places)
+
+    def cut_power(self) -> None:
+        """Lose what is only in the kernel: places that were written alone."""
+        self.rows.places.update(self._safe)
 
     async def ask(self, change: Change[A]) -> A:
         """Have a change made, by the daemon's own rules."""
         decision = decide(self.rows, change, self._clock.now(), _NO_SESSIONS)
         for write in decision.writes:
             self.rows.apply(write)
+            if not isinstance(write.row, Place):
+                self.sync()
+        for name, place in self.rows.places.items():
+            self._safe.setdefault(name, place)
         answer: A = decision.answer
         return answer
 

@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from tests.bench import asking, delivering, logins, revoking, standing, starting
+from tests.bench import asking, beside, delivering, logins, revoking, standing, starting
 from tests.bench.bench import Bench
 from tests.bench.figures import Row, table, waits
 from tests.bench.load import Generator
@@ -25,6 +25,7 @@ MEASUREMENTS: dict[str, Callable[[Bench], Iterator[Row]]] = {
     "hung": asking.measure_hung,
     "revoking": revoking.measure,
     "delivering": delivering.measure,
+    "beside": beside.measure,
     "standing": standing.measure,
     "starting": starting.measure,
 }

@@ -1,17 +1,15 @@
 """From a session's opening to the subscriber that hears of it."""
 
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from tests.bench.bench import Bench
 from tests.bench.figures import Row, waits
 from tests.issuer.running import ALICE
 from tests.qprocess import QProcess
 from tests.running_daemon import RunningDaemon, configuration
-from tests.subscribed import Listening, python_path
+from tests.subscribed import Listening, installed
 
 SESSIONS = 300
 
@@ -37,16 +35,10 @@ def _subscribed(bench: Bench) -> Iterator[tuple[RunningDaemon, Listening]]:
     """Run a daemon with one subscriber, of the tests' own."""
     folder = bench.folder / "delivering"
     folder.mkdir()
-    before = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = python_path()
-    try:
-        with Listening(Path(folder) / "heard") as heard:
-            text = configuration(bench.issuer) + heard.table("teller")
-            with RunningDaemon(folder, text) as daemon:
-                heard.wait("state", 1)
-                yield daemon, heard
-    finally:
-        if before is None:
-            del os.environ["PYTHONPATH"]
-        else:
-            os.environ["PYTHONPATH"] = before
+    with (
+        installed(),
+        Listening(folder / "heard") as heard,
+        RunningDaemon(folder, configuration(bench.issuer) + heard.table("teller")) as daemon,
+    ):
+        heard.wait("state", 1)
+        yield daemon, heard

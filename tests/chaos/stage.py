@@ -9,10 +9,10 @@ from pathlib import Path
 
 from tests.chaos.journal import Journal
 from tests.chaos.process import ChaosProcess
-from tests.chaos.program import ProgramDaemon
 from tests.chaos.realm import Realm
 from tests.chaos.revoking import Operator
 from tests.chaos.terms import GRACE, UNBOUND
+from tests.running_daemon import RunningDaemon
 
 PROCESSES = 5
 CONFIGURATION = """
@@ -64,7 +64,8 @@ class Stage:
             issuers += ISSUER.format(name=realm.name, issuer=realm.issuer.issuer)
         text = CONFIGURATION.format(unbound=UNBOUND, grace=GRACE, issuers=issuers)
         self._snapshots = count()
-        self.daemon = ProgramDaemon(folder, text, ["tests.chaos.slow", str(seed)])
+        program = ["-m", "tests.chaos.slow", str(seed)]
+        self.daemon = RunningDaemon(folder, text, program=program)
         self.journal.note("daemon-started")
         self.operator = Operator(folder / "control.sock", self.journal)
         self._names = count()

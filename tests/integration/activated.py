@@ -1,36 +1,13 @@
 """The daemon as systemd starts it: sockets passed, told of by notices, given credentials."""
 
 import socket
-import subprocess
-import sys
-import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from queue import Queue
 
 from tests.integration.operating import control_of
-from tests.running_daemon import READY_WITHIN, DaemonError, RunningDaemon
+from tests.running_daemon import DAEMON, READY_WITHIN, DaemonError, RunningDaemon
 
-DAEMON = ("-m", "sessiond", "run", "--config")
 PATIENCE = 20.0  # seconds that a test waits for a notice before it fails
-# A daemon whose commits wait as long as a file called "stuck" is in its folder.
-STUCK = """
-import sqlite3, sys, time
-from functools import partial
-from pathlib import Path
-from sessiond.daemon import run
-
-config = Path(sys.argv[1])
-
-class Connection(sqlite3.Connection):
-    def execute(self, sql, *arguments):
-        while sql == "COMMIT" and config.with_name("stuck").exists():
-            time.sleep(0.01)
-        return super().execute(sql, *arguments)
-
-sqlite3.connect = partial(sqlite3.connect, factory=Connection)
-run(config)
-"""
 
 
 class Notices:
@@ -83,7 +60,6 @@ class ActivatedDaemon(RunningDaemon):
         watchdog: float = 2.0,  # seconds
         also: Sequence[str] = (),  # addresses more to be passed
     ) -> None:
-        self._program = program
         self._watchdog = watchdog
         self._also = also
         self._credentials = folder / "credentials"
@@ -92,43 +68,49 @@ class ActivatedDaemon(RunningDaemon):
             (self._credentials / name).write_text(text)
             (self._credentials / name).chmod(0o400)
         self.notices = Notices(folder)
-        super().__init__(folder, configuration)
+        super().__init__(folder, configuration, program=program)
 
     def __exit__(self, *arguments: object) -> None:
         super().__exit__(*arguments)
         self.notices.close()
 
-    def start(self) -> None:
-        """Start it by a connection, and wait until it is ready."""
-        listening = [self.address.decode().replace("\0", "@"), self.path, control_of(self)]
-        names = ["abstract", "path", "control", *(f"also{i}" for i, _ in enumerate(self._also))]
+    @property
+    def command(self) -> list[str]:
         environ = {
             "NOTIFY_SOCKET": self.notices.address,
             "CREDENTIALS_DIRECTORY": str(self._credentials),
             "WATCHDOG_USEC": str(int(self._watchdog * 1e6)),
         }
-        self._process = subprocess.Popen(
-            [
-                "systemd-socket-activate",
-                *(f"--listen={each}" for each in [*listening, *self._also]),
-                f"--fdname={':'.join(names)}",
-                *(f"--setenv={name}={value}" for name, value in environ.items()),
-                *(sys.executable, *self._program, str(self._file)),
-            ],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        ready: Queue[bool] = Queue()
-        self._reader = threading.Thread(target=self._read, args=(self._process, ready), daemon=True)
-        self._reader.start()
+        return [
+            "systemd-socket-activate",
+            *(f"--listen={each}" for each in self._addresses),
+            f"--fdname={':'.join(self._names)}",
+            *(f"--setenv={name}={value}" for name, value in environ.items()),
+            *super().command,
+        ]
+
+    def start(self) -> None:
+        """Start it by a connection, and wait until it is ready."""
+        self._begin()
         with self._news:
-            assert self._news.wait_for(lambda: self._listening == len(names), READY_WITHIN)
+            everywhere = len(self._addresses)
+            assert self._news.wait_for(lambda: self._listening == everywhere, READY_WITHIN)
         with socket.socket(socket.AF_UNIX) as first:
             first.connect(self.address)
-            if not ready.get(timeout=READY_WITHIN):
+            try:
+                self._wait_until_ready()
+            except DaemonError:
                 self.notices.close()
-                raise DaemonError(f"exit {self._process.wait()}:\n" + "".join(self.lines))
+                raise
+
+    @property
+    def _addresses(self) -> list[str]:
+        own = [self.address.decode().replace("\0", "@"), self.path, control_of(self)]
+        return [*own, *self._also]
+
+    @property
+    def _names(self) -> list[str]:
+        return ["abstract", "path", "control", *(f"also{i}" for i, _ in enumerate(self._also))]
 
     @property
     def _listening(self) -> int:

@@ -1,6 +1,5 @@
 """A running daemon for each test that asks for one, and the q processes that talk to it."""
 
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,13 +12,6 @@ from tests.running_daemon import RunningDaemon
 
 Start = Callable[[str], RunningDaemon]
 Connected = Callable[[RunningDaemon], QProcess]
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    """A folder whose path is short enough for a Unix socket's address."""
-    with tempfile.TemporaryDirectory(prefix="sd-") as name:
-        yield Path(name)
 
 
 @pytest.fixture

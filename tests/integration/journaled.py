@@ -1,14 +1,12 @@
 """A running daemon that logs to journald, and the test in journald's place."""
 
 import json
-import queue
 import socket
-import subprocess
-import sys
 import threading
+from pathlib import Path
 
 from sessiond.edge.log.journal import fields_of
-from tests.running_daemon import READY_WITHIN, DaemonError, RunningDaemon
+from tests.running_daemon import RunningDaemon
 
 # `sessiond run`, with journald at another address: the real one belongs to the machine.
 PROGRAM = """
@@ -24,24 +22,17 @@ FACT = "SESSIOND_"
 class JournaledDaemon(RunningDaemon):
     """`lines` has each datagram as JSON, with the facts' own names; `datagrams` as it came."""
 
-    def start(self) -> None:
+    def __init__(self, folder: Path, configuration: str) -> None:
         self.datagrams: list[bytes] = []
-        address = str(self.folder / "journal")
+        self._address = str(folder / "journal")
+        super().__init__(folder, configuration, program=["-c", PROGRAM, self._address])
+
+    def _begin(self) -> None:
         self._journal = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._journal.bind(address)
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, address, str(self._file)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        ready: queue.Queue[bool] = queue.Queue()
-        self._listening = threading.Thread(target=self._listen, args=(ready,), daemon=True)
+        self._journal.bind(self._address)
+        super()._begin()
+        self._listening = threading.Thread(target=self._listen, daemon=True)
         self._listening.start()
-        self._reader = threading.Thread(target=self._read, args=(self._process, ready), daemon=True)
-        self._reader.start()
-        if not ready.get(timeout=READY_WITHIN):
-            raise DaemonError(f"exit {self._process.wait()}:\n" + "".join(self.lines))
 
     def stop(self) -> int:
         code = super().stop()
@@ -51,7 +42,7 @@ class JournaledDaemon(RunningDaemon):
         self._journal.close()
         return code
 
-    def _listen(self, ready: "queue.Queue[bool]") -> None:
+    def _listen(self) -> None:
         while line := self._journal.recv(1 << 20):
             fields = {name: value.decode() for name, value in fields_of(line)}
             facts = {
@@ -64,4 +55,4 @@ class JournaledDaemon(RunningDaemon):
                 self.lines.append(json.dumps(facts) + "\n")
                 self._news.notify_all()
             if facts["event"] == "ready":
-                ready.put(True)
+                self._ready.put(True)

@@ -1,10 +1,11 @@
 """Plugins written by a test, on the path of the daemon that it starts."""
 
-import os
 import textwrap
 from pathlib import Path
 
 import pytest
+
+from tests.subscribed import python_path
 
 
 def put_on_path(
@@ -24,5 +25,4 @@ def put_on_path(
     about.mkdir(exist_ok=True)
     (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1\n")
     (about / "entry_points.txt").write_text(f"[{group}]\n{name} = {name}:entry\n")
-    before = os.environ.get("PYTHONPATH")
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(folder), before])))
+    monkeypatch.setenv("PYTHONPATH", python_path(folder))

@@ -6,6 +6,7 @@ import pytest
 
 from sessiond.qipc import Value
 from tests.integration.conftest import Connected, Start
+from tests.integration.operating import Operator
 from tests.integration.test_login import pair
 from tests.issuer.running import ALICE, BOB, RunningIssuer
 from tests.peers import PeerFarm
@@ -33,10 +34,15 @@ userinfo_endpoint = "ME"
 @pytest.fixture
 def introspecting(strict_issuer: RunningIssuer, start: Start, folder: Path) -> RunningDaemon:
     """A daemon whose issuer is asked by introspection. Its users are called by their subject."""
+    keep_secret(folder)
+    return start(configuration(strict_issuer, extra=INTROSPECTION, login="waiting = 8"))
+
+
+def keep_secret(folder: Path) -> None:
+    """Write what INTROSPECTION has the daemon's client prove itself with."""
     secret = folder / "secret"
     secret.write_text("sessiond-secret\n")
     secret.chmod(0o600)
-    return start(configuration(strict_issuer, extra=INTROSPECTION, login="waiting = 8"))
 
 
 def subject(issuer: RunningIssuer, token: str) -> str:
@@ -112,6 +118,25 @@ def test_a_process_that_floods_is_throttled_and_another_is_not(
         reasons = [plain_dict(flooding.answer())["reason"] for _ in range(12)]
         assert reasons == [""] * 8 + ["throttled"] * 4
         assert plain_dict(quiet.answer())["ok"]
+
+
+def test_the_status_says_how_many_logins_wait_for_their_turn_at_the_issuer(
+    strict_issuer: RunningIssuer, start: Start, process: Connected, folder: Path
+) -> None:
+    keep_secret(folder)
+    daemon = start(configuration(strict_issuer, extra=f"{INTROSPECTION}\nconcurrency = 1"))
+    tokens = [strict_issuer.tokens(client=OPAQUE)["access_token"] for _ in range(3)]
+    user = subject(strict_issuer, tokens[0])
+    strict_issuer.control.fault("/introspect", "hold", count=100)
+    q = process(daemon)
+    for handle, token in enumerate(tokens, 5):
+        q.ask(connect_call(user, f"bearer:{token}", handle))
+    with Operator(daemon) as operator:
+        while operator.get("/v1/status")["queues"]["logins"] != 2:
+            pass  # the test's timeout ends this
+        strict_issuer.control.clear_faults()
+        assert [plain_dict(q.answer())["ok"] for _ in tokens] == [True] * 3
+        assert operator.get("/v1/status")["queues"] == {"table": 0, "logins": 0}
 
 
 def test_recheck_ends_a_session_that_the_issuer_no_longer_vouches_for(

@@ -5,10 +5,7 @@ a wall clock that is as many seconds wrong as a file says. Who is right is the i
 the `Date` of its answers.
 """
 
-import queue
-import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
@@ -22,7 +19,7 @@ from sessiond.daemon import run
 from tests.issuer.control import ALWAYS
 from tests.issuer.running import ALICE, BOB, RunningIssuer
 from tests.qprocess import QProcess
-from tests.running_daemon import READY_WITHIN, RunningDaemon, configuration
+from tests.running_daemon import RunningDaemon, configuration
 
 HOUR = 3600  # seconds
 
@@ -43,27 +40,14 @@ class SteppedDaemon(RunningDaemon):
     def __init__(self, folder: Path, configuration: str, *, wrong: float = 0.0) -> None:
         self._wall = folder / "wall"
         self.set_wall(wrong)
-        super().__init__(folder, configuration)
+        program = ["-m", "tests.integration.test_clock_steps", str(self._wall)]
+        super().__init__(folder, configuration, program=program)
 
     def set_wall(self, wrong: float) -> None:
         """Set the wall clock to so many seconds ahead of what it should be."""
         draft = self._wall.with_suffix(".draft")
         draft.write_text(str(wrong))
         draft.replace(self._wall)
-
-    def start(self) -> None:
-        """Start it and wait until it is ready."""
-        program = [sys.executable, "-m", "tests.integration.test_clock_steps"]
-        self._process = subprocess.Popen(
-            [*program, str(self._file), str(self._wall)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        ready: queue.Queue[bool] = queue.Queue()
-        self._reader = threading.Thread(target=self._read, args=(self._process, ready), daemon=True)
-        self._reader.start()
-        assert ready.get(timeout=READY_WITHIN), "".join(self.lines)
 
 
 Stepped = Callable[[RunningIssuer, float], tuple[SteppedDaemon, QProcess]]
@@ -90,12 +74,6 @@ def token(issuer: RunningIssuer, user: str, lifetime: int) -> str:
     return found
 
 
-def await_logged(daemon: RunningDaemon, q: QProcess, event: str) -> None:
-    """Return when the daemon has logged an event; the test's timeout ends this."""
-    while event not in {entry["event"] for entry in daemon.log()}:
-        q.ping()
-
-
 @pytest.mark.parametrize("step", [HOUR, -HOUR])
 def test_a_wall_clock_set_by_mistake_ends_no_session_and_prolongs_none(
     strict_issuer: RunningIssuer, stepped: Stepped, step: int
@@ -104,7 +82,7 @@ def test_a_wall_clock_set_by_mistake_ends_no_session_and_prolongs_none(
     long = q.log_in(BOB, token(strict_issuer, BOB, HOUR // 2), 5)["session"]
     short = q.log_in(ALICE, token(strict_issuer, ALICE, 8), 6)["session"]
     daemon.set_wall(step)
-    await_logged(daemon, q, "the wall clock is wrong")
+    daemon.logged(1, event="the wall clock is wrong")
     later = q.log_in(ALICE, token(strict_issuer, ALICE, HOUR // 2), 7)["session"]
     told = q.next_push()  # at its second, whatever the wall clock says
     assert (told["event"], told["session"]) == ("expired", short)
@@ -125,7 +103,7 @@ def test_a_wall_clock_that_the_issuer_confirms_is_believed_and_no_session_outliv
     daemon.set_wall(HOUR)  # as after the machine was frozen for an hour
     told = q.next_push()
     assert (told["event"], told["session"]) == ("expired", short)
-    await_logged(daemon, q, "the wall clock is believed")
+    daemon.logged(1, event="the wall clock is believed")
     assert q.connect(ALICE, known, 5)["reason"] == "expired"
     assert [each["session"] for each in q.sessions()] == [long]
 
@@ -137,12 +115,12 @@ def test_a_wall_clock_put_right_lets_in_again_whom_the_wrong_one_kept_out(
     session = q.log_in(BOB, token(strict_issuer, BOB, 2 * HOUR), 5)["session"]
     assert q.connect(ALICE, token(strict_issuer, ALICE, HOUR // 2), 6)["reason"] == "expired"
     daemon.set_wall(0)
-    await_logged(daemon, q, "the wall clock is believed")
+    daemon.logged(1, event="the wall clock is believed")
     assert q.connect(ALICE, token(strict_issuer, ALICE, HOUR // 2), 6)["ok"]
     assert session in {each["session"] for each in q.sessions()}
     assert q.pushes == []
 
 
 if __name__ == "__main__":
-    sessiond.clock.datetime = WrongWall(Path(sys.argv[2]))  # type: ignore[assignment, attr-defined]
-    run(Path(sys.argv[1]))
+    sessiond.clock.datetime = WrongWall(Path(sys.argv[1]))  # type: ignore[assignment, attr-defined]
+    run(Path(sys.argv[2]))

@@ -166,9 +166,7 @@ def test_a_stale_socket_is_taken_over_and_a_live_one_is_not(
         assert operator.get("/healthz") == {"status": "ok"}
 
 
-def test_a_socket_that_systemd_passed_is_used(
-    strict_issuer: RunningIssuer, start: Start, folder: Path
-) -> None:
+def test_a_socket_that_systemd_passed_is_used(strict_issuer: RunningIssuer, start: Start) -> None:
     daemon = start(configuration(strict_issuer))
     assert daemon.stop() == 0
     program = """

@@ -18,12 +18,11 @@ from uuid import UUID
 
 import pytest
 
-from tests.chaos.program import ProgramDaemon
 from tests.integration.conftest import Start
 from tests.integration.test_login import pair
 from tests.issuer.running import ALICE, RunningIssuer
 from tests.qprocess import QProcess
-from tests.running_daemon import configuration
+from tests.running_daemon import DAEMON, RunningDaemon, configuration
 
 HANDLE = 5
 DUE = 0.01  # of a lease: 0.6 s of one of a minute, 36 s of one of an hour
@@ -31,7 +30,7 @@ MINUTE, HOUR = 60, 3600  # seconds
 QUICK = f"share = {DUE}\njitter = 0.0"
 Q_EPOCH = 946_684_800_000_000_000  # nanoseconds from 1970 to 2000
 LOGIN, BIND, RENEW, BEGIN, ROTATE, REFRESH, CLOSE = range(1, 8)
-Dying = Callable[[RunningIssuer, str, int], ProgramDaemon]
+Dying = Callable[[RunningIssuer, str, int], RunningDaemon]
 
 
 @dataclass(frozen=True)
@@ -77,11 +76,11 @@ def dying(folder: Path) -> Iterator[Dying]:
     """Start a daemon that dies at a moment of its n-th commit."""
     with ExitStack() as stack:
 
-        def run(issuer: RunningIssuer, moment: str, number: int) -> ProgramDaemon:
+        def run(issuer: RunningIssuer, moment: str, number: int) -> RunningDaemon:
             text = configuration(issuer, refresh=QUICK)
-            program = ["tests.chaos.dying", moment, str(number)]
-            daemon = stack.enter_context(ProgramDaemon(folder, text, program))
-            daemon.arguments = None  # started again, it lives
+            program = ["-m", "tests.chaos.dying", moment, str(number)]
+            daemon = stack.enter_context(RunningDaemon(folder, text, program=program))
+            daemon.program = DAEMON  # started again, it lives
             return daemon
 
         yield run
@@ -103,7 +102,7 @@ def long_and_short(issuer: RunningIssuer) -> tuple[dict[str, Any], dict[str, Any
     return long, short
 
 
-def live(issuer: RunningIssuer, daemon: ProgramDaemon) -> Told:
+def live(issuer: RunningIssuer, daemon: RunningDaemon) -> Told:
     """Live alice's life until the daemon dies, noting what is acknowledged."""
     told = Told()
     long, short = long_and_short(issuer)
@@ -207,7 +206,7 @@ def test_killed_after_all_was_written_it_does_not_refresh_again(
 
 
 def assert_refreshed_once(
-    issuer: RunningIssuer, daemon: ProgramDaemon, told: Told, *, asked: int
+    issuer: RunningIssuer, daemon: RunningDaemon, told: Told, *, asked: int
 ) -> None:
     """Start the daemon again: it asks once more, and the session goes on with the new lease."""
     daemon.start()

@@ -189,8 +189,7 @@ def test_a_refresh_whose_key_cannot_be_fetched_is_tried_again_and_never_a_forger
         session = q.log_in(ALICE, pair(strict_issuer.tokens()))["session"]
         strict_issuer.control.rotate_keys(drop_old=True)
         strict_issuer.control.fault("/keys", status=503, count=ALWAYS)
-        while sum(entry["event"] == "refresh put off" for entry in daemon.log()) < 2:
-            q.ping()
-            assert q.pushes == []
+        daemon.logged(2, event="refresh put off")
         assert session in {each["session"] for each in q.sessions()}
+        assert q.pushes == []
         strict_issuer.control.clear_faults()

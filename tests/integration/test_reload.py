@@ -239,6 +239,22 @@ def test_a_name_that_another_issuer_gets_does_not_get_the_sessions(
     assert entra_issuer.control.calls("/token") == 0
 
 
+def test_nor_does_it_when_the_daemon_was_started_anew_in_between(
+    strict_issuer: RunningIssuer, entra_issuer: RunningIssuer, start: Start, process: Connected
+) -> None:
+    daemon = start(configuration(strict_issuer))
+    q = process(daemon)
+    q.log_in(ALICE, pair(strict_issuer.tokens()))
+    daemon.kill()
+    write(daemon, configuration(entra_issuer))
+    daemon.start()
+    (gone,) = [each for each in daemon.log() if each["event"] == "issuer gone, sessions end"]
+    assert gone["grants"] == 1
+    with Operator(daemon) as operator:
+        assert operator.get("/v1/sessions")["sessions"] == []
+    assert entra_issuer.control.calls("/token") == 0
+
+
 def test_a_new_client_secret_in_the_same_file_is_used(
     strict_issuer: RunningIssuer, start: Start, process: Connected, folder: Path
 ) -> None:

@@ -43,6 +43,12 @@ ACME = """
 
 
 @pytest.fixture
+def acme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A role source for the daemons that the test starts."""
+    put_on_path(tmp_path, monkeypatch, group="sessiond.role_sources", name="acme_roles", code=ACME)
+
+
+@pytest.fixture
 def mint(folder: Path) -> Mint:
     mint = Mint()
     mint.publish(folder / "keys")
@@ -144,15 +150,10 @@ def test_while_the_file_is_not_to_be_believed_nobody_logs_in_and_sessions_stay(
     assert answer["roles"] == ["support"]
 
 
+@pytest.mark.usefixtures("acme")
 def test_a_plain_source_that_hangs_is_given_up_and_after_three_times_not_waited_for(
-    mint: Mint,
-    start: Start,
-    process: Connected,
-    folder: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    mint: Mint, start: Start, process: Connected, folder: Path
 ) -> None:
-    put_on_path(tmp_path, monkeypatch, group="sessiond.role_sources", name="acme_roles", code=ACME)
     mode = folder / "mode"
     mode.write_text("support audit")
     acme = '[[role_source]]\nplugin = "acme_roles"\nname = "ldap"\ndeadline = 0.5\ncache = 0\n'
@@ -169,15 +170,10 @@ def test_a_plain_source_that_hangs_is_given_up_and_after_three_times_not_waited_
     assert daemon.stop() == 0
 
 
+@pytest.mark.usefixtures("acme")
 def test_two_sources_add_up_and_one_that_fails_is_enough_for_no_verdict(
-    mint: Mint,
-    start: Start,
-    process: Connected,
-    folder: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    mint: Mint, start: Start, process: Connected, folder: Path
 ) -> None:
-    put_on_path(tmp_path, monkeypatch, group="sessiond.role_sources", name="acme_roles", code=ACME)
     grant(folder, "alice,trading,floor=1")
     mode = folder / "mode"
     mode.write_text("support")

@@ -1,9 +1,13 @@
 """sessionctl on a terminal: what it asks, draws and hides there, and how Ctrl-C ends it."""
 
+import os
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 from tests.integration.conftest import Start
-from tests.integration.terminal import on_terminal
+from tests.integration.operating import control_of
+from tests.integration.terminal import OnTerminal, on_terminal
 from tests.issuer.running import ALICE, RunningIssuer
 from tests.qprocess import QProcess
 from tests.running_daemon import RunningDaemon, configuration
@@ -110,3 +114,19 @@ def test_a_bar_shows_how_far_a_long_revocation_is(
         assert run.code() == 0
     assert f"/{MANY + 1}" in run.plain
     assert f"sessions ended: {MANY + 1}" in run.plain
+
+
+def test_tab_in_a_bash_completes_commands_options_and_what_the_daemon_knows(
+    strict_issuer: RunningIssuer, start: Start
+) -> None:
+    daemon = start(configuration(strict_issuer))
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    with OnTerminal("bash", "--norc", "--noprofile", "-i", PATH=path, PS1="$ ") as shell:
+        shell.type("source <(sessionctl completion bash); echo is' 'there\n")
+        shell.expect("is there")
+        shell.type(f"sessionctl --control {control_of(daemon)} rev\t")
+        shell.expect("revoke ")
+        shell.type("--iss\t")
+        shell.expect("--issuer ")
+        shell.type("\t")
+        shell.expect("--issuer corp ")

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import threading
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 import pytest
@@ -46,12 +45,7 @@ class Following:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
         self._reader.join()

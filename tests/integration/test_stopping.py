@@ -1,27 +1,16 @@
-"""SIGTERM: what was accepted is written and heard, and nothing that hangs holds up the end.
-
-Run as a program, this file is the daemon on a disk that hangs, as long as a file is there.
-"""
+"""SIGTERM: what was accepted is written and heard, and nothing that hangs holds up the end."""
 
 import os
-import queue
 import signal
 import socket
-import sqlite3
-import subprocess
-import sys
-import threading
-import time
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from sessiond.daemon import run
 from tests.integration.conftest import Connected, Start
 from tests.integration.operating import Operator, watching
+from tests.integration.stuck import STUCK
 from tests.integration.test_login import pair
 from tests.integration.test_reload import opaque, write
 from tests.issuer.control import ALWAYS
@@ -30,38 +19,6 @@ from tests.qprocess import QProcess, connect_call, plain_dict
 from tests.running_daemon import RunningDaemon, configuration
 
 SOON = "share = 0.02\njitter = 0.0\ntimeout = {timeout}"
-
-
-class HangingConnection(sqlite3.Connection):
-    """A connection whose COMMIT waits while a file is there."""
-
-    file = Path()
-
-    def execute(self, sql: str, *arguments: Any) -> sqlite3.Cursor:
-        while sql == "COMMIT" and self.file.exists():
-            time.sleep(0.01)
-        return super().execute(sql, *arguments)
-
-
-class HangingDaemon(RunningDaemon):
-    """A daemon whose disk the test has in its hand."""
-
-    def hang(self) -> None:
-        (self.folder / "hang").touch()
-
-    def start(self) -> None:
-        """Start it and wait until it is ready."""
-        program = [sys.executable, "-m", "tests.integration.test_stopping"]
-        self._process = subprocess.Popen(
-            [*program, str(self.folder / "hang"), str(self._file)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        ready: queue.Queue[bool] = queue.Queue()
-        self._reader = threading.Thread(target=self._read, args=(self._process, ready), daemon=True)
-        self._reader.start()
-        assert ready.get(timeout=30.0), "".join(self.lines)
 
 
 def begin_to_stop(daemon: RunningDaemon) -> None:
@@ -156,9 +113,9 @@ def test_a_disk_that_hangs_does_not_hold_up_the_end(
     strict_issuer: RunningIssuer, folder: Path
 ) -> None:
     text = configuration(strict_issuer, refresh="timeout = 0.1")
-    with HangingDaemon(folder, text) as daemon, QProcess(daemon.address) as q:
+    with RunningDaemon(folder, text, program=STUCK) as daemon, QProcess(daemon.address) as q:
         q.hello()
-        daemon.hang()
+        (folder / "stuck").touch()
         q.ask(connect_call(ALICE, strict_issuer.tokens()["access_token"]))
         assert plain_dict(q.answer())["reason"] == "deadline"
         assert daemon.stop() == -signal.SIGALRM  # a failure, as systemd sees it
@@ -188,14 +145,3 @@ def test_a_new_configuration_and_the_end_at_once_end_well(
     os.kill(daemon.pid, signal.SIGHUP)
     assert daemon.stop() == 0
     assert q.next_push()["event"] == "bye"
-
-
-def main() -> None:
-    file, config = sys.argv[1:]
-    HangingConnection.file = Path(file)
-    sqlite3.connect = partial(sqlite3.connect, factory=HangingConnection)  # type: ignore[assignment]
-    run(Path(config))
-
-
-if __name__ == "__main__":
-    main()

@@ -46,12 +46,6 @@ def events(daemon: RunningDaemon) -> list[object]:
     return [kind for (kind,) in rows]
 
 
-def await_logged(daemon: RunningDaemon, q: QProcess, event: str) -> None:
-    """Return when the daemon has logged an event; the test's timeout ends this."""
-    while event not in {entry["event"] for entry in daemon.log()}:
-        q.ping()
-
-
 def write_something(q: QProcess, issuer: RunningIssuer, handle: int) -> None:
     """Log bob in: whatever the table owes the disk is written before."""
     q.log_in(BOB, issuer.tokens(BOB)["access_token"], handle)
@@ -70,7 +64,7 @@ def test_while_the_disk_is_full_logins_are_unavailable_and_what_is_live_goes_on(
         assert q.connect(ALICE, "a plain password", 7)["reason"] == "nottoken"
         q.ping()
         assert [each["session"] for each in q.sessions()] == [alice]
-        await_logged(daemon, q, "nothing can be written")
+        daemon.logged(1, event="nothing can be written")
     bobs = q.log_in(BOB, bob, 6)["session"]
     assert {each["session"] for each in q.sessions()} == {alice, bobs}
     assert q.renew(alice, pair(strict_issuer.tokens()))["ok"]
@@ -154,7 +148,7 @@ def test_a_refresh_that_cannot_be_recorded_is_not_sent_and_made_up_for(
     q = process(daemon)
     alice = q.log_in(ALICE, pair(strict_issuer.tokens()))["session"]
     with disk_full(daemon):
-        await_logged(daemon, q, "refresh not recorded")
+        daemon.logged(1, event="refresh not recorded")
         assert strict_issuer.control.calls("/token") == 0
         assert q.pushes == []
     told = q.next_push()
@@ -188,7 +182,7 @@ def test_a_process_that_comes_back_while_the_disk_is_full_keeps_its_sessions(
     with disk_full(daemon):
         again = process(daemon)  # which replaces the older connection
         assert again.reconcile({5: alice, 7: uuid4()}) == [7]  # bob has left meanwhile
-        await_logged(daemon, again, "nothing can be written")
+        daemon.logged(1, event="nothing can be written")
         assert [each["session"] for each in again.sessions()] == [alice]
     write_something(again, strict_issuer, 8)
     kinds = ["session.opened", "session.opened", "session.closed", "session.opened"]

@@ -5,6 +5,7 @@ import os
 import select
 import signal
 from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -220,6 +221,21 @@ def test_nothing_is_lost_and_the_order_is_kept_over_kill_9(
         last = operator.get("/v1/status")["last_sequence"]
     assert last >= 16
     assert in_order(good.wait_for("sequence", last)) == list(range(1, last + 1))
+
+
+def test_over_kill_9_nothing_comes_again_but_the_last_event_that_was_sent(
+    strict_issuer: RunningIssuer, start: Start, good: Listening
+) -> None:
+    daemon = start(configuration(strict_issuer) + good.table("teller"))
+    good.wait("state", 1)
+    for round_number in range(1, 4):
+        log_in(daemon, strict_issuer, 5, first=10 * round_number)
+        good.wait_for("sequence", 10 * round_number)
+        daemon.kill()
+        daemon.start()
+    log_in(daemon, strict_issuer, 1, first=90)
+    told = good.wait_for("sequence", 32)
+    assert [number for number, _ in groupby(told)] == list(range(1, 33))
 
 
 def test_a_subscriber_ends_with_the_daemon_even_when_that_is_killed(

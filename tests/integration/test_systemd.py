@@ -15,8 +15,9 @@ from sessiond.core.secret import Secret
 from sessiond.edge.credentials import new_key
 from sessiond.edge.process.proof import proof_of
 from sessiond.qipc import octets
-from tests.integration.activated import STUCK, ActivatedDaemon
+from tests.integration.activated import ActivatedDaemon
 from tests.integration.operating import Operator, control_of
+from tests.integration.stuck import STUCK
 from tests.issuer.running import ALICE, BOB, RunningIssuer
 from tests.qprocess import NONCE, QProcess
 from tests.running_daemon import DaemonError, configuration
@@ -120,8 +121,7 @@ def test_a_passed_address_that_is_not_configured_is_exit_78(
 def test_a_table_that_cannot_write_is_not_said_to_be_alive(
     strict_issuer: RunningIssuer, activate: Activate, folder: Path
 ) -> None:
-    (folder / "stuck.py").write_text(STUCK)
-    daemon = activate(configuration(strict_issuer), program=[str(folder / "stuck.py")])
+    daemon = activate(configuration(strict_issuer), program=STUCK)
     daemon.notices.until("WATCHDOG=1")
     with QProcess(daemon.address) as q:
         q.hello()

@@ -26,6 +26,10 @@ BROKEN = """
         async def verify(self, token, *, now, expires_in=None):
             if self.how == "raises":
                 raise KeyError(token.reveal())
+            if self.how == "cancels":
+                raise anyio.get_cancelled_exc_class()
+            if self.how == "leaves":
+                raise SystemExit(1)
             if self.how == "hangs":
                 await anyio.sleep_forever()
             claims = {"iss": "paseto.example.com", "sub": "s", "preferred_username": "alice"}
@@ -160,6 +164,20 @@ def test_a_plugin_that_fails_lets_nobody_in_and_tells_no_token(
     assert "acme_verifier.py:" in found[0]["at"]
     assert daemon.stop() == 0
     assert "the plugin was stopped\n" in daemon.lines
+
+
+@pytest.mark.usefixtures("acme")
+@pytest.mark.parametrize("how", ["cancels", "leaves"])
+def test_a_plugin_ends_neither_the_daemon_nor_what_verifies_for_others(
+    start: Start, process: Connected, how: str
+) -> None:
+    daemon = start(broken(how))
+    q, password = process(daemon), Mint().password()
+    for handle in range(3):
+        assert q.connect("alice", password, handle=5 + handle)["reason"] == "unavailable"
+    assert len(daemon.logged(3, event="plugin failed", call="verify")) == 3
+    assert q.connect("alice", "not a token")["reason"] == "nottoken"
+    assert daemon.stop() == 0
 
 
 @pytest.mark.usefixtures("acme")

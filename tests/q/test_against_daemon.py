@@ -2,7 +2,6 @@
 
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -38,15 +37,13 @@ def unix_shim(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture
-def folder() -> Iterator[Path]:
-    """A folder whose path is short enough for a Unix socket's address."""
-    with tempfile.TemporaryDirectory(prefix="sd-") as name:
-        path = Path(name)
-        (path / "proof").write_text(KEY + "\n")
-        (path / "secret").write_text("sessiond-secret\n")
-        for key_file in path.iterdir():
-            key_file.chmod(0o600)
-        yield path
+def folder(folder: Path) -> Path:
+    """The same with the files that the daemon reads."""
+    (folder / "proof").write_text(KEY + "\n")
+    (folder / "secret").write_text("sessiond-secret\n")
+    for key_file in folder.iterdir():
+        key_file.chmod(0o600)
+    return folder
 
 
 @pytest.fixture

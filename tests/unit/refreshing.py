@@ -213,7 +213,14 @@ async def at_work(
     table = Table(store, bus, clock, RULES, keep_events=timedelta(days=7))
     source = ScriptedTokens(clock, journal, list(answers))
     verifier = FreshVerifier(asks=asks, journal=journal)
-    line = Line(source=source, verifier=verifier, limiter=anyio.CapacityLimiter(concurrency))
+    line = Line(
+        iss="corp",
+        client="qstudio",
+        admits=lambda _: True,
+        source=source,
+        verifier=verifier,
+        limiter=anyio.CapacityLimiter(concurrency),
+    )
     refresher = Refresher(
         {"corp": line},
         table,

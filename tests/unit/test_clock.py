@@ -1,5 +1,6 @@
 """The machine's clock, and the one that tests move by hand."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -95,5 +96,10 @@ async def test_a_cancelled_sleeper_is_forgotten() -> None:
     assert seen == []
 
 
-async def test_sleeping_for_nothing_returns() -> None:
-    await FakeClock().sleep(0)
+@pytest.mark.parametrize("seconds", [0.0, -0.1])
+@pytest.mark.parametrize("make", [SystemClock, FakeClock])
+async def test_sleeping_until_what_is_over_returns_at_once(
+    make: Callable[[], Clock], seconds: float
+) -> None:
+    with anyio.fail_after(NEAR):
+        await make().sleep(seconds)

@@ -55,9 +55,7 @@ async def test_keys_are_taken_when_they_are_due_the_earliest_first(
     assert seen == [(SECOND, ["first", "second"]), (3 * SECOND, ["third"])]
 
 
-async def test_what_is_over_already_is_taken_at_once_in_lots(
-    queue: DueQueue[str], clock: FakeClock
-) -> None:
+async def test_what_is_over_already_is_taken_at_once_in_lots(queue: DueQueue[str]) -> None:
     for key in "abc":
         queue.add(START - HOUR, key)
     assert await queue.take(2) == ["a", "b"]

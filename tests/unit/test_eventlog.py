@@ -151,7 +151,26 @@ async def test_a_reader_whose_place_is_another_databases_begins_anew() -> None:
 async def test_from_the_oldest_kept_nothing_is_missing_even_when_nothing_is_kept() -> None:
     async with logging(earlier=5) as it:
         it.forget(before=6)
-        assert await it.log.read(0, limit=10) == ([], 5)
+        assert await it.log.read(0, limit=10, from_oldest=True) == ([], 5)
+
+
+async def test_a_reader_from_before_the_first_event_is_told_of_what_it_has_missed() -> None:
+    async with logging(earlier=5) as it:
+        it.forget(before=6)
+        gap = Gap(sequence=5, at=START, after=0, before=6)
+        assert await it.log.read(0, limit=10) == ([gap], 5)
+
+
+async def test_a_hole_in_the_middle_is_told_where_it_is() -> None:
+    """A clock that was wrong for a while makes some events older than those before them."""
+    async with logging(newest=1) as it:
+        await it.commit(1, 2, 3, 4, 5, 6)
+        it.store.events = [each for each in it.store.events if each.sequence not in (3, 4)]
+        first, place = await it.log.read(0, limit=10)
+        second, end = await it.log.read(place, limit=10)
+        assert ([each.sequence for each in first], place) == ([1, 2], 2)
+        assert second[0] == Gap(sequence=4, at=START, after=2, before=5)
+        assert ([each.sequence for each in second], end) == ([4, 5, 6], 6)
 
 
 async def test_a_store_that_cannot_be_read_is_the_readers_to_bear() -> None:
@@ -172,12 +191,20 @@ async def test_a_store_that_cannot_be_read_is_the_readers_to_bear() -> None:
     batches=st.lists(st.integers(0, 5), max_size=6),
     forgotten=st.integers(0, 20),
     place=st.integers(0, 25),
+    is_from_oldest=st.booleans(),
     limit=st.integers(1, 4),
     newest=st.integers(1, 6),
 )
 async def test_a_reader_is_given_each_event_once_in_order_or_told_of_the_gap(
-    earlier: int, batches: list[int], forgotten: int, place: int, limit: int, newest: int
+    earlier: int,
+    batches: list[int],
+    forgotten: int,
+    place: int,
+    is_from_oldest: bool,
+    limit: int,
+    newest: int,
 ) -> None:
+    place = 0 if is_from_oldest else place
     async with logging(newest=newest, earlier=earlier) as it:
         last = earlier
         for size in batches:
@@ -186,7 +213,8 @@ async def test_a_reader_is_given_each_event_once_in_order_or_told_of_the_gap(
         it.forget(before=forgotten)
         begin, events, at = place, list[Event](), place
         while True:
-            given, at = await it.log.read(at, limit=limit)
+            is_oldest = is_from_oldest and at == 0
+            given, at = await it.log.read(at, limit=limit, from_oldest=is_oldest)
             events += given
             if not given:
                 break
@@ -194,7 +222,7 @@ async def test_a_reader_is_given_each_event_once_in_order_or_told_of_the_gap(
         told = [each.sequence for each in events if not isinstance(each, Gap)]
         assert told == list(range(told[0] if told else last + 1, last + 1))
         gaps = [each for each in events if isinstance(each, Gap)]
-        if 0 < begin <= last:
+        if begin <= last and not is_from_oldest:
             missed = (gaps[0].after + 1, gaps[0].before) if gaps else (begin + 1, begin + 1)
             assert missed == (begin + 1, told[0] if told else last + 1)
         else:

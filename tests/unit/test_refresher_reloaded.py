@@ -1,5 +1,6 @@
 """A refresher whose lines are replaced, and one that has more to do than may be asked at once."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -7,11 +8,14 @@ from typing import Any
 import anyio
 import pytest
 
-from sessiond.core.errors import Refusal, TokenRejected
+from sessiond.core.changes import Disown
+from sessiond.core.errors import IssuerThrottled, Refusal, TokenRejected
+from sessiond.core.events import Event
+from sessiond.core.rows import Write
 from sessiond.core.secret import Secret
 from sessiond.refresher import Line
 from tests.fakes import FakeClock, MemoryStore, grant, grant_id, session, session_id
-from tests.unit.refreshing import FreshVerifier, Work, at_work
+from tests.unit.refreshing import FreshVerifier, ScriptedTokens, Work, at_work
 
 pytestmark = pytest.mark.anyio
 
@@ -24,8 +28,30 @@ def clock() -> FakeClock:
 def line(work: Work, **members: Any) -> Line:
     """Return another line to the same issuer."""
     limiter = anyio.CapacityLimiter(16)
-    plain = Line(source=work.source, verifier=work.verifier, limiter=limiter)
+    plain = Line(
+        iss="corp",
+        client="qstudio",
+        admits=lambda _: True,
+        source=work.source,
+        verifier=work.verifier,
+        limiter=limiter,
+    )
     return replace(plain, **members)
+
+
+class HeldStore(MemoryStore):
+    """Commits when it is let."""
+
+    held: anyio.Event | None = None
+
+    def hold(self) -> anyio.Event:
+        self.held = anyio.Event()
+        return self.held
+
+    async def commit(self, writes: Sequence[Write], events: Sequence[Event]) -> None:
+        if self.held is not None:
+            await self.held.wait()
+        await super().commit(writes, events)
 
 
 def all_due(clock: FakeClock, count: int) -> MemoryStore:
@@ -130,3 +156,111 @@ async def test_settling_begins_none_of_those_that_wait(clock: FakeClock) -> None
             await work.minutes(0.1)
             gate.set()
         assert len(work.sent) == 1
+
+
+async def test_nobody_is_asked_again_once_that_is_switched_off(clock: FakeClock) -> None:
+    async with at_work(clock, recheck=60.0) as work:
+        await work.log_in(refresh=None)
+        work.refresher.hold(grant_id(1), issuer="corp", access=Secret("access0"))
+        await work.minutes(1)
+        assert len(work.verifier.asked) == 1
+        work.refresher.use({"corp": line(work)}, recheck=0.0)
+        await work.minutes(3)
+        assert len(work.verifier.asked) == 1
+        work.refresher.use({"corp": line(work)}, recheck=60.0)
+        work.refresher.hold(grant_id(1), issuer="corp", access=Secret("access0"))
+        await work.minutes(1)
+        assert len(work.verifier.asked) == 2
+
+
+async def test_a_wish_to_be_left_alone_ends_with_the_line_it_was_told_on(clock: FakeClock) -> None:
+    years = IssuerThrottled("it refreshes nothing", retry_after=1e9)
+    async with at_work(clock, answers=[years]) as work:
+        await work.log_in()
+        await work.minutes(7)
+        work.refresher.use({"corp": line(work)}, recheck=0.0)
+        await work.log_in(2, access="access8", refresh="refresh8")
+        await work.minutes(7)
+        assert work.sent == ["refresh0", "refresh8"]
+
+
+async def test_what_one_issuer_gave_is_never_sent_to_another_that_has_got_its_name(
+    clock: FakeClock,
+) -> None:
+    async with at_work(clock) as work:
+        await work.log_in()
+        old = work.source
+        held = old.hold()
+        await work.minutes(6)
+        other, verifier = ScriptedTokens(clock, []), FreshVerifier()
+        bank = line(work, source=other, verifier=verifier, iss="https://bank.example.com/")
+        work.refresher.use({"corp": bank}, recheck=0.0)
+        held.set()
+        await work.table.ask(Disown(grants=(grant_id(1),)))
+        await work.minutes(1)
+        assert (len(old.sent), other.sent, other.revoked, verifier.asked) == (1, [], [], [])
+
+
+async def test_what_is_begun_as_the_name_changes_hands_is_sent_to_nobody(clock: FakeClock) -> None:
+    async with at_work(clock, store=(store := HeldStore())) as work:
+        await work.log_in()
+        held = store.hold()
+        await work.minutes(6)  # being recorded
+        other = ScriptedTokens(clock, [])
+        bank = line(work, source=other, iss="https://bank.example.com/")
+        work.refresher.use({"corp": bank}, recheck=0.0)
+        await work.table.submit(Disown(grants=(grant_id(1),)))
+        held.set()
+        await work.minutes(1)
+        assert (work.sent, other.sent) == ([], [])
+
+
+async def test_a_refresh_token_is_sent_for_no_other_client_than_its_own(clock: FakeClock) -> None:
+    async with at_work(clock) as work:
+        await work.log_in()
+        work.refresher.use({"corp": line(work, client="another")}, recheck=0.0)
+        await work.minutes(7)
+        assert (work.sent, work.told) == ([], [])
+        work.refresher.use({"corp": line(work)}, recheck=0.0)
+        await work.minutes(2)
+        assert (work.sent, work.told) == (["refresh0"], [("session.refreshed", "")])
+
+
+@pytest.mark.parametrize("is_refreshed", [True, False])
+async def test_a_user_who_may_not_come_from_there_any_more_stays_no_longer(
+    clock: FakeClock, is_refreshed: bool
+) -> None:
+    async with at_work(clock, recheck=60.0) as work:
+        await work.log_in(refresh="refresh0" if is_refreshed else None)
+        work.refresher.hold(grant_id(1), issuer="corp", access=Secret("access0"))
+        bobs = line(work, admits=lambda name: name == "bob")
+        work.refresher.use({"corp": bobs}, recheck=60.0)
+        await work.minutes(7)
+        assert work.told == [("session.revoked", "wrongissuer")]
+
+
+async def test_a_recheck_that_a_replaced_line_refuses_ends_nothing(clock: FakeClock) -> None:
+    async with at_work(clock, recheck=60.0) as work:
+        await work.log_in(refresh=None)
+        work.refresher.hold(grant_id(1), issuer="corp", access=Secret("access0"))
+        work.verifier.says = TokenRejected(Refusal.WRONGAUDIENCE, "not for us")
+        held = work.verifier.hold()
+        await work.minutes(1)
+        newest = FreshVerifier()
+        work.refresher.use({"corp": line(work, verifier=newest)}, recheck=60.0)
+        held.set()
+        await work.minutes(1.1)
+        assert (work.told, len(newest.asked)) == ([("session.refreshed", "")], 1)
+
+
+async def test_a_wish_to_be_left_alone_stands_where_nothing_about_the_line_changes(
+    clock: FakeClock,
+) -> None:
+    throttled = IssuerThrottled("busy", retry_after=1e9)
+    async with at_work(clock, answers=[throttled]) as work:
+        await work.log_in()
+        await work.minutes(7)
+        work.refresher.use(dict(work.refresher._lines), recheck=0.0)
+        await work.log_in(2, access="access8", refresh="refresh8")
+        await work.minutes(7)
+        assert work.sent == ["refresh0"]

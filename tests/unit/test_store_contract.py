@@ -55,6 +55,7 @@ ROWS: list[Row] = [
     grant(),
     grant(
         2,
+        iss="https://login.example.com/",
         refresh_token=Secret("0.refresh!*$token"),
         refresh_at=START + FINE,
         proven=True,

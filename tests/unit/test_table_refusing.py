@@ -217,7 +217,7 @@ async def test_after_a_failure_writing_goes_on_with_the_next_number(
 
 
 async def test_access_ends_even_while_nothing_can_be_written(
-    table: RunningTable, store: MemoryStore, clock: FakeClock
+    table: RunningTable, store: MemoryStore
 ) -> None:
     await table.log_in(1)
     await table.log_in(2)

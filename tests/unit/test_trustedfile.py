@@ -60,6 +60,19 @@ def test_a_file_that_others_may_write_is_refused_even_where_it_was_read_before(
     assert file.current() == 1
 
 
+@pytest.mark.parametrize("mode", [0o604, 0o644, 0o601])
+def test_a_secret_that_others_may_read_is_refused_even_where_it_was_read_before(
+    path: Path, mode: int
+) -> None:
+    path.chmod(0o640)
+    file = TrustedFile(str(path), number, is_secret=True)
+    assert file.current() == 1
+    path.chmod(mode)
+    with pytest.raises(TrustedFileError, match=f"mode {mode:04o}.*chmod o-rwx"):
+        file.current()
+    assert TrustedFile(str(path), number).current() == 1
+
+
 def test_a_file_of_another_user_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 12345)
     owned = os.stat(path).st_uid  # noqa: PTH116 - what is patched is os
@@ -111,3 +124,19 @@ def test_what_cannot_be_parsed_is_refused_until_it_is_mended(path: Path) -> None
             file.current()
     path.write_text("good")
     assert file.current() == "good"
+
+
+def test_what_another_thread_has_read_before_is_not_taken_for_the_newest(path: Path) -> None:
+    """Two read at the same time, and the one that read the older version is done last."""
+    reading: list[str] = []
+
+    def parse(text: str) -> int:
+        reading.append(text)
+        if reading == ["1"]:
+            written(path.with_name("other"), "2").rename(path)
+            assert file.current() == 2
+        return int(text)
+
+    file = TrustedFile(str(path), parse)
+    assert file.current() == 1
+    assert [file.current(), file.current()] == [2, 2]

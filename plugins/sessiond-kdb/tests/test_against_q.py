@@ -99,3 +99,4 @@ def test_sync_brings_the_error_of_upd_back(q: Interpreter, tmp_path: Path) -> No
     (tmp_path / "password").chmod(0o600)
     with pytest.raises(UpdateRefusedError, match=r"\.u\.upd failed: 'length"):
         made.receive_batch(EVENTS)
+    made.stop()

@@ -2,12 +2,16 @@
 
 import ssl
 from collections.abc import Callable
+from typing import Final, TypeVar
 
-from sessiond.api import Secret, SettingsError, TrustedFileError
-from sessiond_webhook.secretfile import SecretFile, only_line
+from sessiond.api import Secret, SettingsError, TrustedFile, TrustedFileError
 from sessiond_webhook.settings import WebhookSettings
 from sessiond_webhook.signature import SigningKey, signing_keys
 from sessiond_webhook.target import url_fault
+
+_MAX_SIZE: Final = 64 * 1024  # bytes
+
+T = TypeVar("T")
 
 
 class Files:
@@ -27,11 +31,9 @@ class Files:
             return line
 
         self._url = Secret(settings.url)
-        self._url_file = SecretFile(settings.url_file, url_of) if settings.url_file else None
-        path = settings.secret_file
-        self._secrets = SecretFile(path, signing_keys) if path else None
-        path = settings.authorization_file
-        self._authorization = SecretFile(path, only_line) if path else None
+        self._url_file = _secret_file(settings.url_file, url_of)
+        self._secrets = _secret_file(settings.secret_file, signing_keys)
+        self._authorization = _secret_file(settings.authorization_file, only_line)
         _read_first("url_file", self.url)
         _read_first("secret_file", self.keys)
         _read_first("authorization_file", self.authorization)
@@ -61,6 +63,25 @@ def trust(ca_file: str) -> ssl.SSLContext:
         raise SettingsError(f"ca_file: {ca_file} holds no certificate") from error
     except OSError as error:
         raise SettingsError(f"ca_file: cannot read {ca_file}: {error.strerror}") from error
+
+
+def only_line(text: str) -> Secret:
+    """Return the only line of a file, as it goes into a request.
+
+    Raises:
+        ValueError: There is none, more than one, or what is no printable ASCII.
+    """
+    lines = text.splitlines()
+    if len(lines) != 1 or not lines[0].strip():
+        raise ValueError("it must have one line, and nothing else")
+    line = lines[0].strip()
+    if not line.isascii() or not line.isprintable():
+        raise ValueError("line 1 has characters other than printable ASCII")
+    return Secret(line)
+
+
+def _secret_file(path: str, parse: Callable[[str], T]) -> TrustedFile[T] | None:
+    return TrustedFile(path, parse, max_size=_MAX_SIZE, is_secret=True) if path else None
 
 
 def _read_first(key: str, read: Callable[[], object]) -> None:

@@ -193,7 +193,7 @@ def signatures(request: Request, secret: str) -> list[bool]:
     return [hmac.compare_digest(text, expected) for _, text in found]
 
 
-def revoked(sequence: int, *, reason: str = "left the firm") -> Event:
+def revoked(sequence: int, *, reason: str = "operator") -> Event:
     """Return an event of a session; each number has its own second."""
     return SessionRevoked(
         sequence=sequence,
@@ -204,6 +204,7 @@ def revoked(sequence: int, *, reason: str = "left the firm") -> Event:
         process=ProcessAbout(name="gw1", type="gateway", host="host1", pid=4711),
         handle=6,
         roles=("trader",),
+        expires_at=AT + timedelta(hours=1),
         reason=reason,
     )
 

@@ -21,7 +21,7 @@ async def test_a_chat_is_sent_a_text_and_needs_no_signature(
     assert request.headers["content-type"] == "application/json"
     assert json.loads(request.body) == {
         "text": "`session.revoked` user `alice@example.com` of `corp` on `gw1@host1`"
-        " because `left the firm` at `2026-11-21 09:30:01+00:00`\n"
+        " because `operator` at `2026-11-21 09:30:01+00:00`\n"
         "`login.refused` user `bob@example.com` of `corp` because `expired` times `3`"
         " at `2026-11-21 09:30:02+00:00`"
     }

@@ -27,6 +27,7 @@ class Rules:
     jitter: float
     proved: frozenset[str] = frozenset()  # issuers whose tokens count once a refresh proved them
     generations: Mapping[str, int] = field(default_factory=dict)  # of the issuers, as configured
+    iss: Mapping[str, str] = field(default_factory=dict)  # what each issuer calls itself
 
     def are_newer_than(self, verdict: Verdict) -> bool:
         """Say whether the issuer was changed, or is gone, since the verdict was made."""

@@ -2,6 +2,8 @@
 
 import heapq
 from collections import Counter
+from collections.abc import Sequence
+from datetime import timedelta
 
 from sessiond.core.changes import (
     Count,
@@ -67,7 +69,7 @@ def list_revocations(draft: Draft, _: ListRevocations) -> tuple[Revocation, ...]
     return tuple(sorted(draft.rows.revocations.values(), key=lambda each: each.at))
 
 
-def count(draft: Draft, _: Count) -> Counts:
+def count(draft: Draft, change: Count) -> Counts:
     """Count the rows."""
     states = Counter(session.state for session in draft.rows.sessions.values())
     due = (grant.refresh_at for grant in draft.rows.grants.values())
@@ -76,12 +78,25 @@ def count(draft: Draft, _: Count) -> Counts:
         grants=len(draft.rows.grants),
         revocations=len(draft.rows.revocations),
         next_refresh_at=min((at for at in due if at is not None), default=None),
+        expiring=_expiring(draft, change.expiring_within),
     )
 
 
 def judge(draft: Draft, change: Judge) -> Refusal | None:
     """Return why the tokens would be refused, if they would."""
     return refusal_of(draft, change.brought, is_proof_due=change.is_proof_due)
+
+
+def _expiring(draft: Draft, within: Sequence[float]) -> dict[float, int]:
+    """Return how many sessions have a lease that ends within so many seconds, by each."""
+    last = draft.now + timedelta(seconds=max(within, default=0.0))
+    left = {
+        grant.id: (grant.lease.expires_at - draft.now).total_seconds()
+        for grant in draft.rows.grants.values()
+        if grant.lease.expires_at < last
+    }
+    ending = [left[each.grant] for each in draft.rows.sessions.values() if each.grant in left]
+    return {seconds: sum(each < seconds for each in ending) for seconds in within}
 
 
 def _is_called(about: ProcessAbout, process: str) -> bool:

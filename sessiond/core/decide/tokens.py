@@ -59,6 +59,7 @@ def join(draft: Draft, fresh: GrantId, brought: Brought) -> Grant:
             issuer=verdict.principal.issuer,
             subject=verdict.principal.subject,
             client=brought.client,
+            iss=draft.rules.iss.get(verdict.principal.issuer, ""),
             lease=verdict.lease,
             refresh_token=brought.refresh_token,
             refresh_at=None if brought.refresh is None else _refresh_at(draft, brought),

@@ -39,7 +39,7 @@ def control_app(view: View, access: Access, closing: anyio.Event) -> Starlette:
     by_path: dict[str, dict[str, Operation]] = {}
     for operation in OPERATIONS:
         by_path.setdefault(operation.path, {})[operation.method] = operation
-    desk = _Desk(view, closing)
+    desk = _Desk(view)
     routes = [desk.route(path, by_method) for path, by_method in by_path.items()]
     described = msgspec.json.encode(document(OPERATIONS))
     routes.append(Route("/openapi.json", desk.description(described), methods=["GET"]))
@@ -53,7 +53,9 @@ def control_app(view: View, access: Access, closing: anyio.Event) -> Starlette:
             Exception: _tell_bug,
         },
     )
-    app.state.access = access  # it may be replaced while the app serves
+    # Both may be replaced while the app serves.
+    app.state.access = access
+    app.state.closing = closing  # set: event streams end
     app.router.redirect_slashes = False  # a redirect repeats the query, whatever is in it
     return app
 
@@ -61,9 +63,8 @@ def control_app(view: View, access: Access, closing: anyio.Event) -> Starlette:
 class _Desk:
     """Reads requests for operations."""
 
-    def __init__(self, view: View, closing: anyio.Event) -> None:
+    def __init__(self, view: View) -> None:
         self._view = view
-        self._closing = closing
 
     def route(self, path: str, operations: dict[str, Operation]) -> Route:
         """Return the route for the operations of one path."""
@@ -79,7 +80,7 @@ class _Desk:
                 query=_query(request, operation.query),
                 body=None if operation.body is None else await _body(request, operation.body),
                 last_event_id=_last_event_id(request),
-                closing=self._closing,
+                closing=request.app.state.closing,
             )
             answer = await operation.carry_out(self._view, asked)
             if isinstance(answer, Response):

@@ -260,6 +260,7 @@ class Queues(Struct, frozen=True, kw_only=True):
     """What waits inside of the daemon."""
 
     table: int  # changes
+    logins: int  # for their turn at an issuer
 
 
 class ConfigurationStatus(Struct, frozen=True, kw_only=True):

@@ -38,7 +38,7 @@ async def exposition(view: View, counts: Counts | None) -> bytes:
     """
     disk = await anyio.to_thread.run_sync(_disk, view.database)
     registry = CollectorRegistry(auto_describe=False)
-    found = [*_of_daemon(view), *_of_store(view, disk), *_of_table(view, counts)]
+    found = [*_of_daemon(view), *_of_store(view, disk), *_of_table(counts)]
     found += [*_of_issuers(view), *_of_subscribers(view.subscribers.states(), await _ages(view))]
     registry.register(_Collected(found))
     return generate_latest(registry) + generate_latest(view.measures.registry)
@@ -91,7 +91,7 @@ async def _ages(view: View) -> dict[str, float]:
 def _of_daemon(view: View) -> Iterable[Metric]:
     yield InfoMetricFamily("sessiond", "The running version", {"version": __version__})
     yield _gauge("uptime_seconds", "Since the daemon was ready", view.uptime)
-    yield _gauge("connections", "Connected q processes", view.connections())
+    yield _gauge("connections", "Connected q processes", len(view.directory))
     yield _counter("connections_refused", "Peers that were not let in", view.refused())
     yield _gauge("table_inbox", "Changes that wait for the table", view.table.waiting)
     yield _by_label("log_lines_dropped", "Log lines that nobody took", "output", log.lost)
@@ -124,7 +124,7 @@ def _of_store(view: View, disk: _Disk | None) -> Iterable[Metric]:
         yield _gauge("store_disk_bytes", "Size of the database's disk", disk.size)
 
 
-def _of_table(view: View, counts: Counts | None) -> Iterable[Metric]:
+def _of_table(counts: Counts | None) -> Iterable[Metric]:
     if counts is None:
         return
     sessions = GaugeMetricFamily("sessiond_sessions", "Live sessions by state", labels=["state"])
@@ -138,7 +138,7 @@ def _of_table(view: View, counts: Counts | None) -> Iterable[Metric]:
         "Sessions whose lease ends within so many seconds",
         labels=["within"],
     )
-    for seconds, count in view.table.expiring(SOON).items():
+    for seconds, count in counts.expiring.items():
         expiring.add_metric([f"{seconds:g}"], count)
     yield expiring
 

@@ -80,10 +80,13 @@ async def _status(view: View, _: Asked) -> bodies.Status:
             )
             for name, issuer in view.issuers.items()
         ],
-        queues=bodies.Queues(table=view.table.waiting),
-        connections=view.connections(),
+        queues=bodies.Queues(
+            table=view.table.waiting,
+            logins=sum(each.waiting() for each in view.issuers.values()),
+        ),
+        connections=len(view.directory),
         refused_connections=view.refused(),
-        hooks=dict(view.hooks()),
+        hooks=view.directory.hooks,
         sessions=dict(counts.sessions),
         grants=counts.grants,
         revocations=counts.revocations,
@@ -181,7 +184,7 @@ async def _explain(view: View, asked: Asked) -> bodies.Explanation:
 
 async def _metrics(view: View, _: Asked) -> Response:
     try:
-        counts = await view.table.ask(Count())
+        counts = await view.table.ask(Count(expiring_within=metrics.SOON))
     except StoreError:  # what the table need not be asked for is wanted now more than ever
         counts = None
     return Response(await metrics.exposition(view, counts), media_type=metrics.MEDIA_TYPE)

@@ -48,7 +48,7 @@ async def revoke(view: View, request: RevocationRequest, peer: Peer) -> Revoked:
         sessions=revoked.revoked,
         revocation=None if revoked.id is None else str(revoked.id),
     )
-    await view.delivery.wait_for(view.store.sequence)
+    await view.directory.wait_for(view.store.sequence)
     return revoked
 
 

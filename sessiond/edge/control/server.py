@@ -30,7 +30,7 @@ class ControlServer:
         """Make a server; it owns the listening socket from now on. None: it serves nobody."""
         self._listener = listener
         self._closing = anyio.Event()
-        self._app = control_app(view, access, self._closing)
+        self._app = control_app(view, access, anyio.Event())
         self._server = _Server(
             uvicorn.Config(
                 self._app,
@@ -57,12 +57,16 @@ class ControlServer:
             tasks.cancel_scope.cancel()
 
     def use(self, access: Access) -> None:
-        """Let others in, from the next request on."""
-        self._app.state.access = access
+        """Let others in, from the next request on. Who follows events must ask again."""
+        if access != self._app.state.access:
+            self._app.state.access = access
+            self._app.state.closing.set()
+            self._app.state.closing = anyio.Event()
 
     def stop(self) -> None:
         """Accept no more, end the event streams, and give other requests a moment."""
         self._closing.set()
+        self._app.state.closing.set()
         self._server.should_exit = True
 
     async def _cut(self) -> None:

@@ -1,12 +1,14 @@
 """The events as a stream of Server-Sent Events (html.spec.whatwg.org, 9.2)."""
 
 from collections.abc import AsyncIterator
+from functools import partial
 
 import anyio
 import structlog
 
 from sessiond.core.errors import StoreError
 from sessiond.core.events import Event, to_json
+from sessiond.edge.racing import first
 from sessiond.eventlog import EventLog
 
 AT_ONCE = 256  # events read in one go
@@ -28,11 +30,12 @@ async def event_stream(
         after: The sequence of the last event that is not wanted; 0 = from the oldest kept.
         closing: The daemon is stopping.
     """
-    place = after
+    place, is_oldest = after, after == 0
     yield f"id: {place}\n\n".encode()
     while not closing.is_set():
         try:
-            given, place = await events.read(place, limit=AT_ONCE)
+            given, place = await events.read(place, limit=AT_ONCE, from_oldest=is_oldest)
+            is_oldest = is_oldest and place == 0
         except StoreError as error:
             log.error("event stream ended", error=str(error))
             return  # whoever follows comes back to its place
@@ -45,15 +48,7 @@ async def event_stream(
 async def _wait(events: EventLog, place: int, closing: anyio.Event) -> bool:
     """Wait for an event after the place; False: nothing came for a while."""
     with anyio.move_on_after(HEARTBEAT):
-        async with anyio.create_task_group() as waiting:
-
-            async def first(event_or_end: anyio.Event) -> None:
-                await event_or_end.wait()
-                waiting.cancel_scope.cancel()
-
-            waiting.start_soon(first, closing)
-            await events.wait_beyond(place)
-            waiting.cancel_scope.cancel()
+        await first(partial(events.wait_beyond, place), closing.wait)
         return True
     return False
 

@@ -9,12 +9,13 @@ from uuid import UUID
 from sessiond.clock import Clock
 from sessiond.core.grant import TokenHash
 from sessiond.core.secret import Secret
-from sessiond.edge.control.delivery import Delivery
-from sessiond.edge.control.watched import IssuerWatch, WatchedStore, WatchedTable
+from sessiond.edge.control.watched import IssuerWatch, WatchedStore
 from sessiond.edge.measures import Measures
+from sessiond.edge.process.directory import Directory
 from sessiond.edge.subscribers import Subscribers
 from sessiond.eventlog import EventLog
 from sessiond.gate import Breaker, Gate, Realm
+from sessiond.table import Table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +26,7 @@ class IssuerView:
     breaker: Breaker
     watch: IssuerWatch
     answered_at: Callable[[], datetime | None] = lambda: None  # of whatever was asked
+    waiting: Callable[[], int] = lambda: 0  # logins that wait for their turn at it
 
     @property
     def last_success_at(self) -> datetime | None:
@@ -60,10 +62,10 @@ class View:
 
     instance: UUID
     clock: Clock
-    table: WatchedTable
+    table: Table
     store: WatchedStore
     events: EventLog
-    delivery: Delivery
+    directory: Directory
     gate: Gate
     issuers: Mapping[str, IssuerView]
     proved: Collection[str]  # issuers whose tokens count once a refresh has proved them
@@ -71,9 +73,7 @@ class View:
     new_id: Callable[[], UUID]
     deadline: float  # seconds that a login may take
     database: Path
-    connections: Callable[[], int]
-    refused: Callable[[], int]
-    hooks: Callable[[], Mapping[str, int]] = dict  # processes by the version of their hook
+    refused: Callable[[], int]  # connections to q's socket, since the start
     measures: Measures = field(default_factory=Measures)
     subscribers: Subscribers
     ready_at: datetime | None = None  # set when it is

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import anyio
 
@@ -23,28 +23,7 @@ from sessiond.core.secret import Secret
 from sessiond.core.verdict import Verdict
 from sessiond.edge.measures import Measures
 from sessiond.refresher import Tokens, TokenSource
-from sessiond.table import Loaded, Store, Table
-
-
-class WatchedTable(Table):
-    """The table, and what of it is looked at from outside, between two batches."""
-
-    @property
-    def waiting(self) -> int:
-        """How many changes wait to be decided."""
-        return self._inbox.statistics().current_buffer_used
-
-    def expiring(self, within: Sequence[float]) -> dict[float, int]:
-        """Return how many sessions have a lease that ends within so many seconds, by each."""
-        now, grants = self._clock.now(), self._rows.grants
-        last = now + timedelta(seconds=max(within))
-        left = {
-            grant.id: (grant.lease.expires_at - now).total_seconds()
-            for grant in grants.values()
-            if grant.lease.expires_at < last
-        }
-        ending = [left[each.grant] for each in self._rows.sessions.values() if each.grant in left]
-        return {seconds: sum(each < seconds for each in ending) for seconds in within}
+from sessiond.table import Loaded, Store
 
 
 class WatchedStore:

@@ -34,6 +34,7 @@ ALWAYS_TOLD = frozenset(
         "revoked",
         "set-aside events given up",
         "set-aside events tried again",
+        "subscriber forgotten",
         "subscriber says",
     }
 )

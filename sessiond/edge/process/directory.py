@@ -3,6 +3,7 @@
 from collections import Counter
 from typing import Protocol
 
+import anyio
 import anyio.lowlevel
 from anyio.streams.memory import MemoryObjectReceiveStream
 
@@ -32,6 +33,12 @@ class Directory:
     def __init__(self) -> None:
         self._lines: dict[ProcessKey, Line] = {}
         self._hooks: dict[ProcessKey, str] = {}
+        self._sequence = 0  # of the last event that was pushed, or concerned nobody here
+        self._moved = anyio.Event()
+
+    def begin(self, sequence: int) -> None:
+        """Take over the last event's number of an earlier run, of which nobody is told any more."""
+        self._sequence = sequence
 
     def __len__(self) -> int:
         return len(self._lines)
@@ -73,3 +80,13 @@ class Directory:
                     line = None if notice.push_to is None else self._lines.get(notice.push_to)
                     if line is not None:
                         line.push(answers.push_of(notice.event))
+                if batch.notices:
+                    # Number 0: told while the disk was full.
+                    self._sequence = max(self._sequence, batch.notices[-1].event.sequence)
+                    self._moved.set()
+                    self._moved = anyio.Event()
+
+    async def wait_for(self, sequence: int) -> None:
+        """Return when every push up to this event's is on its process's connection."""
+        while self._sequence < sequence:
+            await self._moved.wait()

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
-from functools import partial
 from types import MappingProxyType
 
 import anyio
@@ -93,7 +92,10 @@ class RolesVerifier:
 
     async def _answers(self, principal: Principal, now: datetime) -> Sequence[Answer]:
         """Ask every source at the same time; a refusal counts before a failure."""
-        outcomes: dict[int, Answer | TokenRejected | IssuerUnavailable] = {}
+        sources = self._terms.sources
+        outcomes: list[Answer | TokenRejected | IssuerUnavailable] = [
+            IssuerUnavailable("the role source was not asked to the end") for _ in sources
+        ]
 
         async def ask(number: int, source: AskedSource) -> None:
             try:
@@ -102,14 +104,13 @@ class RolesVerifier:
                 outcomes[number] = error
 
         async with anyio.create_task_group() as tasks:
-            for number, source in enumerate(self._terms.sources):
-                tasks.start_soon(partial(ask, number, source))
-        in_order = [outcomes[number] for number in sorted(outcomes)]
+            for number, source in enumerate(sources):
+                tasks.start_soon(ask, number, source)
         for kind in (TokenRejected, IssuerUnavailable):
-            for outcome in in_order:
+            for outcome in outcomes:
                 if isinstance(outcome, kind):
                     raise outcome
-        return [outcome for outcome in in_order if isinstance(outcome, Answer)]
+        return [outcome for outcome in outcomes if isinstance(outcome, Answer)]
 
 
 def with_roles(verifier: Verifier, terms: RoleTerms | None, clock: Clock) -> Verifier:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache, lru_cache
+from sys import intern
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -159,6 +160,7 @@ def _write_grant(row: Grant, sealer: Sealer) -> Parameters:
         _maybe(row.refresh_at),
         int(row.proven),
         _maybe(row.in_flight_since),
+        row.iss,
     )
 
 
@@ -175,6 +177,7 @@ def _read_grant(row: Sequence[Any], sealer: Sealer) -> Grant:
         refresh_at=None if refresh_token is None else _maybe_time(row[7]),
         proven=bool(row[8]),
         in_flight_since=_maybe_time(row[9]),
+        iss=intern(row[10]),
     )
 
 

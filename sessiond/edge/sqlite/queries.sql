@@ -6,7 +6,7 @@ DELETE FROM sessions WHERE id = ?;
 SELECT * FROM sessions;
 
 -- name: put_grant
-INSERT OR REPLACE INTO grants VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+INSERT OR REPLACE INTO grants VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 -- name: drop_grant
 DELETE FROM grants WHERE id = ?;
 -- name: all_grants

@@ -16,10 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import aiosqlite
+import msgspec
 import structlog
 
 from sessiond.core.errors import AddressInUseError, ConfigError, StoreError
 from sessiond.core.events import Event, from_json, to_json
+from sessiond.core.place import Place
 from sessiond.core.rows import Put, Row, Write
 from sessiond.core.secret import Secret
 from sessiond.edge.sealing import SealError
@@ -36,6 +38,7 @@ from sessiond.table import Loaded
 VERSION = 2
 ROWS = 1000  # fetched at a time
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
+DAMAGED = (msgspec.MsgspecError, ValueError, OverflowError)  # what was written reads otherwise
 LOOKUP_KEY = {"table": "keys", "column": "sealed", "row": "lookup", "issuer": "", "subject": ""}
 
 log = structlog.get_logger()
@@ -52,9 +55,17 @@ QUERIES = _queries()
 class Database(aiosqlite.Connection):
     """aiosqlite's connection, with a whole transaction as one call to its thread."""
 
-    async def transact(self, statements: Sequence[tuple[str, Sequence[Parameters]]]) -> None:
-        """Execute each statement for each of its parameters, all or nothing, durably."""
-        await self._execute(_transact, self._conn, statements)  # type: ignore[no-untyped-call]
+    async def transact(
+        self, statements: Sequence[tuple[str, Sequence[Parameters]]], *, is_synced: bool = True
+    ) -> None:
+        """Execute each statement for each of its parameters, all or nothing.
+
+        Args:
+            statements: With their parameters.
+            is_synced: Not before it is on the disk; else in the kernel, for a later one to sync.
+        """
+        transact = _transact if is_synced else _transact_unsynced
+        await self._execute(transact, self._conn, statements)  # type: ignore[no-untyped-call]
 
 
 def _transact(
@@ -69,6 +80,16 @@ def _transact(
         if db.in_transaction:
             db.execute("ROLLBACK")
         raise
+
+
+def _transact_unsynced(
+    db: sqlite3.Connection, statements: Sequence[tuple[str, Sequence[Parameters]]]
+) -> None:
+    db.execute("PRAGMA synchronous=NORMAL")
+    try:
+        _transact(db, statements)
+    finally:
+        db.execute("PRAGMA synchronous=FULL")
 
 
 class SqliteStore:
@@ -92,7 +113,7 @@ class SqliteStore:
                     while some := await cursor.fetchmany(ROWS):
                         rows += [codec.read(found, self._sealer) for found in some]
             (sequence,) = await self._one(QUERIES["last_sequence"], ())
-        except sqlite3.Error as error:
+        except (sqlite3.Error, *DAMAGED) as error:
             raise ConfigError(f"store.path: the database cannot be read: {error}") from error
         finally:
             forget()
@@ -111,18 +132,37 @@ class SqliteStore:
             batches["put_event"] = [
                 (event.sequence, microseconds(event.at), to_json(event)) for event in events
             ]
+        # What a power cut takes of places alone is received again, and kill -9 takes nothing from
+        # the kernel: so no login's turn waits for the disk because of them.
+        is_synced = bool(events) or not all(map(_is_place, writes))
+        statements = [(QUERIES[name], rows) for name, rows in batches.items()]
         try:
-            await self._db.transact([(QUERIES[name], rows) for name, rows in batches.items()])
+            await self._db.transact(statements, is_synced=is_synced)
         except sqlite3.Error as error:
             raise StoreError(f"the database refused a write: {error}") from error
 
     async def events_after(self, sequence: int, *, limit: int) -> list[Event]:
-        """Return kept events in order, beginning after a sequence number."""
+        """Return kept events in order, beginning after a sequence number.
+
+        Raises:
+            StoreError: None could be read. One that is damaged ends what is returned before it.
+        """
         try:
             async with self._db.execute(QUERIES["events_after"], (sequence, limit)) as cursor:
-                return [from_json(body) async for (body,) in cursor]
+                bodies = [body async for (body,) in cursor]
         except sqlite3.Error as error:
             raise StoreError(f"the database cannot be read: {error}") from error
+        events: list[Event] = []
+        for body in bodies:
+            try:
+                events.append(from_json(body))
+            except DAMAGED as error:
+                if events:
+                    break
+                raise StoreError(
+                    f"the database is damaged: an event after {sequence} cannot be read: {error}"
+                ) from error
+        return events
 
     async def forget_events(self, *, before: datetime) -> None:
         """Drop the events of before a time."""
@@ -134,6 +174,10 @@ class SqliteStore:
     async def _one(self, query: str, parameters: Parameters) -> Any:
         async with self._db.execute(query, parameters) as cursor:
             return await cursor.fetchone()
+
+
+def _is_place(write: Write) -> bool:
+    return isinstance(write, Put) and isinstance(write.row, Place)
 
 
 def _batches(writes: Sequence[Write], sealer: Sealer) -> dict[str, list[Parameters]]:

@@ -157,6 +157,6 @@ async def _ended(process: Process) -> None:
     No other process can have its id as long as one of its group is left. Where none is, the id
     would have to be given anew, to a group of the daemon's own user, within this moment.
     """
-    with suppress(ProcessLookupError):
+    with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
     await process.wait()

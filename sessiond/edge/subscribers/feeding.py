@@ -13,10 +13,10 @@ from sessiond.clock import Clock
 from sessiond.core.errors import StoreError
 from sessiond.core.events import Event, to_json
 from sessiond.edge.config import SubscriberConfig
+from sessiond.edge.racing import first
 from sessiond.edge.subscribers.children import Child, Gone, NotStartedError, Start
 from sessiond.edge.subscribers.patience import pause_after
 from sessiond.edge.subscribers.places import KeptPlace
-from sessiond.edge.subscribers.racing import first
 from sessiond.edge.subscribers.state import Record, SubscriberState
 from sessiond.edge.subscribers.wire import (
     Batch,

@@ -1,4 +1,4 @@
-"""One subscriber's place, kept through the table: not at every event, and never in advance."""
+"""One subscriber's place, kept through the table: before more is sent, and never in advance."""
 
 from typing import Protocol, TypeVar
 
@@ -10,7 +10,7 @@ from sessiond.core.changes import Change, KeepPlace, ListPlaces, SetEventsAside,
 from sessiond.core.errors import StoreError
 from sessiond.core.events import Event
 
-KEEP_EVERY = 1.0  # seconds between two writes of a subscriber's place
+RETRY = 1.0  # seconds after which a place that could not be written is written again
 
 # The disk is full, or the table takes no more. What is not kept is received again.
 NOT_WRITTEN = (StoreError, anyio.ClosedResourceError, anyio.BrokenResourceError)
@@ -35,8 +35,8 @@ class Asking(Protocol):
 class KeptPlace:
     """How far a subscriber has received, and what was set aside for it.
 
-    What is on disk lags behind by `KEEP_EVERY` at most: after a crash the events of that time
-    come again.
+    It is written before the next events are sent, so that after a crash no more than those of
+    the last time come again.
     """
 
     def __init__(self, subscriber: str, table: Asking, clock: Clock) -> None:
@@ -46,7 +46,7 @@ class KeptPlace:
         self.sequence = 0  # of the last event that is done with
         self.set_aside: dict[int, Event] = {}  # by sequence
         self._kept = -1  # what is on disk
-        self._written_at = float("-inf")  # monotonic
+        self._retry_at = float("-inf")  # monotonic
 
     async def take_up(self, *, now: int) -> None:
         """Go on from what is kept; a new subscriber begins with what comes after `now`."""
@@ -70,7 +70,7 @@ class KeptPlace:
         """Seconds until the place is to be written; None: it is on disk as it stands."""
         if self.sequence == self._kept:
             return None
-        return max(0.0, self._written_at + KEEP_EVERY - self._clock.monotonic())
+        return max(0.0, self._retry_at - self._clock.monotonic())
 
     async def keep_when_due(self) -> None:
         """Write the place, if it is time to."""
@@ -81,10 +81,11 @@ class KeptPlace:
         """Write the place; where that fails, it stays due."""
         if self.sequence == self._kept:
             return
-        sequence, self._written_at = self.sequence, self._clock.monotonic()
+        sequence = self.sequence
         try:
             await self._table.ask(KeepPlace(subscriber=self._subscriber, sequence=sequence))
         except NOT_WRITTEN as error:
+            self._retry_at = self._clock.monotonic() + RETRY
             log.warning("place not kept", subscriber=self._subscriber, error=str(error))
         else:
             self._kept = sequence

@@ -15,11 +15,11 @@ from sessiond.core.changes import Count
 from sessiond.core.errors import ConfigError
 from sessiond.edge import plugins
 from sessiond.edge.config import SubscriberConfig
+from sessiond.edge.racing import first
 from sessiond.edge.subscribers import children
 from sessiond.edge.subscribers.children import Gone, NotStartedError, Start
 from sessiond.edge.subscribers.feeding import Feeder, FeedingRules, setup_of
 from sessiond.edge.subscribers.places import NOT_WRITTEN, Asking, KeptPlace
-from sessiond.edge.subscribers.racing import first
 from sessiond.edge.subscribers.state import SubscriberState
 from sessiond.edge.subscribers.wire import FromChild, Ready, Refused, one_line
 from sessiond.eventlog import EventLog
@@ -127,8 +127,9 @@ class Subscribers:
         after the next start.
         """
         self._stopped.set()
-        with suppress(*NOT_WRITTEN):  # answered when all that was asked before is on disk
-            await self._table.ask(Count())
+        with suppress(*NOT_WRITTEN):
+            await self._table.ask(Count())  # answered when all that was asked before is on disk
+            await self._table.ask(Count())  # and this when that has reached the log of events
         await self._end(list(self._fed.values()), last=self._events.sequence)
 
     def states(self) -> list[SubscriberState]:

@@ -3,20 +3,12 @@
 import gc
 import os
 import socket
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
 from sessiond.ctl.client import Client, ControlError, DaemonAwayError, Told, told
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="sd-") as name:
-        yield Path(name)
 
 
 def answering(response: httpx.Response) -> Client:

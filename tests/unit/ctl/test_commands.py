@@ -346,3 +346,10 @@ def test_a_wrong_configuration_ends_with_78(run: Run, tmp_path: Path) -> None:
     found = run("--config", str(tmp_path / "c"), "status")
     assert found.exit_code == 78
     assert found.stderr.startswith("sessionctl: listen.port is 0")
+
+
+def test_an_error_cannot_steer_the_terminal(run: Run, tmp_path: Path) -> None:
+    found = run("--config", str(tmp_path / "\x07"), "status")
+    assert found.exit_code == 78
+    assert r"/\x07: " in found.stderr
+    assert "\x07" not in found.stderr

@@ -1,6 +1,8 @@
 """What a plugin inside the daemon can do wrong, and what becomes of it."""
 
+import threading
 from collections.abc import Mapping
+from types import SimpleNamespace
 from typing import Any
 
 import anyio
@@ -213,3 +215,112 @@ async def test_a_plugin_that_does_not_stop_holds_up_nobody(monkeypatch: pytest.M
     with capture_logs() as logs:
         await stopped(Stops(is_async=True, hangs=True), plugin="acme")
     assert logs[0]["event"] == "plugin does not stop"
+
+
+def stray() -> BaseException:
+    """Return what a task sees that is cancelled, as where it awaits one that another cancelled."""
+    return anyio.get_cancelled_exc_class()()
+
+
+@pytest.mark.parametrize("stopping", [stray, lambda: SystemExit(1)])
+async def test_a_plugin_ends_no_task_of_the_daemons(stopping: Any) -> None:
+    with (
+        capture_logs() as logs,
+        pytest.raises(IssuerUnavailable, match="'acme' failed"),
+        answering("acme", "verify", seconds=9),
+    ):
+        raise stopping()
+    assert logs[0]["event"] == "plugin failed"
+
+
+async def test_our_own_cancelling_passes_through_a_plugin() -> None:
+    with anyio.CancelScope() as scope:
+        scope.cancel()
+        with answering("acme", "verify", seconds=9):
+            await anyio.sleep_forever()
+    assert scope.cancelled_caught
+
+
+class Unfounded(TokenRejected):
+    """Forgets to say why."""
+
+    def __init__(self) -> None:
+        pass
+
+
+class Unmeasured(IssuerThrottled):
+    """Forgets to say until when."""
+
+    def __init__(self) -> None:
+        pass
+
+
+async def test_an_error_of_ours_that_a_plugin_made_badly_is_no_verdict() -> None:
+    half = Unfounded()
+    half.reason = Refusal.INACTIVE
+    for error in (Unfounded(), half, Unmeasured()):
+        with pytest.raises(IssuerUnavailable), answering("acme", "verify", seconds=9):
+            raise error
+
+
+class Moody:
+    """Raises when it is looked at."""
+
+    @property
+    def verify(self) -> object:
+        raise OSError("not today")
+
+    @property
+    def probe(self) -> object:
+        raise SystemExit(1)
+
+    @property
+    def stop(self) -> object:
+        raise OSError("not today")
+
+
+def leaves(**_: object) -> None:
+    raise SystemExit(2)
+
+
+@pytest.mark.parametrize("entry", [lambda **_: Moody(), leaves])
+async def test_a_plugin_that_breaks_while_it_is_made_is_a_wrong_configuration(
+    monkeypatch: pytest.MonkeyPatch, entry: Any
+) -> None:
+    with pytest.raises(ConfigError, match=r"^issuer\[corp\]"):
+        await made(entry, monkeypatch)
+
+
+async def test_a_plugin_that_leaves_as_it_is_imported_is_a_wrong_configuration(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(plugins, "load", lambda group, name: leaves())
+    with pytest.raises(ConfigError, match=r"^issuer\[corp\]"):
+        await built(
+            "sessiond.verifiers",
+            "acme",
+            where="issuer[corp]",
+            settings_at="issuer[corp].settings",
+            members=(),
+            keywords={},
+        )
+
+
+async def test_a_plugin_that_is_never_made_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(foreign, "MADE_WITHIN", 0.001)
+    released = threading.Event()
+    try:
+        with pytest.raises(ConfigError, match=r"was not made within 0\.001 seconds"):
+            await made(lambda **_: released.wait(), monkeypatch)
+    finally:
+        released.set()
+
+
+async def test_a_plugin_that_cannot_even_be_asked_to_stop_is_left_alone() -> None:
+    async def stop() -> None:
+        raise stray()
+
+    for plugin in (Moody(), SimpleNamespace(stop=stop)):
+        with capture_logs() as logs:
+            await stopped(plugin, plugin="acme")
+        assert logs[0]["call"] == "stop"

@@ -13,7 +13,7 @@ from sessiond.core.errors import AddressInUseError, ConfigError, StoreError
 from sessiond.core.events import to_json
 from sessiond.core.grant import Grant
 from sessiond.core.place import Place, SetAside
-from sessiond.core.rows import Put
+from sessiond.core.rows import Drop, Put
 from sessiond.core.secret import Secret
 from sessiond.edge.sealing import KeyRing
 from sessiond.edge.sqlite import SqliteStore, opened
@@ -60,6 +60,25 @@ async def test_a_commit_reaches_the_disk_before_it_returns(path: Path) -> None:
         assert await pragma(store, "synchronous") == 2  # FULL
         assert await pragma(store, "secure_delete") == 1
         assert await pragma(store, "user_version") == VERSION
+
+
+async def test_only_places_alone_are_not_synced_to_the_disk(path: Path) -> None:
+    place = Put(Place(subscriber="audit", sequence=1, at=opened_event(1).at))
+    said: list[str] = []
+    async with opened(path, RING) as store:
+        await store._db.set_trace_callback(said.append)
+        await store.commit([place], [])
+        assert [each for each in said if not each.startswith(("BEGIN", "INSERT"))] == [
+            "PRAGMA synchronous=NORMAL",
+            "COMMIT",
+            "PRAGMA synchronous=FULL",
+        ]
+        said.clear()
+        await store.commit([place, Put(session(1))], [])
+        await store.commit([place], [opened_event(1)])
+        await store.commit([Drop(place.row)], [])
+        assert [each for each in said if each.startswith("PRAGMA")] == []
+        assert await pragma(store, "synchronous") == 2  # FULL
 
 
 async def test_what_was_committed_is_there_for_another_reader_at_once(path: Path) -> None:
@@ -220,6 +239,36 @@ async def test_a_damaged_database_is_refused(path: Path, table: str) -> None:
     path.write_bytes(damaged)
     with pytest.raises(ConfigError, match=r"store\.path"):
         async with opened(path, RING) as store:
+            await store.load()
+
+
+async def test_an_event_that_is_damaged_is_whoever_reads_its_and_ends_no_daemon(path: Path) -> None:
+    async with opened(path, RING) as store:
+        await store.commit([], [opened_event(1), opened_event(2), opened_event(3)])
+    spoil(path, 'UPDATE events SET body = CAST(\'{"kind":"new"}\' AS BLOB) WHERE sequence = 2')
+    async with opened(path, RING) as store:
+        assert await store.events_after(0, limit=9) == [opened_event(1)]
+        with pytest.raises(StoreError, match=r"an event after 1 cannot be read: .*new"):
+            await store.events_after(1, limit=2)
+        assert await store.events_after(2, limit=9) == [opened_event(3)]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE set_aside SET body = CAST('{' AS BLOB)",
+        "UPDATE set_aside SET at = 4611686018427387904",
+    ],
+)
+async def test_a_row_that_is_damaged_is_told_as_such(path: Path, damage: str) -> None:
+    async with opened(path, RING) as store:
+        row = SetAside(
+            subscriber="audit", event=opened_event(1), attempts=1, error="no", at=opened_event().at
+        )
+        await store.commit([Put(row)], [])
+    spoil(path, damage)
+    async with opened(path, RING) as store:
+        with pytest.raises(ConfigError, match=r"store\.path: the database cannot be read"):
             await store.load()
 
 

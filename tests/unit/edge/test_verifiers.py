@@ -123,3 +123,14 @@ async def test_the_plugin_is_given_the_issuer_and_its_settings(
 async def test_a_setting_called_issuer_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"issuer\[corp\]\.settings\.issuer is a word of"):
         await plugin_verifier(table(settings={"issuer": "x"}), issuer_about())
+
+
+class Refusing(ScriptedVerifier):
+    """Tries out a token of its own that the issuer does not know."""
+
+    async def probe(self) -> None:
+        raise TokenRejected(Refusal.INACTIVE, "as expected")
+
+
+async def test_a_trial_call_that_is_refused_was_answered() -> None:
+    await around(Refusing()).probe()

@@ -191,8 +191,38 @@ async def test_a_listener_that_accepts_nobody_is_found_out(tmp_path: Path) -> No
             deaf.bind(address)
             deaf.listen(0)
             waits.connect(address)
-            with pytest.raises(NoAnswerError, match="the listener: BlockingIOError"):
+            with anyio.move_on_after(0.1) as time:
                 await round_trip(address, at_work.table)
+            assert time.cancelled_caught
+
+
+async def test_a_queue_that_somebody_fills_is_waited_for_while_the_listener_empties_it(
+    tmp_path: Path,
+) -> None:
+    """Anybody may connect to an abstract address, as often as he likes."""
+    address = os.fsencode(tmp_path / "kx")
+    sock = socket.socket(socket.AF_UNIX)
+    sock.bind(address)
+    sock.listen(0)
+    returned = anyio.Event()
+    async with serving(FakeClock()) as at_work:
+
+        async def attend(stream: ByteStream, peer: Peer) -> None:
+            await Connection(stream, peer, at_work.counter).serve()
+
+        async def go() -> None:
+            await round_trip(address, at_work.table)
+            returned.set()
+
+        with socket.socket(socket.AF_UNIX) as first:
+            first.connect(address)
+            at_work.tasks.start_soon(go)
+            await idle()
+            listener = Listener([sock], allowed=ALLOWED, max_connections=9, serve=attend)
+            at_work.tasks.start_soon(listener.run)
+            await returned.wait()
+            listener.stop()
+            listener.cut()
 
 
 async def test_where_all_places_are_taken_the_daemon_is_still_alive(tmp_path: Path) -> None:

@@ -48,8 +48,10 @@ async def test_so_many_are_served_at_a_time() -> None:
             tasks.start_soon(queue.wait, "a", name)
         await idle()
         assert queue.served == ["a1", "a2"]
+        assert queue.limiter.waiting() == 1
         queue.leave("a2")
         await idle()
+        assert queue.limiter.waiting() == 0
         assert queue.served == ["a1", "a2", "a3"]
         queue.leave("a1")
         queue.leave("a3")

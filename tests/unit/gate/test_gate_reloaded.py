@@ -76,3 +76,30 @@ async def test_a_sick_issuer_that_is_replaced_is_tried_no_more(clock: FakeClock)
         await clock.advance(60.0)
         assert sick.probes == 1
         assert await work.said() == "alice"
+
+
+async def test_a_verdict_is_used_no_longer_than_is_configured_now(clock: FakeClock) -> None:
+    verifier = ScriptedVerifier()
+    corp = door(verifier, clock, cache_for=300.0)
+    async with at_work(corp, clock=clock) as work:
+        await work.said()
+        work.gate.use([replace(corp, cache_for=0.0)], waiting=4)
+        await work.said()
+        await work.said()
+        assert len(verifier.asked) == 3
+
+
+async def test_a_verdict_under_way_is_kept_as_is_configured_when_it_comes(
+    clock: FakeClock,
+) -> None:
+    verifier = ScriptedVerifier()
+    corp = door(verifier, clock, cache_for=300.0)
+    held = verifier.hold()
+    async with at_work(corp, clock=clock) as work, anyio.create_task_group() as tasks:
+        tasks.start_soon(work.said)
+        await idle()
+        work.gate.use([replace(corp, cache_for=0.0)], waiting=4)
+        held.set()
+        await idle()
+        await work.said()
+        assert len(verifier.asked) == 2

@@ -40,7 +40,8 @@ def test_nothing_was_imported():
 def run(folder: Path, test: str) -> str:
     """Run a test; the plugin is loaded by its module, whether it is installed or not."""
     (folder / "test_it.py").write_text(test)
-    options = ["-q", "-W", "error", "-p", "no:sessiond", "-p", "sessiond.testing.pytest_plugin"]
+    options = ["-q", "-W", "error", "-p", "no:schemathesis", "-p", "no:sessiond"]
+    options += ["-p", "sessiond.testing.pytest_plugin"]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *options, "test_it.py"],
         cwd=folder,

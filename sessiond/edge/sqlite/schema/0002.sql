@@ -1,4 +1,7 @@
--- Schema version 2: subscribers. Times are microseconds since 1970-01-01 UTC.
+-- Schema version 2: subscribers, and whose each grant is. Times are microseconds since 1970-01-01 UTC.
+
+-- The issuer's own `iss`, since its configured name may be given to another. Empty: not kept then.
+ALTER TABLE grants ADD COLUMN iss TEXT NOT NULL DEFAULT '';
 
 CREATE TABLE places (
     subscriber TEXT PRIMARY KEY,

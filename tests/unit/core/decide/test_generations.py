@@ -76,3 +76,10 @@ def test_disowned_sessions_end_and_their_tokens_are_as_good_as_before(ledger: Le
     again = replace(verdict(), generation=3)
     standing = ledger.ask(login(2, brought("access", "refresh", says=again)))
     assert not isinstance(standing, Refusal)
+
+
+def test_a_grant_keeps_whom_its_issuers_name_named(ledger: Ledger) -> None:
+    ledger.rules = replace(RULES, generations={"corp": 2}, iss={"corp": "https://one.example/"})
+    ledger.ask(login(2, brought("two", says=NEW)))
+    ledger.rules = replace(RULES, generations={"corp": 2}, iss={"corp": "https://other.example/"})
+    assert ledger.grant(2).iss == "https://one.example/"

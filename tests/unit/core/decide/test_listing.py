@@ -1,5 +1,6 @@
 """What operators ask of the rows: pages, single sessions, counts, and a login judged in advance."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 
 import pytest
@@ -135,6 +136,22 @@ def test_rows_are_counted(ledger: Ledger) -> None:
 
 def test_without_refresh_tokens_nothing_is_due(ledger: Ledger) -> None:
     assert ledger.ask(Count()).next_refresh_at is None
+
+
+def test_leases_that_end_soon_are_counted_by_session() -> None:
+    ledger = Ledger()
+
+    def expiring() -> Mapping[float, int]:
+        return ledger.ask(Count(expiring_within=(60, 300))).expiring
+
+    ledger.log_in(1)
+    ledger.log_in(2)
+    assert expiring() == {60: 0, 300: 0}
+    ledger.let_pass(HOUR - timedelta(seconds=200))
+    ledger.ask(login(3, brought("newer", says=verdict(begin=ledger.now))))
+    assert expiring() == {60: 0, 300: 2}
+    ledger.let_pass(timedelta(seconds=150))
+    assert expiring() == {60: 2, 300: 2}
 
 
 def test_a_login_is_judged_as_it_would_be_and_nothing_is_written(ledger: Ledger) -> None:

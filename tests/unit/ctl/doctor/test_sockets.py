@@ -2,7 +2,6 @@
 
 import os
 import socket
-import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -16,12 +15,6 @@ from sessiond.edge.addresses import Addresses
 from sessiond.edge.config import ListenConfig
 
 OURS = Where(owner=os.geteuid(), credentials=None)
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="sd-") as name:
-        yield Path(name)
 
 
 @contextmanager

@@ -87,9 +87,7 @@ async def test_what_the_issuer_or_the_claims_say_is_the_verification(
         assert found["checks"][3]["detail"].startswith(detail)
 
 
-async def test_an_issuer_that_hangs_is_what_the_login_would_hear(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_an_issuer_that_hangs_is_what_the_login_would_hear() -> None:
     async with viewing() as v:
         held = v.verifier.hold()
         v.view.deadline = 0.01

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from sessiond.core.errors import Refusal
+from sessiond.edge.process import answers
 from tests.fakes import brought, idle, login, session_id
 from tests.unit.edge.control.viewing import TOKEN, problem, viewing
 
@@ -46,10 +47,10 @@ async def test_revoking_is_answered_when_it_was_pushed() -> None:
     async with viewing() as v:
         await v.log_in(1)
         await idle()
-        before = len(v.delivered)
+        assert v.line.pushed == []
         await v.ask("POST", "/v1/revocations", json={"all": True, "reason": "drill"})
-        kinds = [n.event.kind for batch in v.delivered[before:] for n in batch.notices]
-        assert kinds == ["session.revoked"]
+        assert v.line.pushed == [answers.push_of(v.store.events[-1])]
+        assert v.store.events[-1].kind == "session.revoked"
 
 
 @pytest.mark.parametrize(

@@ -149,3 +149,18 @@ async def test_others_may_be_let_in_while_it_serves(path: str) -> None:
         assert (await client.get("/healthz")).status_code == 403
         served.use(EVERYBODY)
         assert (await client.get("/healthz")).status_code == 200
+
+
+async def test_who_follows_events_is_judged_anew_when_others_are_let_in(path: str) -> None:
+    async with (
+        serving(path) as (_, served),
+        client_of(path) as client,
+        client.stream("GET", "/v1/events") as response,
+    ):
+        blocks = response.aiter_text()
+        assert await anext(blocks) == "id: 0\n\n"
+        served.use(EVERYBODY)  # nothing has changed: the stream goes on
+        nobody = AllowList(frozenset(), frozenset())
+        served.use(Access(readers=nobody, admins=nobody))
+        assert [block async for block in blocks] == []
+        assert (await client.get("/v1/events")).status_code == 403

@@ -1,6 +1,6 @@
 """What is noted as it happens, by layers that change nothing of it."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 
 import anyio
@@ -24,8 +24,7 @@ from sessiond.edge.control.watched import (
     WatchedVerifier,
 )
 from sessiond.refresher import Tokens
-from tests.fakes import HOUR, MINUTE, START, FakeClock, MemoryStore, idle, opened_event
-from tests.unit.edge.control.viewing import viewing
+from tests.fakes import MINUTE, START, FakeClock, MemoryStore, idle, opened_event
 from tests.unit.gate.fakes import ScriptedVerifier, door
 
 pytestmark = pytest.mark.anyio
@@ -89,7 +88,7 @@ async def test_what_an_earlier_run_committed_is_known(clock: FakeClock) -> None:
 
 @pytest.mark.parametrize("needs", [True, False])
 async def test_only_a_verdict_that_took_a_call_is_a_success(
-    clock: FakeClock, watch: IssuerWatch, needs: bool
+    watch: IssuerWatch, needs: bool
 ) -> None:
     verifier = WatchedVerifier(ScriptedVerifier(asks=False, needs=needs), watch)
     await verifier.verify(Secret("token"), now=START)
@@ -152,19 +151,6 @@ async def test_each_call_is_told_with_its_kind_and_what_it_took(clock: FakeClock
     await source.refresh(Secret("refresh"))
     await source.revoke(Secret("refresh"))
     assert told == [("verify", 2), ("probe", 0), ("refresh", 0), ("revoke", 0)]
-
-
-async def test_leases_that_end_soon_are_counted_by_session() -> None:
-    async with viewing() as v:
-        table = v.view.table
-        await v.log_in(1)
-        await v.log_in(2)
-        assert table.expiring((60, 300)) == {60: 0, 300: 0}
-        await v.clock.advance(HOUR - timedelta(seconds=200))
-        await v.log_in(3)
-        assert table.expiring((60, 300)) == {60: 0, 300: 2}
-        await v.clock.advance(150)
-        assert table.expiring((60, 300)) == {60: 2, 300: 2}
 
 
 @pytest.mark.parametrize(

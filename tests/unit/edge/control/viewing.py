@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -14,19 +15,20 @@ import anyio
 import httpx
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from sessiond.bus import Bus, Committed
+from sessiond.bus import Bus
 from sessiond.core.changes import Standing
 from sessiond.core.grant import TokenHash
 from sessiond.core.secret import Secret
 from sessiond.edge.control.access import Access
 from sessiond.edge.control.app import control_app
-from sessiond.edge.control.delivery import Delivery
 from sessiond.edge.control.view import IssuerView, View
-from sessiond.edge.control.watched import IssuerWatch, WatchedStore, WatchedTable, WatchedVerifier
+from sessiond.edge.control.watched import IssuerWatch, WatchedStore, WatchedVerifier
 from sessiond.edge.peer import Peer
+from sessiond.edge.process.directory import Directory
 from sessiond.edge.subscribers import FeedingRules, Subscribers, starter
 from sessiond.eventlog import EventLog
 from sessiond.gate import Gate
+from sessiond.table import Table
 from tests.fakes import (
     RULES,
     FakeClock,
@@ -35,9 +37,11 @@ from tests.fakes import (
     brought,
     idle,
     login,
+    process_key,
     token_hash,
     verdict,
 )
+from tests.unit.edge.process.fakes import FakeLine
 from tests.unit.gate.fakes import ScriptedVerifier, door
 
 ADMIN = Peer(uid=os.geteuid(), groups=frozenset(), pid=1, started=1)
@@ -60,7 +64,7 @@ class Viewing:
     clock: FakeClock
     verifier: ScriptedVerifier
     closing: anyio.Event
-    delivered: list[Committed]
+    line: FakeLine  # of the process that logs in
     peer: Peer = ADMIN
     answers: list[httpx.Response] = field(default_factory=list)
 
@@ -101,21 +105,16 @@ async def viewing(
     store, clock, bus = store or MemoryStore(), FakeClock(), Bus()
     watched = WatchedStore(store, clock)
     events = EventLog(watched, bus.listen(), clock)
-    table = WatchedTable(
-        watched, bus, clock, replace(RULES, proved=proved), keep_events=timedelta(days=7)
-    )
+    table = Table(watched, bus, clock, replace(RULES, proved=proved), keep_events=timedelta(days=7))
     await table.load()
     events.begin(watched.sequence)
     verifier, watch = ScriptedVerifier(), IssuerWatch(clock)
     corp = door(WatchedVerifier(verifier, watch), clock)
     gate = Gate([corp], news=bus.listen(), clock=clock, waiting=4)
-    delivered: list[Committed] = []
-
-    async def deliver(news: Any) -> None:
-        async with news:
-            async for batch in news:
-                delivered.append(batch)  # noqa: PERF401 - as it comes
-
+    directory, line = Directory(), FakeLine()
+    for pid, hook in ((100, "0.1.0"), (200, "0.1.0"), (300, "")):
+        directory.enter(process_key(pid), line if pid == 100 else FakeLine(), hook)
+    directory.begin(watched.sequence)
     numbers = count(9001)
     view = View(
         instance=INSTANCE,
@@ -123,7 +122,7 @@ async def viewing(
         table=table,
         store=watched,
         events=events,
-        delivery=Delivery(bus.listen(), deliver, sequence=watched.sequence),
+        directory=directory,
         gate=gate,
         issuers={"corp": IssuerView(realm=corp.realm, breaker=corp.breaker, watch=watch)},
         proved=proved,
@@ -131,7 +130,6 @@ async def viewing(
         new_id=lambda: UUID(int=next(numbers)),
         deadline=2.0,
         database=Path("/nowhere/sessiond.db"),
-        connections=lambda: 3,
         subscribers=Subscribers(
             events,
             table,
@@ -141,17 +139,16 @@ async def viewing(
             rules=FeedingRules(max_attempts=3, keep=timedelta(days=7)),
         ),
         refused=lambda: 4,
-        hooks=lambda: {"0.1.0": 2, "": 1},
     )
     closing = anyio.Event()
     app = control_app(view, access or Access.of(readers=(), admins=()), closing)
     async with anyio.create_task_group() as tasks:
-        for run in (table.run, gate.run, events.run, view.delivery.run):
+        for run in (table.run, gate.run, events.run, partial(directory.deliver, bus.listen())):
             tasks.start_soon(run)
         view.begin()
         await idle()
         try:
-            yield Viewing(view, app, store, clock, verifier, closing, delivered)
+            yield Viewing(view, app, store, clock, verifier, closing, line)
         finally:
             table.close()
             await idle()

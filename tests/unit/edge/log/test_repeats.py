@@ -1,11 +1,14 @@
 """Repeated lines are held back and summed; what matters is always told."""
 
+import inspect
+import re
 from typing import Any
 
 import pytest
 import structlog
 from structlog.typing import EventDict
 
+from sessiond.edge.control import operations, revoking, subscribing
 from sessiond.edge.log.repeats import ALLOWED, ALWAYS_TOLD, EVERY, MOST, Repeats
 
 
@@ -68,6 +71,13 @@ def test_logins_that_succeed_are_never_held_back(repeats: Repeats) -> None:
 @pytest.mark.parametrize("event", sorted(ALWAYS_TOLD))
 def test_ends_that_matter_are_never_held_back(repeats: Repeats, event: str) -> None:
     assert passed(repeats, 2 * ALLOWED, event) == 2 * ALLOWED
+
+
+def test_whatever_an_operator_does_is_never_held_back() -> None:
+    source = "".join(map(inspect.getsource, (revoking, subscribing, operations)))
+    done = set(re.findall(r'log\.\w+\(\s*"([^"]+)",\s*uid=', source))
+    assert len(done) > 5
+    assert done <= ALWAYS_TOLD
 
 
 def test_nothing_is_held_back_before_it_begins_and_after_it_ends() -> None:

@@ -289,7 +289,7 @@ def test_a_reply_does_not_show_its_body() -> None:
     assert "very-secret-token" not in repr(reply)
 
 
-def test_the_tests_themselves_trust_nobody(clock: HandClock) -> None:
+def test_the_tests_themselves_trust_nobody() -> None:
     assert TLS.get_ca_certs() == []
 
 

@@ -47,9 +47,7 @@ async def test_nothing_is_fetched_before_it_is_needed(source: Source, kept: Kept
     assert (kept.newest, kept.at_hand, source.fetched) == (None, None, 0)
 
 
-async def test_a_copy_serves_until_its_age_is_up(
-    source: Source, kept: Kept[int], clock: HandClock
-) -> None:
+async def test_a_copy_serves_until_its_age_is_up(kept: Kept[int], clock: HandClock) -> None:
     assert await kept.get() == 1
     clock.pass_(MAX_AGE - 1)
     assert (await kept.get(), kept.at_hand) == (1, 1)
@@ -161,7 +159,7 @@ async def test_a_first_failure_is_tried_again_at_once(source: Source, kept: Kept
 
 
 async def test_whoever_misses_something_causes_one_fetch_in_half_a_minute(
-    source: Source, kept: Kept[int], clock: HandClock
+    kept: Kept[int], clock: HandClock
 ) -> None:
     await kept.get()
     said = [kept.may_be_newer]

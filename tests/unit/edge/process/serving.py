@@ -317,8 +317,16 @@ async def serving(
     table = Table(store, bus, clock, rules, keep_events=timedelta(days=7))
     verifier, source = TokenVerifier(), ScriptedTokens(clock, [])
     gate = Gate([door(verifier, clock)], news=bus.listen(), clock=clock, waiting=waiting)
+    line = Line(
+        iss="corp",
+        client="qstudio",
+        admits=lambda _: True,
+        source=source,
+        verifier=verifier,
+        limiter=anyio.CapacityLimiter(4),
+    )
     refresher = Refresher(
-        {"corp": Line(source=source, verifier=verifier, limiter=anyio.CapacityLimiter(4))},
+        {"corp": line},
         table,
         news=bus.listen(),
         clock=clock,

@@ -1,7 +1,5 @@
 """Which process is on which connection, and what is pushed to it."""
 
-from dataclasses import dataclass, field
-
 import anyio
 import pytest
 
@@ -10,27 +8,13 @@ from sessiond.core.decide import Notice
 from sessiond.core.events import SessionClosed, SessionRevoked
 from sessiond.core.session import ProcessKey
 from sessiond.edge.process import answers
-from sessiond.edge.process.directory import Directory
-from sessiond.qipc import Value
-from tests.fakes import START, process_key, session_id
+from sessiond.edge.process.directory import AT_ONCE, Directory
+from tests.fakes import START, idle, process_key, session_id
+from tests.unit.edge.process.fakes import FakeLine
 
 pytestmark = pytest.mark.anyio
 
 REVOKED = SessionRevoked(at=START, session=session_id(1), handle=5, sequence=7)
-
-
-@dataclass
-class FakeLine:
-    """Fulfils `Line`."""
-
-    pushed: list[Value] = field(default_factory=list)
-    is_cut: bool = False
-
-    def push(self, value: Value) -> None:
-        self.pushed.append(value)
-
-    def cut(self) -> None:
-        self.is_cut = True
 
 
 async def deliver(directory: Directory, *notices: Notice) -> None:
@@ -104,3 +88,60 @@ def test_bye_is_said_to_all() -> None:
         directory.enter(process_key(pid), line)
     directory.say_bye()
     assert [line.pushed for line in lines] == [[answers.bye()]] * 2
+
+
+async def test_who_waits_for_a_push_waits_until_it_is_made_and_no_longer() -> None:
+    directory, line, over = Directory(), FakeLine(), list[int]()
+    directory.enter(process_key(), line)
+    directory.begin(5)
+    bus = Bus()
+
+    async def wait(sequence: int) -> None:
+        await directory.wait_for(sequence)
+        over.append(sequence)
+        assert len(line.pushed) == sequence - 5
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(directory.deliver, bus.listen())
+        for sequence in (5, 6, 8):
+            tasks.start_soon(wait, sequence)
+        await idle()
+        assert over == [5]  # of an earlier run
+        await bus.publish(Committed((), [revoked(6)]))
+        await bus.publish(Committed((), ()))
+        await idle()
+        assert over == [5, 6]
+        await bus.publish(Committed((), [revoked(7), revoked(8)]))
+        await idle()
+        assert over == [5, 6, 8]
+        bus.close()
+
+
+async def test_who_waits_is_not_let_go_in_the_middle_of_a_batch() -> None:
+    directory, line, bus = Directory(), FakeLine(), Bus()
+    directory.enter(process_key(), line)
+    batch = [revoked(number) for number in range(1, 2 * AT_ONCE)]
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(directory.deliver, bus.listen())
+        await bus.publish(Committed((), batch))
+        await directory.wait_for(1)
+        assert len(line.pushed) == len(batch)
+        bus.close()
+
+
+async def test_a_push_of_what_is_not_on_disk_moves_nothing() -> None:
+    directory, line, bus = Directory(), FakeLine(), Bus()
+    directory.enter(process_key(), line)
+    directory.begin(5)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(directory.deliver, bus.listen())
+        await bus.publish(Committed((), [revoked(0)]))
+        await idle()
+        assert len(line.pushed) == 1
+        with anyio.fail_after(10):
+            await directory.wait_for(5)
+        bus.close()
+
+
+def revoked(sequence: int) -> Notice:
+    return Notice(SessionRevoked(at=START, sequence=sequence), process_key())

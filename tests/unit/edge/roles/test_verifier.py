@@ -1,12 +1,14 @@
 """Verdicts with what role sources add."""
 
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 import anyio
 import pytest
 
 from sessiond.core.errors import IssuerUnavailable, Refusal, TokenRejected
 from sessiond.core.granted import Granted
+from sessiond.core.principal import Principal
 from sessiond.core.secret import Secret
 from sessiond.core.verdict import Verdict
 from sessiond.edge.control.watched import IssuerWatch, WatchedVerifier
@@ -204,3 +206,27 @@ async def test_stopping_stops_every_source(clock: FakeClock) -> None:
     )
     await terms.stop()
     assert [source.stops for source in sources] == [1, 1]
+
+
+@dataclass
+class StraySource(ScriptedSource):
+    """Awaits a task of its own that was cancelled."""
+
+    async def roles(self, principal: Principal, *, now: datetime) -> Granted:
+        raise anyio.get_cancelled_exc_class()
+
+
+async def test_a_source_that_ends_itself_leaves_no_verdict_without_its_roles(
+    clock: FakeClock,
+) -> None:
+    for sources in ((StraySource(),), (ScriptedSource(), StraySource())):
+        with pytest.raises(IssuerUnavailable):
+            await adding(clock, *sources).verify(TOKEN, now=clock.now())
+
+
+async def test_a_gate_survives_a_source_that_ends_itself(clock: FakeClock) -> None:
+    async with at_work(door(adding(clock, StraySource()), clock), clock=clock) as work:
+        for number in range(4):
+            assert await work.said(password=opaque(f"{number}")) == "unavailable"
+        await clock.advance(60.0)
+        assert await work.said() == "unavailable"

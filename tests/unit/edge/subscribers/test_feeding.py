@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from structlog.testing import capture_logs
 
+from sessiond.core.changes import Tell
 from sessiond.core.errors import StoreError
 from sessiond.core.events import Event, to_json
 from sessiond.edge.subscribers import feeding
@@ -78,6 +79,21 @@ async def test_what_is_no_longer_kept_is_told_as_a_gap() -> None:
         assert running.children.kinds == ["gap", "login.refused", "login.refused"]
 
 
+async def test_one_that_has_missed_everything_since_the_first_event_is_told_so() -> None:
+    async with fed(store=await stored(5, 6, place=0)) as running:
+        assert running.children.offered == [[4], [5], [6]]
+        assert running.children.kinds[0] == "gap"
+
+
+async def test_where_nothing_at_all_is_kept_it_is_told_and_waits_for_what_comes() -> None:
+    store = await stored(*range(1, 6), place=0)
+    store.events.clear()
+    async with fed(store=store) as running:
+        assert (running.children.offered, running.children.kinds) == ([[5]], ["gap"])
+        await running.happen(1)
+        assert running.children.offered == [[5], [6]]
+
+
 async def test_a_gap_and_as_many_events_as_the_plugin_takes_never_make_one_too_many() -> None:
     children = Children(batch=2)
     async with fed(store=await stored(5, 6, place=2), children=children):
@@ -87,39 +103,38 @@ async def test_a_gap_and_as_many_events_as_the_plugin_takes_never_make_one_too_m
 # Its place is kept
 
 
-async def test_the_place_is_written_once_a_second_and_not_at_every_event() -> None:
+async def test_the_place_is_written_before_more_is_sent_and_only_when_it_has_changed() -> None:
     async with fed() as running:
-        await running.happen(3)
-        await running.happen(3)
         assert running.places == [0]  # as it was new
-        await running.clock.advance(0.9)
-        await running.happen(1)
-        assert running.places == [0]
-        await running.clock.advance(0.2)
-        assert running.places == [0, 7]
+        await running.happen(2)
+        assert (running.children.offered, running.places) == ([[1], [2]], [0, 1, 2])
         await running.clock.advance(5)
-        assert running.places == [0, 7]  # nothing has changed
-        await running.happen(1)
-        assert running.places == [0, 7, 8]
+        assert running.places == [0, 1, 2]  # nothing has changed
 
 
 async def test_the_place_is_written_before_the_stop_is_over() -> None:
     async with fed() as running:
         await running.happen(4)
         await running.subscribers.stop()
-        assert running.places == [0, 4]
+        assert running.places[-1] == 4
         assert running.children.stopped == [1]
         assert running.children.alive == []
         assert running.subscribers.states()[0].state == "stopped"
 
 
 async def test_a_place_that_could_not_be_written_is_written_later() -> None:
-    async with fed() as running:
+    children = Children()
+    async with fed(children=children) as running:
+
+        def take_and_fill_the_disk(events: Sequence[Event]) -> Answer:
+            running.store.failing, children.answer = 1, takes_all
+            return takes_all(events)
+
+        children.answer = take_and_fill_the_disk
         await running.happen(1)
-        running.store.failing = 1
-        await running.clock.advance(1)
-        assert running.places == [0]
-        await running.clock.advance(1)
+        await running.clock.advance(0.9)
+        assert (children.offered, running.places) == ([[1]], [0])
+        await running.clock.advance(0.2)
         assert running.places == [0, 1]
 
 
@@ -385,6 +400,20 @@ async def test_the_last_events_are_offered_for_a_short_while_when_it_stops() -> 
         assert children.offered == [[1], [2], [3]]
         assert running.places[-1] == 3
         assert children.stopped == [1]
+
+
+async def test_what_is_written_at_the_very_stop_is_offered_too() -> None:
+    async with fed() as running:
+        held = running.store.hold()
+        await running.table.submit(Tell(events=(event(),)))
+        await idle()
+        await running.table.submit(Tell(events=(event(),)))  # such as a session that closes
+        running.tasks.start_soon(running.subscribers.stop)
+        await idle()
+        held.set()
+        await idle()
+        assert running.children.offered == [[1], [2]]
+        assert running.places[-1] == 2
 
 
 async def test_one_that_does_not_answer_is_cut_off_when_it_stops() -> None:

@@ -195,8 +195,8 @@ async def test_every_problem_is_told_with_the_subscribers_name() -> None:
             "subscriber[hook].x is no",
             "subscriber[n].plugin: no plugin 'none' in sessiond.subscribers",
         ]
-        running.children.ready = Refused(problems=("TypeError: no",), are_keys=False)
-        with pytest.raises(ConfigError, match=r"^subscriber\[hook\]: TypeError: no$"):
+        running.children.ready = Refused(problems=("TypeError:\n\x1b[2Jno",), are_keys=False)
+        with pytest.raises(ConfigError, match=r"^subscriber\[hook\]: TypeError: \?\[2Jno$"):
             await running.subscribers.check((HOOK,))
 
 

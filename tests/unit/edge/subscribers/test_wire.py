@@ -93,6 +93,8 @@ def test_a_frame_that_is_empty_or_too_long_is_refused_before_it_is_there(size: i
         b'{"message":"received"}',
         b'{"message":"received","sequence":1,"more":1}',
         b'{"message":"failed","sequence":1,"error":"%b"}' % (b"x" * 501),
+        b'{"more":%b%b,"message":"ready"}' % (b"[" * 8000, b"]" * 8000),
+        b'{"message":"failed","sequence":1,"error":"\\udc00 "}',
         b'{"message":"refused","problems":[],"are_keys":true}',
         b'{"message":"refused","problems":["%b"],"are_keys":false}' % (b"x" * 501),
     ],

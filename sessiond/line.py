@@ -1,0 +1,61 @@
+"""What the refresher asks of one issuer."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+import anyio
+
+from sessiond.api import Verifier
+from sessiond.core.errors import Refusal, TokenRejected
+from sessiond.core.secret import Secret
+from sessiond.core.verdict import Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tokens:
+    """A token endpoint's answer (RFC 6749, 5.1)."""
+
+    access_token: Secret
+    refresh_token: Secret | None  # None: the old one stays good
+    expires_in: float | None  # seconds, where stated
+
+
+class TokenSource(Protocol):
+    """Gets the next access token from one issuer. Called from several tasks at once."""
+
+    async def refresh(self, token: Secret) -> Tokens:
+        """Spend a refresh token (RFC 6749, 6).
+
+        Raises:
+            RefreshRefused: Final for this refresh token.
+            IssuerUnavailable: Nothing is known; ask again later.
+            IssuerThrottled: The same, and not before `retry_after` seconds.
+        """
+        ...
+
+    async def revoke(self, token: Secret) -> bool:
+        """Have a refresh token ended (RFC 7009); False where the issuer cannot, or did not."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One issuer as the refresher sees it; its budget is apart from the logins'."""
+
+    iss: str  # who it is: another issuer may get the same name one day
+    client: str  # that refresh tokens are bound to
+    source: TokenSource
+    verifier: Verifier
+    admits: Callable[[str], bool]  # whether a user of this name may come from there
+    limiter: anyio.CapacityLimiter
+
+    async def verify(
+        self, token: Secret, *, now: datetime, expires_in: float | None = None
+    ) -> Verdict:
+        """Return what the token proves, as `sessiond.api.Verifier`, of a user who may come."""
+        verdict = await self.verifier.verify(token, now=now, expires_in=expires_in)
+        if not self.admits(verdict.principal.name):
+            raise TokenRejected(Refusal.WRONGISSUER, "this issuer does not answer for that user")
+        return verdict

@@ -1,0 +1,72 @@
+"""Issuers that are replaced."""
+
+from pathlib import Path
+
+import pytest
+
+from sessiond.clock import SystemClock
+from sessiond.daemon.issuers import Issuers, Made
+from sessiond.edge import config as configuration
+from sessiond.edge.config import Config
+from sessiond.edge.measures import Measures
+from sessiond.edge.oidc.jwt import JwtVerifier
+from sessiond.edge.oidc.kept import Kept
+from sessiond.jwt.keyset import KeySet
+
+pytestmark = pytest.mark.anyio
+
+TEXT = """
+[[issuer]]
+name = "corp"
+issuer = "https://login.example.com/"
+verify = "jwt"
+audience = ["api://kdb"]
+"""
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+def read(folder: Path, extra: str = "") -> Config:
+    path = folder / "config.toml"
+    path.write_text(TEXT + extra)
+    return configuration.load(path)
+
+
+def kept_by(made: Made) -> Kept[KeySet]:
+    assert isinstance(made.issuer.verifier, JwtVerifier)
+    return made.issuer.verifier.keys.kept
+
+
+@pytest.mark.parametrize(
+    ("extra", "is_taken"),
+    [
+        ('user_claim = "email"', True),
+        ('jwks_uri = "https://login.example.com/others"', False),
+    ],
+)
+async def test_the_keys_are_taken_over_as_they_are_when_the_issuer_is_replaced(
+    tmp_path: Path, extra: str, is_taken: bool
+) -> None:
+    issuers = Issuers(SystemClock(), Measures(), {})
+    try:
+        issuers.use(await issuers.build(read(tmp_path)))
+        old = kept_by(issuers.made["corp"])
+        made = await issuers.build(read(tmp_path, extra))
+        old._copy = newest = KeySet(())  # fetched while the others were still being built
+        issuers.use(made)
+        assert (kept_by(made["corp"]).newest is newest) is is_taken
+    finally:
+        await issuers.close()
+
+
+async def test_an_issuer_about_which_nothing_changes_is_left_alone(tmp_path: Path) -> None:
+    issuers = Issuers(SystemClock(), Measures(), {})
+    try:
+        issuers.use(await issuers.build(read(tmp_path)))
+        before = issuers.made["corp"]
+        assert (await issuers.build(read(tmp_path)))["corp"] is before
+    finally:
+        await issuers.close()
