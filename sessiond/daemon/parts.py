@@ -89,6 +89,7 @@ def parts_of(
         recheck=config.refresh.recheck,
         note_late=measures.refresh_late.observe,
     )
+    feeding, start = settings.feeding_rules(config), starter(environ, clock)
     return Parts(
         clock=clock,
         measures=measures,
@@ -102,25 +103,31 @@ def parts_of(
         pushes=bus.listen(),
         gate=gate,
         refresher=refresher,
-        desk=Desk(
-            table=table,
-            gate=gate,
-            refresher=refresher,
-            clock=clock,
-            hashed=hasher.token_hash,
-            draw=draw,
-            new_id=uuid4,
-            proved=rules.proved,
-            measures=measures,
-        ),
-        subscribers=Subscribers(
-            events,
-            table,
-            clock,
-            start=starter(environ, clock),
-            draw=draw,
-            rules=settings.feeding_rules(config),
-        ),
+        desk=_desk(table, gate, refresher, clock, hasher, measures, proved=rules.proved),
+        subscribers=Subscribers(events, table, clock, start=start, draw=draw, rules=feeding),
+    )
+
+
+def _desk(
+    table: Table,
+    gate: Gate,
+    refresher: Refresher,
+    clock: SystemClock,
+    hasher: TokenHasher,
+    measures: Measures,
+    *,
+    proved: frozenset[str],
+) -> Desk:
+    return Desk(
+        table=table,
+        gate=gate,
+        refresher=refresher,
+        clock=clock,
+        hashed=hasher.token_hash,
+        draw=draw,
+        new_id=uuid4,
+        proved=proved,
+        measures=measures,
     )
 
 

@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -123,18 +124,18 @@ async def _run(
             root.start_soon(parts.measures.watch_loop, parts.clock)
             root.start_soon(parts.events.run)
             root.start_soon(parts.directory.deliver, parts.pushes)
-            written, left, given_back, unseen = (anyio.Event() for _ in range(4))
-            root.start_soon(_then, parts.refresher.run, given_back)
+            ends = _Ends()
+            root.start_soon(_then, parts.refresher.run, ends.given_back)
             root.start_soon(parts.gate.run)
             root.start_soon(parts.timekeeper.run)
             root.start_soon(parts.issuers.run)
-            root.start_soon(_then, parts.table.run, written)
+            root.start_soon(_then, parts.table.run, ends.written)
             rules = settings.rules_of(reload.config, parts.issuers.made)
             await resume(parts.table, parts.refresher, rules)
             _calm_collector()
             root.start_soon(parts.subscribers.run)
-            root.start_soon(_then, front.control.run, unseen)
-            root.start_soon(_then, front.listener.run, left)
+            root.start_soon(_then, front.control.run, ends.unseen)
+            root.start_soon(_then, front.listener.run, ends.left)
             front.view.begin()
             if watchdog is not None:
                 root.start_soon(watchdog.run)
@@ -150,18 +151,33 @@ async def _run(
             grace = settings.grace_of(reload.config)
             signal.setitimer(signal.ITIMER_REAL, grace + LAST_RESORT)  # SIGALRM ends the process
             with anyio.move_on_after(grace):
-                front.listener.stop()
-                front.control.stop()
-                await _see_off(parts.directory, front.listener, left)
-                await parts.refresher.settle()
-                await parts.subscribers.stop()  # while the table can still keep their places
-                parts.table.close()
-                await written.wait()
-                parts.bus.close()
-                await given_back.wait()
-                await unseen.wait()
+                await _end(parts, front, ends)
             root.cancel_scope.cancel()
     logger.info("stopped")
+
+
+@dataclass(frozen=True, slots=True)
+class _Ends:
+    """What the stop waits for."""
+
+    written: anyio.Event = field(default_factory=anyio.Event)  # what the table took
+    left: anyio.Event = field(default_factory=anyio.Event)  # every q process
+    given_back: anyio.Event = field(default_factory=anyio.Event)  # tokens nobody needs any more
+    unseen: anyio.Event = field(default_factory=anyio.Event)  # the control socket
+
+
+async def _end(parts: Parts, front: Front, ends: _Ends) -> None:
+    """End the input, and then each part when what is before it has ended."""
+    front.listener.stop()
+    front.control.stop()
+    await _see_off(parts.directory, front.listener, ends.left)
+    await parts.refresher.settle()
+    await parts.subscribers.stop()  # while the table can still keep their places
+    parts.table.close()
+    await ends.written.wait()
+    parts.bus.close()
+    await ends.given_back.wait()
+    await ends.unseen.wait()
 
 
 async def _hear(hangups: AsyncIterator[signal.Signals], reload: Reload) -> None:

@@ -6,7 +6,7 @@ task still runs, but that the listener accepts, a connection answers, and the ta
 
 import socket
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from uuid import UUID
 
 import anyio
@@ -126,17 +126,17 @@ async def _connected(address: bytes) -> UNIXSocketStream:
     A full queue is waited for: if nobody accepts, without end; else anybody who connects again
     and again, which takes no permission, could have the daemon started anew.
     """
-    raw = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
+    with ExitStack() as on_failure:
+        raw = on_failure.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
         raw.setblocking(False)
         while True:
             with suppress(BlockingIOError):
                 raw.connect(address)
-                return await UNIXSocketStream.from_socket(raw)
+                break
             await anyio.sleep(AGAIN)
-    except BaseException:
-        raw.close()
-        raise
+        stream = await UNIXSocketStream.from_socket(raw)
+        on_failure.pop_all()
+    return stream
 
 
 async def _expect(

@@ -2,6 +2,7 @@
 
 import os
 import socket
+from contextlib import ExitStack
 from typing import Self, TypeVar
 from uuid import UUID
 
@@ -31,14 +32,13 @@ class FakeProcess:
         self._socket = socket.socket(socket.AF_UNIX)
         self._socket.settimeout(PATIENCE)
         self._pushes: list[qipc.Push] = []
-        try:
+        with ExitStack() as on_failure:
+            on_failure.enter_context(self._socket)
             self._socket.connect(path)
             self._socket.sendall(self._client.greeting(name, ""))
             self._wait_for(qipc.Accepted)
             self._call("hello", _about(name))
-        except BaseException:
-            self._socket.close()
-            raise
+            on_failure.pop_all()
 
     def __enter__(self) -> Self:
         return self

@@ -1,5 +1,6 @@
 """The chain of lines over a log's files: what is written, what comes next, when a file is full."""
 
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -59,7 +60,8 @@ class Chain:
         """
         path = Path(settings.path)
         file = AuditFile.open(path)
-        try:
+        with ExitStack() as on_failure:
+            on_failure.callback(file.close)
             line, torn = file.last_line()
             chain = cls(settings, file, _end(path, line) if line else known or _end_before(path))
             if line:
@@ -67,9 +69,7 @@ class Chain:
             if torn:
                 chain._repair(torn)
             chain.sync()
-        except BaseException:
-            file.close()
-            raise
+            on_failure.pop_all()
         return chain
 
     def add(self, event: bytes, sequence: int, at: datetime) -> None:

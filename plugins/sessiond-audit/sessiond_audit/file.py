@@ -4,7 +4,7 @@ import fcntl
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
@@ -37,23 +37,21 @@ class AuditFile:
         Raises:
             AuditError: It cannot be opened, or somebody else could write it.
         """
-        with _explained(path, "cannot be opened"):
+        with _explained(path, "cannot be opened"), ExitStack() as on_failure:
             _check_directory(path.parent)
             flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
             descriptor = os.open(path, flags, _MODE)
-            try:
-                _check_file(path, descriptor)
-                _lock(path, descriptor)
-                file = cls(path, descriptor)
-                if not file.size:
-                    os.fchmod(descriptor, _MODE)  # whatever the umask is
-                    sync_directory(path.parent)
-                if not file.is_in_place():
-                    raise AuditError(f"{path} was rotated by another process at this moment")
-            except BaseException:
-                os.close(descriptor)
-                raise
-            return file
+            on_failure.callback(os.close, descriptor)
+            _check_file(path, descriptor)
+            _lock(path, descriptor)
+            file = cls(path, descriptor)
+            if not file.size:
+                os.fchmod(descriptor, _MODE)  # whatever the umask is
+                sync_directory(path.parent)
+            if not file.is_in_place():
+                raise AuditError(f"{path} was rotated by another process at this moment")
+            on_failure.pop_all()
+        return file
 
     def is_in_place(self) -> bool:
         """Say whether the path still leads to this file: nobody has moved or replaced it."""

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Sequence
+from contextlib import ExitStack
 
 from sessiond.api import Event, to_json
 from sessiond_audit.chain import Chain, End
@@ -44,13 +45,12 @@ class AuditLog:
                 failure, self._failure = self._failure, None
                 raise failure
             chain = self._opened()
-            try:
+            with ExitStack() as on_failure:
+                on_failure.callback(self._close)  # opened again from what is on disk
                 for event in events:
                     chain.add(to_json(event), event.sequence, event.at)
                 chain.flush()
-            except BaseException:
-                self._close()  # opened again from what is on disk, whatever happened
-                raise
+                on_failure.pop_all()
 
     def stop(self) -> None:
         """Put what was written on disk, and close the log."""

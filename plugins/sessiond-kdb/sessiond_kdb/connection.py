@@ -3,7 +3,7 @@
 import os
 import socket
 import stat
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Final, Self
 
@@ -59,12 +59,11 @@ class Connection:
             opened = _connected(settings)
         except OSError as error:
             raise TickerplantError(f"{name}: cannot connect: {_text(error)}") from error
-        connection = cls(name, opened)
-        try:
+        with ExitStack() as on_failure:
+            on_failure.enter_context(opened)
+            connection = cls(name, opened)
             connection._log_in(settings.user, password)
-        except BaseException:
-            connection.close()
-            raise
+            on_failure.pop_all()
         return connection
 
     def tell(self, value: Value) -> None:
@@ -143,13 +142,11 @@ def _connected(settings: KdbSettings) -> socket.socket:
 
 
 def _connected_to(address: str, timeout: float) -> socket.socket:
-    opened = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
+    with ExitStack() as on_failure:
+        opened = on_failure.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
         opened.settimeout(timeout)
         opened.connect(address)
-    except BaseException:
-        opened.close()
-        raise
+        on_failure.pop_all()
     return opened
 
 

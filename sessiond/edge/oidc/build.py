@@ -120,28 +120,21 @@ def build_issuer(
     refreshing = connect(timeout=refresh.timeout, concurrency=refresh.concurrency)
     skew = timedelta(seconds=leeway)
     try:
-        return Issuer(
-            verifier=_verifier(
-                config,
-                plugged,
-                http=login,
-                leeway=skew,
-                client_secret=client_secret,
-                clock=clock,
-            ),
-            tokens=_tokens(
-                config,
-                http=refreshing,
-                threads=refresh.concurrency,
-                secret=refresh_secret,
-                clock=clock,
-            ),
-            client_id=_refresh_client_id(config),
-            connections=(login, refreshing),
-            plugged=plugged,
+        verifier = _verifier(
+            config, plugged, http=login, leeway=skew, client_secret=client_secret, clock=clock
+        )
+        tokens = _tokens(
+            config, http=refreshing, threads=refresh.concurrency, secret=refresh_secret, clock=clock
         )
     except ConfigError as error:
         raise ConfigError(f"issuer[{config.name}]: {error}") from error
+    return Issuer(
+        verifier=verifier,
+        tokens=tokens,
+        client_id=_refresh_client_id(config),
+        connections=(login, refreshing),
+        plugged=plugged,
+    )
 
 
 def _verifier(
