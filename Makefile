@@ -10,14 +10,16 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 demo: $(VENV)/.run
 	$(BIN)/sessiond demo
 
-# Unit tests first, with the coverage they must have; then real processes, several files at a time.
+# Unit tests first, with the coverage they must have; then real processes, several files at a time;
+# then the chaos part, which kills them: at each step of a session's life, and at random.
 test: $(VENV)/.real tests/issuer/node_modules/.package-lock.json
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest tests/unit tests/fuzz
+	COVERAGE_PROCESS_START=pyproject.toml $(BIN)/python -m pytest -n 2 tests/unit tests/fuzz
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --fail-under=95
 	$(BIN)/coverage report --include='sessiond/core/*,sessiond/qipc/*' --fail-under=100
-	$(BIN)/python -m pytest -n 4 --dist loadfile tests/integration tests/q tests/bench $(PLUGINS)
+	$(BIN)/python -m pytest -n 4 --dist loadfile -m 'not chaos' tests/integration tests/q tests/bench $(PLUGINS)
+	$(BIN)/python -m pytest -n 4 -m chaos tests/integration
 	$(BIN)/python -m pytest tests/chaos
 
 # As root on a Debian machine, some minutes each: the package in a booted Debian, and an

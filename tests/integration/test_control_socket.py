@@ -160,7 +160,7 @@ def test_a_stale_socket_is_taken_over_and_a_live_one_is_not(
     both = configuration(strict_issuer).replace(
         'control = "{folder}/c"', f'control = "{control_of(daemon)}"'
     )
-    with pytest.raises(DaemonError, match=rf"exit {os.EX_CANTCREAT}:\s.*listen.control"):
+    with pytest.raises(DaemonError, match=rf"(?s)exit {os.EX_CANTCREAT}:.*listen.control"):
         RunningDaemon(second, both)
     with Operator(daemon) as operator:
         assert operator.get("/healthz") == {"status": "ok"}

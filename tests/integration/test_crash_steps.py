@@ -24,6 +24,8 @@ from tests.issuer.running import ALICE, RunningIssuer
 from tests.qprocess import QProcess
 from tests.running_daemon import DAEMON, RunningDaemon, configuration
 
+pytestmark = pytest.mark.chaos
+
 HANDLE = 5
 DUE = 0.01  # of a lease: 0.6 s of one of a minute, 36 s of one of an hour
 MINUTE, HOUR = 60, 3600  # seconds

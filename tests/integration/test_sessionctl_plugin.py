@@ -11,6 +11,7 @@ import pytest
 from tests.integration.terminal import PROGRAM
 
 ROOT = Path(__file__).parents[2]
+PYTHON = [sys.executable, "-m"]
 GROUPS = {
     "subscriber": "sessiond.subscribers",
     "verifier": "sessiond.verifiers",
@@ -32,22 +33,37 @@ def run(*command: str, folder: Path, **environ: str) -> str:
     return done.stdout
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a new plugin of each kind."""
+    folder = tmp_path_factory.mktemp("made")
+    for kind in GROUPS:
+        run(*PROGRAM, "plugin", "new", f"my-{kind}", "--kind", kind, folder=folder)
+    return folder
+
+
 @pytest.mark.parametrize("kind", GROUPS)
-def test_a_new_plugin_is_in_order(kind: str, tmp_path: Path) -> None:
-    python = [sys.executable, "-m"]
-    name = f"my-{kind}"
-    run(*PROGRAM, "plugin", "new", name, "--kind", kind, folder=tmp_path)
-    plugin, site = tmp_path / f"sessiond-{name}", tmp_path / "site"
-    install = [*python, "pip", "install", "--quiet", "--no-deps", "--disable-pip-version-check"]
-    run(*install, "--target", str(site), ".", folder=plugin)
+def test_a_new_plugin_is_installed_and_passes_its_tests(
+    made: Path, kind: str, tmp_path: Path
+) -> None:
+    plugin, site = made / f"sessiond-my-{kind}", tmp_path / "site"
+    install = [*PYTHON, "pip", "install", "--quiet", "--no-deps", "--no-build-isolation"]
+    run(*install, "--disable-pip-version-check", "--target", str(site), ".", folder=plugin)
     (found,) = distributions(path=[str(site)])
     (point,) = found.entry_points
-    assert (point.group, point.name) == (GROUPS[kind], name)
+    assert (point.group, point.name) == (GROUPS[kind], f"my-{kind}")
     assert (site / point.module / "py.typed").exists()
-    tests = [*python, "pytest", "-q", "-p", "no:cacheprovider"]
+    tests = [*PYTHON, "pytest", "-q", "-p", "no:cacheprovider"]
     printed = run(*tests, folder=plugin, PYTHONPATH=os.pathsep.join([str(site), str(ROOT)]))
     assert " passed" in printed
+
+
+def test_new_plugins_are_typed_and_tidy(made: Path, tmp_path: Path) -> None:
+    modules = [str(next(made.glob(f"sessiond-my-{kind}/sessiond_*"))) for kind in GROUPS]
     cache = str(tmp_path / "mypy")
-    run(*python, "mypy", "--strict", "--cache-dir", cache, folder=plugin, PYTHONPATH=str(ROOT))
-    run(*python, "ruff", "check", "--no-cache", folder=plugin)
-    run(*python, "ruff", "format", "--check", "--no-cache", folder=plugin)
+    run(
+        *PYTHON, "mypy", "--strict", "--cache-dir", cache, *modules,
+        folder=tmp_path, PYTHONPATH=str(ROOT),
+    )  # fmt: skip
+    run(*PYTHON, "ruff", "check", "--no-cache", ".", folder=made)
+    run(*PYTHON, "ruff", "format", "--check", "--no-cache", ".", folder=made)

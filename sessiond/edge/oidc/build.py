@@ -13,7 +13,6 @@ from sessiond.clock import Clock
 from sessiond.core.errors import ConfigError, IssuerUnavailable
 from sessiond.core.secret import Secret
 from sessiond.edge.config import IssuerConfig
-from sessiond.edge.entra import EntraTokens
 from sessiond.edge.oidc.client import Client
 from sessiond.edge.oidc.discovery import Discovery, Endpoint
 from sessiond.edge.oidc.http import IssuerHttp
@@ -27,6 +26,7 @@ from sessiond.edge.plugged import Plugged
 from sessiond.edge.roles import RoleTerms
 from sessiond.edge.verifiers import NoRefresh, PluginVerifier
 from sessiond.jwt.access import TokenRules
+from sessiond.line import TokenSource
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +34,7 @@ class Issuer:
     """One configured issuer. Logins and refreshes have their own connections and limits."""
 
     verifier: Verifier
-    tokens: TokenEndpoint | EntraTokens | NoRefresh
+    tokens: TokenSource
     client_id: str  # that refresh tokens are bound to
     connections: tuple[IssuerHttp, ...]
     plugged: Plugged | None = None  # the plugins among its parts, and beside them
@@ -198,11 +198,13 @@ def _token_rules(config: IssuerConfig, *, issuers: frozenset[str], leeway: timed
 
 def _tokens(
     config: IssuerConfig, *, http: IssuerHttp, threads: int, secret: Secret | None, clock: Clock
-) -> TokenEndpoint | EntraTokens | NoRefresh:
+) -> TokenSource:
     if config.verify == "plugin" and not config.token_endpoint:
         return NoRefresh()
     client_id = _refresh_client_id(config)
     if config.kind == "entra":
+        from sessiond.edge.entra import EntraTokens  # MSAL is a quarter of all that is imported
+
         return EntraTokens(
             http=http,
             clock=clock,
