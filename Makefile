@@ -11,7 +11,7 @@ demo: $(VENV)/.run
 	$(BIN)/sessiond demo
 
 # Unit tests first, with the coverage they must have; then real processes, several files at a time;
-# then the chaos part, which kills them: at each step of a session's life, and at random.
+# then the chaos part, which kills them and breaks what they live on: step by step, and at random.
 test: $(VENV)/.real tests/issuer/node_modules/.package-lock.json
 	$(BIN)/coverage erase
 	COVERAGE_PROCESS_START=pyproject.toml $(BIN)/python -m pytest -n 2 tests/unit tests/fuzz

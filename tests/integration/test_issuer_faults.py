@@ -17,6 +17,8 @@ from tests.issuer.running import ALICE, BOB, RunningIssuer
 from tests.qprocess import QProcess
 from tests.running_daemon import configuration
 
+pytestmark = pytest.mark.chaos
+
 MANY = b'{"keys": [' + b" " * 5_000_000 + b"]}"
 FAULTS: dict[str, Fault] = {
     "hang": Stuck.HANG,

@@ -31,6 +31,8 @@ from tests.issuer.running import ALICE, RunningIssuer
 from tests.qprocess import QProcess
 from tests.running_daemon import configuration
 
+pytestmark = pytest.mark.chaos
+
 FIVE_MINUTES = timedelta(minutes=5)
 SHORT, LONG = timedelta(seconds=8), timedelta(seconds=50)  # refreshed after 0.02 of it
 

@@ -21,6 +21,8 @@ from tests.issuer.running import ALICE, BOB, RunningIssuer
 from tests.qprocess import QProcess
 from tests.running_daemon import RunningDaemon, configuration
 
+pytestmark = pytest.mark.chaos
+
 EARLY = "share = 0.05\njitter = 0.0"  # a refresh is due at once, nearly
 
 

@@ -19,6 +19,8 @@ from tests.qprocess import QProcess
 from tests.running_daemon import DaemonError, RunningDaemon, configuration
 from tests.subscribed import Listening, in_order, python_path
 
+pytestmark = pytest.mark.chaos
+
 
 @pytest.fixture(autouse=True)
 def _installed(monkeypatch: pytest.MonkeyPatch) -> None:
