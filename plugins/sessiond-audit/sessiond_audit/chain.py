@@ -136,8 +136,15 @@ class Chain:
             return True
         if any(part in self._file.recent(length) for length in _LOOK_BACK):
             return True
-        before = rotated(self._file.path)
-        return bool(before) and part in _recent(before[-1], _LOOK_BACK[-1])
+        left = _LOOK_BACK[-1]
+        for before in reversed(rotated(self._file.path)):
+            recent = _recent(before, left)
+            if part in recent:
+                return True
+            left -= len(recent)
+            if left <= 0:
+                break
+        return False
 
     def _is_due(self, at: datetime, size: int) -> bool:
         """Say whether the file is full, or old by the times of its events, and has some."""

@@ -89,6 +89,13 @@ def test_a_daemon_with_a_new_store_loses_nothing(path: Path) -> None:
     assert (found.events, found.repeated) == (5, 2)
 
 
+def test_a_batch_that_comes_again_over_several_rotations_is_not_written_again(path: Path) -> None:
+    write(path, events(1, 40), max_size=2000)
+    assert len(files(path)) > 3
+    write(path, events(5, 41), max_size=2000)
+    assert written(path) == list(range(1, 42))
+
+
 def test_a_gap_event_is_written_and_comes_again_only_once(path: Path) -> None:
     batch = [event(3), gap(3, 10), event(10)]
     write(path, batch)
