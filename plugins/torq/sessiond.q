@@ -46,9 +46,11 @@ shown:{[user]
 
 // ---- the map: which session each handle holds ----
 // user: as typed, which is .z.u; name: as verified; attributes: (keys;values); open: .z.po or .z.wo was there; ws: a
-// websocket; at: of the login; order: of the token among all tokens
+// websocket; listed: in .z.W, where we see it go; at: of the login; order: of the token among all tokens; renewing:
+// when a renewal was sent that is not answered yet
 sessions:([session:0#0Ng]
-  handle:0#0Ni; user:0#`; name:0#`; roles:(); attributes:(); expires:0#0Np; open:0#0b; ws:0#0b; at:0#0Np; order:0#0)
+  handle:0#0Ni; user:0#`; name:0#`; roles:(); attributes:(); expires:0#0Np; open:0#0b; ws:0#0b; listed:0#0b;
+  at:0#0Np; order:0#0; renewing:0#0Np)
 ended:(0#0Ng)!0#0Np                                             // sessions that ended before they were opened, and when we heard it
 counter:0
 turn:{[] .sessiond.counter:1+counter; counter}
@@ -65,6 +67,10 @@ drop:{[s]                                                       // forget a sess
   user:sessions[s;`user];
   delete from `.sessiond.sessions where session=s;
   settle user;}
+gone:{[s]                                                       // forget it, and if it was open the daemon hears that it left
+  left:$[sessions[s;`open];enlist sessions[s;`handle];()];      // one that only waits is the daemon's to forget, too
+  drop s;
+  {[s;h] tell(`disconnect;h;s)}[s] each left;}
 follow:{[s;d]                                                   // what a push says of a session that goes on
   if[-12h=type d`expires; if[not null d`expires; .[`.sessiond.sessions;(s;`expires);:;d`expires]]];
   if[d[`event] in `roles`renewed; if[11h=type d`roles; .[`.sessiond.sessions;(s;`roles);:;d`roles]]];
@@ -73,7 +79,8 @@ follow:{[s;d]                                                   // what a push s
 
 // ---- login ----
 login:{[user;password]                                          // what .z.pw answers
-  drop each on .z.w;                                            // a handle that logs in is new: the one before went by hclose
+  client .z.w;
+  gone each on .z.w;                                            // a handle that logs in is new: the one before went by hclose
   what:kind password;
   if[what~`token; :bytoken[user;password]];
   if[what~`toolarge; :refuse[user;"toolarge"]];
@@ -95,7 +102,7 @@ bytoken:{[user;password]
   if[sessions[r`session;`open]; :refuse[user;"the daemon answered with an open session"]];
   s:r`session;
   drop s;                                                       // HTTP and a doubled handshake get the same session again
-  row:(s;.z.w;user;r`user;r`roles;(key;value)@\:r`attributes;r`expires;0b;0b;.z.p;turn[]);
+  row:(s;.z.w;user;r`user;r`roles;(key;value)@\:r`attributes;r`expires;0b;0b;0b;.z.p;turn[];0Np);
   `.sessiond.sessions upsert (cols sessions)!row;
   if[not settle user; drop s; :refuse[user;".pm would not have the name"]];
   out "login of ",shown[user]," accepted, handle ",string[.z.w],", session ",string s;
@@ -112,19 +119,19 @@ refusal:{[r] $[99h=type r;$[-11h=type r`reason;r`reason;`unavailable];`unavailab
 
 // ---- open and close ----
 opened:{[w;h]                                                   // .z.po (w: 0b) and .z.wo (w: 1b)
+  client h;
   s:exec session from sessions where handle=h,not open,(user=.z.u)|null .z.u;
-  drop each on[h] except s;                                     // of a handle of this number that q closed itself
+  gone each on[h] except s;                                     // of a handle of this number that q closed itself
   if[0=count s; :0b];
   s:first s;
-  update open:1b,ws:w from `.sessiond.sessions where session=s;
+  update open:1b,ws:w,listed:(not w)|h in key .z.W from `.sessiond.sessions where session=s;
   tell(`opened;s;h);
   s in key ended}
 closed:{[h]                                                     // .z.pc and .z.wc
-  if[h=daemon; lost "closed its end"];
+  if[h=daemon; forget "closed its end"];
   s:on h;
-  if[0=count s; :()];
   drop each s;
-  tell(`disconnect;h);}
+  {[h;s] tell(`disconnect;h;s)}[h] each s;}
 
 hangup:{[h] @[hclose;h;::];}                                    // no flush: a client that does not read would hold q
 close:{[h;reason]                                               // end a token session's handle, as if the client had left
@@ -135,7 +142,9 @@ close:{[h;reason]                                               // end a token s
   @[value handler;h;{[e] err "after closing a handle: ",e}];}   // kdb+ does not call it after hclose
 
 // ---- pushes ----
-upd:{[d] if[.z.w=daemon; @[pushed;d;{[e] err "push: ",e}]];}    // anybody may send one, only the daemon is heard
+upd:{[d]                                                        // anybody may send one, only the daemon is heard
+  if[not .z.w=daemon; :()];
+  if[ours[]; @[pushed;d;{[e] err "push: ",e}]];}
 pushed:{[d]
   event:d`event; s:d`session;
   if[event~`bye; .sessiond.leaving:1b; .sessiond.due:.z.p; :out "the daemon is stopping"];
@@ -145,9 +154,16 @@ pushed:{[d]
   final:event in `revoked`expired;
   if[final and open; :close[d`handle;$[null d`reason;event;d`reason]]];
   if[final; .sessiond.ended,:(enlist s)!enlist .z.p; :()];       // before .z.po, or long after .z.pc
-  if[not known; :()];
-  if[event~`renewed; if[not null d`reason; :warn "renewal of ",shown[sessions[s;`user]]," refused: ",string d`reason]];
+  if[not known; :unknown[event;s;d`handle]];
+  if[event~`renewed;
+    .[`.sessiond.sessions;(s;`renewing);:;0Np];
+    if[not null d`reason; :warn "renewal of ",shown[sessions[s;`user]]," refused: ",string d`reason]];
   follow[s;d];}
+unknown:{[event;s;h]                                            // the daemon keeps a session that is not here: it hears so
+  if[asking; :()];                                              // it may be the one that a login waits for
+  if[not event in `refreshed`roles`renewed; :()];
+  if[not -2 -6h~type each (s;h); :()];
+  if[(not null s) and h>0; tell(`disconnect;h;s)];}
 
 // ---- renewal: called by a user on his own handle, asynchronously: neg[h](`.sessiond.renew;token) ----
 renew:{[password]
@@ -155,34 +171,52 @@ renew:{[password]
   if[0=count s; :out "renewal ignored: no token session on handle ",string .z.w];
   if[not kind[password]~`token; :out "renewal ignored: not a token"];
   if[not ready[]; :warn "renewal ignored: the daemon is away"];
-  tell(`renew;first s;password);}
+  s:first s;
+  if[.z.p<sessions[s;`renewing]+2*deadline; :out "renewal ignored: one is under way on handle ",string .z.w];
+  .[`.sessiond.sessions;(s;`renewing);:;.z.p];
+  tell(`renew;s;password);}
 
 // ---- the daemon ----
 daemon:0Ni                                                      // our handle to it, after its proof
+mark:()                                                         // what q says of that handle, from then on
+asking:0b                                                       // a call waits for its answer
 leaving:0b                                                      // it said bye
 due:0Np                                                         // when to try again
 pause:retry
 trouble:""                                                      // why the last attempt failed
 server:""; instance:0Ng; deadline:0Nn; since:0Np
 
-ready:{[] (not null daemon) and not leaving}
-lost:{[why]
+// Handles are numbers, and used again. q code may close ours (hclose calls no .z.pc), and the number may be anybody's the
+// next moment. A client that has it comes through .z.pw, .z.po or .z.wo; besides, before each use we look whether the
+// number is a handle at all, and of the kind that ours was (-38!, where this q has it).
+markof:{[h] $[h in key .z.W;@[{-38!x};h;{[e]()}];0b]}
+ours:{[]
+  if[null daemon; :0b];
+  if[mark~markof daemon; :1b];
+  forget "its handle was closed";
+  0b}
+client:{[h] if[h=daemon; forget "its handle was closed, and is a client's now"];}
+ready:{[] $[leaving;0b;ours[]]}
+forget:{[why]                                                   // closes nothing: the number may be another's
   if[null daemon; :()];
-  h:daemon; .sessiond.daemon:0Ni; .sessiond.leaving:0b; .sessiond.due:.z.p; .sessiond.pause:retry; .sessiond.trouble:why;
-  @[hclose;h;::];
+  .sessiond.daemon:0Ni; .sessiond.leaving:0b; .sessiond.due:.z.p; .sessiond.pause:retry; .sessiond.trouble:why;
+  update renewing:0Np from `.sessiond.sessions;
   warn "the daemon is away: ",why,"; token logins are refused, live sessions stay";}
+depart:{[why] if[ours[]; h:daemon; forget why; @[hclose;h;::]];}
 
 // the answer to a call, or :: when there is none. The daemon answers within its deadline; q has no timeout of its own
 // here. Pushes are handled while we wait.
 ask:{[call]
   if[not ready[]; :(::)];
   h:daemon;
+  .sessiond.asking:1b;
   r:.[{[h;call](1b;h call)};(h;call);{[e](0b;e)}];
+  .sessiond.asking:0b;
   if[first r; :r 1];
   if[starts["sessiond";r 1]; err "the daemon answered: ",r 1; :(::)];
-  if[h~daemon; lost r 1];
+  if[h~daemon; forget r 1];
   (::)}
-tell:{[call] if[ready[]; .[{[h;call] neg[h] call};(daemon;call);{[e] lost e}]];}
+tell:{[call] if[ready[]; .[{[h;call] neg[h] call};(daemon;call);{[e] forget e}]];}
 
 digest:{[k;n] -33!k,"c"$-33!k,"sessiond:",$[count d:getenv`QUDSPATH;d;"/tmp"],"/kx.",string[port],":",n}
 proved:{[n;r]                                                   // "" when the daemon knows the key, else what is amiss
@@ -199,7 +233,7 @@ greet:{[h]                                                      // "" when a dae
   r:.[{[h;call] h call};(h;(`hello;`name`type`host`pid`nonce`version!(self[];what;.z.h;.z.i;n;version)));{[e] e}];
   if[not 99h=type r; :"hello: ",$[10h=type r;(100&count r)#r;"not an answer"]];
   if[not all `server`instance`proof`deadline in key r; :"hello: not an answer"];
-  if[not 10h=type r`server; :"hello: not an answer"];
+  if[not 10 -16h~type each r`server`deadline; :"hello: not an answer"];
   if[proof; if[count amiss:proved[n;r]; :amiss]];
   .sessiond.server:r`server; .sessiond.instance:r`instance; .sessiond.deadline:r`deadline; .sessiond.since:.z.p;
   ""}
@@ -210,6 +244,7 @@ attempt:{[]                                                     // one try to re
   began:.z.p;
   h:@[hopen;(target[];timeout);{[e] e}];
   reached:not 10h=type h;
+  if[reached; drop each on h];                                  // as in .z.po: reconcile will not name them
   amiss:$[reached;greet h;h];
   if[count amiss;
     if[reached; @[hclose;h;::]];
@@ -218,23 +253,21 @@ attempt:{[]                                                     // one try to re
     if[not amiss~trouble; warn "no daemon at ",string[address],": ",amiss];
     .sessiond.trouble:amiss;
     :()];
-  .sessiond.daemon:h; .sessiond.leaving:0b; .sessiond.pause:retry; .sessiond.trouble:"";
+  .sessiond.daemon:h; .sessiond.mark:markof h; .sessiond.leaving:0b; .sessiond.pause:retry; .sessiond.trouble:"";
   out "connected to ",server,$[proof;", which proved itself";"; NO PROOF WAS ASKED (.sessiond.proof:0b)"];
   held:0!select from sessions where open;
   r:ask(`reconcile;held`handle;held`session);
-  if[not type[r] in 0 6h; if[not null daemon; lost "reconcile was not answered"]; :()];
+  if[not type[r] in 0 6h; depart "reconcile was not answered"; :()];
   close[;`reconciled] each r inter exec handle from sessions where open;}
 
 // ---- the timer ----
 tick:{[x] @[beat;x;{[e] err "timer: ",e}];}                     // TorQ's timer drops a function that fails
 beat:{[x]
-  gone:exec session from sessions where (not open)&at<.z.p-unopened;
-  shut:exec session!handle from sessions where open,not ws,not handle in key .z.W;   // q's own hclose calls no .z.pc
-  drop each gone,key shut;
-  {tell(`disconnect;x)} each value shut;
+  if[leaving; depart "it stopped"];
+  ours[];
+  drop each exec session from sessions where (not open)&at<.z.p-unopened;
+  gone each exec session from sessions where open,listed,not handle in key .z.W;   // q's own hclose calls no .z.pc
   fresh:where ended>.z.p-0D00:10; .sessiond.ended:fresh!ended fresh;
-  if[leaving; lost "it stopped"];
-  if[not null daemon; if[not daemon in key .z.W; lost "its handle was closed"]];
   if[null daemon; if[not due>.z.p; attempt[]]];}
 
 status:{[]                                                      // for the administrator

@@ -15,16 +15,17 @@ check:{[point;truth;seen] say[$[1b~truth;"ok";"FAIL"];point;$[10h=type seen;seen
 
 // ---- the second q: logs in to the first in several ways, and plays a daemon ----
 secondpw:{[u;p] 1b}
-secondpg:{[x] $[x~`push;[neg[.z.w](`.verify.push;42);7];x~`flags;.z.X;value x]}
+secondpg:{[x] $[x~`again;[.verify.again:dial[first options`port;"again";"pw"];7];x~`push;[neg[.z.w](`.verify.push;42);7];x~`flags;.z.X;value x]}
 dial:{[port;user;password] @[hopen;(`$":localhost:",port,":",user,":",password;2000);{[e] e}]}
 second:{[]
   port:first options`port;
   system "p 0W";
-  .z.pw:secondpw; .z.pg:secondpg;
+  .z.pw:secondpw; .z.pg:secondpg; .z.ws:{[x] x};
   .verify.kept:dial[port;"plain";"pw"];
   .verify.big:dial[port;"big";6000#"x"];
   dial[port;"refused";"pw"];
   .verify.closed:dial[port;"closeme";"pw"];
+  .verify.browser:@[{[url] first url "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"};`$":ws://socket:pw@localhost:",port;{[e] e}];
   neg[.verify.kept](`.verify.ready;system "p");
   neg[.verify.kept][];
   .z.pc:{[h] exit 0};
@@ -32,7 +33,9 @@ second:{[]
 
 // ---- the first q ----
 .verify.logins:([] user:0#`; kind:0#0h; w:0#0Ni; size:0#0N)
-.verify.opened:([] user:0#`; h:0#0Ni; w:0#0Ni)
+.verify.opened:([] user:0#`; h:0#0Ni; w:0#0Ni; listed:0#0b)
+.verify.sockets:0#0b                                            // of each websocket, as it opens: is it in .z.W
+.verify.link:.verify.freed:0Ni                                   // to the second q; and the number of one before
 .verify.left:0#0Ni
 .verify.pushes:()
 .verify.push:{[x] .verify.pushes,:enlist(x;.z.u;.z.w);}
@@ -42,7 +45,9 @@ second:{[]
 
 watch:{[]
   .z.pw:{[u;p] `.verify.logins insert ($[10h=type u;`$u;u];type u;.z.w;count p); not "refused"~string u};
-  .z.po:{[h] `.verify.opened insert (.z.u;`int$h;.z.w);};
+  .z.po:{[h] `.verify.opened insert (.z.u;`int$h;.z.w;h in key .z.W);};
+  .z.ws:{[x] x};
+  .z.wo:{[h] .verify.sockets,:h in key .z.W;};
   .z.pc:{[h] .verify.left,:`int$h;};}
 handleof:{[u] exec first w from .verify.opened where user=u}
 
@@ -69,7 +74,10 @@ together:{[]                                                    // points that t
     exec first size from .verify.logins where user=`big];
   n:exec count i from .verify.logins where user=`refused;
   say["note";"a refused login runs .z.pw ",string[n]," times";"kdb+ tries its handshake twice"];
-  check[".z.W lists the handles of clients";handleof[`plain] in key .z.W;""];
+  check[".z.W lists the handles of clients, in .z.po already";first[o`listed] and handleof[`plain] in key .z.W;""];
+  $[count .verify.sockets;
+    check[".z.W lists websockets";all .verify.sockets;"if not, one that q code closes itself is noticed by nobody"];
+    say["skip";".z.W lists websockets";"the second q opened none"]];
   h:@[hopen;(`$":unix://",string .verify.port;2000);{[e] e}];
   check["hopen `:unix:// reaches a q";not 10h=type h;h];
   if[10h=type h; h:hopen(`$":localhost:",string .verify.port;2000)];
@@ -78,11 +86,25 @@ together:{[]                                                    // points that t
   check[".z.u of a push on a handle that we opened is null";null .verify.pushes[0;1];.verify.pushes[0;1]];
   check[".z.w of a push is the handle that we opened";h=.verify.pushes[0;2];(h;.verify.pushes[0;2])];
   check["-u of the command line is in .z.X";any {x~"-u"} each h`flags;""];
+  first38:@[{-38!x};h;{[e] e}];
+  say["note";"-38! of a handle that q opened";-3!first38];
+  if[not 10h=type first38; check["-38! tells it from that of a client";not first38~@[{-38!x};handleof`plain;{[e] e}];
+    "the hook does not take a TCP handle for the daemon's"]];
+  check["-38! says the same of it later";first38~@[{-38!x};h;{[e] e}];""];
+  .verify.link:hopen(`$":localhost:",string .verify.port;2000);
   hclose h;
+  check["a handle is not in .z.W once it is closed";not h in key .z.W;""];
+  .verify.freed:h;
+  neg[.verify.link](`secondpg;`again); neg[.verify.link][];        // it logs in anew, and gets the number
   .verify.shut:handleof`closeme;
   hclose .verify.shut;}
 
 later:{[]                                                       // after a turn of the main loop
+  again:(exec w from .verify.logins where user=`again),exec h from .verify.opened where user=`again;
+  $[.verify.freed in again;
+    check["a client that gets the number of a closed handle has it as .z.w in .z.pw, and in .z.po";1=count distinct again;again];
+    say["note";"the number of a closed handle was not given to the next client";-3!(.verify.freed;again)]];
+  @[hclose;.verify.link;::];
   check["hclose does not call .z.pc";not .verify.shut in .verify.left;.verify.left];
   daemon[];
   -1 "";

@@ -34,6 +34,7 @@ CHECK = '.z.pw:{[u;p] p~"secret"}'
 def entered(q: Interpreter, user: str, password: str = TOKEN) -> Client:
     client = q.login(user, password)
     assert client is not None
+    q.wait_until("all exec open from .sessiond.sessions")  # before the next one logs in
     return client
 
 

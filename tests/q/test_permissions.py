@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 
-from sessiond.qipc import QError, call, list_, long, string, symbol, symbols, text
+from sessiond.qipc import QError, call, guid_of, list_, long, string, symbol, symbols, text
 from tests.q.conftest import Start
 from tests.q.interpreter import Client, Interpreter
 from tests.q.scripted import ScriptedDaemon, accepted
@@ -216,7 +216,10 @@ def test_a_renewal_is_not_in_the_usage_log_and_needs_no_right(
     gives(daemon, "nothing")
     client = entered(q, "alice")
     client.tell(call(".sessiond.renew", string("bearer:a-newer-access-token")))
-    daemon.next_call("renew")
+    session, _ = daemon.next_call("renew")
+    handle = int(q.evaluate("first exec handle from .sessiond.sessions").strip("i"))
+    daemon.push("renewed", guid_of(session), handle, reason=symbol("expired"))
+    daemon.settle()
     client.tell(list_(string(".sessiond.renew"), string("bearer:a-newer-access-token")))
     daemon.next_call("renew")
     assert "newer" not in q.printed

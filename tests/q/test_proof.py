@@ -100,7 +100,7 @@ def test_without_a_key_of_its_own_q_sends_no_token(
 
 
 def test_a_q_without_sha1_sends_no_token(start_q: Start, daemon: ScriptedDaemon) -> None:
-    q = start_q(port=daemon.port, after='.sessiond.digest:{[k;n] \'`nyi}\n.sessiond.lost "test"')
+    q = start_q(port=daemon.port, after='.sessiond.digest:{[k;n] \'`nyi}\n.sessiond.depart "test"')
     q.wait_until('.sessiond.trouble like "no -33!*"')
     assert q.login("alice", TOKEN) is None
     assert b"opaque" not in daemon.received

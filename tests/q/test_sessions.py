@@ -31,6 +31,7 @@ from tests.q.scripted import EXPIRES, Arguments, ScriptedDaemon, accepted, refus
 pytestmark = pytest.mark.needs("q")
 
 TOKEN = "bearer:an-opaque-access-token"
+PLAIN_CHECK = '{[f;u;p] $[p~"pw";1b;f[u;p]]}'  # around .z.pw
 
 
 @pytest.fixture
@@ -49,6 +50,7 @@ def connected(start_q: Start, daemon: ScriptedDaemon, before: str = "") -> Inter
 def entered(q: Interpreter, user: str, password: str = TOKEN) -> Client:
     client = q.login(user, password)
     assert client is not None
+    q.wait_until("all exec open from .sessiond.sessions")  # before the next one logs in
     return client
 
 
@@ -70,8 +72,8 @@ def test_a_token_login_is_asked_for_then_opened_then_closed(
     assert guid_of(session) == daemon.sessions["alice"]
     assert integer(handle) == handle_of(q, "alice")
     client.close()
-    (left,) = daemon.next_call("disconnect")
-    assert integer(left) == integer(handle)
+    left, whose = daemon.next_call("disconnect")
+    assert (integer(left), guid_of(whose)) == (integer(handle), guid_of(session))
     q.wait_until("0=count .sessiond.sessions")
     assert q.evaluate(".came~.went") == "1b"
 
@@ -186,8 +188,7 @@ def test_a_handle_that_q_closed_itself_and_gave_to_another_is_not_closed_by_the_
     entered(q, "alice")
     handle, session = handle_of(q, "alice"), daemon.sessions["alice"]
     q.run(f".adapter.hangup {handle}i;")  # as an application's hclose: nobody calls .z.pc
-    plain_check = '{[f;u;p] $[p~"pw";1b;f[u;p]]}'
-    q.run(f".z.pw:{plain_check}[.z.pw]")
+    q.run(f".z.pw:{PLAIN_CHECK}[.z.pw]")
     other = q.login("bob", "pw")
     assert other is not None
     q.wait_until(f"{handle}i in key .z.W")
@@ -203,9 +204,125 @@ def test_a_handle_that_q_closed_itself_is_told_to_the_daemon(
     entered(q, "alice")
     handle = handle_of(q, "alice")
     q.run(f".adapter.hangup {handle}i;")
-    (left,) = daemon.next_call("disconnect")
-    assert integer(left) == handle
+    left, whose = daemon.next_call("disconnect")
+    assert (integer(left), guid_of(whose)) == (handle, daemon.sessions["alice"])
     assert q.evaluate("count .sessiond.sessions") == "0"
+
+
+def test_a_login_on_the_handle_of_a_session_tells_the_daemon_that_it_left(
+    q: Interpreter, daemon: ScriptedDaemon
+) -> None:
+    entered(q, "alice")
+    handle, session = handle_of(q, "alice"), daemon.sessions["alice"]
+    q.run("\\t 0")  # the timer would notice too, a little later
+    q.run(f".adapter.hangup {handle}i;")
+    q.run(f".z.pw:{PLAIN_CHECK}[.z.pw]")
+    other = q.login("bob", "pw")
+    assert other is not None
+    left, whose = daemon.next_call("disconnect")
+    assert (integer(left), guid_of(whose)) == (handle, session)
+    other.close()
+
+
+def test_a_websocket_that_q_closed_itself_is_told_to_the_daemon(
+    q: Interpreter, daemon: ScriptedDaemon
+) -> None:
+    entered(q, "alice")
+    handle = handle_of(q, "alice")
+    q.run("update ws:1b from `.sessiond.sessions;")
+    q.run(f".adapter.hangup {handle}i;")
+    left, whose = daemon.next_call("disconnect")
+    assert (integer(left), guid_of(whose)) == (handle, daemon.sessions["alice"])
+
+
+def test_a_websocket_that_q_does_not_list_stays(q: Interpreter, daemon: ScriptedDaemon) -> None:
+    entered(q, "alice")
+    q.run("update ws:1b,listed:0b,handle:999i from `.sessiond.sessions;")
+    q.run(".sessiond.beat[];")
+    assert q.evaluate("exec user from .sessiond.sessions") == ",`alice"
+    daemon.settle()
+    assert "disconnect" not in daemon.names()
+
+
+@pytest.mark.parametrize("event", ["refreshed", "roles", "renewed"])
+def test_a_session_that_goes_on_and_is_not_here_is_told_to_the_daemon(
+    q: Interpreter, daemon: ScriptedDaemon, event: str
+) -> None:
+    forgotten = uuid4()
+    daemon.push(event, forgotten, 7)
+    left, whose = daemon.next_call("disconnect")
+    assert (integer(left), guid_of(whose)) == (7, forgotten)
+
+
+def test_what_no_session_of_a_handle_is_gets_no_such_answer(
+    q: Interpreter, daemon: ScriptedDaemon
+) -> None:
+    daemon.push("revoked", uuid4(), 7)
+    daemon.push("refreshed", None, 7)
+    daemon.push("refreshed", uuid4(), 0)
+    members = {"event": symbol("refreshed"), "session": guid(uuid4()), "handle": symbol("seven")}
+    daemon.send(call(".sessiond.upd", dictionary(members)))
+    daemon.settle()
+    assert "disconnect" not in daemon.names()
+
+
+def test_news_of_the_session_that_a_login_waits_for_does_not_end_it(
+    q: Interpreter, daemon: ScriptedDaemon
+) -> None:
+    session = uuid4()
+
+    def with_news(_: Arguments) -> Value:
+        daemon.push("refreshed", session, 7)
+        return accepted(session, "alice")
+
+    daemon.answers["connect"] = with_news
+    client = entered(q, "alice")
+    daemon.settle()
+    assert "disconnect" not in daemon.names()
+    client.close()
+
+
+def test_one_renewal_a_handle_is_under_way_at_a_time(
+    q: Interpreter, daemon: ScriptedDaemon
+) -> None:
+    alice, bob = entered(q, "alice"), entered(q, "bob")
+    again = call(".sessiond.renew", string("bearer:a-newer-access-token"))
+    for client in (alice, alice, bob, alice):
+        client.tell(again)
+        client.ask(call("count", symbols(["a"])))
+    assert daemon.names().count("renew") == 2
+    assert q.prints("renewal ignored: one is under way", 2)
+    daemon.push("renewed", daemon.sessions["alice"], handle_of(q, "alice"), reason=symbol("expired"))
+    daemon.settle()
+    alice.tell(again)
+    session, _ = daemon.next_call("renew")
+    assert guid_of(session) == daemon.sessions["alice"]
+
+
+def test_a_renewal_that_is_never_answered_holds_the_next_for_two_deadlines_only(
+    q: Interpreter, daemon: ScriptedDaemon
+) -> None:
+    alice = entered(q, "alice")
+    again = call(".sessiond.renew", string("bearer:a-newer-access-token"))
+    alice.tell(again)
+    daemon.next_call("renew")
+    q.run("update renewing:renewing-2*.sessiond.deadline from `.sessiond.sessions;")
+    alice.tell(again)
+    daemon.next_call("renew")
+
+
+def test_a_renewal_that_the_daemon_took_along_does_not_hold_the_next(
+    q: Interpreter, daemon: ScriptedDaemon
+) -> None:
+    alice = entered(q, "alice")
+    again = call(".sessiond.renew", string("bearer:a-newer-access-token"))
+    alice.tell(again)
+    daemon.next_call("renew")
+    daemon.hang_up()
+    daemon.next_call("reconcile")
+    q.wait_until(".sessiond.ready[]")
+    alice.tell(again)
+    daemon.next_call("renew")
 
 
 def test_nobody_but_the_daemon_can_push(q: Interpreter, daemon: ScriptedDaemon) -> None:
