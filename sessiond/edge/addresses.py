@@ -3,13 +3,12 @@
 import errno
 import os
 import socket
-import stat
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 
 from sessiond.core.errors import AddressInUseError, ConfigError
+from sessiond.edge import socketfile
 from sessiond.edge.peer import peer_of
 
 BACKLOG = 1024  # connections that wait to be accepted
@@ -93,52 +92,58 @@ def _bound(address: bytes) -> socket.socket:
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         try:
-            listener.bind(address)
+            _bind(listener, address)
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
                 raise
             _take_over(address)
-            listener.bind(address)
-        if not address.startswith(b"\0"):
-            Path(os.fsdecode(address)).chmod(ANYBODY)
+            _bind(listener, address)
         listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
         if error.errno == errno.EADDRINUSE:
             raise AddressInUseError(f"listen.port: {shown(address)} is in use") from error
         raise ConfigError(f"listen: {shown(address)}: {error.strerror}") from error
-    except AddressInUseError:
+    except AddressInUseError as error:
         listener.close()
-        raise
+        raise AddressInUseError(f"listen.port: {error}") from error
     return listener
+
+
+def _bind(listener: socket.socket, address: bytes) -> None:
+    if address.startswith(b"\0"):
+        listener.bind(address)
+    else:
+        socketfile.bind(listener, os.fsdecode(address), ANYBODY)
 
 
 def _take_over(address: bytes) -> None:
     """Remove a path that its owner left behind.
 
     Raises:
-        AddressInUseError: Somebody is listening, named by what the kernel knows of it.
+        AddressInUseError: Somebody is listening, named by what the kernel knows of it; or it is no
+            socket, or not ours to remove.
     """
+    if address.startswith(b"\0"):
+        _refuse_if_held(address, address)
+        return
+    path = os.fsdecode(address)
+    with socketfile.left_there(path) as there:
+        if there is not None:
+            _refuse_if_held(address, there)
+            socketfile.remove(path)
+
+
+def _refuse_if_held(address: bytes, there: bytes | str) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as trial:
         trial.setblocking(False)  # whoever has it need not be accepting
         try:
-            trial.connect(address)
+            trial.connect(there)
         except ConnectionRefusedError:
-            if not address.startswith(b"\0"):
-                _remove(address)
             return
         except OSError as error:
-            raise AddressInUseError(f"listen.port: {shown(address)}: {error.strerror}") from error
+            raise AddressInUseError(f"{shown(address)}: {error.strerror}") from error
         holder = peer_of(trial)
     raise AddressInUseError(
-        f"listen.port: {shown(address)} is held by process {holder.pid} of user {holder.uid}"
+        f"{shown(address)} is held by process {holder.pid} of user {holder.uid}"
     )
-
-
-def _remove(address: bytes) -> None:
-    """Remove a socket's file, and nothing else that happens to have its name."""
-    path = Path(os.fsdecode(address))
-    with suppress(FileNotFoundError):
-        if not stat.S_ISSOCK(path.lstat().st_mode):
-            raise AddressInUseError(f"listen.port: {shown(address)} is no socket")
-        path.unlink()

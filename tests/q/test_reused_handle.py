@@ -1,4 +1,4 @@
-"""Whoever gets the number of the daemon's handle is not the daemon: hears no token, and is not heard."""
+"""Whoever gets the number of the daemon's handle is not the daemon: hears nothing, is not heard."""
 
 from collections.abc import Iterator
 
@@ -12,6 +12,7 @@ from tests.q.scripted import ScriptedDaemon
 pytestmark = pytest.mark.needs("q")
 
 TOKEN = "bearer:an-opaque-access-token"
+PASSWORD = "secret"
 CHECK = '.z.pw:{[u;p] p~"secret"}\n'
 
 
@@ -26,7 +27,7 @@ def q(start_q: Start, daemon: ScriptedDaemon) -> Iterator[Interpreter]:
     assert b"opaque-access-token-of-bob" not in daemon.received
 
 
-def entered(q: Interpreter, user: str, password: str = "secret") -> Client:
+def entered(q: Interpreter, user: str, password: str = PASSWORD) -> Client:
     client = q.login(user, password)
     assert client is not None
     q.wait_until("all exec open from .sessiond.sessions")  # before the next one logs in
@@ -100,7 +101,7 @@ def test_a_handle_of_another_kind_than_the_daemons_was_is_sent_nothing(
     q: Interpreter, daemon: ScriptedDaemon
 ) -> None:
     # Where q code opens a handle itself no callback tells: q's -38! does, played here.
-    q.run(".sessiond.mark:`p`f!\"qu\"; .sessiond.markof:{[h] `p`f!\"qt\"}")
+    q.run('.sessiond.mark:`p`f!"qu"; .sessiond.markof:{[h] `p`f!"qt"}')
     assert q.login("bob", TOKEN + "-of-bob") is None
     assert q.evaluate("null .sessiond.daemon") == "1b"
     assert "connect" not in daemon.names()
@@ -110,7 +111,9 @@ def test_an_answer_that_is_not_the_daemons_ends_the_trust_and_not_the_handle(
     q: Interpreter, daemon: ScriptedDaemon
 ) -> None:
     handle = q.evaluate(".sessiond.daemon")
-    daemon.answers["connect"] = lambda _: QError("connect")  # as a q would that has no such function
+    daemon.answers["connect"] = lambda _: QError(
+        "connect"
+    )  # as a q would that has no such function
     assert q.login("alice", TOKEN) is None
     assert q.evaluate("null .sessiond.daemon") == "1b"
     assert q.evaluate(f"{handle} in key .z.W") == "1b"
@@ -121,10 +124,12 @@ def test_the_hooks_own_new_handle_ends_what_its_number_stood_for(
 ) -> None:
     entered(q, "alice", TOKEN)
     handle = q.evaluate("first exec handle from .sessiond.sessions")
-    q.run(".sessiond.depart \"test\"")
+    q.run('.sessiond.depart "test"')
     q.run(f".adapter.hangup {handle};")
     daemon.names()
-    q.run("update handle:hopen .sessiond.target[] from `.sessiond.sessions;")  # the lowest that is free
+    q.run(
+        "update handle:hopen .sessiond.target[] from `.sessiond.sessions;"
+    )  # the lowest that is free
     q.run("hclose first exec handle from .sessiond.sessions; .sessiond.attempt[]")
     assert q.evaluate(".sessiond.ready[]") == "1b"
     assert q.evaluate("count .sessiond.sessions") == "0"

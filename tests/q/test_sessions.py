@@ -292,7 +292,9 @@ def test_one_renewal_a_handle_is_under_way_at_a_time(
         client.ask(call("count", symbols(["a"])))
     assert daemon.names().count("renew") == 2
     assert q.prints("renewal ignored: one is under way", 2)
-    daemon.push("renewed", daemon.sessions["alice"], handle_of(q, "alice"), reason=symbol("expired"))
+    daemon.push(
+        "renewed", daemon.sessions["alice"], handle_of(q, "alice"), reason=symbol("expired")
+    )
     daemon.settle()
     alice.tell(again)
     session, _ = daemon.next_call("renew")

@@ -1,9 +1,7 @@
 """The control socket's file: bound here, or taken over from systemd."""
 
 import errno
-import os
 import socket
-import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -11,6 +9,7 @@ from pathlib import Path
 import structlog
 
 from sessiond.core.errors import AddressInUseError, ConfigError
+from sessiond.edge import socketfile
 from sessiond.edge.config import ListenConfig
 from sessiond.edge.control.access import group_number
 
@@ -60,12 +59,16 @@ def _listening(path: str, group: str | int) -> socket.socket:
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         _bind(listener, path)
-        _open_up(Path(path), group)
+        if group != "":
+            _give(path, group)
         listener.listen(BACKLOG)  # until now nobody could connect
     except OSError as error:
         listener.close()
         raise ConfigError(f"listen.control: {path}: {error.strerror}") from error
-    except (AddressInUseError, ConfigError):
+    except AddressInUseError as error:
+        listener.close()
+        raise AddressInUseError(f"listen.control: {error}") from error
+    except ConfigError:
         listener.close()
         raise
     return listener
@@ -73,39 +76,40 @@ def _listening(path: str, group: str | int) -> socket.socket:
 
 def _bind(listener: socket.socket, path: str) -> None:
     try:
-        listener.bind(path)
+        socketfile.bind(listener, path, MODE)
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
             raise
         _take_over(path)
-        listener.bind(path)
+        socketfile.bind(listener, path, MODE)
 
 
 def _take_over(path: str) -> None:
     """Remove a socket that its owner left behind, and nothing else.
 
     Raises:
-        AddressInUseError: Somebody is listening, or it is no socket.
+        AddressInUseError: Somebody is listening, it is no socket, or not ours to remove.
     """
-    with suppress(FileNotFoundError):
-        if not stat.S_ISSOCK(Path(path).lstat().st_mode):
-            raise AddressInUseError(f"listen.control: {path} is no socket")
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as trial:
+    with (
+        socketfile.left_there(path) as there,
+        socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as trial,
+    ):
+        if there is None:
+            return
         trial.setblocking(False)  # whoever has it need not be accepting
         try:
-            trial.connect(path)
-        except (ConnectionRefusedError, FileNotFoundError):
-            Path(path).unlink(missing_ok=True)
+            trial.connect(there)
+        except ConnectionRefusedError:
+            socketfile.remove(path)
             return
         except OSError as error:
-            raise AddressInUseError(f"listen.control: {path}: {error.strerror}") from error
-    raise AddressInUseError(f"listen.control: {path} is in use")
+            raise AddressInUseError(f"{path}: {error.strerror}") from error
+    raise AddressInUseError(f"{path} is in use")
 
 
-def _open_up(path: Path, group: str | int) -> None:
-    if group != "":
-        try:
-            os.chown(path, -1, group_number("listen.control_group", group))
-        except OSError as error:
-            raise ConfigError(f"listen.control_group: {path}: {error.strerror}") from error
-    path.chmod(MODE)
+def _give(path: str, group: str | int) -> None:
+    number = group_number("listen.control_group", group)
+    try:
+        socketfile.give(path, number)
+    except OSError as error:
+        raise ConfigError(f"listen.control_group: {path}: {error.strerror}") from error

@@ -5,13 +5,14 @@ import socket
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
 from sessiond.core.errors import AddressInUseError, ConfigError
+from sessiond.edge import socketfile
 from sessiond.edge.addresses import Addresses, listening, shown
 
 NOTHING: frozenset[bytes] = frozenset()
@@ -24,6 +25,23 @@ held.bind(bytes.fromhex(sys.argv[1]))
 print(flush=True)
 input()
 """
+
+
+@pytest.fixture
+def planting(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
+    """A function that has whatever is bound from then on replaced by a link, by a neighbour."""
+
+    def plant(target: Path) -> None:
+        class Robbed(socket.socket):
+            def bind(self, address: bytes | str) -> None:  # type: ignore[override]
+                super().bind(address)
+                if (path := os.fsencode(address)).startswith(b"/"):
+                    Path(os.fsdecode(path)).unlink()
+                    Path(os.fsdecode(path)).symlink_to(target)
+
+        monkeypatch.setattr(socket, "socket", Robbed)
+
+    return plant
 
 
 @pytest.fixture
@@ -191,16 +209,37 @@ def test_a_path_that_vanishes_while_it_is_looked_at_is_bound(
     here: Addresses, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     leave_behind(here.path)
-    lstat = Path.lstat
 
-    def lstat_then_lose(path: Path) -> os.stat_result:
-        found = lstat(path)
-        path.unlink()
-        return found
+    def lose(path: str) -> None:
+        Path(path).unlink()
+        remove(path)
 
-    monkeypatch.setattr(Path, "lstat", lstat_then_lose)
+    remove = socketfile.remove
+    monkeypatch.setattr(socketfile, "remove", lose)
     with listening_on(here):
         assert can_connect(here.path.encode())
+
+
+def test_a_link_at_the_path_is_neither_followed_nor_removed(here: Addresses) -> None:
+    with passed_at(f"{here.directory}/somebody".encode()) as somebody:
+        Path(here.path).symlink_to(f"{here.directory}/somebody")
+        with pytest.raises(AddressInUseError, match=r"listen\.port: .*kx\.5099 is no socket"):
+            listening(here, [], others=NOTHING)
+        somebody.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            somebody.accept()
+    assert Path(here.path).is_symlink()
+
+
+def test_a_link_that_takes_the_sockets_place_opens_nothing_to_others(
+    here: Addresses, tmp_path: Path, planting: Callable[[Path], None]
+) -> None:
+    secret = tmp_path / "secret"
+    secret.touch(0o600)
+    planting(secret)
+    with listening_on(here):
+        assert Path(here.path).is_symlink()
+        assert stat.S_IMODE(secret.stat().st_mode) == 0o600
 
 
 def test_a_refused_start_leaves_no_name_bound(here: Addresses) -> None:

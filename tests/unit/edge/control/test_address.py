@@ -5,11 +5,13 @@ import socket
 import stat
 import tempfile
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
 from sessiond.core.errors import AddressInUseError, ConfigError
+from sessiond.edge import socketfile
 from sessiond.edge.control import address
 from sessiond.edge.control.address import control_socket
 
@@ -79,6 +81,58 @@ def test_a_file_that_is_no_socket_is_left_alone(path: Path) -> None:
     ):
         pass
     assert path.read_text() == "precious"
+
+
+def test_a_link_is_neither_followed_nor_removed(path: Path) -> None:
+    with bound(path.with_name("somebody"), listens=True) as somebody:
+        path.symlink_to(path.with_name("somebody"))
+        with (
+            pytest.raises(AddressInUseError, match=r"listen\.control: .* is no socket"),
+            control_socket(str(path), group="", passed=()),
+        ):
+            pass
+        somebody.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            somebody.accept()
+    assert path.is_symlink()
+
+
+def test_a_link_that_takes_the_sockets_place_is_given_to_nobody(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = path.with_name("secret")
+    secret.touch(0o600)
+    before = secret.stat()
+
+    class Robbed(socket.socket):
+        def bind(self, address: str) -> None:  # type: ignore[override]
+            super().bind(address)
+            path.unlink()
+            path.symlink_to(secret)
+
+    monkeypatch.setattr(socket, "socket", Robbed)
+    with (
+        pytest.raises(AddressInUseError, match="was replaced by somebody else"),
+        control_socket(str(path), group=64998 if os.geteuid() == 0 else os.getgid(), passed=()),
+    ):
+        pass
+    after = secret.stat()
+    assert (after.st_mode, after.st_gid) == (before.st_mode, before.st_gid)
+
+
+def test_a_path_that_goes_while_it_is_looked_at_is_bound(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bound(path, listens=False).close()
+    left_there = socketfile.left_there
+
+    def lose(looked_at: str) -> AbstractContextManager[str | None]:
+        path.unlink()
+        return left_there(looked_at)
+
+    monkeypatch.setattr(socketfile, "left_there", lose)
+    with control_socket(str(path), group="", passed=()):
+        assert path.is_socket()
 
 
 def test_a_directory_that_is_not_there_is_named(path: Path) -> None:

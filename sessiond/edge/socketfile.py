@@ -1,0 +1,89 @@
+"""A Unix socket's file where others may write too: its mode, its group, and what has its place.
+
+A path names something else as soon as somebody else can put it there, and chmod(2), chown(2) and
+connect(2) follow links. So nothing here goes by the path twice.
+"""
+
+import os
+import socket
+import stat
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from sessiond.core.errors import AddressInUseError
+
+
+def bind(listener: socket.socket, path: str, mode: int) -> None:
+    """Bind, so that the file has its mode from the first moment on.
+
+    The umask is the process's, for the length of one system call. What other threads create in
+    that moment (the store, its keys) states a mode that no umask is needed for.
+    """
+    before = os.umask(0o777 & ~mode)
+    try:
+        listener.bind(path)
+    finally:
+        os.umask(before)
+
+
+def give(path: str, group: int) -> None:
+    """Give the socket that we bound to a group.
+
+    Raises:
+        AddressInUseError: Something else is there by now.
+        OSError: It cannot be given to that group.
+    """
+    with _pinned(path) as descriptor:
+        found = os.fstat(descriptor)
+        # A hard link would be another file of ours.
+        if not stat.S_ISSOCK(found.st_mode) or (found.st_uid, found.st_nlink) != (os.geteuid(), 1):
+            raise AddressInUseError(f"{path} was replaced by somebody else")
+        os.chown(_name_of(descriptor), -1, group)
+
+
+@contextmanager
+def left_there(path: str) -> Iterator[str | None]:
+    """Yield a name to connect(2) to the socket that is at a path now; None: nothing is there.
+
+    Raises:
+        AddressInUseError: It is no socket; a link to one is none either.
+    """
+    with ExitStack() as stack:
+        try:
+            descriptor = stack.enter_context(_pinned(path))
+        except FileNotFoundError:
+            yield None
+            return
+        if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
+            raise AddressInUseError(f"{path} is no socket")
+        yield _name_of(descriptor)
+
+
+def remove(path: str) -> None:
+    """Remove what is at a path, if we may.
+
+    Raises:
+        AddressInUseError: It is somebody else's, in a directory with the sticky bit.
+    """
+    try:
+        Path(path).unlink()
+    except FileNotFoundError:
+        return
+    except PermissionError as error:
+        owner = os.lstat(path).st_uid
+        raise AddressInUseError(f"{path} was left there by user {owner}: remove it") from error
+
+
+@contextmanager
+def _pinned(path: str) -> Iterator[int]:
+    """Yield a descriptor of what is at a path, itself and not what it links to: open(2), O_PATH."""
+    descriptor = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _name_of(descriptor: int) -> str:
+    return f"/proc/self/fd/{descriptor}"
