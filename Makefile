@@ -1,11 +1,18 @@
-# Each target sets .venv up by itself: Python's own venv and pip, versions pinned by .ci/constraints.txt.
+# Each target sets .venv up by itself: Python's own venv and pip. Whatever comes from the index is a wheel
+# of the version and the hash that .ci/pins has, what builds this tree too: nothing is fetched for a build.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PLUGINS := $(patsubst %/pyproject.toml,./%,$(wildcard plugins/*/pyproject.toml))
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint .ci/constraints.txt
+TOOLS := $(VENV)/tools
+PINS := .ci/pins
+INSTALL := -m pip install --quiet --disable-pip-version-check
+PINNED := $(BIN)/python $(INSTALL) --require-hashes
+OWN := $(BIN)/python $(INSTALL) --no-deps --no-build-isolation
+COMPILE := $(TOOLS)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--only-binary :all: --emit-build-options --no-annotate --custom-compile-command 'make pins' $(UPGRADE)
 
-.PHONY: demo test test-deb test-install check bench fuzz deb clean
+.PHONY: demo test test-deb test-install check bench fuzz deb pins audit clean
 
 demo: $(VENV)/.run
 	$(BIN)/sessiond demo
@@ -43,9 +50,26 @@ check: $(VENV)/.real
 bench: $(VENV)/.real tests/issuer/node_modules/.package-lock.json
 	$(BIN)/python -m tests.bench
 
-fuzz: $(BIN)/python
-	$(PIP) --editable '.[dev,fuzz]'
+fuzz: $(VENV)/.real
+	$(PINNED) -r $(PINS)/fuzz.txt
 	$(BIN)/python -m tests.fuzz
+
+# After a change of the requirements in pyproject.toml. Versions stay as they are where they can;
+# UPGRADE=--upgrade takes the newest of all, UPGRADE='--upgrade-package NAME' of one.
+pins: $(TOOLS)/.done
+	$(COMPILE) -o $(PINS)/tools.txt $(PINS)/tools.in
+	$(COMPILE) -o $(PINS)/build.txt $(PINS)/build.in
+	$(COMPILE) -o $(PINS)/run.txt -c $(PINS)/build.txt pyproject.toml
+	$(COMPILE) -o $(PINS)/dev.txt -c $(PINS)/run.txt -c $(PINS)/build.txt --extra dev --extra real pyproject.toml
+	$(COMPILE) -o $(PINS)/fuzz.txt -c $(PINS)/dev.txt --extra fuzz pyproject.toml
+
+# Whether a pinned version has a known vulnerability, asked of the package index's advisories; what the
+# index cannot be asked about is a failure too.
+audit: $(TOOLS)/.done
+	for each in run build dev fuzz tools; do \
+		$(TOOLS)/bin/pip-audit --strict --disable-pip --require-hashes --progress-spinner off \
+			--vulnerability-service pypi -r $(PINS)/$$each.txt || failed=1; \
+	done; test -z "$$failed"
 
 clean:
 	rm -rf $(VENV) tests/issuer/node_modules
@@ -54,14 +78,20 @@ $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or later is needed; set PYTHON=" if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.run: pyproject.toml .ci/constraints.txt | $(BIN)/python
-	$(PIP) --editable .
+$(VENV)/.run: pyproject.toml $(PINS)/run.txt $(PINS)/build.txt | $(BIN)/python
+	$(PINNED) -r $(PINS)/run.txt -r $(PINS)/build.txt
+	$(OWN) --editable .
 	touch $@
 
-$(VENV)/.real: pyproject.toml .ci/constraints.txt $(wildcard plugins/*/pyproject.toml) | $(BIN)/python
-	$(PIP) --editable '.[dev,real]'
-	$(PIP) --no-build-isolation $(PLUGINS:%=--editable %)
+$(VENV)/.real: pyproject.toml $(PINS)/dev.txt $(wildcard plugins/*/pyproject.toml) | $(BIN)/python
+	$(PINNED) -r $(PINS)/dev.txt
+	$(OWN) --editable . $(PLUGINS:%=--editable %)
 	touch $@ $(VENV)/.run
+
+$(TOOLS)/.done: $(PINS)/tools.txt | $(BIN)/python
+	$(BIN)/python -m venv $(TOOLS)
+	$(TOOLS)/bin/python $(INSTALL) --require-hashes -r $(PINS)/tools.txt
+	touch $@
 
 tests/issuer/node_modules/.package-lock.json: tests/issuer/package-lock.json $(VENV)/.real
 	$(BIN)/python -m tests.issuer.install

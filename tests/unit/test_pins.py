@@ -1,0 +1,82 @@
+"""What is installed from the package index: one version each, with its hashes, none forgotten."""
+
+import json
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parents[2]
+PINS = ROOT / ".ci/pins"
+FILES = sorted(each.stem for each in PINS.glob("*.txt"))
+_PIN = re.compile(
+    r"^([a-z0-9-]+)==([^ ]+) (?:; [^\\]+)?\\\n((?:    --hash=sha256:[0-9a-f]{64}(?: \\)?\n)+)", re.M
+)
+
+
+def pins(name: str) -> dict[str, str]:
+    """Return the versions that a file pins, by name."""
+    return {found[1]: found[2] for found in _PIN.finditer((PINS / f"{name}.txt").read_text())}
+
+
+def project(file: Path = ROOT / "pyproject.toml") -> dict[str, Any]:
+    return tomllib.loads(file.read_text())
+
+
+def unmet(requirements: list[str], *files: str) -> list[str]:
+    """Return the requirements that no pin of these files satisfies."""
+    pinned = {name: version for file in files for name, version in pins(file).items()}
+    return [
+        str(each)
+        for each in map(Requirement, requirements)
+        if each.name != "sessiond"
+        and not each.specifier.contains(pinned.get(canonicalize_name(each.name), "0"))
+    ]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_line_is_a_version_with_its_hashes_and_only_wheels_are_taken(name: str) -> None:
+    text = (PINS / f"{name}.txt").read_text()
+    rest = [line for line in _PIN.sub("", text).splitlines() if line and line[0] != "#"]
+    assert rest == ["--only-binary :all:"]
+    assert pins(name)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_package_has_one_version_in_all_files(name: str) -> None:
+    others = {other: pins(other) for other in FILES if other not in (name, "tools")}
+    for package, version in pins(name).items() if name != "tools" else ():
+        assert {pinned.get(package, version) for pinned in others.values()} == {version}
+
+
+def test_what_the_daemon_runs_with_is_pinned() -> None:
+    assert unmet(project()["project"]["dependencies"], "run") == []
+
+
+def test_what_it_is_built_and_tested_with_is_pinned() -> None:
+    optional = project()["project"]["optional-dependencies"]
+    assert unmet(optional["dev"] + optional["real"], "dev") == []
+    assert unmet(optional["fuzz"], "fuzz") == []
+
+
+@pytest.mark.parametrize(
+    "file",
+    [ROOT / "pyproject.toml", *sorted(ROOT.glob("plugins/*/pyproject.toml"))],
+    ids=lambda file: file.parent.name,
+)
+def test_what_this_tree_is_built_with_is_pinned_and_its_plugins_need_no_more(file: Path) -> None:
+    read = project(file)
+    assert unmet(read["build-system"]["requires"], "build") == []
+    assert unmet(read["build-system"]["requires"], "dev") == []
+    assert unmet(read["project"]["dependencies"], "run") == []
+
+
+def test_npm_packages_are_pinned_with_their_hashes_too() -> None:
+    lock = json.loads((ROOT / "tests/issuer/package-lock.json").read_text())
+    fetched = [package for place, package in lock["packages"].items() if place]
+    assert fetched
+    assert all(package["integrity"].startswith("sha512-") for package in fetched)
