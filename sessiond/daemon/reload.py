@@ -26,6 +26,7 @@ from sessiond.daemon.settings import LookedUp
 from sessiond.edge import config as configuration
 from sessiond.edge import log, systemd
 from sessiond.edge.config import Config
+from sessiond.edge.hardening import look_at_descriptors
 
 # Bound or opened once, at the start. Every other key is applied.
 NEEDS_RESTART = (
@@ -150,6 +151,7 @@ class Reload:
             deadline=config.login.deadline,
             max_message=listen.max_message,
         )
+        look_at_descriptors(listen.max_connections)
         front.listener.use(new.looked_up.allowed, max_connections=listen.max_connections)
         front.control.use(new.looked_up.access)
         view = front.view

@@ -28,7 +28,7 @@ from sessiond.edge import credentials, log, sqlite, systemd
 from sessiond.edge.addresses import Addresses, listening
 from sessiond.edge.config import Config
 from sessiond.edge.control.address import control_socket
-from sessiond.edge.hardening import harden
+from sessiond.edge.hardening import harden, look_at_descriptors
 from sessiond.edge.listener import Listener
 from sessiond.edge.measures import Measures
 from sessiond.edge.process.directory import Directory
@@ -71,6 +71,7 @@ async def serve(path: Path, config: Config, environ: Mapping[str, str]) -> None:
     if looked_up.proof_key is None:
         logger.warning("no proof key: hooks that ask for a proof will send no tokens")
     listen = config.listen
+    look_at_descriptors(listen.max_connections)
     addresses = Addresses(listen.directory, listen.port, listen.path)
     passed = systemd.passed_sockets(environ)
     is_path_ours = all(each.getsockname() != addresses.path for each in passed)

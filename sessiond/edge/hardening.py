@@ -4,7 +4,14 @@ import ctypes
 import os
 import resource
 
+import structlog
+
+BY_CONNECTION = 2  # descriptors: its socket, and for a moment what says whether the process lives
+BESIDE = 512  # descriptors for all else: issuers, the control socket, the database, subscribers
+
 _PR_SET_DUMPABLE = 4  # prctl(2)
+
+log = structlog.get_logger()
 
 
 def harden() -> None:
@@ -20,3 +27,11 @@ def harden() -> None:
     if libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0) != 0:
         error = ctypes.get_errno()
         raise OSError(error, os.strerror(error))
+
+
+def look_at_descriptors(max_connections: int) -> None:
+    """Say so when q processes could use up the descriptors that this process may have."""
+    allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = max_connections * BY_CONNECTION + BESIDE
+    if allowed < needed:
+        log.warning("few file descriptors", allowed=allowed, needed=needed)

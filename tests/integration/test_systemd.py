@@ -12,6 +12,8 @@ from typing import Any, Protocol
 import pytest
 
 from sessiond.core.secret import Secret
+from sessiond.edge import hardening
+from sessiond.edge.config import ListenConfig
 from sessiond.edge.credentials import new_key
 from sessiond.edge.process.proof import proof_of
 from sessiond.qipc import octets
@@ -77,6 +79,17 @@ def test_the_service_may_do_little(units: Path) -> None:
     )
     assert run.returncode == 0, run.stdout + run.stderr
     assert "Overall exposure level" in run.stdout
+
+
+def test_what_is_left_to_it_is_bounded_and_enough(units: Path) -> None:
+    lines = (units / "sessiond.service").read_text().splitlines()
+    limits = dict(line.split("=", 1) for line in lines if line[:1].isalpha() and "=" in line)
+    assert limits["MemoryMax"] == "2G"
+    assert limits["MemorySwapMax"] == "0"
+    assert limits["OOMPolicy"] == "continue"
+    assert int(limits["TasksMax"]) <= 512
+    most = ListenConfig().max_connections
+    assert int(limits["LimitNOFILE"]) >= most * hardening.BY_CONNECTION + hardening.BESIDE
 
 
 def test_the_daemon_can_still_see_who_its_peers_are() -> None:

@@ -13,6 +13,7 @@ import os
 import resource
 import signal
 from collections.abc import Mapping
+from pathlib import Path
 
 WIRE = 3  # the descriptor of the socket to the daemon
 INHERITED = ("PATH", "LANG", "LC_ALL", "HOME", "PYTHONPATH", "TZ")  # of the environment
@@ -20,6 +21,7 @@ INHERITED = ("PATH", "LANG", "LC_ALL", "HOME", "PYTHONPATH", "TZ")  # of the env
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 _PR_SET_NO_NEW_PRIVS = 38
 _HIGHEST = 1 << 20  # descriptors
+_EXPENDABLE = 500  # thousandths of the memory that it counts as having in addition
 
 
 def environment(environ: Mapping[str, str]) -> dict[str, str]:
@@ -30,7 +32,7 @@ def environment(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def confine() -> None:
-    """Die with the daemon, gain no privileges, dump no core; stopping is the daemon's word alone.
+    """Die with the daemon or before it, gain no privileges, dump no core; stop at its word alone.
 
     Every descriptor but the standard ones and the wire is closed, whoever left it open.
     """
@@ -43,6 +45,8 @@ def confine() -> None:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         # A service's signals may reach all of its processes. SIG_IGN would be inherited further.
         signal.signal(number, lambda *_: None)
+    # Where memory runs out the kernel takes this process first, and the daemon goes on: proc(5).
+    Path("/proc/self/oom_score_adj").write_text(str(_EXPENDABLE), encoding="ascii")
     os.closerange(WIRE + 1, _HIGHEST)
 
 

@@ -6,8 +6,9 @@ import resource
 from types import SimpleNamespace
 
 import pytest
+from structlog.testing import capture_logs
 
-from sessiond.edge.hardening import harden
+from sessiond.edge.hardening import harden, look_at_descriptors
 from tests.unit.forked import in_its_own_process
 
 PR_GET_DUMPABLE = 3  # prctl(2)
@@ -34,3 +35,14 @@ def test_a_kernel_that_refuses_is_an_error(monkeypatch: pytest.MonkeyPatch) -> N
             harden()
 
     in_its_own_process(check)
+
+
+@pytest.mark.parametrize(("connections", "is_said"), [(244, False), (245, True)])
+def test_descriptors_that_connections_could_use_up_are_warned_of(
+    monkeypatch: pytest.MonkeyPatch, connections: int, is_said: bool
+) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (1000, 1_000_000))
+    with capture_logs() as said:
+        look_at_descriptors(connections)
+    expected = {"event": "few file descriptors", "log_level": "warning"}
+    assert said == [{**expected, "allowed": 1000, "needed": 1002}] * is_said

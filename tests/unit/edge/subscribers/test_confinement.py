@@ -48,6 +48,7 @@ def test_it_holds_no_descriptor_gains_no_privilege_and_dies_with_the_daemon_alon
         signal_of_death = ctypes.c_int()
         ctypes.CDLL(None).prctl(PR_GET_PDEATHSIG, ctypes.byref(signal_of_death), 0, 0, 0)
         assert signal_of_death.value == signal.SIGKILL
+        assert Path("/proc/self/oom_score_adj").read_text() == "500\n"
         assert "NoNewPrivs:\t1\n" in Path("/proc/self/status").read_text()
         assert resource.getrlimit(resource.RLIMIT_CORE) == (0, 0)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
