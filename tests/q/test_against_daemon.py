@@ -224,6 +224,20 @@ def test_a_session_that_the_daemon_has_lost_is_closed_at_reconcile(
     assert q.prints(": reconciled")
 
 
+def test_a_session_whose_handle_q_closed_itself_ends_in_the_daemon_and_no_other_does(
+    strict_issuer: RunningIssuer, start_q: Start, unix_shim: str, daemon: RunningDaemon
+) -> None:
+    q = hooked(start_q, unix_shim, daemon)
+    entered(q, ALICE, opaque(strict_issuer, ALICE))
+    q.run("\\t 0")  # what the timer would notice is noticed at the next login
+    handle = q.evaluate("first exec handle from .sessiond.sessions")
+    q.run(f".adapter.hangup {handle};")
+    bob = entered(q, BOB, opaque(strict_issuer, BOB))
+    assert q.evaluate("first exec handle from .sessiond.sessions where open") == handle
+    q.wait_until(f'(enlist `$"{BOB}")~exec user from .sessiond.ask(`sessions;::)')
+    assert works(bob)
+
+
 def test_a_user_renews_his_session_with_a_fresh_token(
     strict_issuer: RunningIssuer, start_q: Start, unix_shim: str, daemon: RunningDaemon
 ) -> None:
