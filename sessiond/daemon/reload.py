@@ -151,8 +151,8 @@ class Reload:
             deadline=config.login.deadline,
             max_message=listen.max_message,
         )
-        look_at_descriptors(listen.max_connections)
         front.listener.use(new.looked_up.allowed, max_connections=listen.max_connections)
+        look_at_descriptors(listen.max_connections)
         front.control.use(new.looked_up.access)
         view = front.view
         view.issuers = settings.views_of(config, new.made)

@@ -6,7 +6,7 @@ import signal
 import socket
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
@@ -250,4 +250,5 @@ def _unbind(addresses: Addresses, sockets: list[socket.socket], *, is_path_ours:
     for each in sockets:
         each.close()
     if addresses.with_path and is_path_ours:
-        Path(addresses.path).unlink(missing_ok=True)
+        with suppress(PermissionError):  # in /tmp, somebody else's by now
+            Path(addresses.path).unlink(missing_ok=True)

@@ -229,9 +229,11 @@ def _held(path: Path) -> Any:
     """
     lock = path.with_name(path.name + ".lock")
     _check_private(path)
+    # No links: one may be a neighbour's, and a database with two names would have two locks.
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
-        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        descriptor = os.open(lock, flags, 0o600)
+        os.close(os.open(path, flags, 0o600))
     except OSError as error:
         raise ConfigError(f"store.path: {path} cannot be opened: {error.strerror}") from error
     try:

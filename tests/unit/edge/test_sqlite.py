@@ -161,6 +161,18 @@ async def test_a_database_that_others_may_read_is_refused(path: Path, name: str)
             pass
 
 
+@pytest.mark.parametrize("name", ["sessiond.db", "sessiond.db.lock"])
+async def test_a_link_in_the_place_of_the_database_or_its_lock_is_not_followed(
+    path: Path, tmp_path: Path, name: str
+) -> None:
+    planted = path.with_name(name)
+    planted.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(ConfigError, match="cannot be opened"):
+        async with opened(path, RING):
+            pass
+    assert not (tmp_path / "elsewhere").exists()
+
+
 async def test_a_folder_that_everybody_may_write_in_is_refused_unless_it_is_sticky(
     path: Path,
 ) -> None:
