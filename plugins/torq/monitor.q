@@ -79,7 +79,9 @@ tick:{[x] @[beat;x;{[e] out "timer: ",e}];}
 beat:{[x]
   if[not null h; if[not h in key .z.W; lost[]; out "the daemon is away"]];
   if[null h; if[not due>.z.p; attempt[]]];}
+client:{[was;x] if[.z.w=h; lost[]]; was x}                      // q code closed ours, and its number is a client's now
 start:{[]
+  {set[x;client @[value;x;{[e] {[x] x}}]]} each `.z.po`.z.wo;
   .monitor.ts:@[value;`.z.ts;{[e] {[x] x}}];
   $[@[value;`.timer.enabled;0b];
     .timer.repeat[.proc.cp[];0Wp;retry;(`.monitor.tick;`);"monitor: reach sessiond"];

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from sessiond.qipc import call, dictionary, long, symbol, symbols
 from tests.integration.operating import Operator
 from tests.issuer.running import ALICE, BOB, RunningIssuer
 from tests.q.conftest import Start
@@ -160,6 +161,23 @@ def test_rows_from_anybody_else_are_not_heard_and_other_tables_go_their_way(
     watching.run("upd[`trade;()]")
     assert watching.evaluate(".others.of") == "`sessionevents`trade"
     assert watching.evaluate("count .monitor.who[]") == "0"
+
+
+def test_a_client_that_gets_the_number_of_its_handle_is_not_heard(monitor: Monitor) -> None:
+    watching = monitor(".came:0\n.z.po:{.came+:1}\n")
+    watching.run("\\t 0")  # nothing happens between two messages
+    handle = watching.evaluate(".monitor.h")
+    watching.run("hclose .monitor.h;")
+    mallory = watching.login("mallory", "pw")
+    assert mallory is not None
+    assert watching.evaluate(f"{handle} in key .z.W") == "1b"
+    rows = dictionary({"event": symbols(["session.opened"])})
+    mallory.ask(call("upd", symbol("sessionevents"), rows))
+    assert watching.evaluate("null .monitor.h") == "1b"
+    assert watching.evaluate(".came") == "1"
+    watching.run("\\t 10")
+    watching.wait_until("not null .monitor.h")
+    assert mallory.ask(call("count", symbols(["a"]))) == long(1)
 
 
 def test_lost_events_make_it_begin_anew(daemon: RunningDaemon, monitor: Monitor) -> None:
