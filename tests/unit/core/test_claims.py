@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from sessiond.core.claims import (
     MAX_ATTRIBUTE_SIZE,
     MAX_EXPIRES_IN,
+    MAX_WORDS,
     ClaimRules,
     Times,
     check_times,
@@ -278,6 +279,13 @@ def test_words_are_never_anything_but_strings(value: object) -> None:
     assert all(isinstance(word, str) for word in words_of(value))
 
 
+@pytest.mark.parametrize("between", [" ", "  "])
+def test_words_beyond_the_bound_are_not_read(between: str) -> None:
+    many = ["w"] * (MAX_WORDS + 7)
+    assert len(words_of(many)) == MAX_WORDS
+    assert len(words_of(between.join(many))) == MAX_WORDS // len(between)
+
+
 # Attributes
 
 
@@ -292,6 +300,7 @@ def test_words_are_never_anything_but_strings(value: object) -> None:
         ([], ""),
         (7, "7"),
         (2.5, "2.5"),
+        (1e22, "1e+22"),
         (True, "true"),
         (False, "false"),
         ("x" * MAX_ATTRIBUTE_SIZE, "x" * MAX_ATTRIBUTE_SIZE),
