@@ -13,7 +13,7 @@ from sessiond.core.verdict import Verdict
 from sessiond.edge.oidc.keys import Keys
 from sessiond.jwt.access import AccessToken, TokenRules, read_access_token
 from sessiond.jwt.keyset import KeySet, UnknownKeyError
-from sessiond.jwt.signature import media_type, signed_claims
+from sessiond.jwt.signature import media_type, possible_keys
 
 
 class JwtVerifier:
@@ -49,7 +49,7 @@ class JwtVerifier:
         if not self.keys.may_be_newer or _is_named(token, keys):
             return False
         try:  # only a header that is in order is worth a fetch
-            signed_claims(
+            possible_keys(
                 token,
                 keys,
                 algorithms=self._tokens.algorithms,
