@@ -18,6 +18,7 @@ HEADER_MEMBERS = frozenset({"alg", "kid", "typ", "x5t", "x5t#S256"})
 ALGORITHMS = frozenset(
     {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "Ed25519"}
 )
+MAX_HEADER_SIZE = 2048  # bytes, encoded
 
 _COMPACT = re.compile(r"[A-Za-z0-9_-]++\.[A-Za-z0-9_-]++\.[A-Za-z0-9_-]++")
 
@@ -37,7 +38,7 @@ class _Registry(JWSRegistry):
     """
 
     algorithms = JWSRegistry.algorithms | {"EdDSA": JWSRegistry.algorithms["Ed25519"]}
-    max_header_length = 2048  # bytes, encoded
+    max_header_length = MAX_HEADER_SIZE
 
 
 _REGISTRY = _Registry(algorithms=ALGORITHMS | {"EdDSA"})
@@ -113,8 +114,11 @@ def _is_allowed(typ: object, types: frozenset[str]) -> bool:
 
 
 def _header(text: str) -> Mapping[str, object]:
+    part = text.partition(".")[0]
+    if len(part) > MAX_HEADER_SIZE:
+        raise TokenRejected(Refusal.MALFORMED, f"the header is longer than {MAX_HEADER_SIZE} bytes")
     try:
-        content = urlsafe_b64decode(text.partition(".")[0].encode())
+        content = urlsafe_b64decode(part.encode())
     except ValueError:
         content = b""
     return _strict(read_object(content), "header")

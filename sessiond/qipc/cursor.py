@@ -7,7 +7,7 @@ from sessiond.core.errors import ProtocolError
 
 _LENGTH: Final = Struct("<i")  # signed, as in q
 _ATTRIBUTES: Final = range(5)  # none, `s#, `u#, `p#, `g#
-_BYTES_AN_ITEM: Final = 8  # of symbols: so many take as long as an item of a vector of numbers
+_BYTES_AN_ITEM: Final = 4  # of symbols: so many take as long as an item of a vector of numbers
 
 
 class Cursor:

@@ -60,7 +60,7 @@ def decode(
             it below 100, since each costs Python frames.
         max_items: How many items of vectors there may be in all; it bounds the time to about
             0.1 microseconds for each. Bytes and chars are free, a symbol counts 4 and one more for
-            each 8 bytes, a guid 5, an atom 40, a vector itself 80, what holds values 120, and a
+            each 4 bytes, a guid 5, an atom 40, a vector itself 80, what holds values 120, and a
             table 240.
 
     Raises:

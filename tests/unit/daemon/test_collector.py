@@ -1,0 +1,103 @@
+"""How much a collection looks at, and what it still finds. In a process of its own each time."""
+
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sessiond.daemon import collector
+from sessiond.daemon.collector import YOUNG
+from tests.unit.forked import in_its_own_process
+
+LASTING = 50 * YOUNG  # containers, as a table of some thousand sessions has them
+MOST = 4 * YOUNG  # the young, what two rounds left, and what the test makes
+
+
+class Knot:
+    """A cycle by itself."""
+
+    alive = 0
+
+    def __init__(self) -> None:
+        self.itself = self
+        Knot.alive += 1
+
+    def __del__(self) -> None:
+        Knot.alive -= 1
+
+
+@contextmanager
+def looked_at() -> Iterator[list[int]]:
+    """How many objects each collection looks at, at most."""
+    found = []
+
+    def note(phase: str, info: dict[str, int]) -> None:
+        if phase == "start":
+            found.append(len(gc.get_objects()))
+
+    gc.callbacks.append(note)
+    try:
+        yield found
+    finally:
+        gc.callbacks.remove(note)
+
+
+def test_no_collection_looks_at_more_for_what_lasts() -> None:
+    def check() -> None:
+        collector.rest()
+        collector.calm()
+        with looked_at() as found:
+            lasting = [[number] for number in range(LASTING)]
+        assert len(lasting) == LASTING
+        assert len(found) > LASTING // YOUNG // 2
+        assert max(found) <= MOST
+        assert gc.get_freeze_count() >= LASTING - MOST
+
+    in_its_own_process(check)
+
+
+def test_what_is_built_at_the_start_is_looked_at_once() -> None:
+    def check() -> None:
+        collector.rest()
+        with looked_at() as found:
+            lasting = [[number] for number in range(LASTING)]
+            collector.calm()
+            [[number] for number in range(10 * YOUNG)]
+        assert len(lasting) == LASTING
+        assert max(found) <= MOST
+
+    in_its_own_process(check)
+
+
+def test_cycles_are_found_among_what_lasts_and_what_does_not() -> None:
+    def check() -> None:
+        collector.rest()
+        collector.calm()
+        lasting = []
+        for number in range(10 * YOUNG):
+            Knot()
+            lasting.append([number])
+        assert Knot.alive <= MOST
+
+    in_its_own_process(check)
+
+
+def test_what_was_set_aside_goes_with_its_last_reference() -> None:
+    def check() -> None:
+        collector.rest()
+        collector.calm()
+        before = gc.get_freeze_count()
+        lasting = [[number] for number in range(LASTING)]
+        lasting.clear()
+        assert gc.get_freeze_count() <= before + MOST
+
+    in_its_own_process(check)
+
+
+def test_calming_twice_is_calming_once() -> None:
+    def check() -> None:
+        before = len(gc.callbacks)
+        collector.calm()
+        collector.calm()
+        assert len(gc.callbacks) == before + 1
+
+    in_its_own_process(check)
