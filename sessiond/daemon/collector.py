@@ -5,6 +5,8 @@ takes 0.6 s with 100,000 sessions in the table. Hardly anything here is garbage 
 what is closed, refused or answered goes with its last reference. So objects that outlived two
 collections of the young are taken for what stays, and set aside for good (`gc.freeze`): each
 collection looks at what came since, at most some thousand objects, however many sessions there are.
+Python itself would collect when so many more were made than went. Where sessions come and go that
+is never, and the young are all of them in the end: so they are counted from time to time, too.
 
 What is set aside and becomes part of a cycle later is never given back. Only what was under way at
 that moment could: some objects in each of YOUNG that stay. In 50,000 logins and logouts the memory
@@ -12,9 +14,13 @@ does not grow by it (docs/performance.md).
 """
 
 import gc
+from typing import NoReturn
 
-YOUNG = 2000  # objects more than before, after which the young ones are collected
-ROUNDS = 1  # of such collections, after which one more looks at what they left, too
+from sessiond.clock import Clock
+
+EVERY = 0.25  # seconds between two looks at how many young there are
+YOUNG = 2000  # objects; more are collected
+ROUNDS = 1  # of such collections, after which the next looks at what they left, too
 NEVER = 1_000_000  # in such rounds, until the old would be collected
 
 
@@ -31,6 +37,20 @@ def calm() -> None:
     if _set_aside not in gc.callbacks:
         gc.callbacks.append(_set_aside)
     gc.enable()
+
+
+async def run(clock: Clock) -> NoReturn:
+    """Collect the young from time to time, until cancelled."""
+    while True:
+        await clock.sleep(EVERY)
+        collect_young()
+
+
+def collect_young() -> None:
+    """Collect where there are more young ones than YOUNG."""
+    if len(gc.get_objects(generation=0)) > YOUNG:
+        rounds = gc.get_count()[1]
+        gc.collect(1 if rounds > ROUNDS else 0)
 
 
 def _set_aside(phase: str, info: dict[str, int]) -> None:

@@ -132,6 +132,7 @@ async def _run(
             rules = settings.rules_of(reload.config, parts.issuers.made)
             await resume(parts.table, parts.refresher, rules)
             collector.calm()
+            root.start_soon(collector.run, parts.clock)
             root.start_soon(parts.subscribers.run)
             root.start_soon(_then, front.control.run, ends.unseen)
             root.start_soon(_then, front.listener.run, ends.left)

@@ -4,8 +4,12 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import anyio
+import pytest
+
 from sessiond.daemon import collector
 from sessiond.daemon.collector import YOUNG
+from tests.unit.edge.oidc.fake import HandClock
 from tests.unit.forked import in_its_own_process
 
 LASTING = 50 * YOUNG  # containers, as a table of some thousand sessions has them
@@ -23,6 +27,25 @@ class Knot:
 
     def __del__(self) -> None:
         Knot.alive -= 1
+
+
+class EndOfTimeError(Exception):
+    """All has been replaced, and more."""
+
+
+class Changing(HandClock):
+    """A clock during whose sleeps other objects take the place of those that were there."""
+
+    def __init__(self, lasting: list[list[int]]) -> None:
+        super().__init__()
+        self._lasting = lasting
+
+    async def sleep(self, seconds: float) -> None:
+        if len(self.slept) * YOUNG > 2 * LASTING:
+            raise EndOfTimeError
+        for number in range(len(self.slept) * YOUNG, (len(self.slept) + 1) * YOUNG):
+            self._lasting[number % LASTING] = [number]
+        await super().sleep(seconds)
 
 
 @contextmanager
@@ -89,6 +112,20 @@ def test_what_was_set_aside_goes_with_its_last_reference() -> None:
         lasting = [[number] for number in range(LASTING)]
         lasting.clear()
         assert gc.get_freeze_count() <= before + MOST
+
+    in_its_own_process(check)
+
+
+def test_sessions_that_come_as_others_go_do_not_stay_young() -> None:
+    def check() -> None:
+        collector.rest()
+        lasting = [[number] for number in range(LASTING)]
+        collector.calm()
+        clock = Changing(lasting)
+        with looked_at() as found, pytest.raises(EndOfTimeError):
+            anyio.run(collector.run, clock)
+        assert len(found) > LASTING // YOUNG
+        assert max(found) <= MOST
 
     in_its_own_process(check)
 

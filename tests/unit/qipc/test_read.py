@@ -166,6 +166,7 @@ def test_a_null_timestamp_is_none_and_nanoseconds_round_down() -> None:
         (mapping, table({"a": symbols(["b"])}), "x must be a dictionary"),
         (mapping, Dictionary(Vector(QType.INT, (1,)), symbols(["a"])), "keys of x must be symbols"),
         (mapping, Dictionary(string("a"), symbols(["a"])), "keys of x must be symbols"),
+        (mapping, Dictionary(List((int_(1),)), symbols(["a"])), "keys of x must be symbols"),
         (
             mapping,
             Dictionary(table({"a": symbols(["b"])}), symbols(["a"])),
