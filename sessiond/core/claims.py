@@ -207,6 +207,20 @@ def _text(value: object) -> str | None:
     if isinstance(value, int | float):
         return repr(value)  # what JSON calls it, at a quarter of what `json` takes
     if isinstance(value, list):
-        texts = [None if isinstance(item, list) else _text(item) for item in value]
-        return " ".join(text for text in texts if text is not None) if None not in texts else None
+        return _joined(value)
     return None
+
+
+def _joined(items: list[object]) -> str | None:
+    """Return the texts of a list, joined by blanks; None where an item has none, or all too much.
+
+    It looks no further than an attribute may be long.
+    """
+    texts, size = [], -1  # there is a blank less than there are items
+    for item in items:
+        text = None if isinstance(item, list) else _text(item)
+        size += 1 + len(text or "")
+        if text is None or size > MAX_ATTRIBUTE_SIZE:
+            return None
+        texts.append(text)
+    return " ".join(texts)

@@ -5,7 +5,7 @@ import math
 from typing import Any, NoReturn
 
 MAX_DEPTH = 16
-MAX_MARKS = 5000  # commas and opening brackets, those within strings too
+MAX_MARKS = 4000  # commas and opening brackets, those within strings too
 # Characters of one number, whose conversion takes time that grows with their square. RFC 8259, 6
 # promises no more than a double: 309 digits before the point, else `-2.2250738585072014e-308`.
 MAX_INTEGER = 309
@@ -17,7 +17,7 @@ def read_object(text: bytes) -> dict[str, object] | None:
 
     Refused beyond the grammar: anything but UTF-8, a byte order mark, a member named twice, nesting
     deeper than 16, NaN, infinities, numbers that overflow into one or are longer than a double ever
-    needs, and more than 5,000 commas and brackets: so no text of half a megabyte takes longer than
+    needs, and more than 4,000 commas and brackets: so no text of half a megabyte takes longer than
     a few milliseconds. It answers None instead of raising because the errors of `json` carry the
     text, which may be a token. Strings may still hold lone surrogates.
     """

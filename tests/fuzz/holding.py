@@ -10,7 +10,7 @@ from time import thread_time
 from typing import Any
 from unittest.mock import patch
 
-TIMES = 3
+TIMES = 5
 
 
 class Hold:

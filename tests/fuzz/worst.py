@@ -112,7 +112,7 @@ def _received(payload: bytes) -> Work:
 # JSON
 
 
-def _filled(start: bytes, item: bytes, end: bytes, size: int, most: int = 4900) -> bytes:
+def _filled(start: bytes, item: bytes, end: bytes, size: int, most: int = 3900) -> bytes:
     """A text of items, up to a size in bytes and a number of them."""
     return start + item * min((size - len(start) - len(end)) // len(item), most) + end
 
@@ -121,12 +121,12 @@ def _objects(size: int) -> Iterator[tuple[str, bytes]]:
     """JSON objects that are dear to read, each as large as is taken, and as large as may come."""
     for item in (b"1,", b"1.25,", b"[],", b"{},", b'{"a":1},', b'"a",', b'"\\ud83d\\ude00",'):
         marks = 1 + item.count(b"[") + item.count(b"{")
-        for most in (4900 // marks, size):
+        for most in (3900 // marks, size):
             whole = _filled(b'{"a":[', item, b"0]}", size, most)
             yield f"{'many' if most == size else 'some'} {item.decode()}", whole
     for name, number in (("309 digits", b"9" * 309), ("24 digits", b"0.1234567890123456789012")):
         yield name, _filled(b'{"a":[', number + b",", b"0]}", size)
-    yield "members", b"{" + b",".join(b'"%x":1' % n for n in range(min(size // 10, 4900))) + b"}"
+    yield "members", b"{" + b",".join(b'"%x":1' % n for n in range(min(size // 10, 3900))) + b"}"
     yield "one long number", _filled(b'{"a":', b"9", b"}", size, size)
     yield "one long string", _filled(b'{"a":"', b"\\n", b'"}', size, size)
     yield "words", _filled(b'{"scope":"', b"a ", b'"}', size, size)

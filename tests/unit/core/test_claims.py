@@ -304,6 +304,7 @@ def test_words_beyond_the_bound_are_not_read(between: str) -> None:
         (True, "true"),
         (False, "false"),
         ("x" * MAX_ATTRIBUTE_SIZE, "x" * MAX_ATTRIBUTE_SIZE),
+        ([""] * (MAX_ATTRIBUTE_SIZE + 1), " " * MAX_ATTRIBUTE_SIZE),
     ],
 )
 def test_an_attribute_is_the_claim_as_text(value: object, text: str) -> None:
@@ -325,10 +326,20 @@ def test_an_attribute_is_the_claim_as_text(value: object, text: str) -> None:
         "a\u2028b",
         "\ud800",
         "x" * (MAX_ATTRIBUTE_SIZE + 1),
+        ["x" * 100] * MAX_ATTRIBUTE_SIZE,
+        [""] * (MAX_ATTRIBUTE_SIZE + 2),
     ],
 )
 def test_what_is_no_plain_printable_text_is_left_out(value: object) -> None:
     assert attributes(value) == {}
+
+
+def test_a_list_is_read_no_further_than_an_attribute_may_be_long() -> None:
+    class Unread(str):
+        def __len__(self) -> int:
+            raise AssertionError("looked at")
+
+    assert attributes(["x" * MAX_ATTRIBUTE_SIZE, "", Unread()]) == {}
 
 
 def test_an_absent_claim_makes_no_attribute() -> None:
