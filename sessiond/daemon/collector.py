@@ -9,8 +9,8 @@ Python itself would collect when so many more were made than went. Where session
 is never, and the young are all of them in the end: so they are counted from time to time, too.
 
 What is set aside and becomes part of a cycle later is never given back. Only what was under way at
-that moment could: some objects in each of YOUNG that stay. In 50,000 logins and logouts the memory
-does not grow by it (docs/performance.md).
+that moment could: some objects in each of YOUNG that stay. What memory
+logins and logouts leave behind is in docs/performance.md.
 """
 
 import gc

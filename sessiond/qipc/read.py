@@ -129,9 +129,10 @@ def mapping(value: Value, name: str = "value") -> dict[str, Value]:
         raise CallError(f"{name} must be a dictionary")
     if isinstance(value.keys, Vector) and value.keys.type is not QType.SYMBOL:
         raise CallError(f"the keys of {name} must be symbols")
-    length = count(value.keys)
-    if length is None or length != count(value.values) or length > MAX_ENTRIES:
-        raise CallError(f"{name} must have at most {MAX_ENTRIES} keys, and a value for each")
+    if count(value.keys) != count(value.values):
+        raise CallError(f"{name} must have each key once, and a value for each")
+    if (count(value.keys) or 0) > MAX_ENTRIES:
+        raise CallError(f"{name} must have at most {MAX_ENTRIES} keys")
     keys = _items(value.keys, f"the keys of {name}", "symbols")
     values = _items(value.values, f"the values of {name}", "values")
     if not all(isinstance(key, Atom) and key.type is QType.SYMBOL for key in keys):
@@ -140,7 +141,7 @@ def mapping(value: Value, name: str = "value") -> dict[str, Value]:
         text(key, f"each key of {name}"): item for key, item in zip(keys, values, strict=True)
     }
     if len(entries) < len(keys):
-        raise CallError(f"{name} must have each key once")
+        raise CallError(f"{name} must have each key once, and a value for each")
     return entries
 
 
@@ -154,10 +155,14 @@ def unpack_call(value: Value) -> tuple[str, tuple[Value, ...]]:
 
     `f, "f", enlist`f and (`f;::) all call f without arguments.
     """
-    is_list = isinstance(value, List) or (isinstance(value, Vector) and value.type is QType.SYMBOL)
-    if is_list and (count(value) or 0) > 1 + MAX_ARGUMENTS:
+    if isinstance(value, Atom) or (isinstance(value, Vector) and value.type is not QType.SYMBOL):
+        parts: tuple[Value, ...] = (value,)
+    elif not isinstance(value, List | Vector):
+        raise CallError("a call must be a list of a name and arguments")
+    elif len(value.items) > 1 + MAX_ARGUMENTS:
         raise CallError(f"a call must have at most {MAX_ARGUMENTS} arguments")
-    parts = _items(value, "a call", "a name and arguments") if is_list else (value,)
+    else:
+        parts = _items(value, "a call", "a name and arguments")
     name = text(parts[0], "the name of a call") if parts else ""
     if not name:
         raise CallError("a call must begin with a name")
