@@ -17,7 +17,8 @@ import structlog
 
 from sessiond import __version__
 from sessiond.clock import SystemClock
-from sessiond.daemon import collector, settings
+from sessiond.daemon import settings
+from sessiond.daemon.collector import Collector
 from sessiond.daemon.issuers import Issuers
 from sessiond.daemon.parts import Front, Parts, front_of, parts_of
 from sessiond.daemon.reload import Reload
@@ -90,6 +91,7 @@ async def serve(path: Path, config: Config, environ: Mapping[str, str]) -> None:
         )
         await parts.subscribers.check(config.subscribers)
         await parts.subscribers.apply(config.subscribers)
+        collector = Collector()
         collector.rest()
         await parts.table.load()
         parts.events.begin(parts.store.sequence)
@@ -105,7 +107,7 @@ async def serve(path: Path, config: Config, environ: Mapping[str, str]) -> None:
         )
         reload = Reload(path, config, parts, front, environ)
         watchdog = _watchdog(addresses, parts, environ)
-        await _run(parts, front, reload, hangups, watchdog, environ)
+        await _run(parts, front, reload, hangups, watchdog, collector, environ)
 
 
 async def _run(
@@ -114,6 +116,7 @@ async def _run(
     reload: Reload,
     hangups: AsyncIterator[signal.Signals],
     watchdog: Watchdog | None,
+    collector: Collector,
     environ: Mapping[str, str],
 ) -> None:
     """Start downstream first, wait for a signal, and stop by ending the input."""

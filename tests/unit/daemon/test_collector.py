@@ -7,8 +7,7 @@ from contextlib import contextmanager
 import anyio
 import pytest
 
-from sessiond.daemon import collector
-from sessiond.daemon.collector import YOUNG
+from sessiond.daemon.collector import YOUNG, Collector
 from tests.unit.edge.oidc.fake import HandClock
 from tests.unit.forked import in_its_own_process
 
@@ -66,6 +65,7 @@ def looked_at() -> Iterator[list[int]]:
 
 def test_no_collection_looks_at_more_for_what_lasts() -> None:
     def check() -> None:
+        collector = Collector()
         collector.rest()
         collector.calm()
         with looked_at() as found:
@@ -80,6 +80,7 @@ def test_no_collection_looks_at_more_for_what_lasts() -> None:
 
 def test_what_is_built_at_the_start_is_looked_at_once() -> None:
     def check() -> None:
+        collector = Collector()
         collector.rest()
         with looked_at() as found:
             lasting = [[number] for number in range(LASTING)]
@@ -93,6 +94,7 @@ def test_what_is_built_at_the_start_is_looked_at_once() -> None:
 
 def test_cycles_are_found_among_what_lasts_and_what_does_not() -> None:
     def check() -> None:
+        collector = Collector()
         collector.rest()
         collector.calm()
         lasting = []
@@ -106,6 +108,7 @@ def test_cycles_are_found_among_what_lasts_and_what_does_not() -> None:
 
 def test_what_was_set_aside_goes_with_its_last_reference() -> None:
     def check() -> None:
+        collector = Collector()
         collector.rest()
         collector.calm()
         before = gc.get_freeze_count()
@@ -118,6 +121,7 @@ def test_what_was_set_aside_goes_with_its_last_reference() -> None:
 
 def test_sessions_that_come_as_others_go_do_not_stay_young() -> None:
     def check() -> None:
+        collector = Collector()
         collector.rest()
         lasting = [[number] for number in range(LASTING)]
         collector.calm()
@@ -130,11 +134,28 @@ def test_sessions_that_come_as_others_go_do_not_stay_young() -> None:
     in_its_own_process(check)
 
 
-def test_calming_twice_is_calming_once() -> None:
+def test_what_cycles_take_is_bounded_also_where_they_outlive_two_collections() -> None:
+    class Leaving(HandClock):
+        def __init__(self) -> None:
+            super().__init__()
+            self.most = 0
+
+        async def sleep(self, seconds: float) -> None:
+            if len(self.slept) > 500:
+                raise EndOfTimeError
+            long_lived = [Knot() for _ in range(YOUNG)]
+            gc.collect(1)  # so they are set aside, and then left to their cycles
+            del long_lived
+            self.most = max(self.most, Knot.alive)
+            await super().sleep(seconds)
+
     def check() -> None:
-        before = len(gc.callbacks)
+        collector = Collector()
+        collector.rest()
         collector.calm()
-        collector.calm()
-        assert len(gc.callbacks) == before + 1
+        before, clock = gc.get_freeze_count(), Leaving()
+        with pytest.raises(EndOfTimeError):
+            anyio.run(collector.run, clock)
+        assert before / 4 < clock.most < 3 * before  # more are made
 
     in_its_own_process(check)
