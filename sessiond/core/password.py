@@ -12,8 +12,9 @@ from sessiond.core.secret import Secret
 MAX_PASSWORD_SIZE = 32768  # bytes
 MARK = "bearer:"
 
-_JWT = re.compile(r"(eyJ[A-Za-z0-9_-]*)\.([A-Za-z0-9_-]+)\.[A-Za-z0-9_-]+")
-_B64TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")  # RFC 6750, 2.1
+# Possessive, so that a text of a megabyte that turns out to be no token was read once, not twice.
+_JWT = re.compile(r"(eyJ[A-Za-z0-9_-]*+)\.([A-Za-z0-9_-]++)\.[A-Za-z0-9_-]++")
+_B64TOKEN = re.compile(r"[A-Za-z0-9._~+/-]++=*+")  # RFC 6750, 2.1
 _REFRESH = re.compile(r"[\x21-\x7e]+")  # RFC 6749, A.17, without the space
 _MIN_HALF = 20  # characters of each half of a pair
 

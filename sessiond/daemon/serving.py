@@ -1,6 +1,5 @@
 """Owns the root task group; orders start and stop."""
 
-import gc
 import os
 import signal
 import socket
@@ -19,6 +18,7 @@ import structlog
 from sessiond import __version__
 from sessiond.clock import SystemClock
 from sessiond.daemon import settings
+from sessiond.daemon.collector import Collector
 from sessiond.daemon.issuers import Issuers
 from sessiond.daemon.parts import Front, Parts, front_of, parts_of
 from sessiond.daemon.reload import Reload
@@ -92,7 +92,8 @@ async def serve(path: Path, config: Config, environ: Mapping[str, str]) -> None:
         )
         await parts.subscribers.check(config.subscribers)
         await parts.subscribers.apply(config.subscribers)
-        _rest_collector()
+        collector = Collector()
+        collector.rest()
         await parts.table.load()
         parts.events.begin(parts.store.sequence)
         parts.directory.begin(parts.store.sequence)
@@ -107,7 +108,7 @@ async def serve(path: Path, config: Config, environ: Mapping[str, str]) -> None:
         )
         reload = Reload(path, config, parts, front, environ)
         watchdog = _watchdog(addresses, parts, environ)
-        await _run(parts, front, reload, hangups, watchdog, environ)
+        await _run(parts, front, reload, hangups, watchdog, collector, environ)
 
 
 async def _run(
@@ -116,6 +117,7 @@ async def _run(
     reload: Reload,
     hangups: AsyncIterator[signal.Signals],
     watchdog: Watchdog | None,
+    collector: Collector,
     environ: Mapping[str, str],
 ) -> None:
     """Start downstream first, wait for a signal, and stop by ending the input."""
@@ -133,7 +135,8 @@ async def _run(
             root.start_soon(_then, parts.table.run, ends.written)
             rules = settings.rules_of(reload.config, parts.issuers.made)
             await resume(parts.table, parts.refresher, rules)
-            _calm_collector()
+            collector.calm()
+            root.start_soon(collector.run, parts.clock)
             root.start_soon(parts.subscribers.run)
             root.start_soon(_then, front.control.run, ends.unseen)
             root.start_soon(_then, front.listener.run, ends.left)
@@ -227,22 +230,6 @@ def _leave_behind() -> None:
             thread.join(LAST_RESORT)
             if thread.is_alive():
                 os._exit(os.EX_OK)
-
-
-def _rest_collector() -> None:
-    """Have the garbage collector rest while the table is built: there will be no garbage in it."""
-    gc.collect()
-    gc.disable()
-
-
-def _calm_collector() -> None:
-    """Have the garbage collector leave what was built by now alone, and look less often.
-
-    With many thousand sessions a full collection would hold every login for tens of milliseconds.
-    """
-    gc.freeze()
-    gc.set_threshold(50_000, 50, 100)
-    gc.enable()
 
 
 def _unbind(addresses: Addresses, sockets: list[socket.socket], *, is_path_ours: bool) -> None:

@@ -18,8 +18,9 @@ HEADER_MEMBERS = frozenset({"alg", "kid", "typ", "x5t", "x5t#S256"})
 ALGORITHMS = frozenset(
     {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "Ed25519"}
 )
+MAX_HEADER_SIZE = 2048  # bytes, encoded
 
-_COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
+_COMPACT = re.compile(r"[A-Za-z0-9_-]++\.[A-Za-z0-9_-]++\.[A-Za-z0-9_-]++")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +38,7 @@ class _Registry(JWSRegistry):
     """
 
     algorithms = JWSRegistry.algorithms | {"EdDSA": JWSRegistry.algorithms["Ed25519"]}
-    max_header_length = 2048  # bytes, encoded
+    max_header_length = MAX_HEADER_SIZE
 
 
 _REGISTRY = _Registry(algorithms=ALGORITHMS | {"EdDSA"})
@@ -62,14 +63,22 @@ def signed_claims(
         UnknownKeyError: The header names a key that is not there; the rest of the header is fine.
     """
     text = token.reveal()
-    if not _COMPACT.fullmatch(text):
-        raise TokenRejected(Refusal.MALFORMED, "not three base64url parts")
-    algorithm, kid = _checked_header(_header(text), algorithms=algorithms, types=types)
-    for key in keys.candidates(kid=kid, algorithm=algorithm):
+    for key in possible_keys(token, keys, algorithms=algorithms, types=types):
         payload = _signed_payload(text, key)
         if payload is not None:
             return Signed(claims=_strict(read_object(payload), "payload"), key=key)
     raise TokenRejected(Refusal.BADSIGNATURE, "no key of the issuer has signed this")
+
+
+def possible_keys(
+    token: Secret, keys: KeySet, *, algorithms: frozenset[str], types: frozenset[str]
+) -> tuple[VerificationKey, ...]:
+    """Return the keys that may have signed a token, by its header alone; see `signed_claims`."""
+    text = token.reveal()
+    if not _COMPACT.fullmatch(text):
+        raise TokenRejected(Refusal.MALFORMED, "not three base64url parts")
+    algorithm, kid = _checked_header(_header(text), algorithms=algorithms, types=types)
+    return keys.candidates(kid=kid, algorithm=algorithm)
 
 
 def media_type(typ: str) -> str:
@@ -105,8 +114,11 @@ def _is_allowed(typ: object, types: frozenset[str]) -> bool:
 
 
 def _header(text: str) -> Mapping[str, object]:
+    part = text.partition(".")[0]
+    if len(part) > MAX_HEADER_SIZE:
+        raise TokenRejected(Refusal.MALFORMED, f"the header is longer than {MAX_HEADER_SIZE} bytes")
     try:
-        content = urlsafe_b64decode(text.partition(".")[0].encode())
+        content = urlsafe_b64decode(part.encode())
     except ValueError:
         content = b""
     return _strict(read_object(content), "header")

@@ -7,6 +7,7 @@ from sessiond.core.errors import ProtocolError
 
 _LENGTH: Final = Struct("<i")  # signed, as in q
 _ATTRIBUTES: Final = range(5)  # none, `s#, `u#, `p#, `g#
+_BYTES_AN_ITEM: Final = 4  # of symbols: so many take as long as an item of a vector of numbers
 
 
 class Cursor:
@@ -33,20 +34,41 @@ class Cursor:
         return taken
 
     def byte(self) -> int:
-        return self.take(1)[0]
+        at = self._at
+        if at >= len(self._payload):
+            raise ProtocolError("the value is cut short")
+        self._at = at + 1
+        return self._payload[at]
 
     def symbol(self) -> str:
-        """Return the text up to the next NUL; what is not UTF-8 in it is kept as surrogates.
+        """Return one symbol; see `symbols`."""
+        end = self._payload.find(b"\0", self._at)
+        return self._symbol_bytes(self._at, end).decode(errors="surrogateescape")
+
+    def symbols(self, length: int) -> tuple[str, ...]:
+        """Return the texts up to so many NULs; what is not UTF-8 is kept as surrogates.
 
         A peer cannot choose what its users type as a name, so odd bytes are no reason to close
         its connection. `text` refuses them where text is read.
         """
-        end = self._payload.find(b"\0", self._at)
+        end = self._at - 1
+        for _ in range(length):
+            end = self._payload.find(b"\0", end + 1)
+            if end < 0:
+                break
+        if not length:
+            return ()
+        # Decoded in one go: a NUL is no part of another character, whatever is before it.
+        taken = self._symbol_bytes(self._at, end).decode(errors="surrogateescape")
+        return tuple(taken.split("\0"))
+
+    def _symbol_bytes(self, start: int, end: int) -> bytes:
+        """Take what is before the NUL at `end`, and that NUL; it is -1 where there is none."""
         if end < 0:
             raise ProtocolError("a symbol has no end")
-        taken = self._payload[self._at : end]
+        self.spend((end - start) // _BYTES_AN_ITEM)
         self._at = end + 1
-        return taken.decode(errors="surrogateescape")
+        return self._payload[start:end]
 
     def attribute(self) -> int:
         attribute = self.byte()
@@ -67,7 +89,7 @@ class Cursor:
         return length
 
     def spend(self, items: int) -> None:
-        """Take note of so many values more; past the bound that is an error."""
+        """Take note of so many items more; past the bound that is an error."""
         self._items_left -= items
         if self._items_left < 0:
             raise ProtocolError("the value has too many items")

@@ -39,12 +39,12 @@ def encode(value: Value | QError) -> bytes:
 
 def _put(out: bytearray, value: Value) -> None:
     match value:
-        case Atom(type=kind, value=item):
-            out.append(atom_code(kind))
-            out += _item(kind, item)
         case Vector(type=kind, items=items, attribute=attribute):
             out += _HEAD.pack(kind, attribute, len(items))
             out += _items(kind, items)
+        case Atom(type=kind, value=item):
+            out.append(atom_code(kind))
+            out += _item(kind, item)
         case List(items=values, attribute=attribute):
             out += _HEAD.pack(QType.LIST, attribute, len(values))
             _put_all(out, values)
@@ -82,10 +82,10 @@ def _put_all(out: bytearray, values: tuple[Value, ...]) -> None:
 def _item(kind: QType, item: Scalar) -> bytes:
     """Return one item as it lies in an atom and in a vector alike."""
     match item:
+        case UUID() if kind is QType.GUID:
+            return item.int.to_bytes(16, "big")
         case bool() if kind is QType.BOOLEAN:
             return bytes([item])
-        case UUID() if kind is QType.GUID:
-            return item.bytes
         case str() if kind is QType.SYMBOL:
             return _symbol(item)
         case bytes() if kind is QType.CHAR and len(item) == 1:
@@ -103,6 +103,8 @@ def _items(kind: QType, items: tuple[Scalar, ...] | bytes) -> bytes:
         raise ValueError(f"{kind.name} items are not {type(items).__name__}")
     if isinstance(items, bytes):
         return items
+    if kind is QType.SYMBOL:
+        return _symbols(items)
     if kind in NUMBERS:
         return _numbers(kind, items)
     return b"".join([_item(kind, item) for item in items])
@@ -113,6 +115,14 @@ def _numbers(kind: QType, items: tuple[Scalar, ...]) -> bytes:
         return struct.pack(f"<{len(items)}{NUMBERS[kind].format[1:]}", *items)
     except (struct.error, OverflowError) as error:
         raise ValueError(f"not in the range of {kind.name}") from error
+
+
+def _symbols(items: tuple[Scalar, ...]) -> bytes:
+    texts = [item for item in items if isinstance(item, str)]
+    octets = "\0".join([*texts, ""]).encode(errors="surrogateescape")
+    if len(texts) < len(items) or octets.count(0) > len(items):
+        raise ValueError("a symbol is a text without a NUL")
+    return octets
 
 
 def _symbol(text: str) -> bytes:

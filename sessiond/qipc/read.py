@@ -13,7 +13,10 @@ from uuid import UUID
 
 from sessiond.core.errors import CallError
 from sessiond.core.secret import Secret
-from sessiond.qipc.values import NIL, Atom, Dictionary, List, QType, Value, Vector
+from sessiond.qipc.values import NIL, Atom, Dictionary, List, QType, Value, Vector, count
+
+MAX_ARGUMENTS = 8  # as q's own functions: code.kx.com/q/basics/function-notation
+MAX_ENTRIES = 1000  # of a dictionary
 
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _NULLS = {QType.INT: -(2**31), QType.LONG: -(2**63)}
@@ -35,7 +38,7 @@ def text(value: Value, name: str = "value") -> str:
 
 def texts(value: Value, name: str = "value") -> list[str]:
     """Return the texts of a symbol vector or a list of symbols and strings; a string is no list."""
-    if isinstance(value, Vector) and value.type is QType.CHAR:
+    if isinstance(value, Vector) and value.type is not QType.SYMBOL:
         raise CallError(f"{name} must be a list of symbols")
     return [text(item, name) for item in _items(value, name, "symbols")]
 
@@ -77,6 +80,10 @@ def integer(value: Value, name: str = "value") -> int:
 
 def integers(value: Value, name: str = "value") -> list[int]:
     """Return a list of ints or longs; a null among them is refused."""
+    if isinstance(value, Vector):
+        if value.type not in _NULLS or _NULLS[value.type] in value.items:
+            raise CallError(f"{name} must be ints or longs, and not null")
+        return list(cast("tuple[int, ...]", value.items))
     return [integer(item, name) for item in _items(value, name, "ints or longs")]
 
 
@@ -89,6 +96,10 @@ def guid_of(value: Value, name: str = "value") -> UUID:
 
 def guids(value: Value, name: str = "value") -> list[UUID]:
     """Return a list of guids."""
+    if isinstance(value, Vector):
+        if value.type is not QType.GUID:
+            raise CallError(f"{name} must be a list of guids")
+        return list(cast("tuple[UUID, ...]", value.items))
     return [guid_of(item, name) for item in _items(value, name, "guids")]
 
 
@@ -116,14 +127,20 @@ def mapping(value: Value, name: str = "value") -> dict[str, Value]:
     """Return a dictionary with symbol keys; vectors of values come apart into atoms."""
     if not isinstance(value, Dictionary):
         raise CallError(f"{name} must be a dictionary")
+    if isinstance(value.keys, Vector) and value.keys.type is not QType.SYMBOL:
+        raise CallError(f"the keys of {name} must be symbols")
+    if count(value.keys) != count(value.values):
+        raise CallError(f"{name} must have each key once, and a value for each")
+    if (count(value.keys) or 0) > MAX_ENTRIES:
+        raise CallError(f"{name} must have at most {MAX_ENTRIES} keys")
     keys = _items(value.keys, f"the keys of {name}", "symbols")
     values = _items(value.values, f"the values of {name}", "values")
     if not all(isinstance(key, Atom) and key.type is QType.SYMBOL for key in keys):
         raise CallError(f"the keys of {name} must be symbols")
     entries = {
-        text(key, f"each key of {name}"): item for key, item in zip(keys, values, strict=False)
+        text(key, f"each key of {name}"): item for key, item in zip(keys, values, strict=True)
     }
-    if not len(entries) == len(keys) == len(values):
+    if len(entries) < len(keys):
         raise CallError(f"{name} must have each key once, and a value for each")
     return entries
 
@@ -138,8 +155,14 @@ def unpack_call(value: Value) -> tuple[str, tuple[Value, ...]]:
 
     `f, "f", enlist`f and (`f;::) all call f without arguments.
     """
-    single = isinstance(value, Atom) or (isinstance(value, Vector) and value.type is QType.CHAR)
-    parts = (value,) if single else _items(value, "a call", "a name and arguments")
+    if isinstance(value, Atom) or (isinstance(value, Vector) and value.type is not QType.SYMBOL):
+        parts: tuple[Value, ...] = (value,)
+    elif not isinstance(value, List | Vector):
+        raise CallError("a call must be a list of a name and arguments")
+    elif len(value.items) > 1 + MAX_ARGUMENTS:
+        raise CallError(f"a call must have at most {MAX_ARGUMENTS} arguments")
+    else:
+        parts = _items(value, "a call", "a name and arguments")
     name = text(parts[0], "the name of a call") if parts else ""
     if not name:
         raise CallError("a call must begin with a name")

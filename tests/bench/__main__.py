@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from tests.bench import asking, beside, delivering, logins, revoking, standing, starting
+from tests.bench import asking, beside, delivering, holding, logins, revoking, standing, starting
 from tests.bench.bench import Bench
 from tests.bench.figures import Row, table, waits
 from tests.bench.load import Generator
@@ -28,6 +28,7 @@ MEASUREMENTS: dict[str, Callable[[Bench], Iterator[Row]]] = {
     "beside": beside.measure,
     "standing": standing.measure,
     "starting": starting.measure,
+    "holding": holding.measure,
 }
 
 

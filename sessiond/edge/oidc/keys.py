@@ -3,13 +3,14 @@
 from typing import NoReturn
 
 import structlog
+from anyio.lowlevel import checkpoint
 
 from sessiond.clock import Clock
 from sessiond.core.errors import IssuerUnavailable
 from sessiond.edge.oidc.discovery import Discovery, Endpoint
 from sessiond.edge.oidc.http import IssuerHttp
 from sessiond.edge.oidc.kept import MAX_STALE, RETRY_AFTER, Kept
-from sessiond.jwt.keyset import KeySet
+from sessiond.jwt.keyset import KeySet, entries, verification_key
 
 FETCH_EVERY = 300.0  # seconds: how long a withdrawn key is believed, while the issuer is well
 
@@ -85,4 +86,8 @@ class Keys:
         reply = await self._http.get(place.url)
         if reply.status != 200:
             raise reply.trouble(f"the key set: {reply.status}")
-        return KeySet.parse(reply.read())
+        found = []
+        for jwk in entries(reply.read()):
+            found.append(verification_key(jwk))
+            await checkpoint()  # a hundred keys take longer than a login may wait for its turn
+        return KeySet.of(found)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from sessiond.core.claims import (
     MAX_ATTRIBUTE_SIZE,
     MAX_EXPIRES_IN,
+    MAX_WORDS,
     ClaimRules,
     Times,
     check_times,
@@ -278,6 +279,13 @@ def test_words_are_never_anything_but_strings(value: object) -> None:
     assert all(isinstance(word, str) for word in words_of(value))
 
 
+@pytest.mark.parametrize("between", [" ", "  "])
+def test_words_beyond_the_bound_are_not_read(between: str) -> None:
+    many = ["w"] * (MAX_WORDS + 7)
+    assert len(words_of(many)) == MAX_WORDS
+    assert len(words_of(between.join(many))) == MAX_WORDS // len(between)
+
+
 # Attributes
 
 
@@ -292,9 +300,11 @@ def test_words_are_never_anything_but_strings(value: object) -> None:
         ([], ""),
         (7, "7"),
         (2.5, "2.5"),
+        (1e22, "1e+22"),
         (True, "true"),
         (False, "false"),
         ("x" * MAX_ATTRIBUTE_SIZE, "x" * MAX_ATTRIBUTE_SIZE),
+        ([""] * (MAX_ATTRIBUTE_SIZE + 1), " " * MAX_ATTRIBUTE_SIZE),
     ],
 )
 def test_an_attribute_is_the_claim_as_text(value: object, text: str) -> None:
@@ -316,10 +326,20 @@ def test_an_attribute_is_the_claim_as_text(value: object, text: str) -> None:
         "a\u2028b",
         "\ud800",
         "x" * (MAX_ATTRIBUTE_SIZE + 1),
+        ["x" * 100] * MAX_ATTRIBUTE_SIZE,
+        [""] * (MAX_ATTRIBUTE_SIZE + 2),
     ],
 )
 def test_what_is_no_plain_printable_text_is_left_out(value: object) -> None:
     assert attributes(value) == {}
+
+
+def test_a_list_is_read_no_further_than_an_attribute_may_be_long() -> None:
+    class Unread(str):
+        def __len__(self) -> int:
+            raise AssertionError("looked at")
+
+    assert attributes(["x" * MAX_ATTRIBUTE_SIZE, "", Unread()]) == {}
 
 
 def test_an_absent_claim_makes_no_attribute() -> None:

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sessiond.core.jsontext import MAX_DEPTH, read_object
+from sessiond.core.jsontext import MAX_DEPTH, MAX_FLOAT, MAX_INTEGER, MAX_MARKS, read_object
 
 
 def nested(depth: int) -> bytes:
@@ -30,8 +30,26 @@ def test_a_number_that_is_not_finite_is_refused(number: bytes) -> None:
     assert read_object(b'{"a":' + number + b"}") is None
 
 
-def test_a_number_too_long_to_convert_is_refused() -> None:
-    assert read_object(b'{"a":' + b"9" * 5000 + b"}") is None
+@pytest.mark.parametrize(
+    ("longest", "start"), [(MAX_INTEGER, b""), (MAX_FLOAT, b"0."), (MAX_FLOAT, b"1e-")]
+)
+def test_a_number_longer_than_any_double_is_refused_before_it_is_converted(
+    longest: int, start: bytes
+) -> None:
+    number = start + b"9" * (longest - len(start))
+    assert read_object(b'{"a":' + number + b"}") is not None
+    assert read_object(b'{"a":' + number + b"9}") is None
+
+
+@pytest.mark.parametrize("item", [b"1", b"1.5", b"[]", b"{}", b'{"a":1}', b'"a"'])
+def test_what_holds_too_many_values_is_refused_before_it_is_read(
+    item: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    marks = 1 + sum(map(item.count, (b"[", b"{")))  # the comma before it is one
+    most = (MAX_MARKS - 2) // marks
+    assert read_object(b'{"a":[1' + (b"," + item) * most + b"]}") is not None
+    monkeypatch.setattr("sessiond.core.jsontext._DECODER", None)
+    assert read_object(b'{"a":[1' + (b"," + item) * (most + 1) + b"]}") is None
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-32"])

@@ -4,7 +4,14 @@ import pytest
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 from sessiond.core.errors import IssuerUnavailable
-from sessiond.jwt.keyset import MAX_KEYS, KeySet, UnknownKeyError
+from sessiond.jwt.keyset import (
+    MAX_CANDIDATES,
+    MAX_KEYS,
+    MAX_NUMBER,
+    KeySet,
+    UnknownKeyError,
+    verification_key,
+)
 from tests.unit.jwt.forge import EC, ED, OTHER_RSA, RSA, b64, jwk, keys, without
 
 
@@ -71,7 +78,10 @@ def test_an_edwards_key_may_call_its_algorithm_by_either_name(alg: str) -> None:
         jwk(RSA, kid="k", n=""),
         jwk(RSA, kid="k", e=b64(b"\x01")),
         jwk(RSA, kid="k", e=b64(b"\x02")),
-        jwk(RSA, kid="k", n=b64(b"\xff" * 4096)),
+        jwk(RSA, kid="k", n=b64(b"\xff" * 512 + b"\x01\x01")),
+        jwk(RSA, kid="k", e=b64(b"\x01\0\0\0\x01")),
+        jwk(RSA, kid="k", e=b64(b"\xff" * 256)),
+        jwk(RSA, kid="k", e=b64(b"\x01\0\x02")),
         without(jwk(RSA, kid="k"), "n"),
         without(jwk(RSA, kid="k"), "kty"),
         without(jwk(EC, kid="k"), "crv"),
@@ -94,6 +104,28 @@ def test_a_key_that_is_not_for_signatures_or_unknown_or_broken_is_ignored(
     ignored: dict[str, object],
 ) -> None:
     assert kids(keys(ignored, jwk(RSA, kid="good"))) == ["good"]
+
+
+@pytest.mark.parametrize("octets", [b"\x03", b"\x01\0\x01", b"\xff\xff\xff\xff"])
+def test_an_odd_exponent_of_up_to_32_bits_is_taken(octets: bytes) -> None:
+    assert kids(keys(jwk(RSA, kid="k", e=b64(octets)))) == ["k"]
+
+
+@pytest.mark.parametrize(
+    "ignored",
+    [
+        jwk(RSA, kid="k", n="_" * (MAX_NUMBER + 1)),
+        jwk(RSA, kid="k", e="A" * MAX_NUMBER + "AQAB"),
+        jwk(EC, kid="k", x="A" * MAX_NUMBER + "AQAB"),
+        jwk(ED, kid="k", x="A" * MAX_NUMBER + "AQAB"),
+    ],
+)
+def test_a_number_too_long_for_any_key_is_not_even_read(
+    ignored: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for reader in ("_number", f"{ignored['kty']}Key"):
+        monkeypatch.setattr(f"sessiond.jwt.keyset.{reader}", None)
+    assert verification_key(ignored) is None
 
 
 def test_what_is_no_object_is_ignored() -> None:
@@ -163,6 +195,13 @@ def test_a_key_without_a_kid_may_have_signed_anything_of_its_type() -> None:
         assert [key.id for key in found.candidates(kid=kid, algorithm="RS256")] == [
             RSA.thumbprint()
         ]
+
+
+def test_a_token_is_tried_with_few_keys_however_many_have_no_kid() -> None:
+    found = keys(*[jwk(ECKey.generate_key("P-256")) for _ in range(MAX_CANDIDATES + 3)], jwk(RSA))
+    for kid in (None, "unknown"):
+        tried = found.candidates(kid=kid, algorithm="ES256")
+        assert [key.id for key in tried] == [key.id for key in found.keys[:MAX_CANDIDATES]]
 
 
 def test_without_a_kid_a_key_that_has_one_is_no_candidate() -> None:

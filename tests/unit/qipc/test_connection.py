@@ -270,11 +270,11 @@ def test_limits_are_those_of_the_connection() -> None:
         return server.next_event()
 
     nested = call("f", int_(1))
-    assert isinstance(served(ServerConnection(100, max_depth=1, max_items=3), nested), Received)
+    assert isinstance(served(ServerConnection(100, max_depth=1, max_items=200), nested), Received)
     for server in (
         ServerConnection(20),
         ServerConnection(100, max_depth=0),
-        ServerConnection(100, max_items=2),
+        ServerConnection(100, max_items=199),
     ):
         with pytest.raises(ProtocolError):
             served(server, nested)

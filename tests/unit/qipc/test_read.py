@@ -152,16 +152,21 @@ def test_a_null_timestamp_is_none_and_nanoseconds_round_down() -> None:
         (integer, Atom(QType.SHORT, 1), "x must be an int or a long, and not null"),
         (integer, Vector(QType.INT, (1,)), "x must be an int or a long, and not null"),
         (integers, int_(1), "x must be a list of ints or longs"),
-        (integers, Vector(QType.INT, (1, -(2**31))), "x must be an int or a long, and not null"),
+        (integers, Vector(QType.INT, (1, -(2**31))), "x must be ints or longs, and not null"),
+        (integers, Vector(QType.LONG, (-(2**63),)), "x must be ints or longs, and not null"),
+        (integers, string("ab"), "x must be ints or longs, and not null"),
+        (integers, List((NULL_INT,)), "x must be an int or a long, and not null"),
         (guid_of, symbol("hunter2"), "x must be a guid"),
         (guids, guid(ONE), "x must be a list of guids"),
-        (guids, string("ab"), "x must be a guid"),
+        (guids, string("ab"), "x must be a list of guids"),
+        (guids, List((string("ab"),)), "x must be a guid"),
         (moment, long(1), "x must be a timestamp"),
         (span, long(1), "x must be a timespan, and not null"),
         (span, NULL_TIMESPAN, "x must be a timespan, and not null"),
         (mapping, table({"a": symbols(["b"])}), "x must be a dictionary"),
         (mapping, Dictionary(Vector(QType.INT, (1,)), symbols(["a"])), "keys of x must be symbols"),
         (mapping, Dictionary(string("a"), symbols(["a"])), "keys of x must be symbols"),
+        (mapping, Dictionary(List((int_(1),)), symbols(["a"])), "keys of x must be symbols"),
         (
             mapping,
             Dictionary(table({"a": symbols(["b"])}), symbols(["a"])),
@@ -184,6 +189,34 @@ def test_what_does_not_fit_is_a_call_error_that_says_what_would(
         reader(value, "x")
     assert "hunter2" not in str(caught.value)
     assert caught.value.__context__ is None
+
+
+MANY = 1000 * b"x"
+TAKEN_APART = [
+    (texts, Vector(QType.CHAR, MANY)),
+    (integers, Vector(QType.CHAR, MANY)),
+    (guids, Vector(QType.BYTE, MANY)),
+    (mapping, Dictionary(Vector(QType.CHAR, MANY), Vector(QType.CHAR, MANY))),
+    (mapping, Dictionary(symbols(["x"] * 1001), Vector(QType.CHAR, MANY + b"x"))),
+    (mapping, Dictionary(symbols(["x"]), Vector(QType.CHAR, MANY))),
+    (unpack_call, Vector(QType.BYTE, MANY)),
+    (unpack_call, Vector(QType.INT, tuple(range(1000)))),
+    (unpack_call, symbols(["f", *"abcdefghi"])),
+    (unpack_call, List((symbol("f"), *[NIL] * 9))),
+]
+
+
+@pytest.mark.parametrize(("reader", "value"), TAKEN_APART)
+def test_what_cannot_be_meant_is_refused_before_it_is_taken_apart(
+    reader: Callable[[Value], object], value: Value, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sessiond.qipc.read._items", None)
+    with pytest.raises(CallError):
+        reader(value)
+
+
+def test_a_call_has_as_many_arguments_as_a_function_of_q() -> None:
+    assert unpack_call(symbols(["f", *"abcdefgh"])) == ("f", tuple(map(symbol, "abcdefgh")))
 
 
 def test_a_dictionary_comes_with_mixed_or_with_collapsed_values() -> None:

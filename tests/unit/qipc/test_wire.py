@@ -1,6 +1,8 @@
 """Encoding and decoding against published bytes, against each other, and against damage."""
 
+import copy
 import math
+import pickle
 import struct
 import tracemalloc
 from uuid import UUID
@@ -39,6 +41,7 @@ def ints(*items: int, attribute: int = 0) -> Vector:
     return Vector(QType.INT, items, attribute)
 
 
+ONE = UUID(int=1)
 AB = Vector(QType.SYMBOL, ("a", "b"))
 AB_SORTED = Vector(QType.SYMBOL, ("a", "b"), 1)
 A2 = Table(("a",), (ints(2),))
@@ -334,16 +337,23 @@ def test_damage_is_named(payload: str, problem: str) -> None:
 @pytest.mark.parametrize(
     ("value", "items"),
     [
-        (int_(1), 1),
-        (Vector(QType.INT, (1, 2)), 3),
-        (Vector(QType.BOOLEAN, (True, False)), 3),
-        (symbols(["a", "b"]), 3),
-        (Vector(QType.CHAR, b"abc"), 1),
-        (List((int_(1), string("x"))), 3),
-        (Dictionary(symbols(["a"]), List((NIL,))), 5),
+        (int_(1), 40),
+        (symbol("a" * 3), 40),
+        (symbol("a" * 16), 40 + 4),
+        (Vector(QType.INT, (1, 2)), 80 + 2),
+        (Vector(QType.BOOLEAN, (True, False)), 80 + 2),
+        (Vector(QType.GUID, (ONE, ONE)), 80 + 2 * 5),
+        (symbols(["a", ""]), 80 + 2 * 4),
+        (symbols(["a" * 7, "b" * 20]), 80 + 2 * 4 + 7),
+        (Vector(QType.CHAR, b"abc"), 80),
+        (List((int_(1), string("x"))), 120 + 40 + 80),
+        (Dictionary(symbols(["a"]), List((NIL,))), 120 + 80 + 4 + 120 + 120),
+        (Table(("a",), (symbols(["b"]),)), 240 + 4 + 80 + 4),
     ],
 )
-def test_the_items_of_a_value_are_bounded_in_all(value: Value, items: int) -> None:
+def test_the_items_of_a_value_are_bounded_in_all_by_the_time_they_take(
+    value: Value, items: int
+) -> None:
     assert decode(encode(value), max_items=items) == value
     with pytest.raises(ProtocolError, match="too many items"):
         decode(encode(value), max_items=items - 1)
@@ -352,6 +362,24 @@ def test_the_items_of_a_value_are_bounded_in_all(value: Value, items: int) -> No
 def test_symbols_that_are_not_utf8_are_kept_exactly() -> None:
     wire = b"\xf5\xe9\xff\0"
     assert encode(decode(wire)) == wire
+
+
+@given(st.lists(st.binary(max_size=9).filter(lambda octets: b"\0" not in octets), max_size=9))
+def test_a_symbol_is_the_same_alone_and_among_others(octets: list[bytes]) -> None:
+    wire = struct.pack("<BBi", 11, 0, len(octets)) + b"".join(each + b"\0" for each in octets)
+    alone = [decode(b"\xf5" + each + b"\0") for each in octets]
+    assert decode(wire) == Vector(QType.SYMBOL, tuple(each.value for each in alone))  # type: ignore[union-attr]
+
+
+@given(st.lists(st.uuids(), max_size=9))
+def test_a_guid_is_a_uuid_as_any_other(sent: list[UUID]) -> None:
+    read = decode(encode(Vector(QType.GUID, tuple(sent))))
+    assert isinstance(read, Vector)
+    for one, other in zip(read.items, sent, strict=True):
+        assert (one, hash(one), repr(one)) == (other, hash(other), repr(other))
+        assert pickle.loads(pickle.dumps(one)) == copy.deepcopy(one) == other  # noqa: S301 - ours
+        assert isinstance(one, UUID)
+        assert one.is_safe is other.is_safe
 
 
 def test_no_error_shows_or_carries_the_bytes_it_is_about() -> None:

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from sessiond.core.secret import Secret
 from sessiond.edge import log as edge_log
 from sessiond.edge.log import REDACTED, SECRET_KEYS, configure, redact
+from sessiond.edge.log.redaction import MAX_TEXT
 from sessiond.edge.log.repeats import ALLOWED, EVERY
 from tests.fakes import FakeClock, idle
 
@@ -158,6 +159,25 @@ def test_the_text_of_an_exception_is_redacted(line_format: str, library: bool) -
     text = stream.getvalue()
     assert f"ValueError: bad answer for {REDACTED}" in text
     assert "eyJ" not in text
+
+
+def test_of_a_long_text_the_begin_and_the_last_lines_are_told_and_searched() -> None:
+    long = f"begin {JWT}\n" + f"frame {'x' * 90}\n" * 10_000 + f"ValueError: {JWT} end"
+    text = redact(None, "", {"exception": long})["exception"]
+
+    assert len(text) < MAX_TEXT
+    assert text.startswith(f"begin {REDACTED}\nframe")
+    assert text.endswith(f"\nValueError: {REDACTED} end")
+
+
+@pytest.mark.parametrize("at", range(MAX_TEXT // 2 - 60, MAX_TEXT // 2 + 60, 7))
+def test_no_part_of_a_jwt_gets_through_where_the_middle_is_left_out(at: int) -> None:
+    for place in (at, -at):  # from the begin, from the end
+        words = ["a "] * MAX_TEXT
+        words[place // 2] = JWT
+        text = redact(None, "", {"x": "".join(words)})["x"]
+
+        assert not any(part in text for part in JWT.split(".")[1:])
 
 
 def test_the_arguments_of_a_librarys_line_are_redacted() -> None:

@@ -1,6 +1,8 @@
+from collections.abc import Mapping
 from datetime import timedelta
 
 import anyio
+import anyio.lowlevel
 import httpx
 import pytest
 
@@ -13,6 +15,7 @@ from sessiond.edge.oidc.jwt import JwtVerifier
 from sessiond.edge.oidc.kept import MAX_STALE, RETRY_AFTER
 from sessiond.edge.oidc.keys import FETCH_EVERY, Keys
 from sessiond.jwt.access import TokenRules
+from sessiond.jwt.keyset import VerificationKey, verification_key
 from tests.unit.edge.oidc.fake import FakeIssuer, HandClock
 from tests.unit.jwt.forge import ISSUER, OTHER_RSA, RSA, b64, jwk, token
 
@@ -87,6 +90,39 @@ async def test_a_token_of_a_new_key_has_the_keys_fetched_again(
     assert verifier.needs_issuer(of_new_key())
     verdict = await verifier.verify(of_new_key(), now=clock.now())
     assert (verdict.key_id, issuer.asked("/keys")) == (OTHER_RSA.thumbprint(), 2)
+    assert not verifier.needs_issuer(of_new_key())
+
+
+async def test_between_two_keys_of_a_set_others_have_their_turn(
+    verifier: JwtVerifier, issuer: FakeIssuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(issuer, *[jwk(RSA, kid=f"{number}") for number in range(20)])
+    turns, turn_of = 0, []
+
+    def read(jwk: Mapping[str, object]) -> VerificationKey | None:
+        turn_of.append(turns)
+        return verification_key(jwk)
+
+    async def count_turns() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await anyio.lowlevel.checkpoint()
+
+    monkeypatch.setattr("sessiond.edge.oidc.keys.verification_key", read)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(count_turns)
+        await verifier.probe()
+        tasks.cancel_scope.cancel()
+    assert len(set(turn_of)) == len(turn_of) == 20
+
+
+async def test_whether_keys_must_be_fetched_is_told_without_a_look_at_the_signature(
+    verifier: JwtVerifier, issuer: FakeIssuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(issuer, jwk(RSA), jwk(OTHER_RSA))  # neither has a kid: each may have signed it
+    await verifier.probe()
+    monkeypatch.setattr("sessiond.jwt.signature._signed_payload", None)
     assert not verifier.needs_issuer(of_new_key())
 
 
