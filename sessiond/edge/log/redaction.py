@@ -11,6 +11,7 @@ from structlog.typing import EventDict, WrappedLogger
 from sessiond.core.secret import Secret
 
 REDACTED = "[redacted]"
+MAX_SHOWN = 500  # characters of an error's text outside of the log
 PLAIN = frozenset({bool, int, float, datetime})  # types that cannot hold a secret
 SECRET_KEYS = frozenset(
     {
@@ -62,6 +63,11 @@ def escape(_: WrappedLogger, __: str, event_dict: EventDict) -> EventDict:
 def escaped(text: str) -> str:
     """Return a text without control characters."""
     return text if text.isprintable() else text.translate(_CONTROL)
+
+
+def harmless(text: str) -> str:
+    """Return what may be shown of an error's text wherever an operator looks, on one line."""
+    return escaped(_text(text))[:MAX_SHOWN]
 
 
 def _redacted(key: str, value: Any) -> Any:

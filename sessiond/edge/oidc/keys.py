@@ -85,4 +85,7 @@ class Keys:
         reply = await self._http.get(place.url)
         if reply.status != 200:
             raise reply.trouble(f"the key set: {reply.status}")
-        return KeySet.parse(reply.read())
+        try:
+            return KeySet.parse(reply.read())
+        except IssuerUnavailable as fault:  # it answered
+            raise reply.trouble(str(fault)) from None

@@ -18,12 +18,13 @@ from sessiond.core.secret import Secret
 from sessiond.core.session import ProcessKey
 from sessiond.core.verdict import Verdict
 from sessiond.gate import Admission, Breaker, Door, FairLimiter, Gate, Realm
+from sessiond.gate.gate import RolesBeside
 from tests.fakes import idle, process_key, verdict
 
 ISSUER = "https://login.example.com/"
 SLOW_AFTER = 1.0  # seconds
 
-Said = Verdict | TokenRejected | IssuerUnavailable
+Said = Verdict | Exception
 
 
 def opaque(name: str = "opaque") -> str:
@@ -49,7 +50,7 @@ class ScriptedVerifier:
     says: Said = field(default_factory=verdict)
     of: dict[str, Said] = field(default_factory=dict)  # by token, before `says`
     needs: bool = True  # to call the issuer
-    probe_says: IssuerUnavailable | None = None
+    probe_says: Exception | None = None
     asked: list[str] = field(default_factory=list)  # tokens, in the order of the calls
     withdrawn: set[str] = field(default_factory=set)  # key ids
     probes: int = 0
@@ -99,14 +100,16 @@ def door(
     users: tuple[str, ...] = (),
     cache_for: float = 30.0,
     places: int = 64,
+    roles: RolesBeside | None = None,
 ) -> Door:
     return Door(
         realm=Realm(name=name, stated=stated, users=users),
         verifier=verifier,
+        roles=roles,
         client="qstudio",
         cache_for=cache_for,
         limiter=FairLimiter(places),
-        breaker=Breaker(clock, slow_after=SLOW_AFTER),
+        breaker=Breaker(clock, slow_after=SLOW_AFTER, doubts=True),
     )
 
 
