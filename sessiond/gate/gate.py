@@ -278,12 +278,13 @@ class Gate:
         self, door: Door, key: Key, token: Secret, owner: ProcessKey, flight: _Flight
     ) -> None:
         """Ask the issuer, however long its own timeout lets it take, and land the verdict."""
-        outcome: Outcome = IssuerUnavailable("sessiond is stopping")
+        outcome: Outcome = IssuerUnavailable("the issuer was not asked to the end")
         try:
-            async with door.limiter.place(owner):
-                flight.ask()
-                outcome = await self._asked(door, token)
-            self._keep(door, key, outcome)
+            with self._containment.around("login", door.realm.name):
+                async with door.limiter.place(owner):
+                    flight.ask()
+                    outcome = await self._asked(door, token)
+                self._keep(door, key, outcome)
         finally:
             del self._flights[key]
             flight.land(outcome)
@@ -323,19 +324,21 @@ class Gate:
 
     async def _try_out(self, door: Door) -> None:
         """Find out when a sick issuer is well, with trial calls that no login waits for."""
-        while door.breaker.needs_trial:
-            await self._clock.sleep(door.breaker.pause)
-            if not self._is_in_use(door):  # nobody comes through it any more
-                break
-            if door.breaker.is_held:  # a call that was under way was told to wait for longer
-                continue
-            with (
-                self._containment.around("trial call", door.realm.name),
-                suppress(TokenRejected, IssuerUnavailable),
-                door.breaker.seeing(is_trial=True),
-            ):
-                await door.verifier.probe()
-        self._tried.remove((door.realm.name, door.generation))
+        try:
+            while door.breaker.needs_trial:
+                await self._clock.sleep(door.breaker.pause)
+                if not self._is_in_use(door):  # nobody comes through it any more
+                    break
+                if door.breaker.is_held:  # a call that was under way was told to wait for longer
+                    continue
+                with (
+                    self._containment.around("trial call", door.realm.name),
+                    suppress(TokenRejected, IssuerUnavailable),
+                    door.breaker.seeing(is_trial=True),
+                ):
+                    await door.verifier.probe()
+        finally:
+            self._tried.remove((door.realm.name, door.generation))
 
     def _is_in_use(self, door: Door) -> bool:
         current = self._doors.get(door.realm.name)

@@ -12,6 +12,7 @@ import anyio
 from sessiond.api import Verifier
 from sessiond.bus import Bus, Committed
 from sessiond.clock import Clock
+from sessiond.containment import Containment
 from sessiond.core.errors import IssuerUnavailable, Refusal, TokenRejected
 from sessiond.core.rows import Put, Row
 from sessiond.core.secret import Secret
@@ -147,9 +148,11 @@ class GateAtWork:
 
 
 @asynccontextmanager
-async def at_work(*doors: Door, clock: Clock, waiting: int = 4) -> AsyncIterator[GateAtWork]:
+async def at_work(
+    *doors: Door, clock: Clock, waiting: int = 4, containment: Containment | None = None
+) -> AsyncIterator[GateAtWork]:
     bus = Bus()
-    gate = Gate(doors, news=bus.listen(), clock=clock, waiting=waiting)
+    gate = Gate(doors, news=bus.listen(), clock=clock, waiting=waiting, containment=containment)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(gate.run)
         await idle()
