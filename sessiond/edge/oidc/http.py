@@ -45,16 +45,17 @@ def url_fault(url: str, *, insecure_http: bool = False) -> str | None:
     """
     try:
         parts = _parsed(url)
+        host = parts.host  # decoded, which not every name can be (RFC 5891)
     except (httpx.InvalidURL, ValueError):
         return "it is not a URL"
     if parts.userinfo or parts.fragment:
         return "it has a user or a fragment"
-    if not parts.host:
+    if not host:
         return "it has no host"
     if parts.port is not None and not 0 < parts.port <= MAX_PORT:
         return "it has no such port"
     if parts.scheme == "https" or (
-        parts.scheme == "http" and insecure_http and _is_loopback(parts.host)
+        parts.scheme == "http" and insecure_http and _is_loopback(host)
     ):
         return None
     return "it is not https"
