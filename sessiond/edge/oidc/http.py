@@ -54,9 +54,7 @@ def url_fault(url: str, *, insecure_http: bool = False) -> str | None:
         return "it has no host"
     if parts.port is not None and not 0 < parts.port <= MAX_PORT:
         return "it has no such port"
-    if parts.scheme == "https" or (
-        parts.scheme == "http" and insecure_http and _is_loopback(host)
-    ):
+    if parts.scheme == "https" or (parts.scheme == "http" and insecure_http and _is_loopback(host)):
         return None
     return "it is not https"
 
