@@ -112,9 +112,7 @@ def test_no_answer_to_a_trial_calls_made_up_token_ends_anything(
     q, token = process(daemon), strict_issuer.tokens(client=OPAQUE)["access_token"]
     user = subject(strict_issuer, token)
     strict_issuer.control.take_log()
-    strict_issuer.control.fault(
-        "/introspect", status=503, count=4
-    )  # and the trial that confirms it
+    strict_issuer.control.fault("/introspect", status=503, count=4)  # logins, and a trial call
     for _ in range(3):
         assert q.connect(user, opaque(strict_issuer))["reason"] == "unavailable"
     strict_issuer.control.wait_for_calls("/introspect", 4)

@@ -155,7 +155,7 @@ def test_whatever_it_answers_a_made_up_token_is_judged(
     issuer: Answering,
     tmp_path: Path,
     status: int,
-    answer: dict[str, object],
+    says: dict[str, object],
     outcome: str,
     part: str,
 ) -> None:

@@ -106,7 +106,7 @@ ANSWERS: dict[str, bytes] = {
         }
     ),
 }
-URLS = (
+URLS: tuple[object, ...] = (
     *(
         "http://[::1",
         "https://x:99999/",
