@@ -11,6 +11,7 @@ from sessiond.core.errors import (
     Refusal,
     TokenRejected,
     TryLater,
+    UnusableAnswer,
 )
 from sessiond.core.events import (
     Event,
@@ -67,6 +68,7 @@ __all__ = [
     "TrustedFile",
     "TrustedFileError",
     "TryLater",
+    "UnusableAnswer",
     "Verdict",
     "Verifier",
     "from_json",
@@ -119,8 +121,9 @@ class Verifier(Protocol):
     `IssuerAbout`, and the keys of `[issuer.settings]`. It may have a `stop()`, plain or async,
     called when the daemon stops or the configuration has changed. It must block nobody: what it
     does without awaiting holds up every login. No call may take longer than `issuer.timeout`,
-    and what a token says must never make it raise anything but the errors below: others are
-    taken as "no verdict", and three in a row as a sick issuer.
+    and what a token says must never make it raise anything but the errors below: an OSError is
+    taken as an issuer that is away, and three of those in a row, confirmed by a trial call, as a
+    sick one; any other as "no verdict" for that login alone.
     """
 
     @property
@@ -150,6 +153,7 @@ class Verifier(Protocol):
             TokenRejected: Final for this token.
             IssuerUnavailable: No verdict; sessiond asks again later.
             IssuerThrottled: The same, and not before `retry_after` seconds.
+            UnusableAnswer: No verdict either, but the issuer has answered: it is not sick.
         """
         ...
 

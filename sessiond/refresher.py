@@ -15,6 +15,7 @@ from anyio.streams.memory import MemoryObjectReceiveStream
 
 from sessiond.bus import Committed
 from sessiond.clock import Clock
+from sessiond.containment import Containment
 from sessiond.core.changes import (
     BeginRefresh,
     Change,
@@ -31,6 +32,7 @@ from sessiond.core.errors import (
     Refusal,
     StoreError,
     TokenRejected,
+    UnusableAnswer,
 )
 from sessiond.core.grant import Grant, GrantId, TokenHash
 from sessiond.core.rows import Drop, Put
@@ -83,6 +85,7 @@ class Refresher:
         draw: Callable[[], float],
         recheck: float,
         note_late: Callable[[float], object] = lambda _: None,
+        containment: Containment | None = None,
     ) -> None:
         """Make a refresher.
 
@@ -95,7 +98,9 @@ class Refresher:
             draw: Gives numbers uniform in [0, 1).
             recheck: Seconds between asking again where nothing can be refreshed; 0 = never.
             note_late: Told how many seconds after it was due each refresh begins.
+            containment: Where exceptions end that no issuer's part may raise.
         """
+        self._containment = containment or Containment()
         self._table = table
         self._news = news
         self._clock = clock
@@ -208,6 +213,17 @@ class Refresher:
         """Do what is due for one grant: at most one task at a time does."""
         line = self._lines.get(key.issuer)
         try:
+            with self._containment.around("refresh", key.issuer):
+                await self._do(key, line, at_once)
+                return
+            self._begin_again(key)
+        finally:
+            self._busy.pop(key.grant).set()
+            self._begun[key.issuer] -= not at_once
+            self._begin_waiting(key.issuer)
+
+    async def _do(self, key: _Key, line: Line | None, at_once: bool) -> None:
+        try:
             grant = await self._table.ask(BeginRefresh(grant=key.grant, at_once=at_once))
             if grant is None:
                 await self._ask_again(key, line)
@@ -216,13 +232,19 @@ class Refresher:
                     await self._refresh(grant, line)
         except StoreError as error:
             log.warning("refresh not recorded", error=str(error))
-            held = self._held.setdefault(key.grant, _Held())
-            held.not_before = self._clock.now() + timedelta(seconds=FIRST_RETRY)
-            self._due.add(held.not_before, key)
-        finally:
-            self._busy.pop(key.grant).set()
-            self._begun[key.issuer] -= not at_once
-            self._begin_waiting(key.issuer)
+            self._begin_again(key)
+
+    def _begin_again(self, key: _Key) -> None:
+        """Look at a grant again soon, and later each time that this does not end as it should."""
+        held = self._held.setdefault(key.grant, _Held())
+        held.not_before = self._clock.now() + timedelta(seconds=self._pause(held))
+        self._due.add(held.not_before, key)
+
+    def _pause(self, held: _Held) -> float:
+        """Return the seconds to wait after one more failure."""
+        pause = min(FIRST_RETRY * math.pow(2, min(held.failures, 16)), LONGEST_RETRY)
+        held.failures += 1
+        return pause * (0.75 + self._draw() / 2)
 
     async def _refresh(self, grant: Grant, begun_on: Line) -> None:
         line, is_over = self._now(begun_on, grant), grant.lease.expires_at <= self._clock.now()
@@ -293,8 +315,9 @@ class Refresher:
         return newest if newest is not None and newest.iss == line.iss else None
 
     async def _give_back_in_turn(self, issuer: str, token: Secret, line: Line) -> None:
-        async with line.limiter:
-            await self._give_back(issuer, token, line)
+        with self._containment.around("token given back", issuer):
+            async with line.limiter:
+                await self._give_back(issuer, token, line)
 
     async def _give_back(self, issuer: str, token: Secret, line: Line) -> None:
         """Have the issuer end a refresh token that nobody here will send again (RFC 7009), once."""
@@ -320,9 +343,9 @@ class Refresher:
     def _retry_later(self, grant: Grant, unavailable: IssuerUnavailable) -> None:
         """Try again with backoff, moved by a draw; the lease's end ends it all."""
         held = self._held.setdefault(grant.id, _Held())
-        pause = min(FIRST_RETRY * math.pow(2, min(held.failures, 16)), LONGEST_RETRY)
-        held.failures += 1
-        pause *= 0.75 + self._draw() / 2
+        pause = self._pause(held)
+        if isinstance(unavailable, UnusableAnswer):  # a wish for this grant, and for no other
+            pause = max(pause, unavailable.retry_after)
         if isinstance(unavailable, IssuerThrottled):
             pause = max(pause, unavailable.retry_after)
             wish = timedelta(seconds=unavailable.retry_after)  # for all that this issuer is asked

@@ -1,16 +1,20 @@
 """Decides what to believe when the machine's wall clock is set."""
 
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Protocol, TypeAlias
 
 import structlog
 
 from sessiond.clock import Clock
+from sessiond.containment import Containment
 
 LOOK_EVERY = 1.0  # seconds
 SMALL = 0.5  # seconds: what an NTP client corrects without a word
 ASK_EVERY = 30.0  # seconds between asking, while the two clocks disagree
 PATIENCE = 60.0  # seconds; when nobody could be asked for so long, the wall clock is believed
+
+# Asks an issuer for the seconds that its clock is ahead of ours; None: no answer.
+Witness: TypeAlias = Callable[[], Awaitable[float | None]]
 
 log = structlog.get_logger()
 
@@ -36,18 +40,23 @@ class Timekeeper:
     """
 
     def __init__(
-        self, clock: SettableClock, witnesses: Sequence[Callable[[], Awaitable[float | None]]]
+        self,
+        clock: SettableClock,
+        witnesses: Mapping[str, Witness],
+        containment: Containment | None = None,
     ) -> None:
         """Make a timekeeper.
 
         Args:
             clock: Corrected here and nowhere else.
-            witnesses: Each asks an issuer for the seconds its clock is ahead of `clock.now()`.
+            witnesses: By the issuer's name.
+            containment: Where exceptions end that no witness may raise.
         """
         self._clock = clock
         self._witnesses = witnesses
+        self._containment = containment or Containment()
 
-    def use(self, witnesses: Sequence[Callable[[], Awaitable[float | None]]]) -> None:
+    def use(self, witnesses: Mapping[str, Witness]) -> None:
         """Ask others from now on."""
         self._witnesses = witnesses
 
@@ -81,8 +90,10 @@ class Timekeeper:
         """Return whether the wall clock is right by most issuers; None: nobody answered."""
         votes = 0
         answered = False
-        for witness in self._witnesses:
-            ahead = await witness()
+        for issuer, witness in self._witnesses.items():
+            ahead = None
+            with self._containment.around("witness of the time", issuer):
+                ahead = await witness()
             if ahead is not None:
                 answered = True
                 votes += 1 if abs(ahead - self._clock.ahead()) < abs(ahead) else -1

@@ -66,6 +66,21 @@ class IssuerThrottled(IssuerUnavailable):
         self.retry_after = retry_after  # seconds
 
 
+class UnusableAnswer(IssuerUnavailable):
+    """The issuer answered, and with no verdict: as unavailable, but it is not sick.
+
+    So nobody else is kept from asking it. Whoever can put one call off obeys `retry_after`.
+    """
+
+    def __init__(self, detail: str, *, retry_after: float = 0.0) -> None:
+        super().__init__(detail)
+        self.retry_after = retry_after  # seconds
+
+
+class ClientRefused(UnusableAnswer):
+    """The issuer does not take our own client's word: as unusable, and an operator must act."""
+
+
 class RefreshRefused(SessiondError):  # noqa: N818 - a verdict, not a fault
     """The issuer refused the refresh token: end its sessions now, never send it again.
 

@@ -115,12 +115,27 @@ def status_of(status: Mapping[str, Any]) -> Iterable[Table]:
                 each["name"],
                 "yes" if each["healthy"] else "no",
                 moment(each["last_success_at"]),
-                each["last_error"] or "-",
+                each["trouble"] or each["last_error"] or "-",
                 moment(each["last_error_at"]),
             )
             for each in status["issuers"]
         ),
     )
+    if status["role_sources"]:
+        yield table_of(
+            ("ROLE SOURCE", "ISSUER", "HEALTHY", "LAST SUCCESS", "LAST ERROR", "AT"),
+            (
+                (
+                    each["name"],
+                    each["issuer"],
+                    "yes" if each["healthy"] else "no",
+                    moment(each["last_success_at"]),
+                    each["last_error"] or "-",
+                    moment(each["last_error_at"]),
+                )
+                for each in status["role_sources"]
+            ),
+        )
 
 
 def _configuration(configuration: Mapping[str, Any]) -> dict[str, str]:

@@ -14,6 +14,7 @@ from anyio.abc import TaskGroup
 
 from sessiond.api import Verifier
 from sessiond.clock import Clock
+from sessiond.containment import Containment
 from sessiond.core.errors import ConfigError
 from sessiond.core.secret import Secret
 from sessiond.edge import credentials
@@ -23,7 +24,7 @@ from sessiond.edge.measures import Measures
 from sessiond.edge.oidc.build import Issuer, RefreshLimits, build_issuer
 from sessiond.edge.oidc.http import trust
 from sessiond.edge.plugged import plugged_in
-from sessiond.edge.roles import with_roles
+from sessiond.edge.roles import AskedRoles, RolesVerifier
 from sessiond.gate import Breaker, FairLimiter, Realm
 from sessiond.refresher import Line
 
@@ -59,11 +60,16 @@ class Made:
     realm: Realm
     issuer: Issuer
     watch: IssuerWatch
-    verifier: Verifier
+    verifier: Verifier  # the issuer's alone
+    roles: AskedRoles | None
     line: Line
     limiter: FairLimiter
     breaker: Breaker
     in_use: anyio.CancelScope  # cancelled when it is replaced
+
+    def is_seen_to(self) -> bool:
+        """Say whether it is known to be well, or trial calls are made that no login waits for."""
+        return self.breaker.needs_trial or not self.watch.trouble
 
     async def ahead(self) -> float | None:
         """Ask the issuer, and return the seconds its clock is ahead of ours; None: no answer."""
@@ -74,8 +80,15 @@ class Made:
 class Issuers:
     """Owns the issuers at work. Those about which nothing changes are left alone."""
 
-    def __init__(self, clock: Clock, measures: Measures, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        measures: Measures,
+        environ: Mapping[str, str],
+        containment: Containment | None = None,
+    ) -> None:
         self.measures = measures
+        self.containment = containment or Containment()
         self._clock = clock
         self._environ = environ
         self._numbers = count(1)
@@ -133,7 +146,7 @@ class Issuers:
 
     def _tend(self, made: Made) -> None:
         if self._tasks is not None:
-            self._tasks.start_soon(_tend, made)
+            self._tasks.start_soon(_tend, made, self._clock, self.containment)
 
     async def _build(self, each: IssuerConfig, config: Config) -> Made:
         client_secret = self._secret(each, "client_secret_file")
@@ -155,15 +168,20 @@ class Issuers:
         before = self.made.get(each.name)
         if before is not None and before.recipe == recipe:
             return before
-        issuer = await self._issuer(recipe, client_secret, refresh_secret)
         if before is None:
-            watch = IssuerWatch(self._clock, note_call=self.measures.calls_of(each.name))
+            note = self.measures.calls_of(each.name)
+            watch = IssuerWatch(self._clock, name=each.name, note_call=note)
         else:
             watch = before.watch.successor()
+        issuer = await self._issuer(recipe, client_secret, refresh_secret, watch)
         return self._made(recipe, issuer, watch, slow_after=config.login.deadline / 2)
 
     async def _issuer(
-        self, recipe: Recipe, client_secret: Secret | None, refresh_secret: Secret | None
+        self,
+        recipe: Recipe,
+        client_secret: Secret | None,
+        refresh_secret: Secret | None,
+        watch: IssuerWatch,
     ) -> Issuer:
         try:
             tls = await _away(trust, recipe.config.ca_file)
@@ -182,6 +200,7 @@ class Issuers:
                 clock=self._clock,
                 tls=tls,
                 plugged=plugged,
+                note=watch.heard,
             )
         except ConfigError:
             await plugged.stop()
@@ -196,8 +215,10 @@ class Issuers:
             stated=frozenset({table.issuer, *table.also_issued_as}),
             users=table.users,
         )
-        watched = WatchedVerifier(issuer.verifier, watch, generation=generation)
-        verifier = with_roles(watched, issuer.roles, self._clock)
+        verifier = WatchedVerifier(
+            issuer.verifier, watch, generation=generation, is_heard_here=issuer.is_plugins
+        )
+        roles = None if issuer.roles is None else AskedRoles(issuer.roles, self._clock)
         return Made(
             recipe=recipe,
             generation=generation,
@@ -205,16 +226,17 @@ class Issuers:
             issuer=issuer,
             watch=watch,
             verifier=verifier,
+            roles=roles,
             line=Line(
                 iss=table.issuer,
                 client=issuer.client_id,
                 source=WatchedSource(issuer.tokens, watch),
-                verifier=verifier,
+                verifier=verifier if roles is None else RolesVerifier(verifier, roles),
                 admits=realm.admits,
                 limiter=anyio.CapacityLimiter(recipe.refresh.concurrency),
             ),
             limiter=FairLimiter(table.concurrency),
-            breaker=Breaker(self._clock, slow_after=slow_after),
+            breaker=Breaker(self._clock, slow_after=slow_after, doubts=True),
             in_use=anyio.CancelScope(),
         )
 
@@ -228,15 +250,20 @@ class Issuers:
         )
 
 
-async def _tend(made: Made) -> None:
+async def _tend(made: Made, clock: Clock, containment: Containment) -> None:
     """Run an issuer until it is replaced, and close it once the calls under way are over."""
+    name = made.realm.name
+    keep_up = partial(containment.keep_up, whose=name, clock=clock)
     with made.in_use:
-        await made.issuer.run()
-        await anyio.sleep_forever()
+        async with anyio.create_task_group() as tasks:
+            work = partial(made.issuer.run, clock, made.verifier.probe, made.is_seen_to)
+            tasks.start_soon(partial(keep_up, work, task="issuer"))
+            for source in () if made.issuer.roles is None else made.issuer.roles.sources:
+                tasks.start_soon(partial(keep_up, source.run, task=f"role source {source.name}"))
     try:
         await made.watch.over()
     finally:
-        with anyio.CancelScope(shield=True):
+        with anyio.CancelScope(shield=True), containment.around("issuer", name):
             await made.issuer.close()
 
 

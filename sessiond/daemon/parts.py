@@ -78,6 +78,7 @@ def parts_of(
         news=bus.listen(),
         clock=clock,
         waiting=config.login.waiting,
+        containment=issuers.containment,
     )
     refresher = Refresher(
         settings.lines_of(made),
@@ -88,13 +89,14 @@ def parts_of(
         draw=draw,
         recheck=config.refresh.recheck,
         note_late=measures.refresh_late.observe,
+        containment=issuers.containment,
     )
     feeding, start = settings.feeding_rules(config), starter(environ, clock)
     return Parts(
         clock=clock,
         measures=measures,
         issuers=issuers,
-        timekeeper=Timekeeper(clock, [each.ahead for each in made.values()]),
+        timekeeper=Timekeeper(clock, settings.witnesses_of(made), issuers.containment),
         bus=bus,
         store=kept,
         events=events,
@@ -198,7 +200,7 @@ def _view(config: Config, parts: Parts, listener: Listener, welcome: Welcome) ->
         events=parts.events,
         directory=parts.directory,
         gate=parts.gate,
-        issuers=settings.views_of(config, parts.issuers.made),
+        issuers=settings.views_of(parts.issuers.made),
         proved=parts.desk.proved,
         hashed=parts.desk.hashed,
         new_id=uuid4,
@@ -206,5 +208,6 @@ def _view(config: Config, parts: Parts, listener: Listener, welcome: Welcome) ->
         database=settings.database_of(config),
         refused=lambda: listener.refused,
         measures=parts.measures,
+        failures=parts.issuers.containment.failures,
         subscribers=parts.subscribers,
     )

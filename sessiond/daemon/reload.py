@@ -131,7 +131,7 @@ class Reload:
             each.breaker.slow_after = settings.slow_after(config)
         parts.gate.use(settings.doors_of(config, made), waiting=config.login.waiting)
         parts.refresher.use(settings.lines_of(made), recheck=config.refresh.recheck)
-        parts.timekeeper.use([each.ahead for each in made.values()])
+        parts.timekeeper.use(settings.witnesses_of(made))
         parts.desk.proved = rules.proved
         parts.subscribers.use(settings.feeding_rules(config))
         self._apply_to_front(new)
@@ -155,7 +155,7 @@ class Reload:
         look_at_descriptors(listen.max_connections)
         front.control.use(new.looked_up.access)
         view = front.view
-        view.issuers = settings.views_of(config, new.made)
+        view.issuers = settings.views_of(new.made)
         view.proved = self._parts.desk.proved
         view.deadline = config.login.deadline
         view.configuration.applied(

@@ -16,6 +16,7 @@ from sessiond.edge.peer import AllowList
 from sessiond.edge.subscribers import STOP_WITHIN, FeedingRules
 from sessiond.gate import Door
 from sessiond.refresher import Line
+from sessiond.timekeeper import Witness
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +93,7 @@ def _door(config: Config, made: Made) -> Door:
     return Door(
         realm=made.realm,
         verifier=made.verifier,
+        roles=made.roles,
         client=made.issuer.client_id,
         cache_for=config.login.cache_asked if made.verifier.asks else config.login.cache,
         limiter=made.limiter,
@@ -104,14 +106,19 @@ def lines_of(made: Mapping[str, Made]) -> dict[str, Line]:
     return {name: each.line for name, each in made.items()}
 
 
-def views_of(config: Config, made: Mapping[str, Made]) -> dict[str, IssuerView]:
+def witnesses_of(made: Mapping[str, Made]) -> dict[str, Witness]:
+    return {name: each.ahead for name, each in made.items()}
+
+
+def views_of(made: Mapping[str, Made]) -> dict[str, IssuerView]:
     return {
-        door.realm.name: IssuerView(
-            realm=door.realm,
-            breaker=door.breaker,
-            watch=made[door.realm.name].watch,
-            answered_at=made[door.realm.name].issuer.answered_at,
-            waiting=door.limiter.waiting,
+        name: IssuerView(
+            realm=each.realm,
+            breaker=each.breaker,
+            watch=each.watch,
+            keys_trouble=each.issuer.keys_trouble,
+            roles=() if each.issuer.roles is None else each.issuer.roles.sources,
+            waiting=each.limiter.waiting,
         )
-        for door in doors_of(config, made)
+        for name, each in made.items()
     }

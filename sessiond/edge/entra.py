@@ -17,7 +17,7 @@ import anyio.to_thread
 import msal
 
 from sessiond.clock import Clock
-from sessiond.core.errors import ConfigError, IssuerUnavailable
+from sessiond.core.errors import ConfigError, UnusableAnswer
 from sessiond.core.secret import Secret
 from sessiond.edge.oidc.http import IssuerHttp, Reply
 from sessiond.edge.oidc.kept import Kept
@@ -83,19 +83,18 @@ class EntraTokens:
     async def refresh(self, token: Secret) -> Tokens:
         """Spend a refresh token; see `sessiond.refresher.TokenSource`."""
         if not self._scopes:
-            raise IssuerUnavailable("no refresh: refresh_scope is not set for this issuer")
+            raise UnusableAnswer("no refresh: refresh_scope is not set for this issuer")
         application = await self._application.get()
         answer = await self._run(
             partial(application.acquire_token_by_refresh_token, token.reveal(), self._scopes)
         )
         if not isinstance(answer, dict):
-            raise IssuerUnavailable("no refresh: MSAL has no answer")
+            raise UnusableAnswer("no refresh: MSAL has no answer")
         if "error" in answer:
-            fault = error_fault(answer["error"])
-            raise IssuerUnavailable(fault) if isinstance(fault, str) else fault
+            raise error_fault(answer["error"])
         tokens = tokens_of(answer)
         if tokens is None:
-            raise IssuerUnavailable("no refresh: the answer is not a bearer token's")
+            raise UnusableAnswer("no refresh: the answer is not a bearer token's")
         return tokens
 
     async def revoke(self, token: Secret) -> bool:
@@ -131,7 +130,7 @@ class EntraTokens:
             msal.exceptions.MsalError,
         ) as error:  # fmt: skip
             fault = type(error).__name__
-        raise IssuerUnavailable(f"no refresh: MSAL gave up ({fault}); check this issuer's tenant")
+        raise UnusableAnswer(f"no refresh: MSAL gave up ({fault}); check this issuer's tenant")
 
 
 class NoCache(msal.TokenCache):  # type: ignore[misc]  # msal has no types
@@ -195,7 +194,11 @@ def _judged(reply: Reply) -> dict[str, object]:
     refuses nothing (RFC 6749, 5.2), whatever else it says.
     """
     answer = reply.read()
-    if reply.retry_after is not None and not reply.is_success and answer.get("error") not in FINAL:
+    if (
+        reply.retry_after is not None
+        and not reply.is_success
+        and answer.get("error") not in tuple(FINAL)
+    ):
         raise reply.trouble(f"the token endpoint answered {reply.status} with Retry-After")
     shown = _MEMBERS - {"error"} if reply.is_success else _MEMBERS
     return {name: value for name, value in answer.items() if name in shown}

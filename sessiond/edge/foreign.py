@@ -16,6 +16,7 @@ from sessiond.core.errors import (
     IssuerUnavailable,
     Refusal,
     TokenRejected,
+    UnusableAnswer,
 )
 from sessiond.core.settings import SettingsError
 from sessiond.edge import plugins
@@ -123,7 +124,8 @@ def answering(plugin: str, call: str, *, seconds: float) -> Iterator[None]:
     Raises:
         TokenRejected: The plugin raised it.
         IssuerThrottled: The plugin raised it.
-        IssuerUnavailable: The plugin raised it, or anything else; or it was not done in time.
+        IssuerUnavailable: The plugin raised it or an OSError, or it was not done in time.
+        UnusableAnswer: It raised anything else: what it was asked may be to blame.
     """
     try:
         with anyio.fail_after(seconds), _ending_nobody():
@@ -132,7 +134,7 @@ def answering(plugin: str, call: str, *, seconds: float) -> Iterator[None]:
         if _is_whole(rejected):
             raise
         report(plugin, call, AnswerError("a refusal whose reason is no Refusal"))
-        raise IssuerUnavailable(f"plugin {plugin!r} refuses for no known reason") from None
+        raise UnusableAnswer(f"plugin {plugin!r} refuses for no known reason") from None
     except IssuerThrottled as throttled:
         hold = _hold(getattr(throttled, "retry_after", None))
         raise IssuerThrottled(str(throttled), retry_after=hold) from None
@@ -145,7 +147,8 @@ def answering(plugin: str, call: str, *, seconds: float) -> Iterator[None]:
         ) from None
     except Exception as error:  # noqa: BLE001 - a plugin may raise anything
         report(plugin, call, error)
-        raise IssuerUnavailable(f"plugin {plugin!r} failed: {type(error).__name__}") from None
+        kind = IssuerUnavailable if isinstance(error, OSError) else UnusableAnswer
+        raise kind(f"plugin {plugin!r} failed: {type(error).__name__}") from None
 
 
 @contextmanager

@@ -38,7 +38,7 @@ class FairLimiter:
         self._waiting.setdefault(owner, deque()).append(turn)
         try:
             await turn.wait()
-        except anyio.get_cancelled_exc_class():
+        except BaseException:
             if turn.is_set():  # the place was given as the wait was cancelled: pass it on
                 self._give()
             else:

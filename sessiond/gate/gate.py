@@ -2,10 +2,10 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import assert_never
+from typing import Protocol, assert_never
 
 import anyio
 from anyio.abc import TaskGroup
@@ -14,7 +14,13 @@ from anyio.streams.memory import MemoryObjectReceiveStream
 from sessiond.api import Verifier
 from sessiond.bus import Committed
 from sessiond.clock import Clock
-from sessiond.core.errors import IssuerThrottled, IssuerUnavailable, Refusal, TokenRejected
+from sessiond.containment import Containment
+from sessiond.core.errors import (
+    IssuerUnavailable,
+    Refusal,
+    TokenRejected,
+    UnusableAnswer,
+)
 from sessiond.core.password import Presented, read_password
 from sessiond.core.principal import folded, is_name, same_name
 from sessiond.core.revocation import Revocation
@@ -35,17 +41,40 @@ REFUSAL_KEPT = 2.0  # seconds: kdb+ tries a refused handshake twice
 Outcome = Verdict | TokenRejected | IssuerUnavailable
 
 
+class RolesBeside(Protocol):
+    """Adds to a verdict what its token does not bring. No fault of the issuer's is its fault."""
+
+    async def completed(self, verdict: Verdict, *, now: datetime) -> Verdict:
+        """Return the verdict with all roles.
+
+        Raises:
+            TokenRejected: Final for this user.
+            IssuerUnavailable: No verdict now.
+        """
+        ...
+
+    def stand_in(self, verdict: Verdict) -> bool:
+        """Say whether the roles in an earlier verdict still count."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Door:
     """One issuer at the gate."""
 
     realm: Realm
     verifier: Verifier
+    roles: RolesBeside | None = None  # asked once the token is verified
     client: str  # the client that refresh tokens of this issuer are bound to
     cache_for: float  # seconds an accepted verdict may be used again; 0 = never
     limiter: FairLimiter  # calls to the issuer at a time
     breaker: Breaker
     generation: int = 0  # of the issuer's configuration; its verdicts carry it
+
+    def vouches(self, verdict: Verdict) -> bool:
+        """Say whether an earlier verdict still stands, with all that is in it."""
+        stands = self.roles is None or self.roles.stand_in(verdict)
+        return stands and self.verifier.vouches(verdict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +130,7 @@ class Gate:
         news: MemoryObjectReceiveStream[Committed],
         clock: Clock,
         waiting: int,
+        containment: Containment | None = None,
     ) -> None:
         """Make a gate.
 
@@ -109,7 +139,9 @@ class Gate:
             news: What the table has committed: a revocation empties the cache.
             clock: For leases and the age of verdicts.
             waiting: Logins of one process that may wait for asked verdicts at a time.
+            containment: Where exceptions end that no verifier may raise.
         """
+        self._containment = containment or Containment()
         self._news = news
         self._clock = clock
         self._waiting: Counter[ProcessKey] = Counter()
@@ -185,24 +217,34 @@ class Gate:
         monotonic = self._clock.monotonic()
         kept = self._cache.find(key, monotonic=monotonic, now=now)
         kept = kept or self._refusals.find(key, monotonic=monotonic, now=now)
-        if isinstance(kept, Verdict) and not door.verifier.vouches(kept):
+        if isinstance(kept, Verdict) and not self._stands(door, kept):
             self._cache.drop(key)
         elif kept is not None:
             return _accepted(kept)
-        if not door.verifier.needs_issuer(token):
-            try:
-                outcome: Outcome = await door.verifier.verify(token, now=now)
-            except TokenRejected as rejected:
-                outcome = rejected
+        needs_issuer = self._needs_issuer(door, token)
+        if not needs_issuer and door.roles is None:
+            outcome = await self._asked(door, token)
             self._keep(door, key, outcome)
             return _accepted(outcome)
         with self._counted(door, owner):
-            flight = self._flights.get(key) or self._launch(door, key, token, owner)
+            flight = self._flights.get(key)
+            if flight is None:
+                flight = self._launch(door, key, token, owner, needs_issuer=needs_issuer)
             try:
                 outcome = await flight.outcome()
             finally:
                 flight.account(spans)
             return _accepted(outcome, now=self._clock.now())
+
+    def _stands(self, door: Door, verdict: Verdict) -> bool:
+        with self._containment.around("login", door.realm.name):
+            return door.vouches(verdict)
+        return False  # it is verified again
+
+    def _needs_issuer(self, door: Door, token: Secret) -> bool:
+        with self._containment.around("login", door.realm.name):
+            return door.verifier.needs_issuer(token)
+        return True  # then the breaker is before it
 
     @contextmanager
     def _counted(self, door: Door, owner: ProcessKey) -> Iterator[None]:
@@ -220,11 +262,14 @@ class Gate:
             if not self._waiting[owner]:
                 del self._waiting[owner]
 
-    def _launch(self, door: Door, key: Key, token: Secret, owner: ProcessKey) -> _Flight:
-        if door.breaker.is_open:
-            raise IssuerUnavailable("the issuer is sick, nobody waits for it")
+    def _launch(
+        self, door: Door, key: Key, token: Secret, owner: ProcessKey, *, needs_issuer: bool
+    ) -> _Flight:
         if self._tasks is None:
             raise IssuerUnavailable("the gate is not open yet")
+        if needs_issuer and door.breaker.is_open:
+            self._see_to(door)
+            raise IssuerUnavailable("the issuer is sick, nobody waits for it")
         flight = self._flights[key] = _Flight(self._clock.monotonic)
         self._tasks.start_soon(self._fly, door, key, token, owner, flight)
         return flight
@@ -233,55 +278,67 @@ class Gate:
         self, door: Door, key: Key, token: Secret, owner: ProcessKey, flight: _Flight
     ) -> None:
         """Ask the issuer, however long its own timeout lets it take, and land the verdict."""
-        outcome: Outcome = IssuerUnavailable("sessiond is stopping")
+        outcome: Outcome = IssuerUnavailable("the issuer was not asked to the end")
         try:
-            async with door.limiter.place(owner):
-                flight.ask()
-                if door.breaker.is_open:
-                    outcome = IssuerUnavailable("the issuer fell sick while this waited")
-                else:
-                    outcome = await self._ask(door, token)
-            self._keep(door, key, outcome)
+            with self._containment.around("login", door.realm.name):
+                async with door.limiter.place(owner):
+                    flight.ask()
+                    outcome = await self._asked(door, token)
+                self._keep(door, key, outcome)
         finally:
             del self._flights[key]
             flight.land(outcome)
 
-    async def _ask(self, door: Door, token: Secret) -> Outcome:
-        started = door.breaker.start()
-        outcome: Outcome
+    async def _asked(self, door: Door, token: Secret) -> Outcome:
+        """Return what is made of a token, whatever is raised on the way."""
+        with self._containment.around("login", door.realm.name):
+            try:
+                verdict = await self._verified(door, token)
+                if door.roles is None:
+                    return verdict
+                return await door.roles.completed(verdict, now=self._clock.now())
+            except TokenRejected as rejected:
+                return rejected
+            except IssuerUnavailable as unavailable:
+                return unavailable
+        return UnusableAnswer("it met a fault that nobody expected, which the log has")
+
+    async def _verified(self, door: Door, token: Secret) -> Verdict:
+        """Return what the issuer vouches for; the breaker sees the call, where it takes one."""
+        if not door.verifier.needs_issuer(token):
+            return await door.verifier.verify(token, now=self._clock.now())
+        if door.breaker.is_open:
+            raise IssuerUnavailable("the issuer fell sick while this waited")
         try:
-            outcome = await door.verifier.verify(token, now=self._clock.now())
-        except TokenRejected as rejected:
-            outcome = rejected
-        except IssuerUnavailable as unavailable:
-            outcome = unavailable
-        door.breaker.finish(started, ok=not isinstance(outcome, IssuerUnavailable))
-        if isinstance(outcome, IssuerThrottled):
-            door.breaker.hold(outcome.retry_after)
+            with door.breaker.seeing():
+                return await door.verifier.verify(token, now=self._clock.now())
+        finally:
+            self._see_to(door)
+
+    def _see_to(self, door: Door) -> None:
+        """Have trial calls made where only they can tell how the issuer is."""
         tried = (door.realm.name, door.generation)
-        if door.breaker.is_open and tried not in self._tried and self._tasks is not None:
+        if door.breaker.needs_trial and tried not in self._tried and self._tasks is not None:
             self._tried.add(tried)
             self._tasks.start_soon(self._try_out, door)
-        return outcome
 
     async def _try_out(self, door: Door) -> None:
         """Find out when a sick issuer is well, with trial calls that no login waits for."""
-        while door.breaker.is_open:
-            await self._clock.sleep(door.breaker.pause)
-            if not self._is_in_use(door):  # nobody comes through it any more
-                break
-            if door.breaker.is_held:  # a call that was under way was told to wait for longer
-                continue
-            started, ok = door.breaker.start(), True
-            try:
-                await door.verifier.probe()
-            except IssuerThrottled as throttled:
-                ok = False
-                door.breaker.hold(throttled.retry_after)
-            except IssuerUnavailable:
-                ok = False
-            door.breaker.finish(started, ok=ok)
-        self._tried.remove((door.realm.name, door.generation))
+        try:
+            while door.breaker.needs_trial:
+                await self._clock.sleep(door.breaker.pause)
+                if not self._is_in_use(door):  # nobody comes through it any more
+                    break
+                if door.breaker.is_held:  # a call that was under way was told to wait for longer
+                    continue
+                with (
+                    self._containment.around("trial call", door.realm.name),
+                    suppress(TokenRejected, IssuerUnavailable),
+                    door.breaker.seeing(is_trial=True),
+                ):
+                    await door.verifier.probe()
+        finally:
+            self._tried.remove((door.realm.name, door.generation))
 
     def _is_in_use(self, door: Door) -> bool:
         current = self._doors.get(door.realm.name)

@@ -35,6 +35,7 @@ from tests.fakes import (
     verdict,
 )
 from tests.unit.gate.fakes import ScriptedVerifier
+from tests.unit.tripwire import TrippedTokens, TrippedVerifier, Tripwire
 
 TEN_MINUTES = timedelta(minutes=10)  # a lease: due after six
 Answer = Tokens | RefreshRefused | IssuerUnavailable
@@ -205,6 +206,7 @@ async def at_work(
     concurrency: int = 16,
     asks: bool = True,
     answers: Sequence[Answer] = (),
+    wire: Tripwire | None = None,
 ) -> AsyncIterator[Work]:
     """Run both until the end of the block; a store that is used again is a restart."""
     journal: list[str] = []
@@ -217,8 +219,8 @@ async def at_work(
         iss="corp",
         client="qstudio",
         admits=lambda _: True,
-        source=source,
-        verifier=verifier,
+        source=source if wire is None else TrippedTokens(source, wire),
+        verifier=verifier if wire is None else TrippedVerifier(verifier, wire),
         limiter=anyio.CapacityLimiter(concurrency),
     )
     refresher = Refresher(

@@ -36,6 +36,7 @@ def test_the_names_that_plugins_may_import_are_these() -> None:
         "TrustedFile",
         "TrustedFileError",
         "TryLater",
+        "UnusableAnswer",
         "Verdict",
         "Verifier",
         "from_json",

@@ -3,7 +3,12 @@
 import anyio
 import pytest
 
-from sessiond.core.errors import IssuerThrottled, IssuerUnavailable, RefreshRefused
+from sessiond.core.errors import (
+    IssuerThrottled,
+    IssuerUnavailable,
+    RefreshRefused,
+    UnusableAnswer,
+)
 from sessiond.core.grant import Grant
 from tests.fakes import FakeClock, grant_id, idle
 from tests.unit.refreshing import at_work, tokens
@@ -208,3 +213,17 @@ async def test_a_grant_that_goes_while_its_new_token_is_verified_stays_gone(
         assert work.told == [("session.revoked", "operator")]
         assert sorted(work.source.revoked) == ["refresh1"]
         assert work.sent == ["refresh0"]
+
+
+async def test_a_wish_of_one_answer_puts_off_that_grant_and_no_other(clock: FakeClock) -> None:
+    async with at_work(clock) as work:
+        await work.log_in()
+        work.source.next = [UnusableAnswer("400", retry_after=100)]
+        await work.minutes(6)
+        await work.log_in(2, access="other", refresh="another")
+        await work.refresher.prove(grant_id(2), issuer="corp")
+        assert work.source.sent == [(360, "refresh0"), (360, "another")]
+        await clock.advance(99)
+        assert len(work.source.sent) == 2
+        await clock.advance(1)
+        assert work.source.sent[2] == (460, "refresh0")

@@ -1,6 +1,6 @@
 """A wall clock that is set is believed when the issuers' clocks agree with it."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from sessiond.clock import SystemClock
-from sessiond.timekeeper import ASK_EVERY, PATIENCE, Timekeeper
+from sessiond.timekeeper import ASK_EVERY, PATIENCE, Timekeeper, Witness
 from tests.fakes import FakeClock
 
 pytestmark = pytest.mark.anyio
@@ -34,9 +34,7 @@ def clock() -> SettableFakeClock:
     return SettableFakeClock()
 
 
-def witness(
-    ahead: float | None, asked: list[float] | None = None
-) -> Callable[[], Awaitable[float | None]]:
+def witness(ahead: float | None, asked: list[float] | None = None) -> Witness:
     """Return an issuer whose clock is so much ahead of ours."""
 
     async def answer() -> float | None:
@@ -47,12 +45,14 @@ def witness(
     return answer
 
 
+def named(witnesses: Sequence[Witness]) -> dict[str, Witness]:
+    return {f"issuer{number}": each for number, each in enumerate(witnesses)}
+
+
 @asynccontextmanager
-async def kept(
-    clock: SettableFakeClock, witnesses: Sequence[Callable[[], Awaitable[float | None]]]
-) -> AsyncIterator[None]:
+async def kept(clock: SettableFakeClock, witnesses: Sequence[Witness]) -> AsyncIterator[None]:
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(Timekeeper(clock, witnesses).run)
+        tasks.start_soon(Timekeeper(clock, named(witnesses)).run)
         yield
         tasks.cancel_scope.cancel()
 
@@ -104,6 +104,18 @@ async def test_when_nobody_can_be_asked_the_wall_clock_is_believed_in_the_end(
         assert clock.error == 0.0
 
 
+async def test_a_witness_that_fails_has_not_answered_and_the_others_are_asked(
+    clock: SettableFakeClock,
+) -> None:
+    async def broken() -> float | None:
+        raise RuntimeError("nobody expected it")
+
+    async with kept(clock, [broken, witness(HOUR)]):
+        clock.error = HOUR
+        await clock.advance(2.0)
+        assert clock.error == 0.0
+
+
 async def test_small_corrections_are_taken_over_without_asking(clock: SettableFakeClock) -> None:
     asked: list[float] = []
     async with kept(clock, [witness(0.0, asked)]):
@@ -123,10 +135,10 @@ def test_the_machines_clock_carries_on_from_where_it_was_taken_over() -> None:
 
 async def test_the_issuers_of_now_are_asked(clock: SettableFakeClock) -> None:
     before, after = list[float](), list[float]()
-    keeper = Timekeeper(clock, [witness(0.0, before)])
+    keeper = Timekeeper(clock, named([witness(0.0, before)]))
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(keeper.run)
-        keeper.use([witness(HOUR, after)])
+        keeper.use(named([witness(HOUR, after)]))
         clock.error = HOUR
         await clock.advance(10.0)
         tasks.cancel_scope.cancel()

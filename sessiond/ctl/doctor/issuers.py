@@ -6,7 +6,7 @@ from pathlib import Path
 import anyio
 
 from sessiond.clock import SystemClock
-from sessiond.core.errors import ConfigError, IssuerUnavailable
+from sessiond.core.errors import ClientRefused, ConfigError, IssuerUnavailable, UnusableAnswer
 from sessiond.core.secret import Secret
 from sessiond.ctl.doctor.files import Where, credential_file
 from sessiond.ctl.doctor.finding import Finding, ok, warning, wrong
@@ -51,6 +51,10 @@ async def _ask(config: Config, each: IssuerConfig, where: Where) -> list[Finding
     )
     try:
         await issuer.verifier.probe()
+    except ClientRefused as error:
+        return [wrong(check, str(error), "see how the issuer has registered this client")]
+    except UnusableAnswer as error:
+        return [wrong(check, str(error), f"it answers; see this issuer's table and {each.issuer}")]
     except IssuerUnavailable as error:
         return [wrong(check, str(error), f"see that this machine reaches {each.issuer}")]
     finally:

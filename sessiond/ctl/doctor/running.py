@@ -65,8 +65,11 @@ def _hooks(status: dict[str, Any]) -> Iterator[Finding]:
 def _issuers(status: dict[str, Any]) -> Iterator[Finding]:
     for each in status["issuers"]:
         if not each["healthy"]:
-            found = f"the daemon answers its logins `unavailable`: {each['last_error']}"
-            yield wrong(f"{each['name']} logins", found, "see how it can be reached, below")
+            yield wrong(f"{each['name']} logins", each["trouble"], "see what it answers, above")
+    for each in status["role_sources"]:
+        if not each["healthy"]:
+            found = f"logins at {each['issuer']} that need it are refused: {each['last_error']}"
+            yield wrong(f"role source {each['name']}", found, f"see to plugin {each['plugin']}")
 
 
 def _subscribers(subscribers: list[dict[str, Any]]) -> Iterator[Finding]:

@@ -170,12 +170,27 @@ class Explanation(Struct, frozen=True, kw_only=True):
 
 
 class IssuerStatus(Struct, frozen=True, kw_only=True):
-    """An issuer as its answers to logins, refreshes and trial calls have shown it."""
+    """An issuer as every call to it has shown it: fetches, logins, refreshes and trial calls."""
 
     name: str
-    healthy: bool  # false: logins that need it are answered `unavailable` at once
+    healthy: bool  # false: it does not answer, has not been reached yet, or refuses our client
+    trouble: str  # why it is not healthy, or its keys are not fetched; empty = nothing
+    last_success_at: datetime | None  # null: it has not answered yet
+    last_error: (
+        str  # what was made of the last bad answer, or of none; empty = none since the start
+    )
+    last_error_at: datetime | None
+
+
+class RoleSourceStatus(Struct, frozen=True, kw_only=True):
+    """A role source as its answers about one issuer's users have shown it."""
+
+    name: str
+    plugin: str
+    issuer: str
+    healthy: bool  # false: logins that need its roles are answered `unavailable` at once
     last_success_at: datetime | None
-    last_error: str  # the class of the last error; empty = none since the start
+    last_error: str  # empty = none since the start
     last_error_at: datetime | None
 
 
@@ -282,6 +297,7 @@ class Status(Struct, frozen=True, kw_only=True):
     uptime: float  # seconds since it was ready
     configuration: ConfigurationStatus
     issuers: list[IssuerStatus]
+    role_sources: list[RoleSourceStatus]
     queues: Queues
     connections: int  # q processes
     refused_connections: int  # of q's socket, since the start

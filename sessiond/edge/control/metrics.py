@@ -39,7 +39,8 @@ async def exposition(view: View, counts: Counts | None) -> bytes:
     disk = await anyio.to_thread.run_sync(_disk, view.database)
     registry = CollectorRegistry(auto_describe=False)
     found = [*_of_daemon(view), *_of_store(view, disk), *_of_table(counts)]
-    found += [*_of_issuers(view), *_of_subscribers(view.subscribers.states(), await _ages(view))]
+    found += [*_of_issuers(view), *_of_role_sources(view), *_of_tasks(view)]
+    found += [*_of_subscribers(view.subscribers.states(), await _ages(view))]
     registry.register(_Collected(found))
     return generate_latest(registry) + generate_latest(view.measures.registry)
 
@@ -145,7 +146,9 @@ def _of_table(counts: Counts | None) -> Iterable[Metric]:
 
 def _of_issuers(view: View) -> Iterable[Metric]:
     healthy = GaugeMetricFamily(
-        "sessiond_issuer_healthy", "0 while logins do not wait for it", labels=["issuer"]
+        "sessiond_issuer_healthy",
+        "0 while it does not answer, has not been reached yet, or refuses our client",
+        labels=["issuer"],
     )
     success = GaugeMetricFamily(
         "sessiond_issuer_last_success_timestamp_seconds",
@@ -156,12 +159,42 @@ def _of_issuers(view: View) -> Iterable[Metric]:
         "sessiond_refreshes", "Refreshes by outcome", labels=["issuer", "outcome"]
     )
     for name, issuer in view.issuers.items():
-        healthy.add_metric([name], float(not issuer.breaker.is_open))
-        if issuer.last_success_at is not None:
-            success.add_metric([name], issuer.last_success_at.timestamp())
+        healthy.add_metric([name], float(not issuer.trouble))
+        if issuer.watch.last_success_at is not None:
+            success.add_metric([name], issuer.watch.last_success_at.timestamp())
         for outcome in ("ok", "refused", "throttled", "unavailable"):
             refreshes.add_metric([name, outcome], issuer.watch.refreshes[outcome])
     return healthy, success, refreshes
+
+
+def _of_role_sources(view: View) -> Iterable[Metric]:
+    labels = ["issuer", "role_source"]
+    healthy = GaugeMetricFamily(
+        "sessiond_role_source_healthy", "0 while logins do not wait for it", labels=labels
+    )
+    success = GaugeMetricFamily(
+        "sessiond_role_source_last_success_timestamp_seconds",
+        "When it last answered",
+        labels=labels,
+    )
+    for name, issuer in view.issuers.items():
+        for state in (source.state for source in issuer.roles):
+            healthy.add_metric([name, state.name], float(not state.is_sick))
+            if state.last_success_at is not None:
+                success.add_metric([name, state.name], state.last_success_at.timestamp())
+    return healthy, success
+
+
+def _of_tasks(view: View) -> Iterable[Metric]:
+    failures = CounterMetricFamily(
+        "sessiond_unexpected_failures",
+        "Exceptions that nobody expected, by what was being done and for whom",
+        labels=["task", "name"],
+    )
+    expected = {("login", name): 0 for name in view.issuers}
+    for labels, count in sorted({**expected, **view.failures}.items()):
+        failures.add_metric(labels, count)
+    yield failures
 
 
 def _of_subscribers(

@@ -25,8 +25,10 @@ from sessiond.edge.control.access import Right
 from sessiond.edge.control.explain import explain
 from sessiond.edge.control.problem import Problem
 from sessiond.edge.control.stream import event_stream
-from sessiond.edge.control.view import View
+from sessiond.edge.control.view import IssuerView, View
+from sessiond.edge.log.redaction import harmless
 from sessiond.edge.peer import Peer
+from sessiond.edge.roles import SourceState
 
 EVENT_STREAM = "text/event-stream"
 
@@ -70,15 +72,11 @@ async def _status(view: View, _: Asked) -> bodies.Status:
         ready_at=view.ready_at,
         uptime=view.uptime,
         configuration=_configuration(view),
-        issuers=[
-            bodies.IssuerStatus(
-                name=name,
-                healthy=not issuer.breaker.is_open,
-                last_success_at=issuer.last_success_at,
-                last_error=issuer.watch.last_error,
-                last_error_at=issuer.watch.last_error_at,
-            )
+        issuers=[_issuer(name, issuer) for name, issuer in view.issuers.items()],
+        role_sources=[
+            _role_source(name, source.state)
             for name, issuer in view.issuers.items()
+            for source in issuer.roles
         ],
         queues=bodies.Queues(
             table=view.table.waiting,
@@ -94,6 +92,29 @@ async def _status(view: View, _: Asked) -> bodies.Status:
         store=bodies.StoreStatus(path=str(view.database), bytes=await _store_size(view)),
         last_sequence=view.store.sequence,
         next_refresh_at=counts.next_refresh_at,
+    )
+
+
+def _issuer(name: str, issuer: IssuerView) -> bodies.IssuerStatus:
+    return bodies.IssuerStatus(
+        name=name,
+        healthy=not issuer.trouble,
+        trouble=issuer.trouble,
+        last_success_at=issuer.watch.last_success_at,
+        last_error=issuer.watch.last_error,
+        last_error_at=issuer.watch.last_error_at,
+    )
+
+
+def _role_source(issuer: str, state: SourceState) -> bodies.RoleSourceStatus:
+    return bodies.RoleSourceStatus(
+        name=state.name,
+        plugin=state.plugin,
+        issuer=issuer,
+        healthy=not state.is_sick,
+        last_success_at=state.last_success_at,
+        last_error=harmless(state.last_error),
+        last_error_at=state.last_error_at,
     )
 
 

@@ -12,6 +12,7 @@ from sessiond.core.secret import Secret
 from sessiond.edge.control.watched import IssuerWatch, WatchedStore
 from sessiond.edge.measures import Measures
 from sessiond.edge.process.directory import Directory
+from sessiond.edge.roles import AskedSource
 from sessiond.edge.subscribers import Subscribers
 from sessiond.eventlog import EventLog
 from sessiond.gate import Breaker, Gate, Realm
@@ -20,19 +21,21 @@ from sessiond.table import Table
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IssuerView:
-    """One issuer."""
+    """One issuer, and the role sources that are asked for its users."""
 
     realm: Realm
     breaker: Breaker
     watch: IssuerWatch
-    answered_at: Callable[[], datetime | None] = lambda: None  # of whatever was asked
+    keys_trouble: Callable[[], str] = lambda: ""  # why its keys were not fetched at last
+    roles: Sequence[AskedSource] = ()
     waiting: Callable[[], int] = lambda: 0  # logins that wait for their turn at it
 
     @property
-    def last_success_at(self) -> datetime | None:
-        """When it last answered: a login, a refresh, a trial call, or a fetch of its keys."""
-        moments = (self.watch.last_success_at, self.answered_at())
-        return max((each for each in moments if each is not None), default=None)
+    def trouble(self) -> str:
+        """Why logins or refreshes at it cannot all go well now; empty: they can."""
+        if self.breaker.is_open:
+            return self.watch.last_error or "it has asked to be left alone"
+        return self.watch.trouble or self.keys_trouble()
 
 
 @dataclass(slots=True)
@@ -75,6 +78,7 @@ class View:
     database: Path
     refused: Callable[[], int]  # connections to q's socket, since the start
     measures: Measures = field(default_factory=Measures)
+    failures: Mapping[tuple[str, str], int] = field(default_factory=dict)  # by task, and whose
     subscribers: Subscribers
     ready_at: datetime | None = None  # set when it is
     ready_since: float = 0.0  # the same in monotonic time

@@ -12,6 +12,7 @@ from sessiond.core.secret import Secret
 
 REDACTED = "[redacted]"
 MAX_TEXT = 16_384  # characters of one text in a line, its middle left out: searching takes time
+MAX_SHOWN = 500  # characters of an error's text outside of the log
 PLAIN = frozenset({bool, int, float, datetime})  # types that cannot hold a secret
 SECRET_KEYS = frozenset(
     {
@@ -63,6 +64,11 @@ def escape(_: WrappedLogger, __: str, event_dict: EventDict) -> EventDict:
 def escaped(text: str) -> str:
     """Return a text without control characters."""
     return text if text.isprintable() else text.translate(_CONTROL)
+
+
+def harmless(text: str) -> str:
+    """Return what may be shown of an error's text wherever an operator looks, on one line."""
+    return escaped(_text(text))[:MAX_SHOWN]
 
 
 def _redacted(key: str, value: Any) -> Any:

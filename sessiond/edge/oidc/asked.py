@@ -13,7 +13,6 @@ from sessiond.core.password import stated_claims
 from sessiond.core.secret import Secret
 
 TOO_LARGE = frozenset({413, 414, 431})  # RFC 9110, 15.5.14 and 15.5.15; RFC 6585, 5
-
 _SENDABLE = re.compile(r"[\x21-\x7e]{1,32768}")
 
 

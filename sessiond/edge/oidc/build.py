@@ -1,16 +1,18 @@
 """From an `[[issuer]]` table to the parts that ask this issuer."""
 
 import ssl
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
+from typing import NoReturn
 
 import httpx
 
 from sessiond.api import Verifier
 from sessiond.clock import Clock
-from sessiond.core.errors import ConfigError, IssuerUnavailable
+from sessiond.core.errors import ConfigError, IssuerUnavailable, TokenRejected
 from sessiond.core.secret import Secret
 from sessiond.edge.config import IssuerConfig
 from sessiond.edge.oidc.client import Client
@@ -18,6 +20,7 @@ from sessiond.edge.oidc.discovery import Discovery, Endpoint
 from sessiond.edge.oidc.http import IssuerHttp
 from sessiond.edge.oidc.introspection import IntrospectionVerifier
 from sessiond.edge.oidc.jwt import JwtVerifier
+from sessiond.edge.oidc.kept import RETRY_AFTER
 from sessiond.edge.oidc.keys import Keys
 from sessiond.edge.oidc.rules import claim_rules
 from sessiond.edge.oidc.token import TokenEndpoint
@@ -40,14 +43,42 @@ class Issuer:
     plugged: Plugged | None = None  # the plugins among its parts, and beside them
 
     @property
+    def is_plugins(self) -> bool:
+        """Whether a plugin verifies its tokens, so that nobody sees its calls."""
+        return isinstance(self.verifier, PluginVerifier)
+
+    @property
     def roles(self) -> RoleTerms | None:
         """What role sources add to the verdicts of `verifier`; None: they are whole."""
         return None if self.plugged is None else self.plugged.roles
 
-    async def run(self) -> None:
-        """Keep fresh what logins need, in a task of the daemon's; return where there is nothing."""
+    async def run(
+        self, clock: Clock, probe: Callable[[], Awaitable[None]], is_seen_to: Callable[[], bool]
+    ) -> NoReturn:
+        """Keep fresh what logins need, and see that it is known how the issuer is; never return.
+
+        Args:
+            clock: Waits.
+            probe: Makes the verifier's trial call.
+            is_seen_to: Says whether it is known to be well, or somebody else makes trial calls.
+        """
         if isinstance(self.verifier, JwtVerifier):
             await self.verifier.run()
+        with suppress(IssuerUnavailable):
+            if isinstance(self.verifier, IntrospectionVerifier | UserinfoVerifier):
+                await self.verifier.prepare()
+        while True:
+            with suppress(IssuerUnavailable, TokenRejected):
+                if not is_seen_to():
+                    await probe()
+            await clock.sleep(RETRY_AFTER)
+
+    def keys_trouble(self) -> str:
+        """Why its keys were not fetched when that was last tried; empty: they were."""
+        if not isinstance(self.verifier, JwtVerifier):
+            return ""
+        failure = self.verifier.keys.kept.failure
+        return "" if failure is None else str(failure)
 
     def take_keys_of(self, older: "Issuer") -> None:
         """Go on with what another has fetched: nobody waits for it again."""
@@ -56,18 +87,13 @@ class Issuer:
 
     async def ahead(self) -> float | None:
         """Ask the issuer, and return the seconds its clock is ahead of ours; None: no answer."""
-        if isinstance(self.verifier, PluginVerifier):  # nobody sees the dates of its answers
+        if self.is_plugins:  # nobody sees the dates of its answers
             return None
         login = self.connections[0]
         login.ahead = None
-        with suppress(IssuerUnavailable):
+        with suppress(IssuerUnavailable, TokenRejected):
             await self.verifier.probe()
         return login.ahead
-
-    def answered_at(self) -> datetime | None:
-        """Return when it last answered, on any of the connections."""
-        moments = [each.answered_at for each in self.connections]
-        return max((each for each in moments if each is not None), default=None)
 
     async def close(self) -> None:
         """Close every connection, and have the plugins let go of what they hold."""
@@ -95,6 +121,7 @@ def build_issuer(
     clock: Clock,
     tls: ssl.SSLContext,
     plugged: Plugged | None = None,
+    note: Callable[[IssuerUnavailable | None], object] = lambda _: None,
     transport: httpx.AsyncBaseTransport | None = None,
 ) -> Issuer:
     """Return the parts for one issuer; nothing is asked yet.
@@ -108,13 +135,19 @@ def build_issuer(
         clock: For dates and ages.
         tls: From `sessiond.edge.oidc.http.trust`, shared by those with one `ca_file`.
         plugged: The plugins that this table and role sources name, where there are any.
+        note: Told what each call has shown of the issuer, as `IssuerHttp` has it.
         transport: Answers instead of the network, in tests.
 
     Raises:
         ConfigError: A secret is missing or is no key.
     """
     connect = partial(
-        IssuerHttp, clock=clock, tls=tls, insecure_http=config.insecure_http, transport=transport
+        IssuerHttp,
+        clock=clock,
+        tls=tls,
+        insecure_http=config.insecure_http,
+        note=note,
+        transport=transport,
     )
     login = connect(timeout=config.timeout, concurrency=config.concurrency)
     refreshing = connect(timeout=refresh.timeout, concurrency=refresh.concurrency)

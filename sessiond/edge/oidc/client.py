@@ -23,7 +23,14 @@ ASSERTION_LIFE = 60  # seconds
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"  # RFC 7523, 2.2
 _EC_ALGORITHMS = {"secp256r1": "ES256", "secp384r1": "ES384", "secp521r1": "ES512"}
 
+_REFUSED = ("invalid_client", "unauthorized_client")  # RFC 6749, 5.2
+
 Method = Literal["basic", "post", "private_key_jwt", "none"]
+
+
+def is_refused(error: object) -> bool:
+    """Say whether an answer's `error` is about our client, and not about what it asked for."""
+    return error in _REFUSED
 
 
 @dataclass(frozen=True, slots=True)

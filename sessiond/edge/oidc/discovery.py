@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from sessiond.clock import Clock
-from sessiond.core.errors import IssuerUnavailable
+from sessiond.core.errors import UnusableAnswer
 from sessiond.edge.oidc.http import IssuerHttp, url_fault
 from sessiond.edge.oidc.kept import Kept
 
@@ -66,17 +66,18 @@ class Discovery:
         """Return an endpoint, or None where the issuer has no such endpoint.
 
         Raises:
-            IssuerUnavailable: The metadata is needed and cannot be had, or is not the issuer's.
+            IssuerUnavailable: The metadata is needed and cannot be had.
+            UnusableAnswer: It is not the issuer's, or not in order.
         """
         if name in self._fixed:
             return self._fixed[name]
         return (await self._metadata.get()).get(name)
 
     async def need(self, name: Endpoint) -> Place:
-        """Return an endpoint; raise IssuerUnavailable also where the issuer has none."""
+        """Return an endpoint; raise UnusableAnswer also where the issuer has none."""
         place = await self.find(name)
         if place is None:
-            raise IssuerUnavailable(f"the issuer's metadata has no {name}; set it for this issuer")
+            raise UnusableAnswer(f"the issuer's metadata has no {name}; set it for this issuer")
         return place
 
     async def _fetch(self) -> dict[Endpoint, Place]:
@@ -85,16 +86,16 @@ class Discovery:
             raise reply.trouble(f"the issuer's metadata: {reply.status}")
         metadata = reply.read()
         if metadata.get("issuer") != self._issuer:
-            raise IssuerUnavailable("the metadata is not this issuer's: its `issuer` differs")
+            raise UnusableAnswer("the metadata is not this issuer's: its `issuer` differs")
         return {name: self._place(name, metadata) for name in Endpoint if name in metadata}
 
     def _place(self, name: Endpoint, metadata: Mapping[str, object]) -> Place:
         url = metadata[name]
         if not isinstance(url, str):
-            raise IssuerUnavailable(f"the metadata's {name} is not text")
+            raise UnusableAnswer(f"the metadata's {name} is not text")
         fault = url_fault(url, insecure_http=self._http.insecure_http)
         if fault is not None:
-            raise IssuerUnavailable(f"the metadata's {name} is refused: {fault}")
+            raise UnusableAnswer(f"the metadata's {name} is refused: {fault}")
         signing = metadata.get(f"{name}{_SIGNING}", metadata.get(f"{Endpoint.TOKEN}{_SIGNING}"))
         return Place(url, _texts(signing))
 

@@ -2,7 +2,7 @@
 
 import ipaddress
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -15,9 +15,10 @@ import anyio
 import httpx
 
 from sessiond.clock import Clock
-from sessiond.core.errors import IssuerThrottled, IssuerUnavailable
+from sessiond.core.errors import IssuerThrottled, IssuerUnavailable, UnusableAnswer
 from sessiond.core.jsontext import read_object
 
+MAX_PORT = 65535
 MAX_BODY_SIZE = 512 * 1024  # bytes
 LANE_CONNECTIONS = 4  # a request costs CPU in proportion to its pool: small ones, and several
 DEFAULT_RETRY_AFTER = 5.0  # seconds, where a 429 does not say
@@ -44,15 +45,16 @@ def url_fault(url: str, *, insecure_http: bool = False) -> str | None:
     """
     try:
         parts = _parsed(url)
+        host = parts.host  # decoded, which not every name can be (RFC 5891)
     except (httpx.InvalidURL, ValueError):
         return "it is not a URL"
     if parts.userinfo or parts.fragment:
         return "it has a user or a fragment"
-    if not parts.host:
+    if not host:
         return "it has no host"
-    if parts.scheme == "https" or (
-        parts.scheme == "http" and insecure_http and _is_loopback(parts.host)
-    ):
+    if parts.port is not None and not 0 < parts.port <= MAX_PORT:
+        return "it has no such port"
+    if parts.scheme == "https" or (parts.scheme == "http" and insecure_http and _is_loopback(host)):
         return None
     return "it is not https"
 
@@ -102,7 +104,7 @@ def seconds_until(http_date: str, now: datetime) -> float | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """What the issuer answered: a 2xx or a 4xx other than 429."""
+    """What the issuer answered: a 2xx or a 4xx other than 429, so that it is well."""
 
     status: int
     retry_after: float | None  # seconds
@@ -117,18 +119,16 @@ class Reply:
         """Return the JSON object in the body.
 
         Raises:
-            IssuerUnavailable: There is none.
+            UnusableAnswer: There is none.
         """
         members = read_object(self.body)
         if members is None:
             raise self.trouble(f"the issuer answered {self.status} without a JSON object")
         return members
 
-    def trouble(self, detail: str) -> IssuerUnavailable:
-        """Return the error for an answer that is no verdict; a Retry-After is obeyed."""
-        if self.retry_after is not None:
-            return IssuerThrottled(detail, retry_after=self.retry_after)
-        return IssuerUnavailable(detail)
+    def trouble(self, detail: str) -> UnusableAnswer:
+        """Return the error for an answer that is no verdict; a Retry-After is for this call."""
+        return UnusableAnswer(detail, retry_after=self.retry_after or 0.0)
 
 
 class IssuerHttp:
@@ -146,6 +146,7 @@ class IssuerHttp:
         clock: Clock,
         tls: ssl.SSLContext,
         insecure_http: bool = False,
+        note: Callable[[IssuerUnavailable | None], object] = lambda _: None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         """Make the pools; nothing is connected yet.
@@ -156,6 +157,7 @@ class IssuerHttp:
             clock: Tells what a Retry-After date is counted from.
             tls: From `trust`, shared.
             insecure_http: Excuses http:// to this machine.
+            note: Told of each call what it said of the issuer: that it is sick, or None, well.
             transport: Answers instead of the network, in tests.
         """
         self.insecure_http = insecure_http
@@ -164,7 +166,7 @@ class IssuerHttp:
         self._turn = anyio.CapacityLimiter(concurrency)
         lanes = -(-concurrency // LANE_CONNECTIONS)
         self.ahead: float | None = None  # seconds the issuer's clock was ahead of ours at last
-        self.answered_at: datetime | None = None  # when it last did, with what is an answer
+        self._note = note
         self._lanes = [_Lane(timeout, tls, transport) for _ in range(lanes)]
 
     async def __aenter__(self) -> Self:
@@ -183,8 +185,9 @@ class IssuerHttp:
         """GET one URL.
 
         Raises:
-            IssuerUnavailable: No answer, 3xx, 5xx, or one too large.
-            IssuerThrottled: 429, or an error with Retry-After.
+            IssuerUnavailable: No answer in time, or 5xx: it is sick.
+            IssuerThrottled: 429, or 5xx with Retry-After.
+            UnusableAnswer: 3xx, one too large or compressed, or an endpoint that is refused.
         """
         return await self._call("GET", url, headers=headers or {}, content=None)
 
@@ -202,11 +205,25 @@ class IssuerHttp:
     ) -> Reply:
         fault = url_fault(url, insecure_http=self.insecure_http)
         if fault is not None:
-            raise IssuerUnavailable(f"an endpoint is refused: {fault}")
+            raise UnusableAnswer(f"an endpoint is refused: {fault}")
         target = _parsed(url)
-        host = target.host
+        try:
+            answer = await self._answer(method, target, headers, content)
+            reply = _judged(answer, target.host, now=self._clock.now())
+        except UnusableAnswer:
+            self._note(None)
+            raise
+        except IssuerUnavailable as unavailable:
+            self._note(unavailable)
+            raise
+        self._note(None)
+        return reply
+
+    async def _answer(
+        self, method: str, target: httpx.URL, headers: Mapping[str, str], content: bytes | None
+    ) -> "_Answer":
         # Raised outside the handler: httpx's errors hold the request, and that holds the token.
-        failure = f"{host} did not answer within {self._timeout} s"
+        failure = f"{target.host} did not answer within {self._timeout} s"
         try:
             with anyio.move_on_after(self._timeout):
                 async with self._turn:
@@ -215,11 +232,9 @@ class IssuerHttp:
                     if "age" not in answer.headers:  # a cache's copy has the origin's old Date
                         date = answer.headers.get("date", "")
                         self.ahead = seconds_until(date, self._clock.now())
-                    reply = _judged(answer, host, now=self._clock.now())
-                    self.answered_at = self._clock.now()
-                    return reply
-        except (httpx.HTTPError, OSError) as error:
-            failure = f"{host} could not be asked: {type(error).__name__}"
+                    return answer
+        except (httpx.HTTPError, httpx.StreamError, OSError, ValueError) as error:
+            failure = f"{target.host} could not be asked: {type(error).__name__}"
         raise IssuerUnavailable(failure)
 
 
@@ -289,7 +304,12 @@ async def _body_of(reply: httpx.Response) -> tuple[str | None, bytes]:
 
 
 def _judged(answer: _Answer, host: str, *, now: datetime) -> Reply:
-    """Return an answer that its caller must read; raise for one that is no verdict at all."""
+    """Return an answer that its caller must read; raise for one that is no verdict at all.
+
+    Here alone it is decided what an answer says of the issuer. Below 500 it is well: the answer is
+    about this call, whatever it is. 429 is a wish to be left alone, and so is an error with
+    Retry-After; anything else from 500 on says that it is sick.
+    """
     header = answer.headers.get("retry-after")
     reply = Reply(
         status=answer.status,
@@ -297,11 +317,15 @@ def _judged(answer: _Answer, host: str, *, now: datetime) -> Reply:
         challenge=answer.headers.get("www-authenticate", ""),
         body=answer.body,
     )
+    said = f"{host} answered {reply.status}"
     if reply.status == 429:
-        wait = reply.retry_after or DEFAULT_RETRY_AFTER
-        raise IssuerThrottled(f"{host} answered 429", retry_after=wait)
-    if not (200 <= reply.status < 300 or 400 <= reply.status < 500):
-        raise reply.trouble(f"{host} answered {reply.status}")
+        raise IssuerThrottled(said, retry_after=reply.retry_after or DEFAULT_RETRY_AFTER)
+    if reply.status >= 500:
+        if reply.retry_after is not None:
+            raise IssuerThrottled(said, retry_after=reply.retry_after)
+        raise IssuerUnavailable(said)
+    if not (200 <= reply.status < 300 or reply.status >= 400):
+        raise reply.trouble(said)
     if answer.fault is not None:
-        raise IssuerUnavailable(f"{host} {answer.fault}")
+        raise reply.trouble(f"{host} {answer.fault}")
     return reply

@@ -1,10 +1,12 @@
 """Asks the issuer whether an access token is active (RFC 7662)."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from sessiond.core.claims import ClaimRules, Claims, check_times, times_of, verdict_of
-from sessiond.core.errors import IssuerUnavailable, Refusal, TokenRejected
+from sessiond.core.errors import ClientRefused, Refusal, TokenRejected, UnusableAnswer
+from sessiond.core.jsontext import read_object
 from sessiond.core.secret import Secret
 from sessiond.core.verdict import Verdict
 from sessiond.edge.oidc.asked import (
@@ -15,12 +17,12 @@ from sessiond.edge.oidc.asked import (
     refuse_app_only,
     sendable,
 )
-from sessiond.edge.oidc.client import Client
+from sessiond.edge.oidc.client import Client, is_refused
 from sessiond.edge.oidc.discovery import Discovery, Endpoint
 from sessiond.edge.oidc.http import IssuerHttp, Reply
 from sessiond.jwt.access import check_audience, check_issuer, check_scope
 
-# What an issuer answers 400 with because of the token, and not because of us.
+# What an issuer refuses a request with because of the token, and not because of us.
 _ABOUT_THE_TOKEN = {
     "unsupported_token_type": Refusal.WRONGTYPE,  # RFC 7009, 2.2.1: one that it cannot look up
     "invalid_token": Refusal.INACTIVE,
@@ -93,10 +95,15 @@ class IntrospectionVerifier:
         """Say True: no key of ours stands behind a verdict; time alone ends it."""
         return True
 
+    async def prepare(self) -> None:
+        """Learn where the endpoint is, so that no login waits for that."""
+        await self._discovery.need(Endpoint.INTROSPECTION)
+
     async def probe(self) -> None:
-        """Ask about a made-up token, which must be answered as inactive."""
-        if (await self._ask(made_up_token()))["active"] is not False:
-            raise IssuerUnavailable("the issuer takes a made-up token for an active one")
+        """Ask about a made-up token, which must be answered as inactive, or refused."""
+        with suppress(TokenRejected):
+            if (await self._ask(made_up_token()))["active"] is not False:
+                raise UnusableAnswer("the issuer takes a made-up token for an active one")
 
     async def _ask(self, token: Secret) -> Claims:
         """Return an answer that has `active`."""
@@ -128,11 +135,13 @@ class IntrospectionVerifier:
         check_scope(claims, self._required_scope)
 
 
-def _fault(reply: Reply) -> TokenRejected | IssuerUnavailable:
+def _fault(reply: Reply) -> TokenRejected | UnusableAnswer:
     if reply.status in TOO_LARGE:
         return TokenRejected(Refusal.TOOLARGE, "the issuer does not take a token of this size")
-    if reply.status == 400:
-        error = reply.read().get("error")
-        if isinstance(error, str) and error in _ABOUT_THE_TOKEN:
-            return TokenRejected(_ABOUT_THE_TOKEN[error], "the issuer cannot introspect it")
-    return reply.trouble(f"introspection answered {reply.status}; check this issuer's client")
+    error = (read_object(reply.body) or {}).get("error")
+    if reply.status in (400, 401) and isinstance(error, str) and error in _ABOUT_THE_TOKEN:
+        return TokenRejected(_ABOUT_THE_TOKEN[error], "the issuer cannot introspect it")
+    if reply.status == 401 or is_refused(error):
+        said = f"introspection answered {reply.status}: the issuer does not take our client"
+        return ClientRefused(f"{said}; check client_id, client_auth and the secret")
+    return reply.trouble(f"introspection answered {reply.status}, with no verdict")

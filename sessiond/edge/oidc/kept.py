@@ -52,6 +52,11 @@ class Kept(Generic[T]):
         return self._copy if self._age() < self._max_age else None
 
     @property
+    def failure(self) -> IssuerUnavailable | None:
+        """Why the last attempt to fetch it failed; None: it did not, or there was none."""
+        return self._failure
+
+    @property
     def may_be_newer(self) -> bool:
         """Say whether `newer` would fetch, or wait for a fetch that is under way."""
         return self._one.locked() or self._clock.monotonic() - self._missed_at >= RETRY_AFTER

@@ -86,8 +86,11 @@ class Keys:
         reply = await self._http.get(place.url)
         if reply.status != 200:
             raise reply.trouble(f"the key set: {reply.status}")
-        found = []
-        for jwk in entries(reply.read()):
-            found.append(verification_key(jwk))
-            await checkpoint()  # a hundred keys take longer than a login may wait for its turn
-        return KeySet.of(found)
+        try:
+            found = []
+            for jwk in entries(reply.read()):
+                found.append(verification_key(jwk))
+                await checkpoint()  # a hundred keys take longer than a login may wait for its turn
+            return KeySet.of(found)
+        except IssuerUnavailable as fault:  # it answered
+            raise reply.trouble(str(fault)) from None

@@ -1,12 +1,11 @@
 """Gets the next access token from an issuer's token endpoint (RFC 6749, 6)."""
 
-import math
 import re
 from collections.abc import Mapping
 
-from sessiond.core.errors import IssuerUnavailable, RefreshRefused
+from sessiond.core.errors import ClientRefused, RefreshRefused, UnusableAnswer
 from sessiond.core.secret import Secret
-from sessiond.edge.oidc.client import Client
+from sessiond.edge.oidc.client import Client, is_refused
 from sessiond.edge.oidc.discovery import Discovery, Endpoint
 from sessiond.edge.oidc.http import IssuerHttp, Reply
 from sessiond.refresher import Tokens
@@ -82,6 +81,8 @@ class TokenEndpoint:
         error = reply.read().get("error")
         if error == "unsupported_token_type":
             return False
+        if is_refused(error):
+            raise ClientRefused(f"revocation answered {reply.status}: {_reason(error)}")
         raise reply.trouble(f"revocation answered {reply.status}: {_reason(error)}")
 
 
@@ -105,21 +106,25 @@ def tokens_of(answer: Mapping[str, object]) -> Tokens | None:
     )
 
 
-def error_fault(error: object) -> RefreshRefused | str:
-    """Return what an OAuth error code amounts to: a verdict, or the text of an alarm.
+def error_fault(error: object, *, retry_after: float = 0.0) -> RefreshRefused | UnusableAnswer:
+    """Return what an OAuth error code amounts to.
 
     Nothing else of the answer is looked at, nor repeated: descriptions change, and may hold more
     than a log should.
+
+    Args:
+        error: The answer's `error`.
+        retry_after: Seconds before which this is not to be tried again.
     """
     if isinstance(error, str) and error in FINAL:
         return RefreshRefused(error)
-    return f"no refresh: {_reason(error)}"
+    kind = ClientRefused if is_refused(error) else UnusableAnswer
+    return kind(f"no refresh: {_reason(error)}", retry_after=retry_after)
 
 
-def refresh_fault(reply: Reply) -> RefreshRefused | IssuerUnavailable:
+def refresh_fault(reply: Reply) -> RefreshRefused | UnusableAnswer:
     """Return what an answer other than 200 amounts to."""
-    fault = error_fault(reply.read().get("error"))
-    return fault if isinstance(fault, RefreshRefused) else reply.trouble(fault)
+    return error_fault(reply.read().get("error"), retry_after=reply.retry_after or 0.0)
 
 
 def _reason(error: object) -> str:
@@ -135,5 +140,6 @@ def _seconds(value: object) -> float | None:
         return float(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    # A lease is over for 0 and below, and no issuer means more than 10 digits of seconds.
-    return float(value) if math.isfinite(value) and -1e10 < value < 1e10 else None
+    # A lease is over for 0 and below, and no issuer means more than 10 digits of seconds. Compared
+    # first: an int may be larger than any float.
+    return float(value) if -1e10 < value < 1e10 else None

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from sessiond.core.claims import ClaimRules, check_times, verdict_of
-from sessiond.core.errors import IssuerUnavailable, Refusal, TokenRejected
+from sessiond.core.errors import Refusal, TokenRejected, UnusableAnswer
 from sessiond.core.jsontext import read_object
 from sessiond.core.secret import Secret
 from sessiond.core.verdict import Verdict
@@ -78,10 +78,14 @@ class UserinfoVerifier:
         """Say True: no key of ours stands behind a verdict; time alone ends it."""
         return True
 
+    async def prepare(self) -> None:
+        """Learn where the endpoint is, so that no login waits for that."""
+        await self._discovery.need(Endpoint.USERINFO)
+
     async def probe(self) -> None:
         """Show a made-up token, which must be refused."""
         reply = await self._ask(made_up_token())
-        if reply.status not in (401, 403):
+        if reply.status not in (400, 401, 403):
             raise reply.trouble(f"userinfo answered a made-up token with {reply.status}")
 
     async def _ask(self, token: Secret) -> Reply:
@@ -90,7 +94,7 @@ class UserinfoVerifier:
         return await self._http.get(place.url, headers={"authorization": f"Bearer {bearer}"})
 
 
-def _fault(reply: Reply) -> TokenRejected | IssuerUnavailable:
+def _fault(reply: Reply) -> TokenRejected | UnusableAnswer:
     if reply.status in TOO_LARGE:
         return TokenRejected(Refusal.TOOLARGE, "the issuer does not take a token of this size")
     if reply.status in (400, 401):

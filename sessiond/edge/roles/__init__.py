@@ -1,13 +1,13 @@
 """Roles and attributes that tokens do not bring: `[[role_source]]` plugins."""
 
 from sessiond.edge.roles.source import AskedSource, SourceState, asked_source
-from sessiond.edge.roles.verifier import RolesVerifier, RoleTerms, with_roles
+from sessiond.edge.roles.verifier import AskedRoles, RolesVerifier, RoleTerms
 
 __all__ = [
+    "AskedRoles",
     "AskedSource",
     "RoleTerms",
     "RolesVerifier",
     "SourceState",
     "asked_source",
-    "with_roles",
 ]

@@ -5,6 +5,7 @@ import threading
 from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NoReturn
 
 import anyio
 import anyio.to_thread
@@ -101,6 +102,7 @@ class AskedSource:
         self._breaker = Breaker(clock, slow_after=deadline)
         self._kept: OrderedDict[Principal, Answer] = OrderedDict()
         self._flights: dict[Principal, _Flight] = {}
+        self._fell_sick = anyio.Event()
         self._is_tried = False  # a trial call is under way
         self._try_at = float("-inf")  # monotonic; when the next one may be
         self._last: Principal | None = None  # whom the last bad call was about
@@ -144,16 +146,18 @@ class AskedSource:
             flight.land(outcome)
         return _answered(outcome)
 
-    async def probe(self) -> None:
-        """Make the trial call of a sick source, about the user whom it failed last.
+    async def run(self) -> NoReturn:
+        """Make trial calls whenever it is sick, until cancelled."""
+        while True:
+            await self._fell_sick.wait()
+            while self._breaker.is_open:
+                await self._clock.sleep(self._breaker.pause)
+                await self.probe()
 
-        Raises:
-            IssuerUnavailable: It is sick still.
-        """
+    async def probe(self) -> None:
+        """Make the trial call of a sick source, about the user whom it failed last."""
         if self._breaker.is_open and self._last is not None:
-            outcome = await self._try(self._last, self._clock.now())
-            if isinstance(outcome, IssuerUnavailable):
-                raise outcome
+            await self._try(self._last, self._clock.now())
 
     async def stop(self) -> None:
         """Have the plugin let go of what it holds, once no call is under way."""
@@ -166,18 +170,22 @@ class AskedSource:
         if is_trial and (self._is_tried or self._clock.monotonic() < self._try_at):
             return IssuerUnavailable(f"role source {self.name!r} is sick, nobody waits for it")
         self._is_tried = is_trial
-        started = self._breaker.start()
+        call, until = self._breaker.start(), self._clock.monotonic() + self._cache
         outcome: Outcome
         try:
-            outcome = Answer(await self._ask(principal, now), started + self._cache)
+            outcome = Answer(await self._ask(principal, now), until)
         except TokenRejected as rejected:
             outcome = rejected
         except IssuerUnavailable as unavailable:
             outcome = unavailable
+        except BaseException:
+            self._breaker.forget(call)
+            raise
         finally:
             if is_trial:
                 self._is_tried = False
-        self._note(principal, outcome, started)
+        self._breaker.finish(call, ok=not isinstance(outcome, IssuerUnavailable))
+        self._note(principal, outcome)
         return outcome
 
     async def _ask(self, principal: Principal, now: datetime) -> Granted:
@@ -198,9 +206,7 @@ class AskedSource:
         finally:
             self._running.release()
 
-    def _note(self, principal: Principal, outcome: Outcome, started: float) -> None:
-        was_open = self._breaker.is_open
-        self._breaker.finish(started, ok=not isinstance(outcome, IssuerUnavailable))
+    def _note(self, principal: Principal, outcome: Outcome) -> None:
         match outcome:
             case Answer() if self._cache > 0:
                 self._kept[principal] = outcome
@@ -216,12 +222,18 @@ class AskedSource:
                 pass
         if not isinstance(outcome, IssuerUnavailable):
             self._last_success_at = self._clock.now()
-        if self._breaker.is_open:
+        self._tell()
+
+    def _tell(self) -> None:
+        is_sick = self._breaker.is_open
+        if is_sick:
             self._try_at = self._clock.monotonic() + self._breaker.pause
-        if self._breaker.is_open and not was_open:
+        if is_sick and not self._fell_sick.is_set():
             log.error("role source is sick", role_source=self.name, error=self._last_error)
-        if was_open and not self._breaker.is_open:
+            self._fell_sick.set()
+        if self._fell_sick.is_set() and not is_sick:
             log.info("role source is well", role_source=self.name)
+            self._fell_sick = anyio.Event()
 
 
 async def asked_source(config: RoleSourceConfig, clock: Clock) -> AskedSource:

@@ -37,32 +37,23 @@ class _GrantedVerdict(Verdict):
     until: float  # monotonic
 
 
-class RolesVerifier:
-    """A Verifier (sessiond.api) around another, whose verdicts have no default roles yet.
+class AskedRoles:
+    """What the sources make of a verdict that has no default roles yet.
 
-    The sources are asked once the token is verified. Where one does not answer there is no
-    verdict: never one with fewer roles.
+    Where one does not answer there is no verdict: never one with fewer roles.
     """
 
-    def __init__(self, verifier: Verifier, terms: RoleTerms, clock: Clock) -> None:
-        self._verifier = verifier
+    def __init__(self, terms: RoleTerms, clock: Clock) -> None:
         self._terms = terms
         self._clock = clock
 
-    @property
-    def asks(self) -> bool:
-        """What the wrapped one says: it decides whether the issuer is asked again and again."""
-        return self._verifier.asks
+    async def completed(self, verdict: Verdict, *, now: datetime) -> Verdict:
+        """Return the verdict with all roles and attributes.
 
-    def needs_issuer(self, token: Secret) -> bool:
-        """Say True: whose roles to ask for is known only once the token is verified."""
-        return True
-
-    async def verify(
-        self, token: Secret, *, now: datetime, expires_in: float | None = None
-    ) -> Verdict:
-        """Return what the token proves with all roles; see `sessiond.api.Verifier`."""
-        verdict = await self._verifier.verify(token, now=now, expires_in=expires_in)
+        Raises:
+            TokenRejected: A source refuses the user, or he has no role.
+            IssuerUnavailable: A source did not answer.
+        """
         answers = await self._answers(verdict.principal, now)
         roles = {*verdict.roles, *(role for each in answers for role in each.granted.roles)}
         if self._terms.require_role and not roles:
@@ -78,17 +69,9 @@ class RolesVerifier:
         said["attributes"] = MappingProxyType(attributes)
         return _GrantedVerdict(**said, until=min(each.until for each in answers))
 
-    def vouches(self, verdict: Verdict) -> bool:
-        """Say whether the token and the roles in an earlier verdict still stand."""
-        if not isinstance(verdict, _GrantedVerdict) or self._clock.monotonic() >= verdict.until:
-            return False
-        return self._verifier.vouches(verdict)
-
-    async def probe(self) -> None:
-        """Make the issuer's trial call, and that of every source that is sick."""
-        await self._verifier.probe()
-        for source in self._terms.sources:
-            await source.probe()
+    def stand_in(self, verdict: Verdict) -> bool:
+        """Say whether the roles in an earlier verdict are news enough."""
+        return isinstance(verdict, _GrantedVerdict) and self._clock.monotonic() < verdict.until
 
     async def _answers(self, principal: Principal, now: datetime) -> Sequence[Answer]:
         """Ask every source at the same time; a refusal counts before a failure."""
@@ -113,6 +96,33 @@ class RolesVerifier:
         return [outcome for outcome in outcomes if isinstance(outcome, Answer)]
 
 
-def with_roles(verifier: Verifier, terms: RoleTerms | None, clock: Clock) -> Verifier:
-    """Return the verifier as it is where no role source is asked, else wrapped."""
-    return verifier if terms is None else RolesVerifier(verifier, terms, clock)
+class RolesVerifier:
+    """A Verifier (sessiond.api) around another: the sources are asked once a token is verified."""
+
+    def __init__(self, verifier: Verifier, roles: AskedRoles) -> None:
+        self._verifier = verifier
+        self._roles = roles
+
+    @property
+    def asks(self) -> bool:
+        """What the wrapped one says: it decides whether the issuer is asked again and again."""
+        return self._verifier.asks
+
+    def needs_issuer(self, token: Secret) -> bool:
+        """Say True: whose roles to ask for is known only once the token is verified."""
+        return True
+
+    async def verify(
+        self, token: Secret, *, now: datetime, expires_in: float | None = None
+    ) -> Verdict:
+        """Return what the token proves with all roles; see `sessiond.api.Verifier`."""
+        verdict = await self._verifier.verify(token, now=now, expires_in=expires_in)
+        return await self._roles.completed(verdict, now=now)
+
+    def vouches(self, verdict: Verdict) -> bool:
+        """Say whether the token and the roles in an earlier verdict still stand."""
+        return self._roles.stand_in(verdict) and self._verifier.vouches(verdict)
+
+    async def probe(self) -> None:
+        """Make the issuer's trial call; the sources have their own."""
+        await self._verifier.probe()

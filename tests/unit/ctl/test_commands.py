@@ -36,8 +36,20 @@ STATUS: dict[str, Any] = {
             "name": "corp",
             "healthy": False,
             "last_success_at": None,
-            "last_error": "IssuerThrottled",
+            "trouble": "login.example.com answered 429",
+            "last_error": "login.example.com answered 429",
             "last_error_at": "2026-03-02T09:00:00Z",
+        }
+    ],
+    "role_sources": [
+        {
+            "name": "ldap",
+            "plugin": "acme",
+            "issuer": "corp",
+            "healthy": True,
+            "last_success_at": None,
+            "last_error": "",
+            "last_error_at": None,
         }
     ],
     "configuration": {
@@ -189,7 +201,8 @@ def test_the_socket_is_the_default_one_if_nobody_names_another(
 def test_the_status_is_shown_and_given_as_json(run: Run) -> None:
     text = run("status").output
     assert "0 unbound, 3 open, 0 waiting" in text
-    assert "IssuerThrottled" in text
+    assert "answered 429" in " ".join(text.split())
+    assert "ldap" in text
     assert "1 of 0.1.0" in text
     assert "audit waiting, 3 behind" in text
     assert json.loads(run("status", "--json").output) == STATUS

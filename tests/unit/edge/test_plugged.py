@@ -12,7 +12,7 @@ from sessiond.edge.config import IssuerConfig, RoleSourceConfig
 from sessiond.edge.oidc.build import Issuer, RefreshLimits, build_issuer
 from sessiond.edge.oidc.token import TokenEndpoint
 from sessiond.edge.plugged import Plugged, plugged_in
-from sessiond.edge.roles import with_roles
+from sessiond.edge.roles import AskedRoles, RolesVerifier
 from tests.fakes import verdict
 from tests.unit.edge.oidc.fake import ISSUER, TLS, FakeIssuer, HandClock
 from tests.unit.edge.roles.fakes import ScriptedSource
@@ -142,7 +142,8 @@ async def test_roles_are_demanded_once_the_sources_have_spoken(
     )
     plugged = await plugged_in(config, [LDAP], leeway=30.0, clock=issuer.clock)
     made = built(config, plugged, issuer)
-    whole = with_roles(made.verifier, made.roles, issuer.clock)
+    assert made.roles is not None
+    whole = RolesVerifier(made.verifier, AskedRoles(made.roles, issuer.clock))
     assert (await whole.verify(token(), now=NOW)).roles == ("all", "support")
     source.says = Granted()
     issuer.clock.pass_(60.0)

@@ -12,18 +12,20 @@ import anyio
 from sessiond.api import Verifier
 from sessiond.bus import Bus, Committed
 from sessiond.clock import Clock
+from sessiond.containment import Containment
 from sessiond.core.errors import IssuerUnavailable, Refusal, TokenRejected
 from sessiond.core.rows import Put, Row
 from sessiond.core.secret import Secret
 from sessiond.core.session import ProcessKey
 from sessiond.core.verdict import Verdict
 from sessiond.gate import Admission, Breaker, Door, FairLimiter, Gate, Realm
+from sessiond.gate.gate import RolesBeside
 from tests.fakes import idle, process_key, verdict
 
 ISSUER = "https://login.example.com/"
 SLOW_AFTER = 1.0  # seconds
 
-Said = Verdict | TokenRejected | IssuerUnavailable
+Said = Verdict | Exception
 
 
 def opaque(name: str = "opaque") -> str:
@@ -49,7 +51,7 @@ class ScriptedVerifier:
     says: Said = field(default_factory=verdict)
     of: dict[str, Said] = field(default_factory=dict)  # by token, before `says`
     needs: bool = True  # to call the issuer
-    probe_says: IssuerUnavailable | None = None
+    probe_says: Exception | None = None
     asked: list[str] = field(default_factory=list)  # tokens, in the order of the calls
     withdrawn: set[str] = field(default_factory=set)  # key ids
     probes: int = 0
@@ -99,14 +101,16 @@ def door(
     users: tuple[str, ...] = (),
     cache_for: float = 30.0,
     places: int = 64,
+    roles: RolesBeside | None = None,
 ) -> Door:
     return Door(
         realm=Realm(name=name, stated=stated, users=users),
         verifier=verifier,
+        roles=roles,
         client="qstudio",
         cache_for=cache_for,
         limiter=FairLimiter(places),
-        breaker=Breaker(clock, slow_after=SLOW_AFTER),
+        breaker=Breaker(clock, slow_after=SLOW_AFTER, doubts=True),
     )
 
 
@@ -144,9 +148,11 @@ class GateAtWork:
 
 
 @asynccontextmanager
-async def at_work(*doors: Door, clock: Clock, waiting: int = 4) -> AsyncIterator[GateAtWork]:
+async def at_work(
+    *doors: Door, clock: Clock, waiting: int = 4, containment: Containment | None = None
+) -> AsyncIterator[GateAtWork]:
     bus = Bus()
-    gate = Gate(doors, news=bus.listen(), clock=clock, waiting=waiting)
+    gate = Gate(doors, news=bus.listen(), clock=clock, waiting=waiting, containment=containment)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(gate.run)
         await idle()

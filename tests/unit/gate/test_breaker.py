@@ -2,6 +2,14 @@
 
 import pytest
 
+from sessiond.core.errors import (
+    ClientRefused,
+    IssuerThrottled,
+    IssuerUnavailable,
+    Refusal,
+    TokenRejected,
+    UnusableAnswer,
+)
 from sessiond.gate import Breaker
 from tests.fakes import FakeClock
 
@@ -46,6 +54,91 @@ async def test_a_call_slower_than_the_limit_is_as_bad_as_a_failed_one(
         await clock.advance(seconds)
         breaker.finish(started, ok=True)
     assert breaker.is_open is opens
+
+
+async def test_a_slow_call_counts_while_it_lasts_and_only_once(
+    breaker: Breaker, clock: FakeClock
+) -> None:
+    calls, found = [breaker.start() for _ in range(3)], []
+    for seconds in (1.0, 0.001):
+        await clock.advance(seconds)
+        found.append(breaker.is_open)
+    assert found == [False, True]
+    for call, ok in zip(calls, (True, False, True), strict=True):
+        breaker.finish(call, ok=ok)
+    assert (breaker.is_open, breaker.pause) == (True, 1)
+
+
+async def test_of_two_slow_calls_each_counts_once_also_where_it_ends_badly(
+    breaker: Breaker, clock: FakeClock
+) -> None:
+    calls = [breaker.start() for _ in range(2)]
+    await clock.advance(1.5)
+    for call in calls:
+        breaker.finish(call, ok=False)
+    assert not breaker.is_open
+    fail(breaker)
+    assert breaker.is_open
+
+
+async def test_a_call_that_is_given_up_counts_as_nothing(
+    breaker: Breaker, clock: FakeClock
+) -> None:
+    for _ in range(3):
+        breaker.forget(breaker.start())
+    await clock.advance(2.0)
+    assert not breaker.is_open
+
+
+def test_where_there_is_doubt_quick_failures_ask_for_a_trial_at_once(clock: FakeClock) -> None:
+    breaker = Breaker(clock, slow_after=1.0, doubts=True)
+    fail(breaker, 2)
+    assert not breaker.needs_trial
+    fail(breaker, 2)
+    assert (breaker.is_open, breaker.needs_trial, breaker.pause) == (False, True, 0)
+    breaker.finish(breaker.start(is_trial=True), ok=True)
+    assert not breaker.needs_trial
+    fail(breaker, 3)
+    breaker.finish(breaker.start(is_trial=True), ok=False)
+    assert (breaker.is_open, breaker.pause) == (True, 1)
+
+
+async def test_a_slow_call_leaves_no_doubt(clock: FakeClock) -> None:
+    breaker = Breaker(clock, slow_after=1.0, doubts=True)
+    fail(breaker, 2)
+    breaker.start()
+    await clock.advance(1.5)
+    assert breaker.is_open
+
+
+@pytest.mark.parametrize(
+    ("raised", "is_bad"),
+    [
+        (IssuerUnavailable("503"), True),
+        (UnusableAnswer("403"), False),
+        (ClientRefused("401"), False),
+        (TokenRejected(Refusal.INACTIVE, "no"), False),
+        (RuntimeError("ours"), False),
+    ],
+)
+def test_only_an_issuer_that_does_not_answer_is_sick(
+    breaker: Breaker, raised: Exception, is_bad: bool
+) -> None:
+    for _ in range(3):
+        with pytest.raises(type(raised)), breaker.seeing():
+            raise raised
+    assert breaker.is_open is is_bad
+    with breaker.seeing():
+        pass
+    assert not breaker.is_open
+
+
+def test_no_word_of_an_issuer_keeps_everybody_from_it_for_more_than_an_hour(
+    breaker: Breaker,
+) -> None:
+    with pytest.raises(IssuerThrottled), breaker.seeing():
+        raise IssuerThrottled("429", retry_after=1e9)
+    assert (breaker.is_open, breaker.pause) == (True, 3600)
 
 
 async def test_each_failed_trial_doubles_the_pause_up_to_half_a_minute(

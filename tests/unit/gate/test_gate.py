@@ -11,6 +11,8 @@ from anyio.streams.memory import MemoryObjectReceiveStream
 from sessiond.bus import Bus, Committed
 from sessiond.core.errors import IssuerUnavailable, Refusal, TokenRejected
 from sessiond.core.revocation import Revocation, Scope
+from sessiond.core.secret import Secret
+from sessiond.core.verdict import Verdict
 from sessiond.gate import Admission, Gate
 from tests.fakes import START, FakeClock, idle, principal, process_key, verdict
 from tests.fakes import grant as some_grant
@@ -359,3 +361,35 @@ def no_news() -> MemoryObjectReceiveStream[Committed]:
     news = bus.listen()
     bus.close()
     return news
+
+
+class BrokenVerifier(ScriptedVerifier):
+    """Raises where it is not even waited for."""
+
+    def needs_issuer(self, token: Secret) -> bool:
+        raise RuntimeError("nobody expected it")
+
+    def vouches(self, verdict: Verdict) -> bool:
+        raise RuntimeError("nor this")
+
+
+async def test_a_verifier_that_fails_before_any_call_costs_that_login_alone(
+    clock: FakeClock,
+) -> None:
+    broken, well = BrokenVerifier(), ScriptedVerifier()
+    doors = [
+        door(broken, clock, users=("mallory",)),
+        door(well, clock, name="well", stated=frozenset({"https://well/"}), users=("alice",)),
+    ]
+    async with at_work(*doors, clock=clock) as gate:
+        assert await gate.said("mallory") == "unavailable"
+        assert await gate.said("alice") == "alice"
+
+
+async def test_a_verdict_that_cannot_be_vouched_for_is_made_again(clock: FakeClock) -> None:
+    verifier = ScriptedVerifier()
+    async with at_work(door(verifier, clock), clock=clock) as gate:
+        assert await gate.said() == "alice"
+        verifier.vouches = BrokenVerifier().vouches  # type: ignore[method-assign]
+        assert await gate.said() == "alice"
+    assert verifier.asked == ["opaque", "opaque"]

@@ -7,7 +7,14 @@ import anyio
 import pytest
 from anyio.abc import TaskGroup
 
-from sessiond.core.errors import IssuerThrottled, IssuerUnavailable
+from sessiond.core.errors import (
+    ClientRefused,
+    IssuerThrottled,
+    IssuerUnavailable,
+    Refusal,
+    TokenRejected,
+    UnusableAnswer,
+)
 from sessiond.core.session import ProcessKey
 from tests.fakes import FakeClock, idle, process_key, verdict
 from tests.unit.gate.fakes import GateAtWork, ScriptedVerifier, at_work, door, jwt, opaque
@@ -173,7 +180,7 @@ async def sicken(gate: GateAtWork, verifier: ScriptedVerifier) -> None:
     await idle()
 
 
-async def test_after_three_failures_nobody_waits_and_nobody_asks(
+async def test_after_three_failures_and_a_trial_nobody_waits_and_nobody_asks(
     clock: FakeClock, verifier: ScriptedVerifier
 ) -> None:
     async with at_work(door(verifier, clock), clock=clock) as gate:
@@ -181,7 +188,92 @@ async def test_after_three_failures_nobody_waits_and_nobody_asks(
         verifier.hold()
         assert await gate.said("alice", opaque("next")) == "unavailable"
     assert verifier.asked == ["sick0", "sick1", "sick2"]
+    assert verifier.probes == 1
+
+
+async def test_tokens_that_the_issuer_trips_over_keep_nobody_from_it(
+    clock: FakeClock, verifier: ScriptedVerifier
+) -> None:
+    async with at_work(door(verifier, clock), clock=clock) as gate:
+        for number in range(12):
+            verifier.of[f"odd{number}"] = DOWN
+            assert await gate.said("mallory", opaque(f"odd{number}")) == "unavailable"
+            await idle()
+            assert await gate.said("alice", opaque(f"good{number}")) == "alice"
+        for number in range(3, 15):  # nor where nobody else logs in between
+            verifier.of[f"odder{number}"] = DOWN
+            assert await gate.said("mallory", opaque(f"odder{number}")) == "unavailable"
+            await idle()
+        assert await gate.said("alice", opaque("next")) == "alice"
+    assert verifier.probes == 4  # one for three in a row
+
+
+@pytest.mark.parametrize("odd", [UnusableAnswer("403"), ClientRefused("401"), TypeError("odd")])
+async def test_an_issuer_that_answers_is_well_whatever_it_answers(
+    clock: FakeClock, verifier: ScriptedVerifier, odd: Exception
+) -> None:
+    async with at_work(door(verifier, clock), clock=clock) as gate:
+        verifier.says = odd
+        for number in range(9):
+            assert await gate.said("alice", opaque(f"odd{number}")) == "unavailable"
+        await idle()
+        verifier.says = verdict()
+        assert await gate.said("alice", opaque("next")) == "alice"
     assert verifier.probes == 0
+
+
+@pytest.mark.parametrize(
+    "says",
+    [
+        None,
+        UnusableAnswer("404"),
+        ClientRefused("401"),
+        TokenRejected(Refusal.INACTIVE, "made up"),
+        RuntimeError("nobody expected it"),
+    ],
+)
+async def test_a_trial_call_that_is_answered_finds_the_issuer_well(
+    clock: FakeClock, verifier: ScriptedVerifier, says: Exception | None
+) -> None:
+    async with at_work(door(verifier, clock), clock=clock) as gate:
+        await sicken(gate, verifier)
+        verifier.probe_says = says
+        await clock.advance(1)
+        assert verifier.probes == 2
+        assert await gate.said("alice", opaque("next")) == "alice"
+
+
+async def test_an_issuer_that_is_well_now_and_then_is_asked_by_all(
+    clock: FakeClock, verifier: ScriptedVerifier
+) -> None:
+    async with at_work(door(verifier, clock), clock=clock) as gate:
+        for number in range(12):
+            verifier.says = DOWN if number % 3 else verdict()
+            said = await gate.said("alice", opaque(f"t{number}"))
+            assert said == ("unavailable" if number % 3 else "alice")
+    assert (len(verifier.asked), verifier.probes) == (12, 0)
+
+
+async def test_three_calls_that_still_last_are_enough_for_nobody_to_wait(
+    clock: FakeClock, verifier: ScriptedVerifier
+) -> None:
+    landing = verifier.hold()
+    async with at_work(door(verifier, clock), clock=clock) as gate, logins(gate) as users:
+        for token in ("a", "b", "c"):
+            await users.begin(token, process_key(1))
+        await clock.advance(1.001)
+        for token in ("d", "e"):
+            assert await gate.said("alice", opaque(token), process_key(2)) == "unavailable"
+        await idle()
+        assert clock.sleepers == 1  # the trial call's pause
+        landing.set()
+        await idle()
+        assert users.said == dict.fromkeys(("a", "b", "c"), "alice")
+        verifier.held = None
+        assert await gate.said("alice", opaque("g")) == "unavailable"  # slow answers close nothing
+        await clock.advance(1.0)
+        assert await gate.said("alice", opaque("g")) == "alice"
+    assert verifier.asked == ["a", "b", "c", "g"]
 
 
 async def test_three_slow_answers_are_given_and_then_nobody_waits(
@@ -208,15 +300,15 @@ async def test_trial_calls_that_no_login_waits_for_find_out_when_it_is_well(
         for _ in range(7):
             await clock.advance(1)
             probes.append(verifier.probes)
-        assert probes == [1, 1, 2, 2, 2, 2, 3]  # after 1, 3 and 7 seconds
+        assert probes == [2, 2, 3, 3, 3, 3, 4]  # at once, and after 1, 3 and 7 seconds
         verifier.probe_says = None
         await clock.advance(7)
         assert await gate.said("alice", opaque("next")) == "unavailable"
         await clock.advance(1)
-        assert verifier.probes == 4
+        assert verifier.probes == 5
         assert await gate.said("alice", opaque("next")) == "alice"
         await clock.advance(3600)
-        assert verifier.probes == 4
+        assert verifier.probes == 5
     assert clock.sleepers == 0
 
 
@@ -230,7 +322,7 @@ async def test_an_issuer_that_falls_sick_again_is_tried_again(
         await sicken(gate, verifier)
         assert await gate.said("alice", opaque("next")) == "unavailable"
         await clock.advance(1)
-        assert verifier.probes == 2
+        assert verifier.probes == 4
 
 
 async def test_however_many_calls_fail_at_once_trial_calls_are_single(
@@ -245,9 +337,9 @@ async def test_however_many_calls_fail_at_once_trial_calls_are_single(
             landing.set()
         assert set(users.said.values()) == {"unavailable"}
         await idle()
-        assert clock.sleepers == 1
+        assert (clock.sleepers, verifier.probes) == (1, 1)
         await clock.advance(1)
-        assert verifier.probes == 1
+        assert verifier.probes == 2
 
 
 async def test_whoever_waited_for_a_place_when_it_fell_sick_does_not_ask(
@@ -259,6 +351,7 @@ async def test_whoever_waited_for_a_place_when_it_fell_sick_does_not_ask(
         async with logins(gate) as users:
             for token in ("a", "b", "c", "d"):
                 await users.begin(token, process_key())
+            await clock.advance(1.5)
             landing.set()
         assert users.said == dict.fromkeys(("a", "b", "c", "d"), "unavailable")
     assert verifier.asked == ["a", "b", "c"]
@@ -305,12 +398,12 @@ async def test_a_trial_that_is_throttled_puts_the_next_off(
         await sicken(gate, verifier)
         verifier.probe_says = IssuerThrottled("429", retry_after=300)
         await clock.advance(1)
-        assert verifier.probes == 1
+        assert verifier.probes == 2
         verifier.probe_says = None
         await clock.advance(299)
-        assert verifier.probes == 1
-        await clock.advance(1)
         assert verifier.probes == 2
+        await clock.advance(1)
+        assert verifier.probes == 3
         assert await gate.said("alice", opaque("next")) == "alice"
 
 
@@ -333,9 +426,10 @@ async def test_another_issuer_is_not_stopped(clock: FakeClock, verifier: Scripte
         door(verifier, clock, users=("x",)),
         door(well, clock, name="well", stated=frozenset({"https://well/"}), users=("alice",)),
     ]
-    verifier.says = DOWN
+    verifier.says = verifier.probe_says = DOWN
     async with at_work(*doors, clock=clock) as gate:
         for number in range(4):
             await gate.said("x", opaque(f"t{number}"))
+            await idle()
         assert len(verifier.asked) == 3
         assert await gate.said("alice", opaque()) == "alice"

@@ -29,6 +29,8 @@ class Answering:
         self.headers: dict[str, str] = {}
         self.status = 200
         self.secrets: list[str] = []
+        self.introspected: dict[str, object] = {"active": False}
+        self.introspection_status = 200
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         date = format_datetime(datetime.now(UTC) + self.ahead, usegmt=True)
@@ -40,10 +42,13 @@ class Answering:
                 "introspection_endpoint": f"{ISSUER}introspect",
             },
             "/keys": {"keys": [jwk(RSA, kid="rsa")]},
-            "/introspect": {"active": False},
+            "/introspect": self.introspected,
         }[request.url.path]
         stream = httpx.ByteStream(json.dumps(answer).encode())  # unread, as from a network
-        return httpx.Response(self.status, stream=stream, headers={"date": date, **self.headers})
+        status = self.status
+        if request.url.path == "/introspect":
+            status = self.introspection_status
+        return httpx.Response(status, stream=stream, headers={"date": date, **self.headers})
 
 
 @pytest.fixture
@@ -133,3 +138,31 @@ def test_what_the_configuration_names_wrongly_is_wrong(issuer: Answering, tmp_pa
 def test_a_plugins_issuer_is_left_to_the_plugin() -> None:
     found = looked_at(verify="plugin", plugin="paseto")
     assert found == {"issuer corp": ("ok", "left to the plugin paseto")}
+
+
+@pytest.mark.parametrize(
+    ("status", "says", "outcome", "part"),
+    [
+        (400, {"error": "invalid_token"}, "ok", "answers, for introspection"),
+        (401, {"error": "invalid_token"}, "ok", "answers, for introspection"),
+        (401, {}, "wrong", "does not take our client"),
+        (400, {"error": "invalid_client"}, "wrong", "does not take our client"),
+        (404, {}, "wrong", "introspection answered 404"),
+        (503, {}, "wrong", "answered 503"),
+    ],
+)
+def test_whatever_it_answers_a_made_up_token_is_judged(
+    issuer: Answering,
+    tmp_path: Path,
+    status: int,
+    says: dict[str, object],
+    outcome: str,
+    part: str,
+) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("secret")
+    secret.chmod(0o600)
+    issuer.introspected, issuer.introspection_status = says, status
+    found = looked_at(verify="introspection", client_id="x", client_secret_file=str(secret))
+    assert found["issuer corp"][0] == outcome
+    assert part in found["issuer corp"][1]

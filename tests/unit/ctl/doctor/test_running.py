@@ -16,13 +16,15 @@ SUBSCRIBER = {
     "set_aside": 0,
     "last_error": "",
 }
+LDAP: dict[str, Any] = {"name": "ldap", "plugin": "acme", "issuer": "corp", "healthy": True}
 STATUS: dict[str, Any] = {
     "version": __version__,
     "ready_at": "2026-03-02T09:00:00Z",
     "refused_connections": 0,
     "configuration": {"last_error": "", "needs_restart": []},
     "hooks": {__version__: 2},
-    "issuers": [{"name": "corp", "healthy": True, "last_error": ""}],
+    "issuers": [{"name": "corp", "healthy": True, "trouble": ""}],
+    "role_sources": [LDAP],
     "subscribers": [SUBSCRIBER],
 }
 
@@ -85,10 +87,16 @@ def test_a_daemon_in_order_is_ok(monkeypatch: pytest.MonkeyPatch) -> None:
             "store.path; systemctl restart",
         ),
         (
-            {"issuers": [{"name": "corp", "healthy": False, "last_error": "IssuerUnavailable"}]},
+            {"issuers": [{"name": "corp", "healthy": False, "trouble": "it answered 503"}]},
             "corp logins",
             "wrong",
-            "IssuerUnavailable",
+            "it answered 503",
+        ),
+        (
+            {"role_sources": [{**LDAP, "healthy": False, "last_error": "no route"}]},
+            "role source ldap",
+            "wrong",
+            "logins at corp that need it are refused: no route; see to plugin acme",
         ),
         (
             {"subscribers": [{**SUBSCRIBER, "set_aside": 2, "last_error": "disk full"}]},

@@ -11,14 +11,16 @@ import pytest
 import structlog
 
 from sessiond import __version__
-from sessiond.core.errors import Refusal
+from sessiond.core.errors import IssuerUnavailable, Refusal
 from sessiond.edge.control import bodies
 from sessiond.edge.control.access import Access
 from sessiond.edge.control.app import MAX_BODY
 from sessiond.edge.control.metrics import exposition
 from sessiond.edge.control.operations import OPERATIONS
-from tests.fakes import START, MemoryStore, brought, idle, login, session_id
+from tests.fakes import START, MemoryStore, brought, idle, login, principal, session_id
 from tests.unit.edge.control.viewing import INSTANCE, STRANGER, TOKEN, problem, viewing
+from tests.unit.edge.roles.fakes import ScriptedSource, asked
+from tests.unit.gate.fakes import jwt
 
 pytestmark = pytest.mark.anyio
 
@@ -38,11 +40,13 @@ async def test_the_status_has_what_there_is() -> None:
                 {
                     "name": "corp",
                     "healthy": True,
-                    "last_success_at": None,
+                    "trouble": "",
+                    "last_success_at": "2026-03-02T09:00:00Z",
                     "last_error": "",
                     "last_error_at": None,
                 }
             ],
+            "role_sources": [],
             "queues": {"table": 0, "logins": 0},
             "connections": 3,
             "refused_connections": 4,
@@ -63,6 +67,50 @@ async def test_the_status_has_what_there_is() -> None:
             "next_refresh_at": "2026-03-02T09:36:00Z",
         }
         assert msgspec.convert(found, bodies.Status).issuers[0].healthy
+
+
+async def test_an_issuer_that_was_never_reached_is_not_healthy() -> None:
+    async with viewing() as v:
+        v.watch.last_success_at = None
+        (found,) = (await v.get("/v1/status"))["issuers"]
+        assert (found["healthy"], found["trouble"]) == (False, "it has not been asked yet")
+        v.watch.heard(IssuerUnavailable("login.example.com could not be asked: ConnectError"))
+        (found,) = (await v.get("/v1/status"))["issuers"]
+        assert not found["healthy"]
+        assert found["trouble"] == "login.example.com could not be asked: ConnectError"
+        assert 'sessiond_issuer_healthy{issuer="corp"} 0.0' in (await v.ask("GET", "/metrics")).text
+
+
+async def test_an_issuer_whose_breaker_is_open_is_not_healthy() -> None:
+    async with viewing() as v:
+        v.view.issuers["corp"].breaker.hold(60)
+        (found,) = (await v.get("/v1/status"))["issuers"]
+        assert (found["healthy"], found["trouble"]) == (False, "it has asked to be left alone")
+
+
+async def test_a_role_source_has_health_of_its_own() -> None:
+    async with viewing() as v:
+        source = asked(ScriptedSource(OSError("no route")), v.clock)
+        v.view.issuers = {"corp": replace(v.view.issuers["corp"], roles=(source,))}
+        for _ in range(3):
+            with pytest.raises(IssuerUnavailable):
+                await source.answer(principal(), now=v.clock.now())
+        status = await v.get("/v1/status")
+        assert status["issuers"][0]["healthy"]
+        (found,) = status["role_sources"]
+        assert (found["name"], found["issuer"], found["healthy"]) == ("ldap", "corp", False)
+        assert found["last_error"] == "plugin 'ldap' failed: OSError"
+        text = (await v.ask("GET", "/metrics")).text
+        assert 'sessiond_role_source_healthy{issuer="corp",role_source="ldap"} 0.0' in text
+        assert 'sessiond_issuer_healthy{issuer="corp"} 1.0' in text
+
+
+async def test_what_nobody_expected_is_counted() -> None:
+    async with viewing() as v:
+        v.verifier.says = RuntimeError("nobody expected it")
+        await v.ask("POST", "/v1/explain", json={"user": "alice", "password": jwt()})
+        text = (await v.ask("GET", "/metrics")).text
+        assert 'sessiond_unexpected_failures_total{name="corp",task="login"} 1.0' in text
 
 
 async def test_a_session_has_all_members_and_no_token() -> None:

@@ -1,18 +1,20 @@
 """What is noted as it happens, by layers that change nothing of it."""
 
-from datetime import datetime
 from functools import partial
 
 import anyio
 import pytest
+from structlog.testing import capture_logs
 
 from sessiond.core.errors import (
+    ClientRefused,
     IssuerThrottled,
     IssuerUnavailable,
     RefreshRefused,
     Refusal,
     StoreError,
     TokenRejected,
+    UnusableAnswer,
 )
 from sessiond.core.events import LoginRefused
 from sessiond.core.secret import Secret
@@ -24,7 +26,7 @@ from sessiond.edge.control.watched import (
     WatchedVerifier,
 )
 from sessiond.refresher import Tokens
-from tests.fakes import MINUTE, START, FakeClock, MemoryStore, idle, opened_event
+from tests.fakes import START, FakeClock, MemoryStore, idle, opened_event
 from tests.unit.gate.fakes import ScriptedVerifier, door
 
 pytestmark = pytest.mark.anyio
@@ -86,29 +88,80 @@ async def test_what_an_earlier_run_committed_is_known(clock: FakeClock) -> None:
     assert store.sequence == 41
 
 
+@pytest.mark.parametrize("is_heard_here", [True, False])
 @pytest.mark.parametrize("needs", [True, False])
-async def test_only_a_verdict_that_took_a_call_is_a_success(
-    watch: IssuerWatch, needs: bool
+async def test_only_a_plugins_call_that_took_one_shows_how_the_issuer_is(
+    watch: IssuerWatch, needs: bool, is_heard_here: bool
 ) -> None:
-    verifier = WatchedVerifier(ScriptedVerifier(asks=False, needs=needs), watch)
+    scripted = ScriptedVerifier(asks=False, needs=needs)
+    verifier = WatchedVerifier(scripted, watch, is_heard_here=is_heard_here)
     await verifier.verify(Secret("token"), now=START)
-    assert watch.last_success_at == (START if needs else None)
+    assert watch.last_success_at == (START if needs and is_heard_here else None)
 
 
+@pytest.mark.parametrize(
+    ("says", "is_answer"),
+    [
+        (TokenRejected(Refusal.EXPIRED, "over"), True),
+        (UnusableAnswer("odd"), True),
+        (IssuerUnavailable("down"), False),
+    ],
+)
 async def test_a_refusal_is_an_answer_and_an_outage_is_an_error(
-    clock: FakeClock, watch: IssuerWatch
+    clock: FakeClock, watch: IssuerWatch, says: Exception, is_answer: bool
 ) -> None:
-    scripted = ScriptedVerifier(says=TokenRejected(Refusal.EXPIRED, "over"))
-    verifier = WatchedVerifier(scripted, watch)
-    with pytest.raises(TokenRejected):
+    verifier = WatchedVerifier(ScriptedVerifier(says=says), watch, is_heard_here=True)
+    with pytest.raises(type(says)):
         await verifier.verify(Secret("token"), now=START)
-    await clock.advance(MINUTE)
-    scripted.probe_says = IssuerUnavailable("down")
-    with pytest.raises(IssuerUnavailable):
-        await verifier.probe()
-    assert watch.last_success_at == START
-    assert (watch.last_error, watch.last_error_at) == ("IssuerUnavailable", START + MINUTE)
+    assert watch.last_success_at == (START if is_answer else None)
+    assert watch.last_error == ("" if isinstance(says, TokenRejected) else str(says))
     assert verifier.asks
+
+
+async def test_three_calls_in_a_row_that_failed_are_trouble_and_one_answer_ends_it(
+    watch: IssuerWatch,
+) -> None:
+    assert watch.trouble == "it has not been asked yet"
+    watch.heard(IssuerUnavailable("no route"))
+    assert watch.trouble == "no route"  # never reached
+    watch.heard(None)
+    for number in range(2):
+        watch.heard(IssuerUnavailable(f"down {number}"))
+    assert watch.trouble == ""
+    watch.heard(IssuerUnavailable("down for good"))
+    assert watch.trouble == "down for good"
+    watch.heard(None)
+    assert watch.trouble == ""
+
+
+async def test_a_client_that_is_refused_is_told_once_and_is_trouble_until_it_is_not(
+    watch: IssuerWatch,
+) -> None:
+    watch.heard(None)
+    scripted = ScriptedVerifier(says=ClientRefused("401: see client_id"))
+    verifier, source = WatchedVerifier(scripted, watch), WatchedSource(ScriptedSource(), watch)
+    with capture_logs() as logs:
+        for _ in range(3):
+            with pytest.raises(ClientRefused):
+                await verifier.verify(Secret("token"), now=START)
+    told = [(each["event"], each["client"], each["error"]) for each in logs]
+    assert told == [("client refused", "login", "401: see client_id")]
+    await source.refresh(Secret("refresh"))  # another client's
+    scripted.probe_says = UnusableAnswer("404")
+    with pytest.raises(UnusableAnswer):
+        await verifier.probe()
+    assert watch.trouble == "401: see client_id"
+    scripted.probe_says = None
+    await verifier.probe()
+    assert watch.trouble == ""
+
+
+async def test_what_a_plugin_says_of_its_issuer_is_shown_without_secrets(
+    watch: IssuerWatch,
+) -> None:
+    watch.heard(IssuerUnavailable("Bearer abcdefghijklmnop \x1b[2J" + "x" * 1000))
+    assert watch.last_error.startswith("[redacted]")
+    assert len(watch.last_error) == 500
 
 
 @pytest.mark.parametrize(
@@ -116,8 +169,8 @@ async def test_a_refusal_is_an_answer_and_an_outage_is_an_error(
     [
         (None, "ok", ""),
         (RefreshRefused("invalid_grant"), "refused", ""),
-        (IssuerUnavailable("down"), "unavailable", "IssuerUnavailable"),
-        (IssuerThrottled("busy", retry_after=3), "throttled", "IssuerThrottled"),
+        (IssuerUnavailable("down"), "unavailable", "down"),
+        (IssuerThrottled("busy", retry_after=3), "throttled", "busy"),
     ],
 )
 async def test_refreshes_are_counted_by_their_outcome(
@@ -131,7 +184,6 @@ async def test_refreshes_are_counted_by_their_outcome(
             await source.refresh(Secret("refresh"))
     assert watch.refreshes == {outcome: 1}
     assert watch.last_error == error
-    assert (watch.last_success_at is None) == bool(error)
     assert await source.revoke(Secret("refresh"))
 
 
@@ -153,29 +205,17 @@ async def test_each_call_is_told_with_its_kind_and_what_it_took(clock: FakeClock
     assert told == [("verify", 2), ("probe", 0), ("refresh", 0), ("revoke", 0)]
 
 
-@pytest.mark.parametrize(
-    ("noted", "heard", "shown"),
-    [
-        (None, None, None),
-        (START, None, START),
-        (None, START, START),
-        (START, START + MINUTE, START + MINUTE),
-        (START + MINUTE, START, START + MINUTE),
-    ],
-)
-async def test_the_last_success_is_the_last_answer_to_whatever_was_asked(
-    clock: FakeClock,
-    watch: IssuerWatch,
-    noted: datetime | None,
-    heard: datetime | None,
-    shown: datetime | None,
+async def test_an_issuer_whose_keys_are_not_to_be_had_is_in_trouble_though_it_answers(
+    clock: FakeClock, watch: IssuerWatch
 ) -> None:
-    watch.last_success_at = noted
-    corp = door(ScriptedVerifier(), clock)
+    corp, trouble = door(ScriptedVerifier(), clock), ["the key set: 404"]
+    watch.heard(None)
     view = IssuerView(
-        realm=corp.realm, breaker=corp.breaker, watch=watch, answered_at=lambda: heard
+        realm=corp.realm, breaker=corp.breaker, watch=watch, keys_trouble=lambda: trouble[0]
     )
-    assert view.last_success_at == shown
+    assert view.trouble == "the key set: 404"
+    trouble[0] = ""
+    assert view.trouble == ""
 
 
 async def test_a_verdict_carries_the_generation_that_it_was_made_by(watch: IssuerWatch) -> None:
@@ -203,4 +243,5 @@ async def test_it_is_known_when_no_call_is_under_way(watch: IssuerWatch) -> None
         await watch.successor().over()  # what is under way is not the successor's
         held.set()
         await over.wait()
+    watch.heard(None)
     assert watch.successor().last_success_at == watch.last_success_at == START

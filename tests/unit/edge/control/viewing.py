@@ -16,6 +16,7 @@ import httpx
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sessiond.bus import Bus
+from sessiond.containment import Containment
 from sessiond.core.changes import Standing
 from sessiond.core.grant import TokenHash
 from sessiond.core.secret import Secret
@@ -63,6 +64,7 @@ class Viewing:
     store: MemoryStore
     clock: FakeClock
     verifier: ScriptedVerifier
+    watch: IssuerWatch
     closing: anyio.Event
     line: FakeLine  # of the process that logs in
     peer: Peer = ADMIN
@@ -108,9 +110,10 @@ async def viewing(
     table = Table(watched, bus, clock, replace(RULES, proved=proved), keep_events=timedelta(days=7))
     await table.load()
     events.begin(watched.sequence)
-    verifier, watch = ScriptedVerifier(), IssuerWatch(clock)
+    verifier, watch, containment = ScriptedVerifier(), IssuerWatch(clock), Containment()
+    watch.heard(None)
     corp = door(WatchedVerifier(verifier, watch), clock)
-    gate = Gate([corp], news=bus.listen(), clock=clock, waiting=4)
+    gate = Gate([corp], news=bus.listen(), clock=clock, waiting=4, containment=containment)
     directory, line = Directory(), FakeLine()
     for pid, hook in ((100, "0.1.0"), (200, "0.1.0"), (300, "")):
         directory.enter(process_key(pid), line if pid == 100 else FakeLine(), hook)
@@ -139,6 +142,7 @@ async def viewing(
             rules=FeedingRules(max_attempts=3, keep=timedelta(days=7)),
         ),
         refused=lambda: 4,
+        failures=containment.failures,
     )
     closing = anyio.Event()
     app = control_app(view, access or Access.of(readers=(), admins=()), closing)
@@ -148,7 +152,7 @@ async def viewing(
         view.begin()
         await idle()
         try:
-            yield Viewing(view, app, store, clock, verifier, closing, line)
+            yield Viewing(view, app, store, clock, verifier, watch, closing, line)
         finally:
             table.close()
             await idle()

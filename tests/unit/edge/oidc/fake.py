@@ -92,8 +92,15 @@ class FakeIssuer:
     def transport(self) -> httpx.MockTransport:
         return httpx.MockTransport(self._answer)
 
-    def http(self, *, timeout: float = 5.0, concurrency: int = 64) -> IssuerHttp:
+    def http(
+        self,
+        *,
+        timeout: float = 5.0,
+        concurrency: int = 64,
+        note: Callable[[object], object] = lambda _: None,
+    ) -> IssuerHttp:
         return IssuerHttp(
+            note=note,
             timeout=timeout,
             concurrency=concurrency,
             clock=self.clock,

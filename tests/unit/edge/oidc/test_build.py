@@ -1,7 +1,13 @@
 import anyio
 import pytest
 
-from sessiond.core.errors import ConfigError, RefreshRefused, Refusal, TokenRejected
+from sessiond.core.errors import (
+    ConfigError,
+    RefreshRefused,
+    Refusal,
+    TokenRejected,
+    UnusableAnswer,
+)
 from sessiond.core.secret import Secret
 from sessiond.edge.config import IssuerConfig
 from sessiond.edge.entra import EntraTokens
@@ -11,7 +17,7 @@ from sessiond.edge.oidc.introspection import IntrospectionVerifier
 from sessiond.edge.oidc.jwt import JwtVerifier
 from sessiond.edge.oidc.token import TokenEndpoint
 from sessiond.edge.oidc.userinfo import UserinfoVerifier
-from tests.unit.edge.oidc.fake import ISSUER, TLS, FakeIssuer, form_of
+from tests.unit.edge.oidc.fake import ISSUER, METADATA, TLS, FakeIssuer, form_of
 from tests.unit.jwt.forge import RSA, jwk, token
 
 pytestmark = pytest.mark.anyio
@@ -158,9 +164,43 @@ async def test_entra_refreshes_through_msal(issuer: FakeIssuer) -> None:
     assert isinstance(built(issuer, config).tokens, EntraTokens)
 
 
-async def test_only_a_jwt_issuer_has_something_to_keep_fresh(issuer: FakeIssuer) -> None:
-    await built(issuer, of_jwt(verify="userinfo")).run()
-    assert issuer.requests == []
+async def tended(parts: Issuer, issuer: FakeIssuer, *, seen_to: list[bool]) -> None:
+    """Run an issuer until it has asked so many times whether somebody else sees to it."""
+    answers = iter(seen_to)
+    async with anyio.create_task_group() as tasks:
+
+        def is_seen_to() -> bool:
+            try:
+                return next(answers)
+            except StopIteration:
+                tasks.cancel_scope.cancel()
+                return True
+
+        tasks.start_soon(parts.run, issuer.clock, parts.verifier.probe, is_seen_to)
+
+
+async def test_an_issuer_that_nobody_has_reached_is_tried_until_it_is_known_to_be_well(
+    issuer: FakeIssuer,
+) -> None:
+    issuer.publishes()
+    await tended(
+        built(issuer, of_jwt(verify="userinfo")), issuer, seen_to=[False, False, True, False]
+    )
+    assert issuer.asked("/userinfo") == 3
+    assert set(issuer.clock.slept) == {30.0}
+
+
+async def test_an_issuer_that_is_asked_each_time_has_its_metadata_fetched_before_any_login(
+    issuer: FakeIssuer,
+) -> None:
+    issuer.publishes()
+    for verify in ("userinfo", "introspection"):
+        config = of_jwt(verify=verify, client_secret_file="x")
+        await tended(built(issuer, config, client_secret="x"), issuer, seen_to=[True])
+    assert issuer.asked(METADATA) == len(issuer.requests) == 2
+
+
+async def test_a_jwt_issuer_has_its_keys_kept_fresh(issuer: FakeIssuer) -> None:
     fetched = anyio.Event()
     issuer.publishes()
     issuer.says("/keys", {"keys": [jwk(RSA, kid="rsa")]})
@@ -172,7 +212,7 @@ async def test_only_a_jwt_issuer_has_something_to_keep_fresh(issuer: FakeIssuer)
         fetched.set()
 
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(parts.run)
+        tasks.start_soon(parts.run, issuer.clock, parts.verifier.probe, lambda: True)
         tasks.start_soon(watch)
         await fetched.wait()
         tasks.cancel_scope.cancel()
@@ -195,10 +235,14 @@ async def test_closing_closes_every_connection(
     assert set(map(id, closed)) == set(map(id, lanes))
 
 
-async def test_an_issuer_has_answered_when_its_keys_were_fetched(issuer: FakeIssuer) -> None:
+async def test_why_the_keys_were_not_fetched_is_known_until_they_are(issuer: FakeIssuer) -> None:
     issuer.publishes()
-    issuer.says("/keys", {"keys": [jwk(RSA, kid="rsa")]})
     parts = built(issuer, of_jwt())
-    assert parts.answered_at() is None
+    assert parts.keys_trouble() == ""
+    with pytest.raises(UnusableAnswer):
+        await parts.verifier.probe()
+    assert parts.keys_trouble() == "the key set: 404"
+    issuer.says("/keys", {"keys": [jwk(RSA, kid="rsa")]})
     await parts.verifier.probe()
-    assert parts.answered_at() == issuer.clock.now()
+    assert parts.keys_trouble() == ""
+    assert built(issuer, of_jwt(verify="userinfo")).keys_trouble() == ""

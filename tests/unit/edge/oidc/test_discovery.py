@@ -89,7 +89,7 @@ async def test_an_issuer_without_metadata_is_unavailable(issuer: FakeIssuer) -> 
 
 
 async def test_a_throttled_look_at_the_metadata_says_until_when(issuer: FakeIssuer) -> None:
-    issuer.says(METADATA, {}, status=403, headers={"Retry-After": "9"})
+    issuer.says(METADATA, {}, status=429, headers={"Retry-After": "9"})
     async with issuer.http() as http:
         with pytest.raises(IssuerThrottled) as raised:
             await issuer.discovery(http).need(Endpoint.KEYS)

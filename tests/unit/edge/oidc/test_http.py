@@ -1,5 +1,6 @@
 import gzip
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
@@ -7,7 +8,7 @@ import anyio
 import httpx
 import pytest
 
-from sessiond.core.errors import IssuerThrottled, IssuerUnavailable
+from sessiond.core.errors import IssuerThrottled, IssuerUnavailable, UnusableAnswer
 from sessiond.edge.oidc.http import MAX_BODY_SIZE, Reply, retry_after, url_fault
 from tests.unit.edge.oidc.fake import TLS, FakeIssuer, HandClock
 from tests.unit.jwt.forge import NOW
@@ -293,17 +294,36 @@ def test_the_tests_themselves_trust_nobody() -> None:
     assert TLS.get_ca_certs() == []
 
 
-async def test_the_time_of_the_last_answer_is_noted_and_an_outage_is_none(
-    issuer: FakeIssuer, clock: HandClock
+@pytest.mark.parametrize(
+    ("status", "headers", "shown"),
+    [
+        (200, {}, type(None)),
+        (302, {}, type(None)),
+        (400, {}, type(None)),
+        (403, {"Retry-After": "60"}, type(None)),
+        (429, {}, IssuerThrottled),
+        (503, {"Retry-After": "60"}, IssuerThrottled),
+        (500, {}, IssuerUnavailable),
+        (599, {}, IssuerUnavailable),
+    ],
+)
+async def test_each_call_tells_what_it_has_shown_of_the_issuer(
+    issuer: FakeIssuer, status: int, headers: dict[str, str], shown: type[object]
 ) -> None:
-    http = issuer.http()
-    assert http.answered_at is None
-    issuer.says("/here", {}, status=400)
-    await http.get(HERE)
-    answered_at = http.answered_at
-    assert answered_at == clock.now()
-    clock.pass_(60)
-    issuer.says("/here", {}, status=503)
-    with pytest.raises(IssuerUnavailable):
+    told: list[object] = []
+    http = issuer.http(note=told.append)
+    issuer.says("/here", {}, status=status, headers=headers)
+    with suppress(IssuerUnavailable):
         await http.get(HERE)
-    assert http.answered_at == answered_at
+    assert [type(each) for each in told] == [shown]
+
+
+@pytest.mark.parametrize("status", [200, 204, 302, 400, 401, 403, 404])
+async def test_a_retry_after_below_500_is_a_wish_for_this_call_alone(
+    issuer: FakeIssuer, status: int
+) -> None:
+    issuer.says("/here", b"no JSON", status=status, headers={"Retry-After": "42"})
+    async with issuer.http() as http:
+        with pytest.raises(UnusableAnswer) as raised:
+            (await http.get(HERE)).read()
+    assert raised.value.retry_after == 42.0

@@ -1,11 +1,16 @@
-from collections.abc import Mapping
 from datetime import timedelta
 
 import pytest
 
 from sessiond.api import Verifier
 from sessiond.core.claims import ClaimRules
-from sessiond.core.errors import IssuerThrottled, IssuerUnavailable, Refusal, TokenRejected
+from sessiond.core.errors import (
+    ClientRefused,
+    IssuerUnavailable,
+    Refusal,
+    TokenRejected,
+    UnusableAnswer,
+)
 from sessiond.core.principal import Principal
 from sessiond.core.secret import Secret
 from sessiond.edge.oidc.client import Client
@@ -59,7 +64,7 @@ def verifier_of(
     )
 
 
-def answer(issuer: FakeIssuer, content: Mapping[str, object], status: int = 200) -> None:
+def answer(issuer: FakeIssuer, content: object, status: int = 200) -> None:
     issuer.says("/introspect", content, status=status)
 
 
@@ -277,13 +282,44 @@ async def test_a_400_about_the_token_is_a_verdict(
     assert await refusal(verifier_of(issuer), OPAQUE, clock) is reason
 
 
-async def test_retry_after_on_a_refused_client_is_obeyed(
-    issuer: FakeIssuer, clock: HandClock
+@pytest.mark.parametrize(
+    ("content", "status"),
+    [
+        ({}, 401),
+        (b"<html>", 401),
+        ({"error": "invalid_client"}, 400),
+        ({"error": "unauthorized_client"}, 403),
+        ({"error": "invalid_client"}, 401),
+    ],
+)
+async def test_that_our_client_is_refused_is_said_as_such(
+    issuer: FakeIssuer, clock: HandClock, content: object, status: int
 ) -> None:
-    issuer.says("/introspect", {}, status=403, headers={"Retry-After": "20"})
-    with pytest.raises(IssuerThrottled) as raised:
+    answer(issuer, content, status)
+    for call in (verifier_of(issuer).verify(OPAQUE, now=clock.now()), verifier_of(issuer).probe()):
+        with pytest.raises(ClientRefused, match="does not take our client; check client_id"):
+            await call
+
+
+@pytest.mark.parametrize(
+    ("content", "status"),
+    [({}, 403), (b"<html>", 403), ({"error": ["invalid_client"]}, 400), ({}, 404), (b"", 200)],
+)
+async def test_any_other_answer_is_about_this_token_and_no_verdict(
+    issuer: FakeIssuer, clock: HandClock, content: object, status: int
+) -> None:
+    answer(issuer, content, status)
+    with pytest.raises(UnusableAnswer) as raised:
         await verifier_of(issuer).verify(OPAQUE, now=clock.now())
-    assert raised.value.retry_after == 20.0
+    assert not isinstance(raised.value, ClientRefused)
+
+
+@pytest.mark.parametrize("status", [400, 401])
+async def test_a_trial_call_that_is_refused_for_its_made_up_token_is_well(
+    issuer: FakeIssuer, status: int
+) -> None:
+    answer(issuer, {"error": "invalid_token"}, status)
+    await verifier_of(issuer).probe()
 
 
 async def test_a_trial_call_expects_a_made_up_token_to_be_inactive(issuer: FakeIssuer) -> None:

@@ -23,11 +23,15 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-def verifier(issuer: FakeIssuer, clock: HandClock) -> JwtVerifier:
+def verifier(issuer: FakeIssuer) -> JwtVerifier:
+    return verifier_of(issuer)
+
+
+def verifier_of(issuer: FakeIssuer) -> JwtVerifier:
     issuer.publishes()
     publish(issuer, jwk(RSA, kid="rsa"))
     http = issuer.http()
-    keys = Keys(http=http, discovery=issuer.discovery(http), clock=clock, name="corp")
+    keys = Keys(http=http, discovery=issuer.discovery(http), clock=issuer.clock, name="corp")
     return JwtVerifier(
         keys=keys,
         tokens=TokenRules(

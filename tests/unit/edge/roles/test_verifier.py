@@ -10,9 +10,8 @@ from sessiond.core.errors import IssuerUnavailable, Refusal, TokenRejected
 from sessiond.core.granted import Granted
 from sessiond.core.principal import Principal
 from sessiond.core.secret import Secret
-from sessiond.core.verdict import Verdict
 from sessiond.edge.control.watched import IssuerWatch, WatchedVerifier
-from sessiond.edge.roles import RolesVerifier, RoleTerms, with_roles
+from sessiond.edge.roles import AskedRoles, RolesVerifier, RoleTerms
 from tests.fakes import HOUR, FakeClock, idle, principal, verdict
 from tests.unit.edge.roles.fakes import ScriptedSource, asked
 from tests.unit.gate.fakes import ScriptedVerifier, at_work, door, opaque
@@ -34,6 +33,19 @@ def adding(
     require_role: bool = False,
     cache: float = 60.0,
 ) -> RolesVerifier:
+    roles = roles_of(
+        clock, *sources, default_roles=default_roles, require_role=require_role, cache=cache
+    )
+    return RolesVerifier(inner or ScriptedVerifier(), roles)
+
+
+def roles_of(
+    clock: FakeClock,
+    *sources: ScriptedSource,
+    default_roles: tuple[str, ...] = (),
+    require_role: bool = False,
+    cache: float = 60.0,
+) -> AskedRoles:
     terms = RoleTerms(
         sources=tuple(
             asked(source, clock, name=f"source{number}", cache=cache)
@@ -42,7 +54,7 @@ def adding(
         default_roles=default_roles,
         require_role=require_role,
     )
-    return RolesVerifier(inner or ScriptedVerifier(), terms, clock)
+    return AskedRoles(terms, clock)
 
 
 def of_token(*roles: str, **attributes: str) -> ScriptedVerifier:
@@ -127,7 +139,7 @@ async def test_of_two_sources_the_older_answer_ends_a_verdict(clock: FakeClock) 
     terms = RoleTerms(sources=(early, late), default_roles=(), require_role=False)
     await early.answer(principal(), now=clock.now())
     await clock.advance(30.0)
-    verifier = RolesVerifier(ScriptedVerifier(), terms, clock)
+    verifier = RolesVerifier(ScriptedVerifier(), AskedRoles(terms, clock))
     said = await verifier.verify(TOKEN, now=clock.now())
     await clock.advance(29.0)
     assert verifier.vouches(said)
@@ -148,8 +160,9 @@ async def test_a_verdict_of_a_key_that_was_withdrawn_does_not_stand(clock: FakeC
 async def test_the_gate_never_lets_in_with_roles_older_than_the_cache(clock: FakeClock) -> None:
     source = ScriptedSource(Granted(roles=["old"]))
     inner = ScriptedVerifier(asks=False, needs=False)
-    watched = WatchedVerifier(adding(clock, source, inner=inner), IssuerWatch(clock))
-    async with at_work(door(watched, clock, cache_for=300.0), clock=clock) as gate:
+    watched, roles = WatchedVerifier(inner, IssuerWatch(clock)), roles_of(clock, source)
+    corp = door(watched, clock, cache_for=300.0, roles=roles)
+    async with at_work(corp, clock=clock) as gate:
         await gate.admit(password=opaque("a"))
         source.says = Granted(roles=["new"])
         await clock.advance(59.0)
@@ -162,16 +175,44 @@ async def test_the_gate_never_lets_in_with_roles_older_than_the_cache(clock: Fak
 
 
 async def test_a_sick_source_stops_nobody_twice_and_is_tried_by_no_login(clock: FakeClock) -> None:
-    source = ScriptedSource(OSError("no route"))
+    plugin = ScriptedSource(OSError("no route"))
+    source = asked(plugin, clock)
+    roles = AskedRoles(RoleTerms(sources=(source,), default_roles=(), require_role=False), clock)
     inner = ScriptedVerifier(asks=False, needs=False)
-    async with at_work(door(adding(clock, source, inner=inner), clock), clock=clock) as gate:
+    corp = door(inner, clock, roles=roles)
+    async with at_work(corp, clock=clock) as gate, anyio.create_task_group() as tasks:
+        tasks.start_soon(source.run)
         for token in ("a", "b", "c", "d"):
             assert await gate.said(password=opaque(token)) == "unavailable"
-        assert len(source.asked) == 3
-        source.says = Granted(roles=["reader"])
+        assert len(plugin.asked) == 3
         await clock.advance(timedelta(seconds=1.5))
-        assert len(source.asked) == 4
+        assert len(plugin.asked) == 4
+        plugin.says = Granted(roles=["reader"])
+        await clock.advance(timedelta(seconds=2))
+        assert len(plugin.asked) == 5
+        assert not source.state.is_sick
         assert await gate.said(password=opaque("e")) == "alice"
+        tasks.cancel_scope.cancel()
+    assert not corp.breaker.needs_trial
+    assert inner.probes == 0
+
+
+async def test_a_sick_source_makes_no_issuer_sick_and_a_sick_issuer_stops_no_source(
+    clock: FakeClock,
+) -> None:
+    plugin = ScriptedSource(OSError("no route"))
+    inner = ScriptedVerifier(asks=True)
+    corp = door(inner, clock, roles=roles_of(clock, plugin))
+    async with at_work(corp, clock=clock) as gate:
+        for token in ("a", "b", "c", "d"):
+            assert await gate.said(password=opaque(token)) == "unavailable"
+            await idle()
+        assert inner.asked == ["a", "b", "c", "d"]
+        assert (corp.breaker.is_open, inner.probes) == (False, 0)
+        corp.breaker.hold(60.0)  # the issuer wants to be left alone
+        plugin.says, inner.asks, inner.needs = Granted(roles=["reader"]), False, False
+        await clock.advance(1.0)
+        assert await gate.said(password=opaque("e")) == "alice"  # its key is at hand
 
 
 async def test_it_asks_the_issuer_as_often_as_the_wrapped_one(clock: FakeClock) -> None:
@@ -181,20 +222,10 @@ async def test_it_asks_the_issuer_as_often_as_the_wrapped_one(clock: FakeClock) 
         assert verifier.needs_issuer(TOKEN)
 
 
-async def test_a_sick_issuer_is_found_out_before_its_sources(clock: FakeClock) -> None:
+async def test_its_trial_call_is_the_issuers(clock: FakeClock) -> None:
     inner = ScriptedVerifier(probe_says=IssuerUnavailable("no issuer"))
     with pytest.raises(IssuerUnavailable, match="no issuer"):
         await adding(clock, ScriptedSource(), inner=inner).probe()
-
-
-async def test_without_sources_a_verifier_stays_as_it_is(clock: FakeClock) -> None:
-    inner = ScriptedVerifier()
-    assert with_roles(inner, None, clock) is inner
-    terms = RoleTerms(
-        sources=(asked(ScriptedSource(), clock),), default_roles=(), require_role=False
-    )
-    wrapped = with_roles(inner, terms, clock)
-    assert isinstance(await wrapped.verify(TOKEN, now=clock.now()), Verdict)
 
 
 async def test_stopping_stops_every_source(clock: FakeClock) -> None:
@@ -225,7 +256,8 @@ async def test_a_source_that_ends_itself_leaves_no_verdict_without_its_roles(
 
 
 async def test_a_gate_survives_a_source_that_ends_itself(clock: FakeClock) -> None:
-    async with at_work(door(adding(clock, StraySource()), clock), clock=clock) as work:
+    stray = roles_of(clock, StraySource())
+    async with at_work(door(ScriptedVerifier(), clock, roles=stray), clock=clock) as work:
         for number in range(4):
             assert await work.said(password=opaque(f"{number}")) == "unavailable"
         await clock.advance(60.0)
