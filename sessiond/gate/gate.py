@@ -20,7 +20,7 @@ from sessiond.core.principal import folded, is_name, same_name
 from sessiond.core.revocation import Revocation
 from sessiond.core.rows import Put
 from sessiond.core.secret import Secret
-from sessiond.core.session import ProcessKey
+from sessiond.core.session import ProcessKey, SessionId
 from sessiond.core.verdict import Verdict
 from sessiond.gate.breaker import Breaker
 from sessiond.gate.cache import Key, VerdictCache
@@ -55,6 +55,19 @@ class Admission:
     verdict: Verdict
     presented: Presented
     client: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Asker:
+    """On whose account an issuer is asked: a process's logins, or the renewal of one session."""
+
+    owner: ProcessKey
+    renews: SessionId | None
+
+    @property
+    def turn(self) -> tuple[ProcessKey, bool]:
+        """Whose turn at the issuer it takes: renewals hold up no login of the same process."""
+        return self.owner, self.renews is not None
 
 
 class _Flight:
@@ -112,7 +125,7 @@ class Gate:
         """
         self._news = news
         self._clock = clock
-        self._waiting: Counter[ProcessKey] = Counter()
+        self._waiting: Counter[_Asker] = Counter()
         self._flights: dict[Key, _Flight] = {}
         self._cache = VerdictCache(MAX_VERDICTS)
         self._refusals = VerdictCache(MAX_REFUSALS)  # apart: whoever floods evicts no verdict
@@ -148,7 +161,13 @@ class Gate:
             self._tasks.cancel_scope.cancel()
 
     async def admit(
-        self, *, user: str, password: str, owner: ProcessKey, spans: Spans | None = None
+        self,
+        *,
+        user: str,
+        password: str,
+        owner: ProcessKey,
+        renews: SessionId | None = None,
+        spans: Spans | None = None,
     ) -> Admission:
         """Return what the password proves about the user. May be cancelled at any time.
 
@@ -156,6 +175,7 @@ class Gate:
             user: The typed name.
             password: What came with it.
             owner: The process that asks.
+            renews: The session that it is for; None is a login. It takes no login's place.
             spans: Filled in, however this ends.
 
         Raises:
@@ -170,7 +190,7 @@ class Gate:
         key = Key.of(presented.access, user=folded(user), issuer=name, generation=generation)
         spans = Spans() if spans is None else spans
         spans.issuer = name
-        verdict = await self._verdict(door, key, presented.access, owner, spans)
+        verdict = await self._verdict(door, key, presented.access, _Asker(owner, renews), spans)
         verified = verdict.principal.name
         if not same_name(user, verified):
             raise TokenRejected(Refusal.USERMISMATCH, "the token is another user's")
@@ -179,7 +199,7 @@ class Gate:
         return Admission(verdict, presented, door.client)
 
     async def _verdict(
-        self, door: Door, key: Key, token: Secret, owner: ProcessKey, spans: Spans
+        self, door: Door, key: Key, token: Secret, asker: _Asker, spans: Spans
     ) -> Verdict:
         now = self._clock.now()
         monotonic = self._clock.monotonic()
@@ -193,11 +213,11 @@ class Gate:
             try:
                 outcome: Outcome = await door.verifier.verify(token, now=now)
             except TokenRejected as rejected:
-                outcome = rejected
+                outcome = rejected.with_traceback(None)
             self._keep(door, key, outcome)
             return _accepted(outcome)
-        with self._counted(door, owner):
-            flight = self._flights.get(key) or self._launch(door, key, token, owner)
+        with self._counted(door, asker):
+            flight = self._flights.get(key) or self._launch(door, key, token, asker)
             try:
                 outcome = await flight.outcome()
             finally:
@@ -205,37 +225,40 @@ class Gate:
             return _accepted(outcome, now=self._clock.now())
 
     @contextmanager
-    def _counted(self, door: Door, owner: ProcessKey) -> Iterator[None]:
-        """Bound how many logins of one process wait for issuers that are asked each time."""
+    def _counted(self, door: Door, asker: _Asker) -> Iterator[None]:
+        """Bound how many logins of one process wait for issuers that are asked each time.
+
+        Renewals are counted apart, one a session.
+        """
         if not door.verifier.asks:
             yield
             return
-        if self._waiting[owner] >= self._max_waiting:
+        if self._waiting[asker] >= (self._max_waiting if asker.renews is None else 1):
             raise TokenRejected(Refusal.THROTTLED, "too many logins of this process wait")
-        self._waiting[owner] += 1
+        self._waiting[asker] += 1
         try:
             yield
         finally:
-            self._waiting[owner] -= 1
-            if not self._waiting[owner]:
-                del self._waiting[owner]
+            self._waiting[asker] -= 1
+            if not self._waiting[asker]:
+                del self._waiting[asker]
 
-    def _launch(self, door: Door, key: Key, token: Secret, owner: ProcessKey) -> _Flight:
+    def _launch(self, door: Door, key: Key, token: Secret, asker: _Asker) -> _Flight:
         if door.breaker.is_open:
             raise IssuerUnavailable("the issuer is sick, nobody waits for it")
         if self._tasks is None:
             raise IssuerUnavailable("the gate is not open yet")
         flight = self._flights[key] = _Flight(self._clock.monotonic)
-        self._tasks.start_soon(self._fly, door, key, token, owner, flight)
+        self._tasks.start_soon(self._fly, door, key, token, asker, flight)
         return flight
 
     async def _fly(
-        self, door: Door, key: Key, token: Secret, owner: ProcessKey, flight: _Flight
+        self, door: Door, key: Key, token: Secret, asker: _Asker, flight: _Flight
     ) -> None:
         """Ask the issuer, however long its own timeout lets it take, and land the verdict."""
         outcome: Outcome = IssuerUnavailable("sessiond is stopping")
         try:
-            async with door.limiter.place(owner):
+            async with door.limiter.place(asker.turn):
                 flight.ask()
                 if door.breaker.is_open:
                     outcome = IssuerUnavailable("the issuer fell sick while this waited")
@@ -252,9 +275,9 @@ class Gate:
         try:
             outcome = await door.verifier.verify(token, now=self._clock.now())
         except TokenRejected as rejected:
-            outcome = rejected
+            outcome = rejected.with_traceback(None)  # its frames would hold it, and the token
         except IssuerUnavailable as unavailable:
-            outcome = unavailable
+            outcome = unavailable.with_traceback(None)
         door.breaker.finish(started, ok=not isinstance(outcome, IssuerUnavailable))
         if isinstance(outcome, IssuerThrottled):
             door.breaker.hold(outcome.retry_after)
