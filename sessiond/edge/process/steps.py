@@ -1,8 +1,8 @@
 """One message each: recorded in the order of the messages, answered in that order too."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Coroutine
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable
+from typing import Generic, TypeVar
 
 import anyio
 import structlog
@@ -13,13 +13,13 @@ from sessiond.edge.process import answers
 from sessiond.edge.process.attempt import Login, RenewalAttempt
 from sessiond.edge.process.calls import TABLE, Subscription
 from sessiond.edge.process.feed import Feed, rows
+from sessiond.edge.process.tasks import Later
 from sessiond.qipc import NIL, Value, dictionary, list_, symbol
 from sessiond.table import Table, Ticket
 
 A = TypeVar("A")
 Pushing = Callable[[Value], None]
 Withdrawing = Callable[[Withdraw], None]
-Later = Callable[[Callable[[], Coroutine[Any, Any, None]]], None]
 
 log = structlog.get_logger()
 
@@ -43,20 +43,23 @@ class Step(ABC):
 
 
 class Said(Step):
-    """An answer that needs nothing: to a ping."""
+    """An answer that needs nothing: a ping's, or what is certain at once."""
+
+    def __init__(self, value: Value = NIL) -> None:
+        self._value = value
 
     async def answer(self) -> Value:
-        return NIL
+        return self._value
 
 
 class Wrong(Step):
     """A call that is answered with an error."""
 
-    def __init__(self, error: CallError) -> None:
-        self._error = error
+    def __init__(self, text: str) -> None:
+        self._text = text
 
     async def answer(self) -> Value:
-        raise self._error
+        raise CallError(self._text)
 
 
 class Changed(Step, Generic[A]):
@@ -148,18 +151,23 @@ class RenewalStep(Step):
         verified: anyio.Event,
         later: Later,
         push: Pushing,
+        over: Callable[[], None],
     ) -> None:
         self._attempt = attempt
         self._verified = verified
         self._later = later
         self._push = push
+        self._over = over  # another may follow
 
     async def record(self) -> None:
         await self._verified.wait()
         await self._attempt.record()
 
     async def answer(self) -> Value:
-        outcome = await self._attempt.outcome()
+        try:
+            outcome = await self._attempt.outcome()
+        finally:
+            self._over()
         if self._attempt.is_late:
             self._later(self._tell_late)
         return _answer(outcome)
@@ -186,14 +194,17 @@ class Subscribing(Step):
         return list_(symbol(TABLE), rows(()))
 
 
-async def renew_apart(attempt: RenewalAttempt, push: Pushing) -> None:
+async def renew_apart(attempt: RenewalAttempt, push: Pushing, over: Callable[[], None]) -> None:
     """Carry an async `renew` out. No message waits for it: its issuer may take long.
 
     A renewal that happens is pushed by what is committed, one that is refused from here.
     """
-    await attempt.verify()
-    await attempt.record()
-    outcome = await attempt.outcome()
+    try:
+        await attempt.verify()
+        await attempt.record()
+        outcome = await attempt.outcome()
+    finally:
+        over()
     if not isinstance(outcome, Standing):
         push(answers.renewal_refused(attempt.session, attempt.handle, outcome))
 
