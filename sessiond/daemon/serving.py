@@ -132,7 +132,7 @@ async def _run(
             root.start_soon(parts.issuers.run)
             root.start_soon(_then, parts.table.run, ends.written)
             rules = settings.rules_of(reload.config, parts.issuers.made)
-            await resume(parts.table, parts.refresher, rules)
+            await resume(parts.table, parts.refresher, rules, parts.names)
             _calm_collector()
             root.start_soon(parts.subscribers.run)
             root.start_soon(_then, front.control.run, ends.unseen)
