@@ -171,11 +171,19 @@ class _Connection(ABC, Generic[Event]):
 
     def reply(self, value: Value) -> bytes:
         """Return the answer to the oldest SYNC message that is not answered."""
-        return self._answer(value)
+        return self.answer(encode_message(MessageKind.RESPONSE, value))
 
     def error(self, text: str) -> bytes:
         """Return the q error `'text` as that answer."""
-        return self._answer(QError(text))
+        return self.answer(encode_message(MessageKind.RESPONSE, QError(text)))
+
+    def answer(self, message: bytes) -> bytes:
+        """Return an encoded RESPONSE as that answer: to encode a large one may take long."""
+        if not self._owed:
+            raise RuntimeError("an answer without a question")
+        self._advance(Step.ANSWER)
+        self._owed -= 1
+        return message
 
     @abstractmethod
     def _next_event(self) -> Event | None: ...
@@ -188,14 +196,6 @@ class _Connection(ABC, Generic[Event]):
         except ProtocolError:
             self._advance(Step.BREAK)
             raise
-
-    def _answer(self, value: Value | QError) -> bytes:
-        if not self._owed:
-            raise RuntimeError("an answer without a question")
-        wire = encode_message(MessageKind.RESPONSE, value)
-        self._advance(Step.ANSWER)
-        self._owed -= 1
-        return wire
 
     def _ask(self, kind: MessageKind, value: Value) -> bytes:
         wire = encode_message(kind, value)

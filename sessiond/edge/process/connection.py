@@ -21,7 +21,7 @@ from sessiond.edge.peer import Peer
 from sessiond.edge.process.conversation import Conversation, Counter, Message
 from sessiond.edge.process.line import ProcessLine
 from sessiond.edge.process.outbox import Outbox
-from sessiond.edge.process.steps import Step, Wrong
+from sessiond.edge.process.steps import Encoded, Step, Wrong
 from sessiond.edge.process.tasks import later
 from sessiond.qipc import Handshake, Received, ServerConnection, Value
 from sessiond.qipc.messages import MessageKind
@@ -224,13 +224,18 @@ class Connection:
                         self._outbox.put(self._wire.error(f"sessiond: {error}"))
                 else:
                     if each.is_sync:
-                        self._outbox.put(self._wire.reply(value))
+                        self._outbox.put(self._message(value))
                 self._in_hand -= each.size
                 self._account.give(each.size)
                 self._answered.set()
         done.set()
 
-    async def _in_time(self, each: _InHand) -> Value:
+    def _message(self, value: Value | Encoded) -> bytes:
+        if isinstance(value, Encoded):
+            return self._wire.answer(value.message)
+        return self._wire.reply(value)
+
+    async def _in_time(self, each: _InHand) -> Value | Encoded:
         if each.step.keeps_time:
             return await each.step.answer()
         with anyio.move_on_after(self._left(each)):

@@ -11,7 +11,7 @@ import anyio
 import structlog
 
 from sessiond.clock import Clock
-from sessiond.core.changes import Bind, Close, KnownNames, Look, Lose, Reconcile, Withdraw
+from sessiond.core.changes import Bind, Close, KnownNames, Lose, Reconcile, Withdraw
 from sessiond.core.errors import CallError, Refusal
 from sessiond.core.session import ProcessKey, SessionId
 from sessiond.edge.peer import Peer
@@ -25,6 +25,7 @@ from sessiond.edge.process.line import ProcessLine
 from sessiond.edge.process.steps import (
     Binding,
     Changed,
+    Listing,
     LoginStep,
     RenewalStep,
     Said,
@@ -133,7 +134,7 @@ class Conversation:
                 reconcile = Reconcile(process=owner.key, about=owner.about, held=call.held)
                 return Changed(table, reconcile, lambda doomed: Vector(QType.INT, tuple(doomed)))
             case calls.Sessions():
-                return Changed(table, Look(process=owner.key), answers.sessions)
+                return Listing(table, owner.key)
             case calls.Subscription():
                 return self._subscribe(call, message.is_sync)
 

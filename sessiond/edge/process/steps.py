@@ -2,26 +2,46 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 import anyio
+import anyio.to_thread
 import structlog
 
-from sessiond.core.changes import Bind, Change, Standing, Withdraw
+from sessiond.core.changes import Bind, Change, Look, Standing, Withdraw
 from sessiond.core.errors import CallError, Refusal, StoreError
+from sessiond.core.session import ProcessKey
 from sessiond.edge.process import answers
 from sessiond.edge.process.attempt import Login, RenewalAttempt
 from sessiond.edge.process.calls import TABLE, Subscription
 from sessiond.edge.process.feed import Feed, rows
 from sessiond.edge.process.tasks import Later
-from sessiond.qipc import NIL, Value, dictionary, list_, symbol
+from sessiond.qipc import (
+    NIL,
+    MessageKind,
+    Value,
+    dictionary,
+    encode_message,
+    list_,
+    symbol,
+)
 from sessiond.table import Table, Ticket
 
 A = TypeVar("A")
 Pushing = Callable[[Value], None]
 Withdrawing = Callable[[Withdraw], None]
 
+BESIDE = 200  # sessions in a list; more are some milliseconds' work
+
 log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """An answer as the message that it is sent in."""
+
+    message: bytes = field(repr=False)
 
 
 class Step(ABC):
@@ -33,7 +53,7 @@ class Step(ABC):
         """Submit what it changes. The next message's turn comes when this returns."""
 
     @abstractmethod
-    async def answer(self) -> Value:
+    async def answer(self) -> Value | Encoded:
         """Return the answer, once it may be given.
 
         Raises:
@@ -74,10 +94,26 @@ class Changed(Step, Generic[A]):
     async def record(self) -> None:
         self._ticket = await self._table.submit(self._change)
 
-    async def answer(self) -> Value:
+    async def answer(self) -> Value | Encoded:
+        return self._render(await self._answered())
+
+    async def _answered(self) -> A:
         if self._ticket is None:
             raise CallError("not recorded")
-        return self._render(await self._ticket.answer())
+        return await self._ticket.answer()
+
+
+class Listing(Changed[list[Standing]]):
+    """A `sessions`. What lists thousands is made beside the loop, where it holds nobody up."""
+
+    def __init__(self, table: Table, process: ProcessKey) -> None:
+        super().__init__(table, Look(process=process), answers.sessions)
+
+    async def answer(self) -> Value | Encoded:
+        standings = await self._answered()
+        if len(standings) <= BESIDE:
+            return answers.sessions(standings)
+        return await anyio.to_thread.run_sync(_encoded, standings)
 
 
 class Binding(Step):
@@ -207,6 +243,10 @@ async def renew_apart(attempt: RenewalAttempt, push: Pushing, over: Callable[[],
         over()
     if not isinstance(outcome, Standing):
         push(answers.renewal_refused(attempt.session, attempt.handle, outcome))
+
+
+def _encoded(standings: list[Standing]) -> Encoded:
+    return Encoded(encode_message(MessageKind.RESPONSE, answers.sessions(standings)))
 
 
 def _answer(outcome: Standing | Refusal) -> Value:

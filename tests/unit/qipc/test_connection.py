@@ -355,3 +355,13 @@ def test_larger_messages_are_taken_from_when_they_are_admitted() -> None:
     server.receive_data(client.async_(string("x" * 1000)))
     with pytest.raises(ProtocolError, match="too large"):
         server.next_event()
+
+
+def test_an_answer_may_be_encoded_elsewhere() -> None:
+    server, client = open_pair()
+    server.receive_data(client.sync(NIL))
+    assert server.next_event() == Received(MessageKind.SYNC, NIL)
+    client.receive_data(server.answer(encode_message(MessageKind.RESPONSE, long(2))))
+    assert client.next_event() == Response(long(2))
+    with pytest.raises(RuntimeError, match="without a question"):
+        server.answer(b"")

@@ -1,21 +1,23 @@
 """What one connection, or one user, may make the daemon keep, or do before others' turn."""
 
 import struct
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import anyio
 import anyio.lowlevel
 import pytest
 
+from sessiond.core.changes import Standing
 from sessiond.edge.peer import Peer
-from sessiond.edge.process import connection
+from sessiond.edge.process import answers, connection, steps
 from sessiond.edge.process.budget import ALWAYS
-from sessiond.qipc import NIL, call, decode, string
+from sessiond.qipc import NIL, Value, call, decode, string
 from sessiond.qipc import connection as qipc_connection
 from tests.fakes import FakeClock, idle
 from tests.qprocess import QReplyError, plain_dict
-from tests.unit.edge.process.serving import PING, connect, hello_call, serving
+from tests.unit.edge.process.serving import PING, columns, connect, hello_call, serving
 
 pytestmark = pytest.mark.anyio
 
@@ -178,3 +180,26 @@ async def test_of_big_messages_one_a_turn_is_decoded_from_one_user_after_the_oth
         assert max(found) < 2 * (len(big) - 8)
         assert sum(found) > 8 * 20 * (len(big) - 8)
         assert meanwhile < 5 * 20 * len(big)  # who is alone does not wait for all of the seven
+
+
+@pytest.mark.parametrize("is_beside", [False, True])
+async def test_a_long_list_of_sessions_is_made_beside_the_loop_and_is_the_same(
+    clock: FakeClock, monkeypatch: pytest.MonkeyPatch, *, is_beside: bool
+) -> None:
+    threads = set[int]()
+    listed = answers.sessions
+
+    def listing(standings: Sequence[Standing]) -> Value:
+        threads.add(threading.get_ident())
+        return listed(standings)
+
+    monkeypatch.setattr(answers, "sessions", listing)
+    monkeypatch.setattr(steps, "BESIDE", 2 - is_beside)
+    async with serving(clock) as daemon:
+        q = await daemon.process()
+        await q.log_in(handle=5)
+        await q.log_in("another", handle=6)
+        await q.ask(call("sessions"), PING)
+        assert columns(await q.answer())["handle"] == [5, 6]
+        assert await q.answer() == NIL
+    assert (threads == {threading.get_ident()}) is not is_beside
