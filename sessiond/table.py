@@ -33,7 +33,7 @@ from sessiond.core.errors import Refusal, StoreError
 from sessiond.core.events import Event, LoginRefused
 from sessiond.core.grant import Grant, KnownToken
 from sessiond.core.rows import Put, Row, Rows, Write
-from sessiond.core.session import ProcessAbout, Session
+from sessiond.core.session import ProcessAbout, ProcessKey, Session
 from sessiond.due import DueQueue
 
 A = TypeVar("A")
@@ -170,6 +170,10 @@ class Table:
     def grants(self) -> list[Grant]:
         """Return the grants as they stand, those that are being written included."""
         return list(self._rows.grants.values())
+
+    def processes(self) -> dict[ProcessKey, ProcessAbout]:
+        """Return whose sessions there are, and what each process said of itself."""
+        return {each.process: each.about for each in self._rows.sessions.values()}
 
     @property
     def waiting(self) -> int:

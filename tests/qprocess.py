@@ -78,8 +78,10 @@ class QProcess:
     def opened(self, session: UUID, handle: int) -> None:
         self.push(call("opened", guid(session), int_(handle)))
 
-    def disconnect(self, handle: int) -> None:
-        self.push(call("disconnect", int_(handle)))
+    def disconnect(self, handle: int, session: UUID | None = None) -> None:
+        """Say that a user left; where the session is named, it is that one."""
+        named = () if session is None else (guid(session),)
+        self.push(call("disconnect", int_(handle), *named))
 
     def renew(self, session: UUID, password: str) -> dict[str, Any]:
         return plain_dict(self.sync(call("renew", guid(session), string(password))))

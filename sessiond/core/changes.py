@@ -95,15 +95,16 @@ class Renew(Change[Standing | Refusal]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Close(Change[None]):
-    """The user left the handle."""
+    """The user left the handle; where the session is named, that one ends and no other."""
 
     process: ProcessKey
     handle: int
+    session: SessionId | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lose(Change[None]):
-    """The process is gone: its sessions wait for it to come back."""
+    """The process is gone: its sessions wait for it to come back, where it can."""
 
     process: ProcessKey
 

@@ -2,7 +2,7 @@
 
 import secrets
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from uuid import uuid4
 
@@ -23,7 +23,9 @@ from sessiond.edge.listener import Listener
 from sessiond.edge.measures import Measures
 from sessiond.edge.peer import Peer
 from sessiond.edge.process.attempt import Desk
-from sessiond.edge.process.connection import Connection, Counter
+from sessiond.edge.process.audience import Audience, ProcessNames
+from sessiond.edge.process.connection import Connection
+from sessiond.edge.process.conversation import Counter
 from sessiond.edge.process.directory import Directory
 from sessiond.edge.process.welcome import Welcome
 from sessiond.edge.sealing import TokenHasher
@@ -50,6 +52,7 @@ class Parts:
     events: EventLog
     table: Table
     directory: Directory
+    names: ProcessNames
     pushes: MemoryObjectReceiveStream[Committed]
     gate: Gate
     refresher: Refresher
@@ -102,6 +105,7 @@ def parts_of(
         events=events,
         table=table,
         directory=Directory(),
+        names=ProcessNames(clock.monotonic),
         pushes=bus.listen(),
         gate=gate,
         refresher=refresher,
@@ -139,8 +143,8 @@ class Reception:
     def __init__(self, counter: Counter) -> None:
         self.counter = counter
 
-    async def attend(self, stream: ByteStream, peer: Peer) -> None:
-        await Connection(stream, peer, self.counter).serve()
+    async def attend(self, stream: ByteStream, peer: Peer, said_hello: Callable[[], None]) -> None:
+        await Connection(stream, peer, self.counter, said_hello).serve()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,8 +175,11 @@ def front_of(
             events=parts.events,
             clock=parts.clock,
             welcome=welcome.answer,
+            instance=welcome.instance,
             deadline=config.login.deadline,
             max_message=config.listen.max_message,
+            audience=Audience(looked_up.subscribers),
+            names=parts.names,
         )
     )
     listener = Listener(

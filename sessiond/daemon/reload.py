@@ -151,6 +151,7 @@ class Reload:
             deadline=config.login.deadline,
             max_message=listen.max_message,
         )
+        front.reception.counter.audience.allowed = new.looked_up.subscribers
         front.listener.use(new.looked_up.allowed, max_connections=listen.max_connections)
         look_at_descriptors(listen.max_connections)
         front.control.use(new.looked_up.access)

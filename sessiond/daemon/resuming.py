@@ -2,13 +2,16 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 import structlog
 
-from sessiond.core.changes import Disown
+from sessiond.core.changes import Change, Disown, Lose
 from sessiond.core.decide import Rules
+from sessiond.core.decide.presence import can_come_back
 from sessiond.core.errors import StoreError
 from sessiond.core.grant import Grant
+from sessiond.edge.process.audience import ProcessNames
 from sessiond.refresher import Refresher
 from sessiond.table import Table
 
@@ -25,8 +28,12 @@ def is_answered_for(grant: Grant, rules: Rules) -> bool:
     return grant.issuer in rules.iss and grant.iss in ("", rules.iss[grant.issuer])
 
 
-async def resume(table: Table, refresher: Refresher, rules: Rules) -> None:
-    """Go on with what an earlier run has left; end what no configured issuer answers for."""
+async def resume(table: Table, refresher: Refresher, rules: Rules, names: ProcessNames) -> None:
+    """Go on with what an earlier run has left.
+
+    What no configured issuer answers for ends, and so do sessions of processes that are known to
+    nobody now.
+    """
     gone: list[Grant] = []
     for grant in table.resume():
         if is_answered_for(grant, rules):
@@ -34,6 +41,19 @@ async def resume(table: Table, refresher: Refresher, rules: Rules) -> None:
         else:
             gone.append(grant)
     await disown(table, gone)
+    await _lose_unknown(table, names)
+
+
+async def _lose_unknown(table: Table, names: ProcessNames) -> None:
+    """End sessions of processes that an earlier run knew by their connection alone."""
+    lost = list[Change[Any]]()
+    for process, about in table.processes().items():
+        if can_come_back(process):
+            names.note(process.uid, about.name)
+        else:
+            log.warning("process cannot come back, sessions end", process=about.name)
+            lost.append(Lose(process=process))
+    await _end(table, lost)
 
 
 async def disown(table: Table, grants: Sequence[Grant]) -> None:
@@ -41,11 +61,13 @@ async def disown(table: Table, grants: Sequence[Grant]) -> None:
     for issuer, number in Counter(grant.issuer for grant in grants).items():
         log.warning("issuer gone, sessions end", issuer=issuer, grants=number)
     ids = [grant.id for grant in grants]
-    tickets = [
-        await table.submit(Disown(grants=tuple(ids[start : start + AT_ONCE])))
-        for start in range(0, len(ids), AT_ONCE)
-    ]
-    for ticket in tickets:
+    starts = range(0, len(ids), AT_ONCE)
+    await _end(table, [Disown(grants=tuple(ids[start : start + AT_ONCE])) for start in starts])
+
+
+async def _end(table: Table, changes: Sequence[Change[Any]]) -> None:
+    """Have changes made that end sessions; return when that is on disk."""
+    for ticket in [await table.submit(change) for change in changes]:
         try:
             await ticket.answer()
         except StoreError as error:  # ended all the same, and written when it can be

@@ -134,7 +134,7 @@ async def _run(
             root.start_soon(parts.issuers.run)
             root.start_soon(_then, parts.table.run, ends.written)
             rules = settings.rules_of(reload.config, parts.issuers.made)
-            await resume(parts.table, parts.refresher, rules)
+            await resume(parts.table, parts.refresher, rules, parts.names)
             collector.calm()
             root.start_soon(collector.run, parts.clock)
             root.start_soon(parts.subscribers.run)

@@ -1,6 +1,6 @@
 """What the configuration comes to: for each part the values that it uses, and no more."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -10,7 +10,7 @@ from sessiond.core.secret import Secret
 from sessiond.daemon.issuers import Made
 from sessiond.edge import credentials
 from sessiond.edge.config import Config
-from sessiond.edge.control.access import Access
+from sessiond.edge.control.access import Access, allow_list
 from sessiond.edge.control.view import IssuerView
 from sessiond.edge.peer import AllowList
 from sessiond.edge.subscribers import STOP_WITHIN, FeedingRules
@@ -24,6 +24,7 @@ class LookedUp:
     """What the file only names: users, groups and the proof key, as this machine has them."""
 
     allowed: AllowList
+    subscribers: AllowList | None  # None: whoever may connect
     access: Access
     proof_key: Secret | None
 
@@ -37,9 +38,14 @@ def look_up(config: Config, environ: Mapping[str, str]) -> LookedUp:
     listen = config.listen
     return LookedUp(
         allowed=AllowList.of(listen.allow_users, listen.allow_groups),
+        subscribers=_subscribers(listen.subscribers),
         access=Access.of(readers=listen.control_readers, admins=listen.control_admins),
         proof_key=credentials.proof_key(listen.proof_key_file, environ=environ),
     )
+
+
+def _subscribers(names: Sequence[str | int]) -> AllowList | None:
+    return allow_list("listen.subscribers", names) if names else None
 
 
 def database_of(config: Config) -> Path:

@@ -2,8 +2,9 @@
 
 import math
 import socket
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 
 import anyio
 import structlog
@@ -12,7 +13,10 @@ from anyio.abc import ByteStream, SocketAttribute, SocketListener, SocketStream,
 from sessiond.edge.peer import AllowList, Peer, peer_of
 
 ONE_USERS_SHARE = 0.9  # of the connections; the rest is for the other users
+STRANGERS_SHARE = 0.25  # of the connections, for those of one user that have not said hello
 PAUSE = 0.2  # seconds until accepting is tried again
+
+Serve = Callable[[ByteStream, Peer, Callable[[], None]], Awaitable[None]]
 
 log = structlog.get_logger()
 
@@ -26,8 +30,16 @@ class Listener:
         *,
         allowed: AllowList,
         max_connections: int,
-        serve: Callable[[ByteStream, Peer], Awaitable[None]],
+        serve: Serve,
     ) -> None:
+        """Make one; `run` begins it.
+
+        Args:
+            sockets: Where to accept.
+            allowed: Who is let in.
+            max_connections: How many, at most.
+            serve: Serves one to its end, and calls what it is given once it knows the process.
+        """
         self._sockets = list(sockets)
         self._allowed = allowed
         self._max_connections = max_connections
@@ -36,6 +48,7 @@ class Listener:
         self._serving = anyio.CancelScope()
         self._open: Counter[int] = Counter()  # connections by uid
         self._admitted: dict[anyio.CancelScope, Peer] = {}  # each connection, and whose it is
+        self._strangers: defaultdict[int, dict[anyio.CancelScope, None]] = defaultdict(dict)
         self.refused = 0  # connections since the start
 
     def use(self, allowed: AllowList, *, max_connections: int) -> None:
@@ -97,11 +110,35 @@ class Listener:
         self._open[peer.uid] += 1
         with anyio.CancelScope() as connection:
             self._admitted[connection] = peer
+            self._admit_stranger(connection, peer)
             try:
-                await self._serve(stream, peer)
+                await self._serve(stream, peer, partial(self._know, connection, peer.uid))
             finally:
+                self._know(connection, peer.uid)
                 del self._admitted[connection]
                 self._open[peer.uid] -= 1
+                if not self._open[peer.uid]:
+                    del self._open[peer.uid]
+
+    def _admit_stranger(self, connection: anyio.CancelScope, peer: Peer) -> None:
+        """Bound the connections of a user that nobody has spoken on: the oldest gives way.
+
+        A process says hello within milliseconds. So whoever opens connections and says nothing
+        keeps none of the same user's processes out.
+        """
+        strangers = self._strangers[peer.uid]
+        if len(strangers) >= math.ceil(self._max_connections * STRANGERS_SHARE):
+            log.warning("connection ended: it says nothing", uid=peer.uid)
+            oldest = next(iter(strangers))
+            self._know(oldest, peer.uid)
+            oldest.cancel()
+        self._strangers[peer.uid][connection] = None
+
+    def _know(self, connection: anyio.CancelScope, uid: int) -> None:
+        """Count a connection as a stranger's no longer."""
+        self._strangers[uid].pop(connection, None)
+        if not self._strangers[uid]:
+            del self._strangers[uid]
 
     def _is_full(self, uid: int) -> bool:
         """Bound all connections, and keep some for others than the one user who has most."""

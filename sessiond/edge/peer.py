@@ -14,7 +14,8 @@ from pathlib import Path
 from sessiond.core.errors import ConfigError
 
 _CREDENTIALS = struct.Struct("3i")  # struct ucred of unix(7): pid, uid, gid
-_SO_PEERGROUPS = 59  # asm-generic/socket.h; Python has no name for it
+_SO_PEERGROUPS = 59  # asm-generic/socket.h; Python has no name for it, nor for the next
+_SO_PEERPIDFD = 77  # Linux 6.5
 _GROUPS_SIZE = 1024  # bytes: the most that Python reads, 256 groups
 
 
@@ -51,8 +52,10 @@ class AllowList:
 def peer_of(connected: socket.socket) -> Peer:
     """Return the peer of an accepted connection.
 
-    A pid says who connected only as long as that process lives. So its start time is read on
-    both sides of pinning the pid, and a peer that has hung up meanwhile is nobody.
+    A pid says who connected only as long as that process lives, and the socket may outlive it in
+    another's hands. So its start time is read while the process itself is held, where the kernel
+    gives it to us (SO_PEERPIDFD); else on both sides of pinning the pid. A peer that has ended, or
+    has hung up meanwhile, is nobody.
 
     Raises:
         OSError: The peer is gone, or nobody can say any more who it was.
@@ -64,13 +67,35 @@ def peer_of(connected: socket.socket) -> Peer:
     if not pid:
         return Peer(uid=uid, groups=groups, pid=0, started=0)
     started = started_at(pid)
-    pinned = os.pidfd_open(pid)
+    pinned = _peer_process(connected, pid)
     try:
-        if not started or started_at(pid) != started or _has_hung_up(connected):
+        is_same = started and started_at(pid) == started and not _has_ended(pinned)
+        if not is_same or _has_hung_up(connected):
             raise ProcessLookupError(errno.ESRCH, "the peer is gone")
     finally:
         os.close(pinned)
     return Peer(uid=uid, groups=groups, pid=pid, started=started)
+
+
+def _peer_process(connected: socket.socket, pid: int) -> int:
+    """Return a pidfd of the process that connected; before Linux 6.5, of whoever has its pid now.
+
+    Raises:
+        OSError: It is gone.
+    """
+    try:
+        return connected.getsockopt(socket.SOL_SOCKET, _SO_PEERPIDFD)
+    except OSError as error:
+        if error.errno != errno.ENOPROTOOPT:
+            raise
+    return os.pidfd_open(pid)
+
+
+def _has_ended(process: int) -> bool:
+    """Say whether the process of a pidfd has ended; until then nobody else has its pid."""
+    poll = select.poll()
+    poll.register(process, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def _has_hung_up(connected: socket.socket) -> bool:

@@ -26,7 +26,7 @@ from sessiond.core.principal import folded, is_name, same_name
 from sessiond.core.revocation import Revocation
 from sessiond.core.rows import Put
 from sessiond.core.secret import Secret
-from sessiond.core.session import ProcessKey
+from sessiond.core.session import ProcessKey, SessionId
 from sessiond.core.verdict import Verdict
 from sessiond.gate.breaker import Breaker
 from sessiond.gate.cache import Key, VerdictCache
@@ -84,6 +84,19 @@ class Admission:
     verdict: Verdict
     presented: Presented
     client: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Asker:
+    """On whose account an issuer is asked: a process's logins, or the renewal of one session."""
+
+    owner: ProcessKey
+    renews: SessionId | None
+
+    @property
+    def turn(self) -> tuple[ProcessKey, bool]:
+        """Whose turn at the issuer it takes: renewals hold up no login of the same process."""
+        return self.owner, self.renews is not None
 
 
 class _Flight:
@@ -144,7 +157,7 @@ class Gate:
         self._containment = containment or Containment()
         self._news = news
         self._clock = clock
-        self._waiting: Counter[ProcessKey] = Counter()
+        self._waiting: Counter[_Asker] = Counter()
         self._flights: dict[Key, _Flight] = {}
         self._cache = VerdictCache(MAX_VERDICTS)
         self._refusals = VerdictCache(MAX_REFUSALS)  # apart: whoever floods evicts no verdict
@@ -180,7 +193,13 @@ class Gate:
             self._tasks.cancel_scope.cancel()
 
     async def admit(
-        self, *, user: str, password: str, owner: ProcessKey, spans: Spans | None = None
+        self,
+        *,
+        user: str,
+        password: str,
+        owner: ProcessKey,
+        renews: SessionId | None = None,
+        spans: Spans | None = None,
     ) -> Admission:
         """Return what the password proves about the user. May be cancelled at any time.
 
@@ -188,6 +207,7 @@ class Gate:
             user: The typed name.
             password: What came with it.
             owner: The process that asks.
+            renews: The session that it is for; None is a login. It takes no login's place.
             spans: Filled in, however this ends.
 
         Raises:
@@ -202,7 +222,7 @@ class Gate:
         key = Key.of(presented.access, user=folded(user), issuer=name, generation=generation)
         spans = Spans() if spans is None else spans
         spans.issuer = name
-        verdict = await self._verdict(door, key, presented.access, owner, spans)
+        verdict = await self._verdict(door, key, presented.access, _Asker(owner, renews), spans)
         verified = verdict.principal.name
         if not same_name(user, verified):
             raise TokenRejected(Refusal.USERMISMATCH, "the token is another user's")
@@ -211,7 +231,7 @@ class Gate:
         return Admission(verdict, presented, door.client)
 
     async def _verdict(
-        self, door: Door, key: Key, token: Secret, owner: ProcessKey, spans: Spans
+        self, door: Door, key: Key, token: Secret, asker: _Asker, spans: Spans
     ) -> Verdict:
         now = self._clock.now()
         monotonic = self._clock.monotonic()
@@ -226,10 +246,10 @@ class Gate:
             outcome = await self._asked(door, token)
             self._keep(door, key, outcome)
             return _accepted(outcome)
-        with self._counted(door, owner):
+        with self._counted(door, asker):
             flight = self._flights.get(key)
             if flight is None:
-                flight = self._launch(door, key, token, owner, needs_issuer=needs_issuer)
+                flight = self._launch(door, key, token, asker, needs_issuer=needs_issuer)
             try:
                 outcome = await flight.outcome()
             finally:
@@ -247,23 +267,26 @@ class Gate:
         return True  # then the breaker is before it
 
     @contextmanager
-    def _counted(self, door: Door, owner: ProcessKey) -> Iterator[None]:
-        """Bound how many logins of one process wait for issuers that are asked each time."""
+    def _counted(self, door: Door, asker: _Asker) -> Iterator[None]:
+        """Bound how many logins of one process wait for issuers that are asked each time.
+
+        Renewals are counted apart, one a session.
+        """
         if not door.verifier.asks:
             yield
             return
-        if self._waiting[owner] >= self._max_waiting:
+        if self._waiting[asker] >= (self._max_waiting if asker.renews is None else 1):
             raise TokenRejected(Refusal.THROTTLED, "too many logins of this process wait")
-        self._waiting[owner] += 1
+        self._waiting[asker] += 1
         try:
             yield
         finally:
-            self._waiting[owner] -= 1
-            if not self._waiting[owner]:
-                del self._waiting[owner]
+            self._waiting[asker] -= 1
+            if not self._waiting[asker]:
+                del self._waiting[asker]
 
     def _launch(
-        self, door: Door, key: Key, token: Secret, owner: ProcessKey, *, needs_issuer: bool
+        self, door: Door, key: Key, token: Secret, asker: _Asker, *, needs_issuer: bool
     ) -> _Flight:
         if self._tasks is None:
             raise IssuerUnavailable("the gate is not open yet")
@@ -271,17 +294,17 @@ class Gate:
             self._see_to(door)
             raise IssuerUnavailable("the issuer is sick, nobody waits for it")
         flight = self._flights[key] = _Flight(self._clock.monotonic)
-        self._tasks.start_soon(self._fly, door, key, token, owner, flight)
+        self._tasks.start_soon(self._fly, door, key, token, asker, flight)
         return flight
 
     async def _fly(
-        self, door: Door, key: Key, token: Secret, owner: ProcessKey, flight: _Flight
+        self, door: Door, key: Key, token: Secret, asker: _Asker, flight: _Flight
     ) -> None:
         """Ask the issuer, however long its own timeout lets it take, and land the verdict."""
         outcome: Outcome = IssuerUnavailable("the issuer was not asked to the end")
         try:
             with self._containment.around("login", door.realm.name):
-                async with door.limiter.place(owner):
+                async with door.limiter.place(asker.turn):
                     flight.ask()
                     outcome = await self._asked(door, token)
                 self._keep(door, key, outcome)
@@ -297,10 +320,8 @@ class Gate:
                 if door.roles is None:
                     return verdict
                 return await door.roles.completed(verdict, now=self._clock.now())
-            except TokenRejected as rejected:
-                return rejected
-            except IssuerUnavailable as unavailable:
-                return unavailable
+            except (TokenRejected, IssuerUnavailable) as fault:
+                return fault.with_traceback(None)  # its frames would hold it, and the token
         return UnusableAnswer("it met a fault that nobody expected, which the log has")
 
     async def _verified(self, door: Door, token: Secret) -> Verdict:

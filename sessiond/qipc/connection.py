@@ -6,7 +6,8 @@ more can be read; what was asked before can still be answered.
 """
 
 from abc import ABC, abstractmethod
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Final, Generic, TypeVar
@@ -106,7 +107,7 @@ class _Connection(ABC, Generic[Event]):
     """What the two ends have in common: messages in, messages out, and the answers owed.
 
     Args:
-        max_message: The largest message that is taken, in bytes, with its header.
+        max_message: The largest message that is taken at first, in bytes, with its header.
         max_depth: As for `decode`.
         max_items: As for `decode`, for each message.
     """
@@ -138,6 +139,20 @@ class _Connection(ABC, Generic[Event]):
         """
         return bool(self._greeting) or self._messages.is_mid_message
 
+    @property
+    def ready(self) -> int:
+        """How many bytes the message has that `next_event` would decode; 0 when none is whole.
+
+        Raises:
+            ProtocolError: As `next_event` does, for a header that is of no message.
+        """
+        with self._breaking():
+            return self._messages.ready if self._state is State.OPEN else 0
+
+    def admit(self, max_message: int) -> None:
+        """Take messages of so many bytes from now on, with their headers."""
+        self._messages.max_size = max_message
+
     def receive_data(self, data: bytes) -> None:
         """Take what the other end sent. Ask `next_event` until None after each call."""
         if self._state in (State.START, State.GREETED):
@@ -151,30 +166,36 @@ class _Connection(ABC, Generic[Event]):
         Raises:
             ProtocolError: The other end broke the protocol; so does each later call.
         """
-        try:
+        with self._breaking():
             return self._next_event()
-        except ProtocolError:
-            self._advance(Step.BREAK)
-            raise
 
     def reply(self, value: Value) -> bytes:
         """Return the answer to the oldest SYNC message that is not answered."""
-        return self._answer(value)
+        return self.answer(encode_message(MessageKind.RESPONSE, value))
 
     def error(self, text: str) -> bytes:
         """Return the q error `'text` as that answer."""
-        return self._answer(QError(text))
+        return self.answer(encode_message(MessageKind.RESPONSE, QError(text)))
+
+    def answer(self, message: bytes) -> bytes:
+        """Return an encoded RESPONSE as that answer: to encode a large one may take long."""
+        if not self._owed:
+            raise RuntimeError("an answer without a question")
+        self._advance(Step.ANSWER)
+        self._owed -= 1
+        return message
 
     @abstractmethod
     def _next_event(self) -> Event | None: ...
 
-    def _answer(self, value: Value | QError) -> bytes:
-        if not self._owed:
-            raise RuntimeError("an answer without a question")
-        wire = encode_message(MessageKind.RESPONSE, value)
-        self._advance(Step.ANSWER)
-        self._owed -= 1
-        return wire
+    @contextmanager
+    def _breaking(self) -> Iterator[None]:
+        """Note that the other end broke the protocol, where it did."""
+        try:
+            yield
+        except ProtocolError:
+            self._advance(Step.BREAK)
+            raise
 
     def _ask(self, kind: MessageKind, value: Value) -> bytes:
         wire = encode_message(kind, value)

@@ -43,7 +43,7 @@ class MessageDecoder:
     """Bytes in, whole messages out. It refuses a message by its header alone."""
 
     def __init__(self, *, max_size: int) -> None:
-        self._max_size = max_size  # bytes, header included
+        self.max_size = max_size  # bytes, header included; of messages whose header comes later
         self._buffer = bytearray()
         self._head: tuple[MessageKind, int] | None = None  # of the message at the front: kind, size
 
@@ -51,6 +51,20 @@ class MessageDecoder:
     def is_mid_message(self) -> bool:
         """Whether bytes are there that `next_message` has not returned."""
         return bool(self._buffer)
+
+    @property
+    def ready(self) -> int:
+        """How many bytes the message has that `next_message` would return; 0 when there is none.
+
+        Raises:
+            ProtocolError: As `next_message` does.
+        """
+        if self._head is None:
+            if len(self._buffer) < HEADER.size:
+                return 0
+            self._head = self._read_header()
+        _, size = self._head
+        return size if len(self._buffer) >= size else 0
 
     def receive_data(self, data: bytes) -> None:
         self._buffer += data
@@ -62,13 +76,10 @@ class MessageDecoder:
             ProtocolError: The header is of no message that is taken here. The stream cannot be
                 read any further.
         """
-        if self._head is None:
-            if len(self._buffer) < HEADER.size:
-                return None
-            self._head = self._read_header()
-        kind, size = self._head
-        if len(self._buffer) < size:
+        size = self.ready
+        if self._head is None or not size:
             return None
+        kind, _ = self._head
         payload = bytes(self._buffer[HEADER.size : size])
         del self._buffer[:size]
         self._head = None
@@ -82,7 +93,7 @@ class MessageDecoder:
             raise ProtocolError("unknown kind of message")
         if compressed or reserved:  # never on a Unix socket: code.kx.com/q/basics/ipc, Compression
             raise ProtocolError("a message is compressed or longer than 4 GiB")
-        if not HEADER.size < size <= self._max_size:
+        if not HEADER.size < size <= self.max_size:
             raise ProtocolError("a message is empty or too large")
         return MessageKind(kind), size
 

@@ -57,6 +57,18 @@ def test_a_user_who_left_has_no_session(
     assert q.sessions() == []
 
 
+def test_a_late_word_that_alice_left_does_not_end_bob_on_the_same_handle(
+    strict_issuer: RunningIssuer, start: Start, process: Connected
+) -> None:
+    q = process(start(configuration(strict_issuer)))
+    alice = q.log_in(ALICE, strict_issuer.tokens()["access_token"])
+    bob = q.log_in(BOB, strict_issuer.tokens(BOB)["access_token"])
+    q.disconnect(5, alice["session"])
+    assert by_handle(q) == {5: bob["session"]}
+    q.disconnect(5, bob["session"])
+    assert q.sessions() == []
+
+
 def test_killed_and_restarted_the_daemon_has_lost_nothing(
     strict_issuer: RunningIssuer, start: Start
 ) -> None:

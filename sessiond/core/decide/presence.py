@@ -6,21 +6,39 @@ from datetime import datetime
 from sessiond.core.changes import Close, Find, Look, Lose, Reconcile, Standing
 from sessiond.core.decide.draft import Draft, Rules
 from sessiond.core.events import SessionExpired, SessionOpened
-from sessiond.core.session import Session, SessionState
+from sessiond.core.session import ProcessKey, Session, SessionState
 
 
 def close(draft: Draft, change: Close) -> None:
-    """End the session on a handle that the user left."""
-    session = draft.rows.session_on(change.process, change.handle)
-    if session is not None:
+    """End the session that the user left: the one that is named, else the one on the handle.
+
+    By the time a process says that a handle was left, somebody else may be on it. So a name counts
+    alone, and whatever the state or handle of what it names, as long as the process has it.
+    """
+    if change.session is None:
+        session = draft.rows.session_on(change.process, change.handle)
+    else:
+        session = draft.rows.sessions.get(change.session)
+    if session is not None and session.process == change.process:
         draft.close(session, "disconnect")
 
 
 def lose(draft: Draft, change: Lose) -> None:
-    """Let the sessions of a lost process wait for it."""
+    """Let the sessions of a lost process wait for it; end them where it cannot come back."""
     for session in draft.rows.sessions_of(change.process):
-        if session.state is SessionState.OPEN:
+        if not can_come_back(change.process):
+            draft.close(session, "lost")
+        elif session.state is SessionState.OPEN:
             draft.put(resumed(session, now=draft.now, rules=draft.rules))
+
+
+def can_come_back(process: ProcessKey) -> bool:
+    """Say whether a process is known again on another connection.
+
+    One without a pid is not: it is known by its connection alone, since what it says of itself
+    could be said by anybody.
+    """
+    return process.pid != 0
 
 
 def resumed(session: Session, *, now: datetime, rules: Rules) -> Session:

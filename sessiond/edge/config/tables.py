@@ -116,6 +116,7 @@ class ListenConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     control_group: OptionalAccount = ""  # empty: the daemon's own
     control_readers: tuple[Account, ...] = ()  # users or @groups
     control_admins: tuple[Account, ...] = ()  # users or @groups
+    subscribers: tuple[Account, ...] = ()  # users or @groups; empty: whoever may connect
 
 
 class StoreConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

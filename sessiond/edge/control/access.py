@@ -33,8 +33,8 @@ class Access:
             ConfigError: There is no such user or group here.
         """
         return cls(
-            readers=_allowed("listen.control_readers", readers) if readers else None,
-            admins=_allowed("listen.control_admins", admins),
+            readers=allow_list("listen.control_readers", readers) if readers else None,
+            admins=allow_list("listen.control_admins", admins),
         )
 
     def permits(self, peer: Peer, right: Right) -> bool:
@@ -60,7 +60,12 @@ def group_number(key: str, group: str | int) -> int:
         raise ConfigError(f"{key}: there is no group {group!r} here") from None
 
 
-def _allowed(key: str, names: Sequence[str | int]) -> AllowList:
+def allow_list(key: str, names: Sequence[str | int]) -> AllowList:
+    """Look users up, and groups where a name begins with `@`. Root and our own user always may.
+
+    Raises:
+        ConfigError: There is no such user or group here; the text names the configuration key.
+    """
     users, groups = {0, os.geteuid()}, set[int]()
     for name in names:
         if isinstance(name, str) and name.startswith("@"):

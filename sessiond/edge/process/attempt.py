@@ -302,6 +302,7 @@ class RenewalAttempt(Attempt):
             user=self._standing.session.principal.name,
             password=self._call.password.reveal(),
             owner=self._owner.key,
+            renews=self.session,
             spans=self._spans,
         )
 

@@ -58,6 +58,7 @@ class Renewal:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Disconnect:
     handle: int
+    session: SessionId | None = None  # None: whichever is on the handle
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,9 +88,10 @@ def read_call(value: Value) -> Call:
     name, arguments = unpack_call(value)
     if name not in _READERS:
         raise CallError("unknown function")
-    count, read = _READERS[name]
-    if len(arguments) != count:
-        raise CallError(f"{name} takes {count} argument{'s' if count != 1 else ''}")
+    counts, read = _READERS[name]
+    if len(arguments) not in counts:
+        words = " or ".join(map(str, counts))
+        raise CallError(f"{name} takes {words} argument{'' if counts == (1,) else 's'}")
     call: Call = read(*arguments)
     return call
 
@@ -178,23 +180,31 @@ def _handle(value: Value) -> int:
     return number
 
 
-_READERS: dict[str, tuple[int, Callable[..., Any]]] = {
-    "hello": (1, _hello),
-    "connect": (1, _connect),
+def _disconnect(handle: Value, session: Value | None = None) -> Disconnect:
+    if session is None:
+        return Disconnect(handle=_handle(handle))
+    named = SessionId(guid_of(session, "session"))
+    return Disconnect(handle=_int(handle, "handle"), session=named)
+
+
+# How many arguments a call takes, and what reads them.
+_READERS: dict[str, tuple[tuple[int, ...], Callable[..., Any]]] = {
+    "hello": ((1,), _hello),
+    "connect": ((1,), _connect),
     "opened": (
-        2,
+        (2,),
         lambda session, handle: Opened(
             session=SessionId(guid_of(session, "session")), handle=_handle(handle)
         ),
     ),
     "renew": (
-        2,
+        (2,),
         lambda session, secret: Renewal(
             session=SessionId(guid_of(session, "session")), password=password(secret)
         ),
     ),
-    "disconnect": (1, lambda handle: Disconnect(handle=_handle(handle))),
-    "reconcile": (2, _reconcile),
-    "sessions": (0, Sessions),
-    ".u.sub": (2, _subscribe),
+    "disconnect": ((1, 2), _disconnect),
+    "reconcile": ((2,), _reconcile),
+    "sessions": ((0,), Sessions),
+    ".u.sub": ((2,), _subscribe),
 }

@@ -1,31 +1,37 @@
 """What `.u.sub` gives a q process: the events as rows of a table, from now on."""
 
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Protocol
 from uuid import UUID
 
 import anyio
+import structlog
 
 from sessiond.core.errors import StoreError
 from sessiond.core.events import Event, Gap, LoginRefused, SessionEvent
 from sessiond.core.principal import folded
 from sessiond.edge.process.calls import TABLE
+from sessiond.edge.process.tasks import Later
 from sessiond.eventlog import EventLog
 from sessiond.qipc import List, Table, Value, call, symbol, symbols, table, timestamp
 from sessiond.qipc.values import QType, Vector
 
 NO_SESSION = UUID(int=0)  # 0Ng
-AT_ONCE = 256  # rows in one message
+AT_ONCE = 64  # rows in one message, which takes two milliseconds
 BEHIND = 4096  # events that wait for a process that does not read; with more it is cut off
 PATIENCE = 5.0  # seconds between two looks at how far behind it is
 
 Names = frozenset[str]
-Known = Callable[[Names], Awaitable[Names]]
+
+log = structlog.get_logger()
 
 
 class Reader(Protocol):
     """The connection that the rows go out on."""
+
+    label: str  # what logs call the process
 
     def push(self, value: Value) -> None:
         """Send an async message. Never waits."""
@@ -40,26 +46,27 @@ class Reader(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Discretion:
+    """What one reader may be told."""
+
+    may_listen: Callable[[], bool]  # now
+    known: Callable[[Names], Awaitable[Names]]  # which of these folded names belong to somebody
+    may_name: Callable[[str], bool]  # whether a process's name may become a symbol
+
+
 class Feed:
     """One connection's subscription. It reads on only when what it gave was taken."""
 
-    def __init__(self, events: EventLog, known: Known, reader: Reader) -> None:
-        """Make a feed; `follow` begins it.
-
-        Args:
-            events: Every event.
-            known: Returns which of these folded names belong to somebody.
-            reader: Where the rows go.
-        """
+    def __init__(self, events: EventLog, discretion: Discretion, reader: Reader) -> None:
+        """Make a feed of every event; `follow` begins it."""
         self._events = events
-        self._known = known
+        self._discretion = discretion
         self._reader = reader
         self._users: Names | None = None
         self._place: int | None = None
 
-    def follow(
-        self, users: Names | None, later: Callable[[Callable[[], Coroutine[Any, Any, None]]], None]
-    ) -> None:
+    def follow(self, users: Names | None, later: Later) -> None:
         """Give rows of these users (folded names; None = of all) from now on, and no others."""
         self._users = users
         if self._place is None:
@@ -68,23 +75,30 @@ class Feed:
 
     async def _run(self) -> None:
         try:
-            while True:
-                await self._give()
+            while await self._give():
+                pass
+            log.warning("subscription ended: not allowed any more", process=self._reader.label)
+            self._place = None
         except StoreError as error:
             self._reader.cut(f"its events cannot be read: {error}")
         except anyio.ClosedResourceError:
             pass  # the table has closed: the daemon is stopping
 
-    async def _give(self) -> None:
+    async def _give(self) -> bool:
+        """Give the next rows; return False when the reader may have none any more."""
         place = self._place or 0
         await self._events.wait_beyond(place)
+        if not self._discretion.may_listen():
+            return False
         events, self._place = await self._events.read(place, limit=AT_ONCE)
         typed = frozenset(folded(each.user) for each in events if isinstance(each, LoginRefused))
-        known = await self._known(typed) if typed else typed
+        known = await self._discretion.known(typed) if typed else typed
         wanted = [each for each in events if self._is_wanted(each, known)]
         if wanted:
-            self._reader.push(call("upd", symbol(TABLE), rows(wanted, known)))
+            given = rows(wanted, known, self._discretion.may_name)
+            self._reader.push(call("upd", symbol(TABLE), given))
         await self._taken()
+        return True
 
     def _is_wanted(self, event: Event, known: Names) -> bool:
         if self._users is None or isinstance(event, Gap):
@@ -116,8 +130,18 @@ def name_of(event: Event, known: Names) -> str:
             return event.user
 
 
-def rows(events: Sequence[Event], known: Names = frozenset()) -> Table:
-    """Return events as rows. `known`: the folded names that belong to somebody."""
+def rows(
+    events: Sequence[Event],
+    known: Names = frozenset(),
+    may_name: Callable[[str], bool] = lambda _: True,
+) -> Table:
+    """Return events as rows.
+
+    Args:
+        events: What happened.
+        known: The folded names that belong to somebody.
+        may_name: Whether a process's name may become a symbol; it is empty otherwise.
+    """
     sessions = [each.session or NO_SESSION for each in events]
     return table(
         {
@@ -126,7 +150,7 @@ def rows(events: Sequence[Event], known: Names = frozenset()) -> Table:
             "event": symbols(each.kind for each in events),
             "session": Vector(QType.GUID, tuple(sessions)),
             "handle": Vector(QType.INT, tuple(each.handle for each in events)),
-            "process": symbols(each.process.name if each.process else "" for each in events),
+            "process": symbols(_process(each, may_name) for each in events),
             "issuer": symbols(each.issuer for each in events),
             "roles": List(tuple(symbols(_roles(each)) for each in events)),
             "expires": _timestamps([_expires_at(each) for each in events]),
@@ -134,6 +158,11 @@ def rows(events: Sequence[Event], known: Names = frozenset()) -> Table:
             "sequence": Vector(QType.LONG, tuple(each.sequence for each in events)),
         }
     )
+
+
+def _process(event: Event, may_name: Callable[[str], bool]) -> str:
+    name = event.process.name if event.process else ""
+    return name if may_name(name) else ""
 
 
 def _roles(event: Event) -> tuple[str, ...]:

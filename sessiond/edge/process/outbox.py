@@ -3,15 +3,18 @@
 import anyio
 from anyio.abc import ByteSendStream
 
+from sessiond.edge.process.budget import Account
+
 BACKLOG = 8 << 20  # bytes that a process may leave unread, beside the socket's own buffer
 
 
 class Outbox:
     """Bytes to send, sent by one task. A process that does not read is cut off."""
 
-    def __init__(self, connection: anyio.CancelScope) -> None:
-        """Make an outbox; past the bound it cancels the connection."""
+    def __init__(self, connection: anyio.CancelScope, account: Account) -> None:
+        """Make an outbox; past its bound or the account's it cancels the connection."""
         self._connection = connection
+        self._account = account
         self._chunks: list[bytes] = []
         self._size = 0  # bytes not yet taken by the socket
         self._more = anyio.Event()
@@ -23,7 +26,8 @@ class Outbox:
         """Have bytes sent after those before. Never waits."""
         if self._is_closed:
             return
-        if self._size and self._size + len(data) > BACKLOG:
+        is_over = self._size and self._size + len(data) > BACKLOG
+        if is_over or not self._account.keep(len(data)):
             self.is_over = True
             self._connection.cancel()
             return
@@ -46,14 +50,18 @@ class Outbox:
         try:
             while self._chunks or not self._is_closed:
                 if self._chunks:
-                    data = b"".join(self._chunks)
-                    self._chunks.clear()
-                    await stream.send(data)
-                    self._size -= len(data)
-                    self._taken.set()
-                    self._taken = anyio.Event()
+                    await self._send(stream)
                 else:
                     self._more = anyio.Event()
                     await self._more.wait()
         except (anyio.BrokenResourceError, anyio.ClosedResourceError):
             self._connection.cancel()
+
+    async def _send(self, stream: ByteSendStream) -> None:
+        data = b"".join(self._chunks)
+        self._chunks.clear()
+        await stream.send(data)
+        self._size -= len(data)
+        self._account.give(len(data))
+        self._taken.set()
+        self._taken = anyio.Event()

@@ -1,27 +1,47 @@
 """One message each: recorded in the order of the messages, answered in that order too."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Coroutine
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
 import anyio
+import anyio.to_thread
 import structlog
 
-from sessiond.core.changes import Bind, Change, Standing, Withdraw
+from sessiond.core.changes import Bind, Change, Look, Standing, Withdraw
 from sessiond.core.errors import CallError, Refusal, StoreError
+from sessiond.core.session import ProcessKey
 from sessiond.edge.process import answers
 from sessiond.edge.process.attempt import Login, RenewalAttempt
 from sessiond.edge.process.calls import TABLE, Subscription
 from sessiond.edge.process.feed import Feed, rows
-from sessiond.qipc import NIL, Value, dictionary, list_, symbol
+from sessiond.edge.process.tasks import Later
+from sessiond.qipc import (
+    NIL,
+    MessageKind,
+    Value,
+    dictionary,
+    encode_message,
+    list_,
+    symbol,
+)
 from sessiond.table import Table, Ticket
 
 A = TypeVar("A")
 Pushing = Callable[[Value], None]
 Withdrawing = Callable[[Withdraw], None]
-Later = Callable[[Callable[[], Coroutine[Any, Any, None]]], None]
+
+BESIDE = 200  # sessions in a list; more are some milliseconds' work
 
 log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """An answer as the message that it is sent in."""
+
+    message: bytes = field(repr=False)
 
 
 class Step(ABC):
@@ -33,7 +53,7 @@ class Step(ABC):
         """Submit what it changes. The next message's turn comes when this returns."""
 
     @abstractmethod
-    async def answer(self) -> Value:
+    async def answer(self) -> Value | Encoded:
         """Return the answer, once it may be given.
 
         Raises:
@@ -43,20 +63,23 @@ class Step(ABC):
 
 
 class Said(Step):
-    """An answer that needs nothing: to a ping."""
+    """An answer that needs nothing: a ping's, or what is certain at once."""
+
+    def __init__(self, value: Value = NIL) -> None:
+        self._value = value
 
     async def answer(self) -> Value:
-        return NIL
+        return self._value
 
 
 class Wrong(Step):
     """A call that is answered with an error."""
 
-    def __init__(self, error: CallError) -> None:
-        self._error = error
+    def __init__(self, text: str) -> None:
+        self._text = text
 
     async def answer(self) -> Value:
-        raise self._error
+        raise CallError(self._text)
 
 
 class Changed(Step, Generic[A]):
@@ -71,10 +94,26 @@ class Changed(Step, Generic[A]):
     async def record(self) -> None:
         self._ticket = await self._table.submit(self._change)
 
-    async def answer(self) -> Value:
+    async def answer(self) -> Value | Encoded:
+        return self._render(await self._answered())
+
+    async def _answered(self) -> A:
         if self._ticket is None:
             raise CallError("not recorded")
-        return self._render(await self._ticket.answer())
+        return await self._ticket.answer()
+
+
+class Listing(Changed[list[Standing]]):
+    """A `sessions`. What lists thousands is made beside the loop, where it holds nobody up."""
+
+    def __init__(self, table: Table, process: ProcessKey) -> None:
+        super().__init__(table, Look(process=process), answers.sessions)
+
+    async def answer(self) -> Value | Encoded:
+        standings = await self._answered()
+        if len(standings) <= BESIDE:
+            return answers.sessions(standings)
+        return await anyio.to_thread.run_sync(_encoded, standings)
 
 
 class Binding(Step):
@@ -148,18 +187,23 @@ class RenewalStep(Step):
         verified: anyio.Event,
         later: Later,
         push: Pushing,
+        over: Callable[[], None],
     ) -> None:
         self._attempt = attempt
         self._verified = verified
         self._later = later
         self._push = push
+        self._over = over  # another may follow
 
     async def record(self) -> None:
         await self._verified.wait()
         await self._attempt.record()
 
     async def answer(self) -> Value:
-        outcome = await self._attempt.outcome()
+        try:
+            outcome = await self._attempt.outcome()
+        finally:
+            self._over()
         if self._attempt.is_late:
             self._later(self._tell_late)
         return _answer(outcome)
@@ -186,16 +230,23 @@ class Subscribing(Step):
         return list_(symbol(TABLE), rows(()))
 
 
-async def renew_apart(attempt: RenewalAttempt, push: Pushing) -> None:
+async def renew_apart(attempt: RenewalAttempt, push: Pushing, over: Callable[[], None]) -> None:
     """Carry an async `renew` out. No message waits for it: its issuer may take long.
 
     A renewal that happens is pushed by what is committed, one that is refused from here.
     """
-    await attempt.verify()
-    await attempt.record()
-    outcome = await attempt.outcome()
+    try:
+        await attempt.verify()
+        await attempt.record()
+        outcome = await attempt.outcome()
+    finally:
+        over()
     if not isinstance(outcome, Standing):
         push(answers.renewal_refused(attempt.session, attempt.handle, outcome))
+
+
+def _encoded(standings: list[Standing]) -> Encoded:
+    return Encoded(encode_message(MessageKind.RESPONSE, answers.sessions(standings)))
 
 
 def _answer(outcome: Standing | Refusal) -> Value:

@@ -2,15 +2,16 @@
 
 import errno
 import os
+import select
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import anyio
 import pytest
-from anyio.abc import ByteStream, UNIXSocketStream
+from anyio.abc import ByteStream, SocketAttribute, UNIXSocketStream
 from anyio.lowlevel import checkpoint
 from structlog.testing import capture_logs
 
@@ -30,9 +31,12 @@ class Served:
     """Serves by saying hello and listening to the end; keeps whom it served."""
 
     peers: list[Peer] = field(default_factory=list)
+    knows: bool = True  # from the first byte on who it is
 
-    async def __call__(self, stream: ByteStream, peer: Peer) -> None:
+    async def __call__(self, stream: ByteStream, peer: Peer, know: Callable[[], None]) -> None:
         self.peers.append(peer)
+        if self.knows:
+            know()
         async with stream:
             await stream.send(b"hello")
             with pytest.raises(anyio.EndOfStream):
@@ -208,6 +212,47 @@ async def test_one_user_cannot_take_every_place(
         again = await clients.enter_async_context(await open_.connect())
         assert await again.receive() == b"hello"
     assert open_.listener.refused == 2
+
+
+async def test_of_one_user_s_connections_that_say_nothing_the_oldest_gives_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uids = iter([501, *[500] * 9])
+    monkeypatch.setattr(
+        listener_module,
+        "peer_of",
+        lambda _: Peer(uid=next(uids), groups=frozenset(), pid=1, started=1),
+    )
+    allowed = AllowList(frozenset({500, 501}), frozenset())
+    async with opened(tmp_path, allowed, max_connections=12) as open_, AsyncExitStack() as clients:
+
+        async def connect() -> UNIXSocketStream:
+            client = await clients.enter_async_context(await open_.connect())
+            assert await client.receive() == b"hello"
+            return client
+
+        known = [await connect(), await connect()]  # one of each user's
+        open_.served.knows = False
+        silent = [await connect() for _ in range(3)]
+        fourth = await connect()
+        assert await is_refused(silent[0])
+        open_.served.knows = True
+        await connect()  # says who it is, after the next oldest gave way
+        assert await is_refused(silent[1])
+        open_.listener._know(next(iter(open_.listener._strangers[500])), 500)
+        open_.served.knows = False
+        await connect()
+        assert all(map(is_silent, (*known, silent[2], fourth)))
+        assert open_.listener.refused == 0
+        await silent[2].send_eof()
+        await fourth.send_eof()
+    assert open_.listener._strangers == {}
+
+
+def is_silent(client: UNIXSocketStream) -> bool:
+    """Say whether a connection is open and nothing came on it."""
+    connected = client.extra(SocketAttribute.raw_socket)  # noqa: S610 - no Django here
+    return not select.select([connected.fileno()], [], [], 0)[0]
 
 
 async def test_when_accepting_ends_what_is_open_is_served_to_its_end_and_nobody_else(

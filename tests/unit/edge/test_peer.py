@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,6 +18,7 @@ from sessiond.core.errors import ConfigError
 from sessiond.edge import peer as peer_module
 from sessiond.edge.peer import AllowList, Peer, peer_of, started_at
 
+SO_PEERPIDFD = 77
 STRANGE = b") R \xff ( 2 3"  # what a process may call itself
 
 
@@ -26,8 +28,14 @@ class Told(socket.socket):
     pid = os.getpid()
     groups: tuple[int, ...] = ()
     refusal: int | None = None
+    pidfd_of: int | None = None  # whose pidfd SO_PEERPIDFD gives
+    pidfd_refusal = errno.ENOPROTOOPT
 
-    def getsockopt(self, level: int, option: int, size: int = 0) -> bytes:  # type: ignore[override]
+    def getsockopt(self, level: int, option: int, size: int = 0) -> Any:
+        if option == SO_PEERPIDFD:
+            if self.pidfd_of is None:
+                raise OSError(self.pidfd_refusal, os.strerror(self.pidfd_refusal))
+            return os.pidfd_open(self.pidfd_of)
         if size != 1024:
             return struct.pack("3i", self.pid, 501, 20)
         if self.refusal is not None:
@@ -111,7 +119,52 @@ def test_a_peer_whose_pid_now_belongs_to_another_process_is_nobody(
         peer_of(told)
 
 
-def test_looking_at_a_peer_leaves_no_descriptor_open(told: Told) -> None:
+def test_where_the_kernel_gives_the_process_that_connected_its_pid_alone_proves_nothing(
+    told: Told,
+) -> None:
+    told.pidfd_of = os.getpid()
+    assert peer_of(told).pid == os.getpid()
+    told.pidfd_of = None
+    told.pidfd_refusal = errno.ESRCH  # it has ended, and another may have its pid
+    with pytest.raises(ProcessLookupError):
+        peer_of(told)
+
+
+def test_who_has_ended_is_nobody_though_its_pid_is_not_given_to_another_yet(told: Told) -> None:
+    child = os.fork()
+    if child == 0:
+        os._exit(0)
+    os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)  # it has ended, and its pid is taken
+    told.pid = told.pidfd_of = child
+    try:
+        with pytest.raises(ProcessLookupError, match="is gone"):
+            peer_of(told)
+    finally:
+        os.waitpid(child, 0)
+
+
+def test_whoever_was_passed_the_socket_of_a_process_that_ended_is_not_it(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(tmp_path / "s"))
+        listening.listen()
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            child = os.fork()
+            if child == 0:
+                passed = socket.socket(socket.AF_UNIX)
+                passed.connect(str(tmp_path / "s"))
+                socket.send_fds(theirs, [b"x"], [passed.fileno()])
+                os._exit(0)
+            _, (fd,), _, _ = socket.recv_fds(ours, 1, 1)
+            os.waitpid(child, 0)
+        accepted, _ = listening.accept()
+        with accepted, socket.socket(fileno=fd), pytest.raises(OSError):
+            peer_of(accepted)
+
+
+@pytest.mark.parametrize("is_pinned", [True, False])
+def test_looking_at_a_peer_leaves_no_descriptor_open(told: Told, *, is_pinned: bool) -> None:
+    told.pidfd_of = os.getpid() if is_pinned else None
     before = sorted(Path("/proc/self/fd").iterdir())
     for _ in range(3):
         peer_of(told)

@@ -2,7 +2,7 @@
 
 import os
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -124,8 +124,8 @@ async def door(folder: Path, *, max_connections: int = 10) -> AsyncIterator[Door
     sock.listen()
     async with serving(FakeClock()) as at_work:
 
-        async def attend(stream: ByteStream, peer: Peer) -> None:
-            await Connection(stream, peer, at_work.counter).serve()
+        async def attend(stream: ByteStream, peer: Peer, know: Callable[[], None]) -> None:
+            await Connection(stream, peer, at_work.counter, know).serve()
 
         listener = Listener([sock], allowed=ALLOWED, max_connections=max_connections, serve=attend)
         over = anyio.Event()
@@ -207,8 +207,8 @@ async def test_a_queue_that_somebody_fills_is_waited_for_while_the_listener_empt
     returned = anyio.Event()
     async with serving(FakeClock()) as at_work:
 
-        async def attend(stream: ByteStream, peer: Peer) -> None:
-            await Connection(stream, peer, at_work.counter).serve()
+        async def attend(stream: ByteStream, peer: Peer, know: Callable[[], None]) -> None:
+            await Connection(stream, peer, at_work.counter, know).serve()
 
         async def go() -> None:
             await round_trip(address, at_work.table)

@@ -16,7 +16,7 @@ from sessiond.containment import Containment
 from sessiond.core.errors import IssuerUnavailable, Refusal, TokenRejected
 from sessiond.core.rows import Put, Row
 from sessiond.core.secret import Secret
-from sessiond.core.session import ProcessKey
+from sessiond.core.session import ProcessKey, SessionId
 from sessiond.core.verdict import Verdict
 from sessiond.gate import Admission, Breaker, Door, FairLimiter, Gate, Realm
 from sessiond.gate.gate import RolesBeside
@@ -126,18 +126,22 @@ class GateAtWork:
         user: str = "alice",
         password: str = opaque(),
         owner: ProcessKey | None = None,
+        renews: SessionId | None = None,
     ) -> Admission:
-        return await self.gate.admit(user=user, password=password, owner=owner or process_key())
+        return await self.gate.admit(
+            user=user, password=password, owner=owner or process_key(), renews=renews
+        )
 
     async def said(
         self,
         user: str = "alice",
         password: str = opaque(),
         owner: ProcessKey | None = None,
+        renews: SessionId | None = None,
     ) -> str:
         """Return the admitted name, or the reason of the refusal."""
         try:
-            return (await self.admit(user, password, owner)).verdict.principal.name
+            return (await self.admit(user, password, owner, renews)).verdict.principal.name
         except TokenRejected as rejected:
             return rejected.reason.value
         except IssuerUnavailable:

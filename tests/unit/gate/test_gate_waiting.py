@@ -15,8 +15,8 @@ from sessiond.core.errors import (
     TokenRejected,
     UnusableAnswer,
 )
-from sessiond.core.session import ProcessKey
-from tests.fakes import FakeClock, idle, process_key, verdict
+from sessiond.core.session import ProcessKey, SessionId
+from tests.fakes import FakeClock, idle, process_key, session_id, verdict
 from tests.unit.gate.fakes import GateAtWork, ScriptedVerifier, at_work, door, jwt, opaque
 
 pytestmark = pytest.mark.anyio
@@ -43,19 +43,19 @@ class Logins:
         self._scopes: dict[str, anyio.CancelScope] = {}
         self.said: dict[str, str] = {}
 
-    async def begin(self, token: str, owner: ProcessKey) -> None:
-        """Log in with a token, and go on when that waits or is over."""
-        self._tasks.start_soon(self._run, token, owner)
+    async def begin(self, token: str, owner: ProcessKey, renews: SessionId | None = None) -> None:
+        """Log in with a token, or renew, and go on when that waits or is over."""
+        self._tasks.start_soon(self._run, token, owner, renews)
         await idle()
 
     async def give_up(self, token: str) -> None:
         self._scopes[token].cancel()
         await idle()
 
-    async def _run(self, token: str, owner: ProcessKey) -> None:
+    async def _run(self, token: str, owner: ProcessKey, renews: SessionId | None) -> None:
         with anyio.CancelScope() as self._scopes[token]:
             password = token if token.startswith("eyJ") else opaque(token)
-            self.said[token] = await self._gate.said("alice", password, owner)
+            self.said[token] = await self._gate.said("alice", password, owner, renews)
 
 
 @asynccontextmanager
@@ -79,6 +79,40 @@ async def test_logins_of_one_process_beyond_the_bound_are_throttled_at_once(
             landing.set()
         assert users.said == {"a": "alice", "b": "alice", "c": "throttled", "d": "alice"}
     assert verifier.asked == ["a", "b", "d"]
+
+
+async def test_renewals_take_no_login_s_place_and_there_is_one_a_session(
+    clock: FakeClock, verifier: ScriptedVerifier
+) -> None:
+    landing, q = verifier.hold(), process_key()
+    async with at_work(door(verifier, clock), clock=clock, waiting=1) as gate:
+        async with logins(gate) as users:
+            for number in range(1, 4):
+                await users.begin(f"renewal{number}", q, session_id(number))
+                await users.begin(f"surplus{number}", q, session_id(number))
+            await users.begin("login", q)
+            await users.begin("surplus", q)
+            assert set(users.said) == {"surplus", "surplus1", "surplus2", "surplus3"}
+            assert set(users.said.values()) == {"throttled"}
+            landing.set()
+        assert {users.said[f"renewal{number}"] for number in range(1, 4)} == {"alice"}
+        assert users.said["login"] == "alice"
+        assert gate.gate._waiting == {}
+
+
+async def test_renewals_of_a_process_wait_for_their_turn_apart_from_its_logins(
+    clock: FakeClock, verifier: ScriptedVerifier
+) -> None:
+    landing, q = verifier.hold(), process_key()
+    async with (
+        at_work(door(verifier, clock, places=1), clock=clock) as gate,
+        logins(gate) as users,
+    ):
+        for number in range(1, 6):
+            await users.begin(f"renewal{number}", q, session_id(number))
+        await users.begin("login", q)
+        landing.set()
+    assert verifier.asked.index("login") == 2  # behind the one that was asked, and one more
 
 
 async def test_whoever_joins_a_question_waits_too(

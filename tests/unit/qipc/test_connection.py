@@ -315,3 +315,53 @@ def test_whatever_a_client_sends_nothing_is_raised_but_a_protocol_error(
                 server.accept()
     except ProtocolError as error:
         assert str(error)  # noqa: PT017 - any other exception is our bug
+
+
+def test_a_server_says_how_large_the_next_message_is_once_it_is_whole() -> None:
+    server, client = open_pair()
+    wire = client.async_(string("x" * 100))
+    server.receive_data(wire[:50])
+    assert server.ready == 0
+    server.receive_data(wire[50:])
+    assert server.ready == len(wire)
+    assert server.next_event() == Received(MessageKind.ASYNC, string("x" * 100))
+    assert server.ready == 0
+
+
+def test_before_the_handshake_no_message_is_ready() -> None:
+    server, client = ServerConnection(MAX), ClientConnection(MAX)
+    server.receive_data(client.greeting("rdb1", "pw"))
+    assert server.ready == 0
+
+
+def test_a_bad_header_breaks_the_connection_for_who_asks_what_is_ready_too() -> None:
+    server, _ = open_pair()
+    server.receive_data(b"\x00" * 8)
+    with pytest.raises(ProtocolError, match="little-endian"):
+        assert server.ready
+    assert server.state is State.BROKEN
+    assert server.ready == 0
+
+
+def test_larger_messages_are_taken_from_when_they_are_admitted() -> None:
+    server, client = ServerConnection(100), ClientConnection(MAX)
+    server.receive_data(client.greeting("rdb1"))
+    assert isinstance(server.next_event(), Handshake)
+    client.receive_data(server.accept())
+    assert client.next_event() == Accepted(3)
+    server.admit(1000)
+    server.receive_data(client.async_(string("x" * 500)))
+    assert server.next_event() == Received(MessageKind.ASYNC, string("x" * 500))
+    server.receive_data(client.async_(string("x" * 1000)))
+    with pytest.raises(ProtocolError, match="too large"):
+        server.next_event()
+
+
+def test_an_answer_may_be_encoded_elsewhere() -> None:
+    server, client = open_pair()
+    server.receive_data(client.sync(NIL))
+    assert server.next_event() == Received(MessageKind.SYNC, NIL)
+    client.receive_data(server.answer(encode_message(MessageKind.RESPONSE, long(2))))
+    assert client.next_event() == Response(long(2))
+    with pytest.raises(RuntimeError, match="without a question"):
+        server.answer(b"")

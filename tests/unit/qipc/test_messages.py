@@ -119,3 +119,32 @@ def test_a_part_of_a_message_shows() -> None:
         found = decoder.next_message()
         seen.append((found is not None, decoder.is_mid_message))
     assert seen == [(False, True)] * (len(wire) - 1) + [(True, False)]
+
+
+def test_a_message_is_ready_once_it_is_whole_and_says_its_size() -> None:
+    wire = encode_message(MessageKind.ASYNC, int_(1)) + encode_message(MessageKind.SYNC, NIL)
+    decoder = MessageDecoder(max_size=MAX)
+    seen = list[int]()
+    for at in range(len(wire)):
+        decoder.receive_data(wire[at : at + 1])
+        if size := decoder.ready:
+            seen += [size, decoder.ready]
+            assert decoder.next_message() is not None
+            assert decoder.ready == 0
+    assert seen == [13, 13, 10, 10]
+
+
+def test_a_header_of_no_message_is_refused_by_who_asks_whether_it_is_ready() -> None:
+    decoder = MessageDecoder(max_size=MAX)
+    decoder.receive_data(header(size=MAX + 1))
+    with pytest.raises(ProtocolError, match="too large"):
+        assert decoder.ready
+
+
+def test_a_larger_bound_counts_from_the_next_header_on() -> None:
+    decoder = MessageDecoder(max_size=20)
+    decoder.receive_data(header(size=21))
+    with pytest.raises(ProtocolError, match="too large"):
+        decoder.next_message()
+    decoder.max_size = 21
+    assert decoder.next_message() is None  # it is to be waited for

@@ -1,13 +1,15 @@
 """Users leave; processes leave and come back."""
 
+from dataclasses import replace
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 
 from sessiond.core.changes import Close, Expire, Find, Look, Lose, Reconcile
-from sessiond.core.decide.presence import resumed
+from sessiond.core.decide.presence import can_come_back, resumed
 from sessiond.core.errors import Refusal
-from sessiond.core.session import SessionId, SessionState
+from sessiond.core.session import ProcessKey, SessionId, SessionState
 from tests.fakes import (
     HOUR,
     RULES,
@@ -16,6 +18,7 @@ from tests.fakes import (
     brought,
     grant_id,
     login,
+    principal,
     process_about,
     process_key,
     renewal,
@@ -61,6 +64,62 @@ def test_leaving_before_opening_is_silent(ledger: Ledger) -> None:
     ledger.ask(Close(process=process_key(), handle=4))
     assert ledger.told == []
     assert ledger.alive == {1, 2, 3}
+
+
+def test_a_late_word_that_alice_left_does_not_end_who_is_on_her_handle_by_now(
+    ledger: Ledger,
+) -> None:
+    ledger.ask(login(4, brought("bob's", says=verdict(principal("bob"))), handle=2))
+    assert ledger.told == [("session.closed", 2, "replaced")]
+    ledger.ask(Close(process=process_key(), handle=2, session=session_id(2)))
+    assert ledger.writes == []
+    assert ledger.alive == {1, 3, 4}
+
+
+@pytest.mark.parametrize("handle", [0, 1, 2, 9])
+def test_a_session_that_is_named_ends_and_no_other_whatever_the_handle(
+    ledger: Ledger, handle: int
+) -> None:
+    ledger.ask(Close(process=process_key(), handle=handle, session=session_id(2)))
+    assert ledger.told == [("session.closed", 2, "disconnect")]
+    assert ledger.pushed == []
+    assert ledger.alive == {1, 3}
+
+
+def test_a_session_that_is_named_ends_also_while_it_waits_or_is_not_opened(
+    ledger: Ledger,
+) -> None:
+    ledger.ask(login(4, brought("unopened")))
+    ledger.ask(LOSE)
+    ledger.ask(Close(process=process_key(), handle=4, session=session_id(4)))
+    assert ledger.told == []
+    ledger.ask(Close(process=process_key(), handle=2, session=session_id(2)))
+    assert ledger.told == [("session.closed", 2, "disconnect")]
+    assert ledger.alive == {1, 3}
+
+
+def test_nobody_ends_another_process_s_session_by_naming_it(ledger: Ledger) -> None:
+    ledger.ask(login(6, pid=101))
+    ledger.ask(bind(6, pid=101))
+    ledger.ask(Close(process=process_key(), handle=6, session=session_id(6)))
+    ledger.ask(Close(process=process_key(), handle=1, session=SessionId(UUID(int=0))))
+    assert ledger.writes == []
+    assert ledger.alive == {1, 2, 3, 6}
+
+
+def test_a_process_that_is_known_by_its_connection_alone_cannot_come_back(
+    ledger: Ledger,
+) -> None:
+    unknown = ProcessKey(uid=500, pid=0, started=0, label="gw1 #1 of this run")
+    for number, is_opened in ((7, True), (8, False)):
+        ledger.ask(replace(login(number, brought(f"of {number}")), process=unknown))
+        if is_opened:
+            ledger.ask(replace(bind(number), process=unknown))
+    ledger.ask(Lose(process=unknown))
+    assert ledger.told == [("session.closed", 7, "lost")]  # of the other nobody was told
+    assert ledger.pushed == []
+    assert ledger.alive == {1, 2, 3}
+    assert [can_come_back(each) for each in (unknown, process_key())] == [False, True]
 
 
 def test_sessions_of_a_lost_process_wait_for_it(ledger: Ledger) -> None:

@@ -20,7 +20,9 @@ from sessiond.core.session import Session
 from sessiond.core.verdict import Verdict
 from sessiond.edge.peer import Peer
 from sessiond.edge.process.attempt import Desk
-from sessiond.edge.process.connection import Connection, Counter
+from sessiond.edge.process.audience import Audience, ProcessNames
+from sessiond.edge.process.connection import Connection
+from sessiond.edge.process.conversation import Counter
 from sessiond.edge.process.directory import Directory
 from sessiond.edge.process.welcome import Welcome
 from sessiond.eventlog import EventLog
@@ -353,8 +355,11 @@ async def serving(
         events=events,
         clock=clock,
         welcome=welcome.answer,
+        instance=INSTANCE,
         deadline=deadline,
         max_message=max_message,
+        audience=Audience(),
+        names=ProcessNames(clock.monotonic),
     )
     async with table._inbox, anyio.create_task_group() as tasks:
         for run in (events.run, gate.run, refresher.run, table.run):

@@ -9,11 +9,13 @@ from structlog.testing import capture_logs
 
 from sessiond import table
 from sessiond.core.session import SessionState
+from sessiond.edge.peer import Peer
 from sessiond.edge.process import connection, outbox
 from sessiond.qipc import NIL, Value
 from tests.fakes import START, FakeClock, idle, process_key
 from tests.qprocess import plain_dict
 from tests.unit.edge.process.serving import (
+    INSTANCE,
     PING,
     connect,
     disconnect,
@@ -23,6 +25,30 @@ from tests.unit.edge.process.serving import (
 )
 
 pytestmark = pytest.mark.anyio
+
+ABROAD = Peer(uid=500, groups=frozenset({500}), pid=0, started=0)  # in another pid namespace
+
+
+async def test_a_process_without_a_pid_is_its_connection_of_this_run_and_ends_with_it(
+    clock: FakeClock,
+) -> None:
+    async with serving(clock) as daemon:
+        q, other = daemon.arrive(ABROAD), daemon.arrive(ABROAD)
+        for each in (q, other):
+            await each.greet("gw1")
+            await each.hello()
+        session = await q.log_in()
+        assert await other.sessions() == []  # though it says the same name
+        assert str(INSTANCE) in daemon.kept[0].process.label
+        await q.leave()
+        await idle()
+        assert daemon.kept == []
+        assert daemon.told[-1] == ("session.closed", "lost")
+        back = daemon.arrive(ABROAD)
+        await back.greet("gw1")
+        await back.hello()
+        assert await back.reconcile({5: session}) == [5]
+
 
 UNKNOWN = UUID(int=999)
 

@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from sessiond.core.errors import Refusal, StoreError
 from sessiond.core.events import (
@@ -12,7 +13,8 @@ from sessiond.core.events import (
     LoginRefused,
     SessionRevoked,
 )
-from sessiond.edge.process import feed
+from sessiond.edge.peer import AllowList
+from sessiond.edge.process import audience, feed
 from sessiond.edge.process.calls import TABLE
 from sessiond.qipc import (
     Atom,
@@ -30,7 +32,7 @@ from sessiond.qipc import (
 from sessiond.qipc.values import QType
 from tests.fakes import HOUR, START, FakeClock, idle, opened_event, process_about, session_id
 from tests.qprocess import QReplyError, plain
-from tests.unit.edge.process.serving import Process, Serving, columns, disconnect, serving
+from tests.unit.edge.process.serving import Process, Serving, columns, disconnect, peer, serving
 
 pytestmark = pytest.mark.anyio
 
@@ -300,6 +302,57 @@ async def test_a_wrong_subscription_is_an_error_and_the_connection_stays(
             await monitor.subscribe(users, name)
         await q.log_in()
         assert await monitor.told("sym") == []
+
+
+async def test_only_who_is_configured_may_subscribe(clock: FakeClock) -> None:
+    async with serving(clock) as at:
+        at.counter.audience.allowed = AllowList(frozenset({499}), frozenset())
+        q, monitor = await at.process(100), await Monitor.at(at)
+        for _ in range(2):
+            with pytest.raises(QReplyError, match="this user"):
+                await monitor.subscribe()
+        await q.log_in()
+        assert await monitor.told("sym") == []
+        at.counter.audience.allowed = AllowList(frozenset({500}), frozenset())
+        await monitor.subscribe()
+        await q.log_in("other", handle=6)
+        assert await monitor.told("sym") == [("alice",)]
+
+
+async def test_the_subscription_of_who_may_not_any_more_ends_and_may_begin_again(
+    clock: FakeClock,
+) -> None:
+    async with serving(clock) as at:
+        q, monitor = await at.process(100), await Monitor.at(at)
+        await monitor.subscribe()
+        at.counter.audience.allowed = AllowList(frozenset({499}), frozenset())
+        with capture_logs() as logs:
+            await q.log_in(handle=5)
+            assert await monitor.told("sym") == []
+        assert "subscription ended: not allowed any more" in {each["event"] for each in logs}
+        with pytest.raises(QReplyError, match="this user"):
+            await monitor.subscribe()
+        at.counter.audience.allowed = None
+        await q.log_in("other", handle=6)
+        assert await monitor.told("handle") == []  # it has ended
+        await monitor.subscribe()
+        await q.log_in("third", handle=7)
+        assert await monitor.told("handle") == [(7,)]
+
+
+async def test_a_name_too_many_is_nobody_s_for_who_subscribes(
+    clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audience, "NAMES", 2)
+    async with serving(clock) as at:
+        monitor = await Monitor.at(at)  # gw1
+        await monitor.subscribe()
+        for pid in range(1, 5):
+            q = at.arrive(peer(pid))
+            await q.greet()
+            await q.hello(f"name {pid}")
+            await q.log_in(f"access{pid}", handle=pid)
+        assert await monitor.told("process") == [("name 1",), ("",), ("",), ("",)]
 
 
 async def test_it_must_be_sync_and_after_hello(clock: FakeClock) -> None:

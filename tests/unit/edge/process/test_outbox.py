@@ -4,6 +4,7 @@ import anyio
 import pytest
 
 from sessiond.edge.process import outbox
+from sessiond.edge.process.budget import ALWAYS, Budget
 from sessiond.edge.process.outbox import BACKLOG, Outbox
 from tests.fakes import idle
 from tests.unit.edge.process.pipe import pipe
@@ -19,7 +20,7 @@ async def scope() -> anyio.CancelScope:
 async def test_what_is_put_is_sent_in_order_until_it_closes(scope: anyio.CancelScope) -> None:
     daemon, q = pipe()
     async with daemon, q, anyio.create_task_group() as tasks:
-        waiting = Outbox(scope)
+        waiting = Outbox(scope, Budget().open(500))
         waiting.put(b"a")
         waiting.put(b"b")
         tasks.start_soon(waiting.run, daemon)
@@ -43,7 +44,7 @@ async def test_a_process_that_leaves_too_much_unread_is_cut_off(
     monkeypatch.setattr(outbox, "BACKLOG", 10)
     daemon, q = pipe(room=0)
     async with daemon, q, anyio.create_task_group() as tasks:
-        waiting = Outbox(scope)
+        waiting = Outbox(scope, Budget().open(500))
         tasks.start_soon(waiting.run, daemon)
         waiting.put(b"12345")
         await idle()  # it is being sent, and nobody reads it
@@ -60,7 +61,7 @@ async def test_what_the_process_has_read_counts_no_longer(
     monkeypatch.setattr(outbox, "BACKLOG", 10)
     daemon, q = pipe(room=0)
     async with daemon, q, anyio.create_task_group() as tasks:
-        waiting = Outbox(scope)
+        waiting = Outbox(scope, Budget().open(500))
         tasks.start_soon(waiting.run, daemon)
         for _ in range(5):
             waiting.put(b"0123456789")
@@ -73,7 +74,7 @@ async def test_what_the_process_has_read_counts_no_longer(
 async def test_one_answer_may_be_larger_than_the_bound_when_nothing_else_waits(
     scope: anyio.CancelScope,
 ) -> None:
-    waiting = Outbox(scope)
+    waiting = Outbox(scope, Budget().open(500))
     waiting.put(bytes(BACKLOG + 1))
     assert not scope.cancel_called
     waiting.put(b"!")
@@ -84,7 +85,7 @@ async def test_one_answer_may_be_larger_than_the_bound_when_nothing_else_waits(
 async def test_when_the_connection_is_gone_it_is_cut(scope: anyio.CancelScope, end: str) -> None:
     daemon, q = pipe()
     async with daemon, q:
-        waiting = Outbox(scope)
+        waiting = Outbox(scope, Budget().open(500))
         waiting.put(b"a")
         await (q if end == "the peer's" else daemon).aclose()
         await waiting.run(daemon)
@@ -98,7 +99,7 @@ async def test_who_waits_for_it_is_told_when_everything_was_taken(
     daemon, q = pipe(room=0)
     taken = list[int]()
     async with daemon, q, anyio.create_task_group() as tasks:
-        waiting = Outbox(scope)
+        waiting = Outbox(scope, Budget().open(500))
         await waiting.taken()  # there is nothing
 
         async def wait() -> None:
@@ -116,4 +117,36 @@ async def test_who_waits_for_it_is_told_when_everything_was_taken(
         assert await q.receive() == b"second"
         await idle()
         assert taken == [1]
+        waiting.close()
+
+
+async def test_a_process_whose_user_has_too_much_unread_is_cut_off_and_no_other(
+    scope: anyio.CancelScope,
+) -> None:
+    budget = Budget(per_user=2 * ALWAYS, total=9 * ALWAYS)
+    first = Outbox(anyio.CancelScope(), budget.open(500))
+    first.put(bytes(2 * ALWAYS))
+    second, other = Outbox(scope, budget.open(500)), Outbox(anyio.CancelScope(), budget.open(501))
+    second.put(bytes(ALWAYS))
+    other.put(bytes(2 * ALWAYS))
+    assert (first.is_over, second.is_over, other.is_over) == (False, False, False)
+    second.put(b"!")
+    assert (first.is_over, second.is_over, other.is_over) == (False, True, False)
+    assert scope.cancel_called
+
+
+async def test_what_was_sent_is_kept_no_longer(scope: anyio.CancelScope) -> None:
+    budget = Budget()
+    daemon, q = pipe(room=0)
+    async with daemon, q, anyio.create_task_group() as tasks:
+        waiting = Outbox(scope, budget.open(500))
+        waiting.put(b"12345")
+        waiting.put(b"67890")
+        assert budget.kept == 10
+        tasks.start_soon(waiting.run, daemon)
+        await idle()
+        assert budget.kept == 10  # nobody has read it
+        await q.receive()
+        await idle()
+        assert budget.kept == 0
         waiting.close()

@@ -11,7 +11,8 @@ from sessiond.core.errors import (
     TokenRejected,
 )
 from sessiond.core.verdict import Verdict
-from sessiond.edge.process import connection
+from sessiond.edge.process import conversation
+from sessiond.edge.process.budget import ALWAYS
 from sessiond.qipc import timestamp
 from tests.fakes import START, FakeClock, idle, principal, verdict
 from tests.qprocess import plain_dict
@@ -132,23 +133,73 @@ async def test_an_async_renewal_holds_no_other_message_up(clock: FakeClock) -> N
         assert (await q.next_push())["event"] == "renewed"
 
 
-async def test_async_renewals_beyond_the_bound_are_throttled(
-    clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+async def test_a_session_that_is_being_renewed_is_throttled_until_that_is_over(
+    clock: FakeClock,
 ) -> None:
-    monkeypatch.setattr(connection, "APART", 1)
     async with serving(clock) as daemon:
         q = await daemon.process()
         session = await q.log_in()
-        for _ in range(2):
-            hung = daemon.verifier.hold_token("fresh")
-            await q.push(renew(session, "fresh"))
+        for fresh in ("fresh", "fresher"):
+            hung = daemon.verifier.hold_token(fresh)
+            await q.push(renew(session, fresh))
             await q.push(renew(session, "surplus"))
             push = await q.next_push()
             assert (push["event"], push["ok"], push["reason"]) == ("renewed", False, "throttled")
             assert push["session"] == session
+            assert plain_dict(await q.sync(renew(session, "surplus"))) == refused("throttled")
             hung.set()
             assert (await q.next_push())["reason"] == ""
         assert "surplus" not in daemon.verifier.asked
+
+
+async def test_a_sync_renewal_under_way_throttles_another_of_its_session_alone(
+    clock: FakeClock,
+) -> None:
+    async with serving(clock) as daemon:
+        q = await daemon.process()
+        session, other = await q.log_in(handle=5), await q.log_in("another", handle=6)
+        hung = daemon.verifier.hold_token("fresh")
+        await q.ask(renew(session, "fresh"), renew(session, "surplus"))
+        await q.push(renew(other, "others"))
+        push = await q.next_push()
+        assert (push["session"], push["reason"]) == (other, "")
+        hung.set()
+        assert plain_dict(await q.answer())["ok"]
+        assert plain_dict(await q.answer()) == refused("throttled")
+        assert plain_dict(await q.sync(renew(session, "again")))["ok"]
+
+
+async def test_renewals_without_end_take_no_login_s_place(clock: FakeClock) -> None:
+    async with serving(clock, waiting=1) as daemon:
+        q = await daemon.process()
+        sessions = [await q.log_in(f"access{number}", handle=number) for number in (5, 6, 7)]
+        for number, session in enumerate(sessions):
+            daemon.verifier.hold_token(f"hung{number}")
+            for _ in range(3):
+                await q.push(renew(session, f"hung{number}"))
+        assert (await q.connect("alice", "another", 8))["ok"]
+        reasons = [push["reason"] for push in q.pushes]
+        assert reasons == ["throttled"] * 6  # none of them the first of its session
+
+
+async def test_renewals_of_many_sessions_are_bounded_by_what_they_keep(
+    clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conversation, "RENEWAL_SIZE", ALWAYS)
+    async with serving(clock) as daemon:
+        daemon.counter.budget._per_user = 0  # nothing beyond what a connection always may
+        q = await daemon.process()
+        one, other = await q.log_in(handle=5), await q.log_in("another", handle=6)
+        kept = daemon.counter.budget.kept
+        hung = daemon.verifier.hold_token("fresh")
+        monkeypatch.setattr(conversation, "RENEWAL_SIZE", ALWAYS // 2)
+        await q.push(renew(one, "fresh"))
+        await q.push(renew(other, "surplus"))
+        assert (await q.next_push())["reason"] == "throttled"
+        hung.set()
+        assert (await q.next_push())["reason"] == ""
+        await q.ping()
+        assert daemon.counter.budget.kept == kept
 
 
 async def test_a_renewal_that_happens_after_its_deadline_is_told_by_a_push(
