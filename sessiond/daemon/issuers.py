@@ -212,6 +212,7 @@ class Issuers:
                 verifier=verifier,
                 admits=realm.admits,
                 limiter=anyio.CapacityLimiter(recipe.refresh.concurrency),
+                unproved=FairLimiter(recipe.refresh.concurrency),
             ),
             limiter=FairLimiter(table.concurrency),
             breaker=Breaker(self._clock, slow_after=slow_after),

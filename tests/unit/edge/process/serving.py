@@ -24,7 +24,7 @@ from sessiond.edge.process.connection import Connection, Counter
 from sessiond.edge.process.directory import Directory
 from sessiond.edge.process.welcome import Welcome
 from sessiond.eventlog import EventLog
-from sessiond.gate import Gate
+from sessiond.gate import FairLimiter, Gate
 from sessiond.qipc import (
     Accepted,
     ClientConnection,
@@ -324,6 +324,7 @@ async def serving(
         source=source,
         verifier=verifier,
         limiter=anyio.CapacityLimiter(4),
+        unproved=FairLimiter(4),
     )
     refresher = Refresher(
         {"corp": line},
