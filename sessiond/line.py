@@ -11,6 +11,7 @@ from sessiond.api import Verifier
 from sessiond.core.errors import Refusal, TokenRejected
 from sessiond.core.secret import Secret
 from sessiond.core.verdict import Verdict
+from sessiond.gate.fair import FairLimiter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +51,7 @@ class Line:
     verifier: Verifier
     admits: Callable[[str], bool]  # whether a user of this name may come from there
     limiter: anyio.CapacityLimiter
+    unproved: FairLimiter  # the budget of refresh tokens that may be anybody's
 
     async def verify(
         self, token: Secret, *, now: datetime, expires_in: float | None = None

@@ -1,10 +1,11 @@
 """Refreshes grants ahead of time, and asks again for those that cannot be refreshed."""
 
-import math
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import NamedTuple, TypeVar
 
 import anyio
@@ -19,6 +20,7 @@ from sessiond.containment import Containment
 from sessiond.core.changes import (
     BeginRefresh,
     Change,
+    Forsake,
     Recheck,
     Recheckable,
     Refresh,
@@ -37,12 +39,13 @@ from sessiond.core.errors import (
 from sessiond.core.grant import Grant, GrantId, TokenHash
 from sessiond.core.rows import Drop, Put
 from sessiond.core.secret import Secret
+from sessiond.core.session import ProcessKey
 from sessiond.due import DueQueue
+from sessiond.givingback import give_back, give_back_in_turn
 from sessiond.line import Line, Tokens, TokenSource
+from sessiond.pace import FIRST_RETRY, Pace, retry_in
 from sessiond.table import Table
 
-FIRST_RETRY = 2.0  # seconds; doubled for each failure up to
-LONGEST_RETRY = 60.0
 # What time alone may mend in a token that has just come from the token endpoint: the issuer's
 # clock is ahead, or its new key is not to be had yet.
 NOT_YET_GOOD = frozenset({Refusal.NOTYET, Refusal.BADSIGNATURE})
@@ -60,6 +63,12 @@ class _Key(NamedTuple):
 
     grant: GrantId
     issuer: str
+    subject: str = ""
+    is_unproved: bool = False  # as it was when this was noted
+
+
+def _key(grant: Grant) -> _Key:
+    return _Key(grant.id, grant.issuer, grant.subject, grant.is_unproved)
 
 
 @dataclass(slots=True)
@@ -109,7 +118,8 @@ class Refresher:
         self._note_late = note_late
         self._due = DueQueue[_Key](clock)
         self._held: dict[GrantId, _Held] = {}
-        self._closed_until: dict[str, datetime] = {}  # by issuer: it said when to come back
+        self._paces: defaultdict[str, Pace] = defaultdict(Pace)  # by issuer
+        self._proving = Counter[GrantId]()  # how many logins wait for the proof
         self._busy: dict[GrantId, anyio.Event] = {}
         self._begun = Counter[str]()  # by issuer; what is due beyond its budget waits in a queue
         self._waiting: defaultdict[str, deque[_Key]] = defaultdict(deque)
@@ -128,14 +138,14 @@ class Refresher:
         self._recheck = recheck
         for issuer, line in before.items():
             if lines.get(issuer) is not line:  # what was wished for on it counts no more
-                self._closed_until.pop(issuer, None)
+                self._paces.pop(issuer, None)
         for issuer in self._waiting.keys() - lines.keys():
             del self._waiting[issuer]
 
     def follow(self, grant: Grant) -> None:
         """Look at a grant when it is due."""
         if grant.refresh_at is not None:
-            self._due.add(grant.refresh_at, _Key(grant.id, grant.issuer))
+            self._due.add(grant.refresh_at, _key(grant))
 
     def hold(self, grant: GrantId, *, issuer: str, access: Secret) -> None:
         """Keep an access token in memory, to ask the issuer for it again from time to time."""
@@ -155,12 +165,12 @@ class Refresher:
                     match write:
                         case Put(Grant() as grant):
                             self.follow(grant)
-                        case Drop(Grant() as grant, give_back=give_back):
+                        case Drop(Grant() as grant, give_back=is_owed):
                             self._held.pop(grant.id, None)
-                            line, token = self._lines.get(grant.issuer), grant.refresh_token
-                            if give_back and line is not None and token is not None:
+                            line = self._lines.get(grant.issuer)
+                            if is_owed and line is not None:
                                 self._tasks.start_soon(
-                                    self._give_back_in_turn, grant.issuer, token, line
+                                    give_back_in_turn, grant, line, self._containment
                                 )
                         case _:
                             pass
@@ -172,11 +182,36 @@ class Refresher:
         for over in tuple(self._busy.values()):
             await over.wait()
 
-    async def prove(self, grant: GrantId, *, issuer: str) -> None:
-        """Refresh now and return when that is over, whatever came of it."""
-        self._begin(_Key(grant, issuer), at_once=True)
-        if grant in self._busy:
-            await self._busy[grant].wait()
+    async def prove(self, grant: Grant, *, process: ProcessKey) -> None:
+        """Refresh in turn and return when that is over, whatever came of it.
+
+        Cancelled before its turn it is not sent, and the grant goes if nobody else waits for it.
+
+        Args:
+            grant: One that is not proved, as the table has just said.
+            process: Turns go round by it, and within it by subject.
+        """
+        line = self._lines.get(grant.issuer)
+        if line is None or self._is_too_early(_key(grant)):
+            return
+        self._proving[grant.id] += 1
+        try:
+            await line.unproved.take(process, grant.subject)
+        except anyio.get_cancelled_exc_class():
+            if self._proving[grant.id] == 1 and self._tasks is not None:
+                self._tasks.start_soon(self._forsake, grant.id)
+            raise
+        finally:
+            self._proving[grant.id] -= 1
+            if not self._proving[grant.id]:
+                del self._proving[grant.id]
+        self._start(_key(grant), line.unproved.give, at_once=True)
+        if grant.id in self._busy:
+            await self._busy[grant.id].wait()
+
+    async def _forsake(self, grant: GrantId) -> None:
+        with suppress(StoreError):  # it goes when it is due, then
+            await self._table.ask(Forsake(grant=grant))
 
     async def _watch(self) -> None:
         with self._watching:
@@ -185,31 +220,47 @@ class Refresher:
                     self._begin(key)
                 await anyio.lowlevel.checkpoint()  # when all are due at once, let logins go between
 
-    def _begin(self, key: _Key, *, at_once: bool = False) -> None:
+    def _begin(self, key: _Key) -> None:
+        if self._is_too_early(key) or key.grant in self._busy:
+            return
+        line = self._lines.get(key.issuer)
+        if key.is_unproved and line is not None:
+            begin = partial(self._start, key, line.unproved.give)
+            line.unproved.when_free(begin, None, key.subject)
+        elif self._has_place(key.issuer):
+            self._begun[key.issuer] += 1
+            self._start(key, partial(self._leave_place, key.issuer))
+        else:
+            self._waiting[key.issuer].append(key)
+
+    def _is_too_early(self, key: _Key) -> bool:
+        """Say whether it was put off, whatever else says that it is due."""
         held = self._held.get(key.grant)
         later = None if held is None else held.not_before
-        if later is not None and self._clock.now() < later:  # whatever else says that it is due
-            self._due.add(later, key)
-            return
-        if key.grant in self._busy or self._tasks is None:
-            return
-        if not at_once and not self._has_place(key.issuer):
-            self._waiting[key.issuer].append(key)
+        if later is None or later <= self._clock.now():
+            return False
+        self._due.add(later, key)
+        return True
+
+    def _start(self, key: _Key, leave: Callable[[], None], *, at_once: bool = False) -> None:
+        """Attend to a grant on a place that is then left, if nobody does already."""
+        if key.grant in self._busy or self._tasks is None or self._watching.cancel_called:
+            leave()
             return
         self._busy[key.grant] = anyio.Event()
-        self._begun[key.issuer] += not at_once
-        self._tasks.start_soon(self._attend, key, at_once)
+        self._tasks.start_soon(self._attend, key, leave, at_once)
 
     def _has_place(self, issuer: str) -> bool:
         line = self._lines.get(issuer)
         return line is None or self._begun[issuer] < line.limiter.total_tokens
 
-    def _begin_waiting(self, issuer: str) -> None:
+    def _leave_place(self, issuer: str) -> None:
+        self._begun[issuer] -= 1
         waiting = self._waiting[issuer]
         while waiting and not self._watching.cancel_called and self._has_place(issuer):
             self._begin(waiting.popleft())
 
-    async def _attend(self, key: _Key, at_once: bool) -> None:
+    async def _attend(self, key: _Key, leave: Callable[[], None], at_once: bool) -> None:
         """Do what is due for one grant: at most one task at a time does."""
         line = self._lines.get(key.issuer)
         try:
@@ -219,14 +270,15 @@ class Refresher:
             self._begin_again(key)
         finally:
             self._busy.pop(key.grant).set()
-            self._begun[key.issuer] -= not at_once
-            self._begin_waiting(key.issuer)
+            leave()
 
     async def _do(self, key: _Key, line: Line | None, at_once: bool) -> None:
         try:
             grant = await self._table.ask(BeginRefresh(grant=key.grant, at_once=at_once))
             if grant is None:
                 await self._ask_again(key, line)
+            elif key.is_unproved and line is not None:
+                await self._refresh(grant, line)
             elif line is not None:
                 async with line.limiter:
                     await self._refresh(grant, line)
@@ -242,9 +294,8 @@ class Refresher:
 
     def _pause(self, held: _Held) -> float:
         """Return the seconds to wait after one more failure."""
-        pause = min(FIRST_RETRY * math.pow(2, min(held.failures, 16)), LONGEST_RETRY)
         held.failures += 1
-        return pause * (0.75 + self._draw() / 2)
+        return retry_in(held.failures - 1, self._draw())
 
     async def _refresh(self, grant: Grant, begun_on: Line) -> None:
         line, is_over = self._now(begun_on, grant), grant.lease.expires_at <= self._clock.now()
@@ -253,8 +304,8 @@ class Refresher:
         if line.client != grant.client:  # sent for another client it would count as stolen
             self._retry_later(grant, IssuerUnavailable("the refresh token is another client's"))
             return
-        closed_until = self._closed_until.get(grant.issuer)
-        if closed_until is not None and closed_until > self._clock.now():
+        closed_until = self._paces[grant.issuer].not_before(grant, self._clock.now())
+        if closed_until is not None:
             self._put_off(grant, closed_until + timedelta(seconds=FIRST_RETRY * self._draw()))
             return
         if grant.refresh_at is not None and grant.refresh_at <= self._clock.now():
@@ -263,6 +314,7 @@ class Refresher:
             tokens = await line.source.refresh(grant.refresh_token)
         except RefreshRefused as refused:
             log.info("refresh refused", issuer=grant.issuer, error=refused.error)
+            self._paces[grant.issuer].note_refusal(grant, self._clock.now())
             await self._persist(Refuse(grant=grant.id, reason="refused"))
         except IssuerUnavailable as unavailable:
             self._retry_later(grant, unavailable)
@@ -279,7 +331,7 @@ class Refresher:
         if not known:
             log.info("refresh thrown away", issuer=grant.issuer)
             if renewed is not None and line is not None:
-                await self._give_back(grant.issuer, renewed, line)
+                await give_back(grant.issuer, renewed, line)
         elif line is not None:
             await self._verify(grant, line, tokens)
 
@@ -304,6 +356,8 @@ class Refresher:
                 self._retry_later(grant, IssuerUnavailable("its configuration has changed"))
                 return
             self._held.pop(grant.id, None)
+            if kept:
+                self._paces[grant.issuer].note_proof(grant)
             log.info("refreshed" if kept else "refresh thrown away", issuer=grant.issuer)
 
     def _is_newest(self, line: Line, issuer: str) -> bool:
@@ -313,20 +367,6 @@ class Refresher:
         """Return the line that has taken an earlier one's place; None: its issuer is gone."""
         newest = self._lines.get(of.issuer)
         return newest if newest is not None and newest.iss == line.iss else None
-
-    async def _give_back_in_turn(self, issuer: str, token: Secret, line: Line) -> None:
-        with self._containment.around("token given back", issuer):
-            async with line.limiter:
-                await self._give_back(issuer, token, line)
-
-    async def _give_back(self, issuer: str, token: Secret, line: Line) -> None:
-        """Have the issuer end a refresh token that nobody here will send again (RFC 7009), once."""
-        try:
-            revoked = await line.source.revoke(token)
-        except IssuerUnavailable as unavailable:
-            log.warning("not revoked at the issuer", issuer=issuer, error=str(unavailable))
-        else:
-            log.info("revoked at the issuer" if revoked else "no revocation", issuer=issuer)
 
     async def _persist(self, change: Change[A]) -> A:
         """Write what the issuer said of a refresh token, however long it takes.
@@ -348,8 +388,8 @@ class Refresher:
             pause = max(pause, unavailable.retry_after)
         if isinstance(unavailable, IssuerThrottled):
             pause = max(pause, unavailable.retry_after)
-            wish = timedelta(seconds=unavailable.retry_after)  # for all that this issuer is asked
-            self._closed_until[grant.issuer] = self._clock.now() + wish
+            until = self._clock.now() + timedelta(seconds=unavailable.retry_after)
+            self._paces[grant.issuer].close(grant, until)
         self._put_off(grant, self._clock.now() + timedelta(seconds=pause))
         log.warning(
             "refresh put off", issuer=grant.issuer, error=str(unavailable), seconds=round(pause, 1)
@@ -358,22 +398,20 @@ class Refresher:
     def _put_off(self, grant: Grant, until: datetime) -> None:
         self._held.setdefault(grant.id, _Held()).not_before = until
         if until < grant.lease.expires_at:
-            self._due.add(until, _Key(grant.id, grant.issuer))
+            self._due.add(until, _key(grant))
 
     async def _ask_again(self, key: _Key, begun_on: Line | None) -> None:
         """Ask the issuer whether it still accepts a token that cannot be refreshed."""
         held = self._held.get(key.grant)
-        if held is None or held.access is None or not self._recheck:
-            self._held.pop(key.grant, None)
-            return
-        grant = await self._table.ask(Recheckable(grant=key.grant))
+        access = held.access if held is not None and self._recheck else None
+        grant = None if access is None else await self._table.ask(Recheckable(grant=key.grant))
         line = None if begun_on is None else self._now(begun_on, key)
-        if grant is None or line is None:
+        if access is None or grant is None or line is None:
             self._held.pop(key.grant, None)
             return
         try:
             async with line.limiter:
-                verdict = await line.verify(held.access, now=self._clock.now())
+                verdict = await line.verify(access, now=self._clock.now())
         except TokenRejected as rejected:
             log.info("recheck refused", issuer=grant.issuer, reason=rejected.reason)
             if self._is_newest(line, grant.issuer):

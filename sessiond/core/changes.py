@@ -138,7 +138,7 @@ class BeginRefresh(Change[Grant | None]):
     """Record that the issuer is about to be asked. None: there is nothing to do any more."""
 
     grant: GrantId
-    at_once: bool = False  # also when it is not due: to prove the refresh token
+    at_once: bool = False  # also when it is not due: unless the refresh token is proved by now
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,7 +150,7 @@ class FindGrant(Change[Grant | None]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recheckable(Change[Grant | None]):
-    """A grant with sessions and nothing to refresh with; changes nothing."""
+    """A grant of an access token that came alone, with sessions; changes nothing."""
 
     grant: GrantId
 
@@ -182,10 +182,17 @@ class Refresh(Change[bool]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refuse(Change[None]):
-    """The issuer has ended the grant: end its sessions, or move them to a newer grant."""
+    """The issuer has ended the grant: end its sessions, and who came with its access tokens."""
 
     grant: GrantId
     reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forsake(Change[None]):
+    """Nobody waits for the proof of an adopted grant any more, and the issuer was not asked."""
+
+    grant: GrantId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

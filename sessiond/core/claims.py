@@ -116,6 +116,7 @@ def verdict_of(
     return Verdict(
         principal=principal,
         lease=lease,
+        states_end=times.expires_at is not None or expires_in is not None,
         roles=_roles(claims, rules),
         attributes=_attributes(claims, rules.attributes),
         stated_iat=times.issued_at,

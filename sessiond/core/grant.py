@@ -17,7 +17,8 @@ class Grant:
     """A refresh token, where there is one, and the lease of the current access token.
 
     Several sessions share a grant when they brought the same tokens: refreshing once for all of
-    them is what keeps them alive at an issuer that rotates tokens and detects reuse.
+    them is what keeps them alive at an issuer that rotates tokens and detects reuse. A session that
+    brought an access token alone hangs on a grant of that token alone: nothing prolongs it.
     """
 
     id: GrantId
@@ -31,13 +32,19 @@ class Grant:
     proven: bool = False  # a refresh has shown that the refresh token is this principal's
     in_flight_since: datetime | None = None  # the issuer has been asked, its answer is not here
 
+    @property
+    def is_unproved(self) -> bool:
+        """Say whether it has a refresh token that no refresh has shown to be this principal's."""
+        return self.refresh_token is not None and not self.proven
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownToken:
     """The trace of a token that was seen: enough to know it again, not to use it."""
 
     hash: TokenHash
-    grant: GrantId | None  # None: its grant is gone
+    grant: GrantId | None  # None: its grant is gone, or it is an access token that came in pairs
     seen_at: datetime
     keep_until: datetime  # after this nobody could be let in with it
-    is_refused: bool = False  # a refresh token that the issuer refused: never sent again
+    is_refused: bool = False  # the issuer refused it: never sent again, nobody comes in with it
+    came_with: tuple[TokenHash, ...] = ()  # an access token: the refresh tokens of its logins

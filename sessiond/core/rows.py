@@ -1,7 +1,7 @@
 """The rows as they stand in memory, and the writes that change them."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -59,8 +59,8 @@ class Rows:
         self._on_handle: dict[tuple[ProcessKey, int], SessionId] = {}
         self._of_process: defaultdict[ProcessKey, set[SessionId]] = defaultdict(set)
         self._of_grant: defaultdict[GrantId, set[SessionId]] = defaultdict(set)
-        self._of_owner: defaultdict[tuple[str, str, str], set[GrantId]] = defaultdict(set)
         self._tokens_of_grant: defaultdict[GrantId, set[TokenHash]] = defaultdict(set)
+        self._access_beside: defaultdict[TokenHash, set[TokenHash]] = defaultdict(set)
         for row in rows:
             self._put(row)
 
@@ -81,13 +81,19 @@ class Rows:
         """Say whether any session hangs on the grant."""
         return bool(self._of_grant.get(grant))
 
-    def grants_of(self, issuer: str, subject: str, client: str) -> Iterator[Grant]:
-        """Yield a principal's grants through one client."""
-        return (self.grants[key] for key in self._of_owner.get((issuer, subject, client), ()))
+    def ids_of(self, grant: GrantId) -> Set[SessionId]:
+        """Return the ids of the live sessions on a grant."""
+        return self._of_grant.get(grant, frozenset())
 
     def tokens_of(self, grant: GrantId) -> Iterator[KnownToken]:
-        """Yield the traces of every token that the grant has had."""
+        """Yield the traces of every token that is the grant's own."""
         return (self.tokens[key] for key in self._tokens_of_grant.get(grant, ()))
+
+    def access_beside(self, grant: GrantId) -> list[KnownToken]:
+        """Return the access tokens that came with a refresh token of the grant, each once."""
+        refresh = self._tokens_of_grant.get(grant, ())
+        found = dict.fromkeys(key for each in refresh for key in self._access_beside.get(each, ()))
+        return [self.tokens[key] for key in found]
 
     def grant_of(self, token: TokenHash | None) -> Grant | None:
         """Return the grant that a token belongs to, if it is known."""
@@ -126,11 +132,12 @@ class Rows:
                     self._on_handle[row.process, row.handle] = row.id
             case Grant():
                 self.grants[row.id] = row
-                self._of_owner[row.issuer, row.subject, row.client].add(row.id)
             case KnownToken():
                 self.tokens[row.hash] = row
                 if row.grant is not None:
                     self._tokens_of_grant[row.grant].add(row.hash)
+                for refresh in row.came_with:
+                    self._access_beside[refresh].add(row.hash)
             case NameOwner():
                 self.names[row.name] = row
             case Revocation():
@@ -152,16 +159,9 @@ class Rows:
                         del self._on_handle[session.process, session.handle]
                 return session
             case Grant():
-                grant = self.grants.pop(row.id, None)
-                if grant is not None:
-                    owner = (grant.issuer, grant.subject, grant.client)
-                    _discard(self._of_owner, owner, grant.id)
-                return grant
+                return self.grants.pop(row.id, None)
             case KnownToken():
-                token = self.tokens.pop(row.hash, None)
-                if token is not None and token.grant is not None:
-                    _discard(self._tokens_of_grant, token.grant, token.hash)
-                return token
+                return self._take_token(row)
             case NameOwner():
                 return self.names.pop(row.name, None)
             case Revocation():
@@ -170,6 +170,16 @@ class Rows:
                 return self.places.pop(row.subscriber, None)
             case SetAside():
                 return self.set_aside.pop((row.subscriber, row.event.sequence), None)
+
+    def _take_token(self, row: KnownToken) -> KnownToken | None:
+        token = self.tokens.pop(row.hash, None)
+        if token is None:
+            return None
+        if token.grant is not None:
+            _discard(self._tokens_of_grant, token.grant, token.hash)
+        for refresh in token.came_with:
+            _discard(self._access_beside, refresh, token.hash)
+        return token
 
 
 def _discard(index: defaultdict[K, set[V]], key: K, value: V) -> None:

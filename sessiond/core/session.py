@@ -41,7 +41,10 @@ class SessionState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """From login to close. How long it may last is its grant's lease."""
+    """From login to close. How long it may last is its grant's lease.
+
+    That of an access token that came alone, or of the refresh token that the session brought.
+    """
 
     id: SessionId
     process: ProcessKey

@@ -19,4 +19,5 @@ class Verdict:
     attributes: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     stated_iat: datetime | None = None  # `iat` where the token states one: what revocations judge
     key_id: str | None = None  # RFC 7638 thumbprint of the key that signed it, where one did
+    states_end: bool = True  # False: the lease is as long as configured, counted from the answer
     generation: int = 0  # of the issuer's configuration that it was verified by

@@ -234,6 +234,7 @@ class Issuers:
                 verifier=verifier if roles is None else RolesVerifier(verifier, roles),
                 admits=realm.admits,
                 limiter=anyio.CapacityLimiter(recipe.refresh.concurrency),
+                unproved=FairLimiter(recipe.refresh.concurrency),
             ),
             limiter=FairLimiter(table.concurrency),
             breaker=Breaker(self._clock, slow_after=slow_after, doubts=True),

@@ -1,10 +1,11 @@
-"""A bounded number of places, given out in turn to whoever waits."""
+"""Calls to an issuer, so many at a time, and places given out in turn to whoever waits."""
 
-from collections import OrderedDict, deque
-from collections.abc import AsyncIterator, Hashable
+from collections.abc import AsyncIterator, Callable, Hashable
 from contextlib import asynccontextmanager
 
 import anyio
+
+from sessiond.core.turns import Turns
 
 
 class FairLimiter:
@@ -15,48 +16,51 @@ class FairLimiter:
 
     def __init__(self, places: int) -> None:
         self._free = places
-        self._waiting: OrderedDict[Hashable, deque[anyio.Event]] = OrderedDict()
+        self._waiting = Turns[Callable[[], object]]()
 
     def waiting(self) -> int:
         """Return how many calls wait for a place."""
-        return sum(map(len, self._waiting.values()))
+        return len(self._waiting)
 
     @asynccontextmanager
-    async def place(self, owner: Hashable) -> AsyncIterator[None]:
-        """Hold a place; wait for it in the owner's own queue."""
-        await self._take(owner)
+    async def place(self, owner: Hashable, part: Hashable = None) -> AsyncIterator[None]:
+        """Hold a place; wait for it in the owner's own queue, and there in that of the part."""
+        await self.take(owner, part)
         try:
             yield
         finally:
-            self._give()
+            self.give()
 
-    async def _take(self, owner: Hashable) -> None:
+    async def take(self, owner: Hashable, part: Hashable = None) -> None:
+        """Wait for a place, to be given back by `give`, which any task may do."""
         if self._free and not self._waiting:
             self._free -= 1
             return
         turn = anyio.Event()
-        self._waiting.setdefault(owner, deque()).append(turn)
+        begin = turn.set
+        self._waiting.add(begin, owner=owner, part=part)
         try:
             await turn.wait()
         except BaseException:
             if turn.is_set():  # the place was given as the wait was cancelled: pass it on
-                self._give()
+                self.give()
             else:
-                self._leave(owner, turn)
+                self._waiting.remove(begin, owner=owner, part=part)
             raise
 
-    def _give(self) -> None:
-        if not self._waiting:
-            self._free += 1
-            return
-        owner, queue = self._waiting.popitem(last=False)
-        turn = queue.popleft()
-        if queue:
-            self._waiting[owner] = queue  # to the end of the round
-        turn.set()
+    def when_free(
+        self, begin: Callable[[], object], owner: Hashable, part: Hashable = None
+    ) -> None:
+        """Have something begun with a place held, at once or in its turn; it needs no task."""
+        if self._free and not self._waiting:
+            self._free -= 1
+            begin()
+        else:
+            self._waiting.add(begin, owner=owner, part=part)
 
-    def _leave(self, owner: Hashable, turn: anyio.Event) -> None:
-        queue = self._waiting[owner]
-        queue.remove(turn)
-        if not queue:
-            del self._waiting[owner]
+    def give(self) -> None:
+        """Give a place back: it goes to whoever is next."""
+        if self._waiting:
+            self._waiting.take()()
+        else:
+            self._free += 1

@@ -4,12 +4,13 @@ What was acknowledged is in the journal; what is true is in the databases that t
 have left. Nothing here asks sessiond what it thinks.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 
 from tests.chaos.evidence import ENDS, Entry, Event, Evidence, Snapshot
-from tests.chaos.justice import unjustified
-from tests.chaos.terms import UNBOUND
+from tests.chaos.justice import ROUNDING, unjustified
+from tests.chaos.terms import LEASE, UNBOUND
 
 PUSHED = {
     "refreshed": "session.refreshed",
@@ -120,6 +121,24 @@ def leases_are_kept(evidence: Evidence) -> Iterator[str]:
                 yield f"in {entry['n']}: {session} is seen after its lease"
 
 
+def who_came_alone_is_not_prolonged(evidence: Evidence) -> Iterator[str]:
+    """A session that only ever brought access tokens alone ends with the last of them."""
+    fetched = {entry["token"]: entry["t"] for entry in evidence.of("token")}
+    brought: defaultdict[str, list[Entry]] = defaultdict(list)
+    for entry in evidence.of("login", "renewing"):
+        brought[entry["session"]].append(entry)
+    for session, entries in brought.items():
+        if not all(entry["alone"] for entry in entries):
+            continue
+        end = max(fetched[entry["token"]] for entry in entries) + LEASE + ROUNDING
+        for snapshot in evidence.snapshots:
+            live, events = snapshot.sessions.get(session), snapshot.of_session.get(session, [])
+            if live is not None and live.expires_at is not None and live.expires_at > end:
+                yield f"at {snapshot.n}: {session} outlives its access token"
+            if any(event.kind == "session.refreshed" for event in events):
+                yield f"at {snapshot.n}: {session} was refreshed without a refresh token"
+
+
 def reconciling_is_right(evidence: Evidence) -> Iterator[str]:
     """Who reconciles is told to close what had ended before he asked."""
     ends: dict[str, float] = {}
@@ -228,6 +247,7 @@ RULES: tuple[Rule, ...] = (
     acknowledged_is_on_disk,
     logins_wait_to_be_opened,
     leases_are_kept,
+    who_came_alone_is_not_prolonged,
     reconciling_is_right,
     pushes_are_in_order,
     what_ended_stays_ended,

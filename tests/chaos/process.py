@@ -118,6 +118,7 @@ class ChaosProcess:
                 "login",
                 user=user,
                 token=token,
+                alone=";" not in password,
                 handle=handle,
                 session=session,
                 asked_at=asked_at,
@@ -139,7 +140,7 @@ class ChaosProcess:
     def renew(self, handle: int, password: str, token: int, *, waits: bool) -> None:
         """Bring fresh tokens for the session on a handle, sync or async."""
         session = self.held[handle]
-        self._note("renewing", session=session, token=token)
+        self._note("renewing", session=session, token=token, alone=";" not in password)
         renewal = call("renew", guid(session), string(password))
         if not waits:
             self._tell(renewal)

@@ -13,7 +13,7 @@ from tests.chaos.leaks import leaks
 from tests.chaos.terms import LEASE
 
 S, U = "11111111-0000-4000-8000-000000000001", "strict0@contoso.test"
-OPENED, REFRESHED, KILLED, RECONCILED, SEEN, BELIEVED, STOPPED = 4, 5, 6, 8, 9, 10, 11
+LOGIN, OPENED, REFRESHED, KILLED, RECONCILED, SEEN, BELIEVED, STOPPED = 2, 4, 5, 6, 8, 9, 10, 11
 FIRST_LEASE, SECOND_LEASE = 100.0 + LEASE, 105.0 + LEASE
 
 
@@ -26,11 +26,12 @@ def sound() -> Evidence:
     """One login that is opened, refreshed, and outlives a kill."""
     q: dict[str, Any] = {"process": "q0"}
     s: dict[str, Any] = {**q, "session": S, "handle": 5}
+    t: dict[str, Any] = {"user": U, "token": 0, "alone": False}
     told = {"event": "refreshed", "sequence": 2, "expires": SECOND_LEASE, "reason": ""}
     entries: list[dict[str, Any]] = [
         {"kind": "token", "issuer": "strict", "user": U, "token": 0},
         {"kind": "connecting", "user": U, "token": 0, "handle": 5, **q},
-        {"kind": "login", "user": U, "token": 0, "asked_at": 101.0, "expires": FIRST_LEASE, **s},
+        {"kind": "login", "asked_at": 101.0, "expires": FIRST_LEASE, **t, **s},
         {"kind": "opening", **s},
         {"kind": "opened", **s},
         {"kind": "push", **s, **told},
@@ -91,6 +92,19 @@ def shorten_the_lease(found: Evidence) -> None:
 def use_a_sequence_again(found: Evidence) -> None:
     opened, refreshed = found.snapshots[0].events
     change(found, 1, events=[opened, replace(refreshed, at=110.0)])
+
+
+def refresh_who_came_alone(found: Evidence) -> None:
+    found.entries[LOGIN]["alone"] = True
+
+
+def outlive_its_access_token(found: Evidence) -> None:
+    refresh_who_came_alone(found)
+    opened, refreshed = sound_events()
+    renewed = replace(refreshed, kind="session.renewed")
+    for number in (0, 1):
+        change(found, number, events=[opened, renewed])
+    del found.entries[REFRESHED]
 
 
 def leave_a_gap(found: Evidence) -> None:
@@ -189,6 +203,8 @@ PLANTED: list[tuple[Callable[[Evidence], None], str]] = [
     (stay_after_leaving, "acknowledged_is_on_disk"),
     (lose_an_unopened_login, "logins_wait_to_be_opened"),
     (shorten_the_lease, "leases_are_kept"),
+    (refresh_who_came_alone, "who_came_alone_is_not_prolonged"),
+    (outlive_its_access_token, "who_came_alone_is_not_prolonged"),
     (see_it_too_late, "leases_are_kept"),
     (use_a_sequence_again, "history_is_one"),
     (leave_a_gap, "history_is_one"),

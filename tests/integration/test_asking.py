@@ -8,6 +8,7 @@ from sessiond.qipc import Value
 from tests.integration.conftest import Connected, Start
 from tests.integration.operating import Operator
 from tests.integration.test_login import pair
+from tests.issuer.control import ALWAYS
 from tests.issuer.running import ALICE, BOB, RunningIssuer
 from tests.peers import PeerFarm
 from tests.qprocess import QProcess, connect_call, plain_dict
@@ -202,3 +203,30 @@ def test_prove_by_refresh_lets_in_only_tokens_of_our_client(
     stolen = strict_issuer.tokens(client=OPAQUE, scope="openid profile")["access_token"]
     refresh = strict_issuer.tokens(client="qstudio")["refresh_token"]
     assert q.connect(ALICE, f"{stolen};{refresh}", 8)["reason"] == "wrongaudience"
+
+
+def test_a_process_that_floods_with_proofs_makes_no_other_process_wait_for_them(
+    strict_issuer: RunningIssuer, start: Start
+) -> None:
+    proving = f'{USERINFO}prove_by_refresh = true\nrefresh_client_id = "{OPAQUE}"'
+    daemon = start(
+        configuration(
+            strict_issuer,
+            extra=proving,
+            login="deadline = 4.0\nwaiting = 100",
+            refresh="concurrency = 2",
+        )
+    )
+    scope = "openid profile offline_access"
+    flood = [pair(strict_issuer.tokens(client=OPAQUE, scope=scope)) for _ in range(50)]
+    tokens = pair(strict_issuer.tokens(BOB, client=OPAQUE, scope=scope))
+    strict_issuer.control.fault("/token", "delay", count=ALWAYS, delay_ms=300)
+    with PeerFarm(daemon.address, 2) as farm:
+        flooding, other = (QProcess(each) for each in farm.sockets)
+        flooding.hello()
+        other.hello()
+        for handle, each in enumerate(flood, start=5):
+            flooding.ask(connect_call(ALICE, each, handle))
+        assert plain_dict(flooding.answer())["ok"]  # the others wait now
+        assert other.connect(BOB, tokens)["ok"]
+        assert strict_issuer.control.calls("/token") < 50

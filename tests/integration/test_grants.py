@@ -1,6 +1,7 @@
 """Sessions hang on grants: one refresh for all who brought the same tokens."""
 
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -60,6 +61,83 @@ def test_a_refused_refresh_ends_every_session_of_the_grant_and_they_do_not_come_
     assert q.connect(ALICE, pair(tokens), 9)["reason"] == "inactive"
     assert q.connect(ALICE, tokens["access_token"], 9)["reason"] == "inactive"
     assert strict_issuer.control.calls("/token") == 1
+
+
+def test_an_access_token_alone_ends_with_itself_however_long_its_pair_is_refreshed(
+    strict_issuer: RunningIssuer, start: Start, process: Connected
+) -> None:
+    strict_issuer.control.set_access_token_lifetime(10)
+    q = process(start(configuration(strict_issuer, refresh=EARLY)))
+    tokens = strict_issuer.tokens()
+    hers = q.log_in(ALICE, pair(tokens), 5)
+    his = q.log_in(ALICE, tokens["access_token"], 6)
+    assert his["expires"] == hers["expires"]
+    told = q.next_push()
+    while told["handle"] == 5:
+        assert told["event"] == "refreshed"
+        told = q.next_push()
+    assert (told["event"], told["session"]) == ("expired", his["session"])
+    assert [each["session"] for each in q.sessions()] == [hers["session"]]
+
+
+def test_garbage_for_a_refresh_token_ends_only_what_brought_it(
+    strict_issuer: RunningIssuer, start: Start, process: Connected
+) -> None:
+    strict_issuer.control.set_access_token_lifetime(10)
+    q = process(start(configuration(strict_issuer, refresh=EARLY)))
+    tokens, other = strict_issuer.tokens(), strict_issuer.tokens()
+    hers = q.log_in(ALICE, pair(tokens), 5)
+    his = q.log_in(ALICE, f"{other['access_token']};{'garbage' * 4}", 6)
+    also_his = q.log_in(ALICE, f"{tokens['access_token']};{'rubbish' * 4}", 7)
+    told = {(push["event"], push["session"]) for push in (q.next_push() for _ in range(3))}
+    assert told == {
+        ("refreshed", hers["session"]),
+        ("revoked", his["session"]),
+        ("revoked", also_his["session"]),
+    }
+    assert q.log_in(ALICE, pair(tokens), 8)["ok"]
+
+
+def test_when_a_stolen_family_is_killed_the_thief_ends_and_a_new_sign_in_stays(
+    strict_issuer: RunningIssuer, start: Start, process: Connected
+) -> None:
+    strict_issuer.control.set_access_token_lifetime(30)  # refreshed after 6, refused after 12
+    q = process(start(configuration(strict_issuer, refresh=EARLY)))
+    stolen = strict_issuer.tokens()
+    thief = q.log_in(ALICE, pair(stolen), 5)
+    also = q.log_in(ALICE, stolen["access_token"], 6)
+    assert q.next_push()["event"] == "refreshed"  # so it is proved
+    strict_issuer.control.revoke_user(ALICE)
+    anew = q.log_in(ALICE, pair(strict_issuer.tokens()), 7)
+    ended = set[UUID]()
+    while len(ended) < 2:
+        told = q.next_push()
+        assert (told["event"], told["handle"]) in {
+            ("revoked", 5),
+            ("revoked", 6),
+            ("refreshed", 7),
+        }
+        if told["event"] == "revoked":
+            ended.add(told["session"])
+    assert ended == {thief["session"], also["session"]}
+    assert [each["session"] for each in q.sessions()] == [anew["session"]]
+
+
+def test_four_refresh_tokens_are_taken_with_one_access_token_over_a_restart_too(
+    strict_issuer: RunningIssuer, start: Start, process: Connected
+) -> None:
+    access = strict_issuer.tokens()["access_token"]
+    daemon = start(configuration(strict_issuer))
+    q = process(daemon)
+    for number in range(4):
+        q.log_in(ALICE, f"{access};{'unproved' * 3}{number}", 5)
+    assert q.connect(ALICE, f"{access};{'unproved' * 3}4", 6)["reason"] == "throttled"
+    daemon.kill()
+    daemon.start()
+    q = process(daemon)
+    assert q.connect(ALICE, f"{access};{'unproved' * 3}5", 6)["reason"] == "throttled"
+    q.log_in(ALICE, f"{access};{'unproved' * 3}0", 6)
+    q.log_in(ALICE, access, 7)
 
 
 def test_another_users_refresh_token_is_refused(

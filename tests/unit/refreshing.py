@@ -17,6 +17,7 @@ from sessiond.core.revocation import Scope
 from sessiond.core.rows import Put, Write
 from sessiond.core.secret import Secret
 from sessiond.core.verdict import Verdict
+from sessiond.gate import FairLimiter
 from sessiond.refresher import Line, Refresher, Tokens
 from sessiond.table import Table
 from tests.fakes import (
@@ -26,6 +27,7 @@ from tests.fakes import (
     MemoryStore,
     bind,
     brought,
+    grant_id,
     idle,
     login,
     process_about,
@@ -189,6 +191,11 @@ class Work:
         revoke = Revoke(id=uuid4(), scope=Scope.USER, value=user, reason="left")
         return await self.table.ask(revoke)
 
+    async def prove(self, number: int = 1) -> None:
+        """Have the grant of that number proved, for the process that all sessions are of."""
+        (grant,) = (each for each in self.table.grants() if each.id == grant_id(number))
+        await self.refresher.prove(grant, process=process_key())
+
     async def live(self) -> list[Standing]:
         return await self.table.ask(Look(process=process_key()))
 
@@ -222,6 +229,7 @@ async def at_work(
         source=source if wire is None else TrippedTokens(source, wire),
         verifier=verifier if wire is None else TrippedVerifier(verifier, wire),
         limiter=anyio.CapacityLimiter(concurrency),
+        unproved=FairLimiter(concurrency),
     )
     refresher = Refresher(
         {"corp": line},

@@ -17,7 +17,6 @@ from tests.fakes import (
     FakeClock,
     MemoryStore,
     grant,
-    grant_id,
     idle,
     principal,
     session,
@@ -163,7 +162,7 @@ async def test_nothing_else_makes_it_ask_earlier(clock: FakeClock) -> None:
         await work.minutes(6)
         await work.leave(1)
         await work.log_in(2, length=timedelta(minutes=2))  # puts the grant again, and it is overdue
-        await work.refresher.prove(grant_id(1), issuer="corp")
+        await work.prove()
         await work.minutes(3)
         assert [at for at, _ in work.source.sent] == [360, 460]
 
@@ -244,13 +243,14 @@ async def test_when_nobody_can_verify_the_new_token_the_new_refresh_token_is_use
 async def test_a_grant_without_sessions_is_not_refreshed_until_one_joins(clock: FakeClock) -> None:
     async with at_work(clock) as work:
         await work.log_in(1)
+        await work.prove()
         await work.leave(1)
         await work.minutes(8)
-        assert work.sent == []
+        assert work.sent == ["refresh0"]
         await work.log_in(2, length=timedelta(minutes=2))  # the lease there is lasts as long
         await work.minutes(1)
-        [(at, token)] = work.source.sent
-        assert token == "refresh0"
+        [_, (at, token)] = work.source.sent
+        assert token == "refresh1"
         assert 480 <= at < 481
 
 

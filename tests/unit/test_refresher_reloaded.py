@@ -13,6 +13,7 @@ from sessiond.core.errors import IssuerThrottled, Refusal, TokenRejected
 from sessiond.core.events import Event
 from sessiond.core.rows import Write
 from sessiond.core.secret import Secret
+from sessiond.gate import FairLimiter
 from sessiond.refresher import Line
 from tests.fakes import FakeClock, MemoryStore, grant, grant_id, session, session_id
 from tests.unit.refreshing import FreshVerifier, ScriptedTokens, Work, at_work
@@ -35,6 +36,7 @@ def line(work: Work, **members: Any) -> Line:
         source=work.source,
         verifier=work.verifier,
         limiter=limiter,
+        unproved=FairLimiter(16),
     )
     return replace(plain, **members)
 

@@ -10,7 +10,7 @@ from sessiond.core.errors import (
     UnusableAnswer,
 )
 from sessiond.core.grant import Grant
-from tests.fakes import FakeClock, grant_id, idle
+from tests.fakes import FakeClock, grant, idle, process_key
 from tests.unit.refreshing import at_work, tokens
 
 pytestmark = pytest.mark.anyio
@@ -104,7 +104,7 @@ async def test_settling_waits_for_the_call_under_way_and_begins_no_other(clock: 
 async def test_proving_refreshes_at_once_and_returns_when_that_is_over(clock: FakeClock) -> None:
     async with at_work(clock) as work:
         await work.log_in()
-        await work.refresher.prove(grant_id(1), issuer="corp")
+        await work.prove()
         assert work.source.sent == [(0, "refresh0")]
         assert [grant.proven for grant in work.table.grants()] == [True]
 
@@ -115,7 +115,7 @@ async def test_proving_waits_for_a_refresh_that_is_under_way(clock: FakeClock) -
         answer, proved = work.source.hold(), []
 
         async def prove() -> None:
-            await work.refresher.prove(grant_id(1), issuer="corp")
+            await work.prove()
             proved.append([grant.proven for grant in work.table.grants()])
 
         async with anyio.create_task_group() as tasks:
@@ -132,14 +132,14 @@ async def test_proving_asks_no_issuer_that_has_said_when_to_come_back(clock: Fak
         work.source.next = [IssuerThrottled("429", retry_after=100)]
         await work.log_in()
         for _ in range(3):
-            await work.refresher.prove(grant_id(1), issuer="corp")
+            await work.prove()
         assert work.sent == ["refresh0"]
         assert [grant.proven for grant in work.table.grants()] == [False]
 
 
 async def test_proving_what_is_not_there_returns(clock: FakeClock) -> None:
     async with at_work(clock) as work:
-        await work.refresher.prove(grant_id(7), issuer="corp")
+        await work.refresher.prove(grant(7), process=process_key())
         assert work.sent == []
 
 
@@ -221,7 +221,7 @@ async def test_a_wish_of_one_answer_puts_off_that_grant_and_no_other(clock: Fake
         work.source.next = [UnusableAnswer("400", retry_after=100)]
         await work.minutes(6)
         await work.log_in(2, access="other", refresh="another")
-        await work.refresher.prove(grant_id(2), issuer="corp")
+        await work.prove(2)
         assert work.source.sent == [(360, "refresh0"), (360, "another")]
         await clock.advance(99)
         assert len(work.source.sent) == 2

@@ -11,7 +11,7 @@ import pytest
 
 from sessiond.core.errors import StoreError
 from sessiond.core.events import Event, Gap, LoginRefused, SessionClosed
-from sessiond.core.grant import Grant, KnownToken
+from sessiond.core.grant import Grant, KnownToken, TokenHash
 from sessiond.core.place import Place, SetAside
 from sessiond.core.revocation import Revocation, Scope
 from sessiond.core.rows import Drop, NameOwner, Put, Row
@@ -64,6 +64,13 @@ ROWS: list[Row] = [
     KnownToken(hash=token_hash("one"), grant=grant_id(1), seen_at=START, keep_until=START + FINE),
     KnownToken(
         hash=token_hash("other"), grant=None, seen_at=START, keep_until=START, is_refused=True
+    ),
+    KnownToken(
+        hash=token_hash("access"),
+        grant=None,
+        seen_at=START,
+        keep_until=START,
+        came_with=(TokenHash(b"1" * 32), TokenHash(bytes(32))),
     ),
     NameOwner(name="alice", issuer="corp", subject="s"),
     Revocation(id=UUID(int=1), scope=Scope.USER, value="alice", at=START, reason='left; "gone"'),

@@ -28,6 +28,7 @@ def decide(rows: Rows, change: changes.Change[Any], now: datetime, rules: Rules)
     """Return what is to be written, told and answered. Reads the rows, changes nothing."""
     draft = Draft(rows, now, rules)
     answer = _DECIDERS[type(change)](draft, change)
+    draft.forget_left()
     return Decision(answer, draft.writes, draft.notices)
 
 
@@ -54,6 +55,7 @@ _DECIDERS: dict[type[changes.Change[Any]], Any] = {
     changes.Refresh: refresh.refresh,
     changes.Recheck: refresh.recheck,
     changes.Refuse: refresh.refuse,
+    changes.Forsake: refresh.forsake,
     changes.Revoke: ending.revoke,
     changes.Forgive: ending.forgive,
     changes.Forget: ending.forget,

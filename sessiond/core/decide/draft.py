@@ -1,15 +1,16 @@
 """What one decision has come to so far: writes to make and events to tell."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 
 from sessiond.core.changes import Standing
 from sessiond.core.events import Event, SessionClosed, SessionEvent, SessionExpired, SessionRevoked
-from sessiond.core.grant import Grant
+from sessiond.core.grant import Grant, GrantId, KnownToken, TokenHash
 from sessiond.core.rows import Drop, Put, Row, Rows, Write
-from sessiond.core.session import ProcessKey, Session, SessionState
+from sessiond.core.session import ProcessKey, Session, SessionId, SessionState
 from sessiond.core.verdict import Verdict
 
 E = TypeVar("E", bound=SessionEvent)
@@ -51,9 +52,12 @@ class Draft:
         self.rules = rules
         self.writes: list[Write] = []
         self.notices: list[Notice] = []
+        self._traces: dict[TokenHash, KnownToken] = {}  # as this decision has left them
 
     def put(self, row: Row) -> None:
         self.writes.append(Put(row))
+        if isinstance(row, KnownToken):
+            self._traces[row.hash] = row
 
     def drop(self, row: Row) -> None:
         self.writes.append(Drop(row))
@@ -108,30 +112,82 @@ class Draft:
         event = self.event(kind, session, expires_at=self.expires_at(session), reason=reason)
         self.push(event, session.process)
 
-    def drop_grant(self, grant: Grant, *, refused: bool) -> None:
-        """Drop a grant and keep the traces of its tokens.
+    def revoke_grant(self, grant: Grant) -> None:
+        """Drop a grant whose sessions this decision ends; the issuer is to be told.
+
+        The traces of its tokens, and of those that came with them, are kept: the revocation
+        knows them by when they were seen first.
+        """
+        self.writes.append(Drop(grant, give_back=True))
+        self._keep(self.rows.tokens_of(grant.id), is_refused=False)
+        for token in self.rows.access_beside(grant.id):
+            self.put(replace(self._newest(token), keep_until=self.now + REFUSED_KEPT))
+
+    def refuse_grant(self, grant: Grant, access: Iterable[KnownToken]) -> None:
+        """Drop a grant that the issuer has ended: nobody comes in with its tokens again.
 
         Args:
             grant: One without sessions, or whose sessions this decision ends.
-            refused: The issuer has ended the grant: nobody comes in with these tokens again.
-                Otherwise it was revoked here, and the issuer is to be told.
+            access: The access tokens beside its own that are not to be taken again either.
         """
-        self.writes.append(Drop(grant, give_back=not refused))
-        for token in self.rows.tokens_of(grant.id):
+        self.drop(grant)
+        self._keep(self.rows.tokens_of(grant.id), is_refused=True)
+        self._keep(access, is_refused=True)
+
+    def _keep(self, tokens: Iterable[KnownToken], *, is_refused: bool) -> None:
+        for token in tokens:
+            newest = self._newest(token)
             self.put(
                 replace(
-                    token,
+                    newest,
                     grant=None,
                     keep_until=self.now + REFUSED_KEPT,
-                    is_refused=token.is_refused or refused,
+                    is_refused=newest.is_refused or is_refused,
                 )
             )
+
+    def _newest(self, token: KnownToken) -> KnownToken:
+        return self._traces.get(token.hash, token)
 
     def forget_grant(self, grant: Grant) -> None:
         """Drop a grant that nothing hangs on, with the traces that nobody needs any more."""
         self.drop(grant)
-        for token in self.rows.tokens_of(grant.id):
+        for token in map(self._newest, self.rows.tokens_of(grant.id)):
             if token.keep_until <= self.now:
                 self.drop(token)
             else:
                 self.put(replace(token, grant=None))
+
+    def forget_left(self) -> None:
+        """Drop each grant that loses its last session, where nothing has proved its refresh token.
+
+        Not one whose refresh token was sent: the answer will show what it is. The issuer is not
+        told, since nobody knows whose refresh token it would end.
+        """
+        dropped = {
+            each.row.id
+            for each in self.writes
+            if isinstance(each, Drop) and isinstance(each.row, Grant)
+        }
+        for grant_id, number in self._sessions_gained().items():
+            grant = self.rows.grants.get(grant_id)
+            if number >= 0 or grant is None or grant_id in dropped:
+                continue
+            is_left = len(self.rows.ids_of(grant_id)) + number == 0
+            if is_left and grant.is_unproved and grant.in_flight_since is None:
+                self.forget_grant(grant)
+
+    def _sessions_gained(self) -> Counter[GrantId]:
+        """Return how many more sessions each grant has after this decision."""
+        hung: dict[SessionId, GrantId | None] = {}  # None: it has ended
+        for write in self.writes:
+            if isinstance(write.row, Session):
+                hung[write.row.id] = write.row.grant if isinstance(write, Put) else None
+        gained = Counter[GrantId]()
+        for session_id, grant_id in hung.items():
+            before = self.rows.sessions.get(session_id)
+            if before is not None:
+                gained[before.grant] -= 1
+            if grant_id is not None:
+                gained[grant_id] += 1
+        return gained

@@ -28,7 +28,7 @@ def revoke(draft: Draft, change: Revoke) -> int:
     for session in ended:
         draft.take_back(session, SessionRevoked, BY_OPERATOR)
     for grant in covered.values():
-        draft.drop_grant(grant, refused=False)
+        draft.revoke_grant(grant)
     return len(ended)
 
 

@@ -4,12 +4,18 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sessiond.core.changes import Adopt, Brought
-from sessiond.core.decide.draft import Draft
+from sessiond.core.decide.draft import REFUSED_KEPT, Draft
 from sessiond.core.errors import Refusal
-from sessiond.core.grant import Grant, GrantId, KnownToken
-from sessiond.core.lease import refresh_at
+from sessiond.core.grant import Grant, GrantId, KnownToken, TokenHash
+from sessiond.core.lease import Lease, refresh_at
+from sessiond.core.rows import Rows
+from sessiond.core.session import Session, SessionId
+from sessiond.core.verdict import Verdict
 
 UNDATED_KEPT = timedelta(days=2)  # traces of tokens without `iat`: longer than such tokens live
+ENDLESS_KEPT = REFUSED_KEPT  # and of tokens that state no end: seen again they are as old as before
+MAX_UNPROVED = 4  # refresh tokens that one access token may come with, over its life
+MAX_BESIDE = 16  # the same, those that a refresh has proved included
 
 
 def adopt(draft: Draft, change: Adopt) -> Grant | Refusal:
@@ -24,10 +30,10 @@ def refusal_of(draft: Draft, brought: Brought, *, is_proof_due: bool = True) -> 
     if draft.rules.are_newer_than(brought.verdict):  # verified by what was configured before
         is_gone = principal.issuer not in draft.rules.generations
         return Refusal.WRONGISSUER if is_gone else Refusal.UNAVAILABLE
-    if brought.verdict.lease.expires_at <= draft.now:
-        return Refusal.EXPIRED
     access = rows.tokens.get(brought.access)
     refresh = None if brought.refresh is None else rows.tokens.get(brought.refresh)
+    if lease_of_token(brought.verdict, access).expires_at <= draft.now:
+        return Refusal.EXPIRED
     oldest = min(_known_since(brought, access), refresh.seen_at if refresh else draft.now)
     if any(oldest <= each.at for each in rows.revocations_of(principal)):
         return Refusal.REVOKED
@@ -39,41 +45,79 @@ def refusal_of(draft: Draft, brought: Brought, *, is_proof_due: bool = True) -> 
         return Refusal.USERMISMATCH
     if any(trace is not None and trace.is_refused for trace in (access, refresh)):
         return Refusal.INACTIVE
-    grants = [rows.grant_of(token) for token in (brought.access, brought.refresh)]
-    if any(grant is not None and not _belongs(grant, brought) for grant in grants):
+    known = [*_grants_beside(rows, access), rows.grant_of(brought.refresh)]
+    if any(grant is not None and not _belongs(grant, brought) for grant in known):
         return Refusal.USERMISMATCH
-    if is_proof_due and principal.issuer in draft.rules.proved:
-        grant = _known(draft, brought)
-        if grant is None or not grant.proven:
-            return Refusal.WRONGAUDIENCE
+    if _is_access_token(rows, brought):
+        return Refusal.WRONGTYPE
+    if _are_too_many(rows, brought.refresh, access):
+        return Refusal.THROTTLED
+    is_proof_due = is_proof_due and principal.issuer in draft.rules.proved
+    if is_proof_due and not _is_proved(rows, brought, access):
+        return Refusal.WRONGAUDIENCE
     return None
 
 
 def join(draft: Draft, fresh: GrantId, brought: Brought) -> Grant:
-    """Return the grant the tokens belong to, made anew when none of them is known."""
-    rows, verdict = draft.rows, brought.verdict
-    known = _known(draft, brought)
+    """Return the grant the tokens belong to, made anew when none of them is known.
+
+    An access token that comes alone has a grant of its own, whatever refresh tokens it came with
+    before: nothing but the token itself says how long that lasts.
+    """
+    rows, principal = draft.rows, brought.verdict.principal
+    lease = lease_of_token(brought.verdict, rows.tokens.get(brought.access))
+    known = _known(rows, brought)
     if known is None:
         grant = Grant(
             id=fresh,
-            issuer=verdict.principal.issuer,
-            subject=verdict.principal.subject,
+            issuer=principal.issuer,
+            subject=principal.subject,
             client=brought.client,
-            iss=draft.rules.iss.get(verdict.principal.issuer, ""),
-            lease=verdict.lease,
+            iss=draft.rules.iss.get(principal.issuer, ""),
+            lease=lease,
             refresh_token=brought.refresh_token,
-            refresh_at=None if brought.refresh is None else _refresh_at(draft, brought),
+            refresh_at=None if brought.refresh is None else _refresh_at(draft, lease, brought),
         )
         draft.put(grant)
     else:
         grant = known
-        if verdict.lease.expires_at > known.lease.expires_at:
-            due = None if known.refresh_token is None else _refresh_at(draft, brought)
-            grant = replace(known, lease=verdict.lease, refresh_at=due)
+        if lease.expires_at > known.lease.expires_at:
+            due = _refresh_at(draft, lease, brought)
+            grant = replace(known, lease=lease, refresh_at=_next_refresh_at(known, due))
         if grant is not known or not rows.has_sessions(known.id):
             draft.put(grant)  # even unchanged: whoever refreshes it had stopped to look at it
-    _remember(draft, grant, brought)
+    _remember(draft, grant, brought, lease)
     return grant
+
+
+def lease_of_token(verdict: Verdict, trace: KnownToken | None) -> Lease:
+    """Return the access token's own lease: without a stated end, from when it was first seen."""
+    lease = verdict.lease
+    if verdict.states_end or trace is None:
+        return lease
+    begin = min(lease.issued_at, trace.seen_at)
+    return Lease(issued_at=begin, expires_at=begin + (lease.expires_at - lease.issued_at))
+
+
+def access_of(rows: Rows, grant: Grant) -> list[KnownToken]:
+    """Return the access tokens of a grant: its only token, or those that its refresh token had."""
+    if grant.refresh_token is None:
+        return list(rows.tokens_of(grant.id))
+    return rows.access_beside(grant.id)
+
+
+def relying_on(draft: Draft, grant: Grant) -> list[Session]:
+    """Return the sessions that came with an access token of the grant, and with nothing better.
+
+    They hang on other grants: of the access token alone, or of a refresh token that is not proved.
+    """
+    rows, found = draft.rows, dict[SessionId, Session]()
+    for access in access_of(rows, grant):
+        for other in _grants_beside(rows, access):
+            if other.id != grant.id and not other.proven:
+                on_it = rows.sessions_of(other.id)
+                found.update((each.id, each) for each in on_it if each.access == access.hash)
+    return list(found.values())
 
 
 def _known_since(brought: Brought, trace: KnownToken | None) -> datetime:
@@ -86,13 +130,56 @@ def _known_since(brought: Brought, trace: KnownToken | None) -> datetime:
     return min(moments)
 
 
-def _known(draft: Draft, brought: Brought) -> Grant | None:
+def _known(rows: Rows, brought: Brought) -> Grant | None:
     """Return the grant that the tokens belong to already.
 
     A refresh token decides alone: one that is not known yet is never joined to the grant of a
     known access token, since only its first refresh shows whose it is.
     """
-    return draft.rows.grant_of(brought.access if brought.refresh is None else brought.refresh)
+    if brought.refresh is not None:
+        return rows.grant_of(brought.refresh)
+    grant = rows.grant_of(brought.access)
+    return None if grant is None or grant.refresh_token is not None else grant
+
+
+def _grants_beside(rows: Rows, access: KnownToken | None) -> list[Grant]:
+    """Return the grants that know an access token: its own, and those it came with."""
+    if access is None:
+        return []
+    own, beside = rows.grant_of(access.hash), map(rows.grant_of, access.came_with)
+    refreshed = [each for each in beside if each is not None and each.refresh_token is not None]
+    return refreshed if own is None else [own, *refreshed]
+
+
+def _is_access_token(rows: Rows, brought: Brought) -> bool:
+    """Say whether what came as the refresh token is known to be an access token."""
+    trace = None if brought.refresh is None else rows.tokens.get(brought.refresh)
+    if trace is None or brought.refresh == brought.access:
+        return brought.refresh == brought.access
+    own = rows.grant_of(trace.hash)
+    return bool(trace.came_with) or (own is not None and own.refresh_token is None)
+
+
+def _are_too_many(rows: Rows, refresh: TokenHash | None, access: KnownToken | None) -> bool:
+    """Say whether an access token has come with as many refresh tokens as are taken with one."""
+    if refresh is None or access is None or refresh in access.came_with:
+        return False
+    grant, beside = rows.grant_of(refresh), _grants_beside(rows, access)
+    if grant is not None and grant in beside:
+        return False
+    if len(access.came_with) >= MAX_BESIDE:
+        return True
+    is_proved = grant is not None and grant.proven
+    unproved = len(access.came_with) - sum(each.proven for each in beside)
+    return not is_proved and unproved >= MAX_UNPROVED
+
+
+def _is_proved(rows: Rows, brought: Brought, access: KnownToken | None) -> bool:
+    """Say whether the refresh token is proved, or one that the access token came with before."""
+    if brought.refresh is None:
+        return any(each.proven for each in _grants_beside(rows, access))
+    grant = rows.grant_of(brought.refresh)
+    return grant is not None and grant.proven
 
 
 def _belongs(grant: Grant, brought: Brought) -> bool:
@@ -104,22 +191,54 @@ def _belongs(grant: Grant, brought: Brought) -> bool:
     )
 
 
-def _refresh_at(draft: Draft, brought: Brought) -> datetime:
+def _refresh_at(draft: Draft, lease: Lease, brought: Brought) -> datetime:
     rules = draft.rules
-    return refresh_at(
-        brought.verdict.lease, share=rules.share, jitter=rules.jitter, draw=brought.draw
-    )
+    return refresh_at(lease, share=rules.share, jitter=rules.jitter, draw=brought.draw)
 
 
-def _remember(draft: Draft, grant: Grant, brought: Brought) -> None:
-    """Keep the traces of tokens that were not known, or whose grant was gone."""
-    keep_until = brought.verdict.lease.expires_at
+def _next_refresh_at(known: Grant, due: datetime) -> datetime | None:
+    """Return when a grant with a longer lease is to be refreshed; a proof is not put off by it."""
+    if known.refresh_at is None:
+        return None
+    return min(known.refresh_at, due) if known.is_unproved else due
+
+
+def _remember(draft: Draft, grant: Grant, brought: Brought, lease: Lease) -> None:
+    """Keep the traces of the tokens: the access token's says which refresh tokens it came with."""
+    rows, keep_until = draft.rows, lease.expires_at
     if brought.verdict.stated_iat is None:
         keep_until = max(keep_until, draft.now + UNDATED_KEPT)
-    for token in (brought.access, brought.refresh):
-        trace = None if token is None else draft.rows.tokens.get(token)
-        if token is not None and (trace is None or trace.grant is None):
+    if not brought.verdict.states_end:
+        keep_until = max(keep_until, draft.now + ENDLESS_KEPT)
+    if brought.refresh is not None:
+        trace = rows.tokens.get(brought.refresh)
+        if trace is None or trace.grant is None:
             seen_at = brought.presented_at if trace is None else trace.seen_at
             draft.put(
-                KnownToken(hash=token, grant=grant.id, seen_at=seen_at, keep_until=keep_until)
+                KnownToken(
+                    hash=brought.refresh, grant=grant.id, seen_at=seen_at, keep_until=keep_until
+                )
             )
+    known = rows.tokens.get(brought.access)
+    trace = known or KnownToken(
+        hash=brought.access, grant=None, seen_at=brought.presented_at, keep_until=keep_until
+    )
+    if brought.refresh is None:
+        trace = replace(trace, grant=grant.id)
+    else:
+        trace = _beside(rows, trace, grant, brought.refresh)
+    if lease.expires_at > trace.keep_until:
+        trace = replace(trace, keep_until=keep_until)
+    if trace != known:
+        draft.put(trace)
+
+
+def _beside(rows: Rows, trace: KnownToken, grant: Grant, refresh: TokenHash) -> KnownToken:
+    """Return an access token's trace once it has come with a refresh token of the grant."""
+    own = rows.grant_of(trace.hash)
+    if own is not None and own.refresh_token is not None:  # it came as a refresh token once
+        trace = replace(trace, grant=None)
+    is_noted = refresh in trace.came_with or any(
+        each.id == grant.id for each in _grants_beside(rows, trace)
+    )
+    return trace if is_noted else replace(trace, came_with=(*trace.came_with, refresh))

@@ -108,7 +108,7 @@ class RefreshLimits:
     """What the refresher may cost one issuer."""
 
     timeout: float  # seconds for one call
-    concurrency: int
+    concurrency: int  # calls at a time, and as many again for what no refresh has proved
 
 
 def build_issuer(
@@ -150,15 +150,14 @@ def build_issuer(
         transport=transport,
     )
     login = connect(timeout=config.timeout, concurrency=config.concurrency)
-    refreshing = connect(timeout=refresh.timeout, concurrency=refresh.concurrency)
+    calls = 2 * refresh.concurrency  # what is proved and what is not wait for each other nowhere
+    refreshing = connect(timeout=refresh.timeout, concurrency=calls)
     skew = timedelta(seconds=leeway)
     try:
         verifier = _verifier(
             config, plugged, http=login, leeway=skew, client_secret=client_secret, clock=clock
         )
-        tokens = _tokens(
-            config, http=refreshing, threads=refresh.concurrency, secret=refresh_secret, clock=clock
-        )
+        tokens = _tokens(config, http=refreshing, threads=calls, secret=refresh_secret, clock=clock)
     except ConfigError as error:
         raise ConfigError(f"issuer[{config.name}]: {error}") from error
     return Issuer(

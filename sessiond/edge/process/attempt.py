@@ -15,6 +15,7 @@ from sessiond.core.changes import (
     Change,
     Find,
     FindGrant,
+    Judge,
     Open,
     Renew,
     Standing,
@@ -164,12 +165,14 @@ class Attempt(ABC):
             raise TokenRejected(grant, "the table refuses it")
         if grant.proven:
             return
-        await self._desk.refresher.prove(grant.id, issuer=issuer)
+        await self._desk.refresher.prove(grant, process=self._owner.key)
         tried = await table.ask(FindGrant(grant=grant.id))
-        if tried is None:
+        if tried is not None and tried.proven:
+            return
+        judge = Judge(brought=self._brought(admission), is_proof_due=False)
+        if await table.ask(judge) is Refusal.INACTIVE:
             raise TokenRejected(Refusal.WRONGAUDIENCE, "it cannot be refreshed by our client")
-        if not tried.proven:
-            raise IssuerUnavailable("no proof by refresh yet")
+        raise IssuerUnavailable("no proof by refresh yet")
 
     def _brought(self, admission: Admission) -> Brought:
         access, refresh = admission.presented.access, admission.presented.refresh

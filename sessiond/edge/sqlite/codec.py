@@ -28,6 +28,7 @@ log = structlog.get_logger()
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+HASH_SIZE = 32  # bytes of a token's HMAC-SHA256
 _SHARED = 4096  # values that many sessions have in common, read once and kept once
 _about = lru_cache(_SHARED)(msgspec.json.Decoder(ProcessAbout).decode)
 _roles = lru_cache(_SHARED)(msgspec.json.Decoder(tuple[str, ...]).decode)
@@ -195,7 +196,7 @@ def _unsealed(sealed: bytes | None, sealer: Sealer, place: dict[str, str]) -> Se
 def _write_token(row: KnownToken, _: Sealer) -> Parameters:
     grant = None if row.grant is None else row.grant.bytes
     seen_at, keep_until = microseconds(row.seen_at), microseconds(row.keep_until)
-    return (row.hash, grant, seen_at, keep_until, int(row.is_refused))
+    return (row.hash, grant, seen_at, keep_until, int(row.is_refused), b"".join(row.came_with))
 
 
 def _read_token(row: Sequence[Any], _: Sealer) -> KnownToken:
@@ -205,6 +206,15 @@ def _read_token(row: Sequence[Any], _: Sealer) -> KnownToken:
         seen_at=_time(row[2]),
         keep_until=_time(row[3]),
         is_refused=bool(row[4]),
+        came_with=_hashes(row[5]),
+    )
+
+
+def _hashes(joined: bytes) -> tuple[TokenHash, ...]:
+    if len(joined) % HASH_SIZE:
+        raise ValueError(f"{len(joined)} bytes are no hashes of {HASH_SIZE}")
+    return tuple(
+        TokenHash(joined[start : start + HASH_SIZE]) for start in range(0, len(joined), HASH_SIZE)
     )
 
 

@@ -13,7 +13,7 @@ DELETE FROM grants WHERE id = ?;
 SELECT * FROM grants;
 
 -- name: put_token
-INSERT OR REPLACE INTO tokens VALUES (?, ?, ?, ?, ?);
+INSERT OR REPLACE INTO tokens VALUES (?, ?, ?, ?, ?, ?);
 -- name: drop_token
 DELETE FROM tokens WHERE hash = ?;
 -- name: all_tokens

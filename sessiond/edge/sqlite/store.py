@@ -35,7 +35,7 @@ from sessiond.edge.sqlite.codec import (
 )
 from sessiond.table import Loaded
 
-VERSION = 2
+VERSION = 3
 ROWS = 1000  # fetched at a time
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
 DAMAGED = (msgspec.MsgspecError, ValueError, OverflowError)  # what was written reads otherwise

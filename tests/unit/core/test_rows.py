@@ -102,13 +102,25 @@ def test_a_grant_has_sessions_until_the_last_one_leaves() -> None:
     rows.apply(Put(session(2, grant=grant_id(2))))
     assert not rows.has_sessions(grant_id(1))
     assert rows.has_sessions(grant_id(2))
+    assert (rows.ids_of(grant_id(1)), rows.ids_of(grant_id(2))) == (set(), {session_id(2)})
 
 
-def test_grants_are_found_by_principal_and_client() -> None:
-    rows = Rows([grant(1), grant(2), grant(3, client="excel"), grant(4, subject="bob")])
-    found = rows.grants_of("corp", "subject of alice", "qstudio")
-    assert {each.id for each in found} == {grant_id(1), grant_id(2)}
-    assert list(rows.grants_of("partner", "subject of alice", "qstudio")) == []
+def test_an_access_token_is_found_by_the_grants_of_the_refresh_tokens_it_came_with() -> None:
+    refresh = KnownToken(
+        hash=token_hash("refresh"), grant=grant_id(1), seen_at=START, keep_until=START
+    )
+    rotated = replace(refresh, hash=token_hash("rotated"))
+    access = replace(TOKEN, grant=None, came_with=(refresh.hash, rotated.hash))
+    rows = Rows([grant(1), access, refresh, rotated])
+    assert rows.access_beside(grant_id(1)) == [access]
+    assert rows.access_beside(grant_id(2)) == []
+    rows.apply(Put(replace(access, came_with=(rotated.hash,))))
+    rows.apply(Drop(rotated))
+    assert rows.access_beside(grant_id(1)) == []
+    rows.apply(Put(rotated))
+    assert [each.hash for each in rows.access_beside(grant_id(1))] == [access.hash]
+    rows.apply(Drop(access))
+    assert rows.access_beside(grant_id(1)) == []
 
 
 def test_a_token_is_known_by_its_grant_until_it_loses_it() -> None:

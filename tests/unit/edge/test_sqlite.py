@@ -11,18 +11,19 @@ import pytest
 
 from sessiond.core.errors import AddressInUseError, ConfigError, StoreError
 from sessiond.core.events import to_json
-from sessiond.core.grant import Grant
+from sessiond.core.grant import Grant, TokenHash
 from sessiond.core.place import Place, SetAside
-from sessiond.core.rows import Drop, Put
+from sessiond.core.rows import Drop, Put, Rows
 from sessiond.core.secret import Secret
 from sessiond.edge.sealing import KeyRing
 from sessiond.edge.sqlite import SqliteStore, opened
 from sessiond.edge.sqlite.store import VERSION
-from tests.fakes import MINUTE, grant, opened_event, principal, session
+from tests.fakes import MINUTE, START, grant, grant_id, opened_event, principal, session
 
 pytestmark = pytest.mark.anyio
 
 RING = KeyRing({1: bytes(range(32))})
+HASHES = [TokenHash(bytes([number]) * 32) for number in range(1, 6)]
 REFRESH = "refresh-token-that-must-never-be-readable-on-disk"
 
 
@@ -378,6 +379,53 @@ async def test_a_database_of_the_first_schema_is_brought_forward_with_everything
         await store.commit([Put(place)], [])
     async with opened(older, RING) as store:
         assert place in (await store.load()).rows
+
+
+async def test_a_database_of_the_second_schema_keeps_what_sessions_may(path: Path) -> None:
+    """Two came with one pair of tokens then, of which the second had brought the access alone."""
+    pair = grant(1, refresh_token=Secret("refresh"), refresh_at=START, proven=True)
+    alone = grant(2)
+    live = [
+        session(1, access=HASHES[0]),
+        session(2, access=HASHES[0]),
+        session(3, grant=grant_id(2), access=HASHES[2]),
+    ]
+    async with opened(path, RING) as store:
+        await store.commit([Put(pair), Put(alone), *map(Put, live)], [])
+    schema = resources.files("sessiond.edge.sqlite").joinpath("schema")
+    older = path.with_name("older.db")
+    with closing(sqlite3.connect(older)) as db, db:
+        for number in (1, 2):
+            db.executescript(schema.joinpath(f"{number:04}.sql").read_text())
+        db.execute("ATTACH ? AS newer", (str(path),))
+        for table in ("sessions", "grants", "keys"):
+            db.execute(f"INSERT INTO {table} SELECT * FROM newer.{table}")  # noqa: S608
+        owners = (pair, pair, alone, pair, None)
+        db.executemany(
+            "INSERT OR REPLACE INTO tokens VALUES (?, ?, ?, ?, ?)",
+            [
+                (each, None if owner is None else owner.id.bytes, 0, 1, 0)
+                for each, owner in zip(HASHES, owners, strict=True)
+            ],
+        )
+        db.execute("PRAGMA user_version = 2")
+    older.chmod(0o600)
+    async with opened(older, RING) as store:
+        rows = Rows((await store.load()).rows)
+    assert list(rows.sessions.values()) == live
+    access, refresh, opaque, other_access, unknown = (rows.tokens[each] for each in HASHES)
+    assert (access.grant, access.came_with) == (None, (refresh.hash,))
+    assert rows.access_beside(pair.id) == [access]
+    assert (refresh.grant, opaque.grant, other_access.grant) == (pair.id, alone.id, pair.id)
+    assert (unknown.grant, unknown.came_with) == (None, ())
+
+
+async def test_a_token_row_that_was_cut_keeps_the_daemon_from_starting(path: Path) -> None:
+    await fill(path)
+    spoil(path, "INSERT INTO tokens VALUES (x'01', NULL, 0, 1, 0, x'0102')")
+    async with opened(path, RING) as store:
+        with pytest.raises(ConfigError, match="no hashes"):
+            await store.load()
 
 
 async def test_a_set_aside_event_outlives_the_outbox(path: Path) -> None:

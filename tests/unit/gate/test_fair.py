@@ -135,3 +135,22 @@ async def test_a_place_given_back_while_nobody_waits_is_there_for_the_next() -> 
     for owner in ("a", "a", "b"):
         async with limiter.place(owner):
             pass
+
+
+async def test_an_owner_s_parts_take_turns_within_its_own() -> None:
+    limiter, served = FairLimiter(1), list[str]()
+    await limiter.take("one")
+    for owner, part, name in (
+        ("one", "x", "x1"),
+        ("one", "x", "x2"),
+        ("one", "y", "y1"),
+        ("two", None, "two"),
+    ):
+        limiter.when_free(lambda name=name: served.append(name), owner, part)  # type: ignore[misc]
+    assert (served, limiter.waiting()) == ([], 4)
+    for _ in range(4):
+        limiter.give()
+    assert served == ["x1", "two", "y1", "x2"]
+    limiter.give()
+    limiter.when_free(lambda: served.append("at once"), "one")
+    assert served[-1] == "at once"

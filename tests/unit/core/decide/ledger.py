@@ -3,13 +3,13 @@
 from datetime import timedelta
 from typing import TypeVar
 
-from sessiond.core.changes import Change, Standing
+from sessiond.core.changes import Change, Refresh, Standing
 from sessiond.core.decide import Decision, decide
 from sessiond.core.errors import Refusal
 from sessiond.core.grant import Grant
 from sessiond.core.rows import Rows, Write
 from sessiond.core.session import ProcessKey, Session
-from tests.fakes import RULES, START, bind, grant_id, login, session_id
+from tests.fakes import RULES, START, bind, grant_id, login, session_id, verdict
 from tests.fakes import brought as tokens
 
 A = TypeVar("A")
@@ -63,6 +63,11 @@ class Ledger:
         assert isinstance(standing, Standing), standing
         assert self.ask(bind(number))
         return standing
+
+    def prove(self, number: int = 1) -> None:
+        """Have a refresh prove whose the grant's refresh token is; its lease begins anew."""
+        says = verdict(begin=self.now)
+        assert self.ask(Refresh(grant=grant_id(number), verdict=says, draw=0.5))
 
     def refusal(self, change: Change[Standing | Refusal]) -> Refusal:
         """Return why a login or renewal is refused, which must then have written nothing."""

@@ -101,9 +101,13 @@ def test_a_revocation_is_kept_with_its_time_and_the_operator_s_words(ledger: Led
 
 
 def test_a_revocation_by_user_drops_idle_grants_too(ledger: Ledger) -> None:
+    ledger.prove(1)
     ledger.ask(End(process=process_key()))
+    assert ledger.granted == {1, 4}
     assert ledger.ask(revocation(Scope.USER, "alice")) == 0
-    assert ledger.granted == {3, 4}
+    assert ledger.granted == {4}
+    access = ledger.rows.tokens[token_hash("access")]
+    assert access.keep_until == ledger.now + REFUSED_KEPT
     trace = ledger.rows.tokens[token_hash("refresh")]
     assert (trace.grant, trace.is_refused) == (None, False)
 
@@ -113,7 +117,7 @@ def test_a_revocation_by_one_name_ends_the_subject_s_sessions_under_all_its_name
 ) -> None:
     renamed = verdict(principal("alice.smith", "subject of alice"))
     ledger.ask(login(5, brought("new", "refresh", says=renamed)))
-    ledger.ask(login(6, brought("newer", "newer", says=renamed)))
+    ledger.ask(login(6, brought("newer", "newer refresh", says=renamed)))
     assert ledger.ask(revocation(Scope.USER, "alice.smith")) == 4
     assert ledger.alive == {3, 4}
     assert ledger.granted == {3, 4}
@@ -197,7 +201,7 @@ def test_ending_what_is_not_there_ends_nothing(ledger: Ledger) -> None:
 
 def test_the_end_of_the_lease_ends_the_sessions_and_forgets_the_grant(ledger: Ledger) -> None:
     ledger.let_pass(HOUR)
-    ledger.ask(Expire(grants=(grant_id(1),)))
+    ledger.ask(Expire(grants=(grant_id(1),), tokens=(token_hash("access"),)))
     assert ledger.told == [("session.expired", 1, "expired"), ("session.expired", 2, "expired")]
     assert len(ledger.pushed) == 2
     assert (ledger.alive, ledger.granted) == ({3, 4}, {3, 4})
@@ -268,7 +272,7 @@ def test_the_trace_of_a_refused_token_is_forgotten_in_the_end(ledger: Ledger) ->
 def test_a_trace_that_belongs_to_a_grant_lasts_as_long_as_it(ledger: Ledger) -> None:
     ledger.ask(Refresh(grant=grant_id(1), verdict=verdict(length=2 * HOUR), draw=0.5))
     ledger.let_pass(HOUR)
-    ledger.ask(Expire(tokens=(token_hash("access"),)))
+    ledger.ask(Expire(tokens=(token_hash("refresh"),)))
     assert ledger.writes == []
 
 

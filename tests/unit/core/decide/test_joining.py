@@ -44,10 +44,42 @@ def test_without_a_refresh_token_a_grant_is_known_by_its_access_token(ledger: Le
     assert ledger.grant(1).refresh_at is None
 
 
-def test_the_access_token_alone_joins_the_grant_it_came_with(ledger: Ledger) -> None:
+def test_the_access_token_alone_has_a_grant_of_its_own_whichever_came_first(
+    ledger: Ledger,
+) -> None:
     ledger.log_in(1, "access", "refresh")
     ledger.log_in(2, "access")
-    assert ledger.granted == {1}
+    ledger.log_in(3, "access")
+    ledger.log_in(4, "access", "refresh")
+    assert {number: ledger.session(number).grant for number in (1, 2, 3, 4)} == {
+        1: grant_id(1),
+        2: grant_id(2),
+        3: grant_id(2),
+        4: grant_id(1),
+    }
+    trace = ledger.rows.tokens[token_hash("access")]
+    assert (trace.grant, trace.came_with) == (grant_id(2), (token_hash("refresh"),))
+
+
+def test_an_access_token_that_came_as_a_refresh_token_first_is_one_all_the_same(
+    ledger: Ledger,
+) -> None:
+    ledger.log_in(1, "another", "access")
+    ledger.log_in(2, "access", "refresh")
+    trace = ledger.rows.tokens[token_hash("access")]
+    assert (trace.grant, trace.came_with) == (None, (token_hash("refresh"),))
+    ledger.log_in(3, "other", "opaque")
+    ledger.log_in(4, "opaque")
+    assert ledger.rows.tokens[token_hash("opaque")].grant == grant_id(4)
+
+
+@pytest.mark.parametrize("refresh", ["access", "alone", "both"])
+def test_no_access_token_is_taken_as_a_refresh_token(ledger: Ledger, refresh: str) -> None:
+    """It would prolong what came with the access token alone."""
+    ledger.log_in(1, "alone")
+    ledger.log_in(2, "both", "refresh")
+    longer = verdict(length=2 * HOUR)
+    assert ledger.refusal(login(3, brought("access", refresh, says=longer))) is Refusal.WRONGTYPE
 
 
 def test_any_refresh_token_that_a_grant_has_had_joins_it(ledger: Ledger) -> None:
@@ -88,6 +120,7 @@ def test_a_refresh_token_is_bound_to_the_client_it_was_issued_to(ledger: Ledger)
 
 def test_a_login_with_a_longer_lease_prolongs_the_grant_and_its_refresh(ledger: Ledger) -> None:
     ledger.log_in(1, "access", "refresh")
+    ledger.prove()
     assert ledger.grant(1).refresh_at == START + 0.6 * HOUR
     ledger.let_pass(30 * MINUTE)
     standing = ledger.ask(login(2, brought("newer", "refresh", says=verdict(begin=ledger.now))))
@@ -97,7 +130,15 @@ def test_a_login_with_a_longer_lease_prolongs_the_grant_and_its_refresh(ledger: 
     assert ledger.grant(1).refresh_at == ledger.now + 0.6 * HOUR
 
 
-def test_a_login_with_a_longer_lease_and_no_refresh_token_prolongs_too(ledger: Ledger) -> None:
+def test_a_login_with_a_longer_lease_does_not_put_off_the_proof(ledger: Ledger) -> None:
+    ledger.log_in(1, "access", "refresh")
+    ledger.let_pass(30 * MINUTE)
+    ledger.ask(login(2, brought("newer", "refresh", says=verdict(begin=ledger.now))))
+    assert ledger.grant(1).lease == lease(ledger.now)
+    assert ledger.grant(1).refresh_at == START + 0.6 * HOUR
+
+
+def test_an_access_token_alone_lasts_as_long_as_its_issuer_states(ledger: Ledger) -> None:
     ledger.log_in(1)
     longer = verdict(length=2 * HOUR)  # asked later, introspection may say so
     ledger.ask(login(2, brought(says=longer)))
@@ -114,6 +155,7 @@ def test_a_login_with_a_shorter_lease_shortens_nothing(ledger: Ledger) -> None:
 
 def test_joining_a_grant_that_was_idle_writes_it_so_that_it_is_refreshed(ledger: Ledger) -> None:
     ledger.log_in(1, "access", "refresh")
+    ledger.prove()
     ledger.ask(End(session=session_id(1)))
     ledger.ask(login(2, brought("access", "refresh")))
     assert Put(ledger.grant(1)) in ledger.writes
@@ -130,11 +172,12 @@ def test_an_idle_grant_is_kept_for_whoever_comes_back_until_its_lease_ends(
     ledger: Ledger,
 ) -> None:
     ledger.log_in(1, "access", "refresh")
+    ledger.prove()
     ledger.ask(End(session=session_id(1)))
     ledger.let_pass(HOUR - timedelta(microseconds=1))
     ledger.ask(Expire(grants=(grant_id(1),)))
     assert ledger.granted == {1}
     ledger.let_pass(timedelta(microseconds=1))
-    ledger.ask(Expire(grants=(grant_id(1),)))
+    ledger.ask(Expire(grants=(grant_id(1),), tokens=(token_hash("access"),)))
     assert ledger.granted == set()
     assert ledger.rows.tokens == {}

@@ -10,6 +10,7 @@ from sessiond.core.changes import (
     BeginRefresh,
     Brought,
     FindGrant,
+    Forsake,
     Refresh,
     Refuse,
     Revoke,
@@ -81,7 +82,7 @@ def test_a_new_refresh_token_must_be_proved_anew(ledger: Ledger) -> None:
 def test_a_renewal_must_be_proved_too(ledger: Ledger) -> None:
     prove(ledger)
     ledger.ask(login(2, TOKENS))
-    assert ledger.refusal(renewal(2, brought("fresh", "fresh"))) is Refusal.WRONGAUDIENCE
+    assert ledger.refusal(renewal(2, brought("fresh", "fresh refresh"))) is Refusal.WRONGAUDIENCE
 
 
 def test_other_issuers_need_no_proof(ledger: Ledger) -> None:
@@ -96,10 +97,40 @@ def test_a_refresh_that_returns_another_principal_proves_the_theft(ledger: Ledge
     assert ledger.refusal(login(2, TOKENS)) is Refusal.INACTIVE
 
 
+def test_an_access_token_that_came_with_what_is_proved_comes_in_alone_too(
+    ledger: Ledger,
+) -> None:
+    assert ledger.refusal(login(1, brought("access"))) is Refusal.WRONGAUDIENCE
+    prove(ledger)
+    assert isinstance(ledger.ask(login(2, brought("access"))), Standing)
+
+
+def test_what_nobody_waits_for_is_dropped_unless_somebody_is_in_by_it(ledger: Ledger) -> None:
+    ledger.ask(adopt())
+    ledger.ask(Forsake(grant=grant_id(1)))
+    assert ledger.granted == set()
+    ledger.ask(Forsake(grant=grant_id(1)))
+    assert ledger.writes == []
+    prove(ledger)
+    ledger.ask(Forsake(grant=grant_id(1)))
+    assert ledger.granted == {1}
+    ledger.rules = RULES
+    ledger.log_in(2, "other", "unproved")
+    ledger.ask(Forsake(grant=grant_id(2)))
+    assert ledger.granted == {1, 2}
+
+
+def test_an_adopted_grant_that_is_not_proved_when_it_is_due_goes(ledger: Ledger) -> None:
+    ledger.ask(adopt())
+    ledger.ask(BeginRefresh(grant=grant_id(1), at_once=True))
+    assert ledger.ask(BeginRefresh(grant=grant_id(1))) is None
+    assert ledger.granted == set()
+
+
 def test_tokens_that_are_refused_are_not_adopted(ledger: Ledger) -> None:
     ledger.ask(adopt())
     ledger.ask(Refuse(grant=grant_id(1), reason="refused"))
     assert ledger.ask(adopt(number=2)) is Refusal.INACTIVE
     ledger.ask(Revoke(id=UUID(int=1), scope=Scope.ALL, value="", reason=""))
-    assert ledger.ask(adopt(brought("new", "new"), number=3)) is Refusal.REVOKED
+    assert ledger.ask(adopt(brought("new", "new refresh"), number=3)) is Refusal.REVOKED
     assert ledger.granted == set()

@@ -6,6 +6,7 @@ from uuid import UUID
 import pytest
 
 from sessiond.core.changes import (
+    Adopt,
     BeginRefresh,
     Brought,
     End,
@@ -104,10 +105,19 @@ def test_what_is_not_due_is_refreshed_only_at_once(ledger: Ledger) -> None:
 
 
 def test_a_grant_without_sessions_is_refreshed_only_at_once(ledger: Ledger) -> None:
+    adopted = ledger.ask(Adopt(grant=grant_id(3), brought=brought("other", "adopted")))
+    assert adopted == ledger.grant(3)
+    assert ledger.ask(BeginRefresh(grant=grant_id(3), at_once=True)) is not None
+    ledger.prove()
     ledger.ask(End(process=process_key()))
     ledger.let_pass(DUE)
     assert ledger.ask(BeginRefresh(grant=grant_id(1))) is None
-    assert ledger.ask(BeginRefresh(grant=grant_id(1), at_once=True)) is not None
+
+
+def test_what_is_proved_by_now_is_not_sent_to_be_proved(ledger: Ledger) -> None:
+    ledger.prove()
+    assert ledger.ask(BeginRefresh(grant=grant_id(1), at_once=True)) is None
+    assert ledger.writes == []
 
 
 def test_a_grant_that_is_gone_is_neither_refreshed_nor_found(ledger: Ledger) -> None:
@@ -130,7 +140,7 @@ def test_the_new_refresh_token_replaces_the_old_one_whose_trace_stays(ledger: Le
     assert text_of(ledger.grant(1).refresh_token) == "second"
     assert ledger.grant(1).in_flight_since is None
     assert {trace.hash for trace in ledger.rows.tokens_of(grant_id(1))} == {
-        token_hash(token) for token in ("access", "refresh", "second")
+        token_hash(token) for token in ("refresh", "second")
     }
 
 
@@ -228,53 +238,22 @@ def test_a_refused_refresh_ends_the_sessions_and_is_remembered(ledger: Ledger) -
             seen_at=START,
             keep_until=ledger.now + REFUSED_KEPT,
             is_refused=True,
+            came_with=(token_hash("refresh"),) if token == "access" else (),
         )
         for token in ("access", "refresh", "second")
     }
     assert not any(each.give_back for each in ledger.writes if isinstance(each, Drop))
 
 
-def test_refused_sessions_move_to_a_newer_grant_of_the_same_user(ledger: Ledger) -> None:
+def test_refused_sessions_move_to_no_other_grant_of_the_same_user(ledger: Ledger) -> None:
     ledger.let_pass(DUE)
     ledger.ask(login(3, newer(ledger)))
     ledger.ask(REFUSE)
-    assert ledger.pushed == [
-        ("session.refreshed", 1, process_key()),
-        ("session.refreshed", 2, process_key()),
+    assert ledger.told == [
+        ("session.revoked", 1, "refused"),
+        ("session.revoked", 2, "refused"),
     ]
-    assert {getattr(each.event, "expires_at", None) for each in ledger.last.notices} == {
-        ledger.now + HOUR
-    }
-    assert (ledger.alive, ledger.granted) == ({1, 2, 3}, {3})
-    assert {ledger.session(number).grant for number in (1, 2, 3)} == {grant_id(3)}
-
-
-def test_they_move_to_the_newest_of_several_and_it_is_written_to_be_refreshed(
-    ledger: Ledger,
-) -> None:
-    for number in (3, 4, 5):
-        ledger.let_pass(MINUTE)
-        says = verdict(begin=START + MINUTE * {3: 1, 4: 3, 5: 2}[number])
-        ledger.ask(login(number, brought(f"access {number}", f"refresh {number}", says=says)))
-    ledger.ask(End(session=session_id(4)))
-    ledger.ask(REFUSE)
-    assert ledger.session(1).grant == grant_id(4)
-    assert ledger.grant(4) in [write.row for write in ledger.writes]
-
-
-def test_a_grant_that_is_older_over_bare_or_another_s_saves_nobody(ledger: Ledger) -> None:
-    ledger.ask(login(3, brought("older", "older", says=verdict(begin=START - MINUTE))))
-    brief = verdict(begin=START + MINUTE, length=MINUTE)
-    ledger.ask(login(4, brought("over", "over", says=brief)))
-    ledger.let_pass(2 * MINUTE)
-    says = verdict(begin=ledger.now)
-    ledger.ask(login(5, brought("bare", says=says)))
-    ledger.ask(login(6, brought("client", "client", says=says, client="excel")))
-    bob = verdict(principal("bob"), begin=ledger.now)
-    ledger.ask(login(7, brought("bob", "bob", says=bob)))
-    ledger.ask(login(8, brought("no newer", "no newer")))
-    ledger.ask(REFUSE)
-    assert ledger.alive == {3, 4, 5, 6, 7, 8}
+    assert (ledger.alive, ledger.granted) == ({3}, {3})
 
 
 def test_refusing_what_is_gone_changes_nothing(ledger: Ledger) -> None:
@@ -284,6 +263,7 @@ def test_refusing_what_is_gone_changes_nothing(ledger: Ledger) -> None:
 
 
 def test_a_refused_grant_without_sessions_is_dropped_silently(ledger: Ledger) -> None:
+    ledger.prove()
     ledger.ask(End(process=process_key()))
     ledger.ask(REFUSE)
     assert ledger.told == []

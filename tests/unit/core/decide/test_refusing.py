@@ -95,7 +95,7 @@ def test_a_refresh_token_from_before_the_revocation_brings_no_new_access_token_i
     ledger.let_pass(MINUTE)
     says = verdict(begin=ledger.now)
     assert ledger.refusal(login(2, brought("new", "refresh", says=says))) is Refusal.REVOKED
-    assert isinstance(ledger.ask(login(3, brought("new", "new", says=says))), Standing)
+    assert isinstance(ledger.ask(login(3, brought("new", "new refresh", says=says))), Standing)
 
 
 @pytest.mark.parametrize("comes", [timedelta(hours=2), timedelta(days=80)])

@@ -231,7 +231,7 @@ async def test_closing_closes_every_connection(
     parts = built(issuer, of_jwt())
     await parts.close()
     lanes = [lane for http in parts.connections for lane in http._lanes]
-    assert len(lanes) == 64 / LANE_CONNECTIONS + 16 / LANE_CONNECTIONS
+    assert len(lanes) == (64 + 2 * 16) / LANE_CONNECTIONS
     assert set(map(id, closed)) == set(map(id, lanes))
 
 

@@ -26,7 +26,7 @@ from sessiond.edge.process.conversation import Counter
 from sessiond.edge.process.directory import Directory
 from sessiond.edge.process.welcome import Welcome
 from sessiond.eventlog import EventLog
-from sessiond.gate import Gate
+from sessiond.gate import FairLimiter, Gate
 from sessiond.qipc import (
     Accepted,
     ClientConnection,
@@ -326,6 +326,7 @@ async def serving(
         source=source,
         verifier=verifier,
         limiter=anyio.CapacityLimiter(4),
+        unproved=FairLimiter(4),
     )
     refresher = Refresher(
         {"corp": line},
