@@ -342,3 +342,19 @@ def test_whatever_the_size_of_the_pieces_all_of_them_come_to_an_end(
             SessionState.WAITING,
         }
         assert unfinished(ledger.rows) == []
+
+
+def test_at_a_start_nothing_is_found_to_end_among_those_who_came_after_a_revocation() -> None:
+    ledger = many_grants()
+    ledger.ask(ALL)
+    ledger.let_pass(MINUTE)
+    ledger.ask(login(50, brought("fresh", "fresh", says=verdict(begin=ledger.now))))
+    assert unfinished(ledger.rows) == []
+
+
+def test_a_session_that_ended_between_two_pieces_of_reconciling_is_passed_over() -> None:
+    ledger = many_grants()
+    back = Reconcile(process=process_key(), about=process_about(), held=EVERYTHING[1:])
+    gone = replace(back, unsaid=(session_id(99),))
+    assert ledger.ask(gone) == []
+    assert ledger.alive == set(range(1, MANY + 1))
