@@ -1,17 +1,18 @@
 """The token table: one writer, and what waits is written together."""
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any, Generic, Protocol, TypeVar, cast
+from typing import Any, Protocol, TypeVar
 
 import anyio
 import msgspec
 import structlog
-from anyio import ClosedResourceError, EndOfStream, WouldBlock
+from anyio import ClosedResourceError, EndOfStream
 
+from sessiond.agenda import Agenda, Ticket
 from sessiond.bus import Bus, Committed
 from sessiond.clock import Clock
 from sessiond.core.changes import (
@@ -19,20 +20,22 @@ from sessiond.core.changes import (
     Close,
     Disown,
     End,
+    EndCovered,
     Expire,
     Lose,
     Reconcile,
     Refuse,
     Revoke,
-    Tell,
     Withdraw,
 )
-from sessiond.core.decide import Notice, Rules, decide
+from sessiond.core.decide import Notice, Rules, decide, unfinished
 from sessiond.core.decide.presence import resumed
 from sessiond.core.errors import Refusal, StoreError
-from sessiond.core.events import Event, LoginRefused
+from sessiond.core.events import Event
 from sessiond.core.grant import Grant, KnownToken
-from sessiond.core.rows import Put, Row, Rows, Write
+from sessiond.core.refusals import Refusals, Refused, told
+from sessiond.core.revocation import Revocation, superseded
+from sessiond.core.rows import Drop, Put, Row, Rows, Write
 from sessiond.core.session import ProcessAbout, ProcessKey, Session
 from sessiond.due import DueQueue
 
@@ -40,17 +43,25 @@ A = TypeVar("A")
 
 log = structlog.get_logger()
 
-INBOX = 4096  # changes that wait; whoever asks beyond that waits to ask
-MAX_BATCH = 512  # changes in one transaction
+FULL = 2048  # writes and events of one transaction; it may end with a decision that is large
 REFUSALS_EVERY = 1.0  # seconds between writes of refused logins
-MAX_REFUSALS = 1000  # different ones between two writes; the surplus is summed by reason
+MAX_DUE = 512  # rows looked at in one go when their time is there
 PRUNE_EVERY = 600.0  # seconds between dropping old events
 RETRY_IN = 1.0  # seconds, when writing failed
 
-_Refused = tuple[str, str, ProcessAbout | None, Refusal]  # user, issuer, process, reason
-
 # What takes access away, and so does not wait for a disk that is full.
-ENDING = (Close, Disown, End, Expire, Lose, Reconcile, Refuse, Revoke, Withdraw)
+ENDING = (
+    Close,
+    Disown,
+    End,
+    EndCovered,
+    Expire,
+    Lose,
+    Reconcile,
+    Refuse,
+    Revoke,
+    Withdraw,
+)
 # What a process that comes back asks for. It gives nobody new access, and after a crash the process
 # says it all again: so it is answered before it is on disk, where the disk is full.
 RETURNING = (Lose, Reconcile)
@@ -88,39 +99,31 @@ class Store(Protocol):
         ...
 
 
-class Ticket(Generic[A]):
-    """A change on its way through the table."""
+@dataclass(frozen=True, slots=True)
+class _Decided:
+    """What came of one ticket: an answer, or the rest of it."""
 
-    def __init__(self, change: Change[A]) -> None:
-        self.change = change
-        self._done = anyio.Event()
-        self._answer: A | None = None
-        self._error: StoreError | None = None
-
-    async def answer(self) -> A:
-        """Wait until the change is on disk and return its answer. Cancelling changes nothing.
-
-        Raises:
-            StoreError: It could not be written, and did not happen.
-        """
-        await self._done.wait()
-        if self._error is not None:
-            raise self._error
-        return cast("A", self._answer)
-
-    def settle(self, answer: A | None, error: StoreError | None = None) -> None:
-        self._answer, self._error = answer, error
-        self._done.set()
+    ticket: Ticket[Any]
+    answer: Any
+    rest: Change[Any] | None
 
 
 @dataclass(slots=True)
 class _Draft:
     """Decisions that are not on disk: what they write and tell, and what takes them back."""
 
-    answers: list[Any] = field(default_factory=list)
+    decided: list[_Decided] = field(default_factory=list)
     writes: list[Write] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
     undo: list[Write] = field(default_factory=list)
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.writes and not self.notices
+
+    @property
+    def is_full(self) -> bool:
+        return len(self.writes) + len(self.notices) >= FULL
 
 
 class Table:
@@ -137,30 +140,36 @@ class Table:
         self._rules = rules
         self._rows = Rows()
         self._sequence = 0
-        self._owed = _Draft()  # what has ended and could not be written yet
+        self._owed = deque[_Draft]()  # what has ended and could not be written yet
         self._is_failing = False  # the store refused the last write
-        self._send, self._inbox = anyio.create_memory_object_stream[Ticket[Any]](INBOX)
+        self._agenda = Agenda()
         self._due = DueQueue[Expire](clock)
-        self._refused: Counter[_Refused] = Counter()
+        self._refusals = Refusals()
+        self._written: anyio.Event | None = None  # set when what is being written is on disk
 
     async def load(self) -> None:
         """Read the store, before `run`."""
         loaded = await self._store.load()
-        self._rows = Rows(loaded.rows)
+        needless = superseded(row for row in loaded.rows if isinstance(row, Revocation))
+        dropped = {row.id for row in needless}
+        self._rows = Rows(row for row in loaded.rows if getattr(row, "id", None) not in dropped)
         self._sequence = loaded.sequence
+        if needless:
+            self._owed.append(_Draft(writes=[Drop(row) for row in needless]))
 
     def resume(self) -> list[Grant]:
         """Start the time that sessions of an earlier run wait, and return all grants.
 
-        To be called at readiness: until then no process could have come back.
+        To be called at readiness: until then no process could have come back. What a revocation
+        had only begun to end ends first.
         """
         now = self._clock.now()
-        sessions = self._rows.sessions
-        for key, session in sessions.items():  # what indexes them stays as it is
-            sessions[key] = resumed(session, now=now, rules=self._rules)
-        for rows in (sessions, self._rows.grants, self._rows.tokens):
+        for session in tuple(self._rows.sessions.values()):
+            self._rows.apply(Put(resumed(session, now=now, rules=self._rules)))
+        for rows in (self._rows.sessions, self._rows.grants, self._rows.tokens):
             for row in rows.values():
                 self._note_due(row)
+        self._agenda.put_back(Ticket(change) for change in unfinished(self._rows))
         return self.grants()
 
     def use(self, rules: Rules, *, keep_events: timedelta) -> None:
@@ -178,12 +187,21 @@ class Table:
     @property
     def waiting(self) -> int:
         """How many changes wait to be decided."""
-        return self._inbox.statistics().current_buffer_used
+        return self._agenda.waiting
+
+    async def rows(self) -> Rows:
+        """Return the rows as they are on disk, to be read, not kept: good until the next await.
+
+        Whoever reads so holds up nobody, and sees everything that was acknowledged before.
+        """
+        while self._written is not None:
+            await self._written.wait()
+        return self._rows
 
     async def submit(self, change: Change[A]) -> Ticket[A]:
         """Put a change in the queue. Changes are decided in the order in which this returns."""
         ticket = Ticket(change)
-        await self._send.send(ticket)
+        await self._agenda.enter(ticket)
         return ticket
 
     async def ask(self, change: Change[A]) -> A:
@@ -199,31 +217,28 @@ class Table:
         self, *, user: str, issuer: str, process: ProcessAbout | None, reason: Refusal
     ) -> None:
         """Have a refused login told, with others like it, at no commit of its own."""
-        self._count({(user, issuer, process, reason): 1})
-
-    def _count(self, refused: Mapping[_Refused, int]) -> None:
-        for key, count in refused.items():
-            if key not in self._refused and len(self._refused) >= MAX_REFUSALS:
-                _, issuer, _, reason = key
-                key = ("", issuer, None, reason)
-            self._refused[key] += count
+        refused = Refused(user, issuer, process, reason)
+        self._refusals.note(refused, at=self._clock.monotonic())
 
     async def run(self) -> None:
         """Decide and write until closed. The only caller of `Store.commit`."""
-        with self._inbox:
+        try:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._watch_time)
                 tasks.start_soon(self._tell_refusals)
-                async for first in self._inbox:
-                    await self._write([first, *self._waiting()])
-                    await self._prune()
+                with suppress(EndOfStream):
+                    while True:
+                        await self._write(await self._agenda.next())
+                        await self._prune()
                 tasks.cancel_scope.cancel()
-        if self._refused or self._owed.writes:
-            await self._write([Ticket(self._told(self._refused))])
+        finally:
+            self._agenda.end()
+        if self._refusals or self._owed:
+            await self._write([Ticket(told(self._refusals.take_all(), self._clock.now()))])
 
     def close(self) -> None:
         """Take no more changes; what was taken is still written."""
-        self._send.close()
+        self._agenda.close()
 
     async def _prune(self) -> None:
         """Drop old events now and then."""
@@ -234,35 +249,45 @@ class Table:
         with suppress(StoreError), anyio.CancelScope(shield=True):  # the next time will do
             await self._store.forget_events(before=self._clock.now() - self._keep_events)
 
-    def _waiting(self) -> Iterator[Ticket[Any]]:
-        with suppress(WouldBlock, EndOfStream):
-            for _ in range(MAX_BATCH - 1):
-                yield self._inbox.receive_nowait()
-
     async def _write(self, batch: list[Ticket[Any]]) -> None:
-        draft = self._decide([ticket.change for ticket in batch])
-        writes = [*self._owed.writes, *draft.writes]
-        numbered = [
-            replace(notice, event=msgspec.structs.replace(notice.event, sequence=number))
-            for number, notice in enumerate(
-                [*self._owed.notices, *draft.notices], self._sequence + 1
-            )
-        ]
         try:
-            if writes or numbered:
-                await self._commit(writes, [notice.event for notice in numbered])
+            while self._owed:
+                await self._pay(self._owed[0])
+                self._owed.popleft()
+        except StoreError as error:
+            await self._do_without(batch, error)
+            return
+        draft = self._decide(batch)
+        numbered = self._numbered(draft.notices)
+        written = self._written = anyio.Event()
+        try:
+            if not draft.is_empty:
+                await self._commit(draft.writes, [notice.event for notice in numbered])
         except StoreError as error:
             for write in reversed(draft.undo):
                 self._rows.apply(write)
-            ended = await self._end_all_the_same(batch)
-            self._settle_unwritten(batch, ended, error)
+            await self._do_without([each.ticket for each in draft.decided], error)
             return
-        self._owed = _Draft()
+        finally:
+            written.set()
+            self._written = None
         self._sequence += len(numbered)
-        for ticket, answer in zip(batch, draft.answers, strict=True):
-            ticket.settle(answer)
-        if writes or numbered:
-            await self._bus.publish(Committed(writes, numbered))
+        self._settle(draft)
+        if not draft.is_empty:
+            await self._bus.publish(Committed(draft.writes, numbered))
+
+    async def _pay(self, owed: _Draft) -> None:
+        """Write what has ended while nothing could be written."""
+        numbered = self._numbered(owed.notices)
+        await self._commit(owed.writes, [notice.event for notice in numbered])
+        self._sequence += len(numbered)
+        await self._bus.publish(Committed((), numbered))  # its writes are known already
+
+    def _numbered(self, notices: Sequence[Notice]) -> list[Notice]:
+        return [
+            replace(notice, event=msgspec.structs.replace(notice.event, sequence=number))
+            for number, notice in enumerate(notices, self._sequence + 1)
+        ]
 
     async def _commit(self, writes: Sequence[Write], events: Sequence[Event]) -> None:
         """Have it written, and tell the operator when that begins to fail and when it is over."""
@@ -278,52 +303,64 @@ class Table:
             log.warning("writing works again")
         self._is_failing = False
 
-    def _decide(self, asked: Iterable[Change[Any]]) -> "_Draft":
-        """Decide changes one after the other, each on the rows that the one before has left."""
+    def _decide(self, batch: Sequence[Ticket[Any]]) -> "_Draft":
+        """Decide changes one after the other, each on the rows that the one before has left.
+
+        What there is no room for, or must wait for an unfinished one, goes back on the agenda.
+        """
         draft, now = _Draft(), self._clock.now()
-        for change in asked:
-            decision = decide(self._rows, change, now, self._rules)
-            draft.answers.append(decision.answer)
+        for number, ticket in enumerate(batch):
+            if draft.is_full:
+                self._agenda.put_back(batch[number:])
+                break
+            if self._agenda.holds_back(ticket):
+                continue
+            decision = decide(self._rows, ticket.change, now, self._rules)
+            draft.decided.append(_Decided(ticket, decision.answer, decision.rest))
             draft.writes += decision.writes
             draft.notices += decision.notices
             draft.undo += filter(None, map(self._rows.apply, decision.writes))
+            if decision.rest is not None:
+                self._agenda.claim(ticket, decision.rest)
         for write in draft.writes:
             if isinstance(write, Put):
                 self._note_due(write.row)
         return draft
 
-    async def _end_all_the_same(self, batch: Iterable[Ticket[Any]]) -> dict[Ticket[Any], Any]:
+    def _settle(self, draft: _Draft) -> None:
+        """Answer what is decided, and go on with what is not decided to its end."""
+        for each in draft.decided:
+            if each.rest is not None:
+                self._agenda.go_on(each.ticket, each.rest)
+            else:
+                self._agenda.finish(each.ticket)
+                each.ticket.settle(each.answer)
+
+    async def _do_without(self, batch: Sequence[Ticket[Any]], error: StoreError) -> None:
         """Take access away even while it cannot be written, and owe the writing.
 
-        The processes are pushed at once, with sequence 0; the next batch that can be written
-        writes what is owed, first. Return what those who asked are answered once it is.
+        The processes are pushed at once, with sequence 0; what is owed is written first of all,
+        once that can be. What changes nothing has its answer all the same; but nobody is told of
+        an end, or of anything else, that it is on disk.
         """
-        ending = [ticket for ticket in batch if isinstance(ticket.change, ENDING)]
-        draft = self._decide(ticket.change for ticket in ending)
-        if draft.writes or draft.notices:
+        draft = self._decide([each for each in batch if isinstance(each.change, ENDING)])
+        for each in draft.decided:
+            if not isinstance(each.ticket.change, RETURNING):
+                each.ticket.fail(error)
+        self._settle(draft)
+        if not draft.is_empty:
             await self._bus.publish(Committed(draft.writes, draft.notices))
-            self._owed.writes += draft.writes
-            self._owed.notices += [replace(notice, push_to=None) for notice in draft.notices]
-        return dict(zip(ending, draft.answers, strict=True))
-
-    def _settle_unwritten(
-        self, batch: Iterable[Ticket[Any]], ended: Mapping[Ticket[Any], Any], error: StoreError
-    ) -> None:
-        """Answer a batch that could not be written, by the rows as they stand now.
-
-        What changes nothing has its answer all the same; but nobody is told of an end, or of
-        anything else, that it is on disk.
-        """
+            draft.notices = [replace(notice, push_to=None) for notice in draft.notices]
+            self._owed.append(draft)
         now = self._clock.now()
         for ticket in batch:
-            if isinstance(ticket.change, RETURNING):
-                ticket.settle(ended[ticket])
+            if isinstance(ticket.change, ENDING):
                 continue
             decision = decide(self._rows, ticket.change, now, self._rules)
-            if ticket in ended or decision.writes or decision.notices:
-                ticket.settle(None, error)
-            else:
-                ticket.settle(decision.answer)
+            if decision.writes or decision.notices or decision.rest:
+                ticket.fail(error)
+            self._agenda.finish(ticket)
+            ticket.settle(decision.answer)
 
     def _note_due(self, row: Row) -> None:
         match row:
@@ -339,7 +376,7 @@ class Table:
     async def _watch_time(self) -> None:
         """Submit what is over. The rows decide whether it really is."""
         while True:
-            due = await self._due.take(MAX_BATCH)
+            due = await self._due.take(MAX_DUE)
             over = Expire(
                 sessions=tuple(key for each in due for key in each.sessions),
                 grants=tuple(key for each in due for key in each.grants),
@@ -355,24 +392,13 @@ class Table:
     async def _tell_refusals(self) -> None:
         while True:
             await self._clock.sleep(REFUSALS_EVERY)
-            if not self._refused and not self._owed.writes:
+            refused = self._refusals.take(self._clock.monotonic())
+            if not refused and not self._owed:
                 continue
-            refused, self._refused = self._refused, Counter()
             try:
-                await self.ask(self._told(refused))
+                await self.ask(told(refused, self._clock.now()))
             except StoreError:
-                self._count(refused)
+                self._refusals.put_back(refused)
             except ClosedResourceError:
-                self._count(refused)  # `run` writes them last
+                self._refusals.put_back(refused)  # `run` writes them last
                 return
-
-    def _told(self, refused: Mapping[_Refused, int]) -> Tell:
-        now = self._clock.now()
-        return Tell(
-            events=tuple(
-                LoginRefused(
-                    at=now, user=user, issuer=issuer, process=process, reason=reason, count=count
-                )
-                for (user, issuer, process, reason), count in refused.items()
-            )
-        )

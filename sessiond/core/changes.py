@@ -1,6 +1,5 @@
 """What callers ask of the table, each with the type of its answer."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, TypeVar
@@ -12,7 +11,7 @@ from sessiond.core.grant import Grant, GrantId, TokenHash
 from sessiond.core.place import Place, SetAside
 from sessiond.core.revocation import Revocation, Scope
 from sessiond.core.secret import Secret
-from sessiond.core.session import ProcessAbout, ProcessKey, Session, SessionId, SessionState
+from sessiond.core.session import ProcessAbout, ProcessKey, Session, SessionId
 from sessiond.core.verdict import Verdict
 
 A = TypeVar("A", covariant=True)
@@ -116,6 +115,13 @@ class Reconcile(Change[list[int]]):
     process: ProcessKey
     about: ProcessAbout
     held: tuple[tuple[int, SessionId], ...]
+    unsaid: tuple[SessionId, ...] | None = None  # its other sessions, once they were looked up
+    doomed: tuple[int, ...] = ()  # so far
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ping(Change[None]):
+    """Go through the table and change nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,7 +187,18 @@ class Refresh(Change[bool]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Refuse(Change[None]):
+class UpdateSessions(Change[bool]):
+    """Go on telling a grant's sessions what the issuer now says of it."""
+
+    grant: GrantId
+    verdict: Verdict
+    is_told: bool  # also those for which nothing has changed but the lease
+    refresh_at: datetime | None  # the grant's, once all are told: a crash before begins anew
+    left: tuple[SessionId, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refuse(Change[bool]):
     """The issuer has ended the grant: end its sessions, and who came with its access tokens."""
 
     grant: GrantId
@@ -218,13 +235,30 @@ class Recheck(Change[bool]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Revoke(Change[int]):
-    """Take back by user, issuer or all, lastingly; answered with the number of sessions ended."""
+class Taken:
+    """What a lasting revocation has come to."""
 
-    id: UUID
+    id: UUID  # its own: the one it got first, where the same was revoked before
+    sessions: int  # that it ended
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revoke(Change[Taken]):
+    """Take back by user, issuer or all, lastingly. The same again moves its time and reason."""
+
+    id: UUID  # used when the same is not revoked yet
     scope: Scope
     value: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndCovered(Change[Taken]):
+    """Go on ending what a revocation covers; its row is there already."""
+
+    revocation: Revocation
+    subjects: tuple[tuple[str, str], ...] = ()  # by user: issuer and subject of who has the name
+    ended: int = 0  # sessions so far
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -247,6 +281,7 @@ class End(Change[int]):
 
     session: SessionId | None = None
     process: ProcessKey | None = None
+    ended: int = 0  # so far
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -266,75 +301,10 @@ class Tell(Change[None]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Listed:
-    """A session as it stands, with the times of its grant."""
-
-    session: Session
-    expires_at: datetime
-    refresh_at: datetime | None  # None: there is nothing to refresh it with
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Page:
-    """Some of the sessions that were asked for, in the order of their ids."""
-
-    sessions: tuple[Listed, ...]
-    has_more: bool  # there are others after the last of these
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ListSessions(Change[Page]):
-    """Live sessions of every process, page by page; changes nothing. Empty text = any."""
-
-    user: str = ""
-    process: str = ""  # NAME or NAME:PID, as the process says them of itself
-    issuer: str = ""
-    limit: int
-    after: SessionId | None = None  # the last of the page before
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FindSession(Change[Listed | None]):
-    """One live session, whichever process holds it; changes nothing."""
-
-    session: SessionId
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class KnownNames(Change[frozenset[str]]):
     """Which of some names belong to somebody; changes nothing."""
 
     names: frozenset[str]  # folded
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FindProcesses(Change[tuple[ProcessKey, ...]]):
-    """The processes that call themselves so and hold sessions; changes nothing."""
-
-    process: str  # NAME or NAME:PID
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ListRevocations(Change[tuple[Revocation, ...]]):
-    """The lasting revocations in force, oldest first; changes nothing."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Counts:
-    """How many rows there are, and when the next of them is to be refreshed."""
-
-    sessions: Mapping[SessionState, int]  # each state has its number
-    grants: int
-    revocations: int
-    next_refresh_at: datetime | None
-    expiring: Mapping[float, int]  # sessions whose lease ends within so many seconds
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Count(Change[Counts]):
-    """Count the rows; changes nothing."""
-
-    expiring_within: Sequence[float] = ()  # seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,18 +1,22 @@
 """The rows as they stand in memory, and the writes that change them."""
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Set
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TypeVar
+from datetime import UTC, datetime
+from uuid import UUID
 
 from sessiond.core.grant import Grant, GrantId, KnownToken, TokenHash
+from sessiond.core.index import Index, Schedule
+from sessiond.core.ordered import SessionLists
 from sessiond.core.place import Place, SetAside
 from sessiond.core.principal import Principal, folded
-from sessiond.core.revocation import Revocation
-from sessiond.core.session import ProcessKey, Session, SessionId
+from sessiond.core.revocation import Revocation, Scope, covering
+from sessiond.core.session import ProcessKey, Session, SessionId, SessionState
 
-K = TypeVar("K")
-V = TypeVar("V")
+Subject = tuple[str, str]  # issuer and subject
+
+LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,21 +50,35 @@ Write = Put | Drop
 
 
 class Rows:
-    """Every row by its key, and the indexes that deciding needs."""
+    """Every row by its key, and the indexes that deciding and listing need.
+
+    What a login, a refresh, a tick or an answer needs is looked up, never searched for.
+    """
 
     def __init__(self, rows: Iterable[Row] = ()) -> None:
         self.sessions: dict[SessionId, Session] = {}
         self.grants: dict[GrantId, Grant] = {}
         self.tokens: dict[TokenHash, KnownToken] = {}
         self.names: dict[str, NameOwner] = {}
-        self.revocations: dict[object, Revocation] = {}
+        self.revocations: dict[UUID, Revocation] = {}
         self.places: dict[str, Place] = {}
         self.set_aside: dict[tuple[str, int], SetAside] = {}
+        self.lists = SessionLists()
+        self.states = Counter[SessionState]()
+        self.to_refresh = Schedule[GrantId]()
+        self.ending = Counter[int]()  # sessions by the second since 1970 in which their lease ends
+        self.newest = LONG_AGO  # no session was opened, and no token seen, after this
         self._on_handle: dict[tuple[ProcessKey, int], SessionId] = {}
-        self._of_process: defaultdict[ProcessKey, set[SessionId]] = defaultdict(set)
-        self._of_grant: defaultdict[GrantId, set[SessionId]] = defaultdict(set)
-        self._tokens_of_grant: defaultdict[GrantId, set[TokenHash]] = defaultdict(set)
-        self._access_beside: defaultdict[TokenHash, set[TokenHash]] = defaultdict(set)
+        self._of_process = Index[ProcessKey, SessionId]()
+        self._of_grant = Index[GrantId, SessionId]()
+        self._unopened = Index[tuple[ProcessKey, TokenHash], SessionId]()
+        self._grants_of_subject = Index[Subject, GrantId]()
+        self._grants_of_issuer = Index[str, GrantId]()
+        self._tokens_of_grant = Index[GrantId, TokenHash]()
+        self._access_beside = Index[TokenHash, TokenHash]()  # by the refresh token they came with
+        self._names_of_subject = Index[Subject, str]()
+        self._revoked: dict[tuple[Scope, str], UUID] = {}
+        self._set_aside_for = Index[str, int]()
         for row in rows:
             self._put(row)
 
@@ -70,29 +88,42 @@ class Rows:
         return None if found is None else self.sessions[found]
 
     def sessions_of(self, of: ProcessKey | GrantId) -> Iterator[Session]:
-        """Yield the live sessions of a process or on a grant, oldest first."""
-        if isinstance(of, ProcessKey):
-            found = self._of_process.get(of, set())
-        else:
-            found = self._of_grant.get(of, set())
-        return iter(sorted((self.sessions[key] for key in found), key=lambda each: each.since))
+        """Yield the live sessions of a process or on a grant, the longest unchanged first."""
+        found = self._ids_of(of)
+        return (self.sessions[key] for key in found)
+
+    def count_of(self, of: ProcessKey | GrantId) -> int:
+        """Return how many live sessions a process or a grant has."""
+        return len(self._ids_of(of))
 
     def has_sessions(self, grant: GrantId) -> bool:
         """Say whether any session hangs on the grant."""
-        return bool(self._of_grant.get(grant))
+        return bool(self._of_grant.of(grant))
 
-    def ids_of(self, grant: GrantId) -> Set[SessionId]:
+    def ids_of(self, grant: GrantId) -> Collection[SessionId]:
         """Return the ids of the live sessions on a grant."""
-        return self._of_grant.get(grant, frozenset())
+        return self._of_grant.of(grant)
+
+    def unopened(self, process: ProcessKey, access: TokenHash) -> Iterator[Session]:
+        """Yield a process's sessions that came with this access token and were not opened yet."""
+        return (self.sessions[key] for key in self._unopened.of((process, access)))
+
+    def grants_of(self, issuer: str, subject: str) -> Iterator[Grant]:
+        """Yield a principal's grants."""
+        return (self.grants[key] for key in self._grants_of_subject.of((issuer, subject)))
+
+    def grants_from(self, issuer: str) -> Iterator[Grant]:
+        """Yield the grants of an issuer."""
+        return (self.grants[key] for key in self._grants_of_issuer.of(issuer))
 
     def tokens_of(self, grant: GrantId) -> Iterator[KnownToken]:
         """Yield the traces of every token that is the grant's own."""
-        return (self.tokens[key] for key in self._tokens_of_grant.get(grant, ()))
+        return (self.tokens[key] for key in self._tokens_of_grant.of(grant))
 
     def access_beside(self, grant: GrantId) -> list[KnownToken]:
         """Return the access tokens that came with a refresh token of the grant, each once."""
-        refresh = self._tokens_of_grant.get(grant, ())
-        found = dict.fromkeys(key for each in refresh for key in self._access_beside.get(each, ()))
+        refresh = self._tokens_of_grant.of(grant)
+        found = dict.fromkeys(key for each in refresh for key in self._access_beside.of(each))
         return [self.tokens[key] for key in found]
 
     def grant_of(self, token: TokenHash | None) -> Grant | None:
@@ -104,71 +135,137 @@ class Rows:
         """Return whom a name last belonged to."""
         return self.names.get(folded(name))
 
+    def revocation(self, scope: Scope, value: str) -> Revocation | None:
+        """Return the revocation in force of just this."""
+        found = self._revoked.get((scope, value))
+        return None if found is None else self.revocations[found]
+
     def revocations_of(self, principal: Principal) -> Iterator[Revocation]:
-        """Yield the revocations in force that cover a principal."""
-        return (each for each in self.revocations.values() if each.covers(principal))
+        """Yield the revocations in force that cover a principal: three at most."""
+        if not self._revoked:
+            return iter(())
+        asked = covering(principal.issuer, principal.name)
+        return (found for each in asked if (found := self.revocation(*each)) is not None)
+
+    def is_revoked(self, session: Session) -> bool:
+        """Say whether a session was taken back, and only its end is not written yet."""
+        covering = self.revocations_of(session.principal)
+        return any(session.since <= revocation.at for revocation in covering)
+
+    def revocations_of_grant(self, grant: Grant) -> Iterator[Revocation]:
+        """Yield the revocations that a grant was there before: it is only not dropped yet."""
+        if not self._revoked:
+            return
+        names = self._names_of_subject.of((grant.issuer, grant.subject))
+        asked = dict.fromkeys(
+            each for name in (*names, "") for each in covering(grant.issuer, name)
+        )
+        for each in asked:
+            found = self.revocation(*each)
+            if found is not None and self.was_there(grant, found.at):
+                yield found
+
+    def was_there(self, grant: Grant, at: datetime) -> bool:
+        """Say whether a grant was there at a time: any of its tokens had been seen by then."""
+        return any(token.seen_at <= at for token in self.tokens_of(grant.id))
 
     def set_aside_of(self, subscriber: str) -> Iterator[SetAside]:
         """Yield the events that were set aside for a subscriber."""
-        return (each for each in self.set_aside.values() if each.subscriber == subscriber)
+        sequences = self._set_aside_for.of(subscriber)
+        return (self.set_aside[subscriber, sequence] for sequence in sequences)
 
     def apply(self, write: Write) -> Write | None:
         """Make the write; return the one that takes it back (None: it changed nothing)."""
-        old = self._take(write.row)
         match write:
             case Put(row):
-                self._put(row)
+                old = self._put(row)
                 return Drop(row) if old is None else Put(old)
-            case Drop():
+            case Drop(row):
+                old = self._take(row)
                 return None if old is None else Put(old)
 
-    def _put(self, row: Row) -> None:
+    def _ids_of(self, of: ProcessKey | GrantId) -> Collection[SessionId]:
+        return self._of_process.of(of) if isinstance(of, ProcessKey) else self._of_grant.of(of)
+
+    def _put(self, row: Row) -> Row | None:
+        """Insert a row; return the one whose place it took."""
+        old = self._take(row, successor=row)
         match row:
             case Session():
-                self.sessions[row.id] = row
-                self._of_process[row.process].add(row.id)
-                self._of_grant[row.grant].add(row.id)
-                if row.handle:
-                    self._on_handle[row.process, row.handle] = row.id
+                self._put_session(row)
             case Grant():
                 self.grants[row.id] = row
+                self._grants_of_subject.add((row.issuer, row.subject), row.id)
+                self._grants_of_issuer.add(row.issuer, row.id)
+                self._count_ending(row, self.count_of(row.id))
+                if row.refresh_at is not None:
+                    self.to_refresh.put(row.id, row.refresh_at)
             case KnownToken():
                 self.tokens[row.hash] = row
+                self.newest = max(self.newest, row.seen_at)
                 if row.grant is not None:
-                    self._tokens_of_grant[row.grant].add(row.hash)
+                    self._tokens_of_grant.add(row.grant, row.hash)
                 for refresh in row.came_with:
-                    self._access_beside[refresh].add(row.hash)
+                    self._access_beside.add(refresh, row.hash)
             case NameOwner():
                 self.names[row.name] = row
+                self._names_of_subject.add((row.issuer, row.subject), row.name)
             case Revocation():
                 self.revocations[row.id] = row
+                self._revoked[row.scope, row.value] = row.id
             case Place():
                 self.places[row.subscriber] = row
             case SetAside():
                 self.set_aside[row.subscriber, row.event.sequence] = row
+                self._set_aside_for.add(row.subscriber, row.event.sequence)
+        return old
 
-    def _take(self, row: Row) -> Row | None:
+    def _put_session(self, row: Session) -> None:
+        self.sessions[row.id] = row
+        self._of_process.add(row.process, row.id)
+        self._of_grant.add(row.grant, row.id)
+        self.states[row.state] += 1
+        self.newest = max(self.newest, row.since)
+        if row.state is SessionState.UNBOUND:
+            self._unopened.add((row.process, row.access), row.id)
+        if row.handle:
+            self._on_handle[row.process, row.handle] = row.id
+        if row.grant in self.grants:
+            self._count_ending(self.grants[row.grant], 1)
+
+    def _take(self, row: Row, successor: Row | None = None) -> Row | None:
         """Remove and return the row that has this row's key."""
         match row:
             case Session():
                 session = self.sessions.pop(row.id, None)
+                self.lists.replace(session, successor if isinstance(successor, Session) else None)
                 if session is not None:
-                    _discard(self._of_process, session.process, session.id)
-                    _discard(self._of_grant, session.grant, session.id)
-                    if self._on_handle.get((session.process, session.handle)) == session.id:
-                        del self._on_handle[session.process, session.handle]
+                    self._forget_session(session)
                 return session
             case Grant():
-                return self.grants.pop(row.id, None)
+                grant = self.grants.pop(row.id, None)
+                if grant is not None:
+                    self._grants_of_subject.discard((grant.issuer, grant.subject), grant.id)
+                    self._grants_of_issuer.discard(grant.issuer, grant.id)
+                    self._count_ending(grant, -self.count_of(grant.id))
+                    self.to_refresh.drop(grant.id)
+                return grant
             case KnownToken():
                 return self._take_token(row)
             case NameOwner():
-                return self.names.pop(row.name, None)
+                owner = self.names.pop(row.name, None)
+                if owner is not None:
+                    self._names_of_subject.discard((owner.issuer, owner.subject), owner.name)
+                return owner
             case Revocation():
-                return self.revocations.pop(row.id, None)
+                revocation = self.revocations.pop(row.id, None)
+                if revocation is not None:
+                    self._revoked.pop((revocation.scope, revocation.value), None)
+                return revocation
             case Place():
                 return self.places.pop(row.subscriber, None)
             case SetAside():
+                self._set_aside_for.discard(row.subscriber, row.event.sequence)
                 return self.set_aside.pop((row.subscriber, row.event.sequence), None)
 
     def _take_token(self, row: KnownToken) -> KnownToken | None:
@@ -176,14 +273,23 @@ class Rows:
         if token is None:
             return None
         if token.grant is not None:
-            _discard(self._tokens_of_grant, token.grant, token.hash)
+            self._tokens_of_grant.discard(token.grant, token.hash)
         for refresh in token.came_with:
-            _discard(self._access_beside, refresh, token.hash)
+            self._access_beside.discard(refresh, token.hash)
         return token
 
+    def _forget_session(self, session: Session) -> None:
+        self._of_process.discard(session.process, session.id)
+        self._of_grant.discard(session.grant, session.id)
+        self._unopened.discard((session.process, session.access), session.id)
+        self.states[session.state] -= 1
+        if self._on_handle.get((session.process, session.handle)) == session.id:
+            del self._on_handle[session.process, session.handle]
+        if session.grant in self.grants:
+            self._count_ending(self.grants[session.grant], -1)
 
-def _discard(index: defaultdict[K, set[V]], key: K, value: V) -> None:
-    """Take a value out of an index, and the key with its last value."""
-    index[key].discard(value)
-    if not index[key]:
-        del index[key]
+    def _count_ending(self, grant: Grant, sessions: int) -> None:
+        second = int(grant.lease.expires_at.timestamp())
+        self.ending[second] += sessions
+        if not self.ending[second]:
+            del self.ending[second]

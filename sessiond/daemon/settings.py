@@ -70,6 +70,7 @@ def rules_of(config: Config, made: Mapping[str, Made]) -> Rules:
         proved=proved_of(config),
         generations={name: each.generation for name, each in made.items()},
         iss={each.name: each.issuer for each in config.issuers},
+        max_sessions=config.login.max_sessions,
     )
 
 

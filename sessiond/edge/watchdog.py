@@ -7,23 +7,20 @@ task still runs, but that the listener accepts, a connection answers, and the ta
 import socket
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack, suppress
-from uuid import UUID
 
 import anyio
 import structlog
 from anyio.abc import UNIXSocketStream
 
 from sessiond.clock import Clock
-from sessiond.core.changes import FindSession
+from sessiond.core.changes import Ping
 from sessiond.core.errors import ProtocolError, StoreError
-from sessiond.core.session import SessionId
 from sessiond.qipc import Accepted, ClientConnection, Response, string
 from sessiond.table import Table
 
 NAME = "watchdog"  # what it calls itself in the handshake
 MAX_ANSWER = 65536  # bytes
 AGAIN = 0.01  # seconds until a queue that is full is tried again
-NOBODY = SessionId(UUID(int=0))  # no session has this id
 
 log = structlog.get_logger()
 
@@ -101,7 +98,7 @@ async def round_trip(address: bytes, table: Table) -> None:
     """
     try:
         await _ping(address)
-        await table.ask(FindSession(session=NOBODY))
+        await table.ask(Ping())
     except (OSError, anyio.BrokenResourceError, anyio.EndOfStream, ProtocolError) as error:
         raise NoAnswerError(f"the listener: {_named(error)}") from error
     except (StoreError, anyio.ClosedResourceError) as error:

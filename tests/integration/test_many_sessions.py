@@ -26,7 +26,9 @@ def test_every_session_is_there_and_a_login_comes_between_refreshes_that_are_all
     fill(folder / "sessiond.db", COUNT, refresh_at=now, expires_at=now + HOUR)
     strict_issuer.control.fault("/token", "hang", count=ALWAYS)  # refreshes take their whole time
     text = configuration(
-        strict_issuer, login="grace = 600.0", refresh="concurrency = 4\ntimeout = 20.0"
+        strict_issuer,
+        login="grace = 600.0\nunbound = 600.0",
+        refresh="concurrency = 4\ntimeout = 20.0",
     )
     daemon = start(text)
     q = process(daemon)

@@ -9,7 +9,7 @@ from uuid import uuid4
 import anyio
 
 from sessiond.bus import Bus
-from sessiond.core.changes import Close, Look, Reconcile, Revoke, Standing
+from sessiond.core.changes import Close, Look, Reconcile, Revoke, Standing, Taken
 from sessiond.core.errors import IssuerUnavailable, RefreshRefused, Refusal
 from sessiond.core.events import Event
 from sessiond.core.grant import Grant, TokenHash
@@ -186,8 +186,8 @@ class Work:
         )
         assert doomed == []
 
-    async def revoke(self, user: str = "alice") -> int:
-        """Revoke by user, lastingly; return how many sessions that ended."""
+    async def revoke(self, user: str = "alice") -> Taken:
+        """Revoke by user, lastingly."""
         revoke = Revoke(id=uuid4(), scope=Scope.USER, value=user, reason="left")
         return await self.table.ask(revoke)
 
@@ -241,7 +241,7 @@ async def at_work(
         recheck=recheck,
     )
     await table.load()
-    async with table._inbox, anyio.create_task_group() as tasks:
+    async with table._agenda._inbox, anyio.create_task_group() as tasks:
         tasks.start_soon(refresher.run)
         tasks.start_soon(table.run)
         for grant in table.resume():

@@ -148,7 +148,7 @@ async def test_a_revocation_ends_the_refresh_token_at_the_issuer_too(clock: Fake
         await work.log_in(1)
         await work.log_in(2, access="b", refresh="another")
         await work.log_in(3, access="c", refresh=None)
-        assert await work.revoke() == 3
+        assert (await work.revoke()).sessions == 3
         await idle()
         assert sorted(work.source.revoked) == ["another", "refresh0"]
         await work.minutes(20)

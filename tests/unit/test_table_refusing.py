@@ -13,7 +13,7 @@ from sessiond.core.errors import Refusal, StoreError
 from sessiond.core.events import Event, LoginRefused
 from sessiond.core.revocation import Scope
 from sessiond.due import TICK
-from sessiond.table import MAX_REFUSALS, REFUSALS_EVERY, RETRY_IN
+from sessiond.table import REFUSALS_EVERY, RETRY_IN
 from tests.fakes import (
     HOUR,
     RULES,
@@ -104,19 +104,6 @@ async def test_a_refused_login_says_where_it_was_tried(
     assert event.session is None
 
 
-async def test_many_different_ones_are_summed_by_reason(
-    table: RunningTable, store: MemoryStore, clock: FakeClock
-) -> None:
-    for number in range(MAX_REFUSALS + 7):
-        refuse(table, user=f"user{number}")
-    refuse(table, user="user0")
-    await clock.advance(REFUSALS_EVERY)
-    told = refused(store.events)
-    assert len(told) == MAX_REFUSALS + 1
-    assert told[0] == ("user0", "expired", 2)
-    assert told[-1] == ("", "expired", 7)
-
-
 async def test_refusals_are_not_lost_when_they_cannot_be_written(
     table: RunningTable, store: MemoryStore, clock: FakeClock
 ) -> None:
@@ -128,23 +115,6 @@ async def test_refusals_are_not_lost_when_they_cannot_be_written(
     refuse(table)
     await clock.advance(REFUSALS_EVERY)
     assert refused(store.events) == [("mallory", "expired", 2)]
-
-
-async def test_refusals_that_could_not_be_written_are_summed_with_too_many_newer_ones(
-    table: RunningTable, store: MemoryStore, clock: FakeClock
-) -> None:
-    released = store.hold()
-    refuse(table, user="first")
-    await clock.advance(REFUSALS_EVERY)
-    await store.arrived.wait()
-    for number in range(MAX_REFUSALS):
-        refuse(table, user=f"user{number}")
-    store.failing = 1
-    released.set()
-    await clock.advance(REFUSALS_EVERY)
-    told = refused(store.events)
-    assert sum(count for _, _, count in told) == MAX_REFUSALS + 1
-    assert told[-1] == ("", "expired", 1)
 
 
 async def test_refusals_of_the_last_second_are_written_at_the_end(

@@ -1,8 +1,10 @@
 """One change, judged against the rows as they stand: a pure function.
 
-Every race is settled here, because the table asks for one decision at a time.
+Every race is settled here, because the table asks for one decision at a time. What would take long
+comes to a piece of it, and the rest as a change of its own, to be decided after others.
 """
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,7 +14,7 @@ from sessiond.core.decide import ending, listing, login, places, presence, refre
 from sessiond.core.decide.draft import Draft, Notice, Rules
 from sessiond.core.rows import Rows, Write
 
-__all__ = ["Decision", "Notice", "Rules", "decide"]
+__all__ = ["Decision", "Notice", "Rules", "decide", "turn_of", "unfinished"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +24,7 @@ class Decision:
     answer: Any
     writes: list[Write]
     notices: list[Notice]
+    rest: changes.Change[Any] | None = None  # whose decision will have the answer
 
 
 def decide(rows: Rows, change: changes.Change[Any], now: datetime, rules: Rules) -> Decision:
@@ -29,12 +32,32 @@ def decide(rows: Rows, change: changes.Change[Any], now: datetime, rules: Rules)
     draft = Draft(rows, now, rules)
     answer = _DECIDERS[type(change)](draft, change)
     draft.forget_left()
-    return Decision(answer, draft.writes, draft.notices)
+    return Decision(answer, draft.writes, draft.notices, draft.rest)
+
+
+def unfinished(rows: Rows) -> list[changes.Change[Any]]:
+    """Return what an earlier run had begun to end, by the rows that it has left."""
+    return [*ending.unfinished(rows), *refresh.refused(rows)]
+
+
+def turn_of(change: changes.Change[Any]) -> Hashable:
+    """Return what a change is about, if others about the same must not pass it while it lasts."""
+    match change:
+        case changes.EndCovered():
+            return change.revocation.id
+        case changes.Forgive():
+            return change.id
+        case _:
+            return getattr(change, "process", None)
 
 
 def _tell(draft: Draft, change: changes.Tell) -> None:
     for event in change.events:
         draft.tell(event)
+
+
+def _pass(_: Draft, __: changes.Ping) -> None:
+    pass
 
 
 _DECIDERS: dict[type[changes.Change[Any]], Any] = {
@@ -54,21 +77,19 @@ _DECIDERS: dict[type[changes.Change[Any]], Any] = {
     changes.Rotate: refresh.rotate,
     changes.Refresh: refresh.refresh,
     changes.Recheck: refresh.recheck,
+    changes.UpdateSessions: refresh.update_sessions,
     changes.Refuse: refresh.refuse,
     changes.Forsake: refresh.forsake,
     changes.Revoke: ending.revoke,
+    changes.EndCovered: ending.end_covered,
     changes.Forgive: ending.forgive,
     changes.Forget: ending.forget,
     changes.End: ending.end,
     changes.Disown: ending.disown,
     changes.Expire: ending.expire,
     changes.Tell: _tell,
-    changes.ListSessions: listing.list_sessions,
-    changes.FindSession: listing.find_session,
-    changes.FindProcesses: listing.find_processes,
+    changes.Ping: _pass,
     changes.KnownNames: listing.known_names,
-    changes.ListRevocations: listing.list_revocations,
-    changes.Count: listing.count,
     changes.Judge: listing.judge,
     changes.KeepPlace: places.keep_place,
     changes.SetEventsAside: places.set_events_aside,

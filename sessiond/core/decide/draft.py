@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from sessiond.core.changes import Standing
+from sessiond.core.changes import Change, Standing
 from sessiond.core.events import Event, SessionClosed, SessionEvent, SessionExpired, SessionRevoked
 from sessiond.core.grant import Grant, GrantId, KnownToken, TokenHash
 from sessiond.core.rows import Drop, Put, Row, Rows, Write
@@ -16,6 +16,7 @@ from sessiond.core.verdict import Verdict
 E = TypeVar("E", bound=SessionEvent)
 
 REFUSED_KEPT = timedelta(days=90)  # as long as refresh tokens commonly live
+PIECE = 512  # writes and events of one decision: a few milliseconds. What is larger goes in pieces
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +30,7 @@ class Rules:
     proved: frozenset[str] = frozenset()  # issuers whose tokens count once a refresh proved them
     generations: Mapping[str, int] = field(default_factory=dict)  # of the issuers, as configured
     iss: Mapping[str, str] = field(default_factory=dict)  # what each issuer calls itself
+    max_sessions: int = 10_000  # of one process
 
     def are_newer_than(self, verdict: Verdict) -> bool:
         """Say whether the issuer was changed, or is gone, since the verdict was made."""
@@ -53,6 +55,28 @@ class Draft:
         self.writes: list[Write] = []
         self.notices: list[Notice] = []
         self._traces: dict[TokenHash, KnownToken] = {}  # as this decision has left them
+        self.rest: Change[Any] | None = None  # what is still to be decided of the same change
+        self.piece: float = PIECE
+
+    @property
+    def is_full(self) -> bool:
+        """Whether this has come to so much that others should have their turn first."""
+        return len(self.writes) + len(self.notices) >= self.piece
+
+    def live(self, session: SessionId) -> Session | None:
+        """Return a session. One that was taken back has ended, though that is not written yet."""
+        found = self.rows.sessions.get(session)
+        return None if found is None or self.rows.is_revoked(found) else found
+
+    def live_grant(self, grant: GrantId) -> Grant | None:
+        """Return a grant, unless it was taken back, though it is not dropped yet."""
+        found = self.rows.grants.get(grant)
+        return None if found is None or any(self.rows.revocations_of_grant(found)) else found
+
+    def is_crowded(self, process: ProcessKey, handle: int) -> bool:
+        """Say whether a process has as many sessions as it may, and this would be one more."""
+        has_room = self.rows.count_of(process) < self.rules.max_sessions
+        return not has_room and self.rows.session_on(process, handle) is None
 
     def put(self, row: Row) -> None:
         self.writes.append(Put(row))
@@ -111,6 +135,16 @@ class Draft:
         self.drop(session)
         event = self.event(kind, session, expires_at=self.expires_at(session), reason=reason)
         self.push(event, session.process)
+
+    def take_back_on(
+        self, grant: Grant, kind: type[SessionRevoked | SessionExpired], reason: str
+    ) -> bool:
+        """End sessions on a grant; return False when it is full and there are more of them."""
+        for session in self.rows.sessions_of(grant.id):
+            if self.is_full:
+                return False
+            self.take_back(session, kind, reason)
+        return True
 
     def revoke_grant(self, grant: Grant) -> None:
         """Drop a grant whose sessions this decision ends; the issuer is to be told.

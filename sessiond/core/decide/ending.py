@@ -1,59 +1,90 @@
-"""Taking back and running out."""
+"""Taking back and running out. What is large ends in pieces; the rows say what is left of it."""
 
-from sessiond.core.changes import Disown, End, Expire, Forget, Forgive, Revoke
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import chain
+
+from sessiond.core.changes import Disown, End, EndCovered, Expire, Forget, Forgive, Revoke, Taken
 from sessiond.core.decide.draft import Draft
 from sessiond.core.errors import Refusal
 from sessiond.core.events import SessionExpired, SessionRevoked
 from sessiond.core.grant import Grant, GrantId
-from sessiond.core.principal import Principal, folded
+from sessiond.core.principal import folded
 from sessiond.core.revocation import Revocation, Scope
+from sessiond.core.rows import Rows, Subject
 from sessiond.core.session import Session
 
 BY_OPERATOR = "operator"
+ENDLESS = float("inf")
 
 
-def revoke(draft: Draft, change: Revoke) -> int:
-    """Take back lastingly, and drop the grants so that nothing refreshes them."""
+def revoke(draft: Draft, change: Revoke) -> Taken:
+    """Take back lastingly, and drop the grants so that nothing refreshes them.
+
+    From the first piece on, which has the row, all that it covers counts as ended.
+    """
+    rows = draft.rows
     value = folded(change.value) if change.scope is Scope.USER else change.value
+    known = rows.revocation(change.scope, value)  # revoked again: an id once given stays good
     revocation = Revocation(
-        id=change.id, scope=change.scope, value=value, at=draft.now, reason=change.reason
+        id=change.id if known is None else known.id,
+        scope=change.scope,
+        value=value,
+        at=draft.now if known is None else max(known.at, draft.now),
+        reason=change.reason,
     )
     draft.put(revocation)
-    covered = _grants_covered(draft, revocation)
-    ended = [
-        session
-        for session in draft.rows.sessions.values()
-        if session.grant in covered or revocation.covers(session.principal)
-    ]
-    for session in ended:
-        draft.take_back(session, SessionRevoked, BY_OPERATOR)
-    for grant in covered.values():
+    covered = revocation
+    if rows.newest > revocation.at:  # the clock was set back: times do not tell what is covered
+        covered, draft.piece = replace(revocation, at=rows.newest), ENDLESS
+    return end_covered(draft, EndCovered(revocation=covered, subjects=_subjects(rows, revocation)))
+
+
+def end_covered(draft: Draft, change: EndCovered) -> Taken:
+    """End what a revocation covers and was there before it, as much as there is room for."""
+    revocation, before = change.revocation, len(draft.notices)
+    for grant in _grants(draft.rows, revocation, change.subjects):
+        if not draft.rows.was_there(grant, revocation.at):
+            continue
+        if draft.is_full or not draft.take_back_on(grant, SessionRevoked, BY_OPERATOR):
+            draft.rest = replace(change, ended=change.ended + len(draft.notices) - before)
+            break
         draft.revoke_grant(grant)
-    return len(ended)
+    return Taken(id=revocation.id, sessions=change.ended + len(draft.notices) - before)
 
 
-def _grants_covered(draft: Draft, revocation: Revocation) -> dict[GrantId, Grant]:
-    """Return the grants to drop: a user's are those of the subject that bears or bore the name."""
-    rows = draft.rows
+def unfinished(rows: Rows) -> list[EndCovered]:
+    """Return what revocations of an earlier run have still to end."""
+    found: dict[object, Revocation] = {}
+    for session in rows.sessions.values():
+        for each in rows.revocations_of(session.principal):
+            if session.since <= each.at:
+                found[each.id] = each
+    for grant in rows.grants.values():
+        found.update((each.id, each) for each in rows.revocations_of_grant(grant))
+    return [EndCovered(revocation=each, subjects=_subjects(rows, each)) for each in found.values()]
+
+
+def _subjects(rows: Rows, revocation: Revocation) -> tuple[Subject, ...]:
+    """Return whose grants a revocation by user drops: who bears or bore the name."""
     if revocation.scope is not Scope.USER:
-        return {
-            grant.id: grant
-            for grant in rows.grants.values()
-            if revocation.covers(Principal(issuer=grant.issuer, subject=grant.subject, name=""))
-        }
-    subjects = {
-        (session.principal.issuer, session.principal.subject)
-        for session in rows.sessions.values()
-        if revocation.covers(session.principal)
-    }
+        return ()
+    bearing = (rows.sessions[key] for key in rows.lists.of(user=revocation.value).after(None))
+    subjects = {(each.principal.issuer, each.principal.subject): None for each in bearing}
     owner = rows.owner_of(revocation.value)
     if owner is not None:
-        subjects.add((owner.issuer, owner.subject))
-    return {
-        grant.id: grant
-        for grant in rows.grants.values()
-        if (grant.issuer, grant.subject) in subjects
-    }
+        subjects[owner.issuer, owner.subject] = None
+    return tuple(subjects)
+
+
+def _grants(rows: Rows, revocation: Revocation, subjects: tuple[Subject, ...]) -> Iterator[Grant]:
+    match revocation.scope:
+        case Scope.USER:
+            return chain.from_iterable(rows.grants_of(*subject) for subject in subjects)
+        case Scope.ISSUER:
+            return rows.grants_from(revocation.value)
+        case Scope.ALL:
+            return iter(rows.grants.values())
 
 
 def forgive(draft: Draft, change: Forgive) -> bool:
@@ -77,36 +108,46 @@ def forget(draft: Draft, change: Forget) -> bool:
 def end(draft: Draft, change: End) -> int:
     """Take back what is live of a session or a process."""
     ended: list[Session] = []
-    if change.session is not None and change.session in draft.rows.sessions:
-        ended.append(draft.rows.sessions[change.session])
+    if change.session is not None:
+        session = draft.live(change.session)
+        ended += [] if session is None else [session]
     if change.process is not None:
-        ended.extend(draft.rows.sessions_of(change.process))
-    for session in ended:
+        ended += draft.rows.sessions_of(change.process)
+    for number, session in enumerate(ended):
+        if draft.is_full:
+            draft.rest = replace(change, session=None, ended=change.ended + number)
+            break
         draft.take_back(session, SessionRevoked, BY_OPERATOR)
-    return len(ended)
+    return change.ended + len(draft.notices)
 
 
 def disown(draft: Draft, change: Disown) -> None:
     """End what hangs on grants that nobody here could verify or refresh any more."""
-    for grant_id in dict.fromkeys(change.grants):
+    grants = tuple(dict.fromkeys(change.grants))
+    for number, grant_id in enumerate(grants):
         grant = draft.rows.grants.get(grant_id)
         if grant is None:
             continue
-        for session in draft.rows.sessions_of(grant.id):
-            draft.take_back(session, SessionRevoked, Refusal.WRONGISSUER.value)
+        reason = Refusal.WRONGISSUER.value
+        if draft.is_full or not draft.take_back_on(grant, SessionRevoked, reason):
+            draft.rest = Disown(grants=grants[number:])
+            return
         draft.forget_grant(grant)
 
 
 def expire(draft: Draft, change: Expire) -> None:
     """End what is over by now, once however often it is named. What was prolonged stays."""
     rows, now = draft.rows, draft.now
-    over = [rows.grants[key] for key in dict.fromkeys(change.grants) if key in rows.grants]
-    over = [grant for grant in over if grant.lease.expires_at <= now]
-    for grant in over:
-        for session in rows.sessions_of(grant.id):
-            draft.take_back(session, SessionExpired, "expired")
+    grants, gone = tuple(dict.fromkeys(change.grants)), set[GrantId]()
+    for number, key in enumerate(grants):
+        grant = rows.grants.get(key)
+        if grant is None or grant.lease.expires_at > now:
+            continue
+        if draft.is_full or not draft.take_back_on(grant, SessionExpired, "expired"):
+            draft.rest = replace(change, grants=grants[number:])
+            return
         draft.forget_grant(grant)
-    gone = {grant.id for grant in over}
+        gone.add(key)
     for session_id in dict.fromkeys(change.sessions):
         waiting = rows.sessions.get(session_id)
         if waiting is None or waiting.grant in gone:

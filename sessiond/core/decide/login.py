@@ -20,6 +20,8 @@ def open_session(draft: Draft, change: Open) -> Standing | Refusal:
     refusal = refusal_of(draft, brought)
     if refusal is not None:
         return refusal
+    if draft.is_crowded(change.process, change.handle):
+        return Refusal.THROTTLED
     grant = join(draft, change.grant, brought)
     again = _repeated(draft, change, grant)
     if again is not None:
@@ -61,7 +63,7 @@ def withdraw(draft: Draft, change: Withdraw) -> None:
 
 def bind(draft: Draft, change: Bind) -> bool:
     """Note on which handle a login was opened."""
-    session = draft.rows.sessions.get(change.session)
+    session = draft.live(change.session)
     if session is None or session.process != change.process:
         return False
     if session.state is SessionState.OPEN:
@@ -83,7 +85,7 @@ def bind(draft: Draft, change: Bind) -> bool:
 
 def renew(draft: Draft, change: Renew) -> Standing | Refusal:
     """Hang a live session on the grant of the fresh tokens."""
-    session, brought = draft.rows.sessions.get(change.session), change.brought
+    session, brought = draft.live(change.session), change.brought
     if session is None or session.process != change.process:
         return Refusal.REVOKED
     fresh = brought.verdict.principal
@@ -116,18 +118,8 @@ def _repeated(draft: Draft, change: Open, grant: Grant) -> Session | None:
 
     kdb+ tries a refused handshake twice, and logs in anew for each HTTP request.
     """
-    if change.handle:
-        on_handle = draft.rows.session_on(change.process, change.handle)
-        candidates = iter(() if on_handle is None else (on_handle,))
-    else:
-        candidates = draft.rows.sessions_of(change.process)
-    for session in candidates:
-        if (
-            session.state is SessionState.UNBOUND
-            and session.grant == grant.id
-            and session.access == change.brought.access
-            and session.handle == change.handle
-        ):
+    for session in draft.rows.unopened(change.process, change.brought.access):
+        if session.grant == grant.id and session.handle == change.handle:
             return session
     return None
 

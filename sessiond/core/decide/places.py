@@ -10,7 +10,7 @@ from sessiond.core.changes import (
 )
 from sessiond.core.decide.draft import Draft
 from sessiond.core.place import MAX_ERROR, MAX_SET_ASIDE, Place, SetAside
-from sessiond.core.rows import Row
+from sessiond.core.rows import Row, Rows
 
 
 def keep_place(draft: Draft, change: KeepPlace) -> None:
@@ -59,9 +59,14 @@ def forget_subscriber(draft: Draft, change: ForgetSubscriber) -> bool:
 
 def list_places(draft: Draft, _: ListPlaces) -> Places:
     """Return what is kept for every subscriber."""
-    set_aside = draft.rows.set_aside.values()
+    return kept_places(draft.rows)
+
+
+def kept_places(rows: Rows) -> Places:
+    """Return the places and the set-aside events."""
+    set_aside = rows.set_aside.values()
     return Places(
-        places=tuple(sorted(draft.rows.places.values(), key=lambda each: each.subscriber)),
+        places=tuple(sorted(rows.places.values(), key=lambda each: each.subscriber)),
         set_aside=tuple(sorted(set_aside, key=lambda each: (each.subscriber, each.event.sequence))),
     )
 

@@ -26,6 +26,9 @@ def close(draft: Draft, change: Close) -> None:
 def lose(draft: Draft, change: Lose) -> None:
     """Let the sessions of a lost process wait for it; end them where it cannot come back."""
     for session in draft.rows.sessions_of(change.process):
+        if draft.is_full:
+            draft.rest = change
+            return
         if not can_come_back(change.process):
             draft.close(session, "lost")
         elif session.state is SessionState.OPEN:
@@ -50,18 +53,21 @@ def resumed(session: Session, *, now: datetime, rules: Rules) -> Session:
 
 def reconcile(draft: Draft, change: Reconcile) -> list[int]:
     """Make the rows and a process's own list one; answer the handles it must close."""
-    on_handle = dict(change.held)  # a handle holds one session, and a session one handle
-    held = {session: handle for handle, session in on_handle.items()}
-    doomed = sorted(set(on_handle) - set(held.values()))
-    for session in draft.rows.sessions_of(change.process):
-        if session.id in held:
+    if change.unsaid is None:
+        change = _looked_up(draft, change)
+    on_handle = {handle for handle, _ in change.held}
+    unsaid, held, doomed = list(change.unsaid or ()), list(change.held), list(change.doomed)
+    while unsaid and not draft.is_full:
+        session = draft.rows.sessions.get(unsaid.pop())
+        if session is None:
             continue
         if session.state is not SessionState.UNBOUND:
             draft.close(session, "disconnect")
         elif session.handle in on_handle:
             draft.close(session, "replaced")
-    for session_id, handle in held.items():
-        found = draft.rows.sessions.get(session_id)
+    while held and not draft.is_full:
+        handle, session_id = held.pop()
+        found = draft.live(session_id)
         if found is None or found.process != change.process:
             doomed.append(handle)
         elif draft.expires_at(found) <= draft.now:
@@ -69,7 +75,22 @@ def reconcile(draft: Draft, change: Reconcile) -> list[int]:
             draft.take_back(found, SessionExpired, "expired")
         elif (found.state, found.handle) != (SessionState.OPEN, handle):
             _hold(draft, found, change, handle)
+    if unsaid or held:
+        draft.rest = replace(change, unsaid=tuple(unsaid), held=tuple(held), doomed=tuple(doomed))
     return doomed
+
+
+def _looked_up(draft: Draft, change: Reconcile) -> Reconcile:
+    """Return the change with each handle and each session once, and the sessions it leaves out."""
+    on_handle = dict(change.held)  # a handle holds one session, and a session one handle
+    held = {session: handle for handle, session in on_handle.items()}
+    others = (each.id for each in draft.rows.sessions_of(change.process) if each.id not in held)
+    return replace(
+        change,
+        held=tuple((handle, session) for session, handle in held.items())[::-1],
+        unsaid=tuple(others)[::-1],
+        doomed=tuple(sorted(set(on_handle) - set(held.values()))),
+    )
 
 
 def _hold(draft: Draft, session: Session, change: Reconcile, handle: int) -> None:
@@ -85,17 +106,18 @@ def _hold(draft: Draft, session: Session, change: Reconcile, handle: int) -> Non
 
 
 def look(draft: Draft, change: Look) -> list[Standing]:
-    """Return the live sessions of a process."""
+    """Return the live sessions of a process, oldest first."""
     rows = draft.rows
+    alive = [each for each in rows.sessions_of(change.process) if not rows.is_revoked(each)]
     return [
         draft.standing(session, rows.grants[session.grant])
-        for session in rows.sessions_of(change.process)
+        for session in sorted(alive, key=lambda each: each.since)
     ]
 
 
 def find(draft: Draft, change: Find) -> Standing | None:
     """Return one live session of a process."""
-    session = draft.rows.sessions.get(change.session)
+    session = draft.live(change.session)
     if session is None or session.process != change.process:
         return None
     if draft.expires_at(session) <= draft.now:

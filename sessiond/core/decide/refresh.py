@@ -1,5 +1,6 @@
 """Refreshing grants: begun, rotated, done, refused."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from sessiond.core.changes import (
@@ -11,18 +12,22 @@ from sessiond.core.changes import (
     Refresh,
     Refuse,
     Rotate,
+    UpdateSessions,
 )
 from sessiond.core.decide.draft import Draft
-from sessiond.core.decide.tokens import access_of, lease_of_token, relying_on
+from sessiond.core.decide.tokens import access_of, is_relying, lease_of_token, relying_on
+from sessiond.core.errors import Refusal
 from sessiond.core.events import SessionRefreshed, SessionRevoked, SessionRolesChanged
 from sessiond.core.grant import Grant, KnownToken
 from sessiond.core.lease import refresh_at
+from sessiond.core.rows import Rows
+from sessiond.core.session import Session
 from sessiond.core.verdict import Verdict
 
 
 def begin(draft: Draft, change: BeginRefresh) -> Grant | None:
     """Record that the issuer is about to be asked, if there is anything to ask for."""
-    grant = draft.rows.grants.get(change.grant)
+    grant = draft.live_grant(change.grant)
     if grant is None or grant.refresh_at is None:
         return None
     has_sessions = draft.rows.has_sessions(grant.id)
@@ -44,7 +49,7 @@ def find_grant(draft: Draft, change: FindGrant) -> Grant | None:
 
 def recheckable(draft: Draft, change: Recheckable) -> Grant | None:
     """Return a grant of an access token, which can only be asked about again."""
-    grant = draft.rows.grants.get(change.grant)
+    grant = draft.live_grant(change.grant)
     if grant is None or grant.refresh_token is not None:
         return None
     return grant if draft.rows.has_sessions(grant.id) else None
@@ -52,7 +57,7 @@ def recheckable(draft: Draft, change: Recheckable) -> Grant | None:
 
 def rotate(draft: Draft, change: Rotate) -> bool:
     """Keep the new refresh token; the old one's trace stays, for who still holds it."""
-    grant = draft.rows.grants.get(change.grant)
+    grant = draft.live_grant(change.grant)
     if grant is None:
         return False
     rotated = replace(grant, in_flight_since=None)
@@ -76,7 +81,7 @@ def refresh(draft: Draft, change: Refresh) -> bool:
 
     Who came with an access token of the grant alone gets no longer lease, and no role more.
     """
-    grant = draft.rows.grants.get(change.grant)
+    grant = draft.live_grant(change.grant)
     if grant is None or draft.rules.are_newer_than(change.verdict):
         return False
     if not _still_theirs(draft, grant, change.verdict):
@@ -85,28 +90,45 @@ def refresh(draft: Draft, change: Refresh) -> bool:
     due = refresh_at(lease, share=rules.share, jitter=rules.jitter, draw=change.draw)
     if due <= draft.now:  # the issuer's clock is far behind: do not ask again at once, for ever
         due = draft.now + (lease.expires_at - draft.now) * rules.share
-    draft.put(replace(grant, lease=lease, refresh_at=due, proven=True))
-    _update_sessions(draft, grant, change.verdict, is_refresh=True)
-    _take_lost_roles(draft, grant, change.verdict)
+    refreshed = replace(grant, lease=lease, refresh_at=due, proven=True)
+    concerned = [*draft.rows.sessions_of(grant.id), *relying_on(draft, grant)]
+    _update(draft, refreshed, change.verdict, concerned, is_told=True)
     return True
 
 
 def recheck(draft: Draft, change: Recheck) -> bool:
     """Note what the issuer now says of a token that cannot be refreshed."""
-    grant = draft.rows.grants.get(change.grant)
+    grant = draft.live_grant(change.grant)
     if grant is None or draft.rules.are_newer_than(change.verdict):
         return False
     if not _still_theirs(draft, grant, change.verdict):
         return False
     trace = next(draft.rows.tokens_of(grant.id), None)  # it has one, that of its access token
     verdict = replace(change.verdict, lease=lease_of_token(change.verdict, trace))
-    if verdict.lease.expires_at != grant.lease.expires_at:
-        draft.put(replace(grant, lease=verdict.lease))
-    _update_sessions(draft, grant, verdict, is_refresh=False)
+    is_told = verdict.lease.expires_at != grant.lease.expires_at
+    rechecked = replace(grant, lease=verdict.lease) if is_told else grant
+    _update(draft, rechecked, verdict, list(draft.rows.sessions_of(grant.id)), is_told=is_told)
     return True
 
 
-def refuse(draft: Draft, change: Refuse) -> None:
+def update_sessions(draft: Draft, change: UpdateSessions) -> bool:
+    """Go on giving a grant's sessions what is new."""
+    grant = draft.live_grant(change.grant)
+    if grant is None:
+        return False
+    for number, session_id in enumerate(change.left):
+        session = draft.rows.sessions.get(session_id)
+        if draft.is_full:
+            draft.rest = replace(change, left=change.left[number:])
+            return True
+        if session is not None:
+            _update_session(draft, grant, session, change.verdict, is_told=change.is_told)
+    if grant.refresh_at != change.refresh_at:
+        draft.put(replace(grant, refresh_at=change.refresh_at))
+    return True
+
+
+def refuse(draft: Draft, change: Refuse) -> bool:
     """End what hangs on a grant that the issuer ended.
 
     What a refresh has proved speaks for the access tokens it came with too, and so does the
@@ -114,9 +136,16 @@ def refuse(draft: Draft, change: Refuse) -> None:
     proved, ends as well. A refresh token that was never proved may be anybody's, so its refusal
     ends only what brought it.
     """
-    grant = draft.rows.grants.get(change.grant)
+    grant = draft.live_grant(change.grant)
     if grant is not None:
-        _end(draft, grant, change.reason)
+        _end(draft, grant, change)
+    return False
+
+
+def refused(rows: Rows) -> list[Refuse]:
+    """Return what an earlier run had not ended yet of grants that their issuers refused."""
+    marked = {each.grant: None for each in rows.tokens.values() if each.is_refused}
+    return [Refuse(grant=key, reason="refused") for key in marked if key in rows.grants]
 
 
 def forsake(draft: Draft, change: Forsake) -> None:
@@ -130,11 +159,11 @@ def _still_theirs(draft: Draft, grant: Grant, verdict: Verdict) -> bool:
     """End the grant when the issuer answered with another principal's token."""
     if (verdict.principal.issuer, verdict.principal.subject) == (grant.issuer, grant.subject):
         return True
-    _end(draft, grant, "usermismatch")
+    _end(draft, grant, Refuse(grant=grant.id, reason=Refusal.USERMISMATCH.value))
     return False
 
 
-def _end(draft: Draft, grant: Grant, reason: str) -> None:
+def _end(draft: Draft, grant: Grant, change: Refuse) -> None:
     ended = list(draft.rows.sessions_of(grant.id))
     access = access_of(draft.rows, grant)
     if grant.is_unproved:
@@ -142,12 +171,23 @@ def _end(draft: Draft, grant: Grant, reason: str) -> None:
     else:
         ended += relying_on(draft, grant)
     for session in ended:
-        draft.take_back(session, SessionRevoked, reason)
+        if draft.is_full:
+            _mark_refused(draft, [*draft.rows.tokens_of(grant.id), *access])
+            draft.rest = change
+            return
+        draft.take_back(session, SessionRevoked, change.reason)
     for token in access:
         alone = draft.rows.grant_of(token.hash)
         if alone is not None and alone.refresh_token is None and alone.id != grant.id:
             draft.refuse_grant(alone, ())
     draft.refuse_grant(grant, access)
+
+
+def _mark_refused(draft: Draft, tokens: Iterable[KnownToken]) -> None:
+    """Remember at once that the issuer refused: also after a crash nothing is sent again."""
+    for token in tokens:
+        if not token.is_refused:
+            draft.put(replace(token, is_refused=True))
 
 
 def _is_known_by_nothing_else(draft: Draft, access: KnownToken, grant: Grant) -> bool:
@@ -156,27 +196,52 @@ def _is_known_by_nothing_else(draft: Draft, access: KnownToken, grant: Grant) ->
     return access.grant is None and known.issuperset(access.came_with)
 
 
-def _update_sessions(draft: Draft, grant: Grant, verdict: Verdict, *, is_refresh: bool) -> None:
+def _update(
+    draft: Draft, grant: Grant, verdict: Verdict, concerned: list[Session], *, is_told: bool
+) -> None:
+    """Put a grant as it is now, and give sessions what is new: all, or later in pieces."""
+    if 3 * len(concerned) < draft.piece:
+        if grant != draft.rows.grants[grant.id]:
+            draft.put(grant)
+        for session in concerned:
+            _update_session(draft, grant, session, verdict, is_told=is_told)
+        return
+    # Due until the last of them is told: after a crash in between it is refreshed again.
+    due = None if grant.refresh_at is None else draft.now
+    draft.put(replace(grant, refresh_at=due))
+    draft.rest = UpdateSessions(
+        grant=grant.id,
+        verdict=verdict,
+        is_told=is_told,
+        refresh_at=grant.refresh_at,
+        left=tuple(each.id for each in concerned),
+    )
+
+
+def _update_session(
+    draft: Draft, grant: Grant, session: Session, verdict: Verdict, *, is_told: bool
+) -> None:
+    if session.grant != grant.id:
+        if is_relying(draft.rows, session, grant):  # not renewed with something else meanwhile
+            _take_lost_roles(draft, session, verdict)
+        return
     expires_at = verdict.lease.expires_at
-    for session in draft.rows.sessions_of(grant.id):
-        fresh = replace(session, roles=verdict.roles, attributes=verdict.attributes)
-        if fresh != session:
-            draft.put(fresh)
-        if is_refresh or expires_at != grant.lease.expires_at:
-            event = draft.event(SessionRefreshed, fresh, expires_at=expires_at)
-            draft.push(event, session.process)
-        if fresh.roles != session.roles:
-            changed = draft.event(SessionRolesChanged, fresh, expires_at=expires_at)
-            draft.push(changed, session.process)
+    fresh = replace(session, roles=verdict.roles, attributes=verdict.attributes)
+    if fresh != session:
+        draft.put(fresh)
+    if is_told:
+        event = draft.event(SessionRefreshed, fresh, expires_at=expires_at)
+        draft.push(event, session.process)
+    if fresh.roles != session.roles:
+        changed = draft.event(SessionRolesChanged, fresh, expires_at=expires_at)
+        draft.push(changed, session.process)
 
 
-def _take_lost_roles(draft: Draft, grant: Grant, verdict: Verdict) -> None:
-    """Leave those who came with the grant's access tokens no role that it has lost."""
-    for session in relying_on(draft, grant):
-        roles = tuple(role for role in session.roles if role in verdict.roles)
-        if roles != session.roles:
-            fewer = replace(session, roles=roles)
-            draft.put(fewer)
-            expires_at = draft.expires_at(session)
-            changed = draft.event(SessionRolesChanged, fewer, expires_at=expires_at)
-            draft.push(changed, session.process)
+def _take_lost_roles(draft: Draft, session: Session, verdict: Verdict) -> None:
+    """Leave one who came with an access token of a grant alone no role that the grant has lost."""
+    roles = tuple(role for role in session.roles if role in verdict.roles)
+    if roles != session.roles:
+        fewer = replace(session, roles=roles)
+        draft.put(fewer)
+        changed = draft.event(SessionRolesChanged, fewer, expires_at=draft.expires_at(session))
+        draft.push(changed, session.process)

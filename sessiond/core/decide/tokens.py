@@ -120,6 +120,12 @@ def relying_on(draft: Draft, grant: Grant) -> list[Session]:
     return list(found.values())
 
 
+def is_relying(rows: Rows, session: Session, grant: Grant) -> bool:
+    """Say whether a session is one of those that `relying_on` returns."""
+    is_better = session.grant == grant.id or rows.grants[session.grant].proven
+    return not is_better and any(each.hash == session.access for each in access_of(rows, grant))
+
+
 def _known_since(brought: Brought, trace: KnownToken | None) -> datetime:
     """Return since when the access token has been there: issued, presented or seen before."""
     moments = [brought.presented_at]

@@ -136,6 +136,7 @@ class LoginConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     unbound: Wait = 10.0
     grace: Wait = 30.0
     leeway: Skew = 30.0
+    max_sessions: Count = 10_000  # of one process
 
 
 class RefreshConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -19,8 +19,9 @@ from sessiond.core.errors import StoreError
 from sessiond.edge.control.access import Access, Right
 from sessiond.edge.control.bodies import MAX_SEQUENCE
 from sessiond.edge.control.openapi import document
-from sessiond.edge.control.operations import OPERATIONS, Asked, Operation
+from sessiond.edge.control.operations import OPERATIONS, READS, Asked, Operation
 from sessiond.edge.control.problem import Problem, answer_of
+from sessiond.edge.control.turns import Turns
 from sessiond.edge.control.view import View
 from sessiond.edge.peer import Peer
 
@@ -65,13 +66,22 @@ class _Desk:
 
     def __init__(self, view: View) -> None:
         self._view = view
+        self._turns = Turns(view.clock)
 
     def route(self, path: str, operations: dict[str, Operation]) -> Route:
         """Return the route for the operations of one path."""
 
         async def attend(request: Request) -> Response:
             operation = operations.get(request.method)
-            peer = self._permit(request, path, Right.READ if operation is None else operation.right)
+            peer: Peer = request.state.peer
+            if operation is not None and self._is_apart(request, operation):
+                return await carry_out(request, operation, peer)
+            lane = None if operation is None else operation.lane
+            async with self._turns.turn(peer.uid, lane or READS):
+                return await carry_out(request, operation, peer)
+
+        async def carry_out(request: Request, operation: Operation | None, peer: Peer) -> Response:
+            self._permit(request, path, Right.READ if operation is None else operation.right)
             if operation is None:  # HEAD, which Starlette adds to GET
                 raise HTTPException(405, headers={"allow": ", ".join(operations)})
             asked = Asked(
@@ -81,6 +91,7 @@ class _Desk:
                 body=None if operation.body is None else await _body(request, operation.body),
                 last_event_id=_last_event_id(request),
                 closing=request.app.state.closing,
+                turns=self._turns,
             )
             answer = await operation.carry_out(self._view, asked)
             if isinstance(answer, Response):
@@ -96,10 +107,18 @@ class _Desk:
         """Return the endpoint of the OpenAPI document."""
 
         async def attend(request: Request) -> Response:
-            self._permit(request, "/openapi.json", Right.READ)
-            return Response(described, media_type=JSON)
+            peer: Peer = request.state.peer
+            async with self._turns.turn(peer.uid, READS):
+                self._permit(request, "/openapi.json", Right.READ)
+                return Response(described, media_type=JSON)
 
         return attend
+
+    def _is_apart(self, request: Request, operation: Operation) -> bool:
+        """Say whether it waits for no turn: a stream of events, or what an administrator does."""
+        access: Access = request.app.state.access
+        is_permitted = access.permits(request.state.peer, operation.right)
+        return is_permitted and (operation.right is Right.ADMINISTER or operation.lane is None)
 
     def _permit(self, request: Request, path: str, right: Right) -> Peer:
         peer: Peer = request.state.peer

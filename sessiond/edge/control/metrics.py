@@ -18,8 +18,8 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from sessiond import __version__
-from sessiond.core.changes import Counts
 from sessiond.core.errors import StoreError
+from sessiond.core.listing import Counts
 from sessiond.edge import log
 from sessiond.edge.control.view import View
 from sessiond.edge.subscribers.state import SubscriberState
@@ -29,12 +29,12 @@ ALERTED = (("opened", ""), ("refused", "deadline"), ("refused", "unavailable"))
 SOON = (60.0, 300.0)  # seconds until a lease ends: a refresh should have come long before
 
 
-async def exposition(view: View, counts: Counts | None) -> bytes:
+async def exposition(view: View, counts: Counts) -> bytes:
     """Return the metrics in Prometheus' text format.
 
     Args:
         view: The daemon.
-        counts: What the table has counted; None, while it cannot be asked, leaves them out.
+        counts: Of the table's rows.
     """
     disk = await anyio.to_thread.run_sync(_disk, view.database)
     registry = CollectorRegistry(auto_describe=False)
@@ -125,9 +125,7 @@ def _of_store(view: View, disk: _Disk | None) -> Iterable[Metric]:
         yield _gauge("store_disk_bytes", "Size of the database's disk", disk.size)
 
 
-def _of_table(counts: Counts | None) -> Iterable[Metric]:
-    if counts is None:
-        return
+def _of_table(counts: Counts) -> Iterable[Metric]:
     sessions = GaugeMetricFamily("sessiond_sessions", "Live sessions by state", labels=["state"])
     for state, count in counts.sessions.items():
         sessions.add_metric([state.value], count)

@@ -3,7 +3,7 @@
 The routes and `/openapi.json` are both made from the list at the end.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -13,24 +13,27 @@ import anyio
 import structlog
 from msgspec import UNSET, Struct
 from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from sessiond import __version__
-from sessiond.core.changes import Count, FindSession, ListRevocations, ListSessions
-from sessiond.core.errors import StoreError
+from sessiond.core import listing
+from sessiond.core.changes import Ping
 from sessiond.core.principal import shown
 from sessiond.core.secret import Secret
 from sessiond.core.session import SessionId
-from sessiond.edge.control import bodies, metrics, revoking, subscribing
+from sessiond.edge.control import bodies, metrics, pieces, revoking, subscribing
 from sessiond.edge.control.access import Right
 from sessiond.edge.control.explain import explain
 from sessiond.edge.control.problem import Problem
 from sessiond.edge.control.stream import event_stream
+from sessiond.edge.control.turns import Turns
 from sessiond.edge.control.view import IssuerView, View
 from sessiond.edge.log.redaction import harmless
 from sessiond.edge.peer import Peer
 from sessiond.edge.roles import SourceState
 
 EVENT_STREAM = "text/event-stream"
+READS = "reads"
 
 log = structlog.get_logger()
 
@@ -45,6 +48,7 @@ class Asked:
     body: Any  # what the operation's `body` says, None where it takes none
     last_event_id: int | None
     closing: anyio.Event  # set when the daemon stops
+    turns: Turns
 
 
 Answer = Struct | Response | None
@@ -59,13 +63,14 @@ class Operation:
     summary: str
     carry_out: Callable[[View, Asked], Awaitable[Answer]]
     right: Right = Right.READ
+    lane: str | None = READS  # in which a user's reads go one at a time; None: at once
     query: type[Struct] = bodies.NoQuery
     body: type[Struct] | None = None
     answer: type[Struct] | str | None  # a body, a media type, or nothing: 204
 
 
 async def _status(view: View, _: Asked) -> bodies.Status:
-    counts = await view.table.ask(Count())
+    counts = listing.count(await view.table.rows(), view.clock.now())
     return bodies.Status(
         version=__version__,
         instance=view.instance,
@@ -140,21 +145,18 @@ async def _store_size(view: View) -> int:
 
 async def _sessions(view: View, asked: Asked) -> bodies.Sessions:
     query: bodies.SessionsQuery = asked.query
-    page = await view.table.ask(
-        ListSessions(
-            user=query.user,
-            process=query.process,
-            issuer=query.issuer,
-            limit=query.limit,
-            after=None if query.after is None else SessionId(query.after),
-        )
+    wanted = listing.Filter(user=query.user, process=query.process, issuer=query.issuer)
+    after = None if query.after is None else SessionId(query.after)
+    found = await pieces.sessions(view.table, wanted, after=after, limit=query.limit + 1)
+    has_more, page = len(found) > query.limit, found[: query.limit]
+    return bodies.Sessions(
+        sessions=await pieces.encoded(page, bodies.Session.of),
+        next=page[-1].session.id if has_more else None,
     )
-    sessions = [bodies.Session.of(each) for each in page.sessions]
-    return bodies.Sessions(sessions=sessions, next=sessions[-1].session if page.has_more else None)
 
 
 async def _session(view: View, asked: Asked) -> bodies.Session:
-    found = await view.table.ask(FindSession(session=SessionId(_id(asked))))
+    found = listing.find_session(await view.table.rows(), SessionId(_id(asked)))
     if found is None:
         raise Problem(HTTPStatus.NOT_FOUND, "no such session is live")
     return bodies.Session.of(found)
@@ -165,8 +167,8 @@ async def _revoke(view: View, asked: Asked) -> bodies.Revoked:
 
 
 async def _revocations(view: View, _: Asked) -> bodies.Revocations:
-    rows = await view.table.ask(ListRevocations())
-    return bodies.Revocations(revocations=[bodies.LastingRevocation.of(row) for row in rows])
+    found = listing.list_revocations(await view.table.rows())
+    return bodies.Revocations(revocations=await pieces.encoded(found, bodies.LastingRevocation.of))
 
 
 async def _forgive(view: View, asked: Asked) -> None:
@@ -184,8 +186,22 @@ async def _events(view: View, asked: Asked) -> Response:
     after = last if query.after is UNSET else query.after
     if asked.last_event_id is not None:  # who comes back asks by the same URL as at first
         after = asked.last_event_id
+    asked.turns.check_streams(asked.peer.uid)
     stream = event_stream(view.events, after=after, closing=asked.closing)
-    return StreamingResponse(stream, media_type=EVENT_STREAM, headers={"cache-control": "no-store"})
+    return _Following(asked, stream)
+
+
+class _Following(StreamingResponse):
+    """The events for one who follows them, counted until he leaves."""
+
+    def __init__(self, asked: Asked, stream: AsyncIterator[bytes]) -> None:
+        headers = {"cache-control": "no-store"}
+        super().__init__(stream, media_type=EVENT_STREAM, headers=headers)
+        self._asked = asked
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with self._asked.turns.stream(self._asked.peer.uid):
+            await super().__call__(scope, receive, send)
 
 
 async def _explain(view: View, asked: Asked) -> bodies.Explanation:
@@ -204,15 +220,12 @@ async def _explain(view: View, asked: Asked) -> bodies.Explanation:
 
 
 async def _metrics(view: View, _: Asked) -> Response:
-    try:
-        counts = await view.table.ask(Count(expiring_within=metrics.SOON))
-    except StoreError:  # what the table need not be asked for is wanted now more than ever
-        counts = None
+    counts = listing.count(await view.table.rows(), view.clock.now(), expiring_within=metrics.SOON)
     return Response(await metrics.exposition(view, counts), media_type=metrics.MEDIA_TYPE)
 
 
 async def _health(view: View, _: Asked) -> bodies.Health:
-    await view.table.ask(Count())
+    await view.table.ask(Ping())
     return bodies.Health()
 
 
@@ -300,6 +313,7 @@ OPERATIONS = (
         summary="Events as they happen (Server-Sent Events); Last-Event-ID goes before `after`",
         carry_out=_events,
         query=bodies.EventsQuery,
+        lane=None,
         answer=EVENT_STREAM,
     ),
     Operation(
@@ -347,6 +361,7 @@ OPERATIONS = (
         path="/healthz",
         summary="Whether the table answers",
         carry_out=_health,
+        lane="health",
         answer=bodies.Health,
     ),
     Operation(
@@ -354,6 +369,7 @@ OPERATIONS = (
         path="/metrics",
         summary="Metrics in Prometheus' text format",
         carry_out=_metrics,
+        lane="metrics",
         answer=metrics.MEDIA_TYPE,
     ),
 )

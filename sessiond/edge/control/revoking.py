@@ -6,11 +6,13 @@ from uuid import UUID
 import structlog
 from msgspec import UNSET
 
-from sessiond.core.changes import End, FindProcesses, Forget, Forgive, Revoke
+from sessiond.core.changes import End, Forget, Forgive, Revoke
 from sessiond.core.errors import StoreError
+from sessiond.core.listing import Filter
 from sessiond.core.principal import looks_like_token, shown
 from sessiond.core.revocation import Scope
 from sessiond.core.session import SessionId
+from sessiond.edge.control import pieces
 from sessiond.edge.control.bodies import TARGETS, RevocationRequest, Revoked
 from sessiond.edge.control.problem import Problem
 from sessiond.edge.control.view import View
@@ -97,13 +99,11 @@ async def _carry_out(view: View, request: RevocationRequest, what: str, value: s
         end = End(session=SessionId(UUID(value)))
         return Revoked(revoked=await table.ask(end), id=None)
     if what == "process":
-        ends = [
-            await table.submit(End(process=process))
-            for process in await table.ask(FindProcesses(process=value))
-        ]
+        held = await pieces.sessions(table, Filter(process=value))
+        processes = dict.fromkeys(each.session.process for each in held)
+        ends = [await table.submit(End(process=process)) for process in processes]
         return Revoked(revoked=sum([await end.answer() for end in ends]), id=None)
-    lasting = view.new_id()
-    count = await table.ask(
-        Revoke(id=lasting, scope=Scope(what), value=value, reason=request.reason)
+    taken = await table.ask(
+        Revoke(id=view.new_id(), scope=Scope(what), value=value, reason=request.reason)
     )
-    return Revoked(revoked=count, id=lasting)
+    return Revoked(revoked=taken.sessions, id=taken.id)

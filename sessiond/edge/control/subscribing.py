@@ -4,7 +4,8 @@ from http import HTTPStatus
 
 import structlog
 
-from sessiond.core.changes import ForgetSubscriber, ListPlaces
+from sessiond.core.changes import ForgetSubscriber
+from sessiond.core.decide.places import kept_places
 from sessiond.edge.control import bodies
 from sessiond.edge.control.problem import Problem
 from sessiond.edge.control.view import View
@@ -20,7 +21,7 @@ def statuses(view: View) -> list[bodies.SubscriberStatus]:
 
 async def listed(view: View) -> bodies.Subscribers:
     """Return every subscriber, with the events that were set aside for it, and former ones."""
-    kept = await view.table.ask(ListPlaces())
+    kept = kept_places(await view.table.rows())
     set_aside: dict[str, list[bodies.SetAsideEvent]] = {}
     for each in kept.set_aside:
         set_aside.setdefault(each.subscriber, []).append(bodies.SetAsideEvent.of(each))

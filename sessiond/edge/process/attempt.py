@@ -8,6 +8,7 @@ from uuid import UUID
 import anyio
 import structlog
 
+from sessiond.agenda import Ticket
 from sessiond.clock import Clock
 from sessiond.core.changes import (
     Adopt,
@@ -29,7 +30,7 @@ from sessiond.edge.measures import Measures
 from sessiond.edge.process.calls import Connect, Renewal
 from sessiond.gate import Admission, Gate, Spans
 from sessiond.refresher import Refresher
-from sessiond.table import Table, Ticket
+from sessiond.table import Table
 
 log = structlog.get_logger()
 

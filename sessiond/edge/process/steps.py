@@ -9,6 +9,7 @@ import anyio
 import anyio.to_thread
 import structlog
 
+from sessiond.agenda import Ticket
 from sessiond.core.changes import Bind, Change, Look, Standing, Withdraw
 from sessiond.core.errors import CallError, Refusal, StoreError
 from sessiond.core.session import ProcessKey
@@ -26,7 +27,7 @@ from sessiond.qipc import (
     list_,
     symbol,
 )
-from sessiond.table import Table, Ticket
+from sessiond.table import Table
 
 A = TypeVar("A")
 Pushing = Callable[[Value], None]

@@ -11,7 +11,7 @@ import structlog
 from anyio.abc import TaskGroup
 
 from sessiond.clock import Clock
-from sessiond.core.changes import Count
+from sessiond.core.changes import Ping
 from sessiond.core.errors import ConfigError
 from sessiond.edge import plugins
 from sessiond.edge.config import SubscriberConfig
@@ -128,8 +128,8 @@ class Subscribers:
         """
         self._stopped.set()
         with suppress(*NOT_WRITTEN):
-            await self._table.ask(Count())  # answered when all that was asked before is on disk
-            await self._table.ask(Count())  # and this when that has reached the log of events
+            await self._table.ask(Ping())  # answered when all that was asked before is on disk
+            await self._table.ask(Ping())  # and this when that has reached the log of events
         await self._end(list(self._fed.values()), last=self._events.sequence)
 
     def states(self) -> list[SubscriberState]:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from uuid import UUID
 
 import anyio
 import pytest
@@ -17,7 +18,7 @@ from sessiond.core.revocation import Scope
 from sessiond.edge.listener import Listener
 from sessiond.edge.peer import AllowList, Peer
 from sessiond.edge.process.connection import Connection
-from sessiond.edge.watchdog import NOBODY, NoAnswerError, Watchdog, round_trip
+from sessiond.edge.watchdog import NoAnswerError, Watchdog, round_trip
 from sessiond.qipc import Handshake, ServerConnection, string
 from tests.fakes import FakeClock, idle
 from tests.unit.edge.process.serving import Serving, serving
@@ -152,7 +153,7 @@ async def test_the_trip_is_answered_and_leaves_no_trace(tmp_path: Path) -> None:
 async def test_a_table_that_cannot_write_is_found_out(tmp_path: Path) -> None:
     async with door(tmp_path) as at:
         held = at.at_work.store.hold()
-        revoke = Revoke(id=NOBODY, scope=Scope.ALL, value="", reason="now")
+        revoke = Revoke(id=UUID(int=0), scope=Scope.ALL, value="", reason="now")
         at.at_work.tasks.start_soon(at.at_work.table.submit, revoke)
         await at.at_work.store.arrived.wait()
         with anyio.move_on_after(0.05) as time:

@@ -1,7 +1,8 @@
 """Rows that changes are decided against one after another, as the table does it."""
 
+from dataclasses import replace
 from datetime import timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sessiond.core.changes import Change, Refresh, Standing
 from sessiond.core.decide import Decision, decide
@@ -24,13 +25,22 @@ class Ledger:
         self.rules = RULES
         self.last = Decision(None, [], [])
         self.undo: list[Write] = []  # of the last change, in the order it is to be made
+        self.pieces = 0  # of the last change
 
     def ask(self, change: Change[A]) -> A:
-        """Decide the change, apply it and return its answer."""
-        self.last = decide(self.rows, change, self.now, self.rules)
-        undo = [self.rows.apply(write) for write in self.last.writes]
-        self.undo = [write for write in reversed(undo) if write is not None]
-        answer: A = self.last.answer
+        """Decide the change with all its pieces, apply it and return its answer."""
+        self.last, self.undo, self.pieces = Decision(None, [], []), [], 0
+        rest: Change[Any] | None = change
+        while rest is not None:
+            piece = decide(self.rows, rest, self.now, self.rules)
+            for write in piece.writes:
+                undo = self.rows.apply(write)
+                self.undo[:0] = [] if undo is None else [undo]
+            self.last.writes.extend(piece.writes)
+            self.last.notices.extend(piece.notices)
+            rest, self.pieces = piece.rest, self.pieces + 1
+        self.last = replace(self.last, answer=piece.answer)
+        answer: A = piece.answer
         return answer
 
     def let_pass(self, by: timedelta) -> None:

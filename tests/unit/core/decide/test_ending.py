@@ -77,7 +77,7 @@ def test_a_revocation_ends_what_it_covers_and_drops_its_grants(
     ledger: Ledger, scope: Scope, value: str, ended: set[int]
 ) -> None:
     grants = {1: 1, 2: 1, 3: 3, 4: 4}
-    assert ledger.ask(revocation(scope, value)) == len(ended)
+    assert ledger.ask(revocation(scope, value)).sessions == len(ended)
     assert {handle for _, handle, _ in ledger.pushed} == ended
     assert {(kind, reason) for kind, _, reason in ledger.told} == (
         {("session.revoked", "operator")} if ended else set()
@@ -104,7 +104,7 @@ def test_a_revocation_by_user_drops_idle_grants_too(ledger: Ledger) -> None:
     ledger.prove(1)
     ledger.ask(End(process=process_key()))
     assert ledger.granted == {1, 4}
-    assert ledger.ask(revocation(Scope.USER, "alice")) == 0
+    assert ledger.ask(revocation(Scope.USER, "alice")).sessions == 0
     assert ledger.granted == {4}
     access = ledger.rows.tokens[token_hash("access")]
     assert access.keep_until == ledger.now + REFUSED_KEPT
@@ -118,14 +118,14 @@ def test_a_revocation_by_one_name_ends_the_subject_s_sessions_under_all_its_name
     renamed = verdict(principal("alice.smith", "subject of alice"))
     ledger.ask(login(5, brought("new", "refresh", says=renamed)))
     ledger.ask(login(6, brought("newer", "newer refresh", says=renamed)))
-    assert ledger.ask(revocation(Scope.USER, "alice.smith")) == 4
+    assert ledger.ask(revocation(Scope.USER, "alice.smith")).sessions == 4
     assert ledger.alive == {3, 4}
     assert ledger.granted == {3, 4}
 
 
 def test_a_revocation_drops_the_grants_of_a_name_that_was_forgotten(ledger: Ledger) -> None:
     assert ledger.ask(Forget(name="Alice"))
-    assert ledger.ask(revocation(Scope.USER, "alice")) == 2
+    assert ledger.ask(revocation(Scope.USER, "alice")).sessions == 2
     assert ledger.granted == {3, 4}
 
 

@@ -1,5 +1,6 @@
 """Logins and renewals: who is let in, on which grant, and who is not."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -16,7 +17,9 @@ from tests.fakes import (
     brought,
     login,
     principal,
+    process_key,
     session_id,
+    token_hash,
     verdict,
 )
 from tests.unit.core.decide.ledger import Ledger
@@ -238,3 +241,28 @@ def test_an_answered_standing_is_the_session_that_was_written(ledger: Ledger) ->
         if isinstance(write, Put) and isinstance(write.row, Session)
     ]
     assert written == [standing.session]
+
+
+def test_a_process_has_so_many_sessions_at_most_and_the_surplus_is_throttled() -> None:
+    ledger = Ledger()
+    ledger.rules = replace(RULES, max_sessions=2)
+    ledger.log_in(1)
+    ledger.log_in(2)
+    assert ledger.refusal(login(3, brought("third"))) is Refusal.THROTTLED
+    ledger.ask(login(4, brought("fourth"), handle=1))  # takes the place of the one on its handle
+    assert ledger.alive == {2, 4}
+    ledger.ask(login(5, brought("fifth"), pid=200))  # another process has its own
+    assert ledger.alive == {2, 4, 5}
+    ledger.rules = replace(RULES, max_sessions=1)  # fewer are allowed now: nobody is sent away
+    assert ledger.alive == {2, 4, 5}
+    assert ledger.refusal(login(6, brought("sixth"))) is Refusal.THROTTLED
+
+
+def test_a_login_tried_again_without_a_handle_is_found_among_those_of_its_token_alone() -> None:
+    ledger = Ledger()
+    for number in range(1, 6):
+        ledger.ask(login(number, brought(f"access {number}"), handle=0))
+    found = list(ledger.rows.unopened(process_key(), token_hash("access 3")))
+    assert [each.id.int for each in found] == [3]
+    ledger.ask(login(9, brought("access 3"), handle=0))
+    assert ledger.alive == {1, 2, 3, 4, 5}

@@ -33,6 +33,7 @@ from sessiond.core.changes import (
     Withdraw,
 )
 from sessiond.core.errors import Refusal
+from sessiond.core.index import Index
 from sessiond.core.principal import Principal
 from sessiond.core.revocation import Scope
 from sessiond.core.rows import Row, Rows
@@ -82,8 +83,16 @@ def _identities(rows: Rows) -> list[dict[Any, int]]:
 
 
 def _indexes(rows: Rows) -> dict[str, Any]:
-    """Return what `Rows` keeps beside the rows, without what was looked up in vain."""
-    return {name: dict(value) for name, value in vars(rows).items() if name.startswith("_")}
+    """Return what `Rows` keeps beside the rows, whatever order it came in."""
+    found: dict[str, Any] = {"first": rows.to_refresh.first, "ending": rows.ending}
+    found["states"] = +rows.states
+    found["lists"] = {key: list(ids.after(None)) for key, ids in rows.lists._lists.items()}
+    for name, value in vars(rows).items():
+        if isinstance(value, Index):
+            found[name] = {key: set(values) for key, values in value._values.items()}
+        elif name.startswith("_"):
+            found[name] = dict(value)
+    return found
 
 
 class Asking(RuleBasedStateMachine):

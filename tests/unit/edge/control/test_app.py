@@ -15,7 +15,6 @@ from sessiond.core.errors import IssuerUnavailable, Refusal
 from sessiond.edge.control import bodies
 from sessiond.edge.control.access import Access
 from sessiond.edge.control.app import MAX_BODY
-from sessiond.edge.control.metrics import exposition
 from sessiond.edge.control.operations import OPERATIONS
 from tests.fakes import START, MemoryStore, brought, idle, login, principal, session_id
 from tests.unit.edge.control.viewing import INSTANCE, STRANGER, TOKEN, problem, viewing
@@ -276,13 +275,6 @@ async def test_while_nothing_can_be_written_what_is_there_is_still_shown() -> No
         assert 'sessiond_commits_total{outcome="failed"} 0.0' not in text
 
 
-async def test_metrics_without_the_table_leave_its_counts_out() -> None:
-    async with viewing() as v:
-        text = (await exposition(v.view, None)).decode()
-        assert "sessiond_commits_total" in text
-        assert "sessiond_sessions" not in text
-
-
 async def test_metrics_count_and_name_no_user() -> None:
     async with viewing() as v:
         await v.log_in(1)
@@ -311,7 +303,7 @@ async def test_a_stopping_daemon_answers_503() -> None:
     async with viewing(store=MemoryStore()) as v:
         v.view.table.close()
         await idle()
-        assert "stopping" in problem(await v.ask("GET", "/v1/status"), 503)
+        assert "stopping" in problem(await v.ask("GET", "/healthz"), 503)
 
 
 async def test_a_bug_is_a_500_that_says_nothing_of_itself() -> None:

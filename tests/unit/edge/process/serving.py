@@ -290,7 +290,7 @@ class Serving:
 
     async def revoke_all(self) -> int:
         revoke = Revoke(id=UUID(int=5), scope=Scope.ALL, value="", reason="now")
-        return await self.table.ask(revoke)
+        return (await self.table.ask(revoke)).sessions
 
     @property
     def kept(self) -> list[Session]:
@@ -362,7 +362,7 @@ async def serving(
         audience=Audience(),
         names=ProcessNames(clock.monotonic),
     )
-    async with table._inbox, anyio.create_task_group() as tasks:
+    async with table._agenda._inbox, anyio.create_task_group() as tasks:
         for run in (events.run, gate.run, refresher.run, table.run):
             tasks.start_soon(run)
         tasks.start_soon(directory.deliver, bus.listen())

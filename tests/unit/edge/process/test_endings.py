@@ -7,7 +7,7 @@ import anyio
 import pytest
 from structlog.testing import capture_logs
 
-from sessiond import table
+from sessiond import agenda
 from sessiond.core.session import SessionState
 from sessiond.edge.peer import Peer
 from sessiond.edge.process import connection, outbox
@@ -158,7 +158,7 @@ async def test_bye_is_pushed_when_the_daemon_stops(clock: FakeClock) -> None:
 async def test_a_process_whose_changes_the_table_does_not_take_is_cut_to_reconcile(
     clock: FakeClock, monkeypatch: pytest.MonkeyPatch, lost: Value
 ) -> None:
-    monkeypatch.setattr(table, "INBOX", 1)
+    monkeypatch.setattr(agenda, "INBOX", 1)
     async with serving(clock, deadline=0.05) as daemon:
         q, other = await daemon.process(), await daemon.process(101)
         await q.log_in()

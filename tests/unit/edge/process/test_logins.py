@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from sessiond import table
+from sessiond import agenda
 from sessiond.core.changes import Close
 from sessiond.core.errors import (
     CallError,
@@ -154,7 +154,7 @@ async def test_a_login_that_is_on_disk_too_late_is_withdrawn(clock: FakeClock) -
 async def test_a_login_that_the_table_does_not_take_in_time_never_is(
     clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(table, "INBOX", 1)
+    monkeypatch.setattr(agenda, "INBOX", 1)
     async with serving(clock, deadline=SOON) as daemon:
         q, other = await daemon.process(), await daemon.process(101)
         disk = daemon.store.hold()

@@ -1,0 +1,133 @@
+"""What the table decides next: what waits, in its order, and pieces of what takes long."""
+
+from collections import deque
+from collections.abc import Hashable, Iterable
+from contextlib import suppress
+from typing import Any, Generic, TypeVar, cast
+
+import anyio
+from anyio import EndOfStream, WouldBlock
+
+from sessiond.core.changes import Change
+from sessiond.core.decide import turn_of
+from sessiond.core.errors import StoreError
+
+A = TypeVar("A")
+
+INBOX = 4096  # changes that wait; whoever asks beyond that waits to ask
+MAX_BATCH = 512  # changes in one transaction
+
+
+class Ticket(Generic[A]):
+    """A change on its way through the table."""
+
+    def __init__(self, change: Change[A]) -> None:
+        self.change = change  # or what is left of it to be decided
+        self._done = anyio.Event()
+        self._answer: A | None = None
+        self._error: StoreError | None = None
+
+    async def answer(self) -> A:
+        """Wait until the change is on disk, all of it, and return its answer.
+
+        Cancelling changes nothing.
+
+        Raises:
+            StoreError: It could not be written. What takes nothing away did not happen.
+        """
+        await self._done.wait()
+        if self._error is not None:
+            raise self._error
+        return cast("A", self._answer)
+
+    def fail(self, error: StoreError) -> None:
+        """Have it answered with an error, once it is settled."""
+        self._error = error
+
+    def settle(self, answer: A | None = None) -> None:
+        """Give the answer, unless a piece has failed."""
+        self._answer = answer
+        self._done.set()
+
+
+class Agenda:
+    """Hands tickets out. The table alone takes them.
+
+    What takes long is decided a piece at a time, and what else waits goes between. But nothing
+    passes an unfinished change about the same process, whose calls are carried out in order.
+    """
+
+    def __init__(self) -> None:
+        self._send, self._inbox = anyio.create_memory_object_stream[Ticket[Any]](INBOX)
+        self._ready = deque[Ticket[Any]]()
+        self._unfinished = deque[Ticket[Any]]()
+        self._behind: dict[Hashable, tuple[Ticket[Any], deque[Ticket[Any]]]] = {}
+
+    @property
+    def waiting(self) -> int:
+        """How many changes wait to be decided."""
+        behind = sum(len(held) for _, held in self._behind.values())
+        return self._inbox.statistics().current_buffer_used + len(self._ready) + behind
+
+    async def enter(self, ticket: Ticket[Any]) -> None:
+        """Put a ticket last in the queue; wait while it is full."""
+        await self._send.send(ticket)
+
+    def close(self) -> None:
+        """Let none in any more."""
+        self._send.close()
+
+    async def next(self) -> list[Ticket[Any]]:
+        """Return what to decide next.
+
+        Raises:
+            EndOfStream: It is closed, and nothing is left.
+        """
+        if not self._ready and not self._unfinished:
+            self._ready.append(await self._inbox.receive())
+        with suppress(WouldBlock, EndOfStream):
+            while len(self._ready) < MAX_BATCH:
+                self._ready.append(self._inbox.receive_nowait())
+        batch = list(self._ready)
+        self._ready.clear()
+        if self._unfinished:
+            batch.append(self._unfinished.popleft())
+        return batch
+
+    def end(self) -> None:
+        """Take no more in: whoever still asks is told."""
+        self._inbox.close()
+
+    def holds_back(self, ticket: Ticket[Any]) -> bool:
+        """Keep a ticket behind the unfinished one that it must not pass, if there is one."""
+        owner, held = self._behind.get(turn_of(ticket.change), (ticket, None))
+        if owner is ticket or held is None:
+            return False
+        held.append(ticket)
+        return True
+
+    def put_back(self, tickets: Iterable[Ticket[Any]]) -> None:
+        """Have these decided first next time: there was no room for them."""
+        self._ready.extendleft(reversed(list(tickets)))
+
+    def claim(self, ticket: Ticket[Any], rest: Change[Any]) -> None:
+        """Let nothing about the same pass a ticket from now on: there is a rest of it."""
+        turn = turn_of(rest)
+        if turn is not None:
+            self._behind.setdefault(turn, (ticket, deque()))
+
+    def go_on(self, ticket: Ticket[Any], rest: Change[Any]) -> None:
+        """Have the rest of a claimed ticket's change decided after what waits by now."""
+        ticket.change = rest
+        if not self.holds_back(ticket):
+            self._unfinished.append(ticket)
+
+    def finish(self, ticket: Ticket[Any]) -> None:
+        """Let what waits behind a ticket go on."""
+        self._release(turn_of(ticket.change), ticket)
+
+    def _release(self, turn: Hashable, ticket: Ticket[Any]) -> None:
+        owner, held = self._behind.get(turn, (None, ()))
+        if owner is ticket:
+            del self._behind[turn]
+            self.put_back(held)

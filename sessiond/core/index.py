@@ -1,0 +1,66 @@
+"""What rows are found by, other than their keys."""
+
+from collections.abc import Collection, Hashable
+from datetime import datetime
+from heapq import heapify, heappop, heappush
+from typing import Generic, TypeVar
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V", bound=Hashable)
+
+FEW = 64  # entries of a schedule that are not worth tidying
+
+
+class Index(Generic[K, V]):
+    """Which values a key has, in the order in which they came."""
+
+    __slots__ = ("_values",)
+
+    def __init__(self) -> None:
+        self._values: dict[K, dict[V, None]] = {}
+
+    def of(self, key: K) -> Collection[V]:
+        """Return a key's values: a view, good until the next change."""
+        found = self._values.get(key)
+        return () if found is None else found.keys()
+
+    def add(self, key: K, value: V) -> None:
+        """Add a value as the newest of its key."""
+        self._values.setdefault(key, {})[value] = None
+
+    def discard(self, key: K, value: V) -> None:
+        """Take a value out if it is there, and the key with its last value."""
+        found = self._values.get(key)
+        if found is not None:
+            found.pop(value, None)
+            if not found:
+                del self._values[key]
+
+
+class Schedule(Generic[K]):
+    """Keys by their times; only the first of the times is ever asked for."""
+
+    def __init__(self) -> None:
+        self._at: dict[K, datetime] = {}
+        self._heap: list[tuple[datetime, int, K]] = []  # with entries that count no more
+        self._added = 0  # breaks ties, so that keys need no order
+
+    def put(self, key: K, at: datetime) -> None:
+        """Give a key its time, or another one."""
+        self._at[key] = at
+        self._added += 1
+        heappush(self._heap, (at, self._added, key))
+        if len(self._heap) > 2 * len(self._at) + FEW:
+            self._heap = [(when, count, key) for count, (key, when) in enumerate(self._at.items())]
+            heapify(self._heap)
+
+    def drop(self, key: K) -> None:
+        """Forget a key."""
+        self._at.pop(key, None)
+
+    @property
+    def first(self) -> datetime | None:
+        """The earliest time of all; None: there are no keys."""
+        while self._heap and self._at.get(self._heap[0][2]) != self._heap[0][0]:
+            heappop(self._heap)
+        return self._heap[0][0] if self._heap else None

@@ -1,0 +1,94 @@
+"""Reads of one user go one at a time, with pauses: no reader slows a login."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from http import HTTPStatus
+
+import anyio
+
+from sessiond.clock import Clock
+from sessiond.edge.control.problem import Problem
+
+MAX_WAITING = 64  # reads of one user, the one that is being answered included
+MAX_STREAMS = 16  # of events that one user follows at a time
+LONGEST_PAUSE = 0.25  # seconds
+FEW = 64  # users whose turns are remembered however long ago they were
+AGAIN_IN = 1  # seconds
+
+Key = tuple[int, str]  # uid, and the lane that its request goes in
+
+
+@dataclass(slots=True)
+class _Lane:
+    lock: anyio.Lock = field(default_factory=anyio.Lock)
+    waiting: int = 0
+    not_before: float = 0.0  # moment of monotonic time
+
+
+class Turns:
+    """Gives each user one turn at a time."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._lanes: dict[Key, _Lane] = {}
+        self._streams: dict[int, int] = {}  # by uid
+
+    @asynccontextmanager
+    async def turn(self, uid: int, lane: str) -> AsyncIterator[None]:
+        """Wait for the user's turn, and rest as long as it took before his next one begins.
+
+        Raises:
+            Problem: Too many of his wait already.
+        """
+        mine = self._lane((uid, lane))
+        if mine.waiting >= MAX_WAITING:
+            raise _too_many("requests of yours wait")
+        mine.waiting += 1
+        try:
+            async with mine.lock:
+                pause = mine.not_before - self._clock.monotonic()
+                if pause > 0:
+                    await self._clock.sleep(pause)
+                began = self._clock.monotonic()
+                try:
+                    yield
+                finally:
+                    took = self._clock.monotonic() - began
+                    mine.not_before = began + took + min(took, LONGEST_PAUSE)
+        finally:
+            mine.waiting -= 1
+
+    @asynccontextmanager
+    async def stream(self, uid: int) -> AsyncIterator[None]:
+        """Count a stream of events while it lasts."""
+        self._streams[uid] = self._streams.get(uid, 0) + 1
+        try:
+            yield
+        finally:
+            self._streams[uid] -= 1
+            if not self._streams[uid]:
+                del self._streams[uid]
+
+    def check_streams(self, uid: int) -> None:
+        """See that the user may follow the events once more.
+
+        Raises:
+            Problem: He follows too many streams.
+        """
+        if self._streams.get(uid, 0) >= MAX_STREAMS:
+            raise _too_many("streams of events are yours")
+
+    def _lane(self, key: Key) -> _Lane:
+        if key not in self._lanes and len(self._lanes) >= FEW:
+            now = self._clock.monotonic()
+            self._lanes = {
+                other: lane
+                for other, lane in self._lanes.items()
+                if lane.waiting or lane.not_before > now
+            }
+        return self._lanes.setdefault(key, _Lane())
+
+
+def _too_many(what: str) -> Problem:
+    return Problem(HTTPStatus.TOO_MANY_REQUESTS, f"too many {what}", retry_after=AGAIN_IN)

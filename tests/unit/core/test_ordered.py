@@ -1,0 +1,60 @@
+from collections.abc import Iterator
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sessiond.core import ordered
+from sessiond.core.ordered import OrderedIds, SessionLists
+from sessiond.core.session import SessionId
+from tests.fakes import principal, process_about, session, session_id
+
+IDS = st.integers(0, 40).map(lambda number: SessionId(UUID(int=number)))
+
+
+@pytest.fixture(autouse=True, scope="module")
+def short_runs() -> Iterator[None]:
+    """Cut runs so short that a few ids make many of them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ordered, "SIZE", 2)
+        yield
+
+
+@given(steps=st.lists(st.tuples(st.booleans(), IDS), max_size=80), after=st.none() | IDS)
+def test_ids_are_in_order_whatever_comes_and_goes(
+    steps: list[tuple[bool, SessionId]], after: SessionId | None
+) -> None:
+    ids, plain = OrderedIds(), set[SessionId]()
+    for is_added, key in steps:
+        ids.add(key) if is_added else ids.discard(key)
+        plain.add(key) if is_added else plain.discard(key)
+        assert (len(ids), bool(ids)) == (len(plain), bool(plain))
+    expected = sorted(key for key in plain if after is None or key > after)
+    assert list(ids.after(after)) == expected
+    assert all(len(run) < 2 * ordered.SIZE for run in ids._runs)
+
+
+def test_a_session_is_in_each_of_its_lists_until_it_goes() -> None:
+    lists, one, two = SessionLists(), session(1), session(2, principal=principal("Bob"))
+    lists.replace(None, one)
+    lists.replace(None, two)
+    assert list(lists.of().after(None)) == [one.id, two.id]
+    assert list(lists.of(user="bob").after(None)) == [two.id]
+    assert list(lists.of(process="rdb100").after(None)) == [one.id, two.id]
+    assert list(lists.of(process="rdb100:100").after(session_id(1))) == [two.id]
+    assert list(lists.of(issuer="partner").after(None)) == []
+    assert list(lists.of(user="alice", process="rdb100").after(None)) == [one.id]  # the shortest
+    lists.replace(two, None)
+    assert list(lists.of(user="bob").after(None)) == []
+    assert len(lists.of()) == 1
+
+
+def test_a_session_that_moves_leaves_the_lists_it_was_in() -> None:
+    lists, before = SessionLists(), session(1)
+    after = session(1, about=process_about(200))
+    lists.replace(None, before)
+    lists.replace(before, after)
+    assert not lists.of(process="rdb100")
+    assert list(lists.of(process="rdb200").after(None)) == [after.id]
+    assert len(lists.of()) == 1
