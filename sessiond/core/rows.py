@@ -71,7 +71,7 @@ class Rows:
         self._on_handle: dict[tuple[ProcessKey, int], SessionId] = {}
         self._of_process = Index[ProcessKey, SessionId]()
         self._of_grant = Index[GrantId, SessionId]()
-        self._unopened = Index[tuple[ProcessKey, TokenHash], SessionId]()
+        self._unopened = Index[tuple[ProcessKey, int, TokenHash], SessionId]()
         self._grants_of_subject = Index[Subject, GrantId]()
         self._grants_of_issuer = Index[str, GrantId]()
         self._tokens_of_grant = Index[GrantId, TokenHash]()
@@ -104,9 +104,9 @@ class Rows:
         """Return the ids of the live sessions on a grant."""
         return self._of_grant.of(grant)
 
-    def unopened(self, process: ProcessKey, access: TokenHash) -> Iterator[Session]:
-        """Yield a process's sessions that came with this access token and were not opened yet."""
-        return (self.sessions[key] for key in self._unopened.of((process, access)))
+    def unopened(self, process: ProcessKey, handle: int, access: TokenHash) -> Iterator[Session]:
+        """Yield a process's sessions that came so with an access token and were not opened yet."""
+        return (self.sessions[key] for key in self._unopened.of((process, handle, access)))
 
     def grants_of(self, issuer: str, subject: str) -> Iterator[Grant]:
         """Yield a principal's grants."""
@@ -227,7 +227,7 @@ class Rows:
         self.states[row.state] += 1
         self.newest = max(self.newest, row.since)
         if row.state is SessionState.UNBOUND:
-            self._unopened.add((row.process, row.access), row.id)
+            self._unopened.add((row.process, row.handle, row.access), row.id)
         if row.handle:
             self._on_handle[row.process, row.handle] = row.id
         if row.grant in self.grants:
@@ -281,7 +281,7 @@ class Rows:
     def _forget_session(self, session: Session) -> None:
         self._of_process.discard(session.process, session.id)
         self._of_grant.discard(session.grant, session.id)
-        self._unopened.discard((session.process, session.access), session.id)
+        self._unopened.discard((session.process, session.handle, session.access), session.id)
         self.states[session.state] -= 1
         if self._on_handle.get((session.process, session.handle)) == session.id:
             del self._on_handle[session.process, session.handle]

@@ -118,8 +118,9 @@ def _repeated(draft: Draft, change: Open, grant: Grant) -> Session | None:
 
     kdb+ tries a refused handshake twice, and logs in anew for each HTTP request.
     """
-    for session in draft.rows.unopened(change.process, change.brought.access):
-        if session.grant == grant.id and session.handle == change.handle:
+    access = change.brought.access
+    for session in draft.rows.unopened(change.process, change.handle, access):
+        if session.grant == grant.id:
             return session
     return None
 

@@ -262,7 +262,16 @@ def test_a_login_tried_again_without_a_handle_is_found_among_those_of_its_token_
     ledger = Ledger()
     for number in range(1, 6):
         ledger.ask(login(number, brought(f"access {number}"), handle=0))
-    found = list(ledger.rows.unopened(process_key(), token_hash("access 3")))
+    found = list(ledger.rows.unopened(process_key(), 0, token_hash("access 3")))
     assert [each.id.int for each in found] == [3]
     ledger.ask(login(9, brought("access 3"), handle=0))
     assert ledger.alive == {1, 2, 3, 4, 5}
+
+
+def test_however_many_logins_one_token_has_each_is_compared_with_that_of_its_handle() -> None:
+    ledger = Ledger()
+    for number in range(1, 6):
+        ledger.ask(login(number, brought("access"), handle=number))
+    assert ledger.alive == {1, 2, 3, 4, 5}
+    found = list(ledger.rows.unopened(process_key(), 3, token_hash("access")))
+    assert [each.id.int for each in found] == [3]
