@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from sessiond.api import Event
 from sessiond.qipc import Value, call, symbol
 from sessiond_kdb.connection import Connection, TickerplantError
+from sessiond_kdb.names import ProcessNames
 from sessiond_kdb.rows import columns
 from sessiond_kdb.settings import KdbSettings
 
@@ -16,6 +17,7 @@ class Publisher:
         self.batch = settings.batch
         self._settings = settings
         self._connection: Connection | None = None
+        self._names = ProcessNames()
 
     def receive_batch(self, events: Sequence[Event]) -> None:
         """Return when the tickerplant has processed the rows.
@@ -42,5 +44,5 @@ class Publisher:
             self._connection = None
 
     def _update(self, events: Sequence[Event]) -> Value:
-        rows = columns(events, self._settings.time)
+        rows = columns(events, self._settings.time, self._names.given)
         return call(".u.upd", symbol(self._settings.table), rows)

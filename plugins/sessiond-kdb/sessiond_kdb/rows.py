@@ -29,14 +29,22 @@ COLUMNS: Final = (
 _NO_SESSION: Final = UUID(int=0)
 
 
-def columns(events: Sequence[Event], time: Time) -> List:
-    """Return the columns of so many rows, in the order above."""
+def columns(
+    events: Sequence[Event], time: Time, process: Callable[[Event], str] | None = None
+) -> List:
+    """Return the columns of so many rows, in the order above.
+
+    Args:
+        events: What happened.
+        time: The type of the first column.
+        process: The name that an event's process has there; None: its own.
+    """
     values: list[Value] = [
         _symbols(events, _user),
         _symbols(events, lambda event: event.kind),
         Vector(QType.GUID, tuple(event.session or _NO_SESSION for event in events)),
         Vector(QType.INT, tuple(event.handle for event in events)),
-        _symbols(events, lambda event: event.process.name if event.process else ""),
+        _symbols(events, process or _process),
         _symbols(events, lambda event: event.issuer),
         List(tuple(symbols(_plain(role) for role in _roles(event)) for event in events)),
         _vector(QType.TIMESTAMP, [_expires(event) for event in events]),
@@ -70,6 +78,10 @@ def _user(event: Event) -> str:
     each of its subscribers.
     """
     return "" if isinstance(event, LoginRefused) else event.user
+
+
+def _process(event: Event) -> str:
+    return event.process.name if event.process else ""
 
 
 def _roles(event: Event) -> tuple[str, ...]:
