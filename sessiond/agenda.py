@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import Any, Generic, TypeVar, cast
 
 import anyio
+import anyio.lowlevel
 from anyio import EndOfStream, WouldBlock
 
 from sessiond.core.changes import Change
@@ -37,7 +38,7 @@ class Ticket(Generic[A]):
         """
         await self._done.wait()
         if self._error is not None:
-            raise self._error
+            raise StoreError(*self._error.args)  # whoever raises one makes its traceback longer
         return cast("A", self._answer)
 
     def fail(self, error: StoreError) -> None:
@@ -85,6 +86,8 @@ class Agenda:
         """
         if not self._ready and not self._unfinished:
             self._ready.append(await self._inbox.receive())
+        if self._unfinished:  # a piece that writes nothing has waited for nobody
+            await anyio.lowlevel.checkpoint()
         with suppress(WouldBlock, EndOfStream):
             while len(self._ready) < MAX_BATCH:
                 self._ready.append(self._inbox.receive_nowait())

@@ -357,8 +357,12 @@ class Table:
             if isinstance(ticket.change, ENDING):
                 continue
             decision = decide(self._rows, ticket.change, now, self._rules)
-            if decision.writes or decision.notices or decision.rest:
+            if decision.writes or decision.notices:
                 ticket.fail(error)
+            elif decision.rest is not None:
+                self._agenda.claim(ticket, decision.rest)
+                self._agenda.go_on(ticket, decision.rest)
+                continue
             self._agenda.finish(ticket)
             ticket.settle(decision.answer)
 

@@ -129,6 +129,8 @@ class Look(Change[list[Standing]]):
     """The live sessions of one process; changes nothing."""
 
     process: ProcessKey
+    unseen: tuple[SessionId, ...] | None = None  # those not looked at, once they were looked up
+    seen: tuple["Standing", ...] = ()  # so far
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from sessiond import table as table_module
@@ -279,3 +280,45 @@ async def test_who_reads_the_rows_sees_what_is_on_disk_and_waits_in_no_queue(
     await read()
     assert seen == [MANY, MANY + 1]
     assert await table.ask(Find(process=process_key(), session=session_id(50))) is None
+
+
+async def test_between_pieces_that_write_nothing_the_loop_has_its_turn(
+    table: RunningTable,
+) -> None:
+    turns = 0
+
+    async def go_on() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await anyio.lowlevel.checkpoint()
+
+    async with anyio.create_task_group() as tasks:
+        looking = await table.submit(Look(process=process_key()))
+        tasks.start_soon(go_on)
+        assert len(await looking.answer()) == MANY
+        assert turns > 1
+        tasks.cancel_scope.cancel()
+
+
+async def test_what_only_looks_is_answered_in_pieces_while_nothing_can_be_written(
+    table: RunningTable, store: MemoryStore, clock: FakeClock
+) -> None:
+    store.failing = 1000
+    with pytest.raises(StoreError):
+        await table.ask(End(session=session_id(1)))
+    assert await table.alive() == set(range(2, MANY + 1))
+
+
+async def test_each_who_waits_for_what_cannot_be_written_gets_an_error_of_his_own(
+    table: RunningTable, store: MemoryStore
+) -> None:
+    store.failing = 1000
+    ticket = await table.submit(login(50, brought("another"), pid=200))
+    errors = []
+    for _ in range(3):
+        with pytest.raises(StoreError) as caught:
+            await ticket.answer()
+        errors.append(caught.value)
+    assert len({id(each) for each in errors}) == 3
+    assert len({str(each) for each in errors}) == 1

@@ -16,7 +16,9 @@ from sessiond.core.verdict import Verdict
 E = TypeVar("E", bound=SessionEvent)
 
 REFUSED_KEPT = timedelta(days=90)  # as long as refresh tokens commonly live
-PIECE = 512  # writes and events of one decision: a few milliseconds. What is larger goes in pieces
+PIECE = (
+    512  # writes, events and rows passed over in one decision: a few milliseconds; the rest waits
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,12 +58,13 @@ class Draft:
         self.notices: list[Notice] = []
         self._traces: dict[TokenHash, KnownToken] = {}  # as this decision has left them
         self.rest: Change[Any] | None = None  # what is still to be decided of the same change
+        self.passed = 0  # rows that were looked at in vain, of which there may be thousands
         self.piece: float = PIECE
 
     @property
     def is_full(self) -> bool:
         """Whether this has come to so much that others should have their turn first."""
-        return len(self.writes) + len(self.notices) >= self.piece
+        return len(self.writes) + len(self.notices) + self.passed >= self.piece
 
     def live(self, session: SessionId) -> Session | None:
         """Return a session. One that was taken back has ended, though that is not written yet."""

@@ -60,8 +60,8 @@ def reconcile(draft: Draft, change: Reconcile) -> list[int]:
     while unsaid and not draft.is_full:
         session = draft.rows.sessions.get(unsaid.pop())
         if session is None:
-            continue
-        if session.state is not SessionState.UNBOUND:
+            draft.passed += 1
+        elif session.state is not SessionState.UNBOUND:
             draft.close(session, "disconnect")
         elif session.handle in on_handle:
             draft.close(session, "replaced")
@@ -70,11 +70,14 @@ def reconcile(draft: Draft, change: Reconcile) -> list[int]:
         found = draft.live(session_id)
         if found is None or found.process != change.process:
             doomed.append(handle)
+            draft.passed += 1
         elif draft.expires_at(found) <= draft.now:
             doomed.append(handle)
             draft.take_back(found, SessionExpired, "expired")
         elif (found.state, found.handle) != (SessionState.OPEN, handle):
             _hold(draft, found, change, handle)
+        else:
+            draft.passed += 1
     if unsaid or held:
         draft.rest = replace(change, unsaid=tuple(unsaid), held=tuple(held), doomed=tuple(doomed))
     return doomed
@@ -107,12 +110,17 @@ def _hold(draft: Draft, session: Session, change: Reconcile, handle: int) -> Non
 
 def look(draft: Draft, change: Look) -> list[Standing]:
     """Return the live sessions of a process, oldest first."""
-    rows = draft.rows
-    alive = [each for each in rows.sessions_of(change.process) if not rows.is_revoked(each)]
-    return [
-        draft.standing(session, rows.grants[session.grant])
-        for session in sorted(alive, key=lambda each: each.since)
-    ]
+    rows, unseen, seen = draft.rows, list(change.unseen or ()), list(change.seen)
+    if change.unseen is None:
+        unseen = [each.id for each in rows.sessions_of(change.process)][::-1]
+    while unseen and not draft.is_full:
+        session = draft.live(unseen.pop())
+        draft.passed += 1
+        if session is not None:
+            seen.append(draft.standing(session, rows.grants[session.grant]))
+    if unseen:
+        draft.rest = replace(change, unseen=tuple(unseen), seen=tuple(seen))
+    return sorted(seen, key=lambda each: each.session.since) if draft.rest is None else []
 
 
 def find(draft: Draft, change: Find) -> Standing | None:

@@ -167,6 +167,31 @@ def test_reconciling_in_pieces_answers_as_at_once(monkeypatch: pytest.MonkeyPatc
     assert sorted(cut.told) == sorted(whole.told)
 
 
+def test_what_changes_nothing_goes_in_pieces_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    ledger = many_grants()
+    in_place = tuple((number, session_id(number)) for number in range(1, MANY + 1))
+    unknown = tuple((100 + number, session_id(100 + number)) for number in range(MANY))
+    back = Reconcile(process=process_key(), about=process_about(), held=(*in_place, *unknown))
+    look = Look(process=process_key())
+    expected = ledger.ask(look)
+    monkeypatch.setattr(draft, "PIECE", 3)
+    assert ledger.ask(look) == expected
+    assert ledger.pieces == MANY // 3
+    assert sorted(ledger.ask(back)) == [handle for handle, _ in unknown]
+    assert ledger.pieces == 2 * MANY // 3
+
+
+def test_the_sessions_that_a_reconciling_leaves_out_may_have_ended_meanwhile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ledger = many_grants()
+    monkeypatch.setattr(draft, "PIECE", 3)
+    gone = tuple(session_id(100 + number) for number in range(MANY))
+    back = Reconcile(process=process_key(), about=process_about(), held=(), unsaid=gone)
+    assert ledger.ask(back) == []
+    assert ledger.pieces == MANY // 3
+
+
 @pytest.mark.usefixtures("small_pieces")
 def test_from_the_first_piece_of_a_revocation_on_all_it_covers_counts_as_ended() -> None:
     ledger = many_grants()
