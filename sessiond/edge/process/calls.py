@@ -24,6 +24,7 @@ from sessiond.qipc import (
 
 TABLE = "sessionevents"  # what `.u.sub` gives
 MAX_TEXT = 256  # characters of what a process says of itself
+MAX_FILTER = 1000  # users whose events it asks for; beyond that it may ask for all
 NONCE_LENGTHS = range(16, 129)  # characters
 MAX_INT = 2**31 - 1
 
@@ -138,6 +139,8 @@ def _subscribe(name: Value, users: Value) -> Subscription:
     if isinstance(users, Atom) and text(users, "the filter") == "":
         return Subscription(users=None)
     names = [text(users, "the filter")] if isinstance(users, Atom) else texts(users, "the filter")
+    if len(names) > MAX_FILTER or any(len(name) > MAX_TEXT for name in names):
+        raise CallError(f"the filter has at most {MAX_FILTER} names of {MAX_TEXT} characters")
     return Subscription(users=frozenset(map(folded, names)))
 
 

@@ -95,23 +95,25 @@ class Changed(Step, Generic[A]):
     async def record(self) -> None:
         self._ticket = await self._table.submit(self._change)
 
-    async def answer(self) -> Value | Encoded:
-        return self._render(await self._answered())
-
-    async def _answered(self) -> A:
+    async def answer(self) -> Value:
         if self._ticket is None:
             raise CallError("not recorded")
-        return await self._ticket.answer()
+        return self._render(await self._ticket.answer())
 
 
-class Listing(Changed[list[Standing]]):
-    """A `sessions`. What lists thousands is made beside the loop, where it holds nobody up."""
+class Listing(Step):
+    """A `sessions`. What lists thousands is made beside the loop, where it holds nobody up.
+
+    It changes nothing, so the table is asked when the answer is due: however many are asked for in
+    a row, one is made at a time, and none for which the time is over.
+    """
 
     def __init__(self, table: Table, process: ProcessKey) -> None:
-        super().__init__(table, Look(process=process), answers.sessions)
+        self._table = table
+        self._process = process
 
     async def answer(self) -> Value | Encoded:
-        standings = await self._answered()
+        standings = await self._table.ask(Look(process=self._process))
         if len(standings) <= BESIDE:
             return answers.sessions(standings)
         return await anyio.to_thread.run_sync(_encoded, standings)

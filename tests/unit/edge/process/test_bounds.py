@@ -4,6 +4,7 @@ import struct
 import threading
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 import anyio
 import anyio.lowlevel
@@ -180,6 +181,30 @@ async def test_of_big_messages_one_a_turn_is_decoded_from_one_user_after_the_oth
         assert max(found) < 2 * (len(big) - 8)
         assert sum(found) > 8 * 20 * (len(big) - 8)
         assert meanwhile < 5 * 20 * len(big)  # who is alone does not wait for all of the seven
+
+
+async def test_of_many_lists_of_sessions_one_is_made_at_a_time(
+    clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, at_once = list[object](), list[int]()
+    async with serving(clock) as daemon:
+        q = await daemon.process()
+        await q.log_in()
+        ask = daemon.table.ask
+
+        async def counted(change: Any) -> Any:
+            asked.append(change)
+            at_once.append(len(asked))
+            await anyio.lowlevel.checkpoint()
+            found = await ask(change)
+            asked.remove(change)
+            return found
+
+        monkeypatch.setattr(daemon.table, "ask", counted)
+        await q.ask(*[call("sessions")] * 20)
+        for _ in range(20):
+            assert columns(await q.answer())["handle"] == [5]
+        assert at_once == [1] * 20
 
 
 @pytest.mark.parametrize("is_beside", [False, True])

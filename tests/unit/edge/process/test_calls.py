@@ -8,6 +8,8 @@ from hypothesis import given
 from sessiond.core.errors import CallError
 from sessiond.core.session import ProcessAbout, SessionId
 from sessiond.edge.process.calls import (
+    MAX_FILTER,
+    MAX_TEXT,
     Connect,
     Disconnect,
     Hello,
@@ -214,6 +216,14 @@ def test_a_renewal_brings_a_session_and_a_password() -> None:
         (call("reconcile", list_(long(2**31)), list_(NULL_GUID)), "handles must be above 0"),
         (call("reconcile", int_(1), NO_GUIDS), "handles must be a list of ints or longs"),
         (call("reconcile", NO_INTS, NIL), "sessions must be a list of guids"),
+        (
+            call(".u.sub", symbol("sessionevents"), symbols(["x"] * (MAX_FILTER + 1))),
+            "the filter has at most 1000 names of 256 characters",
+        ),
+        (
+            call(".u.sub", symbol("sessionevents"), symbols(["x" * (MAX_TEXT + 1)])),
+            "the filter has at most 1000 names of 256 characters",
+        ),
     ],
 )
 def test_anything_else_is_an_error_that_says_what_it_must_be(sent: Value, text: str) -> None:
