@@ -11,9 +11,11 @@ import structlog
 from msgspec import Struct
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sessiond.core.errors import StoreError
 from sessiond.edge.control.access import Access, Right
@@ -28,6 +30,7 @@ from sessiond.edge.peer import Peer
 MAX_BODY = 262_144  # bytes: the longest password, with each of its characters escaped
 BODY_WITHIN = 10.0  # seconds
 JSON = "application/json"
+REFUSED = 400  # from this status on (RFC 9110, 15.5)
 
 log = structlog.get_logger()
 
@@ -40,12 +43,14 @@ def control_app(view: View, access: Access, closing: anyio.Event) -> Starlette:
     by_path: dict[str, dict[str, Operation]] = {}
     for operation in OPERATIONS:
         by_path.setdefault(operation.path, {})[operation.method] = operation
-    desk = _Desk(view)
+    turns = Turns(view.clock)
+    desk = _Desk(view, turns)
     routes = [desk.route(path, by_method) for path, by_method in by_path.items()]
     described = msgspec.json.encode(document(OPERATIONS))
     routes.append(Route("/openapi.json", desk.description(described), methods=["GET"]))
     app = Starlette(
         routes=routes,
+        middleware=[Middleware(_Unhurried, turns)],
         exception_handlers={
             Problem: _tell_problem,
             HTTPException: _tell_http,
@@ -61,12 +66,29 @@ def control_app(view: View, access: Access, closing: anyio.Event) -> Starlette:
     return app
 
 
+class _Unhurried:
+    """Sends refusals, whatever they are for, no faster than others can bear."""
+
+    def __init__(self, app: ASGIApp, turns: Turns) -> None:
+        self._app = app
+        self._turns = turns
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_in_turn(message: Message) -> None:
+            if message["type"] == "http.response.start" and message["status"] >= REFUSED:
+                peer: Peer = scope["state"]["peer"]
+                await self._turns.refuse(peer.uid)
+            await send(message)
+
+        await self._app(scope, receive, send_in_turn)
+
+
 class _Desk:
     """Reads requests for operations."""
 
-    def __init__(self, view: View) -> None:
+    def __init__(self, view: View, turns: Turns) -> None:
         self._view = view
-        self._turns = Turns(view.clock)
+        self._turns = turns
 
     def route(self, path: str, operations: dict[str, Operation]) -> Route:
         """Return the route for the operations of one path."""
@@ -78,6 +100,8 @@ class _Desk:
                 return await carry_out(request, operation, peer)
             lane = None if operation is None else operation.lane
             async with self._turns.turn(peer.uid, lane or READS):
+                if await request.is_disconnected():  # nobody waits for it any more
+                    return Response(status_code=HTTPStatus.NO_CONTENT)
                 return await carry_out(request, operation, peer)
 
         async def carry_out(request: Request, operation: Operation | None, peer: Peer) -> Response:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import h11
 import structlog
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
@@ -17,10 +18,12 @@ class PeerProtocol(H11Protocol):
     """uvicorn's protocol, with the peer's credentials in `request.state.peer`.
 
     Who connected is read once, when he does. A connection on which nothing comes is closed as an
-    idle one is, after uvicorn's `timeout_keep_alive`.
+    idle one is, after uvicorn's `timeout_keep_alive`; so is one on which a request has begun and
+    does not end, however much of it comes meanwhile.
     """
 
     peer: Peer | None = None
+    _begun_at: float | None = None  # loop time at which the request that is half there began
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -41,12 +44,17 @@ class PeerProtocol(H11Protocol):
         super().data_received(data)
         request: RequestResponseCycle | None = self.cycle
         if request is None or request.response_complete:
+            is_between = self.conn.their_state is h11.IDLE and not self.conn.trailing_data[0]
+            self._begun_at = None if is_between else self._begun_at or self.loop.time()
             self._expect_data()
+        else:
+            self._begun_at = None
 
     def _expect_data(self) -> None:
         if self.timeout_keep_alive_task is None and not self.transport.is_closing():
-            self.timeout_keep_alive_task = self.loop.call_later(
-                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            began = self._begun_at or self.loop.time()
+            self.timeout_keep_alive_task = self.loop.call_at(
+                began + self.timeout_keep_alive, self.timeout_keep_alive_handler
             )
 
     def _is_crowded(self, peer: Peer) -> bool:

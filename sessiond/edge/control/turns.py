@@ -15,6 +15,10 @@ MAX_STREAMS = 16  # of events that one user follows at a time
 LONGEST_PAUSE = 0.25  # seconds
 FEW = 64  # users whose turns are remembered however long ago they were
 AGAIN_IN = 1  # seconds
+REFUSALS = 100  # a second, of one user; what a refusal costs, the loop spends on nothing else
+AT_ONCE = 1.0  # seconds' worth of refusals that wait for nothing
+LONGEST_WAIT = 2.0  # seconds for a refusal
+REFUSED = "refused"  # the lane of refusals
 
 Key = tuple[int, str]  # uid, and the lane that its request goes in
 
@@ -58,6 +62,18 @@ class Turns:
                     mine.not_before = began + took + min(took, LONGEST_PAUSE)
         finally:
             mine.waiting -= 1
+
+    async def refuse(self, uid: int) -> None:
+        """Wait as long as it takes that refusing a user costs nobody else anything.
+
+        Whoever has too many requests, or wrong ones, gets his next no when his turn is, so that he
+        who asks again at each no asks slowly.
+        """
+        mine, now = self._lane((uid, REFUSED)), self._clock.monotonic()
+        next_one = max(mine.not_before, now) + 1 / REFUSALS
+        mine.not_before = min(next_one, now + AT_ONCE + LONGEST_WAIT)
+        if (wait := mine.not_before - now - AT_ONCE) > 0:
+            await self._clock.sleep(wait)
 
     @asynccontextmanager
     async def stream(self, uid: int) -> AsyncIterator[None]:

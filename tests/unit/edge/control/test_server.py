@@ -4,18 +4,22 @@ import signal
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from itertools import repeat
 from pathlib import Path
+from typing import Any
 
 import anyio
 import httpx
 import pytest
 import uvicorn
+from anyio.abc import ByteStream
 
-from sessiond.edge.control import protocol, server
+from sessiond.edge.control import pieces, protocol, server
 from sessiond.edge.control.access import Access
 from sessiond.edge.control.address import control_socket
 from sessiond.edge.control.server import ControlServer
 from sessiond.edge.peer import AllowList, Peer
+from tests.fakes import brought, login, verdict
 from tests.unit.edge.control.viewing import Viewing, viewing
 
 pytestmark = pytest.mark.anyio
@@ -44,6 +48,13 @@ async def serving(path: str) -> AsyncIterator[tuple[Viewing, ControlServer]]:
 def client_of(path: str) -> httpx.AsyncClient:
     transport = httpx.AsyncHTTPTransport(uds=path)
     return httpx.AsyncClient(transport=transport, base_url="http://sessiond")
+
+
+async def trickle(peer: ByteStream) -> None:
+    """Send a byte at a time, until that fails."""
+    for pause in repeat(0.01):
+        await peer.send(b"x")
+        await anyio.sleep(pause)
 
 
 async def test_requests_are_answered_on_one_connection_after_another(path: str) -> None:
@@ -109,6 +120,50 @@ async def test_a_connection_without_a_request_is_closed(
             await peer.send(sent)
         with anyio.fail_after(15), pytest.raises(anyio.EndOfStream):
             await peer.receive()
+
+
+@pytest.mark.parametrize(
+    "begins",
+    [
+        b"GET /healthz HTTP/1.1\r\nHost: ",
+        b"GET /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n",
+    ],
+)
+async def test_a_request_that_comes_too_slowly_is_cut_though_it_comes(
+    path: str, monkeypatch: pytest.MonkeyPatch, begins: bytes
+) -> None:
+    monkeypatch.setattr(server, "IDLE", 0.5)
+    async with serving(path), await anyio.connect_unix(path) as peer:
+        await peer.send(begins)
+        with anyio.fail_after(15), pytest.raises((anyio.BrokenResourceError, BrokenPipeError)):
+            await trickle(peer)
+
+
+async def test_a_read_that_nobody_waits_for_any_more_is_not_made(path: str) -> None:
+    async with serving(path) as (v, _), client_of(path) as client:
+        asked: list[object] = []
+        is_asked = anyio.Event()
+        listed = pieces.sessions
+
+        async def sessions(*given: Any, **more: Any) -> Any:
+            asked.append(given)
+            is_asked.set()
+            return await listed(*given, **more)
+
+        hold: Any = v.store.hold()
+        await v.view.table.submit(login(1, brought("access", says=verdict(begin=v.clock.now()))))
+        await v.store.arrived.wait()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(pieces, "sessions", sessions)
+            async with anyio.create_task_group() as tasks:
+                for _ in range(3):
+                    tasks.start_soon(client.get, "/v1/sessions")
+                with anyio.fail_after(15):
+                    await is_asked.wait()
+                tasks.cancel_scope.cancel()
+            hold.set()
+            assert (await client.get("/v1/sessions")).status_code == 200
+        assert len(asked) == 2  # the one under way, and the last
 
 
 async def test_a_stream_ends_with_the_server_and_a_half_sent_request_is_cut(path: str) -> None:

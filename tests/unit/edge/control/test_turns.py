@@ -8,10 +8,13 @@ import pytest
 from sessiond.edge.control.problem import Problem
 from sessiond.edge.control.turns import (
     AGAIN_IN,
+    AT_ONCE,
     FEW,
     LONGEST_PAUSE,
+    LONGEST_WAIT,
     MAX_STREAMS,
     MAX_WAITING,
+    REFUSALS,
     Turns,
 )
 from tests.fakes import FakeClock, brought, idle, login, verdict
@@ -154,3 +157,58 @@ async def test_a_user_follows_the_events_only_so_many_times() -> None:
             await _refused(v, "/v1/events")
             v.closing.set()
         assert (await v.ask("GET", "/v1/events")).status_code == 200
+
+
+# Refusals
+
+
+async def test_refusals_of_one_user_wait_for_their_turn_beyond_a_number(clock: FakeClock) -> None:
+    turns, told = Turns(clock), []
+
+    async def ask(uid: int) -> None:
+        await turns.refuse(uid)
+        told.append(uid)
+
+    at_once = int(REFUSALS * AT_ONCE)
+    async with anyio.create_task_group() as tasks:
+        for _ in range(at_once + 3):
+            tasks.start_soon(ask, 1000)
+        await idle()
+        tasks.start_soon(ask, 2000)
+        await idle()
+        assert told == [1000] * at_once + [2000]
+        await clock.advance(3 / REFUSALS)
+        assert told[-3:] == [1000] * 3
+
+
+async def test_no_refusal_waits_longer_than_a_bound_and_quiet_makes_up_for_it(
+    clock: FakeClock,
+) -> None:
+    turns, many = Turns(clock), int(REFUSALS * (AT_ONCE + 2 * LONGEST_WAIT))
+    async with anyio.create_task_group() as tasks:
+        for _ in range(many):
+            tasks.start_soon(turns.refuse, 1000)
+        await idle()
+        await clock.advance(LONGEST_WAIT)
+    await clock.advance(AT_ONCE + LONGEST_WAIT)
+    await turns.refuse(1000)
+
+
+@pytest.mark.parametrize("path", ["/nothing", "/v1/sessions?limit=0", "/v1/events?after=x"])
+async def test_who_asks_for_nothing_that_is_there_is_told_so_in_his_turn(path: str) -> None:
+    async with viewing() as v:
+        for _ in range(int(REFUSALS * AT_ONCE)):
+            assert (await v.ask("GET", path)).status_code >= 400
+        told: list[int] = []
+
+        async def ask() -> None:
+            told.append((await v.ask("GET", path)).status_code)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(ask)
+            await idle()
+            assert told == []
+            assert await v.alive() == set()  # who asks for what there is waits for nothing
+            await v.clock.advance(1 / REFUSALS)
+            await idle()
+            assert len(told) == 1
