@@ -10,6 +10,7 @@ from structlog.typing import EventDict, WrappedLogger
 EVERY = 10  # seconds of an interval
 ALLOWED = 20  # like lines in one interval; the surplus is summed
 MOST = 1000  # different ones; the surplus is told apart by event and level alone
+OF_ONE_EVENT = 200  # lines of one event and level, after which they are told apart by that alone
 
 # Whether two lines are alike is decided on these facts, and so not on who the user is.
 ALIKE_BY = (
@@ -50,6 +51,7 @@ class Repeats:
     def __init__(self) -> None:
         self._is_on = False
         self._seen: Counter[_Key] = Counter()
+        self._told: Counter[tuple[str, str]] = Counter()  # lines, by level and event
         self.held_back = 0  # lines since the start
 
     def begin(self) -> None:
@@ -64,6 +66,7 @@ class Repeats:
     def tell(self) -> None:
         """Log what was held back in the interval that is over."""
         seen, self._seen = self._seen, Counter()
+        self._told.clear()
         for (level, event, facts), count in seen.items():
             if count > ALLOWED:
                 log.log(
@@ -88,10 +91,13 @@ class Repeats:
         if self._seen[key] > ALLOWED:
             self.held_back += 1
             raise structlog.DropEvent
+        self._told[key[:2]] += 1
         return event_dict
 
     def _key(self, line: EventDict) -> _Key:
         level, event = line["level"], str(line["event"])
+        if self._told[level, event] >= OF_ONE_EVENT:  # a process says its name itself
+            return level, event, ()
         facts = tuple((name, str(line[name])) for name in ALIKE_BY if name in line)
         if (level, event, facts) in self._seen or len(self._seen) < MOST:
             return level, event, facts

@@ -9,7 +9,7 @@ import structlog
 from structlog.typing import EventDict
 
 from sessiond.edge.control import operations, revoking, subscribing
-from sessiond.edge.log.repeats import ALLOWED, ALWAYS_TOLD, EVERY, MOST, Repeats
+from sessiond.edge.log.repeats import ALLOWED, ALWAYS_TOLD, EVERY, MOST, OF_ONE_EVENT, Repeats
 
 
 @pytest.fixture
@@ -93,10 +93,22 @@ def test_nothing_is_held_back_before_it_begins_and_after_it_ends() -> None:
 
 def test_many_different_lines_take_bounded_memory(repeats: Repeats) -> None:
     for number in range(MOST):
-        assert passed(repeats, 1, process=f"made up {number}") == 1
-    assert passed(repeats, ALLOWED, process="one too many") == ALLOWED
-    assert passed(repeats, 5, process="another") == 0
-    assert passed(repeats, 1, process="made up 0") == 1
+        assert passed(repeats, 1, f"event {number % 10}", process=f"made up {number}") == 1
+    assert passed(repeats, ALLOWED, "event 1", process="one too many") == ALLOWED
+    assert passed(repeats, 5, "event 1", process="another") == 0
+    assert passed(repeats, 1, "event 0", process="made up 0") == 1
     assert told(repeats) == [
-        {"event": "repeated", "log_level": "info", "of": "login", "count": 5, "seconds": EVERY}
+        {"event": "repeated", "log_level": "info", "of": "event 1", "count": 5, "seconds": EVERY}
     ]
+
+
+def test_whoever_takes_ever_new_names_makes_a_bounded_number_of_lines(repeats: Repeats) -> None:
+    for number in range(OF_ONE_EVENT):
+        assert passed(repeats, 1, process=f"made up {number}") == 1
+    assert passed(repeats, ALLOWED + 5, process="made up 0") == ALLOWED
+    assert passed(repeats, 5, process="ever new") == 0
+    assert passed(repeats, 1, "another event", process="ever new") == 1
+    assert told(repeats) == [
+        {"event": "repeated", "log_level": "info", "of": "login", "count": 10, "seconds": EVERY}
+    ]
+    assert passed(repeats, 1, process="ever new") == 1
