@@ -15,7 +15,7 @@ class Outbox:
         """Make an outbox; past its bound or the account's it cancels the connection."""
         self._connection = connection
         self._account = account
-        self._chunks: list[bytes] = []
+        self._waiting = bytearray()  # one piece: a million small ones take seven times as much
         self._size = 0  # bytes not yet taken by the socket
         self._more = anyio.Event()
         self._taken = anyio.Event()
@@ -31,7 +31,7 @@ class Outbox:
             self.is_over = True
             self._connection.cancel()
             return
-        self._chunks.append(data)
+        self._waiting += data
         self._size += len(data)
         self._more.set()
 
@@ -48,8 +48,8 @@ class Outbox:
     async def run(self, stream: ByteSendStream) -> None:
         """Send until closed, or until the peer is gone."""
         try:
-            while self._chunks or not self._is_closed:
-                if self._chunks:
+            while self._waiting or not self._is_closed:
+                if self._waiting:
                     await self._send(stream)
                 else:
                     self._more = anyio.Event()
@@ -58,8 +58,7 @@ class Outbox:
             self._connection.cancel()
 
     async def _send(self, stream: ByteSendStream) -> None:
-        data = b"".join(self._chunks)
-        self._chunks.clear()
+        data, self._waiting = bytes(self._waiting), bytearray()
         await stream.send(data)
         self._size -= len(data)
         self._account.give(len(data))

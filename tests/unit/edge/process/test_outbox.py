@@ -1,5 +1,7 @@
 """What waits to be sent: in order, within a bound, and no longer than the peer is there."""
 
+import tracemalloc
+
 import anyio
 import pytest
 
@@ -150,3 +152,19 @@ async def test_what_was_sent_is_kept_no_longer(scope: anyio.CancelScope) -> None
         await idle()
         assert budget.kept == 0
         waiting.close()
+
+
+async def test_many_small_answers_take_no_more_memory_than_is_counted(
+    scope: anyio.CancelScope,
+) -> None:
+    budget, count, size = Budget(), 20_000, 9
+    waiting = Outbox(scope, budget.open(500))
+    tracemalloc.start()
+    try:
+        for number in range(count):
+            waiting.put(number.to_bytes(size))
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert budget.kept == count * size
+    assert kept < 2 * budget.kept
