@@ -1,6 +1,7 @@
 """Has an issuer end refresh tokens that nobody here will send again (RFC 7009), each once."""
 
 from collections import Counter, defaultdict, deque
+from collections.abc import Callable
 
 import structlog
 from anyio.abc import TaskGroup
@@ -23,20 +24,25 @@ class GivingBack:
     When everybody is revoked, that is everybody's refresh token at once.
     """
 
-    def __init__(self, containment: Containment) -> None:
+    def __init__(self, lines: Callable[[str], Line | None], containment: Containment) -> None:
+        """Make it.
+
+        Args:
+            lines: By the issuer's name, as they are when it is a token's turn.
+            containment: Where exceptions end that no issuer's part may raise.
+        """
+        self._lines = lines
         self._containment = containment
-        self._waiting: defaultdict[str, deque[tuple[Grant, Line]]] = defaultdict(deque)
+        self._waiting: defaultdict[str, deque[Grant]] = defaultdict(deque)
         self._at_work = Counter[str]()  # tasks by issuer
 
-    def owe(self, grant: Grant, line: Line, tasks: TaskGroup) -> None:
-        """Give back what a grant has in its turn, unless another issuer has got its name."""
-        if grant.refresh_token is None or (grant.iss and grant.iss != line.iss):
-            return
+    def owe(self, grant: Grant, tasks: TaskGroup) -> None:
+        """Give back what a grant has in its turn."""
         issuer, waiting = grant.issuer, self._waiting[grant.issuer]
         if len(waiting) >= MAX_WAITING:
             log.warning("not revoked at the issuer", issuer=issuer, error="too many wait for it")
             return
-        waiting.append((grant, line))
+        waiting.append(grant)
         if self._at_work[issuer] < AT_ONCE:
             self._at_work[issuer] += 1
             tasks.start_soon(self._work, issuer)
@@ -44,9 +50,10 @@ class GivingBack:
     async def _work(self, issuer: str) -> None:
         try:
             while waiting := self._waiting[issuer]:
-                grant, line = waiting.popleft()
+                grant, line = waiting.popleft(), self._lines(issuer)
                 with self._containment.around("token given back", issuer):
-                    await _give_back_in_turn(grant, line)
+                    if line is not None:
+                        await _give_back_in_turn(grant, line)
         finally:
             self._at_work[issuer] -= 1
             if not self._at_work[issuer]:
@@ -54,8 +61,11 @@ class GivingBack:
 
 
 async def _give_back_in_turn(grant: Grant, line: Line) -> None:
-    """Give back within the budget that the refresh would have had."""
-    if grant.refresh_token is None:
+    """Give back within the budget that the refresh would have had, and to no other issuer.
+
+    That may have got the name meanwhile.
+    """
+    if grant.refresh_token is None or (grant.iss and grant.iss != line.iss):
         return
     place = line.unproved.place(None, grant.subject) if grant.is_unproved else line.limiter
     async with place:

@@ -108,7 +108,7 @@ class Refresher:
         self._due = DueQueue[_Key](clock)
         self._held: dict[GrantId, _Held] = {}
         self._asking_again = AskingAgain(table, clock)
-        self._giving_back = GivingBack(self._containment)
+        self._giving_back = GivingBack(lambda issuer: self._lines.get(issuer), self._containment)
         self._paces: defaultdict[str, Pace] = defaultdict(Pace)  # by issuer
         self._proving = Counter[GrantId]()  # how many logins wait for the proof
         self._busy: dict[GrantId, anyio.Event] = {}
@@ -157,9 +157,8 @@ class Refresher:
                         case Drop(Grant() as grant, give_back=is_owed):
                             self._held.pop(grant.id, None)
                             self._asking_again.drop(grant.id)
-                            line = self._lines.get(grant.issuer)
-                            if is_owed and line is not None:
-                                self._giving_back.owe(grant, line, self._tasks)
+                            if is_owed and grant.refresh_token is not None:
+                                self._giving_back.owe(grant, self._tasks)
                         case _:
                             pass
             self._watching.cancel()

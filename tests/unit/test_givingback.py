@@ -62,17 +62,19 @@ def dropped(number: int, token: str | None = None, *, proven: bool = True) -> Gr
 
 
 @asynccontextmanager
-async def giving_back(containment: Containment) -> AsyncIterator[tuple[GivingBack, TaskGroup]]:
+async def giving_back(
+    lines: dict[str, Line], containment: Containment | None = None
+) -> AsyncIterator[tuple[GivingBack, TaskGroup]]:
     async with anyio.create_task_group() as tasks:
-        yield GivingBack(containment), tasks
+        yield GivingBack(lines.get, containment or Containment()), tasks
 
 
 async def test_when_everybody_is_revoked_few_tasks_give_all_of_it_back() -> None:
     source = Revoking()
-    line = line_to(source)
-    async with giving_back(Containment()) as (owing, tasks):
+    lines = {"corp": line_to(source)}
+    async with giving_back(lines) as (owing, tasks):
         for number in range(500):
-            owing.owe(dropped(number, proven=number % 2 == 0), line, tasks)
+            owing.owe(dropped(number, proven=number % 2 == 0), tasks)
         await idle()
         assert len(anyio.get_running_tasks()) <= AT_ONCE + 2
         assert source.under_way == AT_ONCE
@@ -83,10 +85,10 @@ async def test_when_everybody_is_revoked_few_tasks_give_all_of_it_back() -> None
 
 async def test_refreshes_have_their_budget_first_however_small_it_is() -> None:
     source = Revoking()
-    line = line_to(source, places=1)
-    async with giving_back(Containment()) as (owing, tasks):
+    lines = {"corp": line_to(source, places=1)}
+    async with giving_back(lines) as (owing, tasks):
         for number in range(9):
-            owing.owe(dropped(number), line, tasks)
+            owing.owe(dropped(number), tasks)
         await idle()
         assert source.under_way == 1
         source.go_on.set()
@@ -96,30 +98,45 @@ async def test_refreshes_have_their_budget_first_however_small_it_is() -> None:
 async def test_one_that_fails_as_nobody_expected_holds_up_no_other() -> None:
     source, containment = Revoking(), Containment()
     source.go_on.set()
-    line = line_to(source)
-    async with giving_back(containment) as (owing, tasks):
+    lines = {"corp": line_to(source)}
+    async with giving_back(lines, containment) as (owing, tasks):
         for number in range(9):
-            owing.owe(dropped(number, "odd" if number < AT_ONCE else None), line, tasks)
+            owing.owe(dropped(number, "odd" if number < AT_ONCE else None), tasks)
     assert len(source.revoked) == 9
     assert containment.failures == {("token given back", "corp"): AT_ONCE}
 
 
-async def test_another_issuer_that_has_got_the_name_is_given_nothing() -> None:
-    source = Revoking()
-    source.go_on.set()
-    async with giving_back(Containment()) as (owing, tasks):
-        owing.owe(dropped(1), line_to(source, "https://other"), tasks)
-        owing.owe(replace(dropped(2), refresh_token=None), line_to(source), tasks)
-        owing.owe(replace(dropped(3), iss=""), line_to(source), tasks)
-    assert source.revoked == ["refresh3"]
+async def test_what_waits_goes_to_the_issuer_as_it_is_by_then_and_to_no_other() -> None:
+    before, after, other = Revoking(), Revoking(), Revoking()
+    lines = {"corp": line_to(before)}
+    async with giving_back(lines) as (owing, tasks):
+        for number in range(AT_ONCE + 3):
+            owing.owe(dropped(number), tasks)
+        await idle()
+        lines["corp"] = line_to(after)
+        before.go_on.set()
+        await idle()
+        assert after.under_way == 3
+        owing.owe(dropped(7), tasks)
+        owing.owe(dropped(8), tasks)
+        lines["corp"] = line_to(other, "https://other")
+        after.go_on.set()
+        other.go_on.set()
+        await idle()
+        owing.owe(replace(dropped(9), iss=""), tasks)  # of a time when that was not kept
+        await idle()
+        lines.clear()
+        owing.owe(dropped(10), tasks)
+    assert (len(before.revoked), other.revoked) == (AT_ONCE, ["refresh9"])
+    assert "refresh8" not in after.revoked
 
 
 async def test_what_waits_for_one_issuer_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(givingback, "MAX_WAITING", 10)
     source = Revoking()
-    line = line_to(source)
-    async with giving_back(Containment()) as (owing, tasks):
+    lines = {"corp": line_to(source)}
+    async with giving_back(lines) as (owing, tasks):
         for number in range(30):
-            owing.owe(dropped(number), line, tasks)
+            owing.owe(dropped(number), tasks)
         source.go_on.set()
     assert len(source.revoked) == 10
