@@ -13,8 +13,9 @@ from hypothesis.stateful import invariant, rule
 from sessiond.core.changes import Change, Expire
 from sessiond.core.decide import Decision, decide, draft, unfinished
 from sessiond.core.rows import Row, Rows
+from tests.fakes import process_key
 from tests.unit.core.decide.ledger import Ledger
-from tests.unit.core.decide.test_life_spans import Issuing
+from tests.unit.core.decide.test_life_spans import Issuing, picks
 
 A = TypeVar("A")
 
@@ -22,22 +23,23 @@ SMALL = 3  # writes and events of a piece
 
 
 class MortalLedger(Ledger):
-    """Is killed once after so many pieces of a change, and starts again on what was written."""
+    """Is killed once with a change half decided, and starts again on what was written."""
 
-    pieces_left = 0  # until then; 0: it is not killed
+    killed_after = 0  # pieces of the next change that has more; 0: it is not killed
 
     def ask(self, change: Change[A]) -> A:
-        if not self.pieces_left:
+        if not self.killed_after:
             return super().ask(change)
-        self.last, self.undo = Decision(None, [], []), []
+        self.last, self.pieces = Decision(None, [], []), 0
         rest: Change[Any] | None = change
         while rest is not None:
             piece = decide(self.rows, rest, self.now, self.rules)
             for write in piece.writes:
                 self.rows.apply(write)
             self.last.notices.extend(piece.notices)
-            rest, self.pieces_left = piece.rest, self.pieces_left - 1
-            if not self.pieces_left:
+            rest, self.pieces = piece.rest, self.pieces + 1
+            if rest is not None and self.pieces == self.killed_after:
+                self.killed_after = 0
                 self.start_again()
                 break
         answer: A = piece.answer
@@ -78,10 +80,21 @@ class Crashing(Issuing):
     def teardown(self) -> None:
         self.patch.undo()
 
-    @rule(pieces=st.integers(1, 4))
-    def be_killed(self, pieces: int) -> None:
+    @rule(of=picks, pair=st.sampled_from([None, "own"]), pieces=st.integers(1, 3))
+    def be_killed_soon_with_many_on_one_grant(self, of: int, pair: str | None, pieces: int) -> None:
         assert isinstance(self.ledger, MortalLedger)
-        self.ledger.pieces_left = pieces
+        self.ledger.killed_after = 0
+        for handle in range(4, 10):
+            self.come(of, pair, 0, handle, opens=True)
+        self.ledger.killed_after = pieces
+
+    @rule(of=picks, pair=st.sampled_from([None, "own"]), pieces=st.integers(1, 3))
+    def be_killed_while_refusing(self, of: int, pair: str | None, pieces: int) -> None:
+        self.be_killed_soon_with_many_on_one_grant(of, pair, pieces)
+        on_last = self.ledger.rows.session_on(process_key(), 9)
+        if on_last is not None:
+            self.access[of % len(self.access)].family.stands = False
+            self.refuse(on_last.grant)
 
     @invariant()
     def nothing_that_was_begun_is_left(self) -> None:
