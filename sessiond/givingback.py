@@ -1,6 +1,10 @@
 """Has an issuer end refresh tokens that nobody here will send again (RFC 7009), each once."""
 
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable
+
 import structlog
+from anyio.abc import TaskGroup
 
 from sessiond.containment import Containment
 from sessiond.core.errors import IssuerUnavailable
@@ -8,17 +12,64 @@ from sessiond.core.grant import Grant
 from sessiond.core.secret import Secret
 from sessiond.line import Line
 
+AT_ONCE = 4  # tokens given back at a time to one issuer
+MAX_WAITING = 100_000  # for one issuer; beyond that its operators have to end them
+
 log = structlog.get_logger()
 
 
-async def give_back_in_turn(grant: Grant, line: Line, containment: Containment) -> None:
-    """Give back what a dropped grant has, within the budget that its refresh would have had."""
-    if grant.refresh_token is None:
+class GivingBack:
+    """Gives back what dropped grants have left: a queue for each issuer, and few tasks for it.
+
+    When everybody is revoked, that is everybody's refresh token at once.
+    """
+
+    def __init__(self, lines: Callable[[str], Line | None], containment: Containment) -> None:
+        """Make it.
+
+        Args:
+            lines: By the issuer's name, as they are when it is a token's turn.
+            containment: Where exceptions end that no issuer's part may raise.
+        """
+        self._lines = lines
+        self._containment = containment
+        self._waiting: defaultdict[str, deque[Grant]] = defaultdict(deque)
+        self._at_work = Counter[str]()  # tasks by issuer
+
+    def owe(self, grant: Grant, tasks: TaskGroup) -> None:
+        """Give back what a grant has in its turn."""
+        issuer, waiting = grant.issuer, self._waiting[grant.issuer]
+        if len(waiting) >= MAX_WAITING:
+            log.warning("not revoked at the issuer", issuer=issuer, error="too many wait for it")
+            return
+        waiting.append(grant)
+        if self._at_work[issuer] < AT_ONCE:
+            self._at_work[issuer] += 1
+            tasks.start_soon(self._work, issuer)
+
+    async def _work(self, issuer: str) -> None:
+        try:
+            while waiting := self._waiting[issuer]:
+                grant, line = waiting.popleft(), self._lines(issuer)
+                with self._containment.around("token given back", issuer):
+                    if line is not None:
+                        await _give_back_in_turn(grant, line)
+        finally:
+            self._at_work[issuer] -= 1
+            if not self._at_work[issuer]:
+                del self._at_work[issuer], self._waiting[issuer]
+
+
+async def _give_back_in_turn(grant: Grant, line: Line) -> None:
+    """Give back within the budget that the refresh would have had, and to no other issuer.
+
+    That may have got the name meanwhile.
+    """
+    if grant.refresh_token is None or (grant.iss and grant.iss != line.iss):
         return
     place = line.unproved.place(None, grant.subject) if grant.is_unproved else line.limiter
-    with containment.around("token given back", grant.issuer):
-        async with place:
-            await give_back(grant.issuer, grant.refresh_token, line)
+    async with place:
+        await give_back(grant.issuer, grant.refresh_token, line)
 
 
 async def give_back(issuer: str, token: Secret, line: Line) -> None:

@@ -14,19 +14,11 @@ import structlog
 from anyio.abc import TaskGroup
 from anyio.streams.memory import MemoryObjectReceiveStream
 
+from sessiond.askingagain import AskingAgain
 from sessiond.bus import Committed
 from sessiond.clock import Clock
 from sessiond.containment import Containment
-from sessiond.core.changes import (
-    BeginRefresh,
-    Change,
-    Forsake,
-    Recheck,
-    Recheckable,
-    Refresh,
-    Refuse,
-    Rotate,
-)
+from sessiond.core.changes import BeginRefresh, Change, Forsake, Refresh, Refuse, Rotate
 from sessiond.core.errors import (
     IssuerThrottled,
     IssuerUnavailable,
@@ -41,18 +33,16 @@ from sessiond.core.rows import Drop, Put
 from sessiond.core.secret import Secret
 from sessiond.core.session import ProcessKey
 from sessiond.due import DueQueue
-from sessiond.givingback import give_back, give_back_in_turn
+from sessiond.givingback import GivingBack, give_back
 from sessiond.line import Line, Tokens, TokenSource
 from sessiond.pace import FIRST_RETRY, Pace, retry_in
 from sessiond.table import Table
 
-# What time alone may mend in a token that has just come from the token endpoint: the issuer's
-# clock is ahead, or its new key is not to be had yet.
+# What time alone may mend in a fresh token: the issuer's clock is ahead, or its key not here yet.
 NOT_YET_GOOD = frozenset({Refusal.NOTYET, Refusal.BADSIGNATURE})
 AT_ONCE = 64  # grants looked at in one go
 
 log = structlog.get_logger()
-
 A = TypeVar("A")
 
 __all__ = ["Line", "Refresher", "TokenSource", "Tokens"]
@@ -77,7 +67,6 @@ class _Held:
 
     failures: int = 0
     not_before: datetime | None = None  # when the issuer may be asked for it again
-    access: Secret | None = None  # for asking again; in memory only, so not after a restart
 
 
 class Refresher:
@@ -118,6 +107,8 @@ class Refresher:
         self._note_late = note_late
         self._due = DueQueue[_Key](clock)
         self._held: dict[GrantId, _Held] = {}
+        self._asking_again = AskingAgain(table, clock)
+        self._giving_back = GivingBack(lambda issuer: self._lines.get(issuer), self._containment)
         self._paces: defaultdict[str, Pace] = defaultdict(Pace)  # by issuer
         self._proving = Counter[GrantId]()  # how many logins wait for the proof
         self._busy: dict[GrantId, anyio.Event] = {}
@@ -150,11 +141,9 @@ class Refresher:
     def hold(self, grant: GrantId, *, issuer: str, access: Secret) -> None:
         """Keep an access token in memory, to ask the issuer for it again from time to time."""
         line = self._lines.get(issuer)
-        if line is not None and self._recheck > 0 and line.verifier.asks:
-            held = self._held.setdefault(grant, _Held())
-            if held.access is None:  # else it is in the queue already
-                self._due.add_in(self._recheck, _Key(grant, issuer))
-            held.access = access
+        is_asked_again = line is not None and self._recheck > 0 and line.verifier.asks
+        if is_asked_again and self._asking_again.keep(grant, access):  # else it is queued already
+            self._due.add_in(self._recheck, _Key(grant, issuer))
 
     async def run(self) -> None:
         """Refresh what is due until the news ends; a call under way is then still finished."""
@@ -167,11 +156,9 @@ class Refresher:
                             self.follow(grant)
                         case Drop(Grant() as grant, give_back=is_owed):
                             self._held.pop(grant.id, None)
-                            line = self._lines.get(grant.issuer)
-                            if is_owed and line is not None:
-                                self._tasks.start_soon(
-                                    give_back_in_turn, grant, line, self._containment
-                                )
+                            self._asking_again.drop(grant.id)
+                            if is_owed and grant.refresh_token is not None:
+                                self._giving_back.owe(grant, self._tasks)
                         case _:
                             pass
             self._watching.cancel()
@@ -288,12 +275,13 @@ class Refresher:
 
     def _begin_again(self, key: _Key) -> None:
         """Look at a grant again soon, and later each time that this does not end as it should."""
-        held = self._held.setdefault(key.grant, _Held())
-        held.not_before = self._clock.now() + timedelta(seconds=self._pause(held))
-        self._due.add(held.not_before, key)
+        until = self._clock.now() + timedelta(seconds=self._pause(key.grant))
+        self._held[key.grant].not_before = until
+        self._due.add(until, key)
 
-    def _pause(self, held: _Held) -> float:
+    def _pause(self, grant: GrantId) -> float:
         """Return the seconds to wait after one more failure."""
+        held = self._held.setdefault(grant, _Held())
         held.failures += 1
         return retry_in(held.failures - 1, self._draw())
 
@@ -382,12 +370,10 @@ class Refresher:
 
     def _retry_later(self, grant: Grant, unavailable: IssuerUnavailable) -> None:
         """Try again with backoff, moved by a draw; the lease's end ends it all."""
-        held = self._held.setdefault(grant.id, _Held())
-        pause = self._pause(held)
-        if isinstance(unavailable, UnusableAnswer):  # a wish for this grant, and for no other
+        pause = self._pause(grant.id)
+        if isinstance(unavailable, UnusableAnswer | IssuerThrottled):
             pause = max(pause, unavailable.retry_after)
-        if isinstance(unavailable, IssuerThrottled):
-            pause = max(pause, unavailable.retry_after)
+        if isinstance(unavailable, IssuerThrottled):  # a wish for all like it, not for this alone
             until = self._clock.now() + timedelta(seconds=unavailable.retry_after)
             self._paces[grant.issuer].close(grant, until)
         self._put_off(grant, self._clock.now() + timedelta(seconds=pause))
@@ -402,23 +388,11 @@ class Refresher:
 
     async def _ask_again(self, key: _Key, begun_on: Line | None) -> None:
         """Ask the issuer whether it still accepts a token that cannot be refreshed."""
-        held = self._held.get(key.grant)
-        access = held.access if held is not None and self._recheck else None
-        grant = None if access is None else await self._table.ask(Recheckable(grant=key.grant))
         line = None if begun_on is None else self._now(begun_on, key)
-        if access is None or grant is None or line is None:
-            self._held.pop(key.grant, None)
-            return
-        try:
-            async with line.limiter:
-                verdict = await line.verify(access, now=self._clock.now())
-        except TokenRejected as rejected:
-            log.info("recheck refused", issuer=grant.issuer, reason=rejected.reason)
-            if self._is_newest(line, grant.issuer):
-                await self._table.ask(Refuse(grant=grant.id, reason=rejected.reason.value))
-                return
-        except IssuerUnavailable as unavailable:
-            log.warning("recheck put off", issuer=grant.issuer, error=str(unavailable))
-        else:
-            await self._table.ask(Recheck(grant=grant.id, verdict=verdict))
-        self._due.add_in(self._recheck, key)
+        if line is None or not self._recheck:
+            self._asking_again.drop(key.grant)
+        elif await self._asking_again.ask(
+            key.grant, line, partial(self._is_newest, line, key.issuer)
+        ):
+            self._due.add_in(self._recheck, key)
+        self._held.pop(key.grant, None)

@@ -166,8 +166,14 @@ class Rows:
                 yield found
 
     def was_there(self, grant: Grant, at: datetime) -> bool:
-        """Say whether a grant was there at a time: any of its tokens had been seen by then."""
-        return any(token.seen_at <= at for token in self.tokens_of(grant.id))
+        """Say whether a grant was there at a time: any of its tokens had been seen by then.
+
+        One whose refresh token has turned out to be an access token has none left; then its
+        sessions tell.
+        """
+        if self._tokens_of_grant.of(grant.id):
+            return any(token.seen_at <= at for token in self.tokens_of(grant.id))
+        return any(session.since <= at for session in self.sessions_of(grant.id))
 
     def set_aside_of(self, subscriber: str) -> Iterator[SetAside]:
         """Yield the events that were set aside for a subscriber."""

@@ -66,6 +66,13 @@ class Draft:
         """Whether this has come to so much that others should have their turn first."""
         return len(self.writes) + len(self.notices) + self.passed >= self.piece
 
+    def latest(self, before: datetime) -> datetime:
+        """Return now, or what was before where the clock was set back since.
+
+        Else what has come after a revocation would seem to be older than it.
+        """
+        return max(self.now, before)
+
     def live(self, session: SessionId) -> Session | None:
         """Return a session. One that was taken back has ended, though that is not written yet."""
         found = self.rows.sessions.get(session)
@@ -201,14 +208,14 @@ class Draft:
         Not one whose refresh token was sent: the answer will show what it is. The issuer is not
         told, since nobody knows whose refresh token it would end.
         """
-        dropped = {
-            each.row.id
+        newest = {
+            each.row.id: each.row if isinstance(each, Put) else None
             for each in self.writes
-            if isinstance(each, Drop) and isinstance(each.row, Grant)
+            if isinstance(each.row, Grant)
         }
         for grant_id, number in self._sessions_gained().items():
-            grant = self.rows.grants.get(grant_id)
-            if number >= 0 or grant is None or grant_id in dropped:
+            grant = newest.get(grant_id, self.rows.grants.get(grant_id))
+            if number >= 0 or grant is None:
                 continue
             is_left = len(self.rows.ids_of(grant_id)) + number == 0
             if is_left and grant.is_unproved and grant.in_flight_since is None:

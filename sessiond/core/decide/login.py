@@ -40,7 +40,7 @@ def open_session(draft: Draft, change: Open) -> Standing | Refusal:
         handle=change.handle,
         address=change.address,
         state=SessionState.UNBOUND,
-        since=draft.now,
+        since=draft.latest(brought.presented_at),
         until=draft.now + draft.rules.unbound,
         roles=brought.verdict.roles,
         attributes=brought.verdict.attributes,
@@ -74,7 +74,11 @@ def bind(draft: Draft, change: Bind) -> bool:
     if old is not None and old.id != session.id:
         draft.close(old, "replaced")
     opened = replace(
-        session, handle=change.handle, state=SessionState.OPEN, since=draft.now, until=None
+        session,
+        handle=change.handle,
+        state=SessionState.OPEN,
+        since=draft.latest(session.since),
+        until=None,
     )
     draft.put(opened)
     if session.state is SessionState.UNBOUND:

@@ -102,7 +102,7 @@ def _hold(draft: Draft, session: Session, change: Reconcile, handle: int) -> Non
         session, about=change.about, handle=handle, state=SessionState.OPEN, until=None
     )
     if session.state is SessionState.UNBOUND:
-        opened = replace(opened, since=draft.now)
+        opened = replace(opened, since=draft.latest(session.since))
         expires_at = draft.expires_at(session)
         draft.tell(draft.event(SessionOpened, opened, expires_at=expires_at))
     draft.put(opened)

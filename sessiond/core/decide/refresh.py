@@ -20,6 +20,7 @@ from sessiond.core.errors import Refusal
 from sessiond.core.events import SessionRefreshed, SessionRevoked, SessionRolesChanged
 from sessiond.core.grant import Grant, KnownToken
 from sessiond.core.lease import refresh_at
+from sessiond.core.principal import same_name
 from sessiond.core.rows import Rows
 from sessiond.core.session import Session
 from sessiond.core.verdict import Verdict
@@ -79,6 +80,7 @@ def rotate(draft: Draft, change: Rotate) -> bool:
 def refresh(draft: Draft, change: Refresh) -> bool:
     """Give every session of the grant the new lease and what the new token says.
 
+    Whom it calls by another name than the one that a session was opened under, that one ends.
     Who came with an access token of the grant alone gets no longer lease, and no role more.
     """
     grant = draft.live_grant(change.grant)
@@ -221,9 +223,14 @@ def _update(
 def _update_session(
     draft: Draft, grant: Grant, session: Session, verdict: Verdict, *, is_told: bool
 ) -> None:
-    if session.grant != grant.id:
-        if is_relying(draft.rows, session, grant):  # not renewed with something else meanwhile
-            _take_lost_roles(draft, session, verdict)
+    is_its_own = session.grant == grant.id
+    if not is_its_own and not is_relying(draft.rows, session, grant):
+        return  # it was renewed with something else meanwhile
+    if not same_name(session.principal.name, verdict.principal.name):
+        draft.take_back(session, SessionRevoked, Refusal.USERMISMATCH.value)
+        return
+    if not is_its_own:
+        _take_lost_roles(draft, session, verdict)
         return
     expires_at = verdict.lease.expires_at
     fresh = replace(session, roles=verdict.roles, attributes=verdict.attributes)

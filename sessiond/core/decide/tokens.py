@@ -149,12 +149,17 @@ def _known(rows: Rows, brought: Brought) -> Grant | None:
 
 
 def _grants_beside(rows: Rows, access: KnownToken | None) -> list[Grant]:
-    """Return the grants that know an access token: its own, and those it came with."""
+    """Return the grants that know an access token: its own, and those it came with.
+
+    Not one that has it for its refresh token: somebody took it for that, and who says whose it is?
+    """
     if access is None:
         return []
     own, beside = rows.grant_of(access.hash), map(rows.grant_of, access.came_with)
     refreshed = [each for each in beside if each is not None and each.refresh_token is not None]
-    return refreshed if own is None else [own, *refreshed]
+    if own is None or own.refresh_token is not None:
+        return refreshed
+    return [own, *refreshed]
 
 
 def _is_access_token(rows: Rows, brought: Brought) -> bool:

@@ -3,6 +3,9 @@
 ALTER TABLE tokens ADD COLUMN came_with BLOB NOT NULL DEFAULT x'';  -- their HMACs, 32 bytes each
 
 -- An access token hangs on no grant of a refresh token any more. Sessions go on as they were.
+-- By an index: without one this takes a quarter of an hour for 50,000 sessions.
+CREATE INDEX tokens_by_grant ON tokens (grant_id);
+CREATE INDEX sessions_by_access ON sessions (access);
 UPDATE tokens
 SET came_with = coalesce(
         (SELECT refresh.hash FROM tokens AS refresh
@@ -12,4 +15,6 @@ SET came_with = coalesce(
         x''),
     grant_id = NULL
 WHERE hash IN (SELECT access FROM sessions)
-    AND grant_id IN (SELECT id FROM grants WHERE refresh_token IS NOT NULL);
+    AND EXISTS (SELECT 1 FROM grants WHERE id = tokens.grant_id AND refresh_token IS NOT NULL);
+DROP INDEX tokens_by_grant;
+DROP INDEX sessions_by_access;

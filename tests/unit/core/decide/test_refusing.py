@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from sessiond.core.changes import Expire, Forgive, Refuse, Revoke, Standing
+from sessiond.core.changes import Expire, Forgive, Reconcile, Refuse, Revoke, Standing
 from sessiond.core.decide.tokens import UNDATED_KEPT
 from sessiond.core.errors import Refusal
 from sessiond.core.revocation import Scope
@@ -13,9 +13,13 @@ from tests.fakes import (
     HOUR,
     MINUTE,
     START,
+    bind,
     brought,
     grant_id,
     login,
+    process_about,
+    process_key,
+    session_id,
     token_hash,
     verdict,
 )
@@ -142,3 +146,21 @@ def test_tokens_that_the_issuer_refused_come_in_no_more(
     ledger.log_in(1, "access", "refresh")
     ledger.ask(Refuse(grant=grant_id(1), reason="refused"))
     assert ledger.refusal(login(2, brought(*again))) is Refusal.INACTIVE
+
+
+def test_what_came_after_a_revocation_is_not_older_than_it_for_a_clock_that_is_set_back(
+    ledger: Ledger,
+) -> None:
+    ledger.ask(ALL)
+    ledger.let_pass(HOUR)
+    says = verdict(begin=ledger.now - MINUTE)
+    fresh = brought("fresh", "refresh", says=says, presented_at=ledger.now)
+    for number in (1, 2):
+        assert isinstance(ledger.ask(login(number, fresh)), Standing)
+    ledger.let_pass(-2 * HOUR)
+    assert isinstance(ledger.ask(login(3, fresh)), Standing)
+    assert ledger.ask(bind(1))
+    held = tuple((number, session_id(number)) for number in (1, 2, 3))
+    back = Reconcile(process=process_key(), about=process_about(), held=held)
+    for _ in range(2):
+        assert ledger.ask(back) == []

@@ -1,0 +1,64 @@
+"""Asks issuers again for access tokens that came alone, which nothing can refresh."""
+
+from collections.abc import Callable
+
+import structlog
+
+from sessiond.clock import Clock
+from sessiond.core.changes import Recheck, Recheckable, Refuse
+from sessiond.core.errors import IssuerUnavailable, TokenRejected
+from sessiond.core.grant import GrantId
+from sessiond.core.secret import Secret
+from sessiond.line import Line
+from sessiond.table import Table
+
+log = structlog.get_logger()
+
+
+class AskingAgain:
+    """Owns the access tokens that are asked about: in memory only, so not after a restart."""
+
+    def __init__(self, table: Table, clock: Clock) -> None:
+        self._table = table
+        self._clock = clock
+        self._access: dict[GrantId, Secret] = {}
+
+    def keep(self, grant: GrantId, access: Secret) -> bool:
+        """Keep a grant's access token; say whether there was none before."""
+        is_first = grant not in self._access
+        self._access[grant] = access
+        return is_first
+
+    def drop(self, grant: GrantId) -> None:
+        """Let go of a grant's access token."""
+        self._access.pop(grant, None)
+
+    async def ask(self, key: GrantId, line: Line, is_in_use: Callable[[], bool]) -> bool:
+        """Ask for one grant, and record the answer; say whether to ask again later.
+
+        Args:
+            key: The grant's id.
+            line: Asked.
+            is_in_use: Whether the line still is: another one has been told to ask by other rules.
+
+        Raises:
+            StoreError: The answer could not be recorded.
+        """
+        access = self._access.get(key)
+        grant = None if access is None else await self._table.ask(Recheckable(grant=key))
+        if access is None or grant is None:
+            self.drop(key)
+            return False
+        try:
+            async with line.limiter:
+                verdict = await line.verify(access, now=self._clock.now())
+        except TokenRejected as rejected:
+            log.info("recheck refused", issuer=grant.issuer, reason=rejected.reason)
+            if is_in_use():
+                await self._table.ask(Refuse(grant=grant.id, reason=rejected.reason.value))
+                return False
+        except IssuerUnavailable as unavailable:
+            log.warning("recheck put off", issuer=grant.issuer, error=str(unavailable))
+        else:
+            await self._table.ask(Recheck(grant=grant.id, verdict=verdict))
+        return True

@@ -1,0 +1,65 @@
+"""An access token that somebody has brought as a refresh token, by mistake or on purpose."""
+
+from dataclasses import replace
+from uuid import UUID
+
+import pytest
+
+from sessiond.core.changes import Adopt, Refuse, Revoke, Standing
+from sessiond.core.decide import unfinished
+from sessiond.core.errors import Refusal
+from sessiond.core.revocation import Revocation, Scope
+from tests.fakes import MINUTE, brought, grant_id, login, principal, token_hash, verdict
+from tests.unit.core.decide.ledger import Ledger
+
+ALL = Revoke(id=UUID(int=77), scope=Scope.ALL, value="", reason="drill")
+
+
+@pytest.fixture
+def ledger() -> Ledger:
+    return Ledger()
+
+
+@pytest.mark.parametrize("refresh", [None, "refresh"])
+def test_a_grant_whose_only_token_was_an_access_token_is_revoked_like_any_other(
+    ledger: Ledger, refresh: str | None
+) -> None:
+    ledger.log_in(1, "one", "other")
+    ledger.log_in(2, "other", refresh)
+    assert list(ledger.rows.tokens_of(grant_id(1))) == []
+    ledger.let_pass(MINUTE)
+    assert ledger.ask(ALL).sessions == 2
+    assert (ledger.alive, ledger.granted) == (set(), set())
+
+
+def test_nor_does_a_start_forget_to_end_it(ledger: Ledger) -> None:
+    ledger.log_in(1, "one", "other")
+    ledger.log_in(2, "other")
+    revocation = Revocation(id=ALL.id, scope=Scope.ALL, value="", at=ledger.now, reason="")
+    assert not ledger.rows.was_there(ledger.grant(1), revocation.at - MINUTE)
+    assert ledger.rows.was_there(ledger.grant(1), revocation.at)
+    assert unfinished(ledger.rows) == []
+
+
+@pytest.mark.parametrize("refresh", [None, "refresh"])
+def test_whoever_has_brought_another_s_access_token_as_a_refresh_token_bars_nobody(
+    ledger: Ledger, refresh: str | None
+) -> None:
+    mallory = verdict(principal("mallory"))
+    thief = ledger.ask(login(1, brought("own", "hers", says=mallory)))
+    assert isinstance(thief, Standing)
+    ledger.log_in(2, "hers", refresh)
+    again = brought("own", "hers", says=mallory)
+    assert ledger.refusal(login(3, again)) in {Refusal.WRONGTYPE, Refusal.USERMISMATCH}
+    ledger.ask(Refuse(grant=grant_id(1), reason="refused"))
+    assert ledger.alive == {2}
+    assert not ledger.rows.tokens[token_hash("hers")].is_refused
+
+
+def test_a_refresh_token_proves_no_access_token_that_is_the_same(ledger: Ledger) -> None:
+    ledger.log_in(1, "one", "other")
+    ledger.prove()
+    ledger.rules = replace(ledger.rules, proved=frozenset({"corp"}))
+    assert ledger.refusal(login(2, brought("other"))) is Refusal.WRONGAUDIENCE
+    adopted = ledger.ask(Adopt(grant=grant_id(3), brought=brought("other", "refresh")))
+    assert not isinstance(adopted, Refusal)

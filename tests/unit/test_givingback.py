@@ -1,0 +1,142 @@
+"""Refresh tokens given back: many at once wait in a queue, and few tasks work through it."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import anyio
+import pytest
+from anyio.abc import TaskGroup
+
+from sessiond import givingback
+from sessiond.containment import Containment
+from sessiond.core.grant import Grant
+from sessiond.core.secret import Secret
+from sessiond.gate import FairLimiter
+from sessiond.givingback import AT_ONCE, GivingBack
+from sessiond.line import Line, Tokens
+from tests.fakes import grant, idle
+from tests.unit.gate.fakes import ScriptedVerifier
+
+pytestmark = pytest.mark.anyio
+
+
+class Revoking:
+    """Fulfils `sessiond.line.TokenSource`: ends refresh tokens, when it is let."""
+
+    def __init__(self) -> None:
+        self.revoked: list[str] = []
+        self.under_way = 0
+        self.at_most = 0
+        self.go_on = anyio.Event()
+
+    async def refresh(self, token: Secret) -> Tokens:
+        raise NotImplementedError
+
+    async def revoke(self, token: Secret) -> bool:
+        self.under_way += 1
+        self.at_most = max(self.at_most, self.under_way)
+        await self.go_on.wait()
+        self.under_way -= 1
+        self.revoked.append(token.reveal())
+        if token.reveal() == "odd":
+            raise KeyError("what nobody expects")
+        return True
+
+
+def line_to(source: Revoking, iss: str = "https://corp", places: int = 16) -> Line:
+    return Line(
+        iss=iss,
+        client="qstudio",
+        admits=lambda _: True,
+        source=source,
+        verifier=ScriptedVerifier(),
+        limiter=anyio.CapacityLimiter(places),
+        unproved=FairLimiter(places),
+    )
+
+
+def dropped(number: int, token: str | None = None, *, proven: bool = True) -> Grant:
+    refresh_token = Secret(token or f"refresh{number}")
+    return grant(number, iss="https://corp", refresh_token=refresh_token, proven=proven)
+
+
+@asynccontextmanager
+async def giving_back(
+    lines: dict[str, Line], containment: Containment | None = None
+) -> AsyncIterator[tuple[GivingBack, TaskGroup]]:
+    async with anyio.create_task_group() as tasks:
+        yield GivingBack(lines.get, containment or Containment()), tasks
+
+
+async def test_when_everybody_is_revoked_few_tasks_give_all_of_it_back() -> None:
+    source = Revoking()
+    lines = {"corp": line_to(source)}
+    async with giving_back(lines) as (owing, tasks):
+        for number in range(500):
+            owing.owe(dropped(number, proven=number % 2 == 0), tasks)
+        await idle()
+        assert len(anyio.get_running_tasks()) <= AT_ONCE + 2
+        assert source.under_way == AT_ONCE
+        source.go_on.set()
+    assert sorted(source.revoked) == sorted(f"refresh{number}" for number in range(500))
+    assert source.at_most == AT_ONCE
+
+
+async def test_refreshes_have_their_budget_first_however_small_it_is() -> None:
+    source = Revoking()
+    lines = {"corp": line_to(source, places=1)}
+    async with giving_back(lines) as (owing, tasks):
+        for number in range(9):
+            owing.owe(dropped(number), tasks)
+        await idle()
+        assert source.under_way == 1
+        source.go_on.set()
+    assert len(source.revoked) == 9
+
+
+async def test_one_that_fails_as_nobody_expected_holds_up_no_other() -> None:
+    source, containment = Revoking(), Containment()
+    source.go_on.set()
+    lines = {"corp": line_to(source)}
+    async with giving_back(lines, containment) as (owing, tasks):
+        for number in range(9):
+            owing.owe(dropped(number, "odd" if number < AT_ONCE else None), tasks)
+    assert len(source.revoked) == 9
+    assert containment.failures == {("token given back", "corp"): AT_ONCE}
+
+
+async def test_what_waits_goes_to_the_issuer_as_it_is_by_then_and_to_no_other() -> None:
+    before, after, other = Revoking(), Revoking(), Revoking()
+    lines = {"corp": line_to(before)}
+    async with giving_back(lines) as (owing, tasks):
+        for number in range(AT_ONCE + 3):
+            owing.owe(dropped(number), tasks)
+        await idle()
+        lines["corp"] = line_to(after)
+        before.go_on.set()
+        await idle()
+        assert after.under_way == 3
+        owing.owe(dropped(7), tasks)
+        owing.owe(dropped(8), tasks)
+        lines["corp"] = line_to(other, "https://other")
+        after.go_on.set()
+        other.go_on.set()
+        await idle()
+        owing.owe(replace(dropped(9), iss=""), tasks)  # of a time when that was not kept
+        await idle()
+        lines.clear()
+        owing.owe(dropped(10), tasks)
+    assert (len(before.revoked), other.revoked) == (AT_ONCE, ["refresh9"])
+    assert "refresh8" not in after.revoked
+
+
+async def test_what_waits_for_one_issuer_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(givingback, "MAX_WAITING", 10)
+    source = Revoking()
+    lines = {"corp": line_to(source)}
+    async with giving_back(lines) as (owing, tasks):
+        for number in range(30):
+            owing.owe(dropped(number), tasks)
+        source.go_on.set()
+    assert len(source.revoked) == 10
