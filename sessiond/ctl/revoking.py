@@ -51,7 +51,7 @@ def revoke(client: Client, /, as_json: bool, **given: Any) -> None:
         _forgive(client, next(iter(named.items()), ("all", "")), as_json)
         return
     if not given["reason"]:
-        raise click.UsageError("--reason TEXT is needed: it says why, in the log and the events")
+        raise click.UsageError("--reason TEXT is needed: it says why, to those who read the log")
     if not given["yes"]:
         confirm(_consequence(client, named))
     what: dict[str, Any] = {**named} or {"all": True}
