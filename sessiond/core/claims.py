@@ -168,7 +168,9 @@ def _date(claims: Claims, name: str) -> datetime | None:
 
 
 def _name(claims: Claims, claim: str) -> str:
-    value = claims.get(claim)
+    if claim not in claims:
+        raise TokenRejected(Refusal.MALFORMED, f"there is no claim {claim}")
+    value = claims[claim]
     if not isinstance(value, str) or not is_name(value):
         raise TokenRejected(Refusal.MALFORMED, f"{claim} is not 1 to 256 printable ASCII bytes")
     return value

@@ -14,7 +14,9 @@ from sessiond.ctl.progress import followed
 
 
 @click.command()
-@click.option("--session", metavar="S", type=click.UUID, help="End one session.")
+@click.option(
+    "--session", metavar="S", type=click.UUID, help="End one session; its token may log in again."
+)
 @click.option("--user", metavar="U", help="End a user's sessions; refuse tokens issued until now.")
 @click.option(
     "--process",
@@ -24,7 +26,7 @@ from sessiond.ctl.progress import followed
 )
 @click.option("--issuer", metavar="I", shell_complete=issuers, help="As --user, for an issuer.")
 @click.option("--all", "everybody", is_flag=True, help="As --user, for everybody.")
-@click.option("--reason", metavar="TEXT", help="Why, for those who read the log.")
+@click.option("--reason", metavar="TEXT", help="Why, for those who read the log; needed to revoke.")
 @click.option("--yes", is_flag=True, help="Do not ask; needed where there is no terminal.")
 @click.option(
     "--forgive", is_flag=True, help="Lift what was revoked of a --user, an --issuer or --all."
@@ -32,7 +34,10 @@ from sessiond.ctl.progress import followed
 @as_json
 @asked
 def revoke(client: Client, /, as_json: bool, **given: Any) -> None:
-    """Take back access, at once and by user, issuer or all lastingly; or forgive."""
+    """Take back access, at once and by user, issuer or all lastingly; or forgive.
+
+    A revocation that lasts refuses tokens issued before it, also where no session was ended.
+    """
     named = {
         name: str(given[name])
         for name in ("session", "user", "process", "issuer")
@@ -46,7 +51,7 @@ def revoke(client: Client, /, as_json: bool, **given: Any) -> None:
         _forgive(client, next(iter(named.items()), ("all", "")), as_json)
         return
     if not given["reason"]:
-        raise click.UsageError("--reason says why")
+        raise click.UsageError("--reason TEXT is needed: it says why, to those who read the log")
     if not given["yes"]:
         confirm(_consequence(client, named))
     what: dict[str, Any] = {**named} or {"all": True}

@@ -56,7 +56,9 @@ async def _ask(config: Config, each: IssuerConfig, where: Where) -> list[Finding
     except UnusableAnswer as error:
         return [wrong(check, str(error), f"it answers; see this issuer's table and {each.issuer}")]
     except IssuerUnavailable as error:
-        return [wrong(check, str(error), f"see that this machine reaches {each.issuer}")]
+        return [
+            wrong(check, str(error), f"see that issuer, and the way to it: curl -v {each.issuer}")
+        ]
     finally:
         ahead = issuer.connections[0].ahead
         await issuer.close()

@@ -48,7 +48,10 @@ def _configuration(configuration: dict[str, Any]) -> Iterator[Finding]:
         yield wrong("configuration", found, "mend it, then: systemctl reload sessiond")
     elif configuration["needs_restart"]:
         found = f"changed, but not applied: {', '.join(configuration['needs_restart'])}"
-        yield warning("configuration", found, "systemctl restart sessiond")
+        advice = "systemctl restart sessiond"
+        if any(key.startswith("listen.") for key in configuration["needs_restart"]):
+            advice = "sockets are systemd's: install-units again, stop all four units, start"
+        yield warning("configuration", found, advice)
 
 
 def _hooks(status: dict[str, Any]) -> Iterator[Finding]:

@@ -14,6 +14,7 @@ from sessiond.core.session import ProcessKey
 from sessiond.edge.control.bodies import Check, CheckName, Explanation
 from sessiond.edge.control.view import View
 from sessiond.edge.peer import Peer
+from sessiond.edge.why import why
 from sessiond.gate import Admission
 from sessiond.gate.route import route
 
@@ -116,7 +117,7 @@ async def _try(view: View, tried: _Tried, *, user: str, password: Secret, peer: 
     )
     refusal = await view.table.ask(Judge(brought=brought, is_proof_due=False))
     if refusal is not None:
-        raise _Failed(refusal, _ADMISSION.get(refusal, ""))
+        raise _Failed(refusal, why(refusal))
     tried.passed()
     await _prove(view, tried, brought)
 
@@ -157,11 +158,3 @@ async def _prove(view: View, tried: _Tried, brought: Brought) -> None:
 def _kind(presented: Presented) -> str:
     kind = "a JWT" if presented.is_jwt else "an opaque access token"
     return kind if presented.refresh is None else f"{kind} and a refresh token"
-
-
-_ADMISSION = {
-    Refusal.EXPIRED: "the lease is over",
-    Refusal.REVOKED: "revoked here; a token issued later is let in, or forgive the revocation",
-    Refusal.USERMISMATCH: "the name or one of the tokens belongs to another subject here",
-    Refusal.INACTIVE: "the issuer has refused one of these tokens before",
-}

@@ -28,6 +28,7 @@ from sessiond.core.secret import Secret
 from sessiond.core.session import ProcessAbout, ProcessKey, SessionId
 from sessiond.edge.measures import Measures
 from sessiond.edge.process.calls import Connect, Renewal
+from sessiond.edge.why import why
 from sessiond.gate import Admission, Gate, Spans
 from sessiond.refresher import Refresher
 from sessiond.table import Table
@@ -144,7 +145,7 @@ class Attempt(ABC):
             return None
         self._commit_took = self._desk.clock.monotonic() - self._submitted_at
         if isinstance(answer, Refusal):
-            self._refuse(answer, "the table refuses it")
+            self._refuse(answer, why(answer))
             return None
         presented = self._admission.presented
         if presented.refresh is None:
@@ -163,7 +164,7 @@ class Attempt(ABC):
         grant_id = GrantId(self._desk.new_id())
         grant = await table.ask(Adopt(grant=grant_id, brought=self._brought(admission)))
         if isinstance(grant, Refusal):
-            raise TokenRejected(grant, "the table refuses it")
+            raise TokenRejected(grant, why(grant))
         if grant.proven:
             return
         await self._desk.refresher.prove(grant, process=self._owner.key)

@@ -87,6 +87,12 @@ def test_a_daemon_in_order_is_ok(monkeypatch: pytest.MonkeyPatch) -> None:
             "store.path; systemctl restart",
         ),
         (
+            {"configuration": {"last_error": "", "needs_restart": ["listen.port"]}},
+            "configuration",
+            "warning",
+            "listen.port; sockets are systemd's: install-units again",
+        ),
+        (
             {"issuers": [{"name": "corp", "healthy": False, "trouble": "it answered 503"}]},
             "corp logins",
             "wrong",
