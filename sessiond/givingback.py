@@ -6,6 +6,7 @@ from collections.abc import Callable
 import structlog
 from anyio.abc import TaskGroup
 
+from sessiond.clock import Clock
 from sessiond.containment import Containment
 from sessiond.core.errors import IssuerUnavailable
 from sessiond.core.grant import Grant
@@ -13,6 +14,7 @@ from sessiond.core.secret import Secret
 from sessiond.line import Line
 
 AT_ONCE = 4  # tokens given back at a time to one issuer
+EVERY = 0.05  # seconds that each of them is followed by, so that the loop has time for logins
 MAX_WAITING = 100_000  # for one issuer; beyond that its operators have to end them
 
 log = structlog.get_logger()
@@ -24,13 +26,17 @@ class GivingBack:
     When everybody is revoked, that is everybody's refresh token at once.
     """
 
-    def __init__(self, lines: Callable[[str], Line | None], containment: Containment) -> None:
+    def __init__(
+        self, lines: Callable[[str], Line | None], containment: Containment, clock: Clock
+    ) -> None:
         """Make it.
 
         Args:
             lines: By the issuer's name, as they are when it is a token's turn.
             containment: Where exceptions end that no issuer's part may raise.
+            clock: Paces it.
         """
+        self._clock = clock
         self._lines = lines
         self._containment = containment
         self._waiting: defaultdict[str, deque[Grant]] = defaultdict(deque)
@@ -54,6 +60,8 @@ class GivingBack:
                 with self._containment.around("token given back", issuer):
                     if line is not None:
                         await _give_back_in_turn(grant, line)
+                if waiting:
+                    await self._clock.sleep(EVERY)
         finally:
             self._at_work[issuer] -= 1
             if not self._at_work[issuer]:

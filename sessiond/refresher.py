@@ -108,7 +108,7 @@ class Refresher:
         self._due = DueQueue[_Key](clock)
         self._held: dict[GrantId, _Held] = {}
         self._asking_again = AskingAgain(table, clock)
-        self._giving_back = GivingBack(lambda issuer: self._lines.get(issuer), self._containment)
+        self._giving_back = GivingBack(lambda name: self._lines.get(name), self._containment, clock)
         self._paces: defaultdict[str, Pace] = defaultdict(Pace)  # by issuer
         self._proving = Counter[GrantId]()  # how many logins wait for the proof
         self._busy: dict[GrantId, anyio.Event] = {}

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar
 
 import anyio
+import anyio.lowlevel
 import msgspec
 import structlog
 from anyio import ClosedResourceError, EndOfStream
@@ -43,7 +44,7 @@ A = TypeVar("A")
 
 log = structlog.get_logger()
 
-FULL = 2048  # writes and events of one transaction; it may end with a decision that is large
+FULL = 256  # writes and events of one transaction; it may end with a large decision
 REFUSALS_EVERY = 1.0  # seconds between writes of refused logins
 MAX_DUE = 512  # rows looked at in one go when their time is there
 PRUNE_EVERY = 600.0  # seconds between dropping old events
@@ -122,6 +123,11 @@ class _Draft:
         return not self.writes and not self.notices
 
     @property
+    def is_large(self) -> bool:
+        """Whether it took so long that others should have their turn before it is written."""
+        return self.is_full or any(each.rest is not None for each in self.decided)
+
+    @property
     def is_full(self) -> bool:
         return len(self.writes) + len(self.notices) >= FULL
 
@@ -165,7 +171,7 @@ class Table:
         """
         now = self._clock.now()
         for session in tuple(self._rows.sessions.values()):
-            self._rows.apply(Put(resumed(session, now=now, rules=self._rules)))
+            self._rows.put_state(resumed(session, now=now, rules=self._rules))
         for rows in (self._rows.sessions, self._rows.grants, self._rows.tokens):
             for row in rows.values():
                 self._note_due(row)
@@ -261,6 +267,8 @@ class Table:
         numbered = self._numbered(draft.notices)
         written = self._written = anyio.Event()
         try:
+            if draft.is_large:
+                await anyio.lowlevel.cancel_shielded_checkpoint()
             if not draft.is_empty:
                 await self._commit(draft.writes, [notice.event for notice in numbered])
         except StoreError as error:

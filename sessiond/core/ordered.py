@@ -1,7 +1,7 @@
 """Sessions in the order of their ids: a page costs what it shows, however many there are."""
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from uuid import UUID
 
 from sessiond.core.principal import folded
@@ -15,9 +15,13 @@ class OrderedIds:
 
     __slots__ = ("_lasts", "_runs")
 
-    def __init__(self) -> None:
-        self._runs: list[list[int]] = []  # ids as numbers, which compare fast; none is empty
-        self._lasts: list[int] = []  # of each run
+    def __init__(self, numbers: Iterable[int] = ()) -> None:
+        """Take ids as numbers, each once."""
+        ordered = sorted(numbers)
+        starts = range(0, len(ordered), SIZE)
+        # Ids as numbers, which compare fast; no run is empty.
+        self._runs = [ordered[start : start + SIZE] for start in starts]
+        self._lasts = [run[-1] for run in self._runs]
 
     def __bool__(self) -> bool:
         return bool(self._runs)
@@ -74,6 +78,14 @@ class SessionLists:
 
     def __init__(self) -> None:
         self._lists: dict[tuple[str, str], OrderedIds] = {}
+
+    def fill(self, sessions: Iterable[Session]) -> None:
+        """Take all that there are at once, which costs less than one by one."""
+        found: dict[tuple[str, str], list[int]] = {}
+        for session in sessions:
+            for each in _lists_of(session):
+                found.setdefault(each, []).append(session.id.int)
+        self._lists = {each: OrderedIds(numbers) for each, numbers in found.items()}
 
     def replace(self, old: Session | None, new: Session | None) -> None:
         """Note that one session has taken the place of another; None: there was, or is, none."""

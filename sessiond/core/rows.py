@@ -56,6 +56,7 @@ class Rows:
     """
 
     def __init__(self, rows: Iterable[Row] = ()) -> None:
+        """Take rows that were kept: each key is there once."""
         self.sessions: dict[SessionId, Session] = {}
         self.grants: dict[GrantId, Grant] = {}
         self.tokens: dict[TokenHash, KnownToken] = {}
@@ -80,7 +81,8 @@ class Rows:
         self._revoked: dict[tuple[Scope, str], UUID] = {}
         self._set_aside_for = Index[str, int]()
         for row in rows:
-            self._put(row)
+            self._insert(row)
+        self.lists.fill(self.sessions.values())
 
     def session_on(self, process: ProcessKey, handle: int) -> Session | None:
         """Return the live session on a process's handle. Handle 0 is not known: None."""
@@ -89,20 +91,16 @@ class Rows:
 
     def sessions_of(self, of: ProcessKey | GrantId) -> Iterator[Session]:
         """Yield the live sessions of a process or on a grant, the longest unchanged first."""
-        found = self._ids_of(of)
+        found = self.ids_of(of)
         return (self.sessions[key] for key in found)
 
     def count_of(self, of: ProcessKey | GrantId) -> int:
         """Return how many live sessions a process or a grant has."""
-        return len(self._ids_of(of))
+        return len(self.ids_of(of))
 
     def has_sessions(self, grant: GrantId) -> bool:
         """Say whether any session hangs on the grant."""
         return bool(self._of_grant.of(grant))
-
-    def ids_of(self, grant: GrantId) -> Collection[SessionId]:
-        """Return the ids of the live sessions on a grant."""
-        return self._of_grant.of(grant)
 
     def unopened(self, process: ProcessKey, handle: int, access: TokenHash) -> Iterator[Session]:
         """Yield a process's sessions that came so with an access token and were not opened yet."""
@@ -190,12 +188,26 @@ class Rows:
                 old = self._take(row)
                 return None if old is None else Put(old)
 
-    def _ids_of(self, of: ProcessKey | GrantId) -> Collection[SessionId]:
+    def put_state(self, session: Session) -> None:
+        """Put a session of which nothing that it is found by has changed, only its state.
+
+        It keeps its place among those of its process and of its grant.
+        """
+        self.states[self.sessions[session.id].state] -= 1
+        self.states[session.state] += 1
+        self.sessions[session.id] = session
+
+    def ids_of(self, of: ProcessKey | GrantId) -> Collection[SessionId]:
+        """Return the ids of the live sessions of a process or on a grant; see `sessions_of`."""
         return self._of_process.of(of) if isinstance(of, ProcessKey) else self._of_grant.of(of)
 
     def _put(self, row: Row) -> Row | None:
         """Insert a row; return the one whose place it took."""
         old = self._take(row, successor=row)
+        self._insert(row)
+        return old
+
+    def _insert(self, row: Row) -> None:
         match row:
             case Session():
                 self._put_session(row)
@@ -224,7 +236,6 @@ class Rows:
             case SetAside():
                 self.set_aside[row.subscriber, row.event.sequence] = row
                 self._set_aside_for.add(row.subscriber, row.event.sequence)
-        return old
 
     def _put_session(self, row: Session) -> None:
         self.sessions[row.id] = row

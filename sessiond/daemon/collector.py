@@ -18,7 +18,7 @@ from typing import NoReturn
 
 from sessiond.clock import Clock
 
-EVERY = 0.25  # seconds between two looks at how many young there are
+EVERY = 0.05  # seconds between two looks at how many young there are
 YOUNG = 2000  # objects; more are collected
 ROUNDS = 1  # of such collections, after which the next looks at what they left, too
 NEVER = 1_000_000  # in such rounds, until the old would be collected

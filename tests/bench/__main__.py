@@ -1,4 +1,4 @@
-"""`make bench`: run every measurement and print one table. Takes one to three minutes.
+"""`make bench`: run every measurement and print one table. Takes about six minutes.
 
 python -m tests.bench [--json FILE] [--folder FOLDER] [--only NAME ...]
 """
@@ -10,7 +10,18 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from tests.bench import asking, beside, delivering, holding, logins, revoking, standing, starting
+from tests.bench import (
+    asking,
+    beside,
+    crowding,
+    delivering,
+    everybody,
+    holding,
+    logins,
+    revoking,
+    standing,
+    starting,
+)
 from tests.bench.bench import Bench
 from tests.bench.figures import Row, table, waits
 from tests.bench.load import Generator
@@ -28,6 +39,8 @@ MEASUREMENTS: dict[str, Callable[[Bench], Iterator[Row]]] = {
     "beside": beside.measure,
     "standing": standing.measure,
     "starting": starting.measure,
+    "crowding": crowding.measure,
+    "everybody": everybody.measure,
     "holding": holding.measure,
 }
 

@@ -9,13 +9,15 @@ import pytest
 from anyio.abc import TaskGroup
 
 from sessiond import givingback
+from sessiond.clock import Clock
 from sessiond.containment import Containment
 from sessiond.core.grant import Grant
 from sessiond.core.secret import Secret
 from sessiond.gate import FairLimiter
-from sessiond.givingback import AT_ONCE, GivingBack
+from sessiond.givingback import AT_ONCE, EVERY, GivingBack
 from sessiond.line import Line, Tokens
 from tests.fakes import grant, idle
+from tests.unit.edge.oidc.fake import HandClock
 from tests.unit.gate.fakes import ScriptedVerifier
 
 pytestmark = pytest.mark.anyio
@@ -63,10 +65,10 @@ def dropped(number: int, token: str | None = None, *, proven: bool = True) -> Gr
 
 @asynccontextmanager
 async def giving_back(
-    lines: dict[str, Line], containment: Containment | None = None
+    lines: dict[str, Line], containment: Containment | None = None, clock: Clock | None = None
 ) -> AsyncIterator[tuple[GivingBack, TaskGroup]]:
     async with anyio.create_task_group() as tasks:
-        yield GivingBack(lines.get, containment or Containment()), tasks
+        yield GivingBack(lines.get, containment or Containment(), clock or HandClock()), tasks
 
 
 async def test_when_everybody_is_revoked_few_tasks_give_all_of_it_back() -> None:
@@ -81,6 +83,17 @@ async def test_when_everybody_is_revoked_few_tasks_give_all_of_it_back() -> None
         source.go_on.set()
     assert sorted(source.revoked) == sorted(f"refresh{number}" for number in range(500))
     assert source.at_most == AT_ONCE
+
+
+async def test_between_two_tokens_there_is_a_pause_for_whoever_logs_in() -> None:
+    source, clock = Revoking(), HandClock()
+    source.go_on.set()
+    async with giving_back({"corp": line_to(source)}, clock=clock) as (owing, tasks):
+        for number in range(10 * AT_ONCE):
+            owing.owe(dropped(number), tasks)
+    assert len(source.revoked) == 10 * AT_ONCE
+    assert set(clock.slept) == {EVERY}
+    assert len(clock.slept) >= 9 * AT_ONCE
 
 
 async def test_refreshes_have_their_budget_first_however_small_it_is() -> None:

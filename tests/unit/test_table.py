@@ -8,7 +8,6 @@ from uuid import UUID
 import anyio
 import pytest
 
-from sessiond.agenda import MAX_BATCH
 from sessiond.core.changes import (
     BeginRefresh,
     Change,
@@ -26,7 +25,7 @@ from sessiond.core.lease import refresh_at
 from sessiond.core.revocation import Scope
 from sessiond.core.session import SessionState
 from sessiond.due import TICK
-from sessiond.table import PRUNE_EVERY
+from sessiond.table import FULL, PRUNE_EVERY
 from tests.fakes import (
     HOUR,
     MINUTE,
@@ -99,11 +98,11 @@ async def test_a_batch_has_an_upper_size(table: RunningTable, store: MemoryStore
     await table.submit(login(1, brought("first")))
     await store.arrived.wait()
     tell = Tell(events=(opened_event(),))
-    tickets = [await table.submit(tell) for _ in range(MAX_BATCH + 1)]
+    tickets = [await table.submit(tell) for _ in range(FULL + 1)]
     released.set()
     for ticket in tickets:
         await ticket.answer()
-    assert [len(events) for _, events in store.commits] == [0, MAX_BATCH, 1]
+    assert [len(events) for _, events in store.commits] == [0, FULL, 1]
 
 
 async def test_nobody_is_answered_before_it_is_on_disk(

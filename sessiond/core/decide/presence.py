@@ -55,7 +55,7 @@ def reconcile(draft: Draft, change: Reconcile) -> list[int]:
     """Make the rows and a process's own list one; answer the handles it must close."""
     if change.unsaid is None:
         change = _looked_up(draft, change)
-    on_handle = {handle for handle, _ in change.held}
+    on_handle = {handle for handle, _ in change.held} if change.unsaid else set()
     unsaid, held, doomed = list(change.unsaid or ()), list(change.held), list(change.doomed)
     while unsaid and not draft.is_full:
         session = draft.rows.sessions.get(unsaid.pop())
@@ -86,13 +86,15 @@ def reconcile(draft: Draft, change: Reconcile) -> list[int]:
 def _looked_up(draft: Draft, change: Reconcile) -> Reconcile:
     """Return the change with each handle and each session once, and the sessions it leaves out."""
     on_handle = dict(change.held)  # a handle holds one session, and a session one handle
-    held = {session: handle for handle, session in on_handle.items()}
-    others = (each.id for each in draft.rows.sessions_of(change.process) if each.id not in held)
+    # By number: a UUID's own hash is Python code, and there may be ten thousand.
+    held = {session.int: (handle, session) for handle, session in on_handle.items()}
+    others = [each for each in draft.rows.ids_of(change.process) if each.int not in held]
+    holding = {handle for handle, _ in held.values()}
     return replace(
         change,
-        held=tuple((handle, session) for session, handle in held.items())[::-1],
+        held=tuple(held.values())[::-1],
         unsaid=tuple(others)[::-1],
-        doomed=tuple(sorted(set(on_handle) - set(held.values()))),
+        doomed=tuple(sorted(on_handle.keys() - holding)),
     )
 
 
@@ -112,7 +114,7 @@ def look(draft: Draft, change: Look) -> list[Standing]:
     """Return the live sessions of a process, oldest first."""
     rows, unseen, seen = draft.rows, list(change.unseen or ()), list(change.seen)
     if change.unseen is None:
-        unseen = [each.id for each in rows.sessions_of(change.process)][::-1]
+        unseen = [*rows.ids_of(change.process)][::-1]
     while unseen and not draft.is_full:
         session = draft.live(unseen.pop())
         draft.passed += 1

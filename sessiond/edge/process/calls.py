@@ -125,9 +125,10 @@ def _reconcile(handles: Value, held: Value) -> Reconciliation:
     numbers, sessions = integers(handles, "handles"), guids(held, "sessions")
     if len(numbers) != len(sessions):
         raise CallError("handles and sessions must be of one length")
-    if len(set(numbers)) != len(numbers) or len(set(sessions)) != len(sessions):
+    known = {session.int for session in sessions}  # a UUID's own hash is Python code
+    if len(set(numbers)) != len(numbers) or len(known) != len(sessions):
         raise CallError("each handle and each session may be there once")
-    if any(not 0 < number <= MAX_INT for number in numbers):
+    if numbers and not 0 < min(numbers) <= max(numbers) <= MAX_INT:
         raise CallError("handles must be above 0")
     pairs = zip(numbers, map(SessionId, sessions), strict=True)
     return Reconciliation(held=tuple(pairs))

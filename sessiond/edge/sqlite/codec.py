@@ -21,8 +21,7 @@ from sessiond.core.rows import NameOwner, Row
 from sessiond.core.secret import Secret
 from sessiond.core.session import ProcessAbout, ProcessKey, Session, SessionId, SessionState
 from sessiond.edge.sealing import SealError
-
-Parameters = tuple[Any, ...]
+from sessiond.edge.sqlite.steps import Parameters
 
 log = structlog.get_logger()
 

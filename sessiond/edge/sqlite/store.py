@@ -27,12 +27,12 @@ from sessiond.core.secret import Secret
 from sessiond.edge.sealing import SealError
 from sessiond.edge.sqlite.codec import (
     CODECS,
-    Parameters,
     Sealer,
     TableCodec,
     forget,
     microseconds,
 )
+from sessiond.edge.sqlite.steps import Parameters, execute_all
 from sessiond.table import Loaded
 
 VERSION = 3
@@ -58,7 +58,7 @@ class Database(aiosqlite.Connection):
     async def transact(
         self, statements: Sequence[tuple[str, Sequence[Parameters]]], *, is_synced: bool = True
     ) -> None:
-        """Execute each statement for each of its parameters, all or nothing.
+        """Execute each statement for all of its rows, all or nothing.
 
         Args:
             statements: With their parameters.
@@ -74,7 +74,7 @@ def _transact(
     db.execute("BEGIN IMMEDIATE")
     try:
         for statement, parameters in statements:
-            db.executemany(statement, parameters)
+            execute_all(db, statement, parameters)
         db.execute("COMMIT")
     except sqlite3.Error:
         if db.in_transaction:

@@ -58,3 +58,20 @@ def test_a_session_that_moves_leaves_the_lists_it_was_in() -> None:
     assert not lists.of(process="rdb100")
     assert list(lists.of(process="rdb200").after(None)) == [after.id]
     assert len(lists.of()) == 1
+
+
+def test_lists_made_at_once_are_those_made_one_by_one() -> None:
+    sessions = [
+        session(number, principal=principal(f"user{number % 3}"), about=process_about(number % 2))
+        for number in (7, 2, 9, 4, 1, 3, 8, 6)
+    ]
+    at_once, one_by_one = SessionLists(), SessionLists()
+    at_once.fill(sessions)
+    for each in sessions:
+        one_by_one.replace(None, each)
+    assert at_once._lists.keys() == one_by_one._lists.keys()
+    for key, ids in at_once._lists.items():
+        assert list(ids.after(None)) == list(one_by_one._lists[key].after(None))
+    for each in sessions:
+        at_once.replace(each, None)
+    assert not at_once.of()

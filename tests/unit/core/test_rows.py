@@ -7,6 +7,7 @@ from sessiond.core.grant import KnownToken
 from sessiond.core.place import Place, SetAside
 from sessiond.core.revocation import Revocation, Scope
 from sessiond.core.rows import Drop, NameOwner, Put, Row, Rows
+from sessiond.core.session import SessionState
 from tests.fakes import (
     HOUR,
     START,
@@ -112,6 +113,14 @@ def test_a_grant_has_sessions_until_the_last_one_leaves() -> None:
     assert rows.has_sessions(grant_id(2))
     assert list(rows.ids_of(grant_id(1))) == []
     assert list(rows.ids_of(grant_id(2))) == [session_id(2)]
+
+
+def test_another_state_alone_leaves_a_session_where_it_was() -> None:
+    rows = Rows([session(1), session(2)])
+    waiting = session(1, state=SessionState.WAITING)
+    rows.put_state(waiting)
+    assert list(rows.sessions_of(process_key())) == [waiting, session(2)]
+    assert +rows.states == {SessionState.WAITING: 1, SessionState.OPEN: 1}
 
 
 def test_an_access_token_is_found_by_the_grants_of_the_refresh_tokens_it_came_with() -> None:

@@ -82,6 +82,24 @@ async def test_only_places_alone_are_not_synced_to_the_disk(path: Path) -> None:
         assert await pragma(store, "synchronous") == 2  # FULL
 
 
+async def test_many_rows_are_written_and_dropped_with_few_statements(path: Path) -> None:
+    rows = [session(number) for number in range(1, 1001)]
+    said: list[str] = []
+    async with opened(path, RING) as store:
+        await store._db.set_trace_callback(said.append)
+        await store.commit([Put(each) for each in rows], [opened_event(n) for n in range(1, 1001)])
+        assert len(said) < 70  # the interpreter may change hands at each
+        loaded = await store.load()
+        assert list(loaded.rows) == rows  # in the order of their ids, as the table keeps them
+        assert [each.sequence for each in await store.events_after(0, limit=1001)] == [
+            *range(1, 1001)
+        ]
+        said.clear()
+        await store.commit([Drop(each) for each in rows[:-1]], [])
+        assert len(said) < 40
+        assert list((await store.load()).rows) == rows[-1:]
+
+
 async def test_what_was_committed_is_there_for_another_reader_at_once(path: Path) -> None:
     async with opened(path, RING) as store:
         await store.commit([Put(session(1))], [opened_event(1)])
