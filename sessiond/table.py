@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar
 
@@ -14,6 +14,7 @@ import structlog
 from anyio import ClosedResourceError, EndOfStream
 
 from sessiond.agenda import Agenda, Ticket
+from sessiond.batch import Batch, Decided
 from sessiond.bus import Bus, Committed
 from sessiond.clock import Clock
 from sessiond.core.changes import (
@@ -44,7 +45,6 @@ A = TypeVar("A")
 
 log = structlog.get_logger()
 
-FULL = 256  # writes and events of one transaction; it may end with a large decision
 REFUSALS_EVERY = 1.0  # seconds between writes of refused logins
 MAX_DUE = 512  # rows looked at in one go when their time is there
 PRUNE_EVERY = 600.0  # seconds between dropping old events
@@ -100,38 +100,6 @@ class Store(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class _Decided:
-    """What came of one ticket: an answer, or the rest of it."""
-
-    ticket: Ticket[Any]
-    answer: Any
-    rest: Change[Any] | None
-
-
-@dataclass(slots=True)
-class _Draft:
-    """Decisions that are not on disk: what they write and tell, and what takes them back."""
-
-    decided: list[_Decided] = field(default_factory=list)
-    writes: list[Write] = field(default_factory=list)
-    notices: list[Notice] = field(default_factory=list)
-    undo: list[Write] = field(default_factory=list)
-
-    @property
-    def is_empty(self) -> bool:
-        return not self.writes and not self.notices
-
-    @property
-    def is_large(self) -> bool:
-        """Whether it took so long that others should have their turn before it is written."""
-        return self.is_full or any(each.rest is not None for each in self.decided)
-
-    @property
-    def is_full(self) -> bool:
-        return len(self.writes) + len(self.notices) >= FULL
-
-
 class Table:
     """Owns the rows. Every change goes through `submit`; nothing else writes."""
 
@@ -146,7 +114,7 @@ class Table:
         self._rules = rules
         self._rows = Rows()
         self._sequence = 0
-        self._owed = deque[_Draft]()  # what has ended and could not be written yet
+        self._owed = deque[Batch]()  # what has ended and could not be written yet
         self._is_failing = False  # the store refused the last write
         self._agenda = Agenda()
         self._due = DueQueue[Expire](clock)
@@ -161,7 +129,7 @@ class Table:
         self._rows = Rows(row for row in loaded.rows if getattr(row, "id", None) not in dropped)
         self._sequence = loaded.sequence
         if needless:
-            self._owed.append(_Draft(writes=[Drop(row) for row in needless]))
+            self._owed.append(Batch(writes=[Drop(row) for row in needless]))
 
     def resume(self) -> list[Grant]:
         """Start the time that sessions of an earlier run wait, and return all grants.
@@ -284,7 +252,7 @@ class Table:
         if not draft.is_empty:
             await self._bus.publish(Committed(draft.writes, numbered))
 
-    async def _pay(self, owed: _Draft) -> None:
+    async def _pay(self, owed: Batch) -> None:
         """Write what has ended while nothing could be written."""
         numbered = self._numbered(owed.notices)
         await self._commit(owed.writes, [notice.event for notice in numbered])
@@ -311,12 +279,12 @@ class Table:
             log.warning("writing works again")
         self._is_failing = False
 
-    def _decide(self, batch: Sequence[Ticket[Any]]) -> "_Draft":
+    def _decide(self, batch: Sequence[Ticket[Any]]) -> Batch:
         """Decide changes one after the other, each on the rows that the one before has left.
 
         What there is no room for, or must wait for an unfinished one, goes back on the agenda.
         """
-        draft, now = _Draft(), self._clock.now()
+        draft, now = Batch(), self._clock.now()
         for number, ticket in enumerate(batch):
             if draft.is_full:
                 self._agenda.put_back(batch[number:])
@@ -324,7 +292,7 @@ class Table:
             if self._agenda.holds_back(ticket):
                 continue
             decision = decide(self._rows, ticket.change, now, self._rules)
-            draft.decided.append(_Decided(ticket, decision.answer, decision.rest))
+            draft.decided.append(Decided(ticket, decision.answer, decision.rest))
             draft.writes += decision.writes
             draft.notices += decision.notices
             draft.undo += filter(None, map(self._rows.apply, decision.writes))
@@ -335,7 +303,7 @@ class Table:
                 self._note_due(write.row)
         return draft
 
-    def _settle(self, draft: _Draft) -> None:
+    def _settle(self, draft: Batch) -> None:
         """Answer what is decided, and go on with what is not decided to its end."""
         for each in draft.decided:
             if each.rest is not None:

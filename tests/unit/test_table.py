@@ -8,6 +8,7 @@ from uuid import UUID
 import anyio
 import pytest
 
+from sessiond.batch import FULL
 from sessiond.core.changes import (
     BeginRefresh,
     Change,
@@ -25,7 +26,7 @@ from sessiond.core.lease import refresh_at
 from sessiond.core.revocation import Scope
 from sessiond.core.session import SessionState
 from sessiond.due import TICK
-from sessiond.table import FULL, PRUNE_EVERY
+from sessiond.table import PRUNE_EVERY
 from tests.fakes import (
     HOUR,
     MINUTE,

@@ -9,7 +9,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from sessiond import table as table_module
+from sessiond import batch
 from sessiond.core.changes import (
     End,
     Find,
@@ -148,7 +148,7 @@ async def test_two_large_changes_take_turns(table: RunningTable) -> None:
 async def test_a_transaction_has_an_upper_size(
     table: RunningTable, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(table_module, "FULL", 10)
+    monkeypatch.setattr(batch, "FULL", 10)
     released = store.hold()
     first = await table.submit(Tell(events=(opened_event(),)))
     await store.arrived.wait()

@@ -1,0 +1,43 @@
+"""Decisions that are not on disk yet: what they write and tell, and what takes them back."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from sessiond.agenda import Ticket
+from sessiond.core.changes import Change
+from sessiond.core.decide import Notice
+from sessiond.core.rows import Write
+
+FULL = 256  # writes and events of one transaction; it may end with a large decision
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """What came of one ticket: an answer, or the rest of it."""
+
+    ticket: Ticket[Any]
+    answer: Any
+    rest: Change[Any] | None
+
+
+@dataclass(slots=True)
+class Batch:
+    """Collects decisions, each on the rows that the one before has left."""
+
+    decided: list[Decided] = field(default_factory=list)
+    writes: list[Write] = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
+    undo: list[Write] = field(default_factory=list)
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.writes and not self.notices
+
+    @property
+    def is_large(self) -> bool:
+        """Whether it took so long that others should have their turn before it is written."""
+        return self.is_full or any(each.rest is not None for each in self.decided)
+
+    @property
+    def is_full(self) -> bool:
+        return len(self.writes) + len(self.notices) >= FULL
