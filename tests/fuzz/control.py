@@ -18,6 +18,7 @@ from sessiond.core.revocation import Scope as RevocationScope
 from sessiond.edge.control.openapi import document
 from sessiond.edge.control.operations import EVENT_STREAM, OPERATIONS, Operation
 from sessiond.edge.control.problem import MEDIA_TYPE, ProblemBody
+from sessiond.edge.control.turns import REFUSALS
 from tests.fakes import MemoryStore, idle, session_id
 from tests.fuzz import seeds
 from tests.unit.edge.control.viewing import ADMIN, Viewing, viewing
@@ -194,6 +195,7 @@ class _Running:
             self._task = asyncio.create_task(self._hold(ready))
             await ready.wait()
         assert self._viewing is not None
+        await self._viewing.clock.advance(1 / REFUSALS)  # no refusal waits for its turn
         answer = await _answer(self._viewing, _scope(request), body)
         if not self._viewing.store.commits:
             return answer, None
