@@ -47,7 +47,8 @@ log = structlog.get_logger()
 
 REFUSALS_EVERY = 1.0  # seconds between writes of refused logins
 MAX_DUE = 512  # rows looked at in one go when their time is there
-PRUNE_EVERY = 600.0  # seconds between dropping old events
+PRUNE_EVERY = 60.0  # seconds between dropping old events
+MAX_EVENTS = 5_000_000  # kept, however young, some 3 GB: somebody may log in and out without end
 RETRY_IN = 1.0  # seconds, when writing failed
 
 # What takes access away, and so does not wait for a disk that is full.
@@ -95,8 +96,8 @@ class Store(Protocol):
         """Return kept events in order, beginning after a sequence number."""
         ...
 
-    async def forget_events(self, *, before: datetime) -> None:
-        """Drop the events of before a time."""
+    async def forget_events(self, *, before: datetime, up_to: int) -> None:
+        """Drop the events of before a time, and those up to a sequence number."""
         ...
 
 
@@ -221,7 +222,9 @@ class Table:
             return
         self._pruned_at = monotonic
         with suppress(StoreError), anyio.CancelScope(shield=True):  # the next time will do
-            await self._store.forget_events(before=self._clock.now() - self._keep_events)
+            await self._store.forget_events(
+                before=self._clock.now() - self._keep_events, up_to=self._sequence - MAX_EVENTS
+            )
 
     async def _write(self, batch: list[Ticket[Any]]) -> None:
         try:

@@ -74,10 +74,12 @@ class MemoryStore:
         )
         return later[:limit]
 
-    async def forget_events(self, *, before: datetime) -> None:
+    async def forget_events(self, *, before: datetime, up_to: int) -> None:
         if not self.forgets:
             raise StoreError("the disk is full")
-        self.events = [event for event in self.events if event.at >= before]
+        self.events = [
+            event for event in self.events if event.at >= before and event.sequence > up_to
+        ]
 
     def hold(self) -> anyio.Event:
         """Make commits wait until the event is set; `arrived` tells when the next one began."""

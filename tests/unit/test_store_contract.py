@@ -213,14 +213,20 @@ async def test_events_are_read_page_by_page(store: Store) -> None:
 
 async def test_old_events_are_forgotten_and_younger_ones_kept(store: Store) -> None:
     await store.commit([], [told(1), told(2, START + FINE), told(3, START + HOUR)])
-    await store.forget_events(before=START + FINE)
+    await store.forget_events(before=START + FINE, up_to=0)
     assert [event.sequence for event in await store.events_after(0, limit=9)] == [2, 3]
+
+
+async def test_events_up_to_a_number_are_forgotten_however_young(store: Store) -> None:
+    await store.commit([], [told(sequence, START + HOUR) for sequence in range(1, 5)])
+    await store.forget_events(before=START, up_to=2)
+    assert [event.sequence for event in await store.events_after(0, limit=9)] == [3, 4]
 
 
 async def test_the_last_sequence_outlives_its_event(opener: Opener) -> None:
     async with opener() as store:
         await store.commit([], [told(41), told(42)])
-        await store.forget_events(before=START + HOUR)
+        await store.forget_events(before=START + HOUR, up_to=0)
         assert (await store.load()).sequence == 42
     async with opener() as store:
         assert (await store.load()).sequence == 42

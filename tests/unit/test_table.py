@@ -8,6 +8,7 @@ from uuid import UUID
 import anyio
 import pytest
 
+from sessiond import table as table_module
 from sessiond.batch import FULL
 from sessiond.core.changes import (
     BeginRefresh,
@@ -212,7 +213,7 @@ async def test_numbers_go_on_after_a_restart_even_when_events_were_forgotten(
     async with running_table(store, clock) as table:
         await table.log_in(1)
         await table.log_in(2)
-    await store.forget_events(before=START + HOUR)
+    await store.forget_events(before=START + HOUR, up_to=0)
     async with running_table(store, clock) as table:
         await table.ask(End(session=session_id(1)))
         assert await table.told() == [(3, "session.revoked")]
@@ -230,6 +231,18 @@ async def test_old_events_are_dropped_now_and_then(
     await table.ask(LOOK)
     await idle()
     assert store.events == []
+
+
+async def test_no_more_than_a_number_of_events_is_kept_however_young(
+    table: RunningTable, store: MemoryStore, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(table_module, "MAX_EVENTS", 2)
+    for number in range(1, 6):
+        await table.log_in(number)
+    await clock.advance(PRUNE_EVERY)
+    await table.ask(LOOK)
+    await idle()
+    assert [event.sequence for event in store.events] == [4, 5]
 
 
 async def test_when_dropping_old_events_fails_the_table_goes_on(

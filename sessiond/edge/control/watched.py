@@ -68,8 +68,8 @@ class WatchedStore:
     async def events_after(self, sequence: int, *, limit: int) -> list[Event]:
         return await self._store.events_after(sequence, limit=limit)
 
-    async def forget_events(self, *, before: datetime) -> None:
-        await self._store.forget_events(before=before)
+    async def forget_events(self, *, before: datetime, up_to: int) -> None:
+        await self._store.forget_events(before=before, up_to=up_to)
 
     def _note(self, events: Sequence[Event]) -> None:
         for event in events:

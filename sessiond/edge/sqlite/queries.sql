@@ -52,7 +52,7 @@ INSERT INTO events (sequence, at, body) VALUES (?, ?, ?);
 -- name: events_after
 SELECT body FROM events WHERE sequence > ? ORDER BY sequence LIMIT ?;
 -- name: forget_events
-DELETE FROM events WHERE at < ?;
+DELETE FROM events WHERE at < ? OR sequence <= ?;
 -- name: last_sequence
 SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'events';
 

@@ -164,10 +164,10 @@ class SqliteStore:
                 ) from error
         return events
 
-    async def forget_events(self, *, before: datetime) -> None:
-        """Drop the events of before a time."""
+    async def forget_events(self, *, before: datetime, up_to: int) -> None:
+        """Drop the events of before a time, and those up to a sequence number."""
         try:
-            await self._db.execute(QUERIES["forget_events"], (microseconds(before),))
+            await self._db.execute(QUERIES["forget_events"], (microseconds(before), up_to))
         except sqlite3.Error as error:
             raise StoreError(f"the database refused to drop old events: {error}") from error
 

@@ -335,7 +335,7 @@ async def test_a_read_only_database_is_a_store_error_until_it_is_writable(path: 
         with pytest.raises(StoreError):
             await store.commit([Put(session(1))], [])
         with pytest.raises(StoreError):
-            await store.forget_events(before=opened_event().at)
+            await store.forget_events(before=opened_event().at, up_to=0)
         await store._db.execute("PRAGMA query_only = OFF")
         await store.commit([Put(session(1))], [])
         assert (await store.load()).rows == [session(1)]
@@ -451,7 +451,7 @@ async def test_a_set_aside_event_outlives_the_outbox(path: Path) -> None:
     aside = SetAside(subscriber="audit", event=event, attempts=8, error="full", at=event.at)
     async with opened(path, RING) as store:
         await store.commit([Put(aside)], [event])
-        await store.forget_events(before=event.at + MINUTE)
+        await store.forget_events(before=event.at + MINUTE, up_to=0)
         assert await store.events_after(0, limit=9) == []
     async with opened(path, RING) as store:
         assert (await store.load()).rows == [aside]
