@@ -90,3 +90,6 @@ class Directory:
         """Return when every push up to this event's is on its process's connection."""
         while self._sequence < sequence:
             await self._moved.wait()
+        # What was put there is written in this turn of the loop, beside what others write, in no
+        # order that is promised: whoever asks goes on in the next.
+        await anyio.lowlevel.checkpoint()
