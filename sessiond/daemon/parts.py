@@ -83,17 +83,7 @@ def parts_of(
         waiting=config.login.waiting,
         containment=issuers.containment,
     )
-    refresher = Refresher(
-        settings.lines_of(made),
-        table,
-        news=bus.listen(),
-        clock=clock,
-        hashed=hasher.token_hash,
-        draw=draw,
-        recheck=config.refresh.recheck,
-        note_late=measures.refresh_late.observe,
-        containment=issuers.containment,
-    )
+    refresher = _refresher(config, issuers, table, bus, clock, hasher)
     feeding, start = settings.feeding_rules(config), starter(environ, clock)
     return Parts(
         clock=clock,
@@ -111,6 +101,27 @@ def parts_of(
         refresher=refresher,
         desk=_desk(table, gate, refresher, clock, hasher, measures, proved=rules.proved),
         subscribers=Subscribers(events, table, clock, start=start, draw=draw, rules=feeding),
+    )
+
+
+def _refresher(
+    config: Config,
+    issuers: Issuers,
+    table: Table,
+    bus: Bus,
+    clock: SystemClock,
+    hasher: TokenHasher,
+) -> Refresher:
+    return Refresher(
+        settings.lines_of(issuers.made),
+        table,
+        news=bus.listen(),
+        clock=clock,
+        hashed=hasher.token_hash,
+        draw=draw,
+        recheck=config.refresh.recheck,
+        note_late=issuers.measures.refresh_late.observe,
+        containment=issuers.containment,
     )
 
 

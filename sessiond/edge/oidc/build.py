@@ -130,8 +130,7 @@ def build_issuer(
         config: The table, completed for its kind.
         leeway: Seconds of clock skew excused for `nbf` and `iat`.
         refresh: Of the `[refresh]` table.
-        client_secret: The content of `client_secret_file`, where there is one.
-        refresh_secret: The content of `refresh_client_secret_file`; None for a public client.
+        client_secret, refresh_secret: What their files hold; None for a public client.
         clock: For dates and ages.
         tls: From `sessiond.edge.oidc.http.trust`, shared by those with one `ca_file`.
         plugged: The plugins that this table and role sources name, where there are any.
@@ -141,13 +140,9 @@ def build_issuer(
     Raises:
         ConfigError: A secret is missing or is no key.
     """
+    insecure = config.insecure_http
     connect = partial(
-        IssuerHttp,
-        clock=clock,
-        tls=tls,
-        insecure_http=config.insecure_http,
-        note=note,
-        transport=transport,
+        IssuerHttp, clock=clock, tls=tls, insecure_http=insecure, note=note, transport=transport
     )
     login = connect(timeout=config.timeout, concurrency=config.concurrency)
     calls = 2 * refresh.concurrency  # what is proved and what is not wait for each other nowhere
