@@ -9,12 +9,11 @@ from typing import Any
 
 import click
 
-from sessiond import __version__
+from sessiond import __version__, install_units as units
+from sessiond import config as configuration
+from sessiond.config.credentials import new_key, store_key
 from sessiond.core.errors import AddressInUseError, ConfigError, SessiondError
-from sessiond.edge import config as configuration
-from sessiond.edge import units
-from sessiond.edge.credentials import new_key, store_key
-from sessiond.edge.sealing import KeyRing
+from sessiond.store.sealing import KeyRing
 
 EX_INTERRUPTED = 130  # what a shell says of a program that SIGINT ended
 
@@ -120,9 +119,7 @@ def rekey(path: Path) -> None:
     config = configuration.load(path)
     database = Path(config.store.path).resolve()  # as the daemon does: the key is beside the file
     key = store_key(config.store.key_file, database=database, environ=os.environ)
-    count = importlib.import_module("sessiond.edge.sqlite.rekey").rekey(
-        database, KeyRing.from_text(key)
-    )
+    count = importlib.import_module("sessiond.store.rekey").rekey(database, KeyRing.from_text(key))
     click.echo(f"{database}: {count} values sealed anew")
 
 
@@ -157,7 +154,7 @@ def install_units(root: Path, path: Path | None, is_real: bool, force: bool) -> 
 @click.argument("name")
 def subscriber(name: str) -> None:
     """Be the process of one subscriber. The daemon alone starts it."""
-    importlib.import_module("sessiond.edge.subscribers.child").main(name)
+    importlib.import_module("sessiond.extensions.subscribers.child").main(name)
 
 
 @main.command()

@@ -34,8 +34,8 @@ from sessiond.core.secret import Secret
 from sessiond.core.session import ProcessKey
 from sessiond.due import DueQueue
 from sessiond.givingback import GivingBack, give_back
-from sessiond.line import Line, Tokens, TokenSource
 from sessiond.pace import FIRST_RETRY, Pace, retry_in
+from sessiond.refresh_issuer import Line, Tokens, TokenSource
 from sessiond.table import Table
 
 # What time alone may mend in a fresh token: the issuer's clock is ahead, or its key not here yet.

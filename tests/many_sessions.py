@@ -8,6 +8,7 @@ from uuid import UUID
 
 import anyio
 
+from sessiond.config.credentials import store_key
 from sessiond.core.events import SessionOpened
 from sessiond.core.grant import Grant, GrantId, KnownToken, TokenHash
 from sessiond.core.lease import Lease
@@ -15,9 +16,8 @@ from sessiond.core.principal import Principal
 from sessiond.core.rows import NameOwner, Put, Write
 from sessiond.core.secret import Secret
 from sessiond.core.session import ProcessAbout, ProcessKey, Session, SessionId, SessionState
-from sessiond.edge.credentials import store_key
-from sessiond.edge.sealing import KeyRing
-from sessiond.edge.sqlite import opened
+from sessiond.store import opened
+from sessiond.store.sealing import KeyRing
 
 PROCESSES = 200
 AT_ONCE = 1000  # sessions in one commit

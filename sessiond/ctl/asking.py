@@ -11,10 +11,10 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import click
 from rich.console import RenderableType
 
+from sessiond import config as configuration
+from sessiond.config import ListenConfig
 from sessiond.ctl import show
 from sessiond.ctl.client import Client
-from sessiond.edge import config as configuration
-from sessiond.edge.config import ListenConfig
 
 P = ParamSpec("P")
 R = TypeVar("R")

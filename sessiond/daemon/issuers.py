@@ -14,18 +14,17 @@ from anyio.abc import TaskGroup
 
 from sessiond.api import Verifier
 from sessiond.clock import Clock
+from sessiond.config import Config, IssuerConfig, RoleSourceConfig, credentials
 from sessiond.containment import Containment
+from sessiond.control.instrumented import IssuerWatch, WatchedSource, WatchedVerifier
 from sessiond.core.errors import ConfigError
 from sessiond.core.secret import Secret
-from sessiond.edge import credentials
-from sessiond.edge.config import Config, IssuerConfig, RoleSourceConfig
-from sessiond.edge.control.watched import IssuerWatch, WatchedSource, WatchedVerifier
-from sessiond.edge.measures import Measures
-from sessiond.edge.oidc.build import Issuer, RefreshLimits, build_issuer
-from sessiond.edge.oidc.http import trust
-from sessiond.edge.plugged import plugged_in
-from sessiond.edge.roles import AskedRoles, RolesVerifier
+from sessiond.extensions.issuer_plugins import plugged_in
+from sessiond.extensions.roles import AskedRoles, RolesVerifier
 from sessiond.gate import Breaker, FairLimiter, Realm
+from sessiond.issuers.build import Issuer, RefreshLimits, build_issuer
+from sessiond.issuers.http import trust
+from sessiond.metrics import Measures
 from sessiond.refresher import Line
 
 # Whoever stops the daemon does not wait for a file that hangs.

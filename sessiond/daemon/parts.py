@@ -9,30 +9,30 @@ from uuid import uuid4
 from anyio.abc import ByteStream
 from anyio.streams.memory import MemoryObjectReceiveStream
 
+from sessiond import store
 from sessiond.bus import Bus, Committed
 from sessiond.clock import SystemClock
+from sessiond.config import Config
+from sessiond.control import instrumented
+from sessiond.control.server import ControlServer
+from sessiond.control.view import View
 from sessiond.daemon import settings
 from sessiond.daemon.issuers import Issuers
 from sessiond.daemon.settings import LookedUp
-from sessiond.edge import sqlite
-from sessiond.edge.config import Config
-from sessiond.edge.control import watched
-from sessiond.edge.control.server import ControlServer
-from sessiond.edge.control.view import View
-from sessiond.edge.listener import Listener
-from sessiond.edge.measures import Measures
-from sessiond.edge.peer import Peer
-from sessiond.edge.process.attempt import Desk
-from sessiond.edge.process.audience import Audience, ProcessNames
-from sessiond.edge.process.connection import Connection
-from sessiond.edge.process.conversation import Counter
-from sessiond.edge.process.directory import Directory
-from sessiond.edge.process.welcome import Welcome
-from sessiond.edge.sealing import TokenHasher
-from sessiond.edge.subscribers import Subscribers, starter
 from sessiond.eventlog import EventLog
+from sessiond.extensions.subscribers import Subscribers, starter
 from sessiond.gate import Gate
+from sessiond.kdb.audience import Audience, ProcessNames
+from sessiond.kdb.authentication import Desk
+from sessiond.kdb.connection import Connection
+from sessiond.kdb.conversation import Counter
+from sessiond.kdb.directory import Directory
+from sessiond.kdb.listener import Listener
+from sessiond.kdb.welcome import Welcome
+from sessiond.metrics import Measures
 from sessiond.refresher import Refresher
+from sessiond.store.sealing import TokenHasher
+from sessiond.system.peer import Peer
 from sessiond.table import Table
 from sessiond.timekeeper import Timekeeper
 
@@ -48,7 +48,7 @@ class Parts:
     issuers: Issuers
     timekeeper: Timekeeper
     bus: Bus
-    store: watched.WatchedStore
+    store: instrumented.WatchedStore
     events: EventLog
     table: Table
     directory: Directory
@@ -64,7 +64,7 @@ def parts_of(
     config: Config,
     *,
     clock: SystemClock,
-    store: sqlite.SqliteStore,
+    store: store.SqliteStore,
     issuers: Issuers,
     hasher: TokenHasher,
     environ: Mapping[str, str],
@@ -72,7 +72,7 @@ def parts_of(
     """Make the services. Each is given the values it uses, never the configuration."""
     made = issuers.made
     measures = issuers.measures
-    bus, kept = Bus(), watched.WatchedStore(store, clock, measures)
+    bus, kept = Bus(), instrumented.WatchedStore(store, clock, measures)
     events = EventLog(kept, bus.listen(), clock)  # listens first: it knows what others act on
     rules, keep_events = settings.rules_of(config, made), settings.keep_events(config)
     table = Table(kept, bus, clock, rules, keep_events=keep_events)

@@ -16,6 +16,9 @@ import anyio
 import anyio.to_thread
 import structlog
 
+from sessiond import config as configuration
+from sessiond import log
+from sessiond.config import Config
 from sessiond.core.errors import ConfigError
 from sessiond.core.grant import Grant
 from sessiond.daemon import settings
@@ -23,10 +26,8 @@ from sessiond.daemon.issuers import Made
 from sessiond.daemon.parts import Front, Parts
 from sessiond.daemon.resuming import disown, is_answered_for
 from sessiond.daemon.settings import LookedUp
-from sessiond.edge import config as configuration
-from sessiond.edge import log, systemd
-from sessiond.edge.config import Config
-from sessiond.edge.hardening import look_at_descriptors
+from sessiond.system import systemd
+from sessiond.system.hardening import look_at_descriptors
 
 # Bound or opened once, at the start. Every other key is applied.
 NEEDS_RESTART = (

@@ -15,26 +15,27 @@ from uuid import uuid4
 import anyio
 import structlog
 
-from sessiond import __version__
+from sessiond import __version__, log
+from sessiond import config as configuration
 from sessiond.clock import SystemClock
+from sessiond.config import Config, credentials
+from sessiond.control.address import control_socket
 from sessiond.daemon import settings
 from sessiond.daemon.collector import Collector
 from sessiond.daemon.issuers import Issuers
 from sessiond.daemon.parts import Front, Parts, front_of, parts_of
 from sessiond.daemon.reload import Reload
 from sessiond.daemon.resuming import resume
-from sessiond.edge import config as configuration
-from sessiond.edge import credentials, log, sqlite, systemd
-from sessiond.edge.addresses import Addresses, listening
-from sessiond.edge.config import Config
-from sessiond.edge.control.address import control_socket
-from sessiond.edge.hardening import harden, look_at_descriptors
-from sessiond.edge.listener import Listener
-from sessiond.edge.measures import Measures
-from sessiond.edge.process.directory import Directory
-from sessiond.edge.process.welcome import Welcome
-from sessiond.edge.sealing import KeyRing, TokenHasher
-from sessiond.edge.watchdog import Watchdog, round_trip
+from sessiond.kdb.addresses import Addresses, listening
+from sessiond.kdb.directory import Directory
+from sessiond.kdb.listener import Listener
+from sessiond.kdb.welcome import Welcome
+from sessiond.metrics import Measures
+from sessiond.store import opened
+from sessiond.store.sealing import KeyRing, TokenHasher
+from sessiond.system import systemd
+from sessiond.system.hardening import harden, look_at_descriptors
+from sessiond.system.watchdog import Watchdog, round_trip
 
 GOODBYE = 1.0  # seconds for processes to hear that the daemon stops
 LAST_RESORT = 2.0  # seconds beyond the grace: then a disk that hangs holds up the end no more
@@ -82,7 +83,7 @@ async def serve(path: Path, config: Config, environ: Mapping[str, str]) -> None:
         control = stack.enter_context(
             control_socket(listen.control, group=listen.control_group, passed=passed)
         )
-        store = await stack.enter_async_context(sqlite.opened(database, ring))
+        store = await stack.enter_async_context(opened(database, ring))
         issuers = Issuers(clock, Measures(), environ)
         stack.push_async_callback(issuers.close)
         issuers.use(await issuers.build(config))

@@ -5,17 +5,16 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+from sessiond.config import Config, credentials
+from sessiond.control.access import Access, allow_list
+from sessiond.control.view import IssuerView
 from sessiond.core.decide import Rules
 from sessiond.core.secret import Secret
 from sessiond.daemon.issuers import Made
-from sessiond.edge import credentials
-from sessiond.edge.config import Config
-from sessiond.edge.control.access import Access, allow_list
-from sessiond.edge.control.view import IssuerView
-from sessiond.edge.peer import AllowList
-from sessiond.edge.subscribers import STOP_WITHIN, FeedingRules
+from sessiond.extensions.subscribers import STOP_WITHIN, FeedingRules
 from sessiond.gate import Door
 from sessiond.refresher import Line
+from sessiond.system.peer import AllowList
 from sessiond.timekeeper import Witness
 
 

@@ -5,9 +5,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
+from sessiond.config.credentials import new_key
 from sessiond.demo.actor import Actor
 from sessiond.demo.issuer import API, CLIENT
-from sessiond.edge.credentials import new_key
 
 LIFE = 10  # seconds of an access token: the least in which a refresh ahead of time is seen
 PORT = 5099  # of a Unix socket in a folder of its own, so it is free

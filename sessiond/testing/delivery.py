@@ -9,7 +9,7 @@ import msgspec
 
 from sessiond.api import Event, Gap
 from sessiond.core.place import SetAside
-from sessiond.edge.subscribers import FeedingRules, SubscriberState, child
+from sessiond.extensions.subscribers import FeedingRules, SubscriberState, child
 from sessiond.testing.clock import FakeClock
 from sessiond.testing.life import NAME, Disk, Life
 

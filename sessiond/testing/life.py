@@ -10,19 +10,19 @@ import anyio
 from anyio.streams.stapled import StapledObjectStream
 
 from sessiond.bus import Committed
+from sessiond.config import SubscriberConfig
 from sessiond.core.changes import Change
 from sessiond.core.decide import Notice, Rules, decide
 from sessiond.core.events import Event
 from sessiond.core.place import Place
 from sessiond.core.rows import Rows
-from sessiond.edge.config import SubscriberConfig
-from sessiond.edge.racing import first
-from sessiond.edge.subscribers import FeedingRules, child, children, wire
-from sessiond.edge.subscribers.children import Gone
-from sessiond.edge.subscribers.feeding import Feeder
-from sessiond.edge.subscribers.places import KeptPlace
-from sessiond.edge.subscribers.wire import FromChild, Setup, Stop, ToChild
 from sessiond.eventlog import EventLog
+from sessiond.extensions.subscribers import FeedingRules, child, subprocesses, wire
+from sessiond.extensions.subscribers.feeding import Feeder
+from sessiond.extensions.subscribers.places import KeptPlace
+from sessiond.extensions.subscribers.subprocesses import Gone
+from sessiond.extensions.subscribers.wire import FromChild, Setup, Stop, ToChild
+from sessiond.racing import first
 from sessiond.testing.clock import FakeClock
 
 NAME = "tested"  # of the subscriber
@@ -138,7 +138,7 @@ class Life:
         self.feeder.cut()
         await self._clock.settle()
         if not self.ended.is_set():
-            await self._clock.advance(children.STOP_WITHIN)
+            await self._clock.advance(subprocesses.STOP_WITHIN)
         await self.ended.wait()
 
     @asynccontextmanager
@@ -206,6 +206,6 @@ class _Process:
         await self.send(Stop())
 
         async def time_is_up() -> None:
-            await self._clock.sleep(children.STOP_WITHIN)
+            await self._clock.sleep(subprocesses.STOP_WITHIN)
 
         await first(self._ended.wait, time_is_up)

@@ -8,8 +8,8 @@ from typing import Any
 import anyio.to_thread
 
 from sessiond.api import Granted, IssuerUnavailable, Principal, TokenRejected
-from sessiond.edge.answers import checked_granted
-from sessiond.edge.foreign import AnswerError
+from sessiond.extensions.plugin_guard import AnswerError
+from sessiond.extensions.plugin_results import checked_granted
 from sessiond.testing.calling import cancelled_at_each_step, many_at_once
 from sessiond.testing.clock import START
 from sessiond.testing.settings_contract import check_settings

@@ -12,9 +12,9 @@ from sessiond.api import (
     TokenRejected,
     Verdict,
 )
-from sessiond.edge.answers import checked_verdict
-from sessiond.edge.foreign import AnswerError
-from sessiond.edge.verifiers import MEMBERS
+from sessiond.extensions.plugin_guard import AnswerError
+from sessiond.extensions.plugin_results import checked_verdict
+from sessiond.extensions.verifiers import MEMBERS
 from sessiond.testing.calling import cancelled_at_each_step, many_at_once
 from sessiond.testing.settings_contract import check_settings
 

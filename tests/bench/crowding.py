@@ -10,11 +10,11 @@ from uuid import UUID
 
 import anyio
 
+from sessiond.config.credentials import store_key
 from sessiond.core.revocation import Revocation, Scope
 from sessiond.core.rows import Put
-from sessiond.edge.credentials import store_key
-from sessiond.edge.sealing import KeyRing
-from sessiond.edge.sqlite import opened
+from sessiond.store import opened
+from sessiond.store.sealing import KeyRing
 from tests.bench.bench import Bench, must_be_accepted
 from tests.bench.everybody import Control
 from tests.bench.figures import Figures, Row, medians, of_load

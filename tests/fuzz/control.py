@@ -13,15 +13,15 @@ import msgspec
 import structlog
 from starlette.types import Message, Scope
 
+from sessiond.control.openapi import document
+from sessiond.control.operations import EVENT_STREAM, OPERATIONS, Operation
+from sessiond.control.problem import MEDIA_TYPE, ProblemBody
+from sessiond.control.turns import REFUSALS
 from sessiond.core.changes import Revoke
 from sessiond.core.revocation import Scope as RevocationScope
-from sessiond.edge.control.openapi import document
-from sessiond.edge.control.operations import EVENT_STREAM, OPERATIONS, Operation
-from sessiond.edge.control.problem import MEDIA_TYPE, ProblemBody
-from sessiond.edge.control.turns import REFUSALS
 from tests.fakes import MemoryStore, idle, session_id
 from tests.fuzz import seeds
-from tests.unit.edge.control.viewing import ADMIN, Viewing, viewing
+from tests.unit.control.viewing import ADMIN, Viewing, viewing
 
 PART = 12  # bytes in a row of a token's random part that no answer may have
 LONG_PART = 24  # the same of any password, which may come to hold words of ours

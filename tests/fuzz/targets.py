@@ -13,6 +13,7 @@ from datetime import timedelta
 import httpx
 
 from sessiond.api import Verifier
+from sessiond.config import read
 from sessiond.core.claims import ClaimRules, verdict_of
 from sessiond.core.errors import (
     CallError,
@@ -26,14 +27,13 @@ from sessiond.core.password import read_password, stated_claims
 from sessiond.core.principal import is_name
 from sessiond.core.secret import Secret
 from sessiond.core.verdict import Verdict
-from sessiond.edge.config import read
-from sessiond.edge.oidc.client import Client
-from sessiond.edge.oidc.introspection import IntrospectionVerifier
-from sessiond.edge.oidc.userinfo import UserinfoVerifier
-from sessiond.edge.process.calls import read_call
+from sessiond.issuers.client import Client
+from sessiond.issuers.introspection import IntrospectionVerifier
+from sessiond.issuers.userinfo import UserinfoVerifier
 from sessiond.jwt.access import TokenRules, read_access_token
 from sessiond.jwt.keyset import KeySet, UnknownKeyError
 from sessiond.jwt.signature import ALGORITHMS
+from sessiond.kdb.calls import read_call
 from sessiond.qipc import (
     NIL,
     Handshake,
@@ -48,7 +48,7 @@ from sessiond.qipc import (
 )
 from tests.fuzz import control, seeds
 from tests.fuzz.control import fuzz_control
-from tests.unit.edge.oidc.fake import FakeIssuer, HandClock
+from tests.unit.issuers.fake import FakeIssuer, HandClock
 from tests.unit.jwt.forge import ISSUER, NOW
 
 MAX_MESSAGE = 4096  # bytes

@@ -18,21 +18,21 @@ from sessiond.api import Verifier
 from sessiond.core.claims import ClaimRules
 from sessiond.core.errors import SessiondError
 from sessiond.core.password import MAX_PASSWORD_SIZE, read_password
-from sessiond.edge.log import redact
-from sessiond.edge.oidc.http import MAX_BODY_SIZE
-from sessiond.edge.oidc.introspection import IntrospectionVerifier
-from sessiond.edge.oidc.jwt import JwtVerifier
-from sessiond.edge.oidc.keys import Keys
-from sessiond.edge.oidc.userinfo import UserinfoVerifier
-from sessiond.edge.process.calls import read_call
-from sessiond.edge.process.connection import MAX_ITEMS
+from sessiond.issuers.http import MAX_BODY_SIZE
+from sessiond.issuers.introspection import IntrospectionVerifier
+from sessiond.issuers.jwt import JwtVerifier
+from sessiond.issuers.keys import Keys
+from sessiond.issuers.userinfo import UserinfoVerifier
 from sessiond.jwt.access import TokenRules
 from sessiond.jwt.signature import ALGORITHMS
+from sessiond.kdb.calls import read_call
+from sessiond.kdb.connection import MAX_ITEMS
+from sessiond.log import redact
 from sessiond.qipc import Received, ServerConnection, is_ping
 from sessiond.qipc.messages import HEADER
 from tests.fuzz import seeds
-from tests.unit.edge.oidc.fake import ISSUER, FakeIssuer, HandClock
-from tests.unit.edge.oidc.test_introspection import verifier_of
+from tests.unit.issuers.fake import ISSUER, FakeIssuer, HandClock
+from tests.unit.issuers.test_introspection import verifier_of
 from tests.unit.jwt.forge import NOW, b64, jwk
 
 MAX_MESSAGE = 1 << 20  # bytes, the default

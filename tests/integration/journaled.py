@@ -5,13 +5,13 @@ import socket
 import threading
 from pathlib import Path
 
-from sessiond.edge.log.journal import fields_of
+from sessiond.log.journal import fields_of
 from tests.running_daemon import RunningDaemon
 
 # `sessiond run`, with journald at another address: the real one belongs to the machine.
 PROGRAM = """
 import sys
-from sessiond.edge.log import journal
+from sessiond.log import journal
 journal.SOCKET = sys.argv[1]
 from sessiond.cli import main
 sys.exit(main(["run", "--config", sys.argv[2]]))

@@ -19,7 +19,7 @@ from tests.integration.test_reload import reload
 from tests.issuer.running import ALICE, RunningIssuer
 from tests.qprocess import QProcess, QReplyError
 from tests.running_daemon import RunningDaemon, configuration
-from tests.unit.edge.process.serving import hello_call
+from tests.unit.kdb.serving import hello_call
 
 MIB = 1 << 20
 BROKEN = 200  # connections at a time

@@ -9,12 +9,12 @@ from pathlib import Path
 import click
 import pytest
 
+from sessiond import config as configuration
 from sessiond.cli import main as sessiond
+from sessiond.config.credentials import new_key
 from sessiond.core.secret import Secret
 from sessiond.ctl import main as sessionctl
 from sessiond.daemon.reload import NEEDS_RESTART
-from sessiond.edge import config as configuration
-from sessiond.edge.credentials import new_key
 from tests.install.guide import GUIDE, steps
 from tests.install.guide import configuration as installed_configuration
 from tests.integration.conftest import Connected, Start

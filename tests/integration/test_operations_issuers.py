@@ -7,12 +7,12 @@ from datetime import timedelta
 import msgspec
 import pytest
 
+from sessiond.config import IssuerConfig
+from sessiond.config.claim_rules import claim_rules
 from sessiond.core.claims import verdict_of
 from sessiond.core.errors import Refusal, TokenRejected
 from sessiond.core.verdict import Verdict
-from sessiond.edge.config import IssuerConfig
-from sessiond.edge.oidc.build import _token_rules
-from sessiond.edge.oidc.rules import claim_rules
+from sessiond.issuers.build import _token_rules
 from sessiond.jwt.access import read_access_token
 from tests.integration.test_operations_guide import blocks
 from tests.unit.jwt.forge import NOW, T, keys, signed

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from sessiond import __version__
+from sessiond import config as configuration
 from sessiond.api import SessionClosed, SessionRevoked
-from sessiond.edge import config as configuration
 from tests.integration.test_demo import STORY
 from tests.running_daemon import RunningDaemon
 

@@ -6,9 +6,9 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
+from sessiond.config.credentials import new_key
 from sessiond.core.secret import Secret
-from sessiond.edge.credentials import new_key
-from sessiond.edge.sealing import KeyRing
+from sessiond.store.sealing import KeyRing
 from tests.integration.conftest import Start
 from tests.integration.test_login import pair
 from tests.issuer.running import ALICE, RunningIssuer

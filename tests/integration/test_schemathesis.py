@@ -27,16 +27,16 @@ from hypothesis import given, settings
 from requests.adapters import BaseAdapter
 from schemathesis import Case, GenerationMode
 
-from sessiond.edge.control import bodies
-from sessiond.edge.control.access import Access
-from sessiond.edge.control.openapi import document
-from sessiond.edge.control.operations import OPERATIONS, Operation
-from sessiond.edge.peer import Peer
+from sessiond.control import bodies
+from sessiond.control.access import Access
+from sessiond.control.openapi import document
+from sessiond.control.operations import OPERATIONS, Operation
+from sessiond.system.peer import Peer
 from tests.integration.conftest import Start
 from tests.integration.operating import control_of
 from tests.issuer.running import RunningIssuer
 from tests.running_daemon import configuration
-from tests.unit.edge.control.viewing import ADMIN, STRANGER, Viewing, viewing
+from tests.unit.control.viewing import ADMIN, STRANGER, Viewing, viewing
 
 HERE = "http://sessiond"
 EXAMPLES = 25  # of each operation and mode

@@ -13,11 +13,11 @@ from pathlib import Path
 import anyio
 import pytest
 
+from sessiond.config.credentials import new_key, store_key
 from sessiond.core.rows import NameOwner, Put
-from sessiond.edge.credentials import new_key, store_key
-from sessiond.edge.sealing import KeyRing
-from sessiond.edge.sqlite import opened
-from sessiond.edge.sqlite.store import VERSION
+from sessiond.store import opened
+from sessiond.store.sealing import KeyRing
+from sessiond.store.sqlite import VERSION
 from tests.fakes import grant, opened_event, session
 from tests.qprocess import QProcess
 from tests.running_daemon import DaemonError, RunningDaemon

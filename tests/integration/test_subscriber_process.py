@@ -13,8 +13,8 @@ from structlog.testing import capture_logs
 
 from sessiond.clock import SystemClock
 from sessiond.core.events import LoginRefused
-from sessiond.edge.subscribers.children import Gone, NotStartedError, Start, starter
-from sessiond.edge.subscribers.wire import Batch, Failed, Ready, Received, Refused, Setup
+from sessiond.extensions.subscribers.subprocesses import Gone, NotStartedError, Start, starter
+from sessiond.extensions.subscribers.wire import Batch, Failed, Ready, Received, Refused, Setup
 from tests.fakes import START
 from tests.subscribed import Listening, python_path
 

@@ -11,12 +11,12 @@ from typing import Any, Protocol
 
 import pytest
 
+from sessiond.config import ListenConfig
+from sessiond.config.credentials import new_key
 from sessiond.core.secret import Secret
-from sessiond.edge import hardening
-from sessiond.edge.config import ListenConfig
-from sessiond.edge.credentials import new_key
-from sessiond.edge.process.proof import proof_of
+from sessiond.kdb.proof import proof_of
 from sessiond.qipc import octets
+from sessiond.system import hardening
 from tests.integration.activated import ActivatedDaemon
 from tests.integration.operating import Operator, control_of
 from tests.integration.stuck import STUCK

@@ -15,16 +15,16 @@ from sessiond.core.grant import Grant
 from sessiond.core.secret import Secret
 from sessiond.gate import FairLimiter
 from sessiond.givingback import AT_ONCE, EVERY, GivingBack
-from sessiond.line import Line, Tokens
+from sessiond.refresh_issuer import Line, Tokens
 from tests.fakes import grant, idle
-from tests.unit.edge.oidc.fake import HandClock
 from tests.unit.gate.fakes import ScriptedVerifier
+from tests.unit.issuers.fake import HandClock
 
 pytestmark = pytest.mark.anyio
 
 
 class Revoking:
-    """Fulfils `sessiond.line.TokenSource`: ends refresh tokens, when it is let."""
+    """Fulfils `sessiond.refresh_issuer.TokenSource`: ends refresh tokens, when it is let."""
 
     def __init__(self) -> None:
         self.revoked: list[str] = []

@@ -17,8 +17,8 @@ from sessiond.core.revocation import Revocation, Scope
 from sessiond.core.rows import Drop, NameOwner, Put, Row
 from sessiond.core.secret import Secret
 from sessiond.core.session import ProcessKey, SessionState
-from sessiond.edge.sealing import KeyRing
-from sessiond.edge.sqlite import opened
+from sessiond.store import opened
+from sessiond.store.sealing import KeyRing
 from sessiond.table import Loaded, Store
 from tests.fakes import (
     HOUR,

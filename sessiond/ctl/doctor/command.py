@@ -9,14 +9,14 @@ import click
 from rich.table import Table
 from rich.text import Text
 
+from sessiond import config as configuration
+from sessiond.config import Config, ListenConfig
 from sessiond.core.errors import ConfigError
 from sessiond.ctl import show
 from sessiond.ctl.asking import Target, as_json, print_found
 from sessiond.ctl.doctor import files, machine, sockets
 from sessiond.ctl.doctor.finding import Finding, Outcome, ok, worst, wrong
 from sessiond.ctl.doctor.running import running
-from sessiond.edge import config as configuration
-from sessiond.edge.config import Config, ListenConfig
 
 DEFAULT = Path("/etc/sessiond/config.toml")  # that the unit names
 _COLOURS = {Outcome.OK: "green", Outcome.WARNING: "yellow", Outcome.WRONG: "bold red"}

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from sessiond.config import Config
 from sessiond.ctl.doctor.finding import Finding, ok, unseen, warning, wrong
-from sessiond.edge.config import Config
 
 WRITABLE = stat.S_IWGRP | stat.S_IWOTH
 ONLY_OWNER = stat.S_IRWXG | stat.S_IRWXO

@@ -6,14 +6,14 @@ from pathlib import Path
 import anyio
 
 from sessiond.clock import SystemClock
+from sessiond.config import Config, IssuerConfig
 from sessiond.core.errors import ClientRefused, ConfigError, IssuerUnavailable, UnusableAnswer
 from sessiond.core.secret import Secret
 from sessiond.ctl.doctor.files import Where, credential_file
 from sessiond.ctl.doctor.finding import Finding, ok, warning, wrong
 from sessiond.ctl.doctor.keys import read_secret
-from sessiond.edge.config import Config, IssuerConfig
-from sessiond.edge.oidc.build import RefreshLimits, build_issuer
-from sessiond.edge.oidc.http import trust
+from sessiond.issuers.build import RefreshLimits, build_issuer
+from sessiond.issuers.http import trust
 
 SKEW = 5.0  # seconds; an HTTP-date has whole ones, and the answer has been under way
 

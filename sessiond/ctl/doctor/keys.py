@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+from sessiond.config import Config
+from sessiond.config.credentials import MAX_SIZE
 from sessiond.core.errors import ConfigError, SessiondError
 from sessiond.core.secret import Secret
 from sessiond.ctl.doctor.files import Where, credential_file
 from sessiond.ctl.doctor.finding import Finding, ok, unseen, warning, wrong
-from sessiond.edge.config import Config
-from sessiond.edge.credentials import MAX_SIZE
-from sessiond.edge.sealing import KeyRing
-from sessiond.edge.sqlite.store import LOOKUP_KEY, QUERIES
+from sessiond.store.sealing import KeyRing
+from sessiond.store.sqlite import LOOKUP_KEY, QUERIES
 
 CHECK = "store key fits"
 

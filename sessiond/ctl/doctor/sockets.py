@@ -4,10 +4,10 @@ import socket
 import struct
 from collections.abc import Iterator
 
+from sessiond.config import ListenConfig
 from sessiond.ctl.doctor.files import Where, user_name
 from sessiond.ctl.doctor.finding import Finding, ok, unseen, warning, wrong
-from sessiond.edge.addresses import Addresses, shown
-from sessiond.edge.config import ListenConfig
+from sessiond.kdb.addresses import Addresses, shown
 
 WITHIN = 3.0  # seconds for the handshake
 HANDSHAKE = b"doctor:\x03\x00"  # code.kx.com/q/basics/ipc, "Handshake"

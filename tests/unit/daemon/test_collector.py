@@ -8,8 +8,8 @@ import anyio
 import pytest
 
 from sessiond.daemon.collector import YOUNG, Collector
-from tests.unit.edge.oidc.fake import HandClock
 from tests.unit.forked import in_its_own_process
+from tests.unit.issuers.fake import HandClock
 
 LASTING = 50 * YOUNG  # containers, as a table of some thousand sessions has them
 MOST = 4 * YOUNG  # the young, what two rounds left, and what the test makes

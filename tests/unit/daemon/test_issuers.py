@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 
+from sessiond import config as configuration
 from sessiond.clock import SystemClock
+from sessiond.config import Config
 from sessiond.daemon.issuers import Issuers, Made
-from sessiond.edge import config as configuration
-from sessiond.edge.config import Config
-from sessiond.edge.measures import Measures
-from sessiond.edge.oidc.jwt import JwtVerifier
-from sessiond.edge.oidc.kept import Kept
+from sessiond.issuers.cached_document import Kept
+from sessiond.issuers.jwt import JwtVerifier
 from sessiond.jwt.keyset import KeySet
+from sessiond.metrics import Measures
 
 pytestmark = pytest.mark.anyio
 

@@ -6,7 +6,7 @@ import pytest
 
 from sessiond.core.session import ProcessKey
 from sessiond.daemon.resuming import resume
-from sessiond.edge.process.audience import ProcessNames
+from sessiond.kdb.audience import ProcessNames
 from tests.fakes import RULES, FakeClock, MemoryStore, bind, brought, login, process_about
 from tests.unit.refreshing import at_work
 

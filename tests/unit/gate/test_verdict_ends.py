@@ -13,12 +13,12 @@ from sessiond.core.claims import ClaimRules
 from sessiond.core.revocation import Revocation, Scope
 from sessiond.core.secret import Secret
 from sessiond.core.verdict import Verdict
-from sessiond.edge.oidc.jwt import JwtVerifier
-from sessiond.edge.oidc.keys import Keys
+from sessiond.issuers.jwt import JwtVerifier
+from sessiond.issuers.keys import Keys
 from sessiond.jwt.access import TokenRules
 from tests.fakes import idle
-from tests.unit.edge.oidc.fake import FakeIssuer, HandClock
 from tests.unit.gate.fakes import at_work, door
+from tests.unit.issuers.fake import FakeIssuer, HandClock
 from tests.unit.jwt.forge import ISSUER, OTHER_RSA, RSA, T, jwk, token
 
 pytestmark = pytest.mark.anyio

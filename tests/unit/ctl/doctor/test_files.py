@@ -8,10 +8,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from sessiond.config import Config, IssuerConfig, ListenConfig, StoreConfig
 from sessiond.ctl.doctor import files
 from sessiond.ctl.doctor.files import Where
 from sessiond.ctl.doctor.finding import Finding, Outcome
-from sessiond.edge.config import Config, IssuerConfig, ListenConfig, StoreConfig
 
 OURS = Where(owner=os.geteuid(), credentials=None)
 ISSUER = IssuerConfig(name="corp", issuer="https://login.example.com/", verify="jwt")

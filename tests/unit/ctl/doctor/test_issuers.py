@@ -10,11 +10,11 @@ from typing import Any
 import httpx
 import pytest
 
+from sessiond.config import Config, IssuerConfig
 from sessiond.ctl.doctor import issuers
 from sessiond.ctl.doctor.files import Where
 from sessiond.ctl.doctor.finding import Finding
-from sessiond.edge.config import Config, IssuerConfig
-from sessiond.edge.oidc.build import Issuer, build_issuer
+from sessiond.issuers.build import Issuer, build_issuer
 from tests.unit.jwt.forge import RSA, jwk
 
 ISSUER = "https://login.example.com/"

@@ -8,14 +8,14 @@ from pathlib import Path
 import anyio
 import pytest
 
+from sessiond import store
+from sessiond.config import Config, IssuerConfig, StoreConfig
+from sessiond.config.credentials import new_key
 from sessiond.core.errors import ConfigError
 from sessiond.ctl.doctor import keys
 from sessiond.ctl.doctor.files import Where
 from sessiond.ctl.doctor.finding import Finding
-from sessiond.edge import sqlite
-from sessiond.edge.config import Config, IssuerConfig, StoreConfig
-from sessiond.edge.credentials import new_key
-from sessiond.edge.sealing import KeyRing
+from sessiond.store.sealing import KeyRing
 
 ISSUER = IssuerConfig(name="corp", issuer="https://login.example.com/", verify="jwt")
 HERE = Where(owner=None, credentials=None)
@@ -28,7 +28,7 @@ def database(tmp_path: Path) -> Path:
     (tmp_path / "db.key").write_text(f"{key.reveal()}\n")
 
     async def make() -> None:
-        async with sqlite.opened(path, KeyRing.from_text(key)):
+        async with store.opened(path, KeyRing.from_text(key)):
             pass
 
     anyio.run(make)
@@ -57,7 +57,7 @@ def test_a_database_in_use_is_looked_at_too(database: Path) -> None:
     key = keys.read_secret(database.with_name("db.key"))
 
     async def look_meanwhile() -> None:
-        async with sqlite.opened(database, KeyRing.from_text(key)):
+        async with store.opened(database, KeyRing.from_text(key)):
             assert outcome(look(database)) == "ok"
 
     anyio.run(look_meanwhile)

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from sessiond.config import ListenConfig
 from sessiond.ctl.doctor import sockets
 from sessiond.ctl.doctor.files import Where
-from sessiond.edge.addresses import Addresses
-from sessiond.edge.config import ListenConfig
+from sessiond.kdb.addresses import Addresses
 
 OURS = Where(owner=os.geteuid(), credentials=None)
 

@@ -1,0 +1,30 @@
+"""The configuration file as typed values. Each part is given only its own struct."""
+
+from sessiond.config.reading import load, read
+from sessiond.config.tables import (
+    Config,
+    EventsConfig,
+    IssuerConfig,
+    ListenConfig,
+    LogConfig,
+    LoginConfig,
+    RefreshConfig,
+    RoleSourceConfig,
+    StoreConfig,
+    SubscriberConfig,
+)
+
+__all__ = [
+    "Config",
+    "EventsConfig",
+    "IssuerConfig",
+    "ListenConfig",
+    "LogConfig",
+    "LoginConfig",
+    "RefreshConfig",
+    "RoleSourceConfig",
+    "StoreConfig",
+    "SubscriberConfig",
+    "load",
+    "read",
+]

@@ -1,0 +1,175 @@
+"""What a key's own type cannot say: values that must fit each other."""
+
+from collections.abc import Iterator, Sequence
+from ipaddress import ip_address
+from itertools import combinations
+from urllib.parse import urlsplit
+
+from sessiond.config.entra import problems_of_entra
+from sessiond.config.patterns import overlap
+from sessiond.config.tables import (
+    Config,
+    IssuerConfig,
+    ListenConfig,
+    RefreshConfig,
+    RoleSourceConfig,
+    SubscriberConfig,
+)
+
+MAX_SOCKET_PATH = 107  # bytes, unix(7): sun_path is 108 with its NUL
+
+_URL_KEYS = (
+    "discovery",
+    "jwks_uri",
+    "introspection_endpoint",
+    "token_endpoint",
+    "userinfo_endpoint",
+)
+
+
+def problems_of(config: Config) -> Iterator[str]:
+    """Find everything that keeps these values from going together, one line each."""
+    yield from _problems_of_listen(config.listen)
+    yield from _problems_of_refresh(config.refresh)
+    of_issuers = [
+        problem
+        for issuer in config.issuers
+        for problem in _problems_of_issuer(issuer, f"issuer[{issuer.name}]")
+    ]
+    # What is between them is shown with their `iss`, so only once those are known to be clean.
+    yield from of_issuers or _problems_between(config.issuers)
+    yield from _problems_of_subscribers(config.subscribers)
+    yield from _problems_of_role_sources(config.role_sources, config.issuers)
+
+
+def _problems_of_listen(listen: ListenConfig) -> Iterator[str]:
+    sockets = {"directory": f"{listen.directory}/kx.{listen.port}", "control": listen.control}
+    for key, path in sockets.items():
+        if len(path.encode()) > MAX_SOCKET_PATH:
+            yield f"listen.{key} makes a socket's path longer than {MAX_SOCKET_PATH} bytes"
+
+
+def _problems_of_refresh(refresh: RefreshConfig) -> Iterator[str]:
+    if refresh.share + refresh.jitter >= 1:
+        both = f"{refresh.share} and {refresh.jitter}"
+        yield f"refresh.share and refresh.jitter are {both}, their sum must be below 1"
+
+
+def _problems_of_issuer(issuer: IssuerConfig, where: str) -> Iterator[str]:
+    # A plugin's issuer may be called anything, where nothing has to be discovered from it.
+    is_url = issuer.verify != "plugin" or bool(issuer.token_endpoint)
+    for key in ("issuer", *_URL_KEYS) if is_url else _URL_KEYS:
+        value = getattr(issuer, key)
+        if value:
+            yield from _problems_of_url(value, f"{where}.{key}", insecure=issuer.insecure_http)
+    if is_url and any(mark in issuer.issuer for mark in "?#"):  # OIDC Discovery 1.0, 3
+        yield f"{where}.issuer must have neither query nor fragment"
+    if issuer.verify == "jwt":
+        yield from _problems_of_jwt(issuer, where)
+    if issuer.verify == "introspection":
+        yield from _problems_of_introspection(issuer, where)
+    yield from _problems_of_plugin(issuer, where)
+    if issuer.prove_by_refresh and issuer.verify != "userinfo":
+        yield f"{where}.prove_by_refresh goes with verify userinfo only, not {issuer.verify}"
+    if issuer.client_auth == "none" and issuer.client_secret_file:
+        yield f"{where}.client_auth is none, but client_secret_file is set"
+    for number, pattern in enumerate(issuer.users, start=1):
+        if not overlap(pattern, "*"):
+            yield f"{where}.users[{number}] matches no name"
+    if issuer.kind == "entra":
+        yield from problems_of_entra(issuer, where)
+
+
+def _problems_of_jwt(issuer: IssuerConfig, where: str) -> Iterator[str]:
+    if not issuer.audience:
+        yield f"{where}.audience is missing: verify jwt needs the `aud` that tokens for kdb+ have"
+    if not issuer.algorithms:
+        yield f"{where}.algorithms is empty: no signature could be good"
+    if not issuer.typ:
+        yield f'{where}.typ is empty: no token could be good ("" stands for an absent one)'
+
+
+def _problems_of_introspection(issuer: IssuerConfig, where: str) -> Iterator[str]:
+    if not issuer.client_id:
+        yield f"{where}.client_id is empty: introspection asks who is asking (RFC 7662, 2.1)"
+    if issuer.client_auth == "none":
+        yield f"{where}.client_auth is none: introspection needs authentication (RFC 7662, 2.1)"
+
+
+def _problems_of_plugin(issuer: IssuerConfig, where: str) -> Iterator[str]:
+    if issuer.verify == "plugin":
+        if not issuer.plugin:
+            yield f"{where}.plugin is missing: the name of a sessiond.verifiers entry point"
+        return
+    for key in ("plugin", "settings"):
+        if getattr(issuer, key):
+            yield f"{where}.{key} goes with verify plugin only, not {issuer.verify}"
+
+
+def _problems_of_url(url: str, where: str, *, insecure: bool) -> Iterator[str]:
+    """Find why a call must not go there. A URL may hold a password: it is never shown."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # read for its ValueError
+    except ValueError:
+        yield f"{where} is not a URL"
+        return
+    if not parts.hostname or parts.scheme not in ("https", "http") or " " in url:
+        yield f"{where} must be an https:// URL"
+    elif parts.username is not None or parts.password is not None:
+        yield f"{where} must carry no user or password"
+    elif parts.scheme == "http" and not (insecure and _is_loopback(parts.hostname)):
+        yield f"{where} is http://, which needs insecure_http and a loopback host: use https://"
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _problems_between(issuers: Sequence[IssuerConfig]) -> Iterator[str]:
+    """Find where two issuers could claim the same token or the same user."""
+    for one, other in combinations(issuers, 2):
+        if one.name == other.name:
+            yield f"issuer[{one.name}].name is there twice"
+        for claimed in sorted(_iss_of(one) & _iss_of(other)):
+            yield f"issuer[{other.name}].issuer: {claimed} belongs to issuer[{one.name}] already"
+        for pattern in one.users:
+            for another in other.users:
+                if overlap(pattern, another):
+                    yield (
+                        f"issuer[{other.name}].users: {another!r} and issuer[{one.name}]'s "
+                        f"{pattern!r} can match the same name"
+                    )
+    if len(issuers) > 1:
+        for issuer in issuers:
+            if not issuer.users:
+                yield (
+                    f"issuer[{issuer.name}].users is empty: with several issuers each must say "
+                    "which names come from it"
+                )
+
+
+def _iss_of(issuer: IssuerConfig) -> set[str]:
+    return {issuer.issuer, *issuer.also_issued_as}
+
+
+def _problems_of_role_sources(
+    sources: Sequence[RoleSourceConfig], issuers: Sequence[IssuerConfig]
+) -> Iterator[str]:
+    for one, other in combinations(sources, 2):
+        if one.name == other.name:
+            yield f"role_source[{one.name}].name is there twice"
+    known = {issuer.name for issuer in issuers}
+    for source in sources:
+        for number, name in enumerate(source.issuers, start=1):
+            if name not in known:
+                yield f"role_source[{source.name}].issuers[{number}] is {name!r}, no issuer's name"
+
+
+def _problems_of_subscribers(subscribers: Sequence[SubscriberConfig]) -> Iterator[str]:
+    for one, other in combinations(subscribers, 2):
+        if one.name == other.name:
+            yield f"subscriber[{one.name}].name is there twice: its place is kept under it"

@@ -1,0 +1,61 @@
+"""What `kind = "entra"` adds to an issuer, and what it asks of it.
+
+learn.microsoft.com/entra/identity-platform/access-tokens: a v2.0 endpoint's tokens say
+`https://login.microsoftonline.com/TENANT/v2.0`, those of an API that asks for version 1 say
+`https://sts.windows.net/TENANT/`; both carry `typ` JWT, and `oid` is the user in the whole tenant.
+"""
+
+import re
+from collections.abc import Collection, Iterator
+
+import msgspec
+
+from sessiond.config.tables import IssuerConfig
+
+_ISSUER = re.compile(r"https?://([^/?#]+)/([^/?#]+)/v2\.0")
+_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_SHARED = ("common", "organizations", "consumers", "9188040d-6c67-4c5b-b112-36a304b66dad")
+_MICROSOFT = (
+    "login.microsoftonline.com",
+    "login.microsoftonline.us",
+    "login.partner.microsoftonline.cn",
+)
+
+
+def completed(issuer: IssuerConfig, *, given: Collection[str]) -> IssuerConfig:
+    """Return the issuer with all that its kind implies; another kind's comes back as it is.
+
+    Args:
+        issuer: As written in the file.
+        given: The keys that the file spells out: those are not second-guessed.
+    """
+    parts = _ISSUER.fullmatch(issuer.issuer)
+    if issuer.kind != "entra" or parts is None:
+        return issuer
+    also = (*issuer.also_issued_as, f"https://sts.windows.net/{parts[2]}/")
+    # A userinfo answer has no oid: the OpenID one says sub, Graph's /me says id.
+    by_oid = "subject_claim" not in given and issuer.verify != "userinfo"
+    return msgspec.structs.replace(
+        issuer,
+        also_issued_as=tuple(dict.fromkeys(also)),
+        typ=tuple(dict.fromkeys((*issuer.typ, "JWT"))),
+        subject_claim="oid" if by_oid else issuer.subject_claim,
+    )
+
+
+def problems_of_entra(issuer: IssuerConfig, where: str) -> Iterator[str]:
+    """Find why this cannot be a single Entra tenant."""
+    parts = _ISSUER.fullmatch(issuer.issuer)
+    if parts is None:
+        yield f"{where}.issuer must be https://HOST/TENANT/v2.0 for kind entra"
+    elif parts[2].lower() in _SHARED:
+        yield f"{where}.issuer is for many tenants ({parts[2]}), must name a single one by its id"
+    elif parts[1].lower() in _MICROSOFT and not _ID.fullmatch(parts[2]):
+        yield f"{where}.issuer must name the tenant by its id, as tokens do: 8-4-4-4-12 hex digits"
+    if issuer.verify in ("introspection", "plugin"):
+        yield f"{where}.verify is {issuer.verify}, which Entra does not have: use jwt or userinfo"
+    if issuer.prove_by_refresh and not issuer.refresh_scope:
+        yield (
+            f"{where}.refresh_scope is missing: without one, Entra answers prove_by_refresh "
+            "with a token for Graph"
+        )

@@ -1,0 +1,228 @@
+"""From HTTP requests to operations and back: who may, what is asked, what is answered."""
+
+import re
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from typing import Any
+
+import anyio
+import msgspec
+import structlog
+from msgspec import Struct
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from sessiond.control.access import Access, Right
+from sessiond.control.bodies import MAX_SEQUENCE
+from sessiond.control.openapi import document
+from sessiond.control.operations import OPERATIONS, READS, Asked, Operation
+from sessiond.control.problem import Problem, answer_of
+from sessiond.control.turns import Turns
+from sessiond.control.view import View
+from sessiond.core.errors import StoreError
+from sessiond.system.peer import Peer
+
+MAX_BODY = 262_144  # bytes: the longest password, with each of its characters escaped
+BODY_WITHIN = 10.0  # seconds
+JSON = "application/json"
+REFUSED = 400  # from this status on (RFC 9110, 15.5)
+
+log = structlog.get_logger()
+
+# What the caller sent is never repeated to him: it may be a token in the wrong place.
+_QUOTED = re.compile(r"field `[^`]*`")
+
+
+def control_app(view: View, access: Access, closing: anyio.Event) -> Starlette:
+    """Return the application that serves the control API."""
+    by_path: dict[str, dict[str, Operation]] = {}
+    for operation in OPERATIONS:
+        by_path.setdefault(operation.path, {})[operation.method] = operation
+    turns = Turns(view.clock)
+    desk = _Desk(view, turns)
+    routes = [desk.route(path, by_method) for path, by_method in by_path.items()]
+    described = msgspec.json.encode(document(OPERATIONS))
+    routes.append(Route("/openapi.json", desk.description(described), methods=["GET"]))
+    app = Starlette(
+        routes=routes,
+        middleware=[Middleware(_Unhurried, turns)],
+        exception_handlers={
+            Problem: _tell_problem,
+            HTTPException: _tell_http,
+            StoreError: _tell_store,
+            anyio.ClosedResourceError: _tell_stopping,
+            Exception: _tell_bug,
+        },
+    )
+    # Both may be replaced while the app serves.
+    app.state.access = access
+    app.state.closing = closing  # set: event streams end
+    app.router.redirect_slashes = False  # a redirect repeats the query, whatever is in it
+    return app
+
+
+class _Unhurried:
+    """Sends refusals, whatever they are for, no faster than others can bear."""
+
+    def __init__(self, app: ASGIApp, turns: Turns) -> None:
+        self._app = app
+        self._turns = turns
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_in_turn(message: Message) -> None:
+            if message["type"] == "http.response.start" and message["status"] >= REFUSED:
+                peer: Peer = scope["state"]["peer"]
+                await self._turns.refuse(peer.uid)
+            await send(message)
+
+        await self._app(scope, receive, send_in_turn)
+
+
+class _Desk:
+    """Reads requests for operations."""
+
+    def __init__(self, view: View, turns: Turns) -> None:
+        self._view = view
+        self._turns = turns
+
+    def route(self, path: str, operations: dict[str, Operation]) -> Route:
+        """Return the route for the operations of one path."""
+
+        async def attend(request: Request) -> Response:
+            operation = operations.get(request.method)
+            peer: Peer = request.state.peer
+            if operation is not None and self._is_apart(request, operation):
+                return await carry_out(request, operation, peer)
+            lane = None if operation is None else operation.lane
+            async with self._turns.turn(peer.uid, lane or READS):
+                if await request.is_disconnected():  # nobody waits for it any more
+                    return Response(status_code=HTTPStatus.NO_CONTENT)
+                return await carry_out(request, operation, peer)
+
+        async def carry_out(request: Request, operation: Operation | None, peer: Peer) -> Response:
+            self._permit(request, path, Right.READ if operation is None else operation.right)
+            if operation is None:  # HEAD, which Starlette adds to GET
+                raise HTTPException(405, headers={"allow": ", ".join(operations)})
+            asked = Asked(
+                peer=peer,
+                path=request.path_params,
+                query=_query(request, operation.query),
+                body=None if operation.body is None else await _body(request, operation.body),
+                last_event_id=_last_event_id(request),
+                closing=request.app.state.closing,
+                turns=self._turns,
+            )
+            answer = await operation.carry_out(self._view, asked)
+            if isinstance(answer, Response):
+                return answer
+            if answer is None:
+                return Response(status_code=HTTPStatus.NO_CONTENT)
+            return Response(msgspec.json.encode(answer), media_type=JSON)
+
+        # A user name may hold a slash, which the server has unquoted by now.
+        return Route(path.replace("{user}", "{user:path}"), attend, methods=list(operations))
+
+    def description(self, described: bytes) -> Callable[[Request], Awaitable[Response]]:
+        """Return the endpoint of the OpenAPI document."""
+
+        async def attend(request: Request) -> Response:
+            peer: Peer = request.state.peer
+            async with self._turns.turn(peer.uid, READS):
+                self._permit(request, "/openapi.json", Right.READ)
+                return Response(described, media_type=JSON)
+
+        return attend
+
+    def _is_apart(self, request: Request, operation: Operation) -> bool:
+        """Say whether it waits for no turn: a stream of events, or what an administrator does."""
+        access: Access = request.app.state.access
+        is_permitted = access.permits(request.state.peer, operation.right)
+        return is_permitted and (operation.right is Right.ADMINISTER or operation.lane is None)
+
+    def _permit(self, request: Request, path: str, right: Right) -> Peer:
+        peer: Peer = request.state.peer
+        access: Access = request.app.state.access
+        if not access.permits(peer, right):
+            log.warning("control request refused", uid=peer.uid, pid=peer.pid, path=path)
+            key = "control_readers" if right is Right.READ else "control_admins"
+            raise Problem(HTTPStatus.FORBIDDEN, f"user {peer.uid} is not among {key}")
+        return peer
+
+
+def _query(request: Request, kind: type[Struct]) -> Any:
+    given = request.query_params.multi_items()
+    if len({name for name, _ in given}) < len(given):
+        raise Problem(HTTPStatus.BAD_REQUEST, "a query parameter is there twice")
+    try:
+        return msgspec.convert(dict(given), kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise Problem(HTTPStatus.BAD_REQUEST, f"query: {_shown(error)}") from None
+
+
+async def _body(request: Request, kind: type[Struct]) -> Any:
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != JSON:
+        raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"the body must be {JSON}")
+    content = bytearray()
+    try:
+        with anyio.fail_after(BODY_WITHIN):
+            async for chunk in request.stream():
+                content += chunk
+                if len(content) > MAX_BODY:
+                    raise Problem(
+                        HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"more than {MAX_BODY} bytes"
+                    )
+    except TimeoutError:
+        raise Problem(HTTPStatus.REQUEST_TIMEOUT, "the body did not come") from None
+    except ClientDisconnect:
+        raise Problem(HTTPStatus.BAD_REQUEST, "the body did not come whole") from None
+    try:
+        return msgspec.json.decode(content, type=kind)
+    except msgspec.DecodeError as error:
+        raise Problem(HTTPStatus.BAD_REQUEST, f"body: {_shown(error)}") from None
+    except UnicodeDecodeError:
+        raise Problem(HTTPStatus.BAD_REQUEST, "body: it is not UTF-8") from None
+
+
+def _shown(error: msgspec.DecodeError) -> str:
+    return _QUOTED.sub("field", str(error))
+
+
+def _last_event_id(request: Request) -> int | None:
+    text = request.headers.get("last-event-id")
+    if text is None or text == "":
+        return None
+    if not (text.isascii() and text.isdigit()) or len(text) > len(str(MAX_SEQUENCE)):
+        raise Problem(HTTPStatus.BAD_REQUEST, "Last-Event-ID is no event's number")
+    return min(int(text), MAX_SEQUENCE)
+
+
+async def _tell_problem(_: Request, error: Exception) -> Response:
+    if not isinstance(error, Problem):
+        raise error
+    return answer_of(error)
+
+
+async def _tell_http(_: Request, error: Exception) -> Response:
+    if not isinstance(error, HTTPException):
+        raise error
+    response = answer_of(Problem(HTTPStatus(error.status_code), "no such operation"))
+    response.headers.update(error.headers or {})
+    return response
+
+
+async def _tell_store(_: Request, error: Exception) -> Response:
+    return answer_of(Problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error)))
+
+
+async def _tell_stopping(_: Request, __: Exception) -> Response:
+    return answer_of(Problem(HTTPStatus.SERVICE_UNAVAILABLE, "sessiond is stopping"))
+
+
+async def _tell_bug(_: Request, __: Exception) -> Response:
+    """Answer for a bug; its traceback is in the log."""
+    return answer_of(Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "a bug: see sessiond's log"))

@@ -1,0 +1,160 @@
+"""What a login would come to, check by check. Nobody is let in, and no refresh token is spent."""
+
+from dataclasses import dataclass, field
+from typing import get_args
+
+import anyio
+
+from sessiond.control.bodies import Check, CheckName, Explanation
+from sessiond.control.view import View
+from sessiond.core.changes import Brought, Judge
+from sessiond.core.errors import IssuerUnavailable, Refusal, TokenRejected
+from sessiond.core.password import Presented, read_password
+from sessiond.core.principal import is_name
+from sessiond.core.refusal_words import why
+from sessiond.core.secret import Secret
+from sessiond.core.session import ProcessKey
+from sessiond.gate import Admission
+from sessiond.gate.route import route
+from sessiond.system.peer import Peer
+
+CHECKS: tuple[CheckName, ...] = get_args(CheckName)
+PROOF_LATER = "a login would refresh at once, which shows whether the token is our client's"
+
+
+class _Failed(Exception):  # noqa: N818 - an outcome
+    """The login would be refused here."""
+
+    def __init__(self, reason: Refusal, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+
+
+@dataclass(slots=True)
+class _Tried:
+    """How far the login has come."""
+
+    checks: list[Check] = field(default_factory=list)
+    admission: Admission | None = None
+
+    def passed(self, detail: str = "") -> None:
+        self.checks.append(Check(check=CHECKS[len(self.checks)], outcome="passed", detail=detail))
+
+    def skipped(self, detail: str = "") -> None:
+        self.checks.append(Check(check=CHECKS[len(self.checks)], outcome="skipped", detail=detail))
+
+    def failed(self, failed: _Failed) -> None:
+        self.checks.append(
+            Check(
+                check=CHECKS[len(self.checks)],
+                outcome="failed",
+                reason=failed.reason.value,
+                detail=failed.detail,
+            )
+        )
+
+
+async def explain(view: View, *, user: str, password: Secret, peer: Peer) -> Explanation:
+    """Return what the login would come to now.
+
+    The issuer is asked exactly what the login would ask it, through the same gate, and what it
+    said a moment ago counts here too.
+
+    Raises:
+        StoreError: The table could not be asked.
+    """
+    tried, reason = _Tried(), ""
+    try:
+        await _try(view, tried, user=user, password=password, peer=peer)
+    except _Failed as failed:
+        tried.failed(failed)
+        reason = failed.reason.value
+        while len(tried.checks) < len(CHECKS):
+            tried.skipped()
+    if tried.admission is None:
+        return Explanation(accepted=not reason, reason=reason, checks=tried.checks)
+    verdict = tried.admission.verdict
+    return Explanation(
+        accepted=not reason,
+        reason=reason,
+        checks=tried.checks,
+        user=verdict.principal.name,
+        subject=verdict.principal.subject,
+        issuer=verdict.principal.issuer,
+        roles=verdict.roles,
+        attributes=dict(verdict.attributes),
+        expires_at=verdict.lease.expires_at,
+    )
+
+
+async def _try(view: View, tried: _Tried, *, user: str, password: Secret, peer: Peer) -> None:
+    presented_at = view.clock.now()
+    try:
+        presented = read_password(password.reveal())
+    except TokenRejected as rejected:
+        raise _Failed(rejected.reason, rejected.detail) from None
+    tried.passed(_kind(presented))
+    if not is_name(user):
+        raise _Failed(Refusal.USERMISMATCH, "the user name is not printable ASCII")
+    tried.passed()
+    try:
+        issuer = route([each.realm for each in view.issuers.values()], presented, user=user)
+    except TokenRejected as rejected:
+        raise _Failed(rejected.reason, rejected.detail) from None
+    tried.passed(f"issuer {issuer}")
+    admission = await _admitted(view, tried, user=user, password=password, peer=peer)
+    tried.admission = admission
+    tried.passed()
+    brought = Brought(
+        verdict=admission.verdict,
+        access=view.hashed(presented.access),
+        refresh=None if presented.refresh is None else view.hashed(presented.refresh),
+        refresh_token=None,
+        client=admission.client,
+        draw=0.5,
+        presented_at=presented_at,
+    )
+    refusal = await view.table.ask(Judge(brought=brought, is_proof_due=False))
+    if refusal is not None:
+        raise _Failed(refusal, why(refusal))
+    tried.passed()
+    await _prove(view, tried, brought)
+
+
+async def _admitted(
+    view: View, tried: _Tried, *, user: str, password: Secret, peer: Peer
+) -> Admission:
+    """Return what the gate says, in the time that a login has."""
+    owner = ProcessKey(uid=peer.uid, pid=peer.pid, started=peer.started, label="explain")
+    try:
+        with anyio.fail_after(view.deadline):
+            admission = await view.gate.admit(user=user, password=password.reveal(), owner=owner)
+    except TokenRejected as rejected:
+        if rejected.reason is Refusal.USERMISMATCH:  # verified, but another user's
+            tried.passed()
+        raise _Failed(rejected.reason, rejected.detail) from None
+    except IssuerUnavailable as unavailable:
+        raise _Failed(Refusal.UNAVAILABLE, str(unavailable)) from None
+    except TimeoutError:
+        raise _Failed(Refusal.DEADLINE, "no verdict in time") from None
+    tried.passed()
+    return admission
+
+
+async def _prove(view: View, tried: _Tried, brought: Brought) -> None:
+    if brought.verdict.principal.issuer not in view.proved:
+        tried.skipped("this issuer's tokens need no proof by refresh")
+        return
+    refusal = await view.table.ask(Judge(brought=brought, is_proof_due=True))
+    if refusal is None:
+        tried.passed("a refresh has proved it before")
+    elif brought.refresh is not None:
+        tried.skipped(PROOF_LATER)
+    else:
+        raise _Failed(refusal, "nothing proves that it was issued to our client")
+
+
+def _kind(presented: Presented) -> str:
+    kind = "a JWT" if presented.is_jwt else "an opaque access token"
+    return kind if presented.refresh is None else f"{kind} and a refresh token"

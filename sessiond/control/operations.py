@@ -1,0 +1,375 @@
+"""Every operation of the control socket: what it is asked with, and what it answers.
+
+The routes and `/openapi.json` are both made from the list at the end.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+from uuid import UUID
+
+import anyio
+import structlog
+from msgspec import UNSET, Struct
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from sessiond import __version__
+from sessiond.control import bodies, metrics, pieces, revoking, subscribing
+from sessiond.control.access import Right
+from sessiond.control.explain import explain
+from sessiond.control.problem import Problem
+from sessiond.control.stream import event_stream
+from sessiond.control.turns import Turns
+from sessiond.control.view import IssuerView, View
+from sessiond.core import listing
+from sessiond.core.changes import Ping
+from sessiond.core.principal import shown
+from sessiond.core.secret import Secret
+from sessiond.core.session import SessionId
+from sessiond.extensions.roles import SourceState
+from sessiond.log.redaction import harmless
+from sessiond.system.peer import Peer
+
+EVENT_STREAM = "text/event-stream"
+READS = "reads"
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """One request, read and allowed."""
+
+    peer: Peer
+    path: Mapping[str, str]  # the path's parameters
+    query: Any  # what the operation's `query` says
+    body: Any  # what the operation's `body` says, None where it takes none
+    last_event_id: int | None
+    closing: anyio.Event  # set when the daemon stops
+    turns: Turns
+
+
+Answer = Struct | Response | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """One method of one path."""
+
+    method: str
+    path: str
+    summary: str
+    carry_out: Callable[[View, Asked], Awaitable[Answer]]
+    right: Right = Right.READ
+    lane: str | None = READS  # in which a user's reads go one at a time; None: at once
+    query: type[Struct] = bodies.NoQuery
+    body: type[Struct] | None = None
+    answer: type[Struct] | str | None  # a body, a media type, or nothing: 204
+
+
+async def _status(view: View, _: Asked) -> bodies.Status:
+    counts = listing.count(await view.table.rows(), view.clock.now())
+    return bodies.Status(
+        version=__version__,
+        instance=view.instance,
+        ready_at=view.ready_at,
+        uptime=view.uptime,
+        configuration=_configuration(view),
+        issuers=[_issuer(name, issuer) for name, issuer in view.issuers.items()],
+        role_sources=[
+            _role_source(name, source.state)
+            for name, issuer in view.issuers.items()
+            for source in issuer.roles
+        ],
+        queues=bodies.Queues(
+            table=view.table.waiting,
+            logins=sum(each.waiting() for each in view.issuers.values()),
+        ),
+        connections=len(view.directory),
+        refused_connections=view.refused(),
+        hooks=view.directory.hooks,
+        sessions=dict(counts.sessions),
+        grants=counts.grants,
+        revocations=counts.revocations,
+        subscribers=subscribing.statuses(view),
+        store=bodies.StoreStatus(path=str(view.database), bytes=await _store_size(view)),
+        last_sequence=view.store.sequence,
+        next_refresh_at=counts.next_refresh_at,
+    )
+
+
+def _issuer(name: str, issuer: IssuerView) -> bodies.IssuerStatus:
+    return bodies.IssuerStatus(
+        name=name,
+        healthy=not issuer.trouble,
+        trouble=issuer.trouble,
+        last_success_at=issuer.watch.last_success_at,
+        last_error=issuer.watch.last_error,
+        last_error_at=issuer.watch.last_error_at,
+    )
+
+
+def _role_source(issuer: str, state: SourceState) -> bodies.RoleSourceStatus:
+    return bodies.RoleSourceStatus(
+        name=state.name,
+        plugin=state.plugin,
+        issuer=issuer,
+        healthy=not state.is_sick,
+        last_success_at=state.last_success_at,
+        last_error=harmless(state.last_error),
+        last_error_at=state.last_error_at,
+    )
+
+
+def _configuration(view: View) -> bodies.ConfigurationStatus:
+    current = view.configuration
+    return bodies.ConfigurationStatus(
+        loaded_at=current.loaded_at,
+        generation=current.generation,
+        last_error=current.last_error,
+        last_error_at=current.last_error_at,
+        needs_restart=tuple(current.needs_restart),
+    )
+
+
+async def _store_size(view: View) -> int:
+    size = 0
+    for suffix in ("", "-wal"):
+        file = anyio.Path(f"{view.database}{suffix}")
+        if await file.exists():
+            size += (await file.stat()).st_size
+    return size
+
+
+async def _sessions(view: View, asked: Asked) -> bodies.Sessions:
+    query: bodies.SessionsQuery = asked.query
+    wanted = listing.Filter(user=query.user, process=query.process, issuer=query.issuer)
+    after = None if query.after is None else SessionId(query.after)
+    found = await pieces.sessions(view.table, wanted, after=after, limit=query.limit + 1)
+    has_more, page = len(found) > query.limit, found[: query.limit]
+    return bodies.Sessions(
+        sessions=await pieces.encoded(page, bodies.Session.of),
+        next=page[-1].session.id if has_more else None,
+    )
+
+
+async def _session(view: View, asked: Asked) -> bodies.Session:
+    found = listing.find_session(await view.table.rows(), SessionId(_id(asked)))
+    if found is None:
+        raise Problem(HTTPStatus.NOT_FOUND, "no such session is live")
+    return bodies.Session.of(found)
+
+
+async def _revoke(view: View, asked: Asked) -> bodies.Revoked:
+    return await revoking.revoke(view, asked.body, asked.peer)
+
+
+async def _revocations(view: View, _: Asked) -> bodies.Revocations:
+    found = listing.list_revocations(await view.table.rows())
+    return bodies.Revocations(revocations=await pieces.encoded(found, bodies.LastingRevocation.of))
+
+
+async def _forgive(view: View, asked: Asked) -> None:
+    await revoking.forgive(view, _id(asked), asked.peer)
+
+
+async def _forget(view: View, asked: Asked) -> None:
+    await revoking.forget(view, asked.path["user"], asked.peer)
+
+
+async def _events(view: View, asked: Asked) -> Response:
+    query: bodies.EventsQuery = asked.query
+    last = view.store.sequence
+    await view.events.wait_beyond(last - 1)  # which hears of a commit just after its answer
+    after = last if query.after is UNSET else query.after
+    if asked.last_event_id is not None:  # who comes back asks by the same URL as at first
+        after = asked.last_event_id
+    asked.turns.check_streams(asked.peer.uid)
+    stream = event_stream(view.events, after=after, closing=asked.closing)
+    return _Following(asked, stream)
+
+
+class _Following(StreamingResponse):
+    """The events for one who follows them, counted until he leaves."""
+
+    def __init__(self, asked: Asked, stream: AsyncIterator[bytes]) -> None:
+        headers = {"cache-control": "no-store"}
+        super().__init__(stream, media_type=EVENT_STREAM, headers=headers)
+        self._asked = asked
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with self._asked.turns.stream(self._asked.peer.uid):
+            await super().__call__(scope, receive, send)
+
+
+async def _explain(view: View, asked: Asked) -> bodies.Explanation:
+    request: bodies.ExplainRequest = asked.body
+    found = await explain(
+        view, user=request.user, password=Secret(request.password), peer=asked.peer
+    )
+    log.warning(
+        "explained",
+        uid=asked.peer.uid,
+        pid=asked.peer.pid,
+        user=shown(request.user),
+        outcome=found.reason or "accepted",
+    )
+    return found
+
+
+async def _metrics(view: View, _: Asked) -> Response:
+    counts = listing.count(await view.table.rows(), view.clock.now(), expiring_within=metrics.SOON)
+    return Response(await metrics.exposition(view, counts), media_type=metrics.MEDIA_TYPE)
+
+
+async def _health(view: View, _: Asked) -> bodies.Health:
+    await view.table.ask(Ping())
+    return bodies.Health()
+
+
+async def _subscribers(view: View, _: Asked) -> bodies.Subscribers:
+    return await subscribing.listed(view)
+
+
+async def _retry(view: View, asked: Asked) -> bodies.SetAsideCount:
+    return subscribing.retry(view, asked.path["name"], asked.peer)
+
+
+async def _forget_subscriber(view: View, asked: Asked) -> None:
+    await subscribing.forget(view, asked.path["name"], asked.peer)
+
+
+async def _give_up(view: View, asked: Asked) -> bodies.SetAsideCount:
+    return await subscribing.drop(view, asked.path["name"], asked.peer)
+
+
+def _id(asked: Asked) -> UUID:
+    try:
+        return UUID(asked.path["id"])
+    except ValueError:
+        raise Problem(HTTPStatus.NOT_FOUND, "that is no id") from None
+
+
+OPERATIONS = (
+    Operation(
+        method="GET",
+        path="/v1/status",
+        summary="The daemon as it stands",
+        carry_out=_status,
+        answer=bodies.Status,
+    ),
+    Operation(
+        method="GET",
+        path="/v1/sessions",
+        summary="Live sessions, page by page",
+        carry_out=_sessions,
+        query=bodies.SessionsQuery,
+        answer=bodies.Sessions,
+    ),
+    Operation(
+        method="GET",
+        path="/v1/sessions/{id}",
+        summary="One live session",
+        carry_out=_session,
+        answer=bodies.Session,
+    ),
+    Operation(
+        method="POST",
+        path="/v1/revocations",
+        summary="Take back; answered when it is on disk and on the processes' connections",
+        carry_out=_revoke,
+        right=Right.ADMINISTER,
+        body=bodies.RevocationRequest,
+        answer=bodies.Revoked,
+    ),
+    Operation(
+        method="GET",
+        path="/v1/revocations",
+        summary="The lasting revocations in force",
+        carry_out=_revocations,
+        answer=bodies.Revocations,
+    ),
+    Operation(
+        method="DELETE",
+        path="/v1/revocations/{id}",
+        summary="Forgive: lift a lasting revocation; what it ended stays ended",
+        carry_out=_forgive,
+        right=Right.ADMINISTER,
+        answer=None,
+    ),
+    Operation(
+        method="DELETE",
+        path="/v1/names/{user}",
+        summary="Forget: let a user name belong to somebody else",
+        carry_out=_forget,
+        right=Right.ADMINISTER,
+        answer=None,
+    ),
+    Operation(
+        method="GET",
+        path="/v1/events",
+        summary="Events as they happen (Server-Sent Events); Last-Event-ID goes before `after`",
+        carry_out=_events,
+        query=bodies.EventsQuery,
+        lane=None,
+        answer=EVENT_STREAM,
+    ),
+    Operation(
+        method="POST",
+        path="/v1/explain",
+        summary="What a login would come to, check by check; nobody is let in",
+        carry_out=_explain,
+        right=Right.ADMINISTER,
+        body=bodies.ExplainRequest,
+        answer=bodies.Explanation,
+    ),
+    Operation(
+        method="GET",
+        path="/v1/subscribers",
+        summary="The subscribers, and the events that were set aside for them",
+        carry_out=_subscribers,
+        answer=bodies.Subscribers,
+    ),
+    Operation(
+        method="POST",
+        path="/v1/subscribers/{name}/retry",
+        summary="Send a subscriber's set-aside events once more, oldest first",
+        carry_out=_retry,
+        right=Right.ADMINISTER,
+        answer=bodies.SetAsideCount,
+    ),
+    Operation(
+        method="DELETE",
+        path="/v1/subscribers/{name}/set-aside",
+        summary="Give up a subscriber's set-aside events",
+        carry_out=_give_up,
+        right=Right.ADMINISTER,
+        answer=bodies.SetAsideCount,
+    ),
+    Operation(
+        method="DELETE",
+        path="/v1/subscribers/{name}",
+        summary="Forget the place of a subscriber that is not configured any more",
+        carry_out=_forget_subscriber,
+        right=Right.ADMINISTER,
+        answer=None,
+    ),
+    Operation(
+        method="GET",
+        path="/healthz",
+        summary="Whether the table answers",
+        carry_out=_health,
+        lane="health",
+        answer=bodies.Health,
+    ),
+    Operation(
+        method="GET",
+        path="/metrics",
+        summary="Metrics in Prometheus' text format",
+        carry_out=_metrics,
+        lane="metrics",
+        answer=metrics.MEDIA_TYPE,
+    ),
+)

@@ -1,0 +1,95 @@
+"""What the control socket is shown of the daemon."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from uuid import UUID
+
+from sessiond.clock import Clock
+from sessiond.control.instrumented import IssuerWatch, WatchedStore
+from sessiond.core.grant import TokenHash
+from sessiond.core.secret import Secret
+from sessiond.eventlog import EventLog
+from sessiond.extensions.roles import AskedSource
+from sessiond.extensions.subscribers import Subscribers
+from sessiond.gate import Breaker, Gate, Realm
+from sessiond.kdb.directory import Directory
+from sessiond.metrics import Measures
+from sessiond.table import Table
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IssuerView:
+    """One issuer, and the role sources that are asked for its users."""
+
+    realm: Realm
+    breaker: Breaker
+    watch: IssuerWatch
+    keys_trouble: Callable[[], str] = lambda: ""  # why its keys were not fetched at last
+    roles: Sequence[AskedSource] = ()
+    waiting: Callable[[], int] = lambda: 0  # logins that wait for their turn at it
+
+    @property
+    def trouble(self) -> str:
+        """Why logins or refreshes at it cannot all go well now; empty: they can."""
+        if self.breaker.is_open:
+            return self.watch.last_error or "it has asked to be left alone"
+        return self.watch.trouble or self.keys_trouble()
+
+
+@dataclass(slots=True)
+class ConfigurationView:
+    """Which configuration is applied, and what became of the newest file."""
+
+    loaded_at: datetime | None = None  # when the one that is applied was read
+    generation: int = 1  # one more for each that was applied
+    last_error: str = ""  # why the newest file changed nothing; a line for each problem
+    last_error_at: datetime | None = None
+    needs_restart: Sequence[str] = ()  # changed keys that count from the next start on
+
+    def applied(self, now: datetime, *, needs_restart: Sequence[str]) -> None:
+        """Note that a file was applied, so that nothing is wrong any more."""
+        self.loaded_at, self.generation = now, self.generation + 1
+        self.last_error, self.last_error_at = "", None
+        self.needs_restart = needs_restart
+
+    def refused(self, error: str, now: datetime) -> None:
+        """Note that a file was wrong, and nothing has changed."""
+        self.last_error, self.last_error_at = error, now
+
+
+@dataclass(slots=True, kw_only=True)
+class View:
+    """The parts that operations look at or ask; one for all of them."""
+
+    instance: UUID
+    clock: Clock
+    table: Table
+    store: WatchedStore
+    events: EventLog
+    directory: Directory
+    gate: Gate
+    issuers: Mapping[str, IssuerView]
+    proved: Collection[str]  # issuers whose tokens count once a refresh has proved them
+    hashed: Callable[[Secret], TokenHash]
+    new_id: Callable[[], UUID]
+    deadline: float  # seconds that a login may take
+    database: Path
+    refused: Callable[[], int]  # connections to q's socket, since the start
+    measures: Measures = field(default_factory=Measures)
+    failures: Mapping[tuple[str, str], int] = field(default_factory=dict)  # by task, and whose
+    subscribers: Subscribers
+    ready_at: datetime | None = None  # set when it is
+    ready_since: float = 0.0  # the same in monotonic time
+    configuration: ConfigurationView = field(default_factory=ConfigurationView)
+
+    def begin(self) -> None:
+        """Note that the daemon is ready."""
+        self.ready_at, self.ready_since = self.clock.now(), self.clock.monotonic()
+        self.configuration.loaded_at = self.ready_at
+
+    @property
+    def uptime(self) -> float:
+        """Seconds since the daemon was ready."""
+        return 0.0 if self.ready_at is None else self.clock.monotonic() - self.ready_since

@@ -1,1 +1,0 @@
-"""Where sessiond touches the world."""

@@ -1,0 +1,1 @@
+"""Loads strangers' code and guards against it: plugins' entry points, results and processes."""

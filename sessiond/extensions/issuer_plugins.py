@@ -1,0 +1,78 @@
+"""What plugins bring to one issuer: its verifier, and the role sources that its users have."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+
+import msgspec
+
+from sessiond.clock import Clock
+from sessiond.config import IssuerConfig, RoleSourceConfig
+from sessiond.config.claim_rules import claim_rules
+from sessiond.core.errors import ConfigError
+from sessiond.extensions.roles import AskedSource, RoleTerms, asked_source
+from sessiond.extensions.verifiers import PluginVerifier, plugin_verifier
+from sessiond.jwt.issuer import IssuerFacts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plugged:
+    """The plugins of one issuer, made for it alone."""
+
+    config: IssuerConfig  # what is left to its verifier: with role sources, no demand of roles
+    verifier: PluginVerifier | None  # where `verify` is plugin
+    roles: RoleTerms | None  # where a role source is asked
+
+    async def stop(self) -> None:
+        """Have the plugins let go of what they hold."""
+        if self.verifier is not None:
+            await self.verifier.stop()
+        if self.roles is not None:
+            await self.roles.stop()
+
+
+async def plugged_in(
+    config: IssuerConfig, sources: Iterable[RoleSourceConfig], *, leeway: float, clock: Clock
+) -> Plugged:
+    """Make the plugins that an issuer's table and the role sources for its users name.
+
+    Raises:
+        ConfigError: One is not installed, or refuses its settings.
+    """
+    asked: list[AskedSource] = []
+    try:
+        for source in sources:
+            asked.append(await asked_source(source, clock))  # noqa: PERF401 - kept for the except
+        left, terms = _split(config, tuple(asked))
+        verifier = None
+        if config.verify == "plugin":
+            verifier = await plugin_verifier(config, _facts(left, timedelta(seconds=leeway)))
+    except ConfigError:
+        for each in asked:
+            await each.stop()
+        raise
+    return Plugged(config=left, verifier=verifier, roles=terms)
+
+
+def _split(
+    config: IssuerConfig, sources: tuple[AskedSource, ...]
+) -> tuple[IssuerConfig, RoleTerms | None]:
+    """Leave to the verifier what it can judge: whether roles are enough shows after the sources."""
+    if not sources:
+        return config, None
+    terms = RoleTerms(
+        sources=sources, default_roles=config.default_roles, require_role=config.require_role
+    )
+    return msgspec.structs.replace(config, default_roles=(), require_role=False), terms
+
+
+def _facts(config: IssuerConfig, leeway: timedelta) -> IssuerFacts:
+    return IssuerFacts(
+        name=config.name,
+        issuers=frozenset({config.issuer, *config.also_issued_as}),
+        audience=frozenset(config.audience),
+        required_scope=config.required_scope,
+        timeout=config.timeout,
+        leeway=leeway,
+        rules=claim_rules(config),
+    )

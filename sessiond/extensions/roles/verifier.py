@@ -1,0 +1,128 @@
+"""A verifier whose verdicts have the roles that role sources add."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+from types import MappingProxyType
+
+import anyio
+
+from sessiond.api import Verifier
+from sessiond.clock import Clock
+from sessiond.core.errors import IssuerUnavailable, Refusal, TokenRejected
+from sessiond.core.principal import Principal
+from sessiond.core.secret import Secret
+from sessiond.core.verdict import Verdict
+from sessiond.extensions.roles.source import Answer, AskedSource
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoleTerms:
+    """Whom one issuer's roles come from beside its tokens, and what is asked of them all."""
+
+    sources: tuple[AskedSource, ...]  # of two that give one attribute, the first one's counts
+    default_roles: tuple[str, ...]
+    require_role: bool  # the default ones do not fulfil it
+
+    async def stop(self) -> None:
+        """Have every source let go of what it holds."""
+        for source in self.sources:
+            await source.stop()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _GrantedVerdict(Verdict):
+    """A verdict that stands for as long as every source's answer in it does."""
+
+    until: float  # monotonic
+
+
+class AskedRoles:
+    """What the sources make of a verdict that has no default roles yet.
+
+    Where one does not answer there is no verdict: never one with fewer roles.
+    """
+
+    def __init__(self, terms: RoleTerms, clock: Clock) -> None:
+        self._terms = terms
+        self._clock = clock
+
+    async def completed(self, verdict: Verdict, *, now: datetime) -> Verdict:
+        """Return the verdict with all roles and attributes.
+
+        Raises:
+            TokenRejected: A source refuses the user, or he has no role.
+            IssuerUnavailable: A source did not answer.
+        """
+        answers = await self._answers(verdict.principal, now)
+        roles = {*verdict.roles, *(role for each in answers for role in each.granted.roles)}
+        if self._terms.require_role and not roles:
+            raise TokenRejected(Refusal.NOROLES, "neither token nor role source has a known role")
+        attributes: dict[str, str] = {}
+        for source in (
+            *(each.granted.attributes for each in reversed(answers)),
+            verdict.attributes,
+        ):
+            attributes |= source
+        said = {field.name: getattr(verdict, field.name) for field in fields(Verdict)}
+        said["roles"] = tuple(sorted(roles.union(self._terms.default_roles)))
+        said["attributes"] = MappingProxyType(attributes)
+        return _GrantedVerdict(**said, until=min(each.until for each in answers))
+
+    def stand_in(self, verdict: Verdict) -> bool:
+        """Say whether the roles in an earlier verdict are news enough."""
+        return isinstance(verdict, _GrantedVerdict) and self._clock.monotonic() < verdict.until
+
+    async def _answers(self, principal: Principal, now: datetime) -> Sequence[Answer]:
+        """Ask every source at the same time; a refusal counts before a failure."""
+        sources = self._terms.sources
+        outcomes: list[Answer | TokenRejected | IssuerUnavailable] = [
+            IssuerUnavailable("the role source was not asked to the end") for _ in sources
+        ]
+
+        async def ask(number: int, source: AskedSource) -> None:
+            try:
+                outcomes[number] = await source.answer(principal, now=now)
+            except (TokenRejected, IssuerUnavailable) as error:
+                outcomes[number] = error
+
+        async with anyio.create_task_group() as tasks:
+            for number, source in enumerate(sources):
+                tasks.start_soon(ask, number, source)
+        for kind in (TokenRejected, IssuerUnavailable):
+            for outcome in outcomes:
+                if isinstance(outcome, kind):
+                    raise outcome
+        return [outcome for outcome in outcomes if isinstance(outcome, Answer)]
+
+
+class RolesVerifier:
+    """A Verifier (sessiond.api) around another: the sources are asked once a token is verified."""
+
+    def __init__(self, verifier: Verifier, roles: AskedRoles) -> None:
+        self._verifier = verifier
+        self._roles = roles
+
+    @property
+    def asks(self) -> bool:
+        """What the wrapped one says: it decides whether the issuer is asked again and again."""
+        return self._verifier.asks
+
+    def needs_issuer(self, token: Secret) -> bool:
+        """Say True: whose roles to ask for is known only once the token is verified."""
+        return True
+
+    async def verify(
+        self, token: Secret, *, now: datetime, expires_in: float | None = None
+    ) -> Verdict:
+        """Return what the token proves with all roles; see `sessiond.api.Verifier`."""
+        verdict = await self._verifier.verify(token, now=now, expires_in=expires_in)
+        return await self._roles.completed(verdict, now=now)
+
+    def vouches(self, verdict: Verdict) -> bool:
+        """Say whether the token and the roles in an earlier verdict still stand."""
+        return self._roles.stand_in(verdict) and self._verifier.vouches(verdict)
+
+    async def probe(self) -> None:
+        """Make the issuer's trial call; the sources have their own."""
+        await self._verifier.probe()

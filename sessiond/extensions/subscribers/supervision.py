@@ -1,0 +1,221 @@
+"""All subscribers: checked, started, changed and stopped together."""
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+
+import anyio
+import anyio.to_thread
+import structlog
+from anyio.abc import TaskGroup
+
+from sessiond.clock import Clock
+from sessiond.config import SubscriberConfig
+from sessiond.core.changes import Ping
+from sessiond.core.errors import ConfigError
+from sessiond.eventlog import EventLog
+from sessiond.extensions import entry_points
+from sessiond.extensions.subscribers import subprocesses
+from sessiond.extensions.subscribers.feeding import Feeder, FeedingRules, setup_of
+from sessiond.extensions.subscribers.places import NOT_WRITTEN, Asking, KeptPlace
+from sessiond.extensions.subscribers.state import SubscriberState
+from sessiond.extensions.subscribers.subprocesses import Gone, NotStartedError, Start
+from sessiond.extensions.subscribers.wire import FromChild, Ready, Refused, one_line
+from sessiond.racing import first
+
+CHECK_WITHIN = 10.0  # seconds
+GRACE = 2.0  # seconds for the last events, once the daemon stops
+STOP_WITHIN = GRACE + subprocesses.STOP_WITHIN + subprocesses.LAST_OUTPUT  # seconds, at most
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True, kw_only=True)
+class _Fed:
+    config: SubscriberConfig
+    feeder: Feeder
+    ended: anyio.Event = field(default_factory=anyio.Event)
+
+
+class Subscribers:
+    """Owns one process for each `[[subscriber]]`. Nobody else waits for any of them."""
+
+    def __init__(
+        self,
+        events: EventLog,
+        table: Asking,
+        clock: Clock,
+        *,
+        start: Start,
+        draw: Callable[[], float],
+        rules: FeedingRules,
+    ) -> None:
+        """Make them; `apply` says which, `run` brings them to life.
+
+        Args:
+            events: Where each reads from its place.
+            table: Keeps the places.
+            clock: Measures deadlines and pauses.
+            start: Starts a process.
+            draw: Uniform in [0, 1): spreads the pauses.
+            rules: The `[events]` table's.
+        """
+        self._events = events
+        self._table = table
+        self._clock = clock
+        self._start = start
+        self._draw = draw
+        self._rules = rules
+        self._wanted: tuple[SubscriberConfig, ...] = ()
+        self._fed: dict[str, _Fed] = {}
+        self._tasks: TaskGroup | None = None  # while running
+        self._stopped = anyio.Event()
+
+    async def check(self, configs: Sequence[SubscriberConfig]) -> None:
+        """Find out whether every plugin is there and accepts its settings.
+
+        Each is tried in a process of its own for 10 seconds. One that hangs or crashes is only
+        warned of: it keeps nobody from logging in.
+
+        Raises:
+            ConfigError: A plugin is not installed or refuses its settings, with the keys' names.
+        """
+        problems: dict[str, list[str]] = {}
+        async with anyio.create_task_group() as tasks:
+            for config in configs:
+                fed = self._fed.get(config.name)
+                if fed is None or fed.config != config:  # who runs has accepted them
+                    tasks.start_soon(self._check, config, problems.setdefault(config.name, []))
+        if found := [each for of_one in problems.values() for each in of_one]:
+            raise ConfigError("\n".join(found))
+
+    async def apply(self, configs: Sequence[SubscriberConfig]) -> None:
+        """Have these subscribers and no others; one whose table has changed is started anew.
+
+        Who is removed keeps its place, and goes on from there when it is wanted again.
+        """
+        self._wanted = tuple(configs)
+        if self._tasks is None or self._stopped.is_set():
+            return
+        wanted = {config.name: config for config in configs}
+        await self._end(
+            [each for name, each in self._fed.items() if wanted.get(name) != each.config], last=0
+        )
+        for name in [name for name in self._fed if self._fed[name].ended.is_set()]:
+            del self._fed[name]
+        for config in configs:
+            if config.name not in self._fed:
+                self._begin(config, self._tasks)
+
+    def use(self, rules: FeedingRules) -> None:
+        """Go on by other rules."""
+        self._rules = rules
+
+    async def run(self) -> None:
+        """Feed them until `stop`."""
+        async with anyio.create_task_group() as self._tasks:
+            for config in self._wanted:
+                self._begin(config, self._tasks)
+            await self._stopped.wait()
+
+    async def stop(self) -> None:
+        """Offer what is on disk for a short while, keep the places, and end the processes.
+
+        To be called when the table has written what was accepted, and before it is closed: it
+        keeps the places. What is committed later, such as the last refused logins, is received
+        after the next start.
+        """
+        self._stopped.set()
+        with suppress(*NOT_WRITTEN):
+            await self._table.ask(Ping())  # answered when all that was asked before is on disk
+            await self._table.ask(Ping())  # and this when that has reached the log of events
+        await self._end(list(self._fed.values()), last=self._events.sequence)
+
+    def states(self) -> list[SubscriberState]:
+        """Return how each subscriber stands, in the configuration's order."""
+        order = {config.name: number for number, config in enumerate(self._wanted)}
+        states = [each.feeder.state for each in self._fed.values()]
+        return sorted(states, key=lambda each: order.get(each.name, len(order)))
+
+    def retry(self, name: str) -> int:
+        """Send what was set aside for a subscriber once more; return how many events that are.
+
+        Raises:
+            KeyError: There is no such subscriber.
+        """
+        return self._fed[name].feeder.retry()
+
+    async def drop(self, name: str) -> int:
+        """Give up what was set aside for a subscriber; return how many events that were.
+
+        Raises:
+            KeyError: There is no such subscriber.
+        """
+        return await self._fed[name].feeder.drop()
+
+    def _begin(self, config: SubscriberConfig, tasks: TaskGroup) -> None:
+        feeder = Feeder(
+            config,
+            events=self._events,
+            place=KeptPlace(config.name, self._table, self._clock),
+            start=self._start,
+            clock=self._clock,
+            draw=self._draw,
+            rules=lambda: self._rules,
+        )
+        fed = self._fed[config.name] = _Fed(config=config, feeder=feeder)
+
+        async def feed() -> None:
+            await feeder.run()
+            fed.ended.set()
+
+        tasks.start_soon(feed)
+
+    async def _end(self, ending: Sequence[_Fed], *, last: int) -> None:
+        for each in ending:
+            each.feeder.finish(last)
+
+        async def all_ended() -> None:
+            for each in ending:
+                await each.ended.wait()
+
+        await first(all_ended, partial(self._clock.sleep, GRACE))
+        for each in ending:
+            each.feeder.cut()
+        await all_ended()
+
+    async def _check(self, config: SubscriberConfig, problems: list[str]) -> None:
+        where = f"subscriber[{config.name}]"
+        try:
+            await anyio.to_thread.run_sync(
+                entry_points.named, entry_points.SUBSCRIBERS, config.plugin
+            )
+        except ConfigError as missing:
+            problems.append(f"{where}.plugin: {missing}")
+            return
+        match await self._tried(config):
+            case Ready():
+                pass
+            case Refused(problems=found, are_keys=are_keys):
+                divider = "." if are_keys else ": "
+                problems += [f"{where}{divider}{one_line(each)}" for each in found]
+            case Gone(cause):
+                log.warning("subscriber's check failed", subscriber=config.name, error=cause)
+            case None:
+                log.warning("subscriber's check hangs", subscriber=config.name)
+            case _:
+                log.warning("subscriber's check talks nonsense", subscriber=config.name)
+
+    async def _tried(self, config: SubscriberConfig) -> FromChild | Gone | None:
+        heard: list[FromChild | Gone] = []
+        try:
+            async with self._start(setup_of(config, is_check=True)) as child:
+
+                async def hear() -> None:
+                    heard.append(await child.receive())
+
+                await first(hear, partial(self._clock.sleep, CHECK_WITHIN))
+        except NotStartedError as error:
+            return Gone(str(error))
+        return heard[0] if heard else None

@@ -1,0 +1,107 @@
+"""Verifiers that plugins bring: `[[issuer]] verify = "plugin"`."""
+
+from contextlib import suppress
+from datetime import datetime
+
+from sessiond.api import IssuerAbout, Verifier
+from sessiond.config import IssuerConfig
+from sessiond.core.errors import ConfigError, IssuerThrottled, TokenRejected
+from sessiond.core.secret import Secret
+from sessiond.core.verdict import Verdict
+from sessiond.extensions import entry_points
+from sessiond.extensions.plugin_guard import answering, built, report, stopped
+from sessiond.extensions.plugin_results import checked_verdict
+from sessiond.refresher import Tokens
+
+MEMBERS = ("asks", "needs_issuer", "verify", "vouches", "probe")
+FOR_EVER = 10 * 366 * 86400.0  # seconds: longer than any lease
+
+
+class PluginVerifier:
+    """A Verifier (sessiond.api) around a plugin's: bounded in time, believed after a check."""
+
+    def __init__(self, verifier: Verifier, *, plugin: str, issuer: str, timeout: float) -> None:
+        """Ask nothing yet.
+
+        Args:
+            verifier: The plugin's.
+            plugin: What logs and errors call it.
+            issuer: The configured name, the only one that it can vouch for.
+            timeout: Seconds for one call.
+        """
+        self._verifier = verifier
+        self._plugin = plugin
+        self._issuer = issuer
+        self._timeout = timeout
+        self.asks = bool(verifier.asks)
+
+    def needs_issuer(self, token: Secret) -> bool:
+        """Say what the plugin says; where it fails, yes: then the breaker is before it."""
+        try:
+            return bool(self._verifier.needs_issuer(token))
+        except Exception as error:  # noqa: BLE001 - a plugin may raise anything
+            report(self._plugin, "needs_issuer", error)
+            return True
+
+    async def verify(
+        self, token: Secret, *, now: datetime, expires_in: float | None = None
+    ) -> Verdict:
+        """Return what the plugin vouches for; see `sessiond.api.Verifier`."""
+        with answering(self._plugin, "verify", seconds=self._timeout):
+            verdict = await self._verifier.verify(token, now=now, expires_in=expires_in)
+            return checked_verdict(verdict, issuer=self._issuer, now=now)
+
+    def vouches(self, verdict: Verdict) -> bool:
+        """Say what the plugin says; where it fails, no: the token is verified again."""
+        try:
+            return bool(self._verifier.vouches(verdict))
+        except Exception as error:  # noqa: BLE001 - a plugin may raise anything
+            report(self._plugin, "vouches", error)
+            return False
+
+    async def probe(self) -> None:
+        """Have the plugin make its trial call; a refusal is an answer too."""
+        with suppress(TokenRejected), answering(self._plugin, "probe", seconds=self._timeout):
+            await self._verifier.probe()
+
+    async def stop(self) -> None:
+        """Have the plugin let go of what it holds."""
+        await stopped(self._verifier, plugin=self._plugin)
+
+
+class NoRefresh:
+    """A TokenSource (sessiond.refresher) where nothing can be refreshed.
+
+    It asks to be left alone for ever. So a session whose user brought a refresh token all the same
+    lasts until its lease ends, and the token is never sent anywhere.
+    """
+
+    async def refresh(self, token: Secret) -> Tokens:
+        raise IssuerThrottled(
+            "this issuer has no token_endpoint, so nothing is refreshed", retry_after=FOR_EVER
+        )
+
+    async def revoke(self, token: Secret) -> bool:
+        return False
+
+
+async def plugin_verifier(config: IssuerConfig, about: IssuerAbout) -> PluginVerifier:
+    """Return the verifier that an issuer's table names.
+
+    Raises:
+        ConfigError: There is no such plugin, or it refuses its settings.
+    """
+    where = f"issuer[{config.name}]"
+    if "issuer" in config.settings:
+        raise ConfigError(f"{where}.settings.issuer is a word of sessiond's own")
+    verifier = await built(
+        entry_points.VERIFIERS,
+        config.plugin,
+        where=where,
+        settings_at=f"{where}.settings",
+        members=MEMBERS,
+        keywords={**config.settings, "issuer": about},
+    )
+    return PluginVerifier(
+        verifier, plugin=config.plugin, issuer=config.name, timeout=config.timeout
+    )

@@ -1,0 +1,271 @@
+"""From an `[[issuer]]` table to the parts that ask this issuer."""
+
+import ssl
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from typing import NoReturn
+
+import httpx
+
+from sessiond.api import Verifier
+from sessiond.clock import Clock
+from sessiond.config import IssuerConfig
+from sessiond.config.claim_rules import claim_rules
+from sessiond.core.errors import ConfigError, IssuerUnavailable, TokenRejected
+from sessiond.core.secret import Secret
+from sessiond.extensions.issuer_plugins import Plugged
+from sessiond.extensions.roles import RoleTerms
+from sessiond.extensions.verifiers import NoRefresh, PluginVerifier
+from sessiond.issuers.cached_document import RETRY_AFTER
+from sessiond.issuers.client import Client
+from sessiond.issuers.discovery import Discovery, Endpoint
+from sessiond.issuers.http import IssuerHttp
+from sessiond.issuers.introspection import IntrospectionVerifier
+from sessiond.issuers.jwt import JwtVerifier
+from sessiond.issuers.keys import Keys
+from sessiond.issuers.token_endpoint import TokenEndpoint
+from sessiond.issuers.userinfo import UserinfoVerifier
+from sessiond.jwt.access import TokenRules
+from sessiond.refresh_issuer import TokenSource
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Issuer:
+    """One configured issuer. Logins and refreshes have their own connections and limits."""
+
+    verifier: Verifier
+    tokens: TokenSource
+    client_id: str  # that refresh tokens are bound to
+    connections: tuple[IssuerHttp, ...]
+    plugged: Plugged | None = None  # the plugins among its parts, and beside them
+
+    @property
+    def is_plugins(self) -> bool:
+        """Whether a plugin verifies its tokens, so that nobody sees its calls."""
+        return isinstance(self.verifier, PluginVerifier)
+
+    @property
+    def roles(self) -> RoleTerms | None:
+        """What role sources add to the verdicts of `verifier`; None: they are whole."""
+        return None if self.plugged is None else self.plugged.roles
+
+    async def run(
+        self, clock: Clock, probe: Callable[[], Awaitable[None]], is_seen_to: Callable[[], bool]
+    ) -> NoReturn:
+        """Keep fresh what logins need, and see that it is known how the issuer is; never return.
+
+        Args:
+            clock: Waits.
+            probe: Makes the verifier's trial call.
+            is_seen_to: Says whether it is known to be well, or somebody else makes trial calls.
+        """
+        if isinstance(self.verifier, JwtVerifier):
+            await self.verifier.run()
+        with suppress(IssuerUnavailable):
+            if isinstance(self.verifier, IntrospectionVerifier | UserinfoVerifier):
+                await self.verifier.prepare()
+        while True:
+            with suppress(IssuerUnavailable, TokenRejected):
+                if not is_seen_to():
+                    await probe()
+            await clock.sleep(RETRY_AFTER)
+
+    def keys_trouble(self) -> str:
+        """Why its keys were not fetched when that was last tried; empty: they were."""
+        if not isinstance(self.verifier, JwtVerifier):
+            return ""
+        failure = self.verifier.keys.kept.failure
+        return "" if failure is None else str(failure)
+
+    def take_keys_of(self, older: "Issuer") -> None:
+        """Go on with what another has fetched: nobody waits for it again."""
+        if isinstance(self.verifier, JwtVerifier) and isinstance(older.verifier, JwtVerifier):
+            self.verifier.take_keys_of(older.verifier)
+
+    async def ahead(self) -> float | None:
+        """Ask the issuer, and return the seconds its clock is ahead of ours; None: no answer."""
+        if self.is_plugins:  # nobody sees the dates of its answers
+            return None
+        login = self.connections[0]
+        login.ahead = None
+        with suppress(IssuerUnavailable, TokenRejected):
+            await self.verifier.probe()
+        return login.ahead
+
+    async def close(self) -> None:
+        """Close every connection, and have the plugins let go of what they hold."""
+        for http in self.connections:
+            await http.close()
+        if self.plugged is not None:
+            await self.plugged.stop()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefreshLimits:
+    """What the refresher may cost one issuer."""
+
+    timeout: float  # seconds for one call
+    concurrency: int  # calls at a time, and as many again for what no refresh has proved
+
+
+def build_issuer(
+    config: IssuerConfig,
+    *,
+    leeway: float,
+    refresh: RefreshLimits,
+    client_secret: Secret | None,
+    refresh_secret: Secret | None,
+    clock: Clock,
+    tls: ssl.SSLContext,
+    plugged: Plugged | None = None,
+    note: Callable[[IssuerUnavailable | None], object] = lambda _: None,
+    transport: httpx.AsyncBaseTransport | None = None,
+) -> Issuer:
+    """Return the parts for one issuer; nothing is asked yet.
+
+    Args:
+        config: The table, completed for its kind.
+        leeway: Seconds of clock skew excused for `nbf` and `iat`.
+        refresh: Of the `[refresh]` table.
+        client_secret, refresh_secret: What their files hold; None for a public client.
+        clock: For dates and ages.
+        tls: From `sessiond.issuers.http.trust`, shared by those with one `ca_file`.
+        plugged: The plugins that this table and role sources name, where there are any.
+        note: Told what each call has shown of the issuer, as `IssuerHttp` has it.
+        transport: Answers instead of the network, in tests.
+
+    Raises:
+        ConfigError: A secret is missing or is no key.
+    """
+    insecure = config.insecure_http
+    connect = partial(
+        IssuerHttp, clock=clock, tls=tls, insecure_http=insecure, note=note, transport=transport
+    )
+    login = connect(timeout=config.timeout, concurrency=config.concurrency)
+    calls = 2 * refresh.concurrency  # what is proved and what is not wait for each other nowhere
+    refreshing = connect(timeout=refresh.timeout, concurrency=calls)
+    skew = timedelta(seconds=leeway)
+    try:
+        verifier = _verifier(
+            config, plugged, http=login, leeway=skew, client_secret=client_secret, clock=clock
+        )
+        tokens = _tokens(config, http=refreshing, threads=calls, secret=refresh_secret, clock=clock)
+    except ConfigError as error:
+        raise ConfigError(f"issuer[{config.name}]: {error}") from error
+    return Issuer(
+        verifier=verifier,
+        tokens=tokens,
+        client_id=_refresh_client_id(config),
+        connections=(login, refreshing),
+        plugged=plugged,
+    )
+
+
+def _verifier(
+    config: IssuerConfig,
+    plugged: Plugged | None,
+    *,
+    http: IssuerHttp,
+    leeway: timedelta,
+    client_secret: Secret | None,
+    clock: Clock,
+) -> Verifier:
+    if plugged is not None:
+        if plugged.verifier is not None:
+            return plugged.verifier
+        config = plugged.config
+    rules = claim_rules(config)
+    issuers = frozenset({config.issuer, *config.also_issued_as})
+    discovery = _discovery(config, http=http, clock=clock)
+    match config.verify:
+        case "jwt":
+            keys = Keys(http=http, discovery=discovery, clock=clock, name=config.name)
+            tokens = _token_rules(config, issuers=issuers, leeway=leeway)
+            return JwtVerifier(keys=keys, tokens=tokens, claims=rules)
+        case "introspection":
+            return IntrospectionVerifier(
+                http=http,
+                discovery=discovery,
+                client=Client(
+                    client_id=config.client_id,
+                    method=config.client_auth,
+                    secret=client_secret,
+                    clock=clock,
+                ),
+                rules=rules,
+                issuers=issuers,
+                audience=config.audience,
+                required_scope=config.required_scope,
+                issued_to=config.refresh_client_id,
+                leeway=leeway,
+            )
+        case "userinfo":
+            audience = config.audience
+            return UserinfoVerifier(
+                http=http, discovery=discovery, rules=rules, audience=audience, leeway=leeway
+            )
+        case "plugin":
+            raise ConfigError("verify is plugin, but none was made")
+
+
+def _token_rules(config: IssuerConfig, *, issuers: frozenset[str], leeway: timedelta) -> TokenRules:
+    return TokenRules(
+        issuers=issuers,
+        audience=frozenset(config.audience),
+        algorithms=frozenset(config.algorithms),
+        types=frozenset(config.typ),
+        required_scope=config.required_scope,
+        entra=config.kind == "entra",
+        leeway=leeway,
+    )
+
+
+def _tokens(
+    config: IssuerConfig, *, http: IssuerHttp, threads: int, secret: Secret | None, clock: Clock
+) -> TokenSource:
+    if config.verify == "plugin" and not config.token_endpoint:
+        return NoRefresh()
+    client_id = _refresh_client_id(config)
+    if config.kind == "entra":
+        from sessiond.issuers.entra import EntraTokens  # MSAL is a quarter of all that is imported
+
+        return EntraTokens(
+            http=http,
+            clock=clock,
+            issuer=config.issuer,
+            client_id=client_id,
+            client_secret=secret,
+            scope=config.refresh_scope,
+            threads=threads,
+        )
+    confidential = "basic" if config.client_auth == "none" else config.client_auth
+    client = Client(
+        client_id=client_id,
+        method="none" if secret is None else confidential,
+        secret=secret,
+        clock=clock,
+    )
+    discovery = _discovery(config, http=http, clock=clock)
+    return TokenEndpoint(http=http, discovery=discovery, client=client, scope=config.refresh_scope)
+
+
+def _refresh_client_id(config: IssuerConfig) -> str:
+    return config.refresh_client_id or config.client_id
+
+
+def _discovery(config: IssuerConfig, *, http: IssuerHttp, clock: Clock) -> Discovery:
+    return Discovery(
+        http=http,
+        clock=clock,
+        issuer=config.issuer,
+        url=config.discovery,
+        fixed={
+            Endpoint.KEYS: config.jwks_uri,
+            Endpoint.INTROSPECTION: config.introspection_endpoint,
+            Endpoint.TOKEN: config.token_endpoint,
+            Endpoint.USERINFO: config.userinfo_endpoint,
+        },
+    )

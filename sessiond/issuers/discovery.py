@@ -1,0 +1,104 @@
+"""Where an issuer's endpoints are: its metadata, unless the configuration says otherwise."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sessiond.clock import Clock
+from sessiond.core.errors import UnusableAnswer
+from sessiond.issuers.cached_document import Kept
+from sessiond.issuers.http import IssuerHttp, url_fault
+
+MAX_AGE = 3600.0  # seconds; endpoints hardly ever move
+SUFFIX = "/.well-known/openid-configuration"  # OpenID Connect Discovery 1.0, 4
+_SIGNING = "_auth_signing_alg_values_supported"  # RFC 8414, 2
+
+
+class Endpoint(StrEnum):
+    """The members of the metadata that sessiond uses (RFC 8414, 2; OIDC Discovery 1.0, 3)."""
+
+    KEYS = "jwks_uri"
+    INTROSPECTION = "introspection_endpoint"
+    TOKEN = "token_endpoint"  # noqa: S105 - a member's name
+    USERINFO = "userinfo_endpoint"
+    REVOCATION = "revocation_endpoint"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an endpoint is, and how a client may sign there."""
+
+    url: str
+    signing: tuple[str, ...] = ()  # JWS algorithms for private_key_jwt; none stated where empty
+
+
+class Discovery:
+    """One issuer's endpoints, learned when first needed.
+
+    An issuer that cannot be reached therefore never keeps the daemon from starting.
+    """
+
+    def __init__(
+        self,
+        *,
+        http: IssuerHttp,
+        clock: Clock,
+        issuer: str,
+        url: str = "",
+        fixed: Mapping[Endpoint, str] | None = None,
+    ) -> None:
+        """Know nothing yet.
+
+        Args:
+            http: Asks the issuer.
+            clock: Measures the copy's age.
+            issuer: What the metadata must call itself, letter by letter (4.3).
+            url: Where the metadata is; empty means below `issuer`.
+            fixed: Endpoints that override the metadata; empty text overrides nothing.
+        """
+        self._http = http
+        self._issuer = issuer
+        self._url = url or issuer.rstrip("/") + SUFFIX
+        self._fixed = {name: Place(place) for name, place in (fixed or {}).items() if place}
+        self._metadata = Kept(self._fetch, max_age=MAX_AGE, clock=clock)
+
+    async def find(self, name: Endpoint) -> Place | None:
+        """Return an endpoint, or None where the issuer has no such endpoint.
+
+        Raises:
+            IssuerUnavailable: The metadata is needed and cannot be had.
+            UnusableAnswer: It is not the issuer's, or not in order.
+        """
+        if name in self._fixed:
+            return self._fixed[name]
+        return (await self._metadata.get()).get(name)
+
+    async def need(self, name: Endpoint) -> Place:
+        """Return an endpoint; raise UnusableAnswer also where the issuer has none."""
+        place = await self.find(name)
+        if place is None:
+            raise UnusableAnswer(f"the issuer's metadata has no {name}; set it for this issuer")
+        return place
+
+    async def _fetch(self) -> dict[Endpoint, Place]:
+        reply = await self._http.get(self._url)
+        if not reply.is_success:
+            raise reply.trouble(f"the issuer's metadata: {reply.status}")
+        metadata = reply.read()
+        if metadata.get("issuer") != self._issuer:
+            raise UnusableAnswer("the metadata is not this issuer's: its `issuer` differs")
+        return {name: self._place(name, metadata) for name in Endpoint if name in metadata}
+
+    def _place(self, name: Endpoint, metadata: Mapping[str, object]) -> Place:
+        url = metadata[name]
+        if not isinstance(url, str):
+            raise UnusableAnswer(f"the metadata's {name} is not text")
+        fault = url_fault(url, insecure_http=self._http.insecure_http)
+        if fault is not None:
+            raise UnusableAnswer(f"the metadata's {name} is refused: {fault}")
+        signing = metadata.get(f"{name}{_SIGNING}", metadata.get(f"{Endpoint.TOKEN}{_SIGNING}"))
+        return Place(url, _texts(signing))
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    return tuple(v for v in value if isinstance(v, str)) if isinstance(value, list) else ()

@@ -1,0 +1,147 @@
+"""Asks the issuer whether an access token is active (RFC 7662)."""
+
+from collections.abc import Iterable
+from contextlib import suppress
+from datetime import datetime, timedelta
+
+from sessiond.core.claims import ClaimRules, Claims, check_times, times_of, verdict_of
+from sessiond.core.errors import ClientRefused, Refusal, TokenRejected, UnusableAnswer
+from sessiond.core.jsontext import read_object
+from sessiond.core.secret import Secret
+from sessiond.core.verdict import Verdict
+from sessiond.issuers.asked import (
+    TOO_LARGE,
+    made_up_token,
+    own_claims,
+    own_times,
+    refuse_app_only,
+    sendable,
+)
+from sessiond.issuers.client import Client, is_refused
+from sessiond.issuers.discovery import Discovery, Endpoint
+from sessiond.issuers.http import IssuerHttp, Reply
+from sessiond.jwt.access import check_audience, check_issuer, check_scope
+
+# What an issuer refuses a request with because of the token, and not because of us.
+_ABOUT_THE_TOKEN = {
+    "unsupported_token_type": Refusal.WRONGTYPE,  # RFC 7009, 2.2.1: one that it cannot look up
+    "invalid_token": Refusal.INACTIVE,
+}
+
+
+class IntrospectionVerifier:
+    """A Verifier (sessiond.api) that believes what the introspection endpoint answers."""
+
+    asks = True
+
+    def __init__(
+        self,
+        *,
+        http: IssuerHttp,
+        discovery: Discovery,
+        client: Client,
+        rules: ClaimRules,
+        issuers: Iterable[str],
+        audience: Iterable[str] = (),
+        required_scope: str = "",
+        issued_to: str = "",
+        leeway: timedelta,
+    ) -> None:
+        """Ask nothing yet.
+
+        Args:
+            http: Asks the issuer.
+            discovery: Knows the endpoint.
+            client: Who asks.
+            rules: How to read the answer's claims.
+            issuers: The `iss` values that are this issuer, where the answer has one.
+            audience: One of these must be in `aud`; where none is given, it is not looked at.
+            required_scope: Each of its words must be in `scope`.
+            issued_to: Where there is no audience to check, an answer's `client_id` must be this:
+                else any program's token would do. Empty means that any will do.
+            leeway: Excused for `nbf` and `iat`.
+        """
+        self._http = http
+        self._discovery = discovery
+        self._client = client
+        self._rules = rules
+        self._issuers = frozenset(issuers)
+        self._audience = frozenset(audience)
+        self._required_scope = required_scope
+        self._issued_to = issued_to
+        self._leeway = leeway
+
+    def needs_issuer(self, token: Secret) -> bool:
+        """Say True: every token costs a call."""
+        return True
+
+    async def verify(
+        self, token: Secret, *, now: datetime, expires_in: float | None = None
+    ) -> Verdict:
+        """Return what the issuer vouches for; see `sessiond.api.Verifier`."""
+        own = own_claims(token)
+        refuse_app_only(own)
+        times = own_times(own)
+        check_times(times, now=now, leeway=self._leeway)
+        claims = await self._ask(token)
+        if claims["active"] is not True:
+            raise TokenRejected(Refusal.INACTIVE, "the issuer says so")
+        self._check(claims)
+        times = times_of(claims).narrowed(times)
+        check_times(times, now=now, leeway=self._leeway)
+        return verdict_of(claims, self._rules, times=times, now=now, expires_in=expires_in)
+
+    def vouches(self, verdict: Verdict) -> bool:
+        """Say True: no key of ours stands behind a verdict; time alone ends it."""
+        return True
+
+    async def prepare(self) -> None:
+        """Learn where the endpoint is, so that no login waits for that."""
+        await self._discovery.need(Endpoint.INTROSPECTION)
+
+    async def probe(self) -> None:
+        """Ask about a made-up token, which must be answered as inactive, or refused."""
+        with suppress(TokenRejected):
+            if (await self._ask(made_up_token()))["active"] is not False:
+                raise UnusableAnswer("the issuer takes a made-up token for an active one")
+
+    async def _ask(self, token: Secret) -> Claims:
+        """Return an answer that has `active`."""
+        form = {"token": sendable(token), "token_type_hint": "access_token"}
+        place = await self._discovery.need(Endpoint.INTROSPECTION)
+        signed = self._client.credentials(place)
+        reply = await self._http.post_form(
+            place.url, {**form, **signed.form}, headers=signed.headers
+        )
+        if reply.status != 200:
+            raise _fault(reply)
+        claims = reply.read()
+        if "active" not in claims:
+            raise reply.trouble("the introspection endpoint's answer has no `active`")
+        return claims
+
+    def _check(self, claims: Claims) -> None:
+        kind = claims.get("token_type")
+        if not isinstance(kind, str) or kind.lower() != "bearer":
+            # Issuers answer for refresh tokens too, with another token_type or with none.
+            raise TokenRejected(Refusal.WRONGTYPE, "not a bearer access token")
+        refuse_app_only(claims)
+        if "iss" in claims:
+            check_issuer(claims, self._issuers)
+        if self._audience:
+            check_audience(claims, self._audience)
+        elif self._issued_to and claims.get("client_id") != self._issued_to:
+            raise TokenRejected(Refusal.WRONGAUDIENCE, "issued to another client")
+        check_scope(claims, self._required_scope)
+
+
+def _fault(reply: Reply) -> TokenRejected | UnusableAnswer:
+    if reply.status in TOO_LARGE:
+        return TokenRejected(Refusal.TOOLARGE, "the issuer does not take a token of this size")
+    error = (read_object(reply.body) or {}).get("error")
+    if reply.status in (400, 401) and isinstance(error, str) and error in _ABOUT_THE_TOKEN:
+        return TokenRejected(_ABOUT_THE_TOKEN[error], "the issuer cannot introspect it")
+    if reply.status == 401 or is_refused(error):
+        said = f"introspection answered {reply.status}: the issuer does not take our client"
+        return ClientRefused(f"{said}; check client_id, client_auth and the secret")
+    return reply.trouble(f"introspection answered {reply.status}, with no verdict")

@@ -1,0 +1,96 @@
+"""The keys an issuer publishes (RFC 7517, 5), kept and fetched again when a token needs it."""
+
+from typing import NoReturn
+
+import structlog
+from anyio.lowlevel import checkpoint
+
+from sessiond.clock import Clock
+from sessiond.core.errors import IssuerUnavailable
+from sessiond.issuers.cached_document import MAX_STALE, RETRY_AFTER, Kept
+from sessiond.issuers.discovery import Discovery, Endpoint
+from sessiond.issuers.http import IssuerHttp
+from sessiond.jwt.keyset import KeySet, entries, verification_key
+
+FETCH_EVERY = 300.0  # seconds: how long a withdrawn key is believed, while the issuer is well
+
+log = structlog.get_logger()
+
+
+class Keys:
+    """One issuer's signature keys. A login waits for them only when they are needed for it."""
+
+    def __init__(self, *, http: IssuerHttp, discovery: Discovery, clock: Clock, name: str) -> None:
+        """Know none yet.
+
+        Args:
+            http: Asks the issuer.
+            discovery: Knows where the keys are.
+            clock: Measures their age.
+            name: The issuer's, for the log.
+        """
+        self._http = http
+        self._discovery = discovery
+        self._clock = clock
+        self._name = name
+        self.kept = Kept(self._fetch, max_age=MAX_STALE, clock=clock)
+
+    def take_over(self, other: "Keys") -> None:
+        """Go on with the keys that another has fetched from the same place."""
+        self.kept.take_over(other.kept)
+
+    async def run(self) -> NoReturn:
+        """Fetch the keys now and from time to time, until cancelled.
+
+        So no login waits for a fetch that is only due by age, and an issuer that is down for
+        less than MAX_STALE keeps nobody out.
+        """
+        while True:
+            pause = FETCH_EVERY
+            try:
+                await self.kept.fetch()
+            except IssuerUnavailable as error:
+                log.warning("keys not fetched", issuer=self._name, error=str(error))
+                pause = RETRY_AFTER
+            await self._clock.sleep(pause)
+
+    @property
+    def at_hand(self) -> KeySet | None:
+        """What `current` returns without waiting; None where it would fetch."""
+        return self.kept.at_hand
+
+    @property
+    def may_be_newer(self) -> bool:
+        """Say whether `newer` would ask the issuer."""
+        return self.kept.may_be_newer
+
+    async def current(self) -> KeySet:
+        """Return the keys; raise IssuerUnavailable where none can be had."""
+        return await self.kept.get()
+
+    async def newer(self) -> KeySet:
+        """Return the keys, fetched again unless that was just done, for an unknown `kid`."""
+        return await self.kept.newer()
+
+    async def fetch(self) -> KeySet:
+        """Return the keys, fetched now."""
+        return await self.kept.fetch()
+
+    def holds(self, key_id: str) -> bool:
+        """Say whether the newest keys have this one: False once it was withdrawn."""
+        newest = self.kept.newest
+        return newest is not None and newest.holds(key_id)
+
+    async def _fetch(self) -> KeySet:
+        place = await self._discovery.need(Endpoint.KEYS)
+        reply = await self._http.get(place.url)
+        if reply.status != 200:
+            raise reply.trouble(f"the key set: {reply.status}")
+        try:
+            found = []
+            for jwk in entries(reply.read()):
+                found.append(verification_key(jwk))
+                await checkpoint()  # a hundred keys take longer than a login may wait for its turn
+            return KeySet.of(found)
+        except IssuerUnavailable as fault:  # it answered
+            raise reply.trouble(str(fault)) from None

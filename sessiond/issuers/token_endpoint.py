@@ -1,0 +1,145 @@
+"""Gets the next access token from an issuer's token endpoint (RFC 6749, 6)."""
+
+import re
+from collections.abc import Mapping
+
+from sessiond.core.errors import ClientRefused, RefreshRefused, UnusableAnswer
+from sessiond.core.secret import Secret
+from sessiond.issuers.client import Client, is_refused
+from sessiond.issuers.discovery import Discovery, Endpoint
+from sessiond.issuers.http import IssuerHttp, Reply
+from sessiond.refresher import Tokens
+
+# The user must sign in again (RFC 6749, 5.2; OpenID Connect Core 1.0, 3.1.2.6).
+FINAL = frozenset({"invalid_grant", "interaction_required", "consent_required", "login_required"})
+# An operator must act; sessions live on until their leases end.
+OURS = {
+    "invalid_client": "it does not take our client's id or secret",
+    "unauthorized_client": "it does not let our client refresh",
+    "invalid_scope": "it does not take refresh_scope",
+    "invalid_target": "it does not know what refresh_scope is for",
+    "invalid_request": "it does not take our request",
+    "unsupported_grant_type": "it refreshes nothing",
+}
+_PRINTABLE = re.compile(r"[\x21-\x7e]{1,32768}")
+_SECONDS = re.compile(r"[0-9]{1,10}(\.[0-9]{1,9})?")
+
+
+class TokenEndpoint:
+    """A TokenSource (sessiond.refresher), for one client of one issuer."""
+
+    def __init__(
+        self, *, http: IssuerHttp, discovery: Discovery, client: Client, scope: str = ""
+    ) -> None:
+        """Ask nothing yet.
+
+        Args:
+            http: Asks the issuer.
+            discovery: Knows the endpoints.
+            client: The one the user signed in with: a refresh token is bound to it.
+            scope: Sent with every refresh; empty means the scope of the grant.
+        """
+        self._http = http
+        self._discovery = discovery
+        self._client = client
+        self._scope = scope
+
+    async def refresh(self, token: Secret) -> Tokens:
+        """Spend a refresh token; see `sessiond.refresher.TokenSource`."""
+        form = {"grant_type": "refresh_token", "refresh_token": token.reveal()}
+        if self._scope:
+            form["scope"] = self._scope
+        place = await self._discovery.need(Endpoint.TOKEN)
+        signed = self._client.credentials(place)
+        reply = await self._http.post_form(
+            place.url, {**form, **signed.form}, headers=signed.headers
+        )
+        if reply.status != 200:
+            raise refresh_fault(reply)
+        tokens = tokens_of(reply.read())
+        if tokens is None:
+            raise reply.trouble("the token endpoint's answer is not a bearer token's (RFC 6749)")
+        return tokens
+
+    async def revoke(self, token: Secret) -> bool:
+        """Take a token back at the issuer (RFC 7009): True when it says so.
+
+        False where the issuer has no such endpoint, or cannot revoke this kind of token.
+
+        Raises:
+            IssuerUnavailable: Nothing is known.
+        """
+        place = await self._discovery.find(Endpoint.REVOCATION)
+        if place is None:
+            return False
+        signed = self._client.credentials(place)
+        reply = await self._http.post_form(
+            place.url, {"token": token.reveal(), **signed.form}, headers=signed.headers
+        )
+        if reply.status == 200:
+            return True
+        error = reply.read().get("error")
+        if error == "unsupported_token_type":
+            return False
+        if is_refused(error):
+            raise ClientRefused(f"revocation answered {reply.status}: {_reason(error)}")
+        raise reply.trouble(f"revocation answered {reply.status}: {_reason(error)}")
+
+
+def tokens_of(answer: Mapping[str, object]) -> Tokens | None:
+    """Return a token endpoint's answer (RFC 6749, 5.1), or None when it is not one.
+
+    `expires_in` counts where it is a number or a number's text; several issuers send text.
+    """
+    access, refresh = answer.get("access_token"), answer.get("refresh_token")
+    kind = answer.get("token_type", "Bearer")
+    if not isinstance(access, str) or not _PRINTABLE.fullmatch(access):
+        return None
+    if not isinstance(kind, str) or kind.lower() != "bearer":
+        return None
+    if refresh is not None and not (isinstance(refresh, str) and _PRINTABLE.fullmatch(refresh)):
+        return None
+    return Tokens(
+        access_token=Secret(access),
+        refresh_token=None if refresh is None else Secret(refresh),
+        expires_in=_seconds(answer.get("expires_in")),
+    )
+
+
+def error_fault(error: object, *, retry_after: float = 0.0) -> RefreshRefused | UnusableAnswer:
+    """Return what an OAuth error code amounts to.
+
+    Nothing else of the answer is looked at, nor repeated: descriptions change, and may hold more
+    than a log should.
+
+    Args:
+        error: The answer's `error`.
+        retry_after: Seconds before which this is not to be tried again.
+    """
+    if isinstance(error, str) and error in FINAL:
+        return RefreshRefused(error)
+    kind = ClientRefused if is_refused(error) else UnusableAnswer
+    return kind(f"no refresh: {_reason(error)}", retry_after=retry_after)
+
+
+def refresh_fault(reply: Reply) -> RefreshRefused | UnusableAnswer:
+    """Return what an answer other than 200 amounts to."""
+    return error_fault(reply.read().get("error"), retry_after=reply.retry_after or 0.0)
+
+
+def _reason(error: object) -> str:
+    if error == "temporarily_unavailable":
+        return "it is temporarily unavailable"
+    if isinstance(error, str) and error in OURS:
+        return f"{error}, {OURS[error]}: check this issuer's configuration"
+    return "it gives no error code that RFC 6749 knows"
+
+
+def _seconds(value: object) -> float | None:
+    if isinstance(value, str) and _SECONDS.fullmatch(value):
+        return float(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    # A lease is over for 0 and below, and no issuer means more than 10 digits of seconds. Compared
+    # first: an int may be larger than any float.
+    return float(value) if -1e10 < value < 1e10 else None

@@ -1,0 +1,105 @@
+"""Asks the issuer who an access token's user is: OpenID Connect's UserInfo, or Graph's /me.
+
+That shows that the issuer takes the token for a good one of this user, and no more: not for
+whom it was issued (OpenID Connect Core 1.0, 5.3; `prove_by_refresh` closes this gap).
+"""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from sessiond.core.claims import ClaimRules, check_times, verdict_of
+from sessiond.core.errors import Refusal, TokenRejected, UnusableAnswer
+from sessiond.core.jsontext import read_object
+from sessiond.core.secret import Secret
+from sessiond.core.verdict import Verdict
+from sessiond.issuers.asked import (
+    TOO_LARGE,
+    made_up_token,
+    own_claims,
+    own_times,
+    refuse_app_only,
+    sendable,
+)
+from sessiond.issuers.discovery import Discovery, Endpoint
+from sessiond.issuers.http import IssuerHttp, Reply
+from sessiond.jwt.access import check_audience
+
+
+class UserinfoVerifier:
+    """A Verifier (sessiond.api) that believes what the userinfo endpoint answers."""
+
+    asks = True
+
+    def __init__(
+        self,
+        *,
+        http: IssuerHttp,
+        discovery: Discovery,
+        rules: ClaimRules,
+        audience: Iterable[str] = (),
+        leeway: timedelta,
+    ) -> None:
+        """Ask nothing yet.
+
+        Args:
+            http: Asks the issuer.
+            discovery: Knows the endpoint.
+            rules: How to read the answer's claims.
+            audience: One of these must be in a JWT-shaped token's `aud`; an opaque token's is
+                not to be known.
+            leeway: Excused for `iat`.
+        """
+        self._http = http
+        self._discovery = discovery
+        self._rules = rules
+        self._audience = frozenset(audience)
+        self._leeway = leeway
+
+    def needs_issuer(self, token: Secret) -> bool:
+        """Say True: every token costs a call."""
+        return True
+
+    async def verify(
+        self, token: Secret, *, now: datetime, expires_in: float | None = None
+    ) -> Verdict:
+        """Return what the issuer vouches for; see `sessiond.api.Verifier`."""
+        own = own_claims(token)
+        refuse_app_only(own)
+        if own and self._audience:
+            check_audience(own, self._audience)
+        times = own_times(own)
+        check_times(times, now=now, leeway=self._leeway)
+        reply = await self._ask(token)
+        if reply.status != 200:
+            raise _fault(reply)
+        return verdict_of(reply.read(), self._rules, times=times, now=now, expires_in=expires_in)
+
+    def vouches(self, verdict: Verdict) -> bool:
+        """Say True: no key of ours stands behind a verdict; time alone ends it."""
+        return True
+
+    async def prepare(self) -> None:
+        """Learn where the endpoint is, so that no login waits for that."""
+        await self._discovery.need(Endpoint.USERINFO)
+
+    async def probe(self) -> None:
+        """Show a made-up token, which must be refused."""
+        reply = await self._ask(made_up_token())
+        if reply.status not in (400, 401, 403):
+            raise reply.trouble(f"userinfo answered a made-up token with {reply.status}")
+
+    async def _ask(self, token: Secret) -> Reply:
+        bearer = sendable(token)
+        place = await self._discovery.need(Endpoint.USERINFO)
+        return await self._http.get(place.url, headers={"authorization": f"Bearer {bearer}"})
+
+
+def _fault(reply: Reply) -> TokenRejected | UnusableAnswer:
+    if reply.status in TOO_LARGE:
+        return TokenRejected(Refusal.TOOLARGE, "the issuer does not take a token of this size")
+    if reply.status in (400, 401):
+        return TokenRejected(Refusal.INACTIVE, "userinfo refuses it")
+    # A proxy's 403 says nothing of the token; the issuer's has a challenge or an error (RFC 6750).
+    if reply.status == 403 and (reply.challenge or "error" in (read_object(reply.body) or {})):
+        return TokenRejected(Refusal.WRONGSCOPE, "it does not let us see its user")
+    return reply.trouble(f"userinfo answered {reply.status}")

@@ -1,0 +1,326 @@
+"""A token on its way in: verified beside other calls, recorded in its turn, answered in time."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from uuid import UUID
+
+import anyio
+import structlog
+
+from sessiond.agenda import Ticket
+from sessiond.clock import Clock
+from sessiond.core.changes import (
+    Adopt,
+    Brought,
+    Change,
+    Find,
+    FindGrant,
+    Judge,
+    Open,
+    Renew,
+    Standing,
+)
+from sessiond.core.errors import IssuerUnavailable, Refusal, StoreError, TokenRejected
+from sessiond.core.grant import GrantId, TokenHash
+from sessiond.core.principal import shown
+from sessiond.core.refusal_words import why
+from sessiond.core.secret import Secret
+from sessiond.core.session import ProcessAbout, ProcessKey, SessionId
+from sessiond.gate import Admission, Gate, Spans
+from sessiond.kdb.calls import Connect, Renewal
+from sessiond.metrics import Measures
+from sessiond.refresher import Refresher
+from sessiond.table import Table
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True, kw_only=True)
+class Desk:
+    """What an attempt works with; one for all processes."""
+
+    table: Table
+    gate: Gate
+    refresher: Refresher
+    clock: Clock
+    hashed: Callable[[Secret], TokenHash]
+    draw: Callable[[], float]  # uniform in [0, 1)
+    new_id: Callable[[], UUID]
+    proved: frozenset[str]  # issuers whose tokens are proved by refreshing at once; as configured
+    measures: Measures = field(default_factory=Measures)
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The process that an attempt is made for."""
+
+    key: ProcessKey
+    about: ProcessAbout
+
+
+class Attempt(ABC):
+    """One login or renewal. Its three steps never take longer, together, than its deadline."""
+
+    def __init__(self, desk: Desk, owner: Owner, *, began: float, answer_by: float) -> None:
+        """Begin.
+
+        Args:
+            desk: What to work with.
+            owner: Whose call it is.
+            began: The moment of monotonic time at which the call came.
+            answer_by: The moment of monotonic time by which `outcome` returns.
+        """
+        self._desk = desk
+        self._owner = owner
+        self._began = began
+        self._answer_by = answer_by
+        self._spans = Spans()
+        self._submitted_at = 0.0  # monotonic moment
+        self._commit_took: float | None = None  # seconds, the wait for its turn included
+        self._admission: Admission | None = None
+        self._refusal: Refusal | None = None
+        self._detail = ""
+        self._ticket: Ticket[Standing | Refusal] | None = None
+        self._presented_at = desk.clock.now()
+        self.is_late = False  # the answer was `deadline` while the table was at work
+
+    async def verify(self) -> None:
+        """Ask the gate. Many attempts of a process may be here at a time."""
+        with anyio.move_on_after(self._left()) as scope:
+            try:
+                admission = await self._admit()
+                await self._prove(admission)
+                self._admission = admission
+            except TokenRejected as rejected:
+                self._refuse(rejected.reason, rejected.detail)
+            except IssuerUnavailable as unavailable:
+                self._refuse(Refusal.UNAVAILABLE, str(unavailable))
+            except StoreError as error:
+                self._refuse(Refusal.UNAVAILABLE, str(error))
+        if scope.cancelled_caught:
+            self._refuse(Refusal.DEADLINE, "no verdict in time")
+
+    async def record(self) -> None:
+        """Put the change in the table's queue, in the order of the process's calls."""
+        if self._refusal is not None or self._admission is None:
+            return
+        with anyio.move_on_after(self._left()) as scope:
+            change = self._change(self._brought(self._admission))
+            self._submitted_at = self._desk.clock.monotonic()
+            self._ticket = await self._desk.table.submit(change)
+        if scope.cancelled_caught:
+            self._refuse(Refusal.DEADLINE, "the table is not taking changes")
+
+    async def outcome(self) -> Standing | Refusal:
+        """Return what came of it, once it is on disk."""
+        standing: Standing | None = None
+        if self._refusal is None:
+            with anyio.move_on_after(self._left()) as scope:
+                standing = await self._settled()
+            if scope.cancelled_caught:
+                self.is_late = True
+                self._refuse(Refusal.DEADLINE, "not on disk in time")
+        if self._refusal is not None or standing is None:
+            return self._tell(self._refusal or Refusal.UNAVAILABLE)
+        issuer = standing.session.principal.issuer
+        self._log("accepted", issuer=issuer, session=str(standing.session.id))
+        return standing
+
+    async def late_outcome(self) -> Standing | None:
+        """Return what became of it after all, when the answer was `deadline`."""
+        try:
+            answer = None if self._ticket is None else await self._ticket.answer()
+        except StoreError:
+            return None
+        return answer if isinstance(answer, Standing) else None
+
+    async def _settled(self) -> Standing | None:
+        if self._ticket is None or self._admission is None:
+            return None
+        try:
+            answer = await self._ticket.answer()
+        except StoreError as error:
+            self._refuse(Refusal.UNAVAILABLE, str(error))
+            return None
+        self._commit_took = self._desk.clock.monotonic() - self._submitted_at
+        if isinstance(answer, Refusal):
+            self._refuse(answer, why(answer))
+            return None
+        presented = self._admission.presented
+        if presented.refresh is None:
+            issuer = answer.session.principal.issuer
+            self._desk.refresher.hold(answer.session.grant, issuer=issuer, access=presented.access)
+        return answer
+
+    async def _prove(self, admission: Admission) -> None:
+        """Refresh at once where only that shows that the tokens were issued to our client.
+
+        The table lets nobody in at such an issuer on a grant that is not proven.
+        """
+        issuer, table = admission.verdict.principal.issuer, self._desk.table
+        if issuer not in self._desk.proved or admission.presented.refresh is None:
+            return
+        grant_id = GrantId(self._desk.new_id())
+        grant = await table.ask(Adopt(grant=grant_id, brought=self._brought(admission)))
+        if isinstance(grant, Refusal):
+            raise TokenRejected(grant, why(grant))
+        if grant.proven:
+            return
+        await self._desk.refresher.prove(grant, process=self._owner.key)
+        tried = await table.ask(FindGrant(grant=grant.id))
+        if tried is not None and tried.proven:
+            return
+        judge = Judge(brought=self._brought(admission), is_proof_due=False)
+        if await table.ask(judge) is Refusal.INACTIVE:
+            raise TokenRejected(Refusal.WRONGAUDIENCE, "it cannot be refreshed by our client")
+        raise IssuerUnavailable("no proof by refresh yet")
+
+    def _brought(self, admission: Admission) -> Brought:
+        access, refresh = admission.presented.access, admission.presented.refresh
+        return Brought(
+            verdict=admission.verdict,
+            access=self._desk.hashed(access),
+            refresh=None if refresh is None else self._desk.hashed(refresh),
+            refresh_token=refresh,
+            client=admission.client,
+            draw=self._desk.draw(),
+            presented_at=self._presented_at,
+        )
+
+    def _left(self) -> float:
+        return max(0.0, self._answer_by - self._desk.clock.monotonic())
+
+    def _refuse(self, reason: Refusal, detail: str) -> None:
+        self._refusal, self._detail = reason, detail
+
+    def _tell(self, reason: Refusal) -> Refusal:
+        issuer = self._spans.issuer
+        self._log("refused", issuer=issuer, reason=reason.value, detail=self._detail)
+        self._desk.table.note_refusal(
+            user=self._user(), issuer=issuer, process=self._owner.about, reason=reason
+        )
+        return reason
+
+    def _log(self, outcome: str, **facts: str) -> None:
+        """Tell and measure the answer, with what its time went to, as far as it came."""
+        took, spans = self._desk.clock.monotonic() - self._began, self._spans
+        log.info(
+            self._name,
+            outcome=outcome,
+            user=self._user(),
+            process=self._owner.about.name,
+            **facts,
+            **_milliseconds(
+                answer_ms=took,
+                queue_ms=spans.queued,
+                issuer_ms=spans.called,
+                commit_ms=self._commit_took,
+            ),
+        )
+        self._desk.measures.answered(self._call_name, outcome, took, spans)
+
+    _name: str  # as the log calls it
+    _call_name: str  # as q calls it
+
+    @abstractmethod
+    def _user(self) -> str:
+        """Return the user's name, fit to be shown."""
+
+    @abstractmethod
+    async def _admit(self) -> Admission: ...
+
+    @abstractmethod
+    def _change(self, brought: Brought) -> Change[Standing | Refusal]: ...
+
+
+class Login(Attempt):
+    """A `connect`."""
+
+    _name, _call_name = "login", "connect"
+
+    def __init__(
+        self, desk: Desk, owner: Owner, call: Connect, *, began: float, answer_by: float
+    ) -> None:
+        super().__init__(desk, owner, began=began, answer_by=answer_by)
+        self._call = call
+        self.session = SessionId(desk.new_id())
+
+    def _user(self) -> str:
+        return shown(self._call.user)
+
+    async def _admit(self) -> Admission:
+        return await self._desk.gate.admit(
+            user=self._call.user,
+            password=self._call.password.reveal(),
+            owner=self._owner.key,
+            spans=self._spans,
+        )
+
+    def _change(self, brought: Brought) -> Open:
+        return Open(
+            session=self.session,
+            grant=GrantId(self._desk.new_id()),
+            process=self._owner.key,
+            about=self._owner.about,
+            handle=self._call.handle,
+            address=self._call.address,
+            brought=brought,
+        )
+
+
+class RenewalAttempt(Attempt):
+    """A `renew`: the same checks as a login, for the user that the session already has."""
+
+    _name, _call_name = "renewal", "renew"
+
+    def __init__(
+        self,
+        desk: Desk,
+        owner: Owner,
+        call: Renewal,
+        *,
+        began: float,
+        answer_by: float,
+        push: bool,
+    ) -> None:
+        super().__init__(desk, owner, began=began, answer_by=answer_by)
+        self._call = call
+        self._push = push
+        self.session = call.session
+        self._standing: Standing | None = None
+
+    @property
+    def handle(self) -> int:
+        """The session's handle, 0 when there is no such session."""
+        return 0 if self._standing is None else self._standing.session.handle
+
+    def _user(self) -> str:
+        return "" if self._standing is None else self._standing.session.principal.name
+
+    async def _admit(self) -> Admission:
+        find = Find(process=self._owner.key, session=self._call.session)
+        self._standing = await self._desk.table.ask(find)
+        if self._standing is None:
+            raise TokenRejected(Refusal.REVOKED, "there is no such live session")
+        return await self._desk.gate.admit(
+            user=self._standing.session.principal.name,
+            password=self._call.password.reveal(),
+            owner=self._owner.key,
+            renews=self.session,
+            spans=self._spans,
+        )
+
+    def _change(self, brought: Brought) -> Renew:
+        return Renew(
+            process=self._owner.key,
+            session=self._call.session,
+            grant=GrantId(self._desk.new_id()),
+            brought=brought,
+            push=self._push,
+        )
+
+
+def _milliseconds(**seconds: float | None) -> dict[str, float]:
+    """Return what happened, in the unit that the log has."""
+    return {name: round(each * 1e3, 2) for name, each in seconds.items() if each is not None}

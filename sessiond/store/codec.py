@@ -1,0 +1,285 @@
+"""Rows as SQLite parameters, and back."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cache, lru_cache
+from sys import intern
+from typing import Any, Protocol
+from uuid import UUID
+
+import msgspec
+import structlog
+
+from sessiond.core.events import from_json, to_json
+from sessiond.core.grant import Grant, GrantId, KnownToken, TokenHash
+from sessiond.core.lease import Lease
+from sessiond.core.place import Place, SetAside
+from sessiond.core.principal import Principal
+from sessiond.core.revocation import Revocation, Scope
+from sessiond.core.rows import NameOwner, Row
+from sessiond.core.secret import Secret
+from sessiond.core.session import ProcessAbout, ProcessKey, Session, SessionId, SessionState
+from sessiond.store.sealing import SealError
+from sessiond.store.steps import Parameters
+
+log = structlog.get_logger()
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+HASH_SIZE = 32  # bytes of a token's HMAC-SHA256
+_SHARED = 4096  # values that many sessions have in common, read once and kept once
+_about = lru_cache(_SHARED)(msgspec.json.Decoder(ProcessAbout).decode)
+_roles = lru_cache(_SHARED)(msgspec.json.Decoder(tuple[str, ...]).decode)
+_attributes = lru_cache(_SHARED)(msgspec.json.Decoder(dict[str, str]).decode)  # nobody writes there
+
+
+@cache
+def _grant_id(key: bytes) -> GrantId:
+    """Return a grant's id, the same object for all rows that name it, until `forget`."""
+    return GrantId(UUID(bytes=key))
+
+
+def forget() -> None:
+    """Let go of what was kept only while many rows were read."""
+    _grant_id.cache_clear()
+
+
+@lru_cache(_SHARED)
+def _process(uid: int, pid: int, started: int, label: str) -> ProcessKey:
+    return ProcessKey(uid=uid, pid=pid, started=started, label=label)
+
+
+class Sealer(Protocol):
+    """Seals secrets so that a sealed value opens only in the place it was made for."""
+
+    def seal(
+        self, plain: Secret, *, table: str, column: str, row: str, issuer: str, subject: str
+    ) -> bytes: ...
+
+    def unseal(
+        self, sealed: bytes, *, table: str, column: str, row: str, issuer: str, subject: str
+    ) -> Secret: ...
+
+
+@dataclass(frozen=True, slots=True)
+class TableCodec:
+    """One table: the queries it is known by, and how its rows are written and read."""
+
+    name: str  # as in put_NAME, drop_NAME, all_NAMEs of queries.sql
+    key: Callable[[Any], Parameters]
+    write: Callable[[Any, Sealer], Parameters]
+    read: Callable[[Sequence[Any], Sealer], Row]
+
+
+def microseconds(at: datetime) -> int:
+    """Return a time as the database keeps it."""
+    return (at - _EPOCH) // _MICROSECOND
+
+
+def _time(value: int) -> datetime:
+    return _EPOCH + value * _MICROSECOND
+
+
+def _maybe(at: datetime | None) -> int | None:
+    return None if at is None else microseconds(at)
+
+
+def _maybe_time(value: int | None) -> datetime | None:
+    return None if value is None else _time(value)
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def _write_session(row: Session, _: Sealer) -> Parameters:
+    return (
+        row.id.bytes,
+        row.process.uid,
+        row.process.pid,
+        row.process.started,
+        row.process.label,
+        _json(row.about),
+        row.principal.issuer,
+        row.principal.subject,
+        row.principal.name,
+        row.grant.bytes,
+        row.access,
+        row.handle,
+        row.address,
+        row.state.value,
+        microseconds(row.since),
+        _maybe(row.until),
+        _json(row.roles),
+        _json(dict(row.attributes)),
+    )
+
+
+def _read_session(row: Sequence[Any], _: Sealer) -> Session:
+    return Session(
+        id=SessionId(UUID(bytes=row[0])),
+        process=_process(*row[1:5]),
+        about=_about(row[5]),
+        principal=Principal(issuer=row[6], subject=row[7], name=row[8]),
+        grant=_grant_id(row[9]),
+        access=TokenHash(row[10]),
+        handle=row[11],
+        address=row[12],
+        state=SessionState(row[13]),
+        since=_time(row[14]),
+        until=_maybe_time(row[15]),
+        roles=_roles(row[16]),
+        attributes=_attributes(row[17]),
+    )
+
+
+def sealed_place(grant_id: UUID, issuer: str, subject: str) -> dict[str, str]:
+    """Return what binds a sealed refresh token to its row."""
+    return {
+        "table": "grants",
+        "column": "refresh_token",
+        "row": str(grant_id),
+        "issuer": issuer,
+        "subject": subject,
+    }
+
+
+def _write_grant(row: Grant, sealer: Sealer) -> Parameters:
+    sealed = None
+    if row.refresh_token is not None:
+        sealed = sealer.seal(row.refresh_token, **sealed_place(row.id, row.issuer, row.subject))
+    return (
+        row.id.bytes,
+        row.issuer,
+        row.subject,
+        row.client,
+        microseconds(row.lease.issued_at),
+        microseconds(row.lease.expires_at),
+        sealed,
+        _maybe(row.refresh_at),
+        int(row.proven),
+        _maybe(row.in_flight_since),
+        row.iss,
+    )
+
+
+def _read_grant(row: Sequence[Any], sealer: Sealer) -> Grant:
+    grant_id = _grant_id(row[0])
+    refresh_token = _unsealed(row[6], sealer, sealed_place(grant_id, row[1], row[2]))
+    return Grant(
+        id=grant_id,
+        issuer=row[1],
+        subject=row[2],
+        client=row[3],
+        lease=Lease(issued_at=_time(row[4]), expires_at=_time(row[5])),
+        refresh_token=refresh_token,
+        refresh_at=None if refresh_token is None else _maybe_time(row[7]),
+        proven=bool(row[8]),
+        in_flight_since=_maybe_time(row[9]),
+        iss=intern(row[10]),
+    )
+
+
+def _unsealed(sealed: bytes | None, sealer: Sealer, place: dict[str, str]) -> Secret | None:
+    """Return a refresh token; one that does not open is lost, which ends no session early."""
+    if sealed is None:
+        return None
+    try:
+        return sealer.unseal(sealed, **place)
+    except SealError as error:
+        log.error("refresh token lost", issuer=place["issuer"], error=str(error))
+        return None
+
+
+def _write_token(row: KnownToken, _: Sealer) -> Parameters:
+    grant = None if row.grant is None else row.grant.bytes
+    seen_at, keep_until = microseconds(row.seen_at), microseconds(row.keep_until)
+    return (row.hash, grant, seen_at, keep_until, int(row.is_refused), b"".join(row.came_with))
+
+
+def _read_token(row: Sequence[Any], _: Sealer) -> KnownToken:
+    return KnownToken(
+        hash=TokenHash(row[0]),
+        grant=None if row[1] is None else _grant_id(row[1]),
+        seen_at=_time(row[2]),
+        keep_until=_time(row[3]),
+        is_refused=bool(row[4]),
+        came_with=_hashes(row[5]),
+    )
+
+
+def _hashes(joined: bytes) -> tuple[TokenHash, ...]:
+    if len(joined) % HASH_SIZE:
+        raise ValueError(f"{len(joined)} bytes are no hashes of {HASH_SIZE}")
+    return tuple(
+        TokenHash(joined[start : start + HASH_SIZE]) for start in range(0, len(joined), HASH_SIZE)
+    )
+
+
+def _read_revocation(row: Sequence[Any], _: Sealer) -> Revocation:
+    return Revocation(
+        id=UUID(bytes=row[0]),
+        scope=Scope(row[1]),
+        value=row[2],
+        at=_time(row[3]),
+        reason=row[4],
+    )
+
+
+def _write_set_aside(row: SetAside, _: Sealer) -> Parameters:
+    return (
+        row.subscriber,
+        row.event.sequence,
+        to_json(row.event),
+        row.attempts,
+        row.error,
+        microseconds(row.at),
+    )
+
+
+def _read_set_aside(row: Sequence[Any], _: Sealer) -> SetAside:
+    return SetAside(
+        subscriber=row[0],
+        event=from_json(row[2]),
+        attempts=row[3],
+        error=row[4],
+        at=_time(row[5]),
+    )
+
+
+CODECS: dict[type[Row], TableCodec] = {
+    Session: TableCodec("session", lambda row: (row.id.bytes,), _write_session, _read_session),
+    Grant: TableCodec("grant", lambda row: (row.id.bytes,), _write_grant, _read_grant),
+    KnownToken: TableCodec("token", lambda row: (row.hash,), _write_token, _read_token),
+    NameOwner: TableCodec(
+        "name",
+        lambda row: (row.name,),
+        lambda row, _: (row.name, row.issuer, row.subject),
+        lambda row, _: NameOwner(name=row[0], issuer=row[1], subject=row[2]),
+    ),
+    Revocation: TableCodec(
+        "revocation",
+        lambda row: (row.id.bytes,),
+        lambda row, _: (
+            row.id.bytes,
+            row.scope.value,
+            row.value,
+            microseconds(row.at),
+            row.reason,
+        ),
+        _read_revocation,
+    ),
+    Place: TableCodec(
+        "place",
+        lambda row: (row.subscriber,),
+        lambda row, _: (row.subscriber, row.sequence, microseconds(row.at)),
+        lambda row, _: Place(subscriber=row[0], sequence=row[1], at=_time(row[2])),
+    ),
+    SetAside: TableCodec(
+        "set_aside",
+        lambda row: (row.subscriber, row.event.sequence),
+        _write_set_aside,
+        _read_set_aside,
+    ),
+}

@@ -1,0 +1,61 @@
+"""Seals what the database keeps anew with the ring's current key."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Protocol
+from uuid import UUID
+
+from sessiond.core.errors import ConfigError, StoreError
+from sessiond.store.codec import Sealer, sealed_place
+from sessiond.store.sqlite import LOOKUP_KEY, QUERIES
+
+PATIENCE = 10.0  # seconds to wait for a daemon that is writing
+
+
+class Ring(Sealer, Protocol):
+    """A sealer that knows which of its keys is the current one."""
+
+    def is_current(self, sealed: bytes) -> bool: ...
+
+
+def rekey(path: Path, ring: Ring) -> int:
+    """Seal every value that an older key has sealed anew; return how many there were.
+
+    A daemon may be running on the database: a value that it replaces meanwhile is left to it,
+    so run this again once the daemon has been restarted with the new key.
+
+    Raises:
+        ConfigError: There is no such database, or it cannot be opened.
+        StoreError: It could not be written; what was sealed before that is whole.
+        SealError: A value is sealed with a key that is not in the ring.
+    """
+    if not path.is_file():
+        raise ConfigError(f"store.path: there is no database {path}")
+    try:
+        with closing(sqlite3.connect(path, timeout=PATIENCE, isolation_level=None)) as db:
+            db.execute("PRAGMA synchronous=FULL")
+            db.execute("PRAGMA secure_delete=ON")
+            return _grants(db, ring) + _keys(db, ring)
+    except sqlite3.Error as error:
+        raise StoreError(f"{path}: {error}") from error
+
+
+def _grants(db: sqlite3.Connection, ring: Ring) -> int:
+    count = 0
+    for key, issuer, subject, sealed in db.execute(QUERIES["sealed_grants"]).fetchall():
+        if not ring.is_current(sealed):
+            place = sealed_place(UUID(bytes=key), issuer, subject)
+            fresh = ring.seal(ring.unseal(sealed, **place), **place)
+            count += db.execute(QUERIES["reseal_grant"], (fresh, key, sealed)).rowcount
+    return count
+
+
+def _keys(db: sqlite3.Connection, ring: Ring) -> int:
+    count = 0
+    for name, sealed in db.execute(QUERIES["sealed_keys"]).fetchall():
+        if not ring.is_current(sealed):
+            place = {**LOOKUP_KEY, "row": name}
+            fresh = ring.seal(ring.unseal(sealed, **place), **place)
+            count += db.execute(QUERIES["reseal_key"], (fresh, name, sealed)).rowcount
+    return count

@@ -1,0 +1,310 @@
+"""Keeps the table's rows and events in one SQLite file, durably."""
+
+import base64
+import fcntl
+import os
+import re
+import secrets
+import sqlite3
+import stat
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from datetime import datetime
+from functools import partial
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import aiosqlite
+import msgspec
+import structlog
+
+from sessiond.core.errors import AddressInUseError, ConfigError, StoreError
+from sessiond.core.events import Event, from_json, to_json
+from sessiond.core.place import Place
+from sessiond.core.rows import Put, Row, Write
+from sessiond.core.secret import Secret
+from sessiond.store.codec import (
+    CODECS,
+    Sealer,
+    TableCodec,
+    forget,
+    microseconds,
+)
+from sessiond.store.sealing import SealError
+from sessiond.store.steps import Parameters, execute_all
+from sessiond.table import Loaded
+
+VERSION = 3
+ROWS = 1000  # fetched at a time
+OTHERS = stat.S_IRWXG | stat.S_IRWXO
+DAMAGED = (msgspec.MsgspecError, ValueError, OverflowError)  # what was written reads otherwise
+LOOKUP_KEY = {"table": "keys", "column": "sealed", "row": "lookup", "issuer": "", "subject": ""}
+
+log = structlog.get_logger()
+
+
+def _queries() -> dict[str, str]:
+    text = resources.files(__package__).joinpath("queries.sql").read_text()
+    return dict(re.findall(r"-- name: (\w+)\n(.+?);", text, re.DOTALL))
+
+
+QUERIES = _queries()
+
+
+class Database(aiosqlite.Connection):
+    """aiosqlite's connection, with a whole transaction as one call to its thread."""
+
+    async def transact(
+        self, statements: Sequence[tuple[str, Sequence[Parameters]]], *, is_synced: bool = True
+    ) -> None:
+        """Execute each statement for all of its rows, all or nothing.
+
+        Args:
+            statements: With their parameters.
+            is_synced: Not before it is on the disk; else in the kernel, for a later one to sync.
+        """
+        transact = _transact if is_synced else _transact_unsynced
+        await self._execute(transact, self._conn, statements)  # type: ignore[no-untyped-call]
+
+
+def _transact(
+    db: sqlite3.Connection, statements: Sequence[tuple[str, Sequence[Parameters]]]
+) -> None:
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        for statement, parameters in statements:
+            execute_all(db, statement, parameters)
+        db.execute("COMMIT")
+    except sqlite3.Error:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
+
+
+def _transact_unsynced(
+    db: sqlite3.Connection, statements: Sequence[tuple[str, Sequence[Parameters]]]
+) -> None:
+    db.execute("PRAGMA synchronous=NORMAL")
+    try:
+        _transact(db, statements)
+    finally:
+        db.execute("PRAGMA synchronous=FULL")
+
+
+class SqliteStore:
+    """Fulfils `sessiond.table.Store`. Made by `opened`."""
+
+    def __init__(self, db: Database, sealer: Sealer, lookup_key: bytes) -> None:
+        self._db = db
+        self._sealer = sealer
+        self.lookup_key = lookup_key  # tokens are hashed with it; belongs to this database
+
+    async def load(self) -> Loaded:
+        """Return everything that is kept.
+
+        Raises:
+            ConfigError: It is damaged.
+        """
+        rows: list[Row] = []
+        try:
+            for codec in CODECS.values():
+                async with self._db.execute(QUERIES[f"all_{codec.name}s"]) as cursor:
+                    while some := await cursor.fetchmany(ROWS):
+                        rows += [codec.read(found, self._sealer) for found in some]
+            (sequence,) = await self._one(QUERIES["last_sequence"], ())
+        except (sqlite3.Error, *DAMAGED) as error:
+            raise ConfigError(f"store.path: the database cannot be read: {error}") from error
+        finally:
+            forget()
+        return Loaded(rows, sequence)
+
+    async def commit(self, writes: Sequence[Write], events: Sequence[Event]) -> None:
+        """Make writes and events durable, all or nothing.
+
+        One call to SQLite's thread: it is made or not, whenever the caller is cancelled.
+
+        Raises:
+            StoreError: Nothing of it is kept.
+        """
+        batches = _batches(writes, self._sealer)
+        if events:
+            batches["put_event"] = [
+                (event.sequence, microseconds(event.at), to_json(event)) for event in events
+            ]
+        # What a power cut takes of places alone is received again, and kill -9 takes nothing from
+        # the kernel: so no login's turn waits for the disk because of them.
+        is_synced = bool(events) or not all(map(_is_place, writes))
+        statements = [(QUERIES[name], rows) for name, rows in batches.items()]
+        try:
+            await self._db.transact(statements, is_synced=is_synced)
+        except sqlite3.Error as error:
+            raise StoreError(f"the database refused a write: {error}") from error
+
+    async def events_after(self, sequence: int, *, limit: int) -> list[Event]:
+        """Return kept events in order, beginning after a sequence number.
+
+        Raises:
+            StoreError: None could be read. One that is damaged ends what is returned before it.
+        """
+        try:
+            async with self._db.execute(QUERIES["events_after"], (sequence, limit)) as cursor:
+                bodies = [body async for (body,) in cursor]
+        except sqlite3.Error as error:
+            raise StoreError(f"the database cannot be read: {error}") from error
+        events: list[Event] = []
+        for body in bodies:
+            try:
+                events.append(from_json(body))
+            except DAMAGED as error:
+                if events:
+                    break
+                raise StoreError(
+                    f"the database is damaged: an event after {sequence} cannot be read: {error}"
+                ) from error
+        return events
+
+    async def forget_events(self, *, before: datetime, up_to: int) -> None:
+        """Drop the events of before a time, and those up to a sequence number."""
+        try:
+            await self._db.execute(QUERIES["forget_events"], (microseconds(before), up_to))
+        except sqlite3.Error as error:
+            raise StoreError(f"the database refused to drop old events: {error}") from error
+
+    async def _one(self, query: str, parameters: Parameters) -> Any:
+        async with self._db.execute(query, parameters) as cursor:
+            return await cursor.fetchone()
+
+
+def _is_place(write: Write) -> bool:
+    return isinstance(write, Put) and isinstance(write.row, Place)
+
+
+def _batches(writes: Sequence[Write], sealer: Sealer) -> dict[str, list[Parameters]]:
+    """Return the parameters by query; of several writes to one row only the last counts."""
+    last: dict[tuple[type[Row], Parameters], tuple[TableCodec, Write]] = {}
+    for write in writes:
+        codec = CODECS[type(write.row)]
+        last[type(write.row), codec.key(write.row)] = (codec, write)
+    batches: dict[str, list[Parameters]] = {}
+    for (_, key), (codec, write) in last.items():
+        if isinstance(write, Put):
+            parameters = codec.write(write.row, sealer)
+            batches.setdefault(f"put_{codec.name}", []).append(parameters)
+        else:
+            batches.setdefault(f"drop_{codec.name}", []).append(key)
+    return batches
+
+
+@asynccontextmanager
+async def opened(path: Path, sealer: Sealer) -> AsyncIterator[SqliteStore]:
+    """Open the database, made anew where there is none, for this process alone.
+
+    Raises:
+        AddressInUseError: Another sessiond has it.
+        ConfigError: It cannot be opened, is damaged, is newer than this program, or was sealed
+            with another key.
+    """
+    with _held(path):
+        db = Database(partial(sqlite3.connect, path, isolation_level=None), ROWS)
+        async with db:
+            try:
+                await _prepare(db, path)
+                lookup_key = await _lookup_key(db, sealer)
+            except sqlite3.Error as error:
+                raise ConfigError(f"store.path: {path} cannot be used: {error}") from error
+            except SealError as error:
+                raise ConfigError(
+                    f"store.key_file: {path} was sealed with another key: bring that key back, or "
+                    f"move the database away and let everybody log in again ({error})"
+                ) from error
+            yield SqliteStore(db, sealer, lookup_key)
+
+
+@contextmanager
+def _held(path: Path) -> Any:
+    """Hold the lock file beside the database; the kernel lets it go when this process ends.
+
+    The database too is made here where there is none, so that its mode is ours from the start.
+    """
+    lock = path.with_name(path.name + ".lock")
+    _check_private(path)
+    # No links: one may be a neighbour's, and a database with two names would have two locks.
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        descriptor = os.open(lock, flags, 0o600)
+        os.close(os.open(path, flags, 0o600))
+    except OSError as error:
+        raise ConfigError(f"store.path: {path} cannot be opened: {error.strerror}") from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise AddressInUseError(f"store.path: another sessiond is using {path}") from None
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _check_private(path: Path) -> None:
+    """Refuse a database that others can read or replace."""
+    for each in (path, path.with_name(path.name + "-wal")):
+        if each.exists() and each.stat().st_mode & OTHERS:
+            raise ConfigError(f"store.path: {each} is open to group or others: chmod 0600 it")
+    folder = path.parent
+    if folder.exists() and folder.stat().st_mode & stat.S_IWOTH and not _is_sticky(folder):
+        raise ConfigError(f"store.path: everybody may write in {folder}")
+
+
+def _is_sticky(folder: Path) -> bool:
+    return bool(folder.stat().st_mode & stat.S_ISVTX)
+
+
+async def _prepare(db: aiosqlite.Connection, path: Path) -> None:
+    version = await _number(db, "PRAGMA user_version")
+    if version > VERSION:
+        raise ConfigError(
+            f"store.path: {path} has schema {version}, this sessiond knows {VERSION}: "
+            "run the newer sessiond, or name another file"
+        )
+    if version == 0 and await _number(db, "SELECT count(*) FROM sqlite_master"):
+        raise ConfigError(f"store.path: {path} is another program's database: name another file")
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "secure_delete=ON"):
+        await db.execute(f"PRAGMA {pragma}")
+    await _check_whole(db, path)
+    if version == 0:
+        log.warning("database made", path=str(path))  # at a first start, or the old one is gone
+    for number in range(version + 1, VERSION + 1):
+        schema = resources.files(__package__).joinpath(f"schema/{number:04}.sql").read_text()
+        await db.executescript(f"BEGIN; {schema}; PRAGMA user_version={number}; COMMIT;")
+
+
+async def _number(db: aiosqlite.Connection, query: str) -> int:
+    async with db.execute(query) as cursor:
+        row = await cursor.fetchone()
+    return 0 if row is None else int(row[0])
+
+
+async def _check_whole(db: aiosqlite.Connection, path: Path) -> None:
+    """Find damage now, in about a second per gigabyte, and not at some write of next week."""
+    async with db.execute("PRAGMA quick_check(1)") as cursor:
+        row = await cursor.fetchone()
+    found = "nothing was checked" if row is None else str(row[0])
+    if found != "ok":
+        raise ConfigError(
+            f"store.path: {path} cannot be used: it is damaged: bring a backup back, or move it "
+            f"away and let everybody log in again ({' '.join(found.split())})"
+        )
+
+
+async def _lookup_key(db: aiosqlite.Connection, sealer: Sealer) -> bytes:
+    """Return the key that tokens are hashed with, made when the database is new."""
+    async with db.execute(QUERIES["key"], ("lookup",)) as cursor:
+        row = await cursor.fetchone()
+    if row is not None:
+        return base64.b64decode(sealer.unseal(row[0], **LOOKUP_KEY).reveal())
+    key = secrets.token_bytes(32)
+    sealed = sealer.seal(Secret(base64.b64encode(key).decode()), **LOOKUP_KEY)
+    await db.execute(QUERIES["put_key"], ("lookup", sealed))
+    return key

@@ -1,0 +1,209 @@
+"""The [[issuer]] tables: what each kind implies, and what would let two of them collide."""
+
+import msgspec
+import pytest
+
+from sessiond.config import IssuerConfig, read
+from sessiond.core.errors import ConfigError
+
+TENANT = "8eaef023-2b34-4da1-9baa-8bc8c9d6a490"
+CORP: dict[str, object] = {
+    "name": "corp",
+    "issuer": "https://login.example.com/",
+    "verify": "jwt",
+    "audience": ["api://kdb"],
+}
+
+
+def issuer(**keys: object) -> str:
+    """Return an [[issuer]] table with these keys changed (None: left out)."""
+    table = {**CORP, **keys}
+    lines = [f"{key} = {in_toml(value)}" for key, value in table.items() if value is not None]
+    return "\n".join(["[[issuer]]", *lines, ""])
+
+
+def in_toml(value: object) -> str:
+    return msgspec.json.encode(value).decode()  # the same for text, numbers, booleans and arrays
+
+
+def problems(text: str) -> list[str]:
+    with pytest.raises(ConfigError) as refused:
+        read(text)
+    return str(refused.value).splitlines()
+
+
+def entra(**keys: object) -> IssuerConfig:
+    keys = {"issuer": f"https://login.microsoftonline.com/{TENANT}/v2.0", **keys}
+    return read(issuer(kind="entra", **keys)).issuers[0]
+
+
+def test_an_entra_issuer_gets_all_that_its_kind_implies() -> None:
+    issuer = entra()
+
+    assert issuer.also_issued_as == (f"https://sts.windows.net/{TENANT}/",)
+    assert issuer.typ == ("at+jwt", "JWT")
+    assert issuer.subject_claim == "oid"
+
+
+def test_what_the_file_spells_out_for_entra_stays() -> None:
+    assert entra(subject_claim="sub").subject_claim == "sub"
+    assert entra(typ=["JWT"]).typ == ("JWT",)
+
+
+def test_entra_asked_for_userinfo_keeps_the_usual_subject() -> None:
+    assert entra(verify="userinfo").subject_claim == "sub"
+
+
+def test_another_host_may_play_entra_with_a_tenant_by_name() -> None:
+    issuer = entra(issuer="https://localhost:9443/contoso/v2.0")
+
+    assert issuer.also_issued_as == ("https://sts.windows.net/contoso/",)
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.8.8.8", "[::1]"])
+def test_http_is_for_loopback_and_only_on_request(host: str) -> None:
+    url = f"http://{host}:8080/"
+
+    assert read(issuer(issuer=url, insecure_http=True)).issuers[0].issuer == url
+    assert problems(issuer(issuer=url)) == [
+        "issuer[corp].issuer is http://, which needs insecure_http and a loopback host: "
+        "use https://"
+    ]
+
+
+def test_two_issuers_share_the_users_by_pattern() -> None:
+    text = issuer(users=["*@corp.example"]) + issuer(
+        name="bank", issuer="https://bank.example/", users=["*@bank.example"]
+    )
+
+    assert [each.name for each in read(text).issuers] == ["corp", "bank"]
+
+
+OF_ISSUER: list[tuple[dict[str, object], str]] = [
+    ({"issuer": None}, ".issuer is missing: the exact `iss` of its tokens"),
+    ({"verify": None}, ".verify is missing: jwt, introspection, userinfo or plugin"),
+    ({"audience": []}, ".audience is missing: verify jwt needs the `aud` that tokens for kdb+ "
+     "have"),
+    ({"audience": None}, ".audience is missing: verify jwt needs the `aud` that tokens for kdb+ "
+     "have"),
+    ({"audience": [""]}, ".audience[1] is '', must be printable ASCII without blanks at its ends, "
+     "1 to 1024 characters"),
+    ({"verify": "jws"}, ".verify is 'jws', must be jwt, introspection, userinfo or plugin"),
+    ({"algorithms": ["RS256", "HS256"]}, ".algorithms[2] is 'HS256', must be RS256, RS384, RS512, "
+     "PS256, PS384, PS512, ES256, ES384, ES512, EdDSA or Ed25519"),
+    ({"algorithms": []}, ".algorithms is empty: no signature could be good"),
+    ({"typ": []}, '.typ is empty: no token could be good ("" stands for an absent one)'),
+    ({"client_auth": "digest"}, ".client_auth is 'digest', must be basic, post, private_key_jwt "
+     "or none"),
+    ({"client_auth": "none", "client_secret_file": "/a"}, ".client_auth is none, but "
+     "client_secret_file is set"),
+    ({"verify": "introspection", "client_id": ""}, ".client_id is empty: introspection asks who "
+     "is asking (RFC 7662, 2.1)"),
+    ({"verify": "introspection", "client_auth": "none"}, ".client_auth is none: introspection "
+     "needs authentication (RFC 7662, 2.1)"),
+    ({"prove_by_refresh": True}, ".prove_by_refresh goes with verify userinfo only, not jwt"),
+    ({"issuer": "login.example.com"}, ".issuer must be an https:// URL"),
+    ({"issuer": "ftp://login.example.com"}, ".issuer must be an https:// URL"),
+    ({"issuer": "https://"}, ".issuer must be an https:// URL"),
+    ({"issuer": "https://[/"}, ".issuer is not a URL"),
+    ({"issuer": "https://a:x/"}, ".issuer is not a URL"),
+    ({"issuer": "https://a/?b"}, ".issuer must have neither query nor fragment"),
+    ({"jwks_uri": "https://me:hunter2@a/"}, ".jwks_uri must carry no user or password"),
+    ({"jwks_uri": "https://me:hünter2@a/"}, ".jwks_uri is wrong, must be printable ASCII, at most "
+     "1024 characters"),
+    ({"token_endpoint": "http://a.example/", "insecure_http": True}, ".token_endpoint is http://, "
+     "which needs insecure_http and a loopback host: use https://"),
+    ({"roles": {"kdb": ""}}, ".roles.kdb is '', must be printable ASCII without blanks at its "
+     "ends, 1 to 1024 characters"),
+    ({"roles": {"kdb": 1}}, ".roles.kdb is an integer, must be a string"),
+    ({"default_roles": ["a\tb"]}, ".default_roles[1] is 'a\\tb', must be printable ASCII without "
+     "blanks at its ends, 1 to 1024 characters"),
+    ({"users": ["[b-a]"]}, ".users[1] matches no name"),
+    ({"timeout": 0}, ".timeout is 0, must be above 0 and at most 600 seconds"),
+    ({"lease": -1}, ".lease is -1, must be above 0 and at most 1e9 seconds"),
+    ({"client_secret": "hunter2"}, ".client_secret is unknown; did you mean "
+     "issuer[corp].client_secret_file?"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("keys", "problem"), OF_ISSUER, ids=[case[1] for case in OF_ISSUER])
+def test_a_wrong_key_of_an_issuer_is_named_with_the_issuer(
+    keys: dict[str, object], problem: str
+) -> None:
+    text = issuer(**{key: value for key, value in keys.items() if key != "roles"})
+    for claim, role in dict(keys.get("roles", {})).items():  # type: ignore[call-overload]
+        text += f"[issuer.roles]\n{claim} = {in_toml(role)}\n"
+
+    assert problems(text) == [f"issuer[corp]{problem}"]
+
+
+@pytest.mark.parametrize("tenant", ["common", "organizations", "Consumers"])
+def test_entra_is_a_single_tenant(tenant: str) -> None:
+    text = issuer(kind="entra", issuer=f"https://login.microsoftonline.com/{tenant}/v2.0")
+
+    assert problems(text) == [
+        f"issuer[corp].issuer is for many tenants ({tenant}), must name a single one by its id"
+    ]
+
+
+ENTRA: list[tuple[dict[str, object], str]] = [
+    ({"issuer": "https://login.microsoftonline.com/contoso.onmicrosoft.com/v2.0"},
+     "issuer must name the tenant by its id, as tokens do: 8-4-4-4-12 hex digits"),
+    ({"issuer": f"https://login.microsoftonline.com/{TENANT}/"},
+     "issuer must be https://HOST/TENANT/v2.0 for kind entra"),
+    ({"verify": "introspection"},
+     "verify is introspection, which Entra does not have: use jwt or userinfo"),
+    ({"verify": "userinfo", "prove_by_refresh": True},
+     "refresh_scope is missing: without one, Entra answers prove_by_refresh with a token for "
+     "Graph"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("keys", "problem"), ENTRA)
+def test_what_entra_cannot_do_is_refused(keys: dict[str, object], problem: str) -> None:
+    keys = {"issuer": f"https://login.microsoftonline.com/{TENANT}/v2.0", **keys}
+
+    assert problems(issuer(kind="entra", **keys)) == [f"issuer[corp].{problem}"]
+
+
+def test_an_iss_belongs_to_one_issuer() -> None:
+    first = issuer(users=["a"], also_issued_as=["https://bank.example/"])
+    second = issuer(name="bank", issuer="https://bank.example/", users=["b"])
+
+    assert problems(first + second) == [
+        "issuer[bank].issuer: https://bank.example/ belongs to issuer[corp] already"
+    ]
+
+
+def test_the_version_1_issuer_that_entra_implies_is_claimed_too() -> None:
+    first = issuer(
+        kind="entra", issuer=f"https://login.microsoftonline.com/{TENANT}/v2.0", users=["a"]
+    )
+    second = issuer(name="old", issuer=f"https://sts.windows.net/{TENANT}/", users=["b"])
+
+    assert problems(first + second) == [
+        f"issuer[old].issuer: https://sts.windows.net/{TENANT}/ belongs to issuer[corp] already"
+    ]
+
+
+def test_issuers_have_names_of_their_own() -> None:
+    second = issuer(issuer="https://bank.example/", users=["b"])
+
+    assert problems(issuer(users=["a"]) + second) == ["issuer[corp].name is there twice"]
+
+
+def test_several_issuers_must_each_say_who_comes_from_them() -> None:
+    second = issuer(name="bank", issuer="https://bank.example/")
+
+    assert problems(issuer(users=["a"]) + second) == [
+        "issuer[bank].users is empty: with several issuers each must say which names come from it"
+    ]
+
+
+def test_two_issuers_never_claim_one_name() -> None:
+    second = issuer(name="bank", issuer="https://bank.example/", users=["X-*", "ADMIN*"])
+
+    assert problems(issuer(users=["*n"]) + second) == [
+        "issuer[bank].users: 'X-*' and issuer[corp]'s '*n' can match the same name",
+        "issuer[bank].users: 'ADMIN*' and issuer[corp]'s '*n' can match the same name",
+    ]

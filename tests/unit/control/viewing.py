@@ -1,0 +1,169 @@
+"""The control API on a table in memory and a scripted issuer, asked without a socket."""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from functools import partial
+from itertools import count
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import anyio
+import httpx
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from sessiond.bus import Bus
+from sessiond.containment import Containment
+from sessiond.control.access import Access
+from sessiond.control.app import control_app
+from sessiond.control.instrumented import IssuerWatch, WatchedStore, WatchedVerifier
+from sessiond.control.view import IssuerView, View
+from sessiond.core.changes import Standing
+from sessiond.core.grant import TokenHash
+from sessiond.core.secret import Secret
+from sessiond.eventlog import EventLog
+from sessiond.extensions.subscribers import FeedingRules, Subscribers, starter
+from sessiond.gate import Gate
+from sessiond.kdb.directory import Directory
+from sessiond.system.peer import Peer
+from sessiond.table import Table
+from tests.fakes import (
+    RULES,
+    FakeClock,
+    MemoryStore,
+    bind,
+    brought,
+    idle,
+    login,
+    process_key,
+    token_hash,
+    verdict,
+)
+from tests.unit.gate.fakes import ScriptedVerifier, door
+from tests.unit.kdb.fakes import FakeLine
+
+ADMIN = Peer(uid=os.geteuid(), groups=frozenset(), pid=1, started=1)
+STRANGER = Peer(uid=64999, groups=frozenset({64999}), pid=2, started=2)
+INSTANCE = UUID(int=7)
+TOKEN = "eyJhbGciOiJFUzI1NiJ9.c2VjcmV0LXBheWxvYWQ.c2lnbmF0dXJlLXRvby1sb25n"
+
+
+def hashed(token: Secret) -> TokenHash:
+    return token_hash(token.reveal())
+
+
+@dataclass
+class Viewing:
+    """A view at work, the peer that asks it, and what stands in for the world."""
+
+    view: View
+    app: ASGIApp
+    store: MemoryStore
+    clock: FakeClock
+    verifier: ScriptedVerifier
+    watch: IssuerWatch
+    closing: anyio.Event
+    line: FakeLine  # of the process that logs in
+    peer: Peer = ADMIN
+    answers: list[httpx.Response] = field(default_factory=list)
+
+    async def ask(self, method: str, path: str, **content: Any) -> httpx.Response:
+        """Return the answer that the peer gets."""
+        async with httpx.AsyncClient(
+            transport=httpx.ASGITransport(self._as_peer), base_url="http://sessiond"
+        ) as client:
+            return await client.request(method, path, **content)
+
+    async def get(self, path: str, **query: Any) -> Any:
+        response = await self.ask("GET", path, params=query)
+        assert response.status_code == 200, response.text
+        return response.json()
+
+    async def log_in(self, number: int, *, pid: int = 100, access: str = "") -> Standing:
+        tokens = brought(access or f"access {number}", says=verdict(begin=self.clock.now()))
+        standing = await self.view.table.ask(login(number, tokens, pid=pid))
+        assert isinstance(standing, Standing)
+        assert await self.view.table.ask(bind(number, pid=pid))
+        return standing
+
+    async def alive(self) -> set[int]:
+        found = await self.get("/v1/sessions")
+        return {UUID(each["session"]).int for each in found["sessions"]}
+
+    async def _as_peer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.app({**scope, "state": {"peer": self.peer}}, receive, send)
+
+
+@asynccontextmanager
+async def viewing(
+    *,
+    store: MemoryStore | None = None,
+    access: Access | None = None,
+    proved: frozenset[str] = frozenset(),
+) -> AsyncIterator[Viewing]:
+    store, clock, bus = store or MemoryStore(), FakeClock(), Bus()
+    watched = WatchedStore(store, clock)
+    events = EventLog(watched, bus.listen(), clock)
+    table = Table(watched, bus, clock, replace(RULES, proved=proved), keep_events=timedelta(days=7))
+    await table.load()
+    events.begin(watched.sequence)
+    verifier, watch, containment = ScriptedVerifier(), IssuerWatch(clock), Containment()
+    watch.heard(None)
+    corp = door(WatchedVerifier(verifier, watch), clock)
+    gate = Gate([corp], news=bus.listen(), clock=clock, waiting=4, containment=containment)
+    directory, line = Directory(), FakeLine()
+    for pid, hook in ((100, "0.1.0"), (200, "0.1.0"), (300, "")):
+        directory.enter(process_key(pid), line if pid == 100 else FakeLine(), hook)
+    directory.begin(watched.sequence)
+    numbers = count(9001)
+    view = View(
+        instance=INSTANCE,
+        clock=clock,
+        table=table,
+        store=watched,
+        events=events,
+        directory=directory,
+        gate=gate,
+        issuers={"corp": IssuerView(realm=corp.realm, breaker=corp.breaker, watch=watch)},
+        proved=proved,
+        hashed=hashed,
+        new_id=lambda: UUID(int=next(numbers)),
+        deadline=2.0,
+        database=Path("/nowhere/sessiond.db"),
+        subscribers=Subscribers(
+            events,
+            table,
+            clock,
+            start=starter({}, clock),
+            draw=lambda: 0.5,
+            rules=FeedingRules(max_attempts=3, keep=timedelta(days=7)),
+        ),
+        refused=lambda: 4,
+        failures=containment.failures,
+    )
+    closing = anyio.Event()
+    app = control_app(view, access or Access.of(readers=(), admins=()), closing)
+    async with anyio.create_task_group() as tasks:
+        for run in (table.run, gate.run, events.run, partial(directory.deliver, bus.listen())):
+            tasks.start_soon(run)
+        view.begin()
+        await idle()
+        try:
+            yield Viewing(view, app, store, clock, verifier, watch, closing, line)
+        finally:
+            table.close()
+            await idle()
+            bus.close()
+
+
+def problem(response: Any, status: int) -> str:
+    """Return a problem's detail; the response must be one (RFC 9457)."""
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    body = response.json()
+    assert set(body) == {"type", "title", "status", "detail"}
+    assert body["status"] == status
+    return str(body["detail"])

@@ -1,0 +1,311 @@
+"""One role source: asked once for all who wait, for no longer than its deadline, kept a while."""
+
+import threading
+
+import anyio
+import pytest
+from structlog.testing import capture_logs
+
+from sessiond.config import RoleSourceConfig
+from sessiond.core.errors import (
+    ConfigError,
+    IssuerThrottled,
+    IssuerUnavailable,
+    Refusal,
+    TokenRejected,
+)
+from sessiond.core.granted import Granted
+from sessiond.extensions import entry_points
+from sessiond.extensions.roles import asked_source
+from sessiond.extensions.roles import source as module
+from tests.fakes import FakeClock, idle, principal
+from tests.unit.extensions.roles.fakes import PlainSource, ScriptedSource, asked, said
+
+pytestmark = pytest.mark.anyio
+ALICE, BOB = principal("alice"), principal("bob")
+SICK = "IssuerUnavailable: role source 'ldap' is sick, nobody waits for it"
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+async def test_an_answer_is_used_again_until_it_is_too_old(clock: FakeClock) -> None:
+    plugin = ScriptedSource()
+    source = asked(plugin, clock, cache=60.0)
+    assert await said(source, ALICE, clock.now()) == "reader"
+    plugin.says = Granted(roles=["writer"])
+    await clock.advance(59.0)
+    assert await said(source, ALICE, clock.now()) == "reader"
+    await clock.advance(1.0)
+    assert await said(source, ALICE, clock.now()) == "writer"
+    assert plugin.asked == ["alice", "alice"]
+
+
+async def test_an_answer_is_as_old_as_its_question(clock: FakeClock) -> None:
+    plugin = ScriptedSource(held=anyio.Event())
+    source = asked(plugin, clock, cache=60.0)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(said, source, ALICE, clock.now())
+        await clock.advance(2.0)
+        assert plugin.held is not None
+        plugin.held.set()
+    assert (await source.answer(ALICE, now=clock.now())).until == clock.monotonic() + 58.0
+
+
+async def test_with_no_cache_each_question_is_asked(clock: FakeClock) -> None:
+    plugin = ScriptedSource()
+    source = asked(plugin, clock, cache=0.0)
+    answer = await source.answer(ALICE, now=clock.now())
+    assert answer.until == clock.monotonic()
+    await source.answer(ALICE, now=clock.now())
+    assert plugin.asked == ["alice", "alice"]
+
+
+async def test_no_more_answers_are_kept_than_may_be(
+    clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MOST_KEPT", 1)
+    plugin = ScriptedSource()
+    source = asked(plugin, clock)
+    for who in (ALICE, BOB, BOB, ALICE):
+        await said(source, who, clock.now())
+    assert plugin.asked == ["alice", "bob", "alice"]
+
+
+async def test_all_who_wait_share_one_call_and_its_outcome(clock: FakeClock) -> None:
+    for says, outcome in (
+        (Granted(roles=["reader"]), "reader"),
+        (IssuerUnavailable("away"), "IssuerUnavailable: away"),
+        (IssuerThrottled("busy", retry_after=1), "IssuerThrottled: busy"),
+        (TokenRejected(Refusal.INACTIVE, "locked"), "TokenRejected: inactive: locked"),
+    ):
+        plugin = ScriptedSource(says=says, held=anyio.Event())
+        source = asked(plugin, clock)
+        found: list[str] = []
+
+        async def ask() -> None:
+            found.append(await said(source, ALICE, clock.now()))  # noqa: B023 - awaited within
+
+        async with anyio.create_task_group() as tasks:
+            for _ in range(3):
+                tasks.start_soon(ask)
+            await idle()
+            assert plugin.held is not None
+            plugin.held.set()
+        assert found == [outcome] * 3
+        assert plugin.asked == ["alice"]
+
+
+async def test_whoever_joined_a_call_that_was_given_up_gets_no_verdict(clock: FakeClock) -> None:
+    plugin = ScriptedSource(held=anyio.Event())
+    source = asked(plugin, clock)
+    found: list[str] = []
+    leader = anyio.CancelScope()
+
+    async def lead() -> None:
+        with leader:
+            await source.answer(ALICE, now=clock.now())
+
+    async def join() -> None:
+        found.append(await said(source, ALICE, clock.now()))
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(lead)
+        await idle()
+        tasks.start_soon(join)
+        await idle()
+        leader.cancel()
+    assert found == ["IssuerUnavailable: whoever asked the role source has left"]
+
+
+async def test_a_plain_source_runs_in_a_thread(clock: FakeClock) -> None:
+    plugin = PlainSource()
+    assert await said(asked(plugin, clock), ALICE, clock.now()) == "reader"
+    assert plugin.threads != [threading.current_thread().name]
+    plugin.says = TokenRejected(Refusal.INACTIVE, "locked")
+    assert await said(asked(plugin, clock), ALICE, clock.now()) == "TokenRejected: inactive: locked"
+
+
+async def test_a_plain_source_that_hangs_takes_only_so_many_threads(
+    clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "THREADS", 2)
+    plugin = PlainSource(hang=threading.Event())
+    source = asked(plugin, clock, deadline=0.05)
+    try:
+        outcomes = [await said(source, principal(name), clock.now()) for name in ("a", "b", "c")]
+    finally:
+        assert plugin.hang is not None
+        plugin.hang.set()
+    assert [outcome.split(": ")[1] for outcome in outcomes] == [
+        "plugin 'ldap' did not answer within 0.05 seconds",
+        "plugin 'ldap' did not answer within 0.05 seconds",
+        "all 2 threads of the role source hang",
+    ]
+    assert len(plugin.threads) == 2
+
+
+async def test_a_plain_source_that_is_done_gives_its_thread_back(
+    clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "THREADS", 1)
+    plugin = PlainSource()
+    source = asked(plugin, clock, cache=0.0)
+    assert [await said(source, ALICE, clock.now()) for _ in range(3)] == ["reader"] * 3
+    plugin.says = OSError("no route")
+    outcomes = [await said(source, ALICE, clock.now()) for _ in range(2)]
+    assert outcomes == ["IssuerUnavailable: plugin 'ldap' failed: OSError"] * 2
+
+
+async def test_an_answer_that_cannot_be_kept_is_none(clock: FakeClock) -> None:
+    source = asked(ScriptedSource(says=Granted(roles=["\n"])), clock)
+    assert await said(source, ALICE, clock.now()) == (
+        "IssuerUnavailable: plugin 'ldap' failed: AnswerError"
+    )
+
+
+async def test_after_three_failures_nobody_waits_until_a_single_trial_went_well(
+    clock: FakeClock,
+) -> None:
+    plugin = ScriptedSource(says=OSError("no route"))
+    source = asked(plugin, clock)
+    with capture_logs() as logs:
+        for _ in range(3):
+            assert "failed: OSError" in await said(source, ALICE, clock.now())
+        assert await said(source, BOB, clock.now()) == SICK
+        assert len(plugin.asked) == 3
+        assert source.state.is_sick
+        await clock.advance(1.0)
+        plugin.held = anyio.Event()
+        async with anyio.create_task_group() as tasks:  # one is the trial, others do not wait
+            tasks.start_soon(said, source, ALICE, clock.now())
+            await idle()
+            assert await said(source, BOB, clock.now()) == SICK
+            plugin.says = Granted(roles=["reader"])
+            plugin.held.set()
+        assert await said(source, BOB, clock.now()) == "reader"
+    state = source.state
+    assert not state.is_sick
+    assert [entry["event"] for entry in logs if entry["event"] != "plugin failed"] == [
+        "role source is sick",
+        "role source is well",
+    ]
+
+
+async def test_a_trial_that_fails_puts_the_next_one_off(clock: FakeClock) -> None:
+    plugin = ScriptedSource(says=OSError("no route"))
+    source = asked(plugin, clock)
+    for _ in range(3):
+        await said(source, ALICE, clock.now())
+    await clock.advance(1.0)
+    await source.probe()
+    assert len(plugin.asked) == 4
+    await clock.advance(1.0)
+    await source.probe()  # too early
+    assert len(plugin.asked) == 4
+    await clock.advance(1.0)
+    plugin.says = Granted()
+    await source.probe()
+    assert plugin.asked == ["alice"] * 5
+    await source.probe()  # a well one is not asked
+    assert len(plugin.asked) == 5
+
+
+async def test_what_was_said_before_it_fell_sick_is_still_used(clock: FakeClock) -> None:
+    plugin = ScriptedSource()
+    source = asked(plugin, clock)
+    await said(source, BOB, clock.now())
+    plugin.says = OSError("no route")
+    for _ in range(3):
+        await said(source, ALICE, clock.now())
+    assert await said(source, BOB, clock.now()) == "reader"
+
+
+async def test_a_trial_that_is_given_up_does_not_bar_the_next(clock: FakeClock) -> None:
+    plugin = ScriptedSource(says=OSError("no route"))
+    source = asked(plugin, clock)
+    for _ in range(3):
+        await said(source, ALICE, clock.now())
+    await clock.advance(1.0)
+    plugin.held, plugin.says = anyio.Event(), Granted(roles=["reader"])
+    with anyio.CancelScope() as scope:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(said, source, ALICE, clock.now())
+            await idle()
+            scope.cancel()
+    plugin.held = None
+    assert await said(source, ALICE, clock.now()) == "reader"
+
+
+async def test_a_source_that_asks_to_be_left_alone_is(clock: FakeClock) -> None:
+    plugin = ScriptedSource(says=IssuerThrottled("busy", retry_after=20))
+    source = asked(plugin, clock)
+    await said(source, ALICE, clock.now())
+    plugin.says = Granted(roles=["reader"])
+    await clock.advance(19.0)
+    assert await said(source, ALICE, clock.now()) == SICK
+    await clock.advance(1.0)
+    assert await said(source, ALICE, clock.now()) == "reader"
+
+
+async def test_a_refusal_is_an_answer_and_not_kept(clock: FakeClock) -> None:
+    plugin = ScriptedSource(says=TokenRejected(Refusal.INACTIVE, "locked"))
+    source = asked(plugin, clock)
+    for _ in range(4):
+        assert "locked" in await said(source, ALICE, clock.now())
+    assert len(plugin.asked) == 4
+    assert (source.state.is_sick, source.state.last_success_at) == (False, clock.now())
+
+
+async def test_operators_see_how_it_does(clock: FakeClock) -> None:
+    plugin = ScriptedSource(says=OSError("no route"))
+    source = asked(plugin, clock)
+    await said(source, ALICE, clock.now())
+    state = source.state
+    assert (state.name, state.plugin, state.is_sick) == ("ldap", "acme", False)
+    assert state.last_error == "plugin 'ldap' failed: OSError"
+    assert (state.last_error_at, state.last_success_at) == (clock.now(), None)
+
+
+async def test_stopping_waits_for_the_call_under_way(clock: FakeClock) -> None:
+    plugin = ScriptedSource(held=anyio.Event())
+    source = asked(plugin, clock)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(said, source, ALICE, clock.now())
+        await idle()
+        tasks.start_soon(source.stop)
+        await idle()
+        assert plugin.stops == 0
+        assert plugin.held is not None
+        plugin.held.set()
+    assert plugin.stops == 1
+
+
+async def test_a_source_is_made_of_its_table(
+    clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plugin = ScriptedSource()
+    given: list[object] = []
+
+    def entry(**keys: object) -> ScriptedSource:
+        given.append(keys)
+        return plugin
+
+    monkeypatch.setattr(entry_points, "load", lambda group, name: entry)
+    table = RoleSourceConfig(plugin="acme", name="ldap", settings={"url": "ldaps://x"})
+    source = await asked_source(table, clock)
+    assert given == [{"url": "ldaps://x"}]
+    assert await said(source, ALICE, clock.now()) == "reader"
+
+
+async def test_roles_must_be_something_to_call(
+    clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Wrong:
+        roles = ("reader",)
+
+    monkeypatch.setattr(entry_points, "load", lambda group, name: Wrong)
+    with pytest.raises(ConfigError, match=r"role_source\[ldap\]\.plugin: 'acme' has `roles`"):
+        await asked_source(RoleSourceConfig(plugin="acme", name="ldap"), clock)

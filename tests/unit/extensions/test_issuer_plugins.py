@@ -1,0 +1,163 @@
+"""The plugins of one issuer, and the issuer that is built with them."""
+
+from typing import Any
+
+import pytest
+
+from sessiond.config import IssuerConfig, RoleSourceConfig
+from sessiond.core.errors import ConfigError, IssuerThrottled, Refusal, TokenRejected
+from sessiond.core.granted import Granted
+from sessiond.core.secret import Secret
+from sessiond.extensions import entry_points
+from sessiond.extensions.issuer_plugins import Plugged, plugged_in
+from sessiond.extensions.roles import AskedRoles, RolesVerifier
+from sessiond.issuers.build import Issuer, RefreshLimits, build_issuer
+from sessiond.issuers.token_endpoint import TokenEndpoint
+from tests.fakes import verdict
+from tests.unit.extensions.roles.fakes import ScriptedSource
+from tests.unit.gate.fakes import ScriptedVerifier
+from tests.unit.issuers.fake import ISSUER, TLS, FakeIssuer, HandClock
+from tests.unit.jwt.forge import NOW, RSA, jwk, token
+
+pytestmark = pytest.mark.anyio
+LDAP = RoleSourceConfig(plugin="ldap", name="ldap")
+
+
+class Stopping(ScriptedVerifier):
+    stops = 0
+    about: Any = None
+
+    async def stop(self) -> None:
+        self.stops += 1
+
+
+@pytest.fixture
+def issuer() -> FakeIssuer:
+    return FakeIssuer(HandClock())
+
+
+@pytest.fixture
+def verifier() -> Stopping:
+    return Stopping(says=verdict(begin=NOW))
+
+
+@pytest.fixture
+def source() -> ScriptedSource:
+    return ScriptedSource(Granted(roles=["support"]))
+
+
+@pytest.fixture(autouse=True)
+def _installed(verifier: Stopping, source: ScriptedSource, monkeypatch: pytest.MonkeyPatch) -> None:
+    def entry_of(group: str, name: str) -> Any:
+        if name == "broken":
+            raise ConfigError("no plugin 'broken'")
+        return take if group == entry_points.VERIFIERS else lambda: source
+
+    def take(*, issuer: Any) -> Stopping:
+        verifier.about = issuer
+        return verifier
+
+    monkeypatch.setattr(entry_points, "load", entry_of)
+
+
+def plugged_table(**keys: Any) -> IssuerConfig:
+    given = {"name": "corp", "issuer": "acme", "verify": "plugin", "plugin": "acme"}
+    return IssuerConfig(**{**given, **keys})
+
+
+def built(config: IssuerConfig, plugged: Plugged, issuer: FakeIssuer) -> Issuer:
+    return build_issuer(
+        config,
+        leeway=30.0,
+        refresh=RefreshLimits(timeout=10.0, concurrency=16),
+        client_secret=None,
+        refresh_secret=None,
+        clock=issuer.clock,
+        tls=TLS,
+        plugged=plugged,
+        transport=issuer.transport,
+    )
+
+
+async def test_an_issuer_without_plugins_is_left_as_it_is(issuer: FakeIssuer) -> None:
+    config = plugged_table(verify="jwt", plugin="", require_role=True)
+    plugged = await plugged_in(config, (), leeway=30.0, clock=HandClock())
+    assert (plugged.config, plugged.verifier, plugged.roles) == (config, None, None)
+    await plugged.stop()
+    assert built(config, plugged, issuer).roles is None
+
+
+async def test_a_plugin_is_told_what_the_table_says(verifier: Stopping) -> None:
+    config = plugged_table(
+        also_issued_as=("old",), audience=("kdb",), required_scope="s", timeout=0.5, lease=60.0
+    )
+    await plugged_in(config, (), leeway=5.0, clock=HandClock())
+    about = verifier.about
+    assert (about.name, about.issuers) == ("corp", {"acme", "old"})
+    assert (about.audience, about.timeout, about.leeway.total_seconds()) == ({"kdb"}, 0.5, 5.0)
+    claims = {"iss": "old", "aud": "kdb", "scp": "s", "sub": "1", "preferred_username": "alice"}
+    assert (about.verdict(claims, now=NOW).lease.expires_at - NOW).total_seconds() == 60.0
+
+
+async def test_a_plugins_issuer_verifies_by_it_and_refreshes_nothing(
+    verifier: Stopping, issuer: FakeIssuer
+) -> None:
+    config = plugged_table()
+    plugged = await plugged_in(config, (), leeway=30.0, clock=issuer.clock)
+    made = built(config, plugged, issuer)
+    assert (await made.verifier.verify(Secret("t"), now=NOW)).principal.name == "alice"
+    assert await made.ahead() is None
+    assert verifier.probes == 0
+    with pytest.raises(IssuerThrottled):
+        await made.tokens.refresh(Secret("r"))
+    await made.close()
+    assert verifier.stops == 1
+    assert issuer.requests == []
+
+
+async def test_with_a_token_endpoint_it_refreshes(issuer: FakeIssuer) -> None:
+    config = plugged_table(issuer=ISSUER, token_endpoint=f"{ISSUER}t")
+    plugged = await plugged_in(config, (), leeway=30.0, clock=issuer.clock)
+    assert isinstance(built(config, plugged, issuer).tokens, TokenEndpoint)
+
+
+async def test_without_the_plugin_such_an_issuer_is_not_built(issuer: FakeIssuer) -> None:
+    config = plugged_table()
+    with pytest.raises(ConfigError, match=r"issuer\[corp\]: verify is plugin, but none was made"):
+        built(config, Plugged(config=config, verifier=None, roles=None), issuer)
+
+
+async def test_roles_are_demanded_once_the_sources_have_spoken(
+    issuer: FakeIssuer, source: ScriptedSource
+) -> None:
+    issuer.publishes()
+    issuer.says("/keys", {"keys": [jwk(RSA, kid="rsa")]})
+    config = IssuerConfig(
+        name="corp",
+        issuer=ISSUER,
+        verify="jwt",
+        audience=("api://kdb",),
+        default_roles=("all",),
+        require_role=True,
+    )
+    plugged = await plugged_in(config, [LDAP], leeway=30.0, clock=issuer.clock)
+    made = built(config, plugged, issuer)
+    assert made.roles is not None
+    whole = RolesVerifier(made.verifier, AskedRoles(made.roles, issuer.clock))
+    assert (await whole.verify(token(), now=NOW)).roles == ("all", "support")
+    source.says = Granted()
+    issuer.clock.pass_(60.0)
+    with pytest.raises(TokenRejected) as rejected:
+        await whole.verify(token(), now=NOW)
+    assert rejected.value.reason is Refusal.NOROLES
+    await made.close()
+    assert source.stops == 1
+
+
+async def test_what_was_made_is_stopped_where_a_later_plugin_cannot_be(
+    source: ScriptedSource,
+) -> None:
+    config = plugged_table(plugin="broken")
+    with pytest.raises(ConfigError, match="no plugin 'broken'"):
+        await plugged_in(config, [LDAP], leeway=30.0, clock=HandClock())
+    assert source.stops == 1

@@ -1,0 +1,248 @@
+import anyio
+import pytest
+
+from sessiond.config import IssuerConfig
+from sessiond.core.errors import (
+    ConfigError,
+    RefreshRefused,
+    Refusal,
+    TokenRejected,
+    UnusableAnswer,
+)
+from sessiond.core.secret import Secret
+from sessiond.issuers.build import Issuer, RefreshLimits, build_issuer
+from sessiond.issuers.entra import EntraTokens
+from sessiond.issuers.http import LANE_CONNECTIONS, _Lane
+from sessiond.issuers.introspection import IntrospectionVerifier
+from sessiond.issuers.jwt import JwtVerifier
+from sessiond.issuers.token_endpoint import TokenEndpoint
+from sessiond.issuers.userinfo import UserinfoVerifier
+from tests.unit.issuers.fake import ISSUER, METADATA, TLS, FakeIssuer, form_of
+from tests.unit.jwt.forge import RSA, jwk, token
+
+pytestmark = pytest.mark.anyio
+
+
+def built(
+    issuer: FakeIssuer,
+    config: IssuerConfig,
+    *,
+    client_secret: str | None = None,
+    refresh_secret: str | None = None,
+) -> Issuer:
+    return build_issuer(
+        config,
+        leeway=30.0,
+        refresh=RefreshLimits(timeout=10.0, concurrency=16),
+        client_secret=None if client_secret is None else Secret(client_secret),
+        refresh_secret=None if refresh_secret is None else Secret(refresh_secret),
+        clock=issuer.clock,
+        tls=TLS,
+        transport=issuer.transport,
+    )
+
+
+def of_jwt(**keys: object) -> IssuerConfig:
+    given = {"name": "corp", "issuer": ISSUER, "verify": "jwt", "audience": ("api://kdb",)}
+    return IssuerConfig(**{**given, **keys})  # type: ignore[arg-type]
+
+
+async def test_a_jwt_issuer_reads_tokens_as_configured(issuer: FakeIssuer) -> None:
+    issuer.publishes()
+    issuer.says("/keys", {"keys": [jwk(RSA, kid="rsa")]})
+    parts = built(
+        issuer,
+        of_jwt(
+            also_issued_as=("https://old.example.com/",),
+            user_claim="upn",
+            subject_claim="oid",
+            roles={"kdb.read": "reader"},
+            default_roles=("user",),
+            attributes={"department": "desk"},
+        ),
+    )
+    assert isinstance(parts.verifier, JwtVerifier)
+    verdict = await parts.verifier.verify(
+        token(
+            {
+                "iss": "https://old.example.com/",
+                "upn": "alice@corp",
+                "oid": "o-1",
+                "scp": "kdb.read",
+                "department": "rates",
+            }
+        ),
+        now=issuer.clock.now(),
+    )
+    assert (verdict.principal.issuer, verdict.principal.subject) == ("corp", "o-1")
+    assert verdict.principal.name == "alice@corp"
+    assert verdict.roles == ("reader", "user")
+    assert dict(verdict.attributes) == {"desk": "rates"}
+    await parts.close()
+
+
+@pytest.mark.parametrize(
+    ("keys", "reason"),
+    [
+        ({"audience": ("api://other",)}, Refusal.WRONGAUDIENCE),
+        ({"algorithms": ("ES256",)}, Refusal.BADSIGNATURE),
+        ({"typ": ("JWT",)}, Refusal.WRONGTYPE),
+        ({"required_scope": "kdb.read"}, Refusal.WRONGSCOPE),
+        ({"require_role": True}, Refusal.NOROLES),
+        ({"kind": "entra"}, Refusal.WRONGTYPE),  # no scp
+    ],
+)
+async def test_each_demand_of_the_table_is_made(
+    issuer: FakeIssuer, keys: dict[str, object], reason: Refusal
+) -> None:
+    issuer.publishes()
+    issuer.says("/keys", {"keys": [jwk(RSA, kid="rsa")]})
+    parts = built(issuer, of_jwt(**keys))
+    with pytest.raises(TokenRejected) as raised:
+        await parts.verifier.verify(token(), now=issuer.clock.now())
+    assert raised.value.reason is reason
+
+
+async def test_introspection_and_userinfo_are_built_as_configured(issuer: FakeIssuer) -> None:
+    issuer.says("/asked", {"active": False}, status=200)
+    asking = built(
+        issuer,
+        of_jwt(verify="introspection", introspection_endpoint=f"{ISSUER}asked"),
+        client_secret="s",
+    )
+    assert isinstance(asking.verifier, IntrospectionVerifier)
+    await asking.verifier.probe()
+    issuer.says("/who", {}, status=401)
+    looking = built(issuer, of_jwt(verify="userinfo", userinfo_endpoint=f"{ISSUER}who"))
+    assert isinstance(looking.verifier, UserinfoVerifier)
+    await looking.verifier.probe()
+    assert [request.url.path for request in issuer.requests] == ["/asked", "/who"]
+
+
+async def test_a_missing_secret_names_the_issuer(issuer: FakeIssuer) -> None:
+    with pytest.raises(ConfigError, match=r"issuer\[corp\].*basic"):
+        built(issuer, of_jwt(verify="introspection"))
+
+
+async def test_refresh_tokens_are_spent_as_the_client_they_are_bound_to(
+    issuer: FakeIssuer,
+) -> None:
+    issuer.says("/t", {"error": "invalid_grant"}, status=400)
+    config = of_jwt(token_endpoint=f"{ISSUER}t", refresh_client_id="qstudio", refresh_scope="a b")
+    parts = built(issuer, config)
+    assert parts.client_id == "qstudio"
+    assert isinstance(parts.tokens, TokenEndpoint)
+    with pytest.raises(RefreshRefused, match="invalid_grant"):
+        await parts.tokens.refresh(Secret("r"))
+    assert form_of(issuer.requests[0]) == {
+        "grant_type": "refresh_token",
+        "refresh_token": "r",
+        "scope": "a b",
+        "client_id": "qstudio",
+    }
+
+
+@pytest.mark.parametrize(
+    ("method", "in_header"), [("basic", True), ("post", False), ("none", True)]
+)
+async def test_a_confidential_refresh_client_proves_itself(
+    issuer: FakeIssuer, method: str, in_header: bool
+) -> None:
+    issuer.says("/t", {"error": "invalid_grant"}, status=400)
+    config = of_jwt(token_endpoint=f"{ISSUER}t", client_auth=method)
+    parts = built(issuer, config, refresh_secret="s")
+    assert parts.client_id == "sessiond"
+    with pytest.raises(RefreshRefused, match="invalid_grant"):
+        await parts.tokens.refresh(Secret("r"))
+    (request,) = issuer.requests
+    assert ("authorization" in request.headers) is in_header
+    assert ("client_secret" in form_of(request)) is not in_header
+
+
+async def test_entra_refreshes_through_msal(issuer: FakeIssuer) -> None:
+    config = of_jwt(kind="entra", issuer=f"{ISSUER}tenant/v2.0", refresh_scope="api://kdb/x")
+    assert isinstance(built(issuer, config).tokens, EntraTokens)
+
+
+async def tended(parts: Issuer, issuer: FakeIssuer, *, seen_to: list[bool]) -> None:
+    """Run an issuer until it has asked so many times whether somebody else sees to it."""
+    answers = iter(seen_to)
+    async with anyio.create_task_group() as tasks:
+
+        def is_seen_to() -> bool:
+            try:
+                return next(answers)
+            except StopIteration:
+                tasks.cancel_scope.cancel()
+                return True
+
+        tasks.start_soon(parts.run, issuer.clock, parts.verifier.probe, is_seen_to)
+
+
+async def test_an_issuer_that_nobody_has_reached_is_tried_until_it_is_known_to_be_well(
+    issuer: FakeIssuer,
+) -> None:
+    issuer.publishes()
+    await tended(
+        built(issuer, of_jwt(verify="userinfo")), issuer, seen_to=[False, False, True, False]
+    )
+    assert issuer.asked("/userinfo") == 3
+    assert set(issuer.clock.slept) == {30.0}
+
+
+async def test_an_issuer_that_is_asked_each_time_has_its_metadata_fetched_before_any_login(
+    issuer: FakeIssuer,
+) -> None:
+    issuer.publishes()
+    for verify in ("userinfo", "introspection"):
+        config = of_jwt(verify=verify, client_secret_file="x")
+        await tended(built(issuer, config, client_secret="x"), issuer, seen_to=[True])
+    assert issuer.asked(METADATA) == len(issuer.requests) == 2
+
+
+async def test_a_jwt_issuer_has_its_keys_kept_fresh(issuer: FakeIssuer) -> None:
+    fetched = anyio.Event()
+    issuer.publishes()
+    issuer.says("/keys", {"keys": [jwk(RSA, kid="rsa")]})
+    parts = built(issuer, of_jwt())
+
+    async def watch() -> None:
+        while parts.verifier.needs_issuer(token()):
+            await anyio.lowlevel.checkpoint()
+        fetched.set()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(parts.run, issuer.clock, parts.verifier.probe, lambda: True)
+        tasks.start_soon(watch)
+        await fetched.wait()
+        tasks.cancel_scope.cancel()
+    assert issuer.asked("/keys") >= 1
+
+
+async def test_closing_closes_every_connection(
+    issuer: FakeIssuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed: list[object] = []
+
+    async def close(lane: _Lane) -> None:
+        closed.append(lane)
+
+    monkeypatch.setattr(_Lane, "close", close)
+    parts = built(issuer, of_jwt())
+    await parts.close()
+    lanes = [lane for http in parts.connections for lane in http._lanes]
+    assert len(lanes) == (64 + 2 * 16) / LANE_CONNECTIONS
+    assert set(map(id, closed)) == set(map(id, lanes))
+
+
+async def test_why_the_keys_were_not_fetched_is_known_until_they_are(issuer: FakeIssuer) -> None:
+    issuer.publishes()
+    parts = built(issuer, of_jwt())
+    assert parts.keys_trouble() == ""
+    with pytest.raises(UnusableAnswer):
+        await parts.verifier.probe()
+    assert parts.keys_trouble() == "the key set: 404"
+    issuer.says("/keys", {"keys": [jwk(RSA, kid="rsa")]})
+    await parts.verifier.probe()
+    assert parts.keys_trouble() == ""
+    assert built(issuer, of_jwt(verify="userinfo")).keys_trouble() == ""

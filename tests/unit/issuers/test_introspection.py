@@ -1,0 +1,340 @@
+from datetime import timedelta
+
+import pytest
+
+from sessiond.api import Verifier
+from sessiond.core.claims import ClaimRules
+from sessiond.core.errors import (
+    ClientRefused,
+    IssuerUnavailable,
+    Refusal,
+    TokenRejected,
+    UnusableAnswer,
+)
+from sessiond.core.principal import Principal
+from sessiond.core.secret import Secret
+from sessiond.issuers.client import Client
+from sessiond.issuers.introspection import IntrospectionVerifier
+from tests.unit.issuers.fake import ISSUER, FakeIssuer, HandClock, form_of
+from tests.unit.jwt.forge import T, token, without
+
+pytestmark = pytest.mark.anyio
+
+OPAQUE = Secret("opaque-access-token-1234")
+ACTIVE: dict[str, object] = {
+    "active": True,
+    "token_type": "Bearer",
+    "iss": ISSUER,
+    "sub": "a-1",
+    "username": "alice@example.com",
+    "client_id": "qstudio",
+    "aud": ["api://kdb"],
+    "scope": "openid kdb.read",
+    "exp": T + 3600,
+    "iat": T,
+}
+
+
+def verifier_of(
+    issuer: FakeIssuer,
+    *,
+    audience: tuple[str, ...] = ("api://kdb",),
+    required_scope: str = "",
+    issued_to: str = "",
+) -> IntrospectionVerifier:
+    issuer.publishes()
+    http = issuer.http()
+    return IntrospectionVerifier(
+        http=http,
+        discovery=issuer.discovery(http),
+        client=Client(client_id="sessiond", method="post", secret=Secret("s"), clock=issuer.clock),
+        rules=ClaimRules(
+            issuer="corp",
+            user_claim="username",
+            subject_claim="sub",
+            lease=timedelta(hours=1),
+            roles_claim=("scope",),
+            roles={"kdb.read": "reader"},
+        ),
+        issuers=[ISSUER],
+        audience=audience,
+        required_scope=required_scope,
+        issued_to=issued_to,
+        leeway=timedelta(seconds=30),
+    )
+
+
+def answer(issuer: FakeIssuer, content: object, status: int = 200) -> None:
+    issuer.says("/introspect", content, status=status)
+
+
+async def refusal(verifier: Verifier, token: Secret, clock: HandClock) -> Refusal:
+    with pytest.raises(TokenRejected) as raised:
+        await verifier.verify(token, now=clock.now())
+    return raised.value.reason
+
+
+async def test_an_active_token_is_a_verdict(issuer: FakeIssuer, clock: HandClock) -> None:
+    answer(issuer, ACTIVE)
+    part: Verifier = verifier_of(issuer, required_scope="kdb.read")
+    assert part.asks
+    assert part.needs_issuer(OPAQUE)
+    verdict = await part.verify(OPAQUE, now=clock.now())
+    assert verdict.principal == Principal(issuer="corp", subject="a-1", name="alice@example.com")
+    assert verdict.lease.expires_at == clock.now() + timedelta(hours=1)
+    assert verdict.roles == ("reader",)
+    assert (verdict.key_id, part.vouches(verdict)) == (None, True)
+
+
+async def test_the_token_goes_in_the_form_with_our_credentials(
+    issuer: FakeIssuer, clock: HandClock
+) -> None:
+    answer(issuer, ACTIVE)
+    await verifier_of(issuer).verify(OPAQUE, now=clock.now())
+    request = issuer.requests[-1]
+    assert request.method == "POST"
+    assert request.url == f"{ISSUER}introspect"
+    assert form_of(request) == {
+        "token": OPAQUE.reveal(),
+        "token_type_hint": "access_token",
+        "client_id": "sessiond",
+        "client_secret": "s",
+    }
+
+
+@pytest.mark.parametrize("active", [False, "true", 1, None, "false", [True]])
+async def test_only_true_itself_is_active(
+    issuer: FakeIssuer, clock: HandClock, active: object
+) -> None:
+    answer(issuer, {**ACTIVE, "active": active})
+    assert await refusal(verifier_of(issuer), OPAQUE, clock) is Refusal.INACTIVE
+
+
+async def test_an_answer_that_does_not_say_whether_it_is_active_is_no_verdict(
+    issuer: FakeIssuer, clock: HandClock
+) -> None:
+    answer(issuer, without(ACTIVE, "active"))
+    with pytest.raises(IssuerUnavailable, match="active"):
+        await verifier_of(issuer).verify(OPAQUE, now=clock.now())
+
+
+@pytest.mark.parametrize("kind", ["refresh_token", "Bearer ", "N_A", "", None, 1])
+async def test_a_refresh_token_or_any_other_type_is_the_wrong_one(
+    issuer: FakeIssuer, clock: HandClock, kind: object
+) -> None:
+    answer(issuer, {**ACTIVE, "token_type": kind})
+    assert await refusal(verifier_of(issuer), OPAQUE, clock) is Refusal.WRONGTYPE
+
+
+async def test_a_type_that_is_left_out_is_a_refresh_tokens(
+    issuer: FakeIssuer, clock: HandClock
+) -> None:
+    answer(issuer, without(ACTIVE, "token_type"))
+    assert await refusal(verifier_of(issuer), OPAQUE, clock) is Refusal.WRONGTYPE
+
+
+@pytest.mark.parametrize("kind", ["bearer", "BEARER", "Bearer"])
+async def test_bearer_counts_in_any_case(issuer: FakeIssuer, clock: HandClock, kind: str) -> None:
+    answer(issuer, {**ACTIVE, "token_type": kind})
+    assert (await verifier_of(issuer).verify(OPAQUE, now=clock.now())).principal.subject == "a-1"
+
+
+@pytest.mark.parametrize(
+    ("members", "reason"),
+    [
+        ({"iss": "https://other.example.com/"}, Refusal.WRONGISSUER),
+        ({"iss": None}, Refusal.WRONGISSUER),
+        ({"aud": "api://other"}, Refusal.WRONGAUDIENCE),
+        ({"aud": []}, Refusal.WRONGAUDIENCE),
+        ({"aud": {"api://kdb": 1}}, Refusal.MALFORMED),
+        ({"scope": "openid"}, Refusal.WRONGSCOPE),
+        ({"scope": "kdb.reader"}, Refusal.WRONGSCOPE),
+        ({"exp": T}, Refusal.EXPIRED),
+        ({"exp": str(T + 3600)}, Refusal.MALFORMED),
+        ({"nbf": T + 31}, Refusal.NOTYET),
+        ({"iat": T + 31}, Refusal.NOTYET),
+        ({"username": None}, Refusal.MALFORMED),
+        ({"username": "аlice@example.com"}, Refusal.MALFORMED),
+        ({"sub": ""}, Refusal.MALFORMED),
+        ({"idtyp": "app"}, Refusal.WRONGTYPE),
+        ({"sub": "qstudio"}, Refusal.WRONGTYPE),
+    ],
+)
+async def test_what_the_answer_states_is_checked(
+    issuer: FakeIssuer, clock: HandClock, members: dict[str, object], reason: Refusal
+) -> None:
+    answer(issuer, {**ACTIVE, **members})
+    part = verifier_of(issuer, required_scope="kdb.read")
+    assert await refusal(part, OPAQUE, clock) is reason
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"), [("aud", Refusal.WRONGAUDIENCE), ("scope", Refusal.WRONGSCOPE)]
+)
+async def test_what_is_demanded_cannot_be_left_out(
+    issuer: FakeIssuer, clock: HandClock, name: str, reason: Refusal
+) -> None:
+    answer(issuer, without(ACTIVE, name))
+    part = verifier_of(issuer, required_scope="kdb.read")
+    assert await refusal(part, OPAQUE, clock) is reason
+
+
+async def test_what_is_not_demanded_may_be_left_out(issuer: FakeIssuer, clock: HandClock) -> None:
+    answer(issuer, without(ACTIVE, "iss", "aud", "scope", "exp", "iat", "client_id"))
+    verdict = await verifier_of(issuer, audience=()).verify(OPAQUE, now=clock.now())
+    assert verdict.lease.expires_at == clock.now() + timedelta(hours=1)  # the rules' own
+
+
+async def test_without_an_audience_a_token_issued_to_another_client_is_refused(
+    issuer: FakeIssuer, clock: HandClock
+) -> None:
+    answer(issuer, {**ACTIVE, "client_id": "another"})
+    part = verifier_of(issuer, audience=(), issued_to="qstudio")
+    assert await refusal(part, OPAQUE, clock) is Refusal.WRONGAUDIENCE
+    answer(issuer, ACTIVE)
+    assert (await part.verify(OPAQUE, now=clock.now())).principal.subject == "a-1"
+
+
+async def test_an_answer_that_does_not_name_its_client_is_nobodys_proof_of_ours(
+    issuer: FakeIssuer, clock: HandClock
+) -> None:
+    answer(issuer, without(ACTIVE, "client_id"))
+    part = verifier_of(issuer, audience=(), issued_to="qstudio")
+    assert await refusal(part, OPAQUE, clock) is Refusal.WRONGAUDIENCE
+
+
+async def test_with_an_audience_any_client_may_have_asked_for_the_token(
+    issuer: FakeIssuer, clock: HandClock
+) -> None:
+    answer(issuer, {**ACTIVE, "client_id": "another"})
+    part = verifier_of(issuer, issued_to="qstudio")
+    assert (await part.verify(OPAQUE, now=clock.now())).principal.subject == "a-1"
+
+
+async def test_a_jwts_own_end_counts_where_it_is_earlier(
+    issuer: FakeIssuer, clock: HandClock
+) -> None:
+    answer(issuer, ACTIVE)
+    verdict = await verifier_of(issuer).verify(token({"exp": T + 60}), now=clock.now())
+    assert verdict.lease.expires_at == clock.now() + timedelta(seconds=60)
+
+
+async def test_a_jwts_own_begin_is_what_revocations_judge(
+    issuer: FakeIssuer, clock: HandClock
+) -> None:
+    answer(issuer, without(ACTIVE, "iat"))
+    verdict = await verifier_of(issuer).verify(token({"iat": T - 900}), now=clock.now())
+    assert verdict.stated_iat == clock.now() - timedelta(seconds=900)
+
+
+@pytest.mark.parametrize(
+    ("claims", "reason"),
+    [
+        ({"exp": T}, Refusal.EXPIRED),
+        ({"exp": "soon"}, Refusal.MALFORMED),
+        ({"idtyp": "app"}, Refusal.WRONGTYPE),
+    ],
+)
+async def test_a_jwt_that_is_wrong_by_its_own_word_is_not_even_asked_about(
+    issuer: FakeIssuer, clock: HandClock, claims: dict[str, object], reason: Refusal
+) -> None:
+    assert await refusal(verifier_of(issuer), token(claims), clock) is reason
+    assert issuer.requests == []
+
+
+@pytest.mark.parametrize("text", ["has blank", "é" * 20, "a\r\nX: y", "", "x" * 32769])
+async def test_what_no_request_can_carry_is_malformed(
+    issuer: FakeIssuer, clock: HandClock, text: str
+) -> None:
+    assert await refusal(verifier_of(issuer), Secret(text), clock) is Refusal.MALFORMED
+    assert issuer.requests == []
+
+
+@pytest.mark.parametrize(
+    ("status", "content"),
+    [
+        (401, {"error": "invalid_client"}),
+        (403, {}),
+        (404, {}),
+        (400, {"error": "invalid_request"}),
+        (400, {"error": ["invalid_token"]}),
+        (201, ACTIVE),
+        (500, ACTIVE),
+        (302, ACTIVE),
+    ],
+)
+async def test_an_answer_that_is_not_about_the_token_is_no_verdict(
+    issuer: FakeIssuer, clock: HandClock, status: int, content: dict[str, object]
+) -> None:
+    answer(issuer, content, status)
+    with pytest.raises(IssuerUnavailable):
+        await verifier_of(issuer).verify(OPAQUE, now=clock.now())
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [("unsupported_token_type", Refusal.WRONGTYPE), ("invalid_token", Refusal.INACTIVE)],
+)
+async def test_a_400_about_the_token_is_a_verdict(
+    issuer: FakeIssuer, clock: HandClock, error: str, reason: Refusal
+) -> None:
+    answer(issuer, {"error": error}, 400)
+    assert await refusal(verifier_of(issuer), OPAQUE, clock) is reason
+
+
+@pytest.mark.parametrize(
+    ("content", "status"),
+    [
+        ({}, 401),
+        (b"<html>", 401),
+        ({"error": "invalid_client"}, 400),
+        ({"error": "unauthorized_client"}, 403),
+        ({"error": "invalid_client"}, 401),
+    ],
+)
+async def test_that_our_client_is_refused_is_said_as_such(
+    issuer: FakeIssuer, clock: HandClock, content: object, status: int
+) -> None:
+    answer(issuer, content, status)
+    for call in (verifier_of(issuer).verify(OPAQUE, now=clock.now()), verifier_of(issuer).probe()):
+        with pytest.raises(ClientRefused, match="does not take our client; check client_id"):
+            await call
+
+
+@pytest.mark.parametrize(
+    ("content", "status"),
+    [({}, 403), (b"<html>", 403), ({"error": ["invalid_client"]}, 400), ({}, 404), (b"", 200)],
+)
+async def test_any_other_answer_is_about_this_token_and_no_verdict(
+    issuer: FakeIssuer, clock: HandClock, content: object, status: int
+) -> None:
+    answer(issuer, content, status)
+    with pytest.raises(UnusableAnswer) as raised:
+        await verifier_of(issuer).verify(OPAQUE, now=clock.now())
+    assert not isinstance(raised.value, ClientRefused)
+
+
+@pytest.mark.parametrize("status", [400, 401])
+async def test_a_trial_call_that_is_refused_for_its_made_up_token_is_well(
+    issuer: FakeIssuer, status: int
+) -> None:
+    answer(issuer, {"error": "invalid_token"}, status)
+    await verifier_of(issuer).probe()
+
+
+async def test_a_trial_call_expects_a_made_up_token_to_be_inactive(issuer: FakeIssuer) -> None:
+    answer(issuer, {"active": False})
+    part = verifier_of(issuer)
+    await part.probe()
+    await part.probe()
+    one, other = (form_of(r)["token"] for r in issuer.requests if r.url.path == "/introspect")
+    assert one != other
+
+
+@pytest.mark.parametrize("active", [True, "false", 0])
+async def test_an_issuer_that_takes_anything_for_active_is_not_well(
+    issuer: FakeIssuer, active: object
+) -> None:
+    answer(issuer, {**ACTIVE, "active": active})
+    with pytest.raises(IssuerUnavailable):
+        await verifier_of(issuer).probe()

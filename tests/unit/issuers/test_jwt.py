@@ -1,0 +1,271 @@
+from collections.abc import Mapping
+from datetime import timedelta
+
+import anyio
+import anyio.lowlevel
+import httpx
+import pytest
+
+from sessiond.api import Verifier
+from sessiond.core.claims import ClaimRules
+from sessiond.core.errors import IssuerUnavailable, Refusal, TokenRejected
+from sessiond.core.principal import Principal
+from sessiond.core.secret import Secret
+from sessiond.issuers.cached_document import MAX_STALE, RETRY_AFTER
+from sessiond.issuers.jwt import JwtVerifier
+from sessiond.issuers.keys import FETCH_EVERY, Keys
+from sessiond.jwt.access import TokenRules
+from sessiond.jwt.keyset import VerificationKey, verification_key
+from tests.unit.issuers.fake import FakeIssuer, HandClock
+from tests.unit.jwt.forge import ISSUER, OTHER_RSA, RSA, b64, jwk, token
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def verifier(issuer: FakeIssuer) -> JwtVerifier:
+    return verifier_of(issuer)
+
+
+def verifier_of(issuer: FakeIssuer) -> JwtVerifier:
+    issuer.publishes()
+    publish(issuer, jwk(RSA, kid="rsa"))
+    http = issuer.http()
+    keys = Keys(http=http, discovery=issuer.discovery(http), clock=issuer.clock, name="corp")
+    return JwtVerifier(
+        keys=keys,
+        tokens=TokenRules(
+            issuers=frozenset({ISSUER}),
+            audience=frozenset({"api://kdb"}),
+            algorithms=frozenset({"RS256"}),
+            types=frozenset({"at+jwt"}),
+            leeway=timedelta(seconds=30),
+        ),
+        claims=ClaimRules(
+            issuer="corp",
+            user_claim="preferred_username",
+            subject_claim="sub",
+            lease=timedelta(hours=1),
+        ),
+    )
+
+
+def publish(issuer: FakeIssuer, *jwks: object) -> None:
+    issuer.says("/keys", {"keys": list(jwks)})
+
+
+def of_new_key() -> Secret:
+    return token(header={"kid": "new"}, key=OTHER_RSA)
+
+
+async def test_a_signed_token_is_a_verdict(verifier: JwtVerifier, clock: HandClock) -> None:
+    part: Verifier = verifier
+    verdict = await part.verify(token(), now=clock.now(), expires_in=60.0)
+    assert verdict.principal == Principal(issuer="corp", subject="a-1", name="alice@example.com")
+    assert verdict.lease.expires_at == clock.now() + timedelta(seconds=60)
+    assert verdict.stated_iat == clock.now()
+    assert verdict.key_id == RSA.thumbprint()
+    assert not part.asks
+
+
+async def test_a_token_costs_no_call_once_the_keys_are_here(
+    verifier: JwtVerifier, issuer: FakeIssuer, clock: HandClock
+) -> None:
+    assert verifier.needs_issuer(token())
+    for _ in range(3):
+        await verifier.verify(token(), now=clock.now())
+    assert not verifier.needs_issuer(token())
+    assert issuer.asked("/keys") == 1
+
+
+async def test_a_wrong_token_is_rejected_for_its_own_reason(
+    verifier: JwtVerifier, clock: HandClock
+) -> None:
+    with pytest.raises(TokenRejected) as raised:
+        await verifier.verify(token({"aud": "api://other"}), now=clock.now())
+    assert raised.value.reason is Refusal.WRONGAUDIENCE
+
+
+async def test_a_token_of_a_new_key_has_the_keys_fetched_again(
+    verifier: JwtVerifier, issuer: FakeIssuer, clock: HandClock
+) -> None:
+    await verifier.probe()
+    publish(issuer, jwk(RSA, kid="rsa"), jwk(OTHER_RSA, kid="new"))
+    assert verifier.needs_issuer(of_new_key())
+    verdict = await verifier.verify(of_new_key(), now=clock.now())
+    assert (verdict.key_id, issuer.asked("/keys")) == (OTHER_RSA.thumbprint(), 2)
+    assert not verifier.needs_issuer(of_new_key())
+
+
+async def test_between_two_keys_of_a_set_others_have_their_turn(
+    verifier: JwtVerifier, issuer: FakeIssuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(issuer, *[jwk(RSA, kid=f"{number}") for number in range(20)])
+    turns, turn_of = 0, []
+
+    def read(jwk: Mapping[str, object]) -> VerificationKey | None:
+        turn_of.append(turns)
+        return verification_key(jwk)
+
+    async def count_turns() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await anyio.lowlevel.checkpoint()
+
+    monkeypatch.setattr("sessiond.issuers.keys.verification_key", read)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(count_turns)
+        await verifier.probe()
+        tasks.cancel_scope.cancel()
+    assert len(set(turn_of)) == len(turn_of) == 20
+
+
+async def test_whether_keys_must_be_fetched_is_told_without_a_look_at_the_signature(
+    verifier: JwtVerifier, issuer: FakeIssuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(issuer, jwk(RSA), jwk(OTHER_RSA))  # neither has a kid: each may have signed it
+    await verifier.probe()
+    monkeypatch.setattr("sessiond.jwt.signature._signed_payload", None)
+    assert not verifier.needs_issuer(of_new_key())
+
+
+async def test_fifty_tokens_of_a_new_key_cost_one_fetch(
+    verifier: JwtVerifier, issuer: FakeIssuer, clock: HandClock
+) -> None:
+    await verifier.probe()
+    open_ = anyio.Event()
+    content = {"keys": [jwk(OTHER_RSA, kid="new")]}
+
+    async def slow(_: httpx.Request) -> httpx.Response:
+        await open_.wait()
+        return httpx.Response(200, json=content)
+
+    issuer.on("/keys", slow)
+    accepted = 0
+
+    async def verify() -> None:
+        nonlocal accepted
+        await verifier.verify(of_new_key(), now=clock.now())
+        accepted += 1
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(50):
+            tasks.start_soon(verify)
+        await anyio.wait_all_tasks_blocked()
+        open_.set()
+    assert (accepted, issuer.asked("/keys")) == (50, 2)
+
+
+async def test_made_up_key_names_cost_one_fetch_in_half_a_minute(
+    verifier: JwtVerifier, issuer: FakeIssuer, clock: HandClock
+) -> None:
+    await verifier.probe()
+    for number in range(10):
+        forged = token(header={"kid": f"made-up-{number}"}, key=OTHER_RSA)
+        with pytest.raises(TokenRejected) as raised:
+            await verifier.verify(forged, now=clock.now())
+        assert raised.value.reason is Refusal.BADSIGNATURE
+        assert not verifier.needs_issuer(forged)
+    assert issuer.asked("/keys") == 2
+    clock.pass_(RETRY_AFTER)
+    assert verifier.needs_issuer(of_new_key())
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        token(header={"alg": "none", "kid": "new"}),
+        token(header={"alg": "HS256", "kid": "new"}),
+        token(header={"typ": "JWT", "kid": "new"}),
+        token(header={"jwk": jwk(OTHER_RSA), "kid": "new"}, key=OTHER_RSA),
+        token(header={"nonce": "of-graph", "kid": "new"}),
+        Secret("eyJ!.a.b"),
+        Secret("no-token"),
+        Secret(f"{b64('[1]')}.a.b"),
+    ],
+)
+async def test_a_header_that_is_out_of_order_is_worth_no_fetch(
+    verifier: JwtVerifier, issuer: FakeIssuer, clock: HandClock, forged: Secret
+) -> None:
+    await verifier.probe()
+    assert not verifier.needs_issuer(forged)
+    with pytest.raises(TokenRejected):
+        await verifier.verify(forged, now=clock.now())
+    assert issuer.asked("/keys") == 1
+
+
+async def test_without_keys_there_is_no_verdict(
+    verifier: JwtVerifier, issuer: FakeIssuer, clock: HandClock
+) -> None:
+    issuer.says("/keys", {}, status=503)
+    with pytest.raises(IssuerUnavailable):
+        await verifier.verify(token(), now=clock.now())
+    with pytest.raises(IssuerUnavailable):
+        await verifier.probe()
+
+
+async def test_a_key_set_that_is_not_there_is_unavailable(
+    verifier: JwtVerifier, issuer: FakeIssuer
+) -> None:
+    issuer.says("/keys", {}, status=404)
+    with pytest.raises(IssuerUnavailable, match="404"):
+        await verifier.probe()
+
+
+async def test_known_keys_serve_for_a_day_without_their_issuer(
+    verifier: JwtVerifier, issuer: FakeIssuer, clock: HandClock
+) -> None:
+    await verifier.probe()
+    issuer.says("/keys", {}, status=503)
+    lasting = token({"exp": 2 * clock.now().timestamp()})
+    clock.pass_(MAX_STALE - 1)
+    assert not verifier.needs_issuer(lasting)
+    assert (await verifier.verify(lasting, now=clock.now())).key_id == RSA.thumbprint()
+    clock.pass_(1)
+    assert verifier.needs_issuer(lasting)
+    with pytest.raises(IssuerUnavailable):
+        await verifier.verify(lasting, now=clock.now())
+
+
+async def test_a_verdict_falls_with_the_key_that_signed_it(
+    verifier: JwtVerifier, issuer: FakeIssuer, clock: HandClock
+) -> None:
+    verdict = await verifier.verify(token(), now=clock.now())
+    assert verifier.vouches(verdict)
+    publish(issuer, jwk(OTHER_RSA, kid="new"))
+    await verifier.probe()
+    assert not verifier.vouches(verdict)
+    with pytest.raises(TokenRejected):
+        await verifier.verify(token(), now=clock.now())
+
+
+async def test_a_verdict_of_another_configuration_is_not_vouched_for(
+    verifier: JwtVerifier, issuer: FakeIssuer, clock: HandClock
+) -> None:
+    verdict = await verifier.verify(token(), now=clock.now())
+    http = issuer.http()
+    keys = Keys(http=http, discovery=issuer.discovery(http), clock=clock, name="corp")
+    assert not keys.holds(verdict.key_id or "")
+
+
+async def test_keys_are_fetched_by_themselves_and_sooner_after_a_failure(
+    issuer: FakeIssuer, verifier: JwtVerifier, clock: HandClock
+) -> None:
+    answers = iter([503, 200, 503, 200])
+    done = anyio.Event()
+
+    async def answer(_: httpx.Request) -> httpx.Response:
+        status = next(answers, None)
+        if status is None:
+            done.set()
+            await anyio.sleep_forever()
+        return httpx.Response(status or 200, json={"keys": [jwk(RSA, kid="rsa")]})
+
+    issuer.on("/keys", answer)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(verifier.run)
+        await done.wait()
+        tasks.cancel_scope.cancel()
+    assert clock.slept == [RETRY_AFTER, FETCH_EVERY, RETRY_AFTER, FETCH_EVERY]
+    assert not verifier.needs_issuer(token())

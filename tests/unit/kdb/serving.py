@@ -1,0 +1,379 @@
+"""Connections at work on everything behind them; what is not the daemon is steered by the test."""
+
+import math
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from itertools import count
+from typing import Any
+from uuid import UUID
+
+import anyio
+from anyio.abc import TaskGroup
+
+from sessiond.bus import Bus
+from sessiond.core.changes import Revoke
+from sessiond.core.revocation import Scope
+from sessiond.core.secret import Secret
+from sessiond.core.session import Session
+from sessiond.core.verdict import Verdict
+from sessiond.eventlog import EventLog
+from sessiond.gate import FairLimiter, Gate
+from sessiond.kdb.audience import Audience, ProcessNames
+from sessiond.kdb.authentication import Desk
+from sessiond.kdb.connection import Connection
+from sessiond.kdb.conversation import Counter
+from sessiond.kdb.directory import Directory
+from sessiond.kdb.welcome import Welcome
+from sessiond.qipc import (
+    Accepted,
+    ClientConnection,
+    List,
+    Push,
+    QError,
+    Response,
+    Value,
+    Vector,
+    call,
+    dictionary,
+    guid,
+    int_,
+    mapping,
+    string,
+    symbol,
+    text,
+)
+from sessiond.qipc import Table as QTable
+from sessiond.qipc.values import QType
+from sessiond.refresher import Line, Refresher
+from sessiond.system.peer import Peer
+from sessiond.table import Table
+from tests.fakes import RULES, FakeClock, MemoryStore, idle
+from tests.qprocess import NONCE, QReplyError, connect_call, plain, plain_dict
+from tests.unit.gate.fakes import ScriptedVerifier, door, opaque
+from tests.unit.kdb.pipe import PipeEnd, pipe
+from tests.unit.refreshing import ScriptedTokens, hashed
+
+INSTANCE = UUID(int=42)
+PING = string("")
+
+
+@dataclass
+class TokenVerifier(ScriptedVerifier):
+    """Lets the test hold the verdict on one token while others pass."""
+
+    holding: dict[str, anyio.Event] = field(default_factory=dict)
+    landed: list[str] = field(default_factory=list)  # tokens, in the order of the verdicts
+
+    async def verify(
+        self, token: Secret, *, now: datetime, expires_in: float | None = None
+    ) -> Verdict:
+        if token.reveal() in self.holding:
+            await self.holding[token.reveal()].wait()
+        self.landed.append(token.reveal())
+        return await super().verify(token, now=now, expires_in=expires_in)
+
+    def hold_token(self, token: str) -> anyio.Event:
+        self.holding[token] = anyio.Event()
+        return self.holding[token]
+
+
+class Process:
+    """q's end of a connection, in the test's own task."""
+
+    def __init__(self, end: PipeEnd, over: anyio.Event) -> None:
+        self.end = end
+        self.over = over  # the daemon is done with this connection
+        self._wire = ClientConnection(max_message=1 << 24)
+        self.pushes: list[dict[str, Any]] = []
+
+    async def greet(self, user: str = "gw1", capability: int = 3) -> Accepted:
+        await self.end.send(self._wire.greeting(user, "ignored", capability))
+        accepted = await self._next()
+        assert isinstance(accepted, Accepted)
+        return accepted
+
+    async def hello(self, name: str = "gw1") -> dict[str, Value]:
+        return mapping(await self.sync(hello_call(name)))
+
+    async def connect(
+        self, user: str = "alice", brings: str = "access", handle: int = 5
+    ) -> dict[str, Any]:
+        """Log a user in; return the answer in Python's terms."""
+        return plain_dict(await self.sync(connect(user, brings, handle)))
+
+    async def log_in(self, brings: str = "access", handle: int = 5) -> UUID:
+        """Connect and open; return the session."""
+        answer = await self.connect("alice", brings, handle)
+        assert answer["ok"], answer["reason"]
+        session: UUID = answer["session"]
+        await self.push(opened(session, handle))
+        await self.ping()
+        return session
+
+    async def sessions(self) -> list[int]:
+        """Return the handles of this process's live sessions."""
+        return columns(await self.sync(call("sessions")))["handle"]
+
+    async def reconcile(self, held: dict[int, UUID]) -> list[int]:
+        """Say what is held; return the handles to close."""
+        handles = Vector(QType.INT, tuple(held))
+        sessions = Vector(QType.GUID, tuple(held.values()))
+        doomed = await self.sync(call("reconcile", handles, sessions))
+        assert isinstance(doomed, Vector)
+        assert doomed.type is QType.INT
+        return plain(doomed)  # type: ignore[no-any-return]
+
+    async def ping(self) -> None:
+        """Return when everything sent before has had its turn."""
+        await self.sync(PING)
+
+    async def sync(self, value: Value) -> Value:
+        await self.ask(value)
+        return await self.answer()
+
+    async def ask(self, *values: Value) -> None:
+        """Send sync calls together, and do not wait."""
+        await self.end.send(b"".join(map(self._wire.sync, values)))
+
+    async def push(self, value: Value) -> None:
+        """Send async."""
+        await self.end.send(self._wire.async_(value))
+
+    def async_bytes(self, value: Value) -> bytes:
+        return self._wire.async_(value)
+
+    def sync_bytes(self, value: Value) -> bytes:
+        return self._wire.sync(value)
+
+    async def answer(self) -> Value:
+        """Wait for the answer to the oldest call that has none."""
+        while not isinstance(event := await self._next(), Response):
+            self._keep(event)
+        if isinstance(event.value, QError):
+            raise QReplyError(event.value.text)
+        return event.value
+
+    async def next_push(self) -> dict[str, Any]:
+        while not self.pushes:
+            self._keep(await self._next())
+        return self.pushes.pop(0)
+
+    async def end_of_stream(self) -> None:
+        """Wait for the daemon to end the connection, and keep the pushes before that."""
+        with suppress(anyio.EndOfStream):
+            while True:
+                self._keep(await self._next())
+
+    async def is_cut(self) -> bool:
+        """Wait for the daemon to end the connection and to be done with it."""
+        await self.end_of_stream()
+        await self.over.wait()
+        return True
+
+    async def leave(self) -> None:
+        """Close, and wait until the daemon is done with it."""
+        await self.end.aclose()
+        await self.over.wait()
+
+    def _keep(self, event: object) -> None:
+        assert isinstance(event, Push), event
+        assert isinstance(event.value, List)
+        assert text(event.value.items[0]) == ".sessiond.upd"
+        self.pushes.append(plain_dict(event.value.items[1]))
+
+    async def _next(self) -> object:
+        while (event := self._wire.next_event()) is None:
+            self._wire.receive_data(await self.end.receive())
+        return event
+
+
+def refused(reason: str) -> dict[str, Any]:
+    """Return the whole answer of a refused login, in Python's terms."""
+    return {
+        "ok": False,
+        "session": UUID(int=0),
+        "user": "",
+        "roles": [],
+        "attributes": {},
+        "expires": -(2**63),
+        "reason": reason,
+    }
+
+
+def columns(table: Value) -> dict[str, list[Any]]:
+    """Return a table in Python's terms."""
+    assert isinstance(table, QTable)
+    return dict(zip(table.columns, map(plain, table.values), strict=True))
+
+
+def password_of(tokens: str) -> str:
+    """Return a pair as it is, and a token alone with its mark."""
+    return tokens if ";" in tokens else opaque(tokens)
+
+
+def hello_call(name: str = "gw1") -> Value:
+    about: dict[str, Value] = {
+        "name": symbol(name),
+        "type": symbol("gateway"),
+        "host": string("host1"),
+        "pid": int_(4711),
+        "nonce": string(NONCE),
+    }
+    return call("hello", dictionary(about))
+
+
+def connect(user: str = "alice", brings: str = "access", handle: int = 5) -> Value:
+    """Return a connect that brings an access token, or a pair."""
+    return connect_call(user, password_of(brings), handle)
+
+
+def opened(session: UUID, handle: int) -> Value:
+    return call("opened", guid(session), int_(handle))
+
+
+def disconnect(handle: int) -> Value:
+    return call("disconnect", int_(handle))
+
+
+def renew(session: UUID, brings: str) -> Value:
+    return call("renew", guid(session), string(password_of(brings)))
+
+
+def peer(pid: int = 100) -> Peer:
+    """Return the peer that `tests.fakes.process_key` is the key of."""
+    return Peer(uid=500, groups=frozenset({500}), pid=pid, started=pid * 7)
+
+
+@dataclass
+class Serving:
+    """The daemon without its sockets."""
+
+    clock: FakeClock
+    store: MemoryStore
+    table: Table
+    refresher: Refresher
+    verifier: TokenVerifier
+    source: ScriptedTokens
+    directory: Directory
+    counter: Counter
+    tasks: TaskGroup
+    ends: list[PipeEnd] = field(default_factory=list)
+
+    def arrive(self, who: Peer | None = None, *, room: float = math.inf) -> Process:
+        """Have a peer connect; it has said nothing yet."""
+        ours, theirs = pipe(room=room)
+        self.ends += [ours, theirs]
+        over = anyio.Event()
+
+        async def serve() -> None:
+            await Connection(ours, who or peer(), self.counter).serve()
+            over.set()
+
+        self.tasks.start_soon(serve)
+        return Process(theirs, over)
+
+    async def process(self, pid: int = 100, *, room: float = math.inf) -> Process:
+        """Return a process that has said hello."""
+        process = self.arrive(peer(pid), room=room)
+        await process.greet()
+        await process.hello()
+        return process
+
+    async def live(self, q: Process) -> int:
+        """Return how many sessions there are, in the table and on disk."""
+        await idle()
+        handles = await q.sessions()
+        assert len(handles) == len(self.kept)
+        return len(handles)
+
+    async def revoke_all(self) -> int:
+        revoke = Revoke(id=UUID(int=5), scope=Scope.ALL, value="", reason="now")
+        return (await self.table.ask(revoke)).sessions
+
+    @property
+    def kept(self) -> list[Session]:
+        """The sessions on disk."""
+        return [row for row in self.store.rows.values() if isinstance(row, Session)]
+
+    @property
+    def told(self) -> list[tuple[str, str]]:
+        """Kind and reason of every event."""
+        return [(event.kind, getattr(event, "reason", "")) for event in self.store.events]
+
+
+@asynccontextmanager
+async def serving(
+    clock: FakeClock,
+    *,
+    deadline: float = 30.0,
+    waiting: int = 4,
+    recheck: float = 0.0,
+    proved: Sequence[str] = (),
+    max_message: int = 1 << 20,
+) -> AsyncIterator[Serving]:
+    bus, store, directory, numbers = Bus(), MemoryStore(), Directory(), count(1)
+    events = EventLog(store, bus.listen(), clock)
+    rules = replace(RULES, proved=frozenset(proved))
+    table = Table(store, bus, clock, rules, keep_events=timedelta(days=7))
+    verifier, source = TokenVerifier(), ScriptedTokens(clock, [])
+    gate = Gate([door(verifier, clock)], news=bus.listen(), clock=clock, waiting=waiting)
+    line = Line(
+        iss="corp",
+        client="qstudio",
+        admits=lambda _: True,
+        source=source,
+        verifier=verifier,
+        limiter=anyio.CapacityLimiter(4),
+        unproved=FairLimiter(4),
+    )
+    refresher = Refresher(
+        {"corp": line},
+        table,
+        news=bus.listen(),
+        clock=clock,
+        hashed=hashed,
+        draw=lambda: 0.5,
+        recheck=recheck,
+    )
+    desk = Desk(
+        table=table,
+        gate=gate,
+        refresher=refresher,
+        clock=clock,
+        hashed=hashed,
+        draw=lambda: 0.5,
+        new_id=lambda: UUID(int=next(numbers)),
+        proved=frozenset(proved),
+    )
+    welcome = Welcome(
+        instance=INSTANCE, deadline=timedelta(seconds=2), address="/tmp/kx.5099", key=None
+    )
+    counter = Counter(
+        desk=desk,
+        directory=directory,
+        events=events,
+        clock=clock,
+        welcome=welcome.answer,
+        instance=INSTANCE,
+        deadline=deadline,
+        max_message=max_message,
+        audience=Audience(),
+        names=ProcessNames(clock.monotonic),
+    )
+    async with table._agenda._inbox, anyio.create_task_group() as tasks:
+        for run in (events.run, gate.run, refresher.run, table.run):
+            tasks.start_soon(run)
+        tasks.start_soon(directory.deliver, bus.listen())
+        at_work = Serving(
+            clock, store, table, refresher, verifier, source, directory, counter, tasks
+        )
+        try:
+            yield at_work
+        finally:
+            tasks.cancel_scope.cancel()
+            table.close()
+            bus.close()
+            for end in at_work.ends:
+                await end.aclose()

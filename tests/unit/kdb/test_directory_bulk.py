@@ -1,0 +1,51 @@
+"""A large revocation reaches a process that reads, however many sessions it held."""
+
+import anyio
+import anyio.lowlevel
+import pytest
+
+from sessiond.bus import Bus, Committed
+from sessiond.core.decide import Notice
+from sessiond.core.events import SessionRevoked
+from sessiond.kdb.directory import AT_ONCE, Directory
+from sessiond.qipc import Value
+from tests.fakes import START, process_key
+
+pytestmark = pytest.mark.anyio
+
+
+class ReadingLine:
+    """A process that reads whenever the loop lets it."""
+
+    def __init__(self) -> None:
+        self.unread = 0
+        self.most = 0
+        self.total = 0
+
+    def push(self, value: Value) -> None:
+        self.unread += 1
+        self.total += 1
+        self.most = max(self.most, self.unread)
+
+    def cut(self) -> None:
+        raise AssertionError("it reads, so nobody may cut it")
+
+    async def read(self) -> None:
+        while True:
+            self.unread = 0
+            await anyio.lowlevel.checkpoint()
+
+
+async def test_pushes_are_sent_while_a_batch_is_being_delivered() -> None:
+    directory, bus, line = Directory(), Bus(), ReadingLine()
+    directory.enter(process_key(), line)
+    news = bus.listen()
+    notices = [Notice(SessionRevoked(at=START), process_key()) for _ in range(6000)]
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(line.read)
+        await bus.publish(Committed([], notices))
+        bus.close()
+        await directory.deliver(news)
+        tasks.cancel_scope.cancel()
+    assert line.total == 6000
+    assert line.most <= AT_ONCE

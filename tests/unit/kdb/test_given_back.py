@@ -1,0 +1,188 @@
+"""A connection that ends leaves nothing behind, wherever it breaks off, without the collector."""
+
+import asyncio
+import gc
+import socket
+import struct
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from uuid import UUID
+
+import anyio
+import pytest
+from anyio.abc import ByteStream
+
+from sessiond.kdb import tasks
+from sessiond.kdb.connection import Connection
+from sessiond.kdb.listener import Listener
+from sessiond.qipc import ClientConnection, call, guid, int_, string, symbol
+from sessiond.system.peer import AllowList, Peer
+from tests.fakes import FakeClock, idle
+from tests.unit.kdb.serving import (
+    Serving,
+    connect,
+    disconnect,
+    hello_call,
+    opened,
+    renew,
+    serving,
+)
+
+pytestmark = pytest.mark.anyio
+
+OURS = ("sessiond.kdb", "sessiond.qipc", "sessiond.system.peer")
+ROUNDS, AT_ONCE = 6, 32  # over the places below, some five thousand connections
+EVERYBODY = AllowList(frozenset({0, 500}), frozenset())
+HALF_BIG = struct.pack("<BBBBI", 1, 1, 0, 0, 1 << 20) + bytes(60_000)  # of a message of 1 MiB
+HALF = struct.pack("<BBBBI", 1, 1, 0, 0, 60_000) + bytes(50_000)
+
+
+def said() -> dict[str, bytes]:
+    """Return what peers say before they break off, by where that is."""
+    client = ClientConnection(1 << 24)
+    greeting = client.greeting("gw1", "x")
+    client.receive_data(b"\x03")
+    client.next_event()
+    hello = greeting + client.sync(hello_call())
+    subscribe = client.sync(call(".u.sub", symbol("sessionevents"), symbol("")))
+    calls = [call("sessions"), call("nonsense"), string(""), connect("bob"), symbol("hello")]
+    return {
+        "before the handshake": b"",
+        "in the handshake": greeting[:3],
+        "after no handshake": b"\xff\xfe\x03\x00",
+        "after too long a handshake": b"a" * 5000,
+        "after the handshake": greeting,
+        "mid-header": greeting + HALF[:5],
+        "mid-message before hello": greeting + HALF,
+        "too large before hello": greeting + HALF_BIG,
+        "in hello": hello[:-30],
+        "after hello": hello,
+        "mid-message after hello": hello + HALF_BIG,
+        "in broken protocol": hello + bytes(20),
+        "after wrong calls": hello + b"".join(map(client.sync, calls)),
+        "after a big call": hello + client.sync(string("x" * 50_000)),
+        "after a login": hello + client.sync(connect()) + client.async_(opened(UUID(int=1), 5)),
+        "in a login": hello + client.sync(connect(brings="hung")) + client.async_(disconnect(5)),
+        "in a renewal": hello + client.async_(renew(UUID(int=3), "hung")),
+        "in a sync renewal": hello + client.sync(renew(UUID(int=3), "hung")),
+        "subscribed": hello + subscribe,
+        "with pushes unread": hello
+        + b"".join(client.async_(call("opened", guid(UUID(int=n)), int_(5))) for n in range(99)),
+    }
+
+
+@dataclass
+class Crowd:
+    """The daemon on a real socket, and connections that break off."""
+
+    daemon: Serving
+    address: str
+    served: int = 0
+    moved: anyio.Event = field(default_factory=anyio.Event)
+
+    async def serve(self, stream: ByteStream, peer: Peer, _: object) -> None:
+        await Connection(stream, peer, self.daemon.counter).serve()
+        self.served += 1
+        self.moved.set()
+        self.moved = anyio.Event()
+
+    async def break_off(self, said: bytes, *, is_half_close: bool) -> None:
+        """Let some connections say this and end; return when the daemon is done with them."""
+        hung = self.daemon.verifier.hold_token("hung")
+        wanted = self.served + AT_ONCE
+        crowd = [socket.socket(socket.AF_UNIX) for _ in range(AT_ONCE)]
+        for each in crowd:
+            each.setblocking(False)
+            each.connect(self.address)
+            each.send(said)
+        await idle()
+        for each in crowd:
+            if is_half_close:
+                each.shutdown(socket.SHUT_WR)
+            else:
+                each.close()
+        await idle()
+        hung.set()
+        while self.served < wanted:
+            await self.moved.wait()
+        for each in crowd:
+            each.close()
+        await idle()
+
+
+@asynccontextmanager
+async def crowd(clock: FakeClock, folder: Path) -> AsyncIterator[Crowd]:
+    async with serving(clock) as daemon:
+        address = str(folder / "s")
+        listening = socket.socket(socket.AF_UNIX)
+        listening.bind(address)
+        listening.listen(AT_ONCE)
+        crowd = Crowd(daemon, address)
+        listener = Listener([listening], allowed=EVERYBODY, max_connections=4096, serve=crowd.serve)
+        daemon.tasks.start_soon(listener.run)
+        await idle()
+        yield crowd
+        listener.stop()
+
+
+@pytest.fixture
+def no_collector() -> Iterator[None]:
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+def alive() -> Counter[str]:
+    """Count what there is of ours, and tasks, that the collector knows of."""
+    kinds = map(type, gc.get_objects())
+    return Counter(
+        kind.__qualname__
+        for kind in kinds
+        if str(kind.__module__).startswith(OURS) or issubclass(kind, asyncio.Task)
+    )
+
+
+@pytest.mark.usefixtures("no_collector")
+@pytest.mark.parametrize("where", said())
+async def test_a_connection_that_breaks_off_leaves_nothing_behind(
+    clock: FakeClock, tmp_path: Path, where: str
+) -> None:
+    words = said()[where]
+    async with crowd(clock, tmp_path) as at:
+        for is_half_close in (False, True):
+            await at.break_off(words, is_half_close=is_half_close)
+        before = alive()
+        for number in range(ROUNDS):
+            await at.break_off(words, is_half_close=number % 2 == 1)
+        assert alive() - before == {}
+        assert at.daemon.counter.budget.kept == 0
+        assert len(at.daemon.directory) == 0
+
+
+@pytest.mark.usefixtures("no_collector")
+async def test_a_task_that_is_cancelled_leaves_nothing_behind() -> None:
+    async def wait() -> None:
+        kept = Kept()
+        await anyio.sleep_forever()
+        assert kept is not None
+
+    async with anyio.create_task_group() as group:
+        begin = tasks.later(group)
+        for _ in range(10):
+            begin(wait)
+        await idle()
+        assert len(Kept.alive()) == 10
+        group.cancel_scope.cancel()
+    assert Kept.alive() == []
+
+
+class Kept:
+    """What a task has in a local variable."""
+
+    @classmethod
+    def alive(cls) -> "list[Kept]":
+        return [each for each in gc.get_objects() if type(each) is cls]

@@ -1,0 +1,297 @@
+"""The guard at the sockets: who is served, who is turned away without a byte, and how many."""
+
+import errno
+import os
+import select
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import anyio
+import pytest
+from anyio.abc import ByteStream, SocketAttribute, UNIXSocketStream
+from anyio.lowlevel import checkpoint
+from structlog.testing import capture_logs
+
+from sessiond.kdb import listener as listener_module
+from sessiond.kdb.listener import Listener
+from sessiond.system.peer import AllowList, Peer, peer_of
+
+pytestmark = pytest.mark.anyio
+
+NOBODY = AllowList(frozenset(), frozenset())
+OURSELVES = AllowList(frozenset({os.geteuid()}), frozenset())
+OUR_GROUP = AllowList(frozenset(), frozenset({os.getegid()}))
+
+
+@dataclass
+class Served:
+    """Serves by saying hello and listening to the end; keeps whom it served."""
+
+    peers: list[Peer] = field(default_factory=list)
+    knows: bool = True  # from the first byte on who it is
+
+    async def __call__(self, stream: ByteStream, peer: Peer, know: Callable[[], None]) -> None:
+        self.peers.append(peer)
+        if self.knows:
+            know()
+        async with stream:
+            await stream.send(b"hello")
+            with pytest.raises(anyio.EndOfStream):
+                await stream.receive()
+
+
+@dataclass
+class Open:
+    """A listener at work."""
+
+    listener: Listener
+    served: Served
+    addresses: list[str]
+    sockets: list[socket.socket]
+    over: anyio.Event
+
+    async def connect(self, which: int = 0) -> UNIXSocketStream:
+        return await anyio.connect_unix(self.addresses[which])
+
+
+@asynccontextmanager
+async def opened(
+    folder: Path,
+    allowed: AllowList,
+    *,
+    max_connections: int = 10,
+    kind: type[socket.socket] = socket.socket,
+) -> AsyncIterator[Open]:
+    addresses = [str(folder / "one"), str(folder / "two")]
+    sockets = [kind(socket.AF_UNIX, socket.SOCK_STREAM) for _ in addresses]
+    for each, address in zip(sockets, addresses, strict=True):
+        each.bind(address)
+        each.listen()
+    served, over = Served(), anyio.Event()
+    listener = Listener(sockets, allowed=allowed, max_connections=max_connections, serve=served)
+
+    async def run() -> None:
+        await listener.run()
+        over.set()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(run)
+        yield Open(listener, served, addresses, sockets, over)
+        listener.stop()
+        await over.wait()
+
+
+async def is_refused(client: UNIXSocketStream) -> bool:
+    """Wait for the end of the connection; say whether not one byte came before it."""
+    async with client:
+        try:
+            await client.receive()
+        except anyio.EndOfStream:
+            return True
+        return False
+
+
+async def test_an_allowed_user_is_served_on_every_address(tmp_path: Path) -> None:
+    async with opened(tmp_path, OURSELVES) as open_:
+        for which in range(2):
+            async with await open_.connect(which) as client:
+                assert await client.receive() == b"hello"
+    assert [(peer.uid, peer.pid) for peer in open_.served.peers] == [
+        (os.geteuid(), os.getpid())
+    ] * 2
+    assert open_.listener.refused == 0
+
+
+async def test_an_allowed_group_is_served(tmp_path: Path) -> None:
+    async with opened(tmp_path, OUR_GROUP) as open_, await open_.connect() as client:
+        assert await client.receive() == b"hello"
+
+
+async def test_others_get_no_byte_and_are_counted(tmp_path: Path) -> None:
+    async with opened(tmp_path, NOBODY) as open_:
+        assert await is_refused(await open_.connect())
+        assert await is_refused(await open_.connect(1))
+        assert open_.listener.refused == 2
+    assert open_.served.peers == []
+
+
+async def test_beyond_the_most_connections_nobody_is_let_in_until_one_ends(tmp_path: Path) -> None:
+    async with opened(tmp_path, OURSELVES, max_connections=2) as open_:
+        first, second = await open_.connect(0), await open_.connect(1)
+        assert [await first.receive(), await second.receive()] == [b"hello", b"hello"]
+        assert await is_refused(await open_.connect())
+        assert open_.listener.refused == 1
+        await first.send_eof()
+        with pytest.raises(anyio.EndOfStream):
+            await first.receive()
+        async with first, second, await open_.connect() as third:
+            assert await third.receive() == b"hello"
+
+
+async def test_a_refused_connection_takes_no_place(tmp_path: Path) -> None:
+    async with opened(tmp_path, NOBODY, max_connections=1) as open_:
+        for _ in range(3):
+            assert await is_refused(await open_.connect())
+        open_.listener._allowed = OURSELVES
+        async with await open_.connect() as client:
+            assert await client.receive() == b"hello"
+
+
+async def test_a_peer_that_is_gone_already_is_dropped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = True
+
+    def peer_of_the_second(connected: socket.socket) -> Peer:
+        nonlocal gone
+        if gone:
+            gone = False
+            raise OSError("it is gone")
+        return peer_of(connected)
+
+    monkeypatch.setattr(listener_module, "peer_of", peer_of_the_second)
+    async with opened(tmp_path, OURSELVES) as open_:
+        assert await is_refused(await open_.connect())
+        async with await open_.connect() as client:
+            assert await client.receive() == b"hello"
+    assert len(open_.served.peers) == 1
+    assert open_.listener.refused == 1
+
+
+class NoDescriptors(socket.socket):
+    """A listening socket that cannot be accepted from at first."""
+
+    failures = 0
+
+    def accept(self) -> tuple[socket.socket, object]:
+        if self.failures < 3:
+            self.failures += 1
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return super().accept()
+
+
+async def test_without_descriptors_it_tries_again_and_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listener_module, "PAUSE", 0.001)
+    with capture_logs() as logs:
+        async with (
+            opened(tmp_path, OURSELVES, kind=NoDescriptors) as open_,
+            await open_.connect() as client,
+        ):
+            assert await client.receive() == b"hello"
+    assert {(entry["event"], entry.get("error")) for entry in logs} == {
+        ("cannot accept", "[Errno 24] Too many open files")
+    }
+
+
+async def test_one_user_cannot_take_every_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uids = iter([500] * 10 + [501, 502, 500])
+    monkeypatch.setattr(
+        listener_module,
+        "peer_of",
+        lambda _: Peer(uid=next(uids), groups=frozenset(), pid=1, started=1),
+    )
+    allowed = AllowList(frozenset({500, 501, 502}), frozenset())
+    async with opened(tmp_path, allowed, max_connections=10) as open_, AsyncExitStack() as clients:
+        for _ in range(9):
+            client = await clients.enter_async_context(await open_.connect())
+            assert await client.receive() == b"hello"
+        assert await is_refused(await open_.connect())  # a tenth of user 500
+        other = await clients.enter_async_context(await open_.connect())
+        assert await other.receive() == b"hello"
+        assert await is_refused(await open_.connect())  # all ten are taken
+        await client.send_eof()
+        with pytest.raises(anyio.EndOfStream):
+            await client.receive()
+        again = await clients.enter_async_context(await open_.connect())
+        assert await again.receive() == b"hello"
+    assert open_.listener.refused == 2
+
+
+async def test_of_one_user_s_connections_that_say_nothing_the_oldest_gives_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uids = iter([501, *[500] * 9])
+    monkeypatch.setattr(
+        listener_module,
+        "peer_of",
+        lambda _: Peer(uid=next(uids), groups=frozenset(), pid=1, started=1),
+    )
+    allowed = AllowList(frozenset({500, 501}), frozenset())
+    async with opened(tmp_path, allowed, max_connections=12) as open_, AsyncExitStack() as clients:
+
+        async def connect() -> UNIXSocketStream:
+            client = await clients.enter_async_context(await open_.connect())
+            assert await client.receive() == b"hello"
+            return client
+
+        known = [await connect(), await connect()]  # one of each user's
+        open_.served.knows = False
+        silent = [await connect() for _ in range(3)]
+        fourth = await connect()
+        assert await is_refused(silent[0])
+        open_.served.knows = True
+        await connect()  # says who it is, after the next oldest gave way
+        assert await is_refused(silent[1])
+        open_.listener._know(next(iter(open_.listener._strangers[500])), 500)
+        open_.served.knows = False
+        await connect()
+        assert all(map(is_silent, (*known, silent[2], fourth)))
+        assert open_.listener.refused == 0
+        await silent[2].send_eof()
+        await fourth.send_eof()
+    assert open_.listener._strangers == {}
+
+
+def is_silent(client: UNIXSocketStream) -> bool:
+    """Say whether a connection is open and nothing came on it."""
+    connected = client.extra(SocketAttribute.raw_socket)  # noqa: S610 - no Django here
+    return not select.select([connected.fileno()], [], [], 0)[0]
+
+
+async def test_when_accepting_ends_what_is_open_is_served_to_its_end_and_nobody_else(
+    tmp_path: Path,
+) -> None:
+    async with opened(tmp_path, OURSELVES) as open_:
+        async with await open_.connect() as client:
+            assert await client.receive() == b"hello"
+            open_.listener.stop()
+            while any(each.fileno() >= 0 for each in open_.sockets):
+                await checkpoint()
+            assert not open_.over.is_set()
+            with pytest.raises(OSError, match="refused"):
+                await open_.connect()
+        await open_.over.wait()
+
+
+async def test_connections_can_be_ended_at_any_time(tmp_path: Path) -> None:
+    async with opened(tmp_path, OURSELVES) as open_, await open_.connect() as client:
+        assert await client.receive() == b"hello"
+        open_.listener.stop()
+        open_.listener.cut()
+        await open_.over.wait()
+        with pytest.raises(anyio.EndOfStream):
+            await client.receive()
+
+
+async def test_who_may_not_connect_any_more_is_cut_off_and_others_stay(tmp_path: Path) -> None:
+    async with opened(tmp_path, OURSELVES) as open_, await open_.connect() as client:
+        assert await client.receive() == b"hello"
+        open_.listener.use(OUR_GROUP, max_connections=10)
+        async with await open_.connect() as another:
+            assert await another.receive() == b"hello"
+            open_.listener.use(NOBODY, max_connections=10)
+            assert await is_refused(client)
+            assert await is_refused(another)
+        assert await is_refused(await open_.connect())
+        open_.listener.use(OURSELVES, max_connections=10)
+        async with await open_.connect() as again:
+            assert await again.receive() == b"hello"
+            open_.listener.use(OURSELVES, max_connections=1)  # it stays
+            assert await is_refused(await open_.connect())

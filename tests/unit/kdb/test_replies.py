@@ -1,0 +1,250 @@
+"""What processes are told: every key and every kdb+ type of it."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+
+from sessiond.core.changes import Standing
+from sessiond.core.errors import Refusal
+from sessiond.core.events import (
+    Event,
+    Gap,
+    LoginRefused,
+    SessionClosed,
+    SessionExpired,
+    SessionOpened,
+    SessionRefreshed,
+    SessionRenewed,
+    SessionRevoked,
+    SessionRolesChanged,
+)
+from sessiond.kdb import replies
+from sessiond.qipc import (
+    NULL_GUID,
+    NULL_TIMESTAMP,
+    Atom,
+    Dictionary,
+    List,
+    QError,
+    Table,
+    Value,
+    Vector,
+    boolean,
+    decode,
+    dictionary,
+    encode,
+    guid,
+    int_,
+    long,
+    mapping,
+    string,
+    symbol,
+    symbols,
+    timestamp,
+)
+from sessiond.qipc.values import QType
+from tests.fakes import START, principal, process_about, session, session_id
+
+NANOSECONDS = int((START - datetime(2000, 1, 1, tzinfo=UTC)).total_seconds()) * 10**9
+KEYS = ["ok", "session", "user", "roles", "attributes", "expires", "reason"]
+PUSH_KEYS = ["event", "session", "handle", "user", "roles", "expires", "reason", "sequence"]
+SESSION_EVENTS = [
+    (SessionRefreshed, "refreshed"),
+    (SessionRenewed, "renewed"),
+    (SessionRolesChanged, "roles"),
+    (SessionRevoked, "revoked"),
+    (SessionExpired, "expired"),
+    (SessionClosed, "revoked"),  # it was lost, and has come back without reconciling
+]
+
+
+def standing(number: int = 1, **members: object) -> Standing:
+    return Standing(session=session(number, **members), expires_at=START)
+
+
+def sent(value: Value) -> Value:
+    """Return what q gets: through the wire and back."""
+    arrived = decode(encode(value))
+    assert not isinstance(arrived, QError)
+    return arrived
+
+
+def pushed(value: Value) -> dict[str, Value]:
+    """Return the entries of a push."""
+    arrived = sent(value)
+    assert isinstance(arrived, List)
+    name, entries = arrived.items
+    assert name == symbol(".sessiond.upd")
+    return mapping(entries)
+
+
+def test_an_accepted_login_has_seven_keys_of_these_types() -> None:
+    who = standing(principal=principal("Alice"), roles=("reader",), attributes={"desk": "R"})
+    entries = mapping(sent(dictionary(replies.accepted(who))))
+    assert entries == {
+        "ok": boolean(True),
+        "session": guid(session_id(1)),
+        "user": symbol("Alice"),
+        "roles": Vector(QType.SYMBOL, ("reader",)),
+        "attributes": Dictionary(
+            Vector(QType.SYMBOL, ("desk",)), List((Vector(QType.CHAR, b"R"),))
+        ),
+        "expires": Atom(QType.TIMESTAMP, NANOSECONDS),
+        "reason": symbol(""),
+    }
+    assert list(entries) == KEYS
+
+
+@pytest.mark.parametrize("reason", list(Refusal))
+def test_a_refused_login_has_the_same_keys_and_only_the_reason_in_them(reason: Refusal) -> None:
+    entries = mapping(sent(dictionary(replies.refused(reason))))
+    assert entries == {
+        "ok": boolean(False),
+        "session": NULL_GUID,
+        "user": symbol(""),
+        "roles": Vector(QType.SYMBOL, ()),
+        "attributes": Dictionary(Vector(QType.SYMBOL, ()), List(())),
+        "expires": NULL_TIMESTAMP,
+        "reason": symbol(reason.value),
+    }
+    assert list(entries) == KEYS
+
+
+def test_sessions_are_a_table_of_typed_columns() -> None:
+    table = sent(
+        replies.sessions(
+            [
+                standing(1, roles=()),
+                standing(2, roles=("reader", "writer"), since=START + timedelta(seconds=1)),
+            ]
+        )
+    )
+    assert isinstance(table, Table)
+    assert dict(zip(table.columns, table.values, strict=True)) == {
+        "session": Vector(QType.GUID, (session_id(1), session_id(2))),
+        "handle": Vector(QType.INT, (1, 2)),
+        "user": Vector(QType.SYMBOL, ("alice", "alice")),
+        "issuer": Vector(QType.SYMBOL, ("corp", "corp")),
+        "roles": List((symbols([]), symbols(["reader", "writer"]))),
+        "opened": Vector(QType.TIMESTAMP, (NANOSECONDS, NANOSECONDS + 10**9)),
+        "expires": Vector(QType.TIMESTAMP, (NANOSECONDS, NANOSECONDS)),
+    }
+
+
+def test_without_sessions_each_column_still_has_its_type() -> None:
+    table = sent(replies.sessions([]))
+    assert isinstance(table, Table)
+    types = {
+        name: column.type if isinstance(column, Vector) else None
+        for name, column in zip(table.columns, table.values, strict=True)
+    }
+    assert types == {
+        "session": QType.GUID,
+        "handle": QType.INT,
+        "user": QType.SYMBOL,
+        "issuer": QType.SYMBOL,
+        "roles": None,
+        "opened": QType.TIMESTAMP,
+        "expires": QType.TIMESTAMP,
+    }
+    assert table.values[4] == List(())
+
+
+@pytest.mark.parametrize(("kind", "name"), SESSION_EVENTS)
+def test_a_push_has_eight_keys_of_these_types(kind: type[SessionRefreshed], name: str) -> None:
+    event = kind(
+        sequence=2**40,
+        at=START,
+        session=session_id(1),
+        user="alice",
+        issuer="corp",
+        process=process_about(),
+        handle=5,
+        roles=("reader",),
+        expires_at=START,
+        reason="why",
+    )
+    entries = pushed(replies.push_of(event))
+    assert entries == {
+        "event": symbol(name),
+        "session": guid(session_id(1)),
+        "handle": int_(5),
+        "user": symbol("alice"),
+        "roles": symbols(["reader"]),
+        "expires": timestamp(START),
+        "reason": symbol("why"),
+        "sequence": long(2**40),
+    }
+    assert list(entries) == PUSH_KEYS
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        SessionOpened(at=START),
+        LoginRefused(at=START, reason="expired", count=1),
+        Gap(at=START, after=1, before=9),
+    ],
+)
+def test_what_concerns_no_process_is_never_pushed(event: Event) -> None:
+    with pytest.raises(ValueError, match=f"no process is pushed {event.kind}"):
+        replies.push_of(event)
+
+
+def nothing(event: str, **entries: Value) -> dict[str, Value]:
+    """Return the entries of a push that tells of no session but for these."""
+    return {
+        "event": symbol(event),
+        "session": NULL_GUID,
+        "handle": int_(0),
+        "user": symbol(""),
+        "roles": symbols([]),
+        "expires": NULL_TIMESTAMP,
+        "reason": symbol(""),
+        "sequence": long(0),
+        **entries,
+    }
+
+
+def test_bye_tells_of_no_session() -> None:
+    entries = pushed(replies.bye())
+    assert entries == nothing("bye")
+    assert list(entries) == PUSH_KEYS
+
+
+def test_a_login_that_no_longer_stands_is_pushed_as_revoked_because_unbound() -> None:
+    unknown = UUID(int=9)
+    assert pushed(replies.unknown_session(unknown, 5)) == nothing(
+        "revoked", session=guid(unknown), handle=int_(5), reason=symbol("unbound")
+    )
+
+
+def test_a_refused_renewal_is_pushed_with_its_reason_and_says_that_it_is_not_ok() -> None:
+    refused = pushed(replies.renewal_refused(session_id(1), 5, Refusal.EXPIRED))
+    assert refused == nothing(
+        "renewed",
+        session=guid(session_id(1)),
+        handle=int_(5),
+        reason=symbol("expired"),
+        ok=boolean(False),
+    )
+
+
+def test_a_renewal_that_happens_late_is_pushed_as_any_other() -> None:
+    late = pushed(replies.renewed_late(standing(5, roles=("writer",))))
+    assert late == nothing(
+        "renewed",
+        session=guid(session_id(5)),
+        handle=int_(5),
+        user=symbol("alice"),
+        roles=symbols(["writer"]),
+        expires=timestamp(START),
+    )
+
+
+def test_the_texts_of_one_attribute_are_a_list_of_strings_too() -> None:
+    one = replace(standing(), session=session(attributes={"a": "", "b": "xy"}))
+    attributes = sent(replies.accepted(one)["attributes"])
+    assert attributes == Dictionary(symbols(["a", "b"]), List((string(""), string("xy"))))

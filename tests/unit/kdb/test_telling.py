@@ -1,0 +1,78 @@
+"""One line a login: its outcome, and what its time went to."""
+
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from tests.fakes import FakeClock
+from tests.unit.kdb.serving import Serving, connect, serving
+
+pytestmark = pytest.mark.anyio
+
+SOON = 0.05  # seconds of real time
+FACTS = {"process": "gw1", "user": "alice", "log_level": "info"}
+
+
+def told(lines: Any, event: str = "login") -> list[dict[str, Any]]:
+    return [dict(line) for line in lines if line["event"] == event]
+
+
+def measured(daemon: Serving, call: str, outcome: str) -> float | None:
+    """Return how many answers were measured."""
+    registry = daemon.counter.desk.measures.registry
+    return registry.get_sample_value(
+        "sessiond_answer_seconds_count", {"call": call, "outcome": outcome}
+    )
+
+
+async def test_an_accepted_login_says_what_the_issuer_and_the_disk_took(clock: FakeClock) -> None:
+    async with serving(clock) as daemon:
+        q = await daemon.process()
+        verified, written = daemon.verifier.hold(), daemon.store.hold()
+        with capture_logs() as lines:
+            await q.ask(connect("alice", "access", 5))
+            await clock.advance(0.25)
+            verified.set()
+            await clock.advance(0.5)
+            written.set()
+            await q.answer()
+        (line,) = told(lines)
+        assert line == {
+            **FACTS,
+            "event": "login",
+            "outcome": "accepted",
+            "issuer": "corp",
+            "session": str(daemon.kept[0].id),
+            "answer_ms": 750,
+            "queue_ms": 0,
+            "issuer_ms": 250,
+            "commit_ms": 500,
+        }
+        assert measured(daemon, "connect", "accepted") == 1
+
+
+async def test_a_login_that_misses_its_deadline_says_who_was_waited_for(clock: FakeClock) -> None:
+    async with serving(clock, deadline=SOON) as daemon:
+        q = await daemon.process()
+        daemon.verifier.hold()
+        with capture_logs() as lines:
+            await q.ask(connect("alice", "access", 5))
+            await clock.advance(0.02)
+            await q.answer()
+        (line,) = told(lines)
+        assert (line["outcome"], line["reason"], line["issuer"]) == ("refused", "deadline", "corp")
+        assert (line["queue_ms"], line["issuer_ms"], line["answer_ms"]) == (0, 20, 20)
+        assert not {"commit_ms", "session"} & line.keys()
+        assert measured(daemon, "connect", "refused") == 1
+
+
+async def test_what_did_not_happen_is_not_there(clock: FakeClock) -> None:
+    async with serving(clock) as daemon:
+        q = await daemon.process()
+        with capture_logs() as lines:
+            await q.connect("alice", "access", 5)
+            await q.connect("alice", "access", 6)
+        first, again = told(lines)
+        assert {"queue_ms", "issuer_ms"} <= first.keys()
+        assert not {"queue_ms", "issuer_ms"} & again.keys()  # its verdict was kept
