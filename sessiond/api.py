@@ -35,7 +35,7 @@ from sessiond.core.secret import Secret
 from sessiond.core.session import ProcessAbout
 from sessiond.core.settings import SettingsError, settings_of
 from sessiond.core.verdict import Verdict
-from sessiond.trustedfile import TrustedFile, TrustedFileError
+from sessiond.trusted_file import TrustedFile, TrustedFileError
 
 __all__ = [
     "API_VERSION",

@@ -9,8 +9,9 @@ from typing import Any
 
 import click
 
-from sessiond import __version__, install_units as units
+from sessiond import __version__
 from sessiond import config as configuration
+from sessiond import install_units as units
 from sessiond.config.credentials import new_key, store_key
 from sessiond.core.errors import AddressInUseError, ConfigError, SessiondError
 from sessiond.store.sealing import KeyRing

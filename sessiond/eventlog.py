@@ -9,8 +9,8 @@ from anyio.streams.memory import MemoryObjectReceiveStream
 
 from sessiond.bus import Committed
 from sessiond.clock import Clock
+from sessiond.core.cursor import consecutive, gap_at
 from sessiond.core.events import Event
-from sessiond.core.place import consecutive, gap_at
 
 NEWEST = 4096  # events held in memory, of about a kilobyte each
 

@@ -9,12 +9,12 @@ from uuid import UUID
 import anyio
 
 from sessiond.core.changes import Bind, Brought, Open, Renew
+from sessiond.core.cursor import Place, SetAside
 from sessiond.core.decide import Rules
 from sessiond.core.errors import StoreError
 from sessiond.core.events import Event, SessionOpened
 from sessiond.core.grant import Grant, GrantId, KnownToken, TokenHash
 from sessiond.core.lease import Lease
-from sessiond.core.place import Place, SetAside
 from sessiond.core.principal import Principal
 from sessiond.core.revocation import Revocation
 from sessiond.core.rows import NameOwner, Put, Row, Write

@@ -11,7 +11,7 @@ import structlog
 from sessiond.config import ListenConfig
 from sessiond.control.access import group_number
 from sessiond.core.errors import AddressInUseError, ConfigError
-from sessiond.system import socketfile
+from sessiond.system import socket_file
 
 BACKLOG = 128  # connections that wait to be accepted
 MODE = 0o660  # the owner and the group may connect
@@ -76,12 +76,12 @@ def _listening(path: str, group: str | int) -> socket.socket:
 
 def _bind(listener: socket.socket, path: str) -> None:
     try:
-        socketfile.bind(listener, path, MODE)
+        socket_file.bind(listener, path, MODE)
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
             raise
         _take_over(path)
-        socketfile.bind(listener, path, MODE)
+        socket_file.bind(listener, path, MODE)
 
 
 def _take_over(path: str) -> None:
@@ -91,7 +91,7 @@ def _take_over(path: str) -> None:
         AddressInUseError: Somebody is listening, it is no socket, or not ours to remove.
     """
     with (
-        socketfile.left_there(path) as there,
+        socket_file.left_there(path) as there,
         socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as trial,
     ):
         if there is None:
@@ -100,7 +100,7 @@ def _take_over(path: str) -> None:
         try:
             trial.connect(there)
         except ConnectionRefusedError:
-            socketfile.remove(path)
+            socket_file.remove(path)
             return
         except OSError as error:
             raise AddressInUseError(f"{path}: {error.strerror}") from error
@@ -110,6 +110,6 @@ def _take_over(path: str) -> None:
 def _give(path: str, group: str | int) -> None:
     number = group_number("listen.control_group", group)
     try:
-        socketfile.give(path, number)
+        socket_file.give(path, number)
     except OSError as error:
         raise ConfigError(f"listen.control_group: {path}: {error.strerror}") from error

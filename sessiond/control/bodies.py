@@ -7,9 +7,9 @@ from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from sessiond.core.cursor import SetAside
 from sessiond.core.listing import Listed
 from sessiond.core.password import MAX_PASSWORD_SIZE
-from sessiond.core.place import SetAside
 from sessiond.core.principal import MAX_NAME_SIZE
 from sessiond.core.revocation import Revocation, Scope
 from sessiond.core.session import ProcessAbout, SessionState

@@ -16,7 +16,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from sessiond import __version__
-from sessiond.control import bodies, metrics, pieces, revoking, subscribing
+from sessiond.control import bodies, pieces, prometheus, revoking, subscribing
 from sessiond.control.access import Right
 from sessiond.control.explain import explain
 from sessiond.control.problem import Problem
@@ -220,8 +220,10 @@ async def _explain(view: View, asked: Asked) -> bodies.Explanation:
 
 
 async def _metrics(view: View, _: Asked) -> Response:
-    counts = listing.count(await view.table.rows(), view.clock.now(), expiring_within=metrics.SOON)
-    return Response(await metrics.exposition(view, counts), media_type=metrics.MEDIA_TYPE)
+    counts = listing.count(
+        await view.table.rows(), view.clock.now(), expiring_within=prometheus.SOON
+    )
+    return Response(await prometheus.exposition(view, counts), media_type=prometheus.MEDIA_TYPE)
 
 
 async def _health(view: View, _: Asked) -> bodies.Health:
@@ -370,6 +372,6 @@ OPERATIONS = (
         summary="Metrics in Prometheus' text format",
         carry_out=_metrics,
         lane="metrics",
-        answer=metrics.MEDIA_TYPE,
+        answer=prometheus.MEDIA_TYPE,
     ),
 )

@@ -8,7 +8,7 @@ from sessiond.control import bodies
 from sessiond.control.problem import Problem
 from sessiond.control.view import View
 from sessiond.core.changes import ForgetSubscriber
-from sessiond.core.decide.places import kept_places
+from sessiond.core.decide.cursors import kept_places
 from sessiond.system.peer import Peer
 
 log = structlog.get_logger()

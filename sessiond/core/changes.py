@@ -5,10 +5,10 @@ from datetime import datetime
 from typing import Generic, TypeVar
 from uuid import UUID
 
+from sessiond.core.cursor import Place, SetAside
 from sessiond.core.errors import Refusal
 from sessiond.core.events import Event
 from sessiond.core.grant import Grant, GrantId, TokenHash
-from sessiond.core.place import Place, SetAside
 from sessiond.core.revocation import Revocation, Scope
 from sessiond.core.secret import Secret
 from sessiond.core.session import ProcessAbout, ProcessKey, Session, SessionId

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
+from sessiond.core.cursor import Place, SetAside
 from sessiond.core.grant import Grant, GrantId, KnownToken, TokenHash
 from sessiond.core.index import Index, Schedule
 from sessiond.core.ordered import SessionLists
-from sessiond.core.place import Place, SetAside
 from sessiond.core.principal import Principal, folded
 from sessiond.core.revocation import Revocation, Scope, covering
 from sessiond.core.session import ProcessKey, Session, SessionId, SessionState

@@ -23,8 +23,8 @@ from sessiond.core.errors import ConfigError
 from sessiond.core.grant import Grant
 from sessiond.daemon import settings
 from sessiond.daemon.issuers import Made
-from sessiond.daemon.parts import Front, Parts
 from sessiond.daemon.resuming import disown, is_answered_for
+from sessiond.daemon.services import Front, Parts
 from sessiond.daemon.settings import LookedUp
 from sessiond.system import systemd
 from sessiond.system.hardening import look_at_descriptors

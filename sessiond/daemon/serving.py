@@ -23,9 +23,9 @@ from sessiond.control.address import control_socket
 from sessiond.daemon import settings
 from sessiond.daemon.collector import Collector
 from sessiond.daemon.issuers import Issuers
-from sessiond.daemon.parts import Front, Parts, front_of, parts_of
 from sessiond.daemon.reload import Reload
 from sessiond.daemon.resuming import resume
+from sessiond.daemon.services import Front, Parts, front_of, parts_of
 from sessiond.kdb.addresses import Addresses, listening
 from sessiond.kdb.directory import Directory
 from sessiond.kdb.listener import Listener

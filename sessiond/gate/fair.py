@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 import anyio
 
-from sessiond.core.turns import Turns
+from sessiond.core.round_robin import Turns
 
 
 class FairLimiter:

@@ -32,7 +32,7 @@ from sessiond.gate.breaker import Breaker
 from sessiond.gate.cache import Key, VerdictCache
 from sessiond.gate.fair import FairLimiter
 from sessiond.gate.route import Realm, route
-from sessiond.gate.spans import Spans
+from sessiond.gate.timings import Spans
 
 MAX_VERDICTS = 100_000
 MAX_REFUSALS = 10_000

@@ -29,7 +29,7 @@ from sessiond.issuers.keys import Keys
 from sessiond.issuers.token_endpoint import TokenEndpoint
 from sessiond.issuers.userinfo import UserinfoVerifier
 from sessiond.jwt.access import TokenRules
-from sessiond.refresh_issuer import TokenSource
+from sessiond.refresher.refresh_issuer import TokenSource
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from sessiond.core.errors import AddressInUseError, ConfigError
-from sessiond.system import socketfile
+from sessiond.system import socket_file
 from sessiond.system.peer import peer_of
 
 BACKLOG = 1024  # connections that wait to be accepted
@@ -114,7 +114,7 @@ def _bind(listener: socket.socket, address: bytes) -> None:
     if address.startswith(b"\0"):
         listener.bind(address)
     else:
-        socketfile.bind(listener, os.fsdecode(address), ANYBODY)
+        socket_file.bind(listener, os.fsdecode(address), ANYBODY)
 
 
 def _take_over(address: bytes) -> None:
@@ -128,10 +128,10 @@ def _take_over(address: bytes) -> None:
         _refuse_if_held(address, address)
         return
     path = os.fsdecode(address)
-    with socketfile.left_there(path) as there:
+    with socket_file.left_there(path) as there:
         if there is not None:
             _refuse_if_held(address, there)
-            socketfile.remove(path)
+            socket_file.remove(path)
 
 
 def _refuse_if_held(address: bytes, there: bytes | str) -> None:

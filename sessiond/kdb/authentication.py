@@ -8,7 +8,6 @@ from uuid import UUID
 import anyio
 import structlog
 
-from sessiond.agenda import Ticket
 from sessiond.clock import Clock
 from sessiond.core.changes import (
     Adopt,
@@ -32,6 +31,7 @@ from sessiond.kdb.calls import Connect, Renewal
 from sessiond.metrics import Measures
 from sessiond.refresher import Refresher
 from sessiond.table import Table
+from sessiond.table.agenda import Ticket
 
 log = structlog.get_logger()
 

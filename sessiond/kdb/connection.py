@@ -18,8 +18,8 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 from sessiond.core.errors import CallError, ProtocolError, StoreError
 from sessiond.core.principal import shown
 from sessiond.kdb.conversation import Conversation, Counter, Message
-from sessiond.kdb.line import ProcessLine
 from sessiond.kdb.outbox import Outbox
+from sessiond.kdb.process_line import ProcessLine
 from sessiond.kdb.steps import Encoded, Step, Wrong
 from sessiond.kdb.tasks import later
 from sessiond.qipc import Handshake, Received, ServerConnection, Value

@@ -22,7 +22,7 @@ from sessiond.kdb.authentication import Attempt, Desk, Login, Owner, RenewalAtte
 from sessiond.kdb.budget import Account, Budget
 from sessiond.kdb.directory import Directory
 from sessiond.kdb.feed import Discretion, Feed, Names
-from sessiond.kdb.line import ProcessLine
+from sessiond.kdb.process_line import ProcessLine
 from sessiond.kdb.steps import (
     Binding,
     Changed,

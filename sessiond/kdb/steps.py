@@ -9,7 +9,6 @@ import anyio
 import anyio.to_thread
 import structlog
 
-from sessiond.agenda import Ticket
 from sessiond.core.changes import Bind, Change, Look, Standing, Withdraw
 from sessiond.core.errors import CallError, Refusal, StoreError
 from sessiond.core.session import ProcessKey
@@ -28,6 +27,7 @@ from sessiond.qipc import (
     symbol,
 )
 from sessiond.table import Table
+from sessiond.table.agenda import Ticket
 
 A = TypeVar("A")
 Pushing = Callable[[Value], None]

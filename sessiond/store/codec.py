@@ -11,10 +11,10 @@ from uuid import UUID
 import msgspec
 import structlog
 
+from sessiond.core.cursor import Place, SetAside
 from sessiond.core.events import from_json, to_json
 from sessiond.core.grant import Grant, GrantId, KnownToken, TokenHash
 from sessiond.core.lease import Lease
-from sessiond.core.place import Place, SetAside
 from sessiond.core.principal import Principal
 from sessiond.core.revocation import Revocation, Scope
 from sessiond.core.rows import NameOwner, Row

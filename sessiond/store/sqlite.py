@@ -19,9 +19,9 @@ import aiosqlite
 import msgspec
 import structlog
 
+from sessiond.core.cursor import Place
 from sessiond.core.errors import AddressInUseError, ConfigError, StoreError
 from sessiond.core.events import Event, from_json, to_json
-from sessiond.core.place import Place
 from sessiond.core.rows import Put, Row, Write
 from sessiond.core.secret import Secret
 from sessiond.store.codec import (

@@ -8,7 +8,7 @@ import anyio
 import msgspec
 
 from sessiond.api import Event, Gap
-from sessiond.core.place import SetAside
+from sessiond.core.cursor import SetAside
 from sessiond.extensions.subscribers import FeedingRules, SubscriberState, child
 from sessiond.testing.clock import FakeClock
 from sessiond.testing.life import NAME, Disk, Life

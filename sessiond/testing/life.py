@@ -12,14 +12,14 @@ from anyio.streams.stapled import StapledObjectStream
 from sessiond.bus import Committed
 from sessiond.config import SubscriberConfig
 from sessiond.core.changes import Change
+from sessiond.core.cursor import Place
 from sessiond.core.decide import Notice, Rules, decide
 from sessiond.core.events import Event
-from sessiond.core.place import Place
 from sessiond.core.rows import Rows
 from sessiond.eventlog import EventLog
 from sessiond.extensions.subscribers import FeedingRules, child, subprocesses, wire
-from sessiond.extensions.subscribers.feeding import Feeder
-from sessiond.extensions.subscribers.places import KeptPlace
+from sessiond.extensions.subscribers.cursor import KeptPlace
+from sessiond.extensions.subscribers.runner import Feeder
 from sessiond.extensions.subscribers.subprocesses import Gone
 from sessiond.extensions.subscribers.wire import FromChild, Setup, Stop, ToChild
 from sessiond.racing import first

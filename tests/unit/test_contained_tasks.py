@@ -13,13 +13,13 @@ from sessiond.containment import Containment
 from sessiond.extensions.roles import AskedRoles, RoleTerms
 from sessiond.timekeeper import Timekeeper
 from tests.fakes import HOUR, FakeClock, idle
-from tests.unit import test_refresher_recheck
 from tests.unit.extensions.roles.fakes import asked
 from tests.unit.gate.fakes import GateAtWork, ScriptedVerifier, at_work, door, opaque
 from tests.unit.issuers import test_introspection, test_jwt, test_userinfo
 from tests.unit.issuers.fake import Answer, FakeIssuer, HandClock
 from tests.unit.jwt.forge import NOW, token
-from tests.unit.refreshing import at_work as refreshing
+from tests.unit.refresher import test_refresher_recheck
+from tests.unit.refresher.refreshing import at_work as refreshing
 from tests.unit.test_timekeeper import SettableFakeClock
 from tests.unit.tripwire import UNEXPECTED, TrippedVerifier, Tripwire, wires
 

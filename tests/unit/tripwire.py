@@ -10,7 +10,7 @@ import pytest
 from sessiond.api import Verifier
 from sessiond.core.secret import Secret
 from sessiond.core.verdict import Verdict
-from sessiond.refresh_issuer import Tokens, TokenSource
+from sessiond.refresher.refresh_issuer import Tokens, TokenSource
 
 UNEXPECTED = pytest.mark.parametrize(
     "error",
@@ -84,7 +84,7 @@ class TrippedVerifier:
 
 
 class TrippedTokens:
-    """A TokenSource (sessiond.refresh_issuer) whose every wait goes through a wire."""
+    """A TokenSource (sessiond.refresher.refresh_issuer) whose every wait goes through a wire."""
 
     def __init__(self, source: TokenSource, wire: Tripwire) -> None:
         self._source = source

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from sessiond.core import changes
-from sessiond.core.decide import ending, listing, login, places, presence, refresh, tokens
+from sessiond.core.decide import cursors, ending, listing, login, presence, refresh, tokens
 from sessiond.core.decide.draft import Draft, Notice, Rules
 from sessiond.core.rows import Rows, Write
 
@@ -91,9 +91,9 @@ _DECIDERS: dict[type[changes.Change[Any]], Any] = {
     changes.Ping: _pass,
     changes.KnownNames: listing.known_names,
     changes.Judge: listing.judge,
-    changes.KeepPlace: places.keep_place,
-    changes.SetEventsAside: places.set_events_aside,
-    changes.TakeBack: places.take_back,
-    changes.ForgetSubscriber: places.forget_subscriber,
-    changes.ListPlaces: places.list_places,
+    changes.KeepPlace: cursors.keep_place,
+    changes.SetEventsAside: cursors.set_events_aside,
+    changes.TakeBack: cursors.take_back,
+    changes.ForgetSubscriber: cursors.forget_subscriber,
+    changes.ListPlaces: cursors.list_places,
 }

@@ -1,6 +1,6 @@
 """Subscribers: plugins that are told every event, each in a process of its own."""
 
-from sessiond.extensions.subscribers.feeding import FeedingRules
+from sessiond.extensions.subscribers.runner import FeedingRules
 from sessiond.extensions.subscribers.state import SubscriberState
 from sessiond.extensions.subscribers.subprocesses import starter
 from sessiond.extensions.subscribers.supervision import STOP_WITHIN, Subscribers

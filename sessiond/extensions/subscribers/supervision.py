@@ -17,8 +17,8 @@ from sessiond.core.errors import ConfigError
 from sessiond.eventlog import EventLog
 from sessiond.extensions import entry_points
 from sessiond.extensions.subscribers import subprocesses
-from sessiond.extensions.subscribers.feeding import Feeder, FeedingRules, setup_of
-from sessiond.extensions.subscribers.places import NOT_WRITTEN, Asking, KeptPlace
+from sessiond.extensions.subscribers.cursor import NOT_WRITTEN, Asking, KeptPlace
+from sessiond.extensions.subscribers.runner import Feeder, FeedingRules, setup_of
 from sessiond.extensions.subscribers.state import SubscriberState
 from sessiond.extensions.subscribers.subprocesses import Gone, NotStartedError, Start
 from sessiond.extensions.subscribers.wire import FromChild, Ready, Refused, one_line

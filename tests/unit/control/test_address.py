@@ -13,7 +13,7 @@ import pytest
 from sessiond.control import address
 from sessiond.control.address import control_socket
 from sessiond.core.errors import AddressInUseError, ConfigError
-from sessiond.system import socketfile
+from sessiond.system import socket_file
 
 
 @pytest.fixture
@@ -124,13 +124,13 @@ def test_a_path_that_goes_while_it_is_looked_at_is_bound(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bound(path, listens=False).close()
-    left_there = socketfile.left_there
+    left_there = socket_file.left_there
 
     def lose(looked_at: str) -> AbstractContextManager[str | None]:
         path.unlink()
         return left_there(looked_at)
 
-    monkeypatch.setattr(socketfile, "left_there", lose)
+    monkeypatch.setattr(socket_file, "left_there", lose)
     with control_socket(str(path), group="", passed=()):
         assert path.is_socket()
 

@@ -3,8 +3,8 @@ from uuid import UUID
 
 import pytest
 
+from sessiond.core.cursor import Place, SetAside
 from sessiond.core.grant import KnownToken
-from sessiond.core.place import Place, SetAside
 from sessiond.core.revocation import Revocation, Scope
 from sessiond.core.rows import Drop, NameOwner, Put, Row, Rows
 from sessiond.core.session import SessionState

@@ -8,7 +8,7 @@ from sessiond.core.session import ProcessKey
 from sessiond.daemon.resuming import resume
 from sessiond.kdb.audience import ProcessNames
 from tests.fakes import RULES, FakeClock, MemoryStore, bind, brought, login, process_about
-from tests.unit.refreshing import at_work
+from tests.unit.refresher.refreshing import at_work
 
 pytestmark = pytest.mark.anyio
 

@@ -53,7 +53,7 @@ from tests.fakes import RULES, FakeClock, MemoryStore, idle
 from tests.qprocess import NONCE, QReplyError, connect_call, plain, plain_dict
 from tests.unit.gate.fakes import ScriptedVerifier, door, opaque
 from tests.unit.kdb.pipe import PipeEnd, pipe
-from tests.unit.refreshing import ScriptedTokens, hashed
+from tests.unit.refresher.refreshing import ScriptedTokens, hashed
 
 INSTANCE = UUID(int=42)
 PING = string("")

@@ -13,7 +13,7 @@ import pytest
 
 from sessiond.core.errors import AddressInUseError, ConfigError
 from sessiond.kdb.addresses import Addresses, listening, shown
-from sessiond.system import socketfile
+from sessiond.system import socket_file
 
 NOTHING: frozenset[bytes] = frozenset()
 
@@ -214,8 +214,8 @@ def test_a_path_that_vanishes_while_it_is_looked_at_is_bound(
         Path(path).unlink()
         remove(path)
 
-    remove = socketfile.remove
-    monkeypatch.setattr(socketfile, "remove", lose)
+    remove = socket_file.remove
+    monkeypatch.setattr(socket_file, "remove", lose)
     with listening_on(here):
         assert can_connect(here.path.encode())
 

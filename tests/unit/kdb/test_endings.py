@@ -7,11 +7,11 @@ import anyio
 import pytest
 from structlog.testing import capture_logs
 
-from sessiond import agenda
 from sessiond.core.session import SessionState
 from sessiond.kdb import connection, outbox
 from sessiond.qipc import NIL, Value
 from sessiond.system.peer import Peer
+from sessiond.table import agenda
 from tests.fakes import START, FakeClock, idle, process_key
 from tests.qprocess import plain_dict
 from tests.unit.kdb.serving import (

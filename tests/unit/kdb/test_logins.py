@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from sessiond import agenda
 from sessiond.core.changes import Close
 from sessiond.core.errors import (
     CallError,
@@ -20,6 +19,7 @@ from sessiond.kdb.authentication import Login, Owner
 from sessiond.kdb.calls import Connect
 from sessiond.kdb.steps import Changed
 from sessiond.qipc import NIL, call, timestamp
+from sessiond.table import agenda
 from tests.fakes import START, FakeClock, idle, principal, process_about, process_key, verdict
 from tests.qprocess import plain_dict
 from tests.unit.kdb.serving import (

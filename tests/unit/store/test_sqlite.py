@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from sessiond.core.cursor import Place, SetAside
 from sessiond.core.errors import AddressInUseError, ConfigError, StoreError
 from sessiond.core.events import to_json
 from sessiond.core.grant import Grant, TokenHash
-from sessiond.core.place import Place, SetAside
 from sessiond.core.rows import Drop, Put, Rows
 from sessiond.core.secret import Secret
 from sessiond.store import SqliteStore, opened

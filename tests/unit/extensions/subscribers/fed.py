@@ -10,8 +10,8 @@ from anyio.abc import TaskGroup
 from sessiond.bus import Bus
 from sessiond.config import SubscriberConfig
 from sessiond.core.changes import Tell
+from sessiond.core.cursor import Place, SetAside
 from sessiond.core.events import Event, LoginRefused
-from sessiond.core.place import Place, SetAside
 from sessiond.core.rows import Put
 from sessiond.eventlog import EventLog
 from sessiond.extensions.subscribers import FeedingRules, Subscribers

@@ -3,10 +3,10 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from sessiond.agenda import Ticket
 from sessiond.core.changes import Change
 from sessiond.core.decide import Notice
 from sessiond.core.rows import Write
+from sessiond.table.agenda import Ticket
 
 FULL = 256  # writes and events of one transaction; it may end with a large decision
 

@@ -9,7 +9,6 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from sessiond import batch
 from sessiond.core.changes import (
     End,
     Find,
@@ -30,6 +29,7 @@ from sessiond.core.grant import Grant
 from sessiond.core.revocation import Revocation, Scope
 from sessiond.core.rows import Put
 from sessiond.core.session import Session, SessionState
+from sessiond.table import batch
 from tests.fakes import (
     START,
     FakeClock,
@@ -45,7 +45,7 @@ from tests.fakes import (
     session_id,
     verdict,
 )
-from tests.unit.running_table import RunningTable, running_table
+from tests.unit.table.running_table import RunningTable, running_table
 
 pytestmark = pytest.mark.anyio
 

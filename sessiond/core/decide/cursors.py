@@ -8,8 +8,8 @@ from sessiond.core.changes import (
     SetEventsAside,
     TakeBack,
 )
+from sessiond.core.cursor import MAX_ERROR, MAX_SET_ASIDE, Place, SetAside
 from sessiond.core.decide.draft import Draft
-from sessiond.core.place import MAX_ERROR, MAX_SET_ASIDE, Place, SetAside
 from sessiond.core.rows import Row, Rows
 
 

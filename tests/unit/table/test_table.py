@@ -8,8 +8,6 @@ from uuid import UUID
 import anyio
 import pytest
 
-from sessiond import table as table_module
-from sessiond.batch import FULL
 from sessiond.core.changes import (
     BeginRefresh,
     Change,
@@ -27,7 +25,9 @@ from sessiond.core.lease import refresh_at
 from sessiond.core.revocation import Scope
 from sessiond.core.session import SessionState
 from sessiond.due import TICK
-from sessiond.table import PRUNE_EVERY
+from sessiond.table import table as table_module
+from sessiond.table.batch import FULL
+from sessiond.table.table import PRUNE_EVERY
 from tests.fakes import (
     HOUR,
     MINUTE,
@@ -47,7 +47,7 @@ from tests.fakes import (
     session_id,
     verdict,
 )
-from tests.unit.running_table import KEEP, RunningTable, running_table
+from tests.unit.table.running_table import KEEP, RunningTable, running_table
 
 pytestmark = pytest.mark.anyio
 

@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 from sessiond.core.changes import Tell
 from sessiond.core.errors import StoreError
 from sessiond.core.events import Event, to_json
-from sessiond.extensions.subscribers import feeding
+from sessiond.extensions.subscribers import runner
 from sessiond.extensions.subscribers.subprocesses import Gone
 from sessiond.extensions.subscribers.wire import Failed, Ready, Received, Refused
 from tests.fakes import MemoryStore, idle
@@ -67,7 +67,7 @@ async def test_a_plugin_that_takes_many_gets_what_there_is_in_one_go() -> None:
 
 
 async def test_events_that_are_long_go_in_several_goes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(feeding, "MAX_PARCEL", 2 * len(to_json(event(1))))
+    monkeypatch.setattr(runner, "MAX_PARCEL", 2 * len(to_json(event(1))))
     children = Children(batch=9)
     async with fed(store=await stored(*range(1, 6)), children=children):
         assert children.offered == [[1, 2], [3, 4], [5]]
@@ -306,7 +306,7 @@ async def test_one_that_does_not_get_ready_is_tried_again_and_again(
     children.ready = ready
     async with fed(children=children) as running:
         await running.happen(1)
-        await running.clock.advance(feeding.START_WITHIN)
+        await running.clock.advance(runner.START_WITHIN)
         assert running.subscribers.states()[0].last_error == error
         children.ready = Ready()
         await running.clock.advance(60)
@@ -353,7 +353,7 @@ async def test_whoever_is_late_is_warned_of_and_not_more_often_than_needed() -> 
     store = await stored(1)
     with capture_logs() as logs:
         async with fed(store=store, children=children) as running:
-            running.subscribers.use(feeding.FeedingRules(max_attempts=10_000, keep=KEEP))
+            running.subscribers.use(runner.FeedingRules(max_attempts=10_000, keep=KEEP))
             await running.clock.advance(0.75 * KEEP)
             assert not late(logs)
             await running.clock.advance(0.06 * KEEP)

@@ -2,8 +2,8 @@
 
 import pytest
 
+from sessiond.core.cursor import consecutive, gap_at
 from sessiond.core.events import Gap
-from sessiond.core.place import consecutive, gap_at
 from tests.fakes import START, opened_event
 
 

@@ -13,7 +13,7 @@ from sessiond.core.errors import Refusal, StoreError
 from sessiond.core.events import Event, LoginRefused
 from sessiond.core.revocation import Scope
 from sessiond.due import TICK
-from sessiond.table import REFUSALS_EVERY, RETRY_IN
+from sessiond.table.table import REFUSALS_EVERY, RETRY_IN
 from tests.fakes import (
     HOUR,
     RULES,
@@ -28,7 +28,7 @@ from tests.fakes import (
     process_key,
     session_id,
 )
-from tests.unit.running_table import RunningTable, running_table
+from tests.unit.table.running_table import RunningTable, running_table
 
 pytestmark = pytest.mark.anyio
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from sessiond.trustedfile import TrustedFile, TrustedFileError
+from sessiond.trusted_file import TrustedFile, TrustedFileError
 
 
 def written(path: Path, text: str, mode: int = 0o644) -> Path:

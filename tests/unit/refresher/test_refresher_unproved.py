@@ -20,7 +20,7 @@ from tests.fakes import (
     process_key,
     verdict,
 )
-from tests.unit.refreshing import TEN_MINUTES, Work, at_work
+from tests.unit.refresher.refreshing import TEN_MINUTES, Work, at_work
 
 pytestmark = pytest.mark.anyio
 

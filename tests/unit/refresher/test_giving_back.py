@@ -8,14 +8,14 @@ import anyio
 import pytest
 from anyio.abc import TaskGroup
 
-from sessiond import givingback
 from sessiond.clock import Clock
 from sessiond.containment import Containment
 from sessiond.core.grant import Grant
 from sessiond.core.secret import Secret
 from sessiond.gate import FairLimiter
-from sessiond.givingback import AT_ONCE, EVERY, GivingBack
-from sessiond.refresh_issuer import Line, Tokens
+from sessiond.refresher import giving_back as module
+from sessiond.refresher.giving_back import AT_ONCE, EVERY, GivingBack
+from sessiond.refresher.refresh_issuer import Line, Tokens
 from tests.fakes import grant, idle
 from tests.unit.gate.fakes import ScriptedVerifier
 from tests.unit.issuers.fake import HandClock
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.anyio
 
 
 class Revoking:
-    """Fulfils `sessiond.refresh_issuer.TokenSource`: ends refresh tokens, when it is let."""
+    """Fulfils `sessiond.refresher.TokenSource`: ends refresh tokens, when it is let."""
 
     def __init__(self) -> None:
         self.revoked: list[str] = []
@@ -145,7 +145,7 @@ async def test_what_waits_goes_to_the_issuer_as_it_is_by_then_and_to_no_other() 
 
 
 async def test_what_waits_for_one_issuer_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(givingback, "MAX_WAITING", 10)
+    monkeypatch.setattr(module, "MAX_WAITING", 10)
     source = Revoking()
     lines = {"corp": line_to(source)}
     async with giving_back(lines) as (owing, tasks):

@@ -11,7 +11,7 @@ from sessiond.containment import Containment
 from sessiond.core.errors import IssuerUnavailable
 from sessiond.core.grant import Grant
 from sessiond.core.secret import Secret
-from sessiond.refresh_issuer import Line
+from sessiond.refresher.refresh_issuer import Line
 
 AT_ONCE = 4  # tokens given back at a time to one issuer
 EVERY = 0.05  # seconds that each of them is followed by, so that the loop has time for logins

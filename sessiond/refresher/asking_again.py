@@ -9,7 +9,7 @@ from sessiond.core.changes import Recheck, Recheckable, Refuse
 from sessiond.core.errors import IssuerUnavailable, TokenRejected
 from sessiond.core.grant import GrantId
 from sessiond.core.secret import Secret
-from sessiond.refresh_issuer import Line
+from sessiond.refresher.refresh_issuer import Line
 from sessiond.table import Table
 
 log = structlog.get_logger()

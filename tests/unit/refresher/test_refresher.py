@@ -22,7 +22,7 @@ from tests.fakes import (
     session,
     verdict,
 )
-from tests.unit.refreshing import at_work, tokens
+from tests.unit.refresher.refreshing import at_work, tokens
 
 pytestmark = pytest.mark.anyio
 

@@ -11,7 +11,7 @@ from sessiond.core.errors import (
 )
 from sessiond.core.grant import Grant
 from tests.fakes import FakeClock, grant, idle, process_key
-from tests.unit.refreshing import at_work, tokens
+from tests.unit.refresher.refreshing import at_work, tokens
 
 pytestmark = pytest.mark.anyio
 

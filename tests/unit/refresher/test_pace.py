@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 from sessiond.core.secret import Secret
-from sessiond.pace import FREE, MAX_SUBJECTS, Pace, retry_in
+from sessiond.refresher.pace import FREE, MAX_SUBJECTS, Pace, retry_in
 from tests.fakes import MINUTE, START, grant
 
 PROVED = grant(1, refresh_token=Secret("r"), proven=True)

@@ -12,8 +12,8 @@ from sessiond.core.changes import (
     SetEventsAside,
     TakeBack,
 )
-from sessiond.core.decide import places
-from sessiond.core.place import MAX_ERROR, Place, SetAside
+from sessiond.core.cursor import MAX_ERROR, Place, SetAside
+from sessiond.core.decide import cursors
 from sessiond.core.rows import Drop
 from tests.fakes import MINUTE, START, opened_event
 from tests.unit.core.decide.ledger import Ledger
@@ -95,7 +95,7 @@ def test_an_event_taken_back_is_gone_and_only_that_one(ledger: Ledger) -> None:
 def test_no_more_is_set_aside_than_there_is_room_for_and_then_nothing_moves(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(places, "MAX_SET_ASIDE", 3)
+    monkeypatch.setattr(cursors, "MAX_SET_ASIDE", 3)
     assert ledger.ask(setting(1, 2))
     assert not ledger.ask(setting(3, 4))
     assert not ledger.writes

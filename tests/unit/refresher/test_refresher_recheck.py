@@ -7,7 +7,7 @@ import pytest
 from sessiond.core.errors import IssuerUnavailable, Refusal, TokenRejected
 from sessiond.core.secret import Secret
 from tests.fakes import FakeClock, grant_id, principal, verdict
-from tests.unit.refreshing import TEN_MINUTES, Work, at_work
+from tests.unit.refresher.refreshing import TEN_MINUTES, Work, at_work
 
 pytestmark = pytest.mark.anyio
 

@@ -9,10 +9,10 @@ from uuid import UUID
 
 import pytest
 
+from sessiond.core.cursor import Place, SetAside
 from sessiond.core.errors import StoreError
 from sessiond.core.events import Event, Gap, LoginRefused, SessionClosed
 from sessiond.core.grant import Grant, KnownToken, TokenHash
-from sessiond.core.place import Place, SetAside
 from sessiond.core.revocation import Revocation, Scope
 from sessiond.core.rows import Drop, NameOwner, Put, Row
 from sessiond.core.secret import Secret

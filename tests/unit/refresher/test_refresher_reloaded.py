@@ -16,7 +16,7 @@ from sessiond.core.secret import Secret
 from sessiond.gate import FairLimiter
 from sessiond.refresher import Line
 from tests.fakes import FakeClock, MemoryStore, grant, grant_id, session, session_id
-from tests.unit.refreshing import FreshVerifier, ScriptedTokens, Work, at_work
+from tests.unit.refresher.refreshing import FreshVerifier, ScriptedTokens, Work, at_work
 
 pytestmark = pytest.mark.anyio
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sessiond.core.turns import Turns
+from sessiond.core.round_robin import Turns
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sessiond.core.errors import AddressInUseError
-from sessiond.system import socketfile
+from sessiond.system import socket_file
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def test_a_socket_is_born_with_its_mode_whatever_the_umask(
 ) -> None:
     before = os.umask(0o027)
     try:
-        socketfile.bind(listener, str(place), wanted)
+        socket_file.bind(listener, str(place), wanted)
         assert os.umask(0o027) == 0o027
     finally:
         os.umask(before)
@@ -51,7 +51,7 @@ def test_the_umask_comes_back_when_there_is_nothing_to_bind_to(
     before = os.umask(0o027)
     try:
         with pytest.raises(FileNotFoundError):
-            socketfile.bind(listener, str(place / "none"), 0o666)
+            socket_file.bind(listener, str(place / "none"), 0o666)
         assert os.umask(0o027) == 0o027
     finally:
         os.umask(before)
@@ -60,15 +60,15 @@ def test_the_umask_comes_back_when_there_is_nothing_to_bind_to(
 def test_a_link_is_never_bound_through(listener: socket.socket, place: Path) -> None:
     place.symlink_to(place.with_name("elsewhere"))
     with pytest.raises(OSError, match="in use"):
-        socketfile.bind(listener, str(place), 0o666)
+        socket_file.bind(listener, str(place), 0o666)
     assert not place.with_name("elsewhere").exists()
 
 
 def test_a_socket_is_given_to_a_group(
     listener: socket.socket, place: Path, another_group: int
 ) -> None:
-    socketfile.bind(listener, str(place), 0o660)
-    socketfile.give(str(place), another_group)
+    socket_file.bind(listener, str(place), 0o660)
+    socket_file.give(str(place), another_group)
     assert place.lstat().st_gid == another_group
     assert mode(place) == 0o660
 
@@ -89,12 +89,12 @@ def test_what_took_the_sockets_place_is_given_to_nobody(
                 place.write_text("precious")
         groups = [each.lstat().st_gid for each in (place, victim)]
         with pytest.raises(AddressInUseError, match="was replaced by somebody else"):
-            socketfile.give(str(place), another_group)
+            socket_file.give(str(place), another_group)
         assert [each.lstat().st_gid for each in (place, victim)] == groups
 
 
 def test_where_nothing_is_there_is_nothing_to_connect_to(place: Path) -> None:
-    with socketfile.left_there(str(place)) as there:
+    with socket_file.left_there(str(place)) as there:
         assert there is None
 
 
@@ -103,7 +103,7 @@ def test_the_socket_that_was_looked_at_is_the_one_that_is_connected_to(
 ) -> None:
     listener.bind(str(place))
     listener.listen()
-    with socketfile.left_there(str(place)) as there, socket.socket(socket.AF_UNIX) as client:
+    with socket_file.left_there(str(place)) as there, socket.socket(socket.AF_UNIX) as client:
         assert there is not None
         place.unlink()
         place.symlink_to("/nowhere")
@@ -120,7 +120,7 @@ def test_a_link_is_no_socket_whatever_it_leads_to(
     place.symlink_to(place.with_name("target"))
     with (
         pytest.raises(AddressInUseError, match="is no socket"),
-        socketfile.left_there(str(place)),
+        socket_file.left_there(str(place)),
     ):
         pass
     listener.setblocking(False)
@@ -130,7 +130,7 @@ def test_a_link_is_no_socket_whatever_it_leads_to(
 
 
 def test_what_is_gone_already_is_removed(place: Path) -> None:
-    socketfile.remove(str(place))
+    socket_file.remove(str(place))
 
 
 def test_what_is_not_ours_to_remove_is_named_with_its_owner(
@@ -143,4 +143,4 @@ def test_what_is_not_ours_to_remove_is_named_with_its_owner(
 
     monkeypatch.setattr(Path, "unlink", refuse)
     with pytest.raises(AddressInUseError, match=f"was left there by user {os.geteuid()}"):
-        socketfile.remove(str(place))
+        socket_file.remove(str(place))

@@ -14,8 +14,8 @@ from sessiond.config import SubscriberConfig
 from sessiond.core.errors import StoreError
 from sessiond.core.events import Event, to_json
 from sessiond.eventlog import EventLog
+from sessiond.extensions.subscribers.cursor import KeptPlace
 from sessiond.extensions.subscribers.patience import pause_after
-from sessiond.extensions.subscribers.places import KeptPlace
 from sessiond.extensions.subscribers.state import Record, SubscriberState
 from sessiond.extensions.subscribers.subprocesses import Child, Gone, NotStartedError, Start
 from sessiond.extensions.subscribers.wire import (

@@ -14,7 +14,6 @@ import structlog
 from anyio.abc import TaskGroup
 from anyio.streams.memory import MemoryObjectReceiveStream
 
-from sessiond.askingagain import AskingAgain
 from sessiond.bus import Committed
 from sessiond.clock import Clock
 from sessiond.containment import Containment
@@ -33,9 +32,10 @@ from sessiond.core.rows import Drop, Put
 from sessiond.core.secret import Secret
 from sessiond.core.session import ProcessKey
 from sessiond.due import DueQueue
-from sessiond.givingback import GivingBack, give_back
-from sessiond.pace import FIRST_RETRY, Pace, retry_in
-from sessiond.refresh_issuer import Line, Tokens, TokenSource
+from sessiond.refresher.asking_again import AskingAgain
+from sessiond.refresher.giving_back import GivingBack, give_back
+from sessiond.refresher.pace import FIRST_RETRY, Pace, retry_in
+from sessiond.refresher.refresh_issuer import Line, Tokens, TokenSource
 from sessiond.table import Table
 
 # What time alone may mend in a fresh token: the issuer's clock is ahead, or its key not here yet.

@@ -13,8 +13,6 @@ import msgspec
 import structlog
 from anyio import ClosedResourceError, EndOfStream
 
-from sessiond.agenda import Agenda, Ticket
-from sessiond.batch import Batch, Decided
 from sessiond.bus import Bus, Committed
 from sessiond.clock import Clock
 from sessiond.core.changes import (
@@ -40,6 +38,8 @@ from sessiond.core.revocation import Revocation, superseded
 from sessiond.core.rows import Drop, Put, Row, Rows, Write
 from sessiond.core.session import ProcessAbout, ProcessKey, Session
 from sessiond.due import DueQueue
+from sessiond.table.agenda import Agenda, Ticket
+from sessiond.table.batch import Batch, Decided
 
 A = TypeVar("A")
 
