@@ -127,14 +127,14 @@ class Verifier(Protocol):
     """
 
     @property
-    def asks(self) -> bool:
+    def is_online(self) -> bool:
         """True when each token costs a call to the issuer (introspection, userinfo)."""
         ...
 
-    def needs_issuer(self, token: Secret) -> bool:
+    def needs_call(self, token: Secret) -> bool:
         """Say whether verifying this token now means a call to the issuer.
 
-        Always where `asks`; for a signed token only when the key it names is not at hand and
+        Always where `is_online`; for a signed token only when the key it names is not at hand and
         may be fetched. Where False, `verify` answers without waiting.
         """
         ...
@@ -157,7 +157,7 @@ class Verifier(Protocol):
         """
         ...
 
-    def vouches(self, verdict: Verdict) -> bool:
+    def still_valid(self, verdict: Verdict) -> bool:
         """Say whether an earlier verdict still stands: False once its key was withdrawn."""
         ...
 
@@ -216,7 +216,7 @@ class IssuerAbout(Protocol):
                 are numbers of seconds since 1970 where they are.
             now: As given to `verify`.
             expires_in: As given to `verify`.
-            key_id: Of the key that signed the claims: `vouches` finds it in the verdict.
+            key_id: Of the key that signed the claims: `still_valid` finds it in the verdict.
 
         Raises:
             TokenRejected: WRONGISSUER, WRONGAUDIENCE, WRONGSCOPE, EXPIRED, NOTYET, NOROLES, or

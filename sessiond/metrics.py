@@ -6,7 +6,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, disable_cre
 from prometheus_client.process_collector import ProcessCollector
 
 from sessiond.clock import Clock
-from sessiond.gate import Spans
+from sessiond.gate import LoginTimings
 
 LOOK_EVERY = 0.25  # seconds between two looks at how late the loop is
 SECONDS = (
@@ -18,7 +18,7 @@ LATE_SECONDS = (1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 36
 disable_created_metrics()  # type: ignore[no-untyped-call]  # a series more each that nobody reads
 
 
-class Measures:
+class Metrics:
     """The histograms of one daemon. Observing costs about a microsecond."""
 
     def __init__(self) -> None:
@@ -63,7 +63,7 @@ class Measures:
 
         return note
 
-    def answered(self, call: str, outcome: str, seconds: float, spans: Spans) -> None:
+    def answered(self, call: str, outcome: str, seconds: float, timings: LoginTimings) -> None:
         """Note a login's or renewal's answer.
 
         Args:
@@ -73,8 +73,8 @@ class Measures:
             spans: What of it was spent where.
         """
         self.answer.labels(call, outcome).observe(seconds)
-        if spans.queued is not None:
-            self.queue_wait.labels(spans.issuer).observe(spans.queued)
+        if timings.queued is not None:
+            self.queue_wait.labels(timings.issuer).observe(timings.queued)
 
     async def watch_loop(self, clock: Clock) -> None:
         """See how late the loop is, until cancelled."""

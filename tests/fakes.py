@@ -8,8 +8,8 @@ from uuid import UUID
 
 import anyio
 
-from sessiond.core.changes import Bind, Brought, Open, Renew
-from sessiond.core.cursor import Place, SetAside
+from sessiond.core.changes import Bind, Open, PresentedTokens, Renew
+from sessiond.core.cursor import Cursor, DeadLetter
 from sessiond.core.decide import Rules
 from sessiond.core.errors import StoreError
 from sessiond.core.events import Event, SessionOpened
@@ -95,9 +95,9 @@ def _key(row: Row) -> tuple[type[Row], object]:
             return type(row), row.hash
         case NameOwner():
             return type(row), row.name
-        case Place():
+        case Cursor():
             return type(row), row.subscriber
-        case SetAside():
+        case DeadLetter():
             return type(row), (row.subscriber, row.event.sequence)
 
 
@@ -148,7 +148,7 @@ def verdict(
     )
 
 
-def brought(
+def presented(
     access: str = "access",
     refresh: str | None = None,
     *,
@@ -156,9 +156,9 @@ def brought(
     client: str = "qstudio",
     draw: float = 0.5,  # no jitter
     presented_at: datetime | None = None,  # else when its lease began
-) -> Brought:
+) -> PresentedTokens:
     says = says or verdict()
-    return Brought(
+    return PresentedTokens(
         verdict=says,
         access=token_hash(access),
         refresh=None if refresh is None else token_hash(refresh),
@@ -170,7 +170,7 @@ def brought(
 
 
 def login(
-    number: int, tokens: Brought | None = None, *, handle: int | None = None, pid: int = 100
+    number: int, tokens: PresentedTokens | None = None, *, handle: int | None = None, pid: int = 100
 ) -> Open:
     """Return an Open whose session, grant and (unless given) handle go by one number."""
     return Open(
@@ -180,7 +180,7 @@ def login(
         about=process_about(pid),
         handle=number if handle is None else handle,
         address=0x7F000001,
-        brought=tokens or brought(),
+        presented=tokens or presented(),
     )
 
 
@@ -193,13 +193,13 @@ def bind(number: int, *, handle: int | None = None, pid: int = 100) -> Bind:
 
 
 def renewal(
-    number: int, tokens: Brought, *, grant: int = 900, pid: int = 100, push: bool = False
+    number: int, tokens: PresentedTokens, *, grant: int = 900, pid: int = 100, push: bool = False
 ) -> Renew:
     return Renew(
         process=process_key(pid),
         session=session_id(number),
         grant=grant_id(grant),
-        brought=tokens,
+        presented=tokens,
         push=push,
     )
 

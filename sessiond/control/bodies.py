@@ -7,7 +7,7 @@ from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from sessiond.core.cursor import SetAside
+from sessiond.core.cursor import DeadLetter
 from sessiond.core.listing import Listed
 from sessiond.core.password import MAX_PASSWORD_SIZE
 from sessiond.core.principal import MAX_NAME_SIZE
@@ -224,7 +224,7 @@ class SetAsideEvent(Struct, frozen=True, kw_only=True):
     error: str  # the last attempt's
 
     @classmethod
-    def of(cls, row: SetAside) -> "SetAsideEvent":
+    def of(cls, row: DeadLetter) -> "SetAsideEvent":
         event = row.event
         return cls(
             sequence=event.sequence,

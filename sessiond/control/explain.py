@@ -7,7 +7,7 @@ import anyio
 
 from sessiond.control.bodies import Check, CheckName, Explanation
 from sessiond.control.view import View
-from sessiond.core.changes import Brought, Judge
+from sessiond.core.changes import CheckAdmission, PresentedTokens
 from sessiond.core.errors import IssuerUnavailable, Refusal, TokenRejected
 from sessiond.core.password import Presented, read_password
 from sessiond.core.principal import is_name
@@ -15,7 +15,7 @@ from sessiond.core.refusal_words import why
 from sessiond.core.secret import Secret
 from sessiond.core.session import ProcessKey
 from sessiond.gate import Admission
-from sessiond.gate.route import route
+from sessiond.gate.route import find_issuer
 from sessiond.system.peer import Peer
 
 CHECKS: tuple[CheckName, ...] = get_args(CheckName)
@@ -99,14 +99,14 @@ async def _try(view: View, tried: _Tried, *, user: str, password: Secret, peer: 
         raise _Failed(Refusal.USERMISMATCH, "the user name is not printable ASCII")
     tried.passed()
     try:
-        issuer = route([each.realm for each in view.issuers.values()], presented, user=user)
+        issuer = find_issuer([each.route for each in view.issuers.values()], presented, user=user)
     except TokenRejected as rejected:
         raise _Failed(rejected.reason, rejected.detail) from None
     tried.passed(f"issuer {issuer}")
     admission = await _admitted(view, tried, user=user, password=password, peer=peer)
     tried.admission = admission
     tried.passed()
-    brought = Brought(
+    tokens = PresentedTokens(
         verdict=admission.verdict,
         access=view.hashed(presented.access),
         refresh=None if presented.refresh is None else view.hashed(presented.refresh),
@@ -115,11 +115,11 @@ async def _try(view: View, tried: _Tried, *, user: str, password: Secret, peer: 
         draw=0.5,
         presented_at=presented_at,
     )
-    refusal = await view.table.ask(Judge(brought=brought, is_proof_due=False))
+    refusal = await view.table.ask(CheckAdmission(presented=tokens, is_proof_due=False))
     if refusal is not None:
         raise _Failed(refusal, why(refusal))
     tried.passed()
-    await _prove(view, tried, brought)
+    await _prove(view, tried, tokens)
 
 
 async def _admitted(
@@ -142,14 +142,14 @@ async def _admitted(
     return admission
 
 
-async def _prove(view: View, tried: _Tried, brought: Brought) -> None:
-    if brought.verdict.principal.issuer not in view.proved:
+async def _prove(view: View, tried: _Tried, tokens: PresentedTokens) -> None:
+    if tokens.verdict.principal.issuer not in view.proved:
         tried.skipped("this issuer's tokens need no proof by refresh")
         return
-    refusal = await view.table.ask(Judge(brought=brought, is_proof_due=True))
+    refusal = await view.table.ask(CheckAdmission(presented=tokens, is_proof_due=True))
     if refusal is None:
         tried.passed("a refresh has proved it before")
-    elif brought.refresh is not None:
+    elif tokens.refresh is not None:
         tried.skipped(PROOF_LATER)
     else:
         raise _Failed(refusal, "nothing proves that it was issued to our client")

@@ -26,7 +26,7 @@ from sessiond.core.secret import Secret
 from sessiond.core.verdict import Verdict
 from sessiond.gate.breaker import TRIES
 from sessiond.log.redaction import harmless
-from sessiond.metrics import Measures
+from sessiond.metrics import Metrics
 from sessiond.refresher import Tokens, TokenSource
 from sessiond.table import Loaded, Store
 
@@ -36,11 +36,11 @@ CLIENTS = {"verify": "login", "probe": "login", "refresh": "refresh", "revoke": 
 log = structlog.get_logger()
 
 
-class WatchedStore:
+class InstrumentedStore:
     """A Store (sessiond.table) that counts what is committed, and knows what was last."""
 
-    def __init__(self, store: Store, clock: Clock, measures: Measures | None = None) -> None:
-        self._commit_took = (measures or Measures()).commit
+    def __init__(self, store: Store, clock: Clock, metrics: Metrics | None = None) -> None:
+        self._commit_took = (metrics or Metrics()).commit
         self._store = store
         self._clock = clock
         self.sequence = 0  # the last committed event's
@@ -85,7 +85,7 @@ class WatchedStore:
 
 
 @dataclass(slots=True)
-class IssuerWatch:
+class IssuerHealth:
     """How calls to one issuer went: fetches, logins, refreshes and trials alike."""
 
     clock: Clock
@@ -100,7 +100,7 @@ class IssuerWatch:
     _under_way: int = 0
     _idle: anyio.Event = field(default_factory=anyio.Event)  # set when a call ended as the last
 
-    def successor(self) -> "IssuerWatch":
+    def successor(self) -> "IssuerHealth":
         """Return the watch of the same issuer, asked another way: it goes on counting."""
         return replace(self, _refused={}, _under_way=0, _idle=anyio.Event())
 
@@ -167,13 +167,13 @@ class IssuerWatch:
         self.last_error, self.last_error_at = harmless(str(error)), self.clock.now()
 
 
-class WatchedVerifier:
+class InstrumentedVerifier:
     """A Verifier (sessiond.api) whose calls to the issuer are noted, and its verdicts marked."""
 
     def __init__(
         self,
         verifier: Verifier,
-        watch: IssuerWatch,
+        health: IssuerHealth,
         *,
         generation: int = 0,
         is_heard_here: bool = False,
@@ -187,30 +187,30 @@ class WatchedVerifier:
             is_heard_here: Whether nobody else hears what its calls show: a plugin's makes its own.
         """
         self._verifier = verifier
-        self._watch = watch
+        self._health = health
         self._generation = generation
         self._is_heard_here = is_heard_here
 
     @property
-    def asks(self) -> bool:
-        return self._verifier.asks
+    def is_online(self) -> bool:
+        return self._verifier.is_online
 
-    def needs_issuer(self, token: Secret) -> bool:
-        return self._verifier.needs_issuer(token)
+    def needs_call(self, token: Secret) -> bool:
+        return self._verifier.needs_call(token)
 
     async def verify(
         self, token: Secret, *, now: datetime, expires_in: float | None = None
     ) -> Verdict:
-        is_call = self._verifier.needs_issuer(token)
-        with self._watch.call("verify", is_call=is_call), self._hearing(is_call):
+        is_call = self._verifier.needs_call(token)
+        with self._health.call("verify", is_call=is_call), self._hearing(is_call):
             verdict = await self._verifier.verify(token, now=now, expires_in=expires_in)
         return replace(verdict, generation=self._generation)
 
-    def vouches(self, verdict: Verdict) -> bool:
-        return self._verifier.vouches(verdict)
+    def still_valid(self, verdict: Verdict) -> bool:
+        return self._verifier.still_valid(verdict)
 
     async def probe(self) -> None:
-        with self._watch.call("probe"), self._hearing(True):
+        with self._health.call("probe"), self._hearing(True):
             await self._verifier.probe()
 
     @contextmanager
@@ -222,26 +222,26 @@ class WatchedVerifier:
         try:
             yield
         except (TokenRejected, UnusableAnswer):
-            self._watch.heard(None)
+            self._health.heard(None)
             raise
         except IssuerUnavailable as unavailable:
-            self._watch.heard(unavailable)
+            self._health.heard(unavailable)
             raise
         else:
-            self._watch.heard(None)
+            self._health.heard(None)
 
 
-class WatchedSource:
+class InstrumentedTokenSource:
     """A TokenSource (sessiond.refresher) whose refreshes are counted by their outcome."""
 
-    def __init__(self, source: TokenSource, watch: IssuerWatch) -> None:
+    def __init__(self, source: TokenSource, health: IssuerHealth) -> None:
         self._source = source
-        self._watch = watch
+        self._health = health
 
     async def refresh(self, token: Secret) -> Tokens:
-        refreshes = self._watch.refreshes
+        refreshes = self._health.refreshes
         try:
-            with self._watch.call("refresh"):
+            with self._health.call("refresh"):
                 tokens = await self._source.refresh(token)
         except RefreshRefused:
             refreshes["refused"] += 1
@@ -256,5 +256,5 @@ class WatchedSource:
         return tokens
 
     async def revoke(self, token: Secret) -> bool:
-        with self._watch.call("revoke"):
+        with self._health.call("revoke"):
             return await self._source.revoke(token)

@@ -105,9 +105,9 @@ def _issuer(name: str, issuer: IssuerView) -> bodies.IssuerStatus:
         name=name,
         healthy=not issuer.trouble,
         trouble=issuer.trouble,
-        last_success_at=issuer.watch.last_success_at,
-        last_error=issuer.watch.last_error,
-        last_error_at=issuer.watch.last_error_at,
+        last_success_at=issuer.health.last_success_at,
+        last_error=issuer.health.last_error,
+        last_error_at=issuer.health.last_error_at,
     )
 
 

@@ -41,7 +41,7 @@ async def exposition(view: View, counts: Counts) -> bytes:
     found += [*_of_issuers(view), *_of_role_sources(view), *_of_tasks(view)]
     found += [*_of_subscribers(view.subscribers.states(), await _ages(view))]
     registry.register(_Collected(found))
-    return generate_latest(registry) + generate_latest(view.measures.registry)
+    return generate_latest(registry) + generate_latest(view.metrics.registry)
 
 
 class _Collected(Collector):
@@ -157,10 +157,10 @@ def _of_issuers(view: View) -> Iterable[Metric]:
     )
     for name, issuer in view.issuers.items():
         healthy.add_metric([name], float(not issuer.trouble))
-        if issuer.watch.last_success_at is not None:
-            success.add_metric([name], issuer.watch.last_success_at.timestamp())
+        if issuer.health.last_success_at is not None:
+            success.add_metric([name], issuer.health.last_success_at.timestamp())
         for outcome in ("ok", "refused", "throttled", "unavailable"):
-            refreshes.add_metric([name, outcome], issuer.watch.refreshes[outcome])
+            refreshes.add_metric([name, outcome], issuer.health.refreshes[outcome])
     return healthy, success, refreshes
 
 

@@ -10,7 +10,7 @@ from sessiond.control import pieces
 from sessiond.control.bodies import TARGETS, RevocationRequest, Revoked
 from sessiond.control.problem import Problem
 from sessiond.control.view import View
-from sessiond.core.changes import End, Forget, Forgive, Revoke
+from sessiond.core.changes import EndSessions, LiftRevocation, ReleaseName, Revoke
 from sessiond.core.errors import StoreError
 from sessiond.core.listing import Filter
 from sessiond.core.principal import looks_like_token, shown
@@ -61,7 +61,7 @@ async def forgive(view: View, revocation: UUID, peer: Peer) -> None:
         Problem: There is none of this id.
         StoreError: It still stands.
     """
-    if not await view.table.ask(Forgive(id=revocation)):
+    if not await view.table.ask(LiftRevocation(id=revocation)):
         raise Problem(HTTPStatus.NOT_FOUND, "no such revocation is in force")
     log.warning("forgiven", uid=peer.uid, pid=peer.pid, revocation=str(revocation))
 
@@ -73,7 +73,7 @@ async def forget(view: View, user: str, peer: Peer) -> None:
         Problem: It belongs to nobody.
         StoreError: It still belongs to who had it.
     """
-    if not await view.table.ask(Forget(name=user)):
+    if not await view.table.ask(ReleaseName(name=user)):
         raise Problem(HTTPStatus.NOT_FOUND, "this name belongs to nobody")
     log.warning("forgotten", uid=peer.uid, pid=peer.pid, user=shown(user))
 
@@ -96,12 +96,12 @@ def _target(view: View, request: RevocationRequest) -> tuple[str, str]:
 async def _carry_out(view: View, request: RevocationRequest, what: str, value: str) -> Revoked:
     table = view.table
     if what == "session":
-        end = End(session=SessionId(UUID(value)))
+        end = EndSessions(session=SessionId(UUID(value)))
         return Revoked(revoked=await table.ask(end), id=None)
     if what == "process":
         held = await pieces.sessions(table, Filter(process=value))
         processes = dict.fromkeys(each.session.process for each in held)
-        ends = [await table.submit(End(process=process)) for process in processes]
+        ends = [await table.submit(EndSessions(process=process)) for process in processes]
         return Revoked(revoked=sum([await end.answer() for end in ends]), id=None)
     taken = await table.ask(
         Revoke(id=view.new_id(), scope=Scope(what), value=value, reason=request.reason)

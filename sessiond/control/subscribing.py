@@ -23,7 +23,7 @@ async def listed(view: View) -> bodies.Subscribers:
     """Return every subscriber, with the events that were set aside for it, and former ones."""
     kept = kept_places(await view.table.rows())
     set_aside: dict[str, list[bodies.SetAsideEvent]] = {}
-    for each in kept.set_aside:
+    for each in kept.dead_letters:
         set_aside.setdefault(each.subscriber, []).append(bodies.SetAsideEvent.of(each))
     configured = statuses(view)
     names = {each.name for each in configured}
@@ -39,7 +39,7 @@ async def listed(view: View) -> bodies.Subscribers:
                 kept_at=each.at,
                 set_aside=len(set_aside.get(each.subscriber, ())),
             )
-            for each in kept.places
+            for each in kept.cursors
             if each.subscriber not in names
         ],
     )

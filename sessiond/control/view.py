@@ -7,15 +7,15 @@ from pathlib import Path
 from uuid import UUID
 
 from sessiond.clock import Clock
-from sessiond.control.instrumented import IssuerWatch, WatchedStore
+from sessiond.control.instrumented import InstrumentedStore, IssuerHealth
 from sessiond.core.grant import TokenHash
 from sessiond.core.secret import Secret
 from sessiond.eventlog import EventLog
 from sessiond.extensions.roles import AskedSource
 from sessiond.extensions.subscribers import Subscribers
-from sessiond.gate import Breaker, Gate, Realm
+from sessiond.gate import Breaker, Gate, IssuerRoute
 from sessiond.kdb.directory import Directory
-from sessiond.metrics import Measures
+from sessiond.metrics import Metrics
 from sessiond.table import Table
 
 
@@ -23,9 +23,9 @@ from sessiond.table import Table
 class IssuerView:
     """One issuer, and the role sources that are asked for its users."""
 
-    realm: Realm
+    route: IssuerRoute
     breaker: Breaker
-    watch: IssuerWatch
+    health: IssuerHealth
     keys_trouble: Callable[[], str] = lambda: ""  # why its keys were not fetched at last
     roles: Sequence[AskedSource] = ()
     waiting: Callable[[], int] = lambda: 0  # logins that wait for their turn at it
@@ -34,8 +34,8 @@ class IssuerView:
     def trouble(self) -> str:
         """Why logins or refreshes at it cannot all go well now; empty: they can."""
         if self.breaker.is_open:
-            return self.watch.last_error or "it has asked to be left alone"
-        return self.watch.trouble or self.keys_trouble()
+            return self.health.last_error or "it has asked to be left alone"
+        return self.health.trouble or self.keys_trouble()
 
 
 @dataclass(slots=True)
@@ -66,7 +66,7 @@ class View:
     instance: UUID
     clock: Clock
     table: Table
-    store: WatchedStore
+    store: InstrumentedStore
     events: EventLog
     directory: Directory
     gate: Gate
@@ -77,7 +77,7 @@ class View:
     deadline: float  # seconds that a login may take
     database: Path
     refused: Callable[[], int]  # connections to q's socket, since the start
-    measures: Measures = field(default_factory=Measures)
+    metrics: Metrics = field(default_factory=Metrics)
     failures: Mapping[tuple[str, str], int] = field(default_factory=dict)  # by task, and whose
     subscribers: Subscribers
     ready_at: datetime | None = None  # set when it is

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Generic, TypeVar
 from uuid import UUID
 
-from sessiond.core.cursor import Place, SetAside
+from sessiond.core.cursor import Cursor, DeadLetter
 from sessiond.core.errors import Refusal
 from sessiond.core.events import Event
 from sessiond.core.grant import Grant, GrantId, TokenHash
@@ -24,7 +24,7 @@ class Change(Generic[A]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class ActiveSession:
     """A session as it stands, with the end of its lease."""
 
     session: Session
@@ -32,7 +32,7 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Brought:
+class PresentedTokens:
     """The tokens that came with a login or a renewal, verified."""
 
     verdict: Verdict
@@ -45,7 +45,7 @@ class Brought:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Open(Change[Standing | Refusal]):
+class Open(Change[ActiveSession | Refusal]):
     """Let a verified login in. The caller picks both ids, so that it can withdraw the session."""
 
     session: SessionId
@@ -54,15 +54,15 @@ class Open(Change[Standing | Refusal]):
     about: ProcessAbout
     handle: int
     address: int
-    brought: Brought
+    presented: PresentedTokens
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Adopt(Change[Grant | Refusal]):
+class KeepGrant(Change[Grant | Refusal]):
     """Keep verified tokens before a session hangs on them: they are still to be proved."""
 
     grant: GrantId  # used when the tokens belong to no grant yet
-    brought: Brought
+    presented: PresentedTokens
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,13 +82,13 @@ class Bind(Change[bool]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Renew(Change[Standing | Refusal]):
+class Renew(Change[ActiveSession | Refusal]):
     """The user brought fresh tokens for a live session."""
 
     process: ProcessKey
     session: SessionId
     grant: GrantId
-    brought: Brought
+    presented: PresentedTokens
     push: bool  # tell the process too: it did not wait for the answer
 
 
@@ -102,7 +102,7 @@ class Close(Change[None]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Lose(Change[None]):
+class ProcessLost(Change[None]):
     """The process is gone: its sessions wait for it to come back, where it can."""
 
     process: ProcessKey
@@ -125,16 +125,16 @@ class Ping(Change[None]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Look(Change[list[Standing]]):
+class ListOwnSessions(Change[list[ActiveSession]]):
     """The live sessions of one process; changes nothing."""
 
     process: ProcessKey
     unseen: tuple[SessionId, ...] | None = None  # those not looked at, once they were looked up
-    seen: tuple["Standing", ...] = ()  # so far
+    seen: tuple["ActiveSession", ...] = ()  # so far
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Find(Change[Standing | None]):
+class Find(Change[ActiveSession | None]):
     """One session of one process; changes nothing."""
 
     process: ProcessKey
@@ -264,21 +264,21 @@ class EndCovered(Change[Taken]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Forgive(Change[bool]):
+class LiftRevocation(Change[bool]):
     """Lift a lasting revocation. False: there is none of this id."""
 
     id: UUID
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Forget(Change[bool]):
+class ReleaseName(Change[bool]):
     """Let a user name belong to somebody else. False: it belonged to nobody."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class End(Change[int]):
+class EndSessions(Change[int]):
     """Take back what is live of one session or one process, and nothing more."""
 
     session: SessionId | None = None
@@ -296,7 +296,7 @@ class Expire(Change[None]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tell(Change[None]):
+class RecordEvents(Change[None]):
     """Write events that tell of no change: refused logins."""
 
     events: tuple[Event, ...]
@@ -310,15 +310,15 @@ class KnownNames(Change[frozenset[str]]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judge(Change[Refusal | None]):
+class CheckAdmission(Change[Refusal | None]):
     """Whether verified tokens would be let in, without letting anybody in; changes nothing."""
 
-    brought: Brought
+    presented: PresentedTokens
     is_proof_due: bool  # also refuse what only a refresh would prove
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KeepPlace(Change[None]):
+class KeepCursor(Change[None]):
     """A subscriber is done with every event up to this one. A place never moves back."""
 
     subscriber: str
@@ -326,7 +326,7 @@ class KeepPlace(Change[None]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SetEventsAside(Change[bool]):
+class KeepDeadLetters(Change[bool]):
     """A subscriber refused these too often: keep them for later, and move its place past them.
 
     False: too many are set aside for it already. Nothing changed, so it waits at its place.
@@ -339,7 +339,7 @@ class SetEventsAside(Change[bool]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TakeBack(Change[bool]):
+class DropDeadLetter(Change[bool]):
     """A set-aside event was received at last, or is not wanted any more. False: there is none."""
 
     subscriber: str
@@ -354,13 +354,13 @@ class ForgetSubscriber(Change[bool]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Places:
+class Cursors:
     """What is kept for every subscriber that there ever was, configured still or not."""
 
-    places: tuple[Place, ...]  # by subscriber
-    set_aside: tuple[SetAside, ...]  # by subscriber and sequence
+    cursors: tuple[Cursor, ...]  # by subscriber
+    dead_letters: tuple[DeadLetter, ...]  # by subscriber and sequence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ListPlaces(Change[Places]):
+class ListCursors(Change[Cursors]):
     """The places and the set-aside events; changes nothing."""

@@ -7,12 +7,12 @@ from itertools import pairwise
 
 from sessiond.core.events import Event, Gap
 
-MAX_SET_ASIDE = 1000  # events of one subscriber; with more it has to wait at its place
+MAX_DEAD_LETTERS = 1000  # events of one subscriber; with more it has to wait at its place
 MAX_ERROR = 500  # characters of why an event was set aside
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class Cursor:
     """How far a subscriber has received, kept so that a restart loses nothing."""
 
     subscriber: str  # its `name` in the configuration
@@ -21,7 +21,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SetAside:
+class DeadLetter:
     """An event that a subscriber refused too often. It outlives the time that events are kept."""
 
     subscriber: str

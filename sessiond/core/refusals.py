@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import NamedTuple
 
-from sessiond.core.changes import Tell
+from sessiond.core.changes import RecordEvents
 from sessiond.core.errors import Refusal
 from sessiond.core.events import LoginRefused
 from sessiond.core.session import ProcessAbout
@@ -85,9 +85,9 @@ class Refusals:
         return refused
 
 
-def told(refused: Mapping[Refused, int], now: datetime) -> Tell:
+def told(refused: Mapping[Refused, int], now: datetime) -> RecordEvents:
     """Return the change that writes them as events."""
-    return Tell(
+    return RecordEvents(
         events=tuple(
             LoginRefused(
                 at=now,

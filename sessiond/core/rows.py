@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
-from sessiond.core.cursor import Place, SetAside
+from sessiond.core.cursor import Cursor, DeadLetter
 from sessiond.core.grant import Grant, GrantId, KnownToken, TokenHash
 from sessiond.core.index import Index, Schedule
 from sessiond.core.ordered import SessionLists
@@ -28,7 +28,7 @@ class NameOwner:
     subject: str
 
 
-Row = Session | Grant | KnownToken | NameOwner | Revocation | Place | SetAside
+Row = Session | Grant | KnownToken | NameOwner | Revocation | Cursor | DeadLetter
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +62,8 @@ class Rows:
         self.tokens: dict[TokenHash, KnownToken] = {}
         self.names: dict[str, NameOwner] = {}
         self.revocations: dict[UUID, Revocation] = {}
-        self.places: dict[str, Place] = {}
-        self.set_aside: dict[tuple[str, int], SetAside] = {}
+        self.cursors: dict[str, Cursor] = {}
+        self.dead_letters: dict[tuple[str, int], DeadLetter] = {}
         self.lists = SessionLists()
         self.states = Counter[SessionState]()
         self.to_refresh = Schedule[GrantId]()
@@ -173,10 +173,10 @@ class Rows:
             return any(token.seen_at <= at for token in self.tokens_of(grant.id))
         return any(session.since <= at for session in self.sessions_of(grant.id))
 
-    def set_aside_of(self, subscriber: str) -> Iterator[SetAside]:
+    def set_aside_of(self, subscriber: str) -> Iterator[DeadLetter]:
         """Yield the events that were set aside for a subscriber."""
         sequences = self._set_aside_for.of(subscriber)
-        return (self.set_aside[subscriber, sequence] for sequence in sequences)
+        return (self.dead_letters[subscriber, sequence] for sequence in sequences)
 
     def apply(self, write: Write) -> Write | None:
         """Make the write; return the one that takes it back (None: it changed nothing)."""
@@ -231,10 +231,10 @@ class Rows:
             case Revocation():
                 self.revocations[row.id] = row
                 self._revoked[row.scope, row.value] = row.id
-            case Place():
-                self.places[row.subscriber] = row
-            case SetAside():
-                self.set_aside[row.subscriber, row.event.sequence] = row
+            case Cursor():
+                self.cursors[row.subscriber] = row
+            case DeadLetter():
+                self.dead_letters[row.subscriber, row.event.sequence] = row
                 self._set_aside_for.add(row.subscriber, row.event.sequence)
 
     def _put_session(self, row: Session) -> None:
@@ -279,11 +279,11 @@ class Rows:
                 if revocation is not None:
                     self._revoked.pop((revocation.scope, revocation.value), None)
                 return revocation
-            case Place():
-                return self.places.pop(row.subscriber, None)
-            case SetAside():
+            case Cursor():
+                return self.cursors.pop(row.subscriber, None)
+            case DeadLetter():
                 self._set_aside_for.discard(row.subscriber, row.event.sequence)
-                return self.set_aside.pop((row.subscriber, row.event.sequence), None)
+                return self.dead_letters.pop((row.subscriber, row.event.sequence), None)
 
     def _take_token(self, row: KnownToken) -> KnownToken | None:
         token = self.tokens.pop(row.hash, None)

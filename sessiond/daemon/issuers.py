@@ -16,23 +16,27 @@ from sessiond.api import Verifier
 from sessiond.clock import Clock
 from sessiond.config import Config, IssuerConfig, RoleSourceConfig, credentials
 from sessiond.containment import Containment
-from sessiond.control.instrumented import IssuerWatch, WatchedSource, WatchedVerifier
+from sessiond.control.instrumented import (
+    InstrumentedTokenSource,
+    InstrumentedVerifier,
+    IssuerHealth,
+)
 from sessiond.core.errors import ConfigError
 from sessiond.core.secret import Secret
 from sessiond.extensions.issuer_plugins import plugged_in
 from sessiond.extensions.roles import AskedRoles, RolesVerifier
-from sessiond.gate import Breaker, FairLimiter, Realm
+from sessiond.gate import Breaker, FairLimiter, IssuerRoute
 from sessiond.issuers.build import Issuer, RefreshLimits, build_issuer
 from sessiond.issuers.http import trust
-from sessiond.metrics import Measures
-from sessiond.refresher import Line
+from sessiond.metrics import Metrics
+from sessiond.refresher import RefreshIssuer
 
 # Whoever stops the daemon does not wait for a file that hangs.
 _away = partial(anyio.to_thread.run_sync, abandon_on_cancel=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Recipe:
+class IssuerSpec:
     """All that an issuer is built from: equal recipes make equal issuers."""
 
     config: IssuerConfig
@@ -42,7 +46,7 @@ class Recipe:
     secrets: bytes = field(repr=False)  # SHA-256 of them
     authorities: bytes = field(repr=False)  # SHA-256 of ca_file
 
-    def has_keys_of(self, other: "Recipe") -> bool:
+    def has_keys_of(self, other: "IssuerSpec") -> bool:
         """Say whether both get the issuer's keys from the same place, trusted by the same word."""
         same = ("issuer", "discovery", "jwks_uri", "insecure_http")
         return self.authorities == other.authorities and all(
@@ -51,28 +55,28 @@ class Recipe:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Made:
+class RunningIssuer:
     """One issuer at work, with all that stays as it is for as long as its recipe does."""
 
-    recipe: Recipe
+    spec: IssuerSpec
     generation: int  # another one each time that an issuer is built
-    realm: Realm
+    route: IssuerRoute
     issuer: Issuer
-    watch: IssuerWatch
+    health: IssuerHealth
     verifier: Verifier  # the issuer's alone
     roles: AskedRoles | None
-    line: Line
+    refresh_issuer: RefreshIssuer
     limiter: FairLimiter
     breaker: Breaker
     in_use: anyio.CancelScope  # cancelled when it is replaced
 
     def is_seen_to(self) -> bool:
         """Say whether it is known to be well, or trial calls are made that no login waits for."""
-        return self.breaker.needs_trial or not self.watch.trouble
+        return self.breaker.needs_trial or not self.health.trouble
 
     async def ahead(self) -> float | None:
         """Ask the issuer, and return the seconds its clock is ahead of ours; None: no answer."""
-        with self.watch.call(is_call=False):
+        with self.health.call(is_call=False):
             return await self.issuer.ahead()
 
 
@@ -82,19 +86,19 @@ class Issuers:
     def __init__(
         self,
         clock: Clock,
-        measures: Measures,
+        metrics: Metrics,
         environ: Mapping[str, str],
         containment: Containment | None = None,
     ) -> None:
-        self.measures = measures
+        self.metrics = metrics
         self.containment = containment or Containment()
         self._clock = clock
         self._environ = environ
         self._numbers = count(1)
         self._tasks: TaskGroup | None = None
-        self.made: Mapping[str, Made] = {}
+        self.running: Mapping[str, RunningIssuer] = {}
 
-    async def build(self, config: Config) -> dict[str, Made]:
+    async def build(self, config: Config) -> dict[str, RunningIssuer]:
         """Return an issuer for each table, by name; nothing is asked of them yet.
 
         Either `use` or `discard` what it returns.
@@ -102,7 +106,7 @@ class Issuers:
         Raises:
             ConfigError: A secret, a certificate or a plugin is not as it should be.
         """
-        built: dict[str, Made] = {}
+        built: dict[str, RunningIssuer] = {}
         async with AsyncExitStack() as stack:  # for an error, and for a stop meanwhile
             stack.push_async_callback(self.discard, built)
             for each in config.issuers:
@@ -110,47 +114,47 @@ class Issuers:
             stack.pop_all()
         return built
 
-    async def discard(self, built: Mapping[str, Made]) -> None:
+    async def discard(self, built: Mapping[str, RunningIssuer]) -> None:
         """Close those of them that are not in use."""
         with anyio.CancelScope(shield=True):
             for name, each in built.items():
-                if self.made.get(name) is not each:
+                if self.running.get(name) is not each:
                     await each.issuer.close()
 
-    def use(self, made: Mapping[str, Made]) -> None:
+    def use(self, running: Mapping[str, RunningIssuer]) -> None:
         """Go on with these. What is under way with others ends, and then they are closed."""
-        before, self.made = self.made, made
+        before, self.running = self.running, running
         for name, each in before.items():
-            if made.get(name) is not each:
+            if running.get(name) is not each:
                 each.in_use.cancel()
-        for name, each in made.items():
+        for name, each in running.items():
             older = before.get(name)
             if older is each:
                 continue
-            if older is not None and each.recipe.has_keys_of(older.recipe):
+            if older is not None and each.spec.has_keys_of(older.spec):
                 each.issuer.take_keys_of(older.issuer)  # as they are by now
             self._tend(each)
 
     async def run(self) -> None:
         """Keep fresh what logins need, for ever."""
         async with anyio.create_task_group() as self._tasks:
-            for each in self.made.values():
+            for each in self.running.values():
                 self._tend(each)
             await anyio.sleep_forever()
 
     async def close(self) -> None:
         """Close all, once nothing runs any more."""
-        made, self.made = self.made, {}
-        await self.discard(made)
+        running, self.running = self.running, {}
+        await self.discard(running)
 
-    def _tend(self, made: Made) -> None:
+    def _tend(self, running: RunningIssuer) -> None:
         if self._tasks is not None:
-            self._tasks.start_soon(_tend, made, self._clock, self.containment)
+            self._tasks.start_soon(_tend, running, self._clock, self.containment)
 
-    async def _build(self, each: IssuerConfig, config: Config) -> Made:
+    async def _build(self, each: IssuerConfig, config: Config) -> RunningIssuer:
         client_secret = self._secret(each, "client_secret_file")
         refresh_secret = self._secret(each, "refresh_client_secret_file")
-        recipe = Recipe(
+        spec = IssuerSpec(
             config=each,
             role_sources=tuple(
                 source
@@ -164,76 +168,76 @@ class Issuers:
             secrets=_digest(client_secret, refresh_secret),
             authorities=await _away(_authorities, each),
         )
-        before = self.made.get(each.name)
-        if before is not None and before.recipe == recipe:
+        before = self.running.get(each.name)
+        if before is not None and before.spec == spec:
             return before
         if before is None:
-            note = self.measures.calls_of(each.name)
-            watch = IssuerWatch(self._clock, name=each.name, note_call=note)
+            note = self.metrics.calls_of(each.name)
+            health = IssuerHealth(self._clock, name=each.name, note_call=note)
         else:
-            watch = before.watch.successor()
-        issuer = await self._issuer(recipe, client_secret, refresh_secret, watch)
-        return self._made(recipe, issuer, watch, slow_after=config.login.deadline / 2)
+            health = before.health.successor()
+        issuer = await self._issuer(spec, client_secret, refresh_secret, health)
+        return self._assembled(spec, issuer, health, slow_after=config.login.deadline / 2)
 
     async def _issuer(
         self,
-        recipe: Recipe,
+        spec: IssuerSpec,
         client_secret: Secret | None,
         refresh_secret: Secret | None,
-        watch: IssuerWatch,
+        health: IssuerHealth,
     ) -> Issuer:
         try:
-            tls = await _away(trust, recipe.config.ca_file)
+            tls = await _away(trust, spec.config.ca_file)
         except OSError as error:
-            raise ConfigError(f"issuer[{recipe.config.name}].ca_file: {error}") from error
+            raise ConfigError(f"issuer[{spec.config.name}].ca_file: {error}") from error
         plugged = await plugged_in(
-            recipe.config, recipe.role_sources, leeway=recipe.leeway, clock=self._clock
+            spec.config, spec.role_sources, leeway=spec.leeway, clock=self._clock
         )
         try:
             return build_issuer(
-                recipe.config,
-                leeway=recipe.leeway,
-                refresh=recipe.refresh,
+                spec.config,
+                leeway=spec.leeway,
+                refresh=spec.refresh,
                 client_secret=client_secret,
                 refresh_secret=refresh_secret,
                 clock=self._clock,
                 tls=tls,
                 plugged=plugged,
-                note=watch.heard,
+                note=health.heard,
             )
         except ConfigError:
             await plugged.stop()
             raise
 
-    def _made(
-        self, recipe: Recipe, issuer: Issuer, watch: IssuerWatch, *, slow_after: float
-    ) -> Made:
-        generation, table = next(self._numbers), recipe.config
-        realm = Realm(
+    def _assembled(
+        self, spec: IssuerSpec, issuer: Issuer, health: IssuerHealth, *, slow_after: float
+    ) -> RunningIssuer:
+        generation, table = next(self._numbers), spec.config
+        route = IssuerRoute(
             name=table.name,
             stated=frozenset({table.issuer, *table.also_issued_as}),
             users=table.users,
         )
-        verifier = WatchedVerifier(
-            issuer.verifier, watch, generation=generation, is_heard_here=issuer.is_plugins
+        verifier = InstrumentedVerifier(
+            issuer.verifier, health, generation=generation, is_heard_here=issuer.is_plugins
         )
         roles = None if issuer.roles is None else AskedRoles(issuer.roles, self._clock)
-        return Made(
-            recipe=recipe,
+        return RunningIssuer(
+            spec=spec,
             generation=generation,
-            realm=realm,
+            route=route,
             issuer=issuer,
-            watch=watch,
+            health=health,
             verifier=verifier,
             roles=roles,
-            line=Line(
+            refresh_issuer=RefreshIssuer(
                 iss=table.issuer,
                 client=issuer.client_id,
-                source=WatchedSource(issuer.tokens, watch),
+                source=InstrumentedTokenSource(issuer.tokens, health),
                 verifier=verifier if roles is None else RolesVerifier(verifier, roles),
-                admits=realm.admits,
-                limiter=anyio.CapacityLimiter(recipe.refresh.concurrency),
-                unproved=FairLimiter(recipe.refresh.concurrency),
+                admits=route.admits,
+                limiter=anyio.CapacityLimiter(spec.refresh.concurrency),
+                unproved=FairLimiter(spec.refresh.concurrency),
             ),
             limiter=FairLimiter(table.concurrency),
             breaker=Breaker(self._clock, slow_after=slow_after, doubts=True),
@@ -250,21 +254,21 @@ class Issuers:
         )
 
 
-async def _tend(made: Made, clock: Clock, containment: Containment) -> None:
+async def _tend(running: RunningIssuer, clock: Clock, containment: Containment) -> None:
     """Run an issuer until it is replaced, and close it once the calls under way are over."""
-    name = made.realm.name
+    name = running.route.name
     keep_up = partial(containment.keep_up, whose=name, clock=clock)
-    with made.in_use:
+    with running.in_use:
         async with anyio.create_task_group() as tasks:
-            work = partial(made.issuer.run, clock, made.verifier.probe, made.is_seen_to)
+            work = partial(running.issuer.run, clock, running.verifier.probe, running.is_seen_to)
             tasks.start_soon(partial(keep_up, work, task="issuer"))
-            for source in () if made.issuer.roles is None else made.issuer.roles.sources:
+            for source in () if running.issuer.roles is None else running.issuer.roles.sources:
                 tasks.start_soon(partial(keep_up, source.run, task=f"role source {source.name}"))
     try:
-        await made.watch.over()
+        await running.health.over()
     finally:
         with anyio.CancelScope(shield=True), containment.around("issuer", name):
-            await made.issuer.close()
+            await running.issuer.close()
 
 
 def _authorities(issuer: IssuerConfig) -> bytes:

@@ -22,9 +22,9 @@ from sessiond.config import Config
 from sessiond.core.errors import ConfigError
 from sessiond.core.grant import Grant
 from sessiond.daemon import settings
-from sessiond.daemon.issuers import Made
+from sessiond.daemon.issuers import RunningIssuer
 from sessiond.daemon.resuming import disown, is_answered_for
-from sessiond.daemon.services import Front, Parts
+from sessiond.daemon.services import Endpoints, Services
 from sessiond.daemon.settings import LookedUp
 from sessiond.system import systemd
 from sessiond.system.hardening import look_at_descriptors
@@ -49,14 +49,19 @@ class Prepared:
 
     config: Config
     looked_up: LookedUp
-    made: Mapping[str, Made]
+    running: Mapping[str, RunningIssuer]
 
 
 class Reload:
     """Applies the file anew whenever asked, one time after the other."""
 
     def __init__(
-        self, path: Path, config: Config, parts: Parts, front: Front, environ: Mapping[str, str]
+        self,
+        path: Path,
+        config: Config,
+        services: Services,
+        endpoints: Endpoints,
+        environ: Mapping[str, str],
     ) -> None:
         """Begin with what the daemon was started with.
 
@@ -70,8 +75,8 @@ class Reload:
         self.config = config  # what is applied
         self._started_with = config
         self._path = path
-        self._parts = parts
-        self._front = front
+        self._services = services
+        self._endpoints = endpoints
         self._environ = environ
         self._asked = anyio.Event()
         self._scope = anyio.CancelScope()
@@ -91,7 +96,7 @@ class Reload:
                 await self._asked.wait()
                 self._asked = anyio.Event()
                 systemd.notify(
-                    *systemd.reloading(self._parts.clock.monotonic()), environ=self._environ
+                    *systemd.reloading(self._services.clock.monotonic()), environ=self._environ
                 )
                 await self._reload()
                 systemd.notify("READY=1", environ=self._environ)
@@ -100,68 +105,70 @@ class Reload:
         try:
             prepared = await self._prepare()
         except ConfigError as error:
-            self._front.view.configuration.refused(str(error), self._parts.clock.now())
+            self._endpoints.view.configuration.refused(str(error), self._services.clock.now())
             for problem in str(error).splitlines():
                 logger.error("configuration refused", problem=problem)
             return
         gone = self._apply(prepared)
-        logger.info("configuration applied", generation=self._front.view.configuration.generation)
-        for key in self._front.view.configuration.needs_restart:
+        logger.info(
+            "configuration applied", generation=self._endpoints.view.configuration.generation
+        )
+        for key in self._endpoints.view.configuration.needs_restart:
             logger.warning("needs a restart", key=key)
-        await disown(self._parts.table, gone)
-        await self._parts.subscribers.apply(prepared.config.subscribers)
+        await disown(self._services.table, gone)
+        await self._services.subscribers.apply(prepared.config.subscribers)
 
     async def _prepare(self) -> Prepared:
         """Read and check everything, away from the loop: a file or a directory may be slow."""
         away = partial(anyio.to_thread.run_sync, abandon_on_cancel=True)
         config = await away(configuration.load, self._path)
         looked_up = await away(settings.look_up, config, self._environ)
-        await self._parts.subscribers.check(config.subscribers)
-        made = await self._parts.issuers.build(config)
-        return Prepared(config=config, looked_up=looked_up, made=made)
+        await self._services.subscribers.check(config.subscribers)
+        running = await self._services.issuers.build(config)
+        return Prepared(config=config, looked_up=looked_up, running=running)
 
     def _apply(self, new: Prepared) -> list[Grant]:
         """Put the new values in, without a pause; return the grants of issuers that are gone."""
         log.configure(new.config.log.format, new.config.log.level)
-        parts, config, made = self._parts, new.config, new.made
-        rules = settings.rules_of(config, made)
-        parts.table.use(rules, keep_events=settings.keep_events(config))
-        gone = [grant for grant in parts.table.grants() if not is_answered_for(grant, rules)]
-        parts.issuers.use(made)
-        for each in made.values():
+        services, config, running = self._services, new.config, new.running
+        rules = settings.rules_of(config, running)
+        services.table.use(rules, keep_events=settings.keep_events(config))
+        gone = [grant for grant in services.table.grants() if not is_answered_for(grant, rules)]
+        services.issuers.use(running)
+        for each in running.values():
             each.breaker.slow_after = settings.slow_after(config)
-        parts.gate.use(settings.doors_of(config, made), waiting=config.login.waiting)
-        parts.refresher.use(settings.lines_of(made), recheck=config.refresh.recheck)
-        parts.timekeeper.use(settings.witnesses_of(made))
-        parts.desk.proved = rules.proved
-        parts.subscribers.use(settings.feeding_rules(config))
+        services.gate.use(settings.gate_issuers_of(config, running), waiting=config.login.waiting)
+        services.refresher.use(settings.refresh_issuers_of(running), recheck=config.refresh.recheck)
+        services.timekeeper.use(settings.witnesses_of(running))
+        services.login_services.proved = rules.proved
+        services.subscribers.use(settings.delivery_rules(config))
         self._apply_to_front(new)
         self.config = config
         return gone
 
     def _apply_to_front(self, new: Prepared) -> None:
-        front, config, listen = self._front, new.config, new.config.listen
+        endpoints, config, listen = self._endpoints, new.config, new.config.listen
         welcome = replace(
-            front.welcome,
+            endpoints.welcome,
             deadline=timedelta(seconds=config.login.deadline),
             key=new.looked_up.proof_key,
         )
-        front.reception.counter = replace(
-            front.reception.counter,
+        endpoints.reception.context = replace(
+            endpoints.reception.context,
             welcome=welcome.answer,
             deadline=config.login.deadline,
             max_message=listen.max_message,
         )
-        front.reception.counter.audience.allowed = new.looked_up.subscribers
-        front.listener.use(new.looked_up.allowed, max_connections=listen.max_connections)
+        endpoints.reception.context.audience.allowed = new.looked_up.subscribers
+        endpoints.listener.use(new.looked_up.allowed, max_connections=listen.max_connections)
         look_at_descriptors(listen.max_connections)
-        front.control.use(new.looked_up.access)
-        view = front.view
-        view.issuers = settings.views_of(new.made)
-        view.proved = self._parts.desk.proved
+        endpoints.control.use(new.looked_up.access)
+        view = endpoints.view
+        view.issuers = settings.views_of(new.running)
+        view.proved = self._services.login_services.proved
         view.deadline = config.login.deadline
         view.configuration.applied(
-            self._parts.clock.now(), needs_restart=needing_restart(self._started_with, config)
+            self._services.clock.now(), needs_restart=needing_restart(self._started_with, config)
         )
 
 

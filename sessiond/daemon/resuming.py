@@ -6,7 +6,7 @@ from typing import Any
 
 import structlog
 
-from sessiond.core.changes import Change, Disown, Lose
+from sessiond.core.changes import Change, Disown, ProcessLost
 from sessiond.core.decide import Rules
 from sessiond.core.decide.presence import can_come_back
 from sessiond.core.errors import StoreError
@@ -52,7 +52,7 @@ async def _lose_unknown(table: Table, names: ProcessNames) -> None:
             names.note(process.uid, about.name)
         else:
             log.warning("process cannot come back, sessions end", process=about.name)
-            lost.append(Lose(process=process))
+            lost.append(ProcessLost(process=process))
     await _end(table, lost)
 
 
@@ -67,8 +67,8 @@ async def disown(table: Table, grants: Sequence[Grant]) -> None:
 
 async def _end(table: Table, changes: Sequence[Change[Any]]) -> None:
     """Have changes made that end sessions; return when that is on disk."""
-    for ticket in [await table.submit(change) for change in changes]:
+    for submission in [await table.submit(change) for change in changes]:
         try:
-            await ticket.answer()
+            await submission.answer()
         except StoreError as error:  # ended all the same, and written when it can be
             log.warning("their end is not on disk yet", error=str(error))

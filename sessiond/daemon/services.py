@@ -23,13 +23,13 @@ from sessiond.eventlog import EventLog
 from sessiond.extensions.subscribers import Subscribers, starter
 from sessiond.gate import Gate
 from sessiond.kdb.audience import Audience, ProcessNames
-from sessiond.kdb.authentication import Desk
+from sessiond.kdb.authentication import LoginServices
 from sessiond.kdb.connection import Connection
-from sessiond.kdb.conversation import Counter
+from sessiond.kdb.conversation import ConnectionContext
 from sessiond.kdb.directory import Directory
 from sessiond.kdb.listener import Listener
 from sessiond.kdb.welcome import Welcome
-from sessiond.metrics import Measures
+from sessiond.metrics import Metrics
 from sessiond.refresher import Refresher
 from sessiond.store.sealing import TokenHasher
 from sessiond.system.peer import Peer
@@ -40,15 +40,15 @@ draw = secrets.SystemRandom().random
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
+class Services:
     """Every service, made and not yet running."""
 
     clock: SystemClock
-    measures: Measures
+    metrics: Metrics
     issuers: Issuers
     timekeeper: Timekeeper
     bus: Bus
-    store: instrumented.WatchedStore
+    store: instrumented.InstrumentedStore
     events: EventLog
     table: Table
     directory: Directory
@@ -56,11 +56,11 @@ class Parts:
     pushes: MemoryObjectReceiveStream[Committed]
     gate: Gate
     refresher: Refresher
-    desk: Desk
+    login_services: LoginServices
     subscribers: Subscribers
 
 
-def parts_of(
+def services_of(
     config: Config,
     *,
     clock: SystemClock,
@@ -68,28 +68,28 @@ def parts_of(
     issuers: Issuers,
     hasher: TokenHasher,
     environ: Mapping[str, str],
-) -> Parts:
+) -> Services:
     """Make the services. Each is given the values it uses, never the configuration."""
-    made = issuers.made
-    measures = issuers.measures
-    bus, kept = Bus(), instrumented.WatchedStore(store, clock, measures)
+    running = issuers.running
+    metrics = issuers.metrics
+    bus, kept = Bus(), instrumented.InstrumentedStore(store, clock, metrics)
     events = EventLog(kept, bus.listen(), clock)  # listens first: it knows what others act on
-    rules, keep_events = settings.rules_of(config, made), settings.keep_events(config)
+    rules, keep_events = settings.rules_of(config, running), settings.keep_events(config)
     table = Table(kept, bus, clock, rules, keep_events=keep_events)
     gate = Gate(
-        settings.doors_of(config, made),
+        settings.gate_issuers_of(config, running),
         news=bus.listen(),
         clock=clock,
         waiting=config.login.waiting,
         containment=issuers.containment,
     )
     refresher = _refresher(config, issuers, table, bus, clock, hasher)
-    feeding, start = settings.feeding_rules(config), starter(environ, clock)
-    return Parts(
+    feeding, start = settings.delivery_rules(config), starter(environ, clock)
+    return Services(
         clock=clock,
-        measures=measures,
+        metrics=metrics,
         issuers=issuers,
-        timekeeper=Timekeeper(clock, settings.witnesses_of(made), issuers.containment),
+        timekeeper=Timekeeper(clock, settings.witnesses_of(running), issuers.containment),
         bus=bus,
         store=kept,
         events=events,
@@ -99,7 +99,9 @@ def parts_of(
         pushes=bus.listen(),
         gate=gate,
         refresher=refresher,
-        desk=_desk(table, gate, refresher, clock, hasher, measures, proved=rules.proved),
+        login_services=_login_services(
+            table, gate, refresher, clock, hasher, metrics, proved=rules.proved
+        ),
         subscribers=Subscribers(events, table, clock, start=start, draw=draw, rules=feeding),
     )
 
@@ -113,29 +115,29 @@ def _refresher(
     hasher: TokenHasher,
 ) -> Refresher:
     return Refresher(
-        settings.lines_of(issuers.made),
+        settings.refresh_issuers_of(issuers.running),
         table,
         news=bus.listen(),
         clock=clock,
         hashed=hasher.token_hash,
         draw=draw,
         recheck=config.refresh.recheck,
-        note_late=issuers.measures.refresh_late.observe,
+        note_late=issuers.metrics.refresh_late.observe,
         containment=issuers.containment,
     )
 
 
-def _desk(
+def _login_services(
     table: Table,
     gate: Gate,
     refresher: Refresher,
     clock: SystemClock,
     hasher: TokenHasher,
-    measures: Measures,
+    metrics: Metrics,
     *,
     proved: frozenset[str],
-) -> Desk:
-    return Desk(
+) -> LoginServices:
+    return LoginServices(
         table=table,
         gate=gate,
         refresher=refresher,
@@ -144,22 +146,22 @@ def _desk(
         draw=draw,
         new_id=uuid4,
         proved=proved,
-        measures=measures,
+        metrics=metrics,
     )
 
 
 class Reception:
     """Receives connections. Each is served as was configured when it came."""
 
-    def __init__(self, counter: Counter) -> None:
-        self.counter = counter
+    def __init__(self, context: ConnectionContext) -> None:
+        self.context = context
 
     async def attend(self, stream: ByteStream, peer: Peer, said_hello: Callable[[], None]) -> None:
-        await Connection(stream, peer, self.counter, said_hello).serve()
+        await Connection(stream, peer, self.context, said_hello).serve()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Front:
+class Endpoints:
     """What faces the outside."""
 
     welcome: Welcome
@@ -169,28 +171,28 @@ class Front:
     control: ControlServer
 
 
-def front_of(
+def endpoints_of(
     config: Config,
-    parts: Parts,
+    services: Services,
     looked_up: LookedUp,
     *,
     welcome: Welcome,
     sockets: list[socket.socket],
     control: socket.socket | None,
-) -> Front:
+) -> Endpoints:
     """Make it, once the table is loaded."""
     reception = Reception(
-        Counter(
-            desk=parts.desk,
-            directory=parts.directory,
-            events=parts.events,
-            clock=parts.clock,
+        ConnectionContext(
+            login_services=services.login_services,
+            directory=services.directory,
+            events=services.events,
+            clock=services.clock,
             welcome=welcome.answer,
             instance=welcome.instance,
             deadline=config.login.deadline,
             max_message=config.listen.max_message,
             audience=Audience(looked_up.subscribers),
-            names=parts.names,
+            names=services.names,
         )
     )
     listener = Listener(
@@ -199,8 +201,8 @@ def front_of(
         max_connections=config.listen.max_connections,
         serve=reception.attend,
     )
-    view = _view(config, parts, listener, welcome)
-    return Front(
+    view = _view(config, services, listener, welcome)
+    return Endpoints(
         welcome=welcome,
         reception=reception,
         listener=listener,
@@ -209,23 +211,23 @@ def front_of(
     )
 
 
-def _view(config: Config, parts: Parts, listener: Listener, welcome: Welcome) -> View:
+def _view(config: Config, services: Services, listener: Listener, welcome: Welcome) -> View:
     return View(
         instance=welcome.instance,
-        clock=parts.clock,
-        table=parts.table,
-        store=parts.store,
-        events=parts.events,
-        directory=parts.directory,
-        gate=parts.gate,
-        issuers=settings.views_of(parts.issuers.made),
-        proved=parts.desk.proved,
-        hashed=parts.desk.hashed,
+        clock=services.clock,
+        table=services.table,
+        store=services.store,
+        events=services.events,
+        directory=services.directory,
+        gate=services.gate,
+        issuers=settings.views_of(services.issuers.running),
+        proved=services.login_services.proved,
+        hashed=services.login_services.hashed,
         new_id=uuid4,
         deadline=config.login.deadline,
         database=settings.database_of(config),
         refused=lambda: listener.refused,
-        measures=parts.measures,
-        failures=parts.issuers.containment.failures,
-        subscribers=parts.subscribers,
+        metrics=services.metrics,
+        failures=services.issuers.containment.failures,
+        subscribers=services.subscribers,
     )

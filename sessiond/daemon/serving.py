@@ -25,12 +25,12 @@ from sessiond.daemon.collector import Collector
 from sessiond.daemon.issuers import Issuers
 from sessiond.daemon.reload import Reload
 from sessiond.daemon.resuming import resume
-from sessiond.daemon.services import Front, Parts, front_of, parts_of
+from sessiond.daemon.services import Endpoints, Services, endpoints_of, services_of
 from sessiond.kdb.addresses import Addresses, listening
 from sessiond.kdb.directory import Directory
 from sessiond.kdb.listener import Listener
 from sessiond.kdb.welcome import Welcome
-from sessiond.metrics import Measures
+from sessiond.metrics import Metrics
 from sessiond.store import opened
 from sessiond.store.sealing import KeyRing, TokenHasher
 from sessiond.system import systemd
@@ -84,37 +84,37 @@ async def serve(path: Path, config: Config, environ: Mapping[str, str]) -> None:
             control_socket(listen.control, group=listen.control_group, passed=passed)
         )
         store = await stack.enter_async_context(opened(database, ring))
-        issuers = Issuers(clock, Measures(), environ)
+        issuers = Issuers(clock, Metrics(), environ)
         stack.push_async_callback(issuers.close)
         issuers.use(await issuers.build(config))
         hasher = TokenHasher(store.lookup_key)
-        parts = parts_of(
+        services = services_of(
             config, clock=clock, store=store, issuers=issuers, hasher=hasher, environ=environ
         )
-        await parts.subscribers.check(config.subscribers)
-        await parts.subscribers.apply(config.subscribers)
+        await services.subscribers.check(config.subscribers)
+        await services.subscribers.apply(config.subscribers)
         collector = Collector()
         collector.rest()
-        await parts.table.load()
-        parts.events.begin(parts.store.sequence)
-        parts.directory.begin(parts.store.sequence)
+        await services.table.load()
+        services.events.begin(services.store.sequence)
+        services.directory.begin(services.store.sequence)
         welcome = Welcome(
             instance=uuid4(),
             deadline=timedelta(seconds=config.login.deadline),
             address=addresses.path,
             key=looked_up.proof_key,
         )
-        front = front_of(
-            config, parts, looked_up, welcome=welcome, sockets=sockets, control=control
+        endpoints = endpoints_of(
+            config, services, looked_up, welcome=welcome, sockets=sockets, control=control
         )
-        reload = Reload(path, config, parts, front, environ)
-        watchdog = _watchdog(addresses, parts, environ)
-        await _run(parts, front, reload, hangups, watchdog, collector, environ)
+        reload = Reload(path, config, services, endpoints, environ)
+        watchdog = _watchdog(addresses, services, environ)
+        await _run(services, endpoints, reload, hangups, watchdog, collector, environ)
 
 
 async def _run(
-    parts: Parts,
-    front: Front,
+    services: Services,
+    endpoints: Endpoints,
     reload: Reload,
     hangups: AsyncIterator[signal.Signals],
     watchdog: Watchdog | None,
@@ -124,24 +124,24 @@ async def _run(
     """Start downstream first, wait for a signal, and stop by ending the input."""
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         async with anyio.create_task_group() as root:
-            root.start_soon(log.run, parts.clock)
-            root.start_soon(parts.measures.watch_loop, parts.clock)
-            root.start_soon(parts.events.run)
-            root.start_soon(parts.directory.deliver, parts.pushes)
+            root.start_soon(log.run, services.clock)
+            root.start_soon(services.metrics.watch_loop, services.clock)
+            root.start_soon(services.events.run)
+            root.start_soon(services.directory.deliver, services.pushes)
             ends = _Ends()
-            root.start_soon(_then, parts.refresher.run, ends.given_back)
-            root.start_soon(parts.gate.run)
-            root.start_soon(parts.timekeeper.run)
-            root.start_soon(parts.issuers.run)
-            root.start_soon(_then, parts.table.run, ends.written)
-            rules = settings.rules_of(reload.config, parts.issuers.made)
-            await resume(parts.table, parts.refresher, rules, parts.names)
+            root.start_soon(_then, services.refresher.run, ends.given_back)
+            root.start_soon(services.gate.run)
+            root.start_soon(services.timekeeper.run)
+            root.start_soon(services.issuers.run)
+            root.start_soon(_then, services.table.run, ends.written)
+            rules = settings.rules_of(reload.config, services.issuers.running)
+            await resume(services.table, services.refresher, rules, services.names)
             collector.calm()
-            root.start_soon(collector.run, parts.clock)
-            root.start_soon(parts.subscribers.run)
-            root.start_soon(_then, front.control.run, ends.unseen)
-            root.start_soon(_then, front.listener.run, ends.left)
-            front.view.begin()
+            root.start_soon(collector.run, services.clock)
+            root.start_soon(services.subscribers.run)
+            root.start_soon(_then, endpoints.control.run, ends.unseen)
+            root.start_soon(_then, endpoints.listener.run, ends.left)
+            endpoints.view.begin()
             if watchdog is not None:
                 root.start_soon(watchdog.run)
             systemd.notify("READY=1", "STATUS=serving", environ=environ)
@@ -156,7 +156,7 @@ async def _run(
             grace = settings.grace_of(reload.config)
             signal.setitimer(signal.ITIMER_REAL, grace + LAST_RESORT)  # SIGALRM ends the process
             with anyio.move_on_after(grace):
-                await _end(parts, front, ends)
+                await _end(services, endpoints, ends)
             root.cancel_scope.cancel()
     logger.info("stopped")
 
@@ -171,16 +171,16 @@ class _Ends:
     unseen: anyio.Event = field(default_factory=anyio.Event)  # the control socket
 
 
-async def _end(parts: Parts, front: Front, ends: _Ends) -> None:
+async def _end(services: Services, endpoints: Endpoints, ends: _Ends) -> None:
     """End the input, and then each part when what is before it has ended."""
-    front.listener.stop()
-    front.control.stop()
-    await _see_off(parts.directory, front.listener, ends.left)
-    await parts.refresher.settle()
-    await parts.subscribers.stop()  # while the table can still keep their places
-    parts.table.close()
+    endpoints.listener.stop()
+    endpoints.control.stop()
+    await _see_off(services.directory, endpoints.listener, ends.left)
+    await services.refresher.settle()
+    await services.subscribers.stop()  # while the table can still keep their places
+    services.table.close()
     await ends.written.wait()
-    parts.bus.close()
+    services.bus.close()
     await ends.given_back.wait()
     await ends.unseen.wait()
 
@@ -205,7 +205,9 @@ async def _then(work: Callable[[], Awaitable[None]], done: anyio.Event) -> None:
     done.set()
 
 
-def _watchdog(addresses: Addresses, parts: Parts, environ: Mapping[str, str]) -> Watchdog | None:
+def _watchdog(
+    addresses: Addresses, services: Services, environ: Mapping[str, str]
+) -> Watchdog | None:
     """Return what feeds systemd's watchdog, where there is one."""
     interval = systemd.watchdog_interval(environ)
     if interval is None:
@@ -213,13 +215,13 @@ def _watchdog(addresses: Addresses, parts: Parts, environ: Mapping[str, str]) ->
 
     def feed() -> None:
         if systemd.notify("WATCHDOG=1", environ=environ):
-            parts.measures.watchdog_feeds.inc()
+            services.metrics.watchdog_feeds.inc()
 
     return Watchdog(
         interval=interval,
-        trip=partial(round_trip, next(iter(addresses)), parts.table),
+        trip=partial(round_trip, next(iter(addresses)), services.table),
         feed=feed,
-        clock=parts.clock,
+        clock=services.clock,
     )
 
 

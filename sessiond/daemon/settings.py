@@ -10,10 +10,10 @@ from sessiond.control.access import Access, allow_list
 from sessiond.control.view import IssuerView
 from sessiond.core.decide import Rules
 from sessiond.core.secret import Secret
-from sessiond.daemon.issuers import Made
-from sessiond.extensions.subscribers import STOP_WITHIN, FeedingRules
-from sessiond.gate import Door
-from sessiond.refresher import Line
+from sessiond.daemon.issuers import RunningIssuer
+from sessiond.extensions.subscribers import STOP_WITHIN, DeliveryRules
+from sessiond.gate import GateIssuer
+from sessiond.refresher import RefreshIssuer
 from sessiond.system.peer import AllowList
 from sessiond.timekeeper import Witness
 
@@ -60,14 +60,14 @@ def grace_of(config: Config) -> float:
     return config.refresh.timeout + 5.0 + STOP_WITHIN * bool(config.subscribers)
 
 
-def rules_of(config: Config, made: Mapping[str, Made]) -> Rules:
+def rules_of(config: Config, running: Mapping[str, RunningIssuer]) -> Rules:
     return Rules(
         unbound=timedelta(seconds=config.login.unbound),
         grace=timedelta(seconds=config.login.grace),
         share=config.refresh.share,
         jitter=config.refresh.jitter,
         proved=proved_of(config),
-        generations={name: each.generation for name, each in made.items()},
+        generations={name: each.generation for name, each in running.items()},
         iss={each.name: each.issuer for each in config.issuers},
         max_sessions=config.login.max_sessions,
     )
@@ -82,8 +82,8 @@ def keep_events(config: Config) -> timedelta:
     return timedelta(seconds=config.events.keep)
 
 
-def feeding_rules(config: Config) -> FeedingRules:
-    return FeedingRules(max_attempts=config.events.max_attempts, keep=keep_events(config))
+def delivery_rules(config: Config) -> DeliveryRules:
+    return DeliveryRules(max_attempts=config.events.max_attempts, keep=keep_events(config))
 
 
 def slow_after(config: Config) -> float:
@@ -91,40 +91,40 @@ def slow_after(config: Config) -> float:
     return config.login.deadline / 2
 
 
-def doors_of(config: Config, made: Mapping[str, Made]) -> tuple[Door, ...]:
-    return tuple(_door(config, each) for each in made.values())
+def gate_issuers_of(config: Config, running: Mapping[str, RunningIssuer]) -> tuple[GateIssuer, ...]:
+    return tuple(_gate_issuer(config, each) for each in running.values())
 
 
-def _door(config: Config, made: Made) -> Door:
-    return Door(
-        realm=made.realm,
-        verifier=made.verifier,
-        roles=made.roles,
-        client=made.issuer.client_id,
-        cache_for=config.login.cache_asked if made.verifier.asks else config.login.cache,
-        limiter=made.limiter,
-        breaker=made.breaker,
-        generation=made.generation,
+def _gate_issuer(config: Config, running: RunningIssuer) -> GateIssuer:
+    return GateIssuer(
+        route=running.route,
+        verifier=running.verifier,
+        roles=running.roles,
+        client=running.issuer.client_id,
+        cache_for=config.login.cache_asked if running.verifier.is_online else config.login.cache,
+        limiter=running.limiter,
+        breaker=running.breaker,
+        generation=running.generation,
     )
 
 
-def lines_of(made: Mapping[str, Made]) -> dict[str, Line]:
-    return {name: each.line for name, each in made.items()}
+def refresh_issuers_of(running: Mapping[str, RunningIssuer]) -> dict[str, RefreshIssuer]:
+    return {name: each.refresh_issuer for name, each in running.items()}
 
 
-def witnesses_of(made: Mapping[str, Made]) -> dict[str, Witness]:
-    return {name: each.ahead for name, each in made.items()}
+def witnesses_of(running: Mapping[str, RunningIssuer]) -> dict[str, Witness]:
+    return {name: each.ahead for name, each in running.items()}
 
 
-def views_of(made: Mapping[str, Made]) -> dict[str, IssuerView]:
+def views_of(running: Mapping[str, RunningIssuer]) -> dict[str, IssuerView]:
     return {
         name: IssuerView(
-            realm=each.realm,
+            route=each.route,
             breaker=each.breaker,
-            watch=each.watch,
+            health=each.health,
             keys_trouble=each.issuer.keys_trouble,
             roles=() if each.issuer.roles is None else each.issuer.roles.sources,
             waiting=each.limiter.waiting,
         )
-        for name, each in made.items()
+        for name, each in running.items()
     }

@@ -2,7 +2,7 @@
 
 import inspect
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -40,6 +40,7 @@ async def built(
     settings_at: str,
     members: Sequence[str],
     keywords: Mapping[str, Any],
+    adapted: Callable[[Any], Any] = lambda made: made,
 ) -> Any:
     """Import a plugin and return what its entry point makes, called in a worker thread.
 
@@ -50,6 +51,7 @@ async def built(
         settings_at: The table that its own keys are in.
         members: What the result must have.
         keywords: Given to the entry point.
+        adapted: Makes of the result what it is used as.
 
     Raises:
         ConfigError: It is not installed, cannot be imported, refuses its settings, lacks a
@@ -58,7 +60,7 @@ async def built(
 
     def make() -> Any:
         made, missing = _made(
-            group, plugin, members, keywords, where=where, settings_at=settings_at
+            group, plugin, members, keywords, adapted, where=where, settings_at=settings_at
         )
         if missing:
             raise ConfigError(f"{where}.plugin: what {plugin!r} makes has no {', '.join(missing)}")
@@ -78,6 +80,7 @@ def _made(
     plugin: str,
     members: Sequence[str],
     keywords: Mapping[str, Any],
+    adapted: Callable[[Any], Any],
     *,
     where: str,
     settings_at: str,
@@ -88,7 +91,7 @@ def _made(
     except (ConfigError, SystemExit) as error:
         raise ConfigError(f"{where}.plugin: {error}") from error
     try:
-        made = entry(**keywords)
+        made = adapted(entry(**keywords))
         return made, [name for name in members if not hasattr(made, name)]
     except SettingsError as error:
         lines = [f"{settings_at}.{problem}" for problem in error.problems]

@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
 
 from sessiond.api import IssuerAbout, Verifier
 from sessiond.config import IssuerConfig
@@ -9,11 +10,12 @@ from sessiond.core.errors import ConfigError, IssuerThrottled, TokenRejected
 from sessiond.core.secret import Secret
 from sessiond.core.verdict import Verdict
 from sessiond.extensions import entry_points
+from sessiond.extensions.former_names import under_present_names
 from sessiond.extensions.plugin_guard import answering, built, report, stopped
 from sessiond.extensions.plugin_results import checked_verdict
 from sessiond.refresher import Tokens
 
-MEMBERS = ("asks", "needs_issuer", "verify", "vouches", "probe")
+MEMBERS = ("is_online", "needs_call", "verify", "still_valid", "probe")
 FOR_EVER = 10 * 366 * 86400.0  # seconds: longer than any lease
 
 
@@ -33,14 +35,14 @@ class PluginVerifier:
         self._plugin = plugin
         self._issuer = issuer
         self._timeout = timeout
-        self.asks = bool(verifier.asks)
+        self.is_online = bool(verifier.is_online)
 
-    def needs_issuer(self, token: Secret) -> bool:
+    def needs_call(self, token: Secret) -> bool:
         """Say what the plugin says; where it fails, yes: then the breaker is before it."""
         try:
-            return bool(self._verifier.needs_issuer(token))
+            return bool(self._verifier.needs_call(token))
         except Exception as error:  # noqa: BLE001 - a plugin may raise anything
-            report(self._plugin, "needs_issuer", error)
+            report(self._plugin, "needs_call", error)
             return True
 
     async def verify(
@@ -51,12 +53,12 @@ class PluginVerifier:
             verdict = await self._verifier.verify(token, now=now, expires_in=expires_in)
             return checked_verdict(verdict, issuer=self._issuer, now=now)
 
-    def vouches(self, verdict: Verdict) -> bool:
+    def still_valid(self, verdict: Verdict) -> bool:
         """Say what the plugin says; where it fails, no: the token is verified again."""
         try:
-            return bool(self._verifier.vouches(verdict))
+            return bool(self._verifier.still_valid(verdict))
         except Exception as error:  # noqa: BLE001 - a plugin may raise anything
-            report(self._plugin, "vouches", error)
+            report(self._plugin, "still_valid", error)
             return False
 
     async def probe(self) -> None:
@@ -101,6 +103,7 @@ async def plugin_verifier(config: IssuerConfig, about: IssuerAbout) -> PluginVer
         settings_at=f"{where}.settings",
         members=MEMBERS,
         keywords={**config.settings, "issuer": about},
+        adapted=partial(under_present_names, plugin=config.plugin),
     )
     return PluginVerifier(
         verifier, plugin=config.plugin, issuer=config.name, timeout=config.timeout

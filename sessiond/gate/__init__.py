@@ -2,8 +2,16 @@
 
 from sessiond.gate.breaker import Breaker
 from sessiond.gate.fair import FairLimiter
-from sessiond.gate.gate import Admission, Door, Gate
-from sessiond.gate.route import Realm
-from sessiond.gate.timings import Spans
+from sessiond.gate.gate import Admission, Gate, GateIssuer
+from sessiond.gate.route import IssuerRoute
+from sessiond.gate.timings import LoginTimings
 
-__all__ = ["Admission", "Breaker", "Door", "FairLimiter", "Gate", "Realm", "Spans"]
+__all__ = [
+    "Admission",
+    "Breaker",
+    "FairLimiter",
+    "Gate",
+    "GateIssuer",
+    "IssuerRoute",
+    "LoginTimings",
+]

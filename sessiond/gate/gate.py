@@ -31,8 +31,8 @@ from sessiond.core.verdict import Verdict
 from sessiond.gate.breaker import Breaker
 from sessiond.gate.cache import Key, VerdictCache
 from sessiond.gate.fair import FairLimiter
-from sessiond.gate.route import Realm, route
-from sessiond.gate.timings import Spans
+from sessiond.gate.route import IssuerRoute, find_issuer
+from sessiond.gate.timings import LoginTimings
 
 MAX_VERDICTS = 100_000
 MAX_REFUSALS = 10_000
@@ -59,10 +59,10 @@ class RolesBeside(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Door:
+class GateIssuer:
     """One issuer at the gate."""
 
-    realm: Realm
+    route: IssuerRoute
     verifier: Verifier
     roles: RolesBeside | None = None  # asked once the token is verified
     client: str  # the client that refresh tokens of this issuer are bound to
@@ -71,10 +71,10 @@ class Door:
     breaker: Breaker
     generation: int = 0  # of the issuer's configuration; its verdicts carry it
 
-    def vouches(self, verdict: Verdict) -> bool:
+    def still_valid(self, verdict: Verdict) -> bool:
         """Say whether an earlier verdict still stands, with all that is in it."""
         stands = self.roles is None or self.roles.stand_in(verdict)
-        return stands and self.verifier.vouches(verdict)
+        return stands and self.verifier.still_valid(verdict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,14 +119,14 @@ class _Flight:
         self._outcome = outcome
         self._landed.set()
 
-    def account(self, spans: Spans) -> None:
+    def account(self, timings: LoginTimings) -> None:
         """Say what the time went to, so far where it is still under way."""
         end = self._monotonic() if self._landed_at is None else self._landed_at
         if self._asked_at is None:
-            spans.queued = end - self._launched_at
+            timings.queued = end - self._launched_at
         else:
-            spans.queued = self._asked_at - self._launched_at
-            spans.called = end - self._asked_at
+            timings.queued = self._asked_at - self._launched_at
+            timings.called = end - self._asked_at
 
     async def outcome(self) -> Outcome:
         await self._landed.wait()
@@ -138,7 +138,7 @@ class Gate:
 
     def __init__(
         self,
-        doors: Sequence[Door],
+        gate_issuers: Sequence[GateIssuer],
         *,
         news: MemoryObjectReceiveStream[Committed],
         clock: Clock,
@@ -163,22 +163,26 @@ class Gate:
         self._refusals = VerdictCache(MAX_REFUSALS)  # apart: whoever floods evicts no verdict
         self._tried: set[tuple[str, int]] = set()  # issuers and generations that trial calls go to
         self._tasks: TaskGroup | None = None
-        self._doors: dict[str, Door] = {}
-        self.use(doors, waiting=waiting)
+        self._gate_issuers: dict[str, GateIssuer] = {}
+        self.use(gate_issuers, waiting=waiting)
 
-    def use(self, doors: Sequence[Door], *, waiting: int) -> None:
+    def use(self, gate_issuers: Sequence[GateIssuer], *, waiting: int) -> None:
         """Go on with these doors, from the next login on.
 
         One that is under way is judged by the door it came through. Whether that still counts is
         for the table to say, by the verdict's generation.
         """
-        before, self._doors = self._doors, {door.realm.name: door for door in doors}
-        self._realms = [door.realm for door in doors]
+        before, self._gate_issuers = (
+            self._gate_issuers,
+            {gate_issuer.route.name: gate_issuer for gate_issuer in gate_issuers},
+        )
+        self._routes = [gate_issuer.route for gate_issuer in gate_issuers]
         self._max_waiting = waiting
         generations = {
-            name: door.generation
-            for name, door in self._doors.items()
-            if name not in before or before[name].cache_for <= door.cache_for  # else kept too long
+            name: gate_issuer.generation
+            for name, gate_issuer in self._gate_issuers.items()
+            if name not in before
+            or before[name].cache_for <= gate_issuer.cache_for  # else kept too long
         }
         self._cache.keep_only(generations)
         self._refusals.keep_only(generations)
@@ -199,7 +203,7 @@ class Gate:
         password: str,
         owner: ProcessKey,
         renews: SessionId | None = None,
-        spans: Spans | None = None,
+        timings: LoginTimings | None = None,
     ) -> Admission:
         """Return what the password proves about the user. May be cancelled at any time.
 
@@ -217,62 +221,64 @@ class Gate:
         presented = read_password(password)
         if not is_name(user):
             raise TokenRejected(Refusal.USERMISMATCH, "the user name is not printable ASCII")
-        door = self._doors[route(self._realms, presented, user=user)]
-        name, generation = door.realm.name, door.generation
+        gate_issuer = self._gate_issuers[find_issuer(self._routes, presented, user=user)]
+        name, generation = gate_issuer.route.name, gate_issuer.generation
         key = Key.of(presented.access, user=folded(user), issuer=name, generation=generation)
-        spans = Spans() if spans is None else spans
-        spans.issuer = name
-        verdict = await self._verdict(door, key, presented.access, _Asker(owner, renews), spans)
+        timings = LoginTimings() if timings is None else timings
+        timings.issuer = name
+        verdict = await self._verdict(
+            gate_issuer, key, presented.access, _Asker(owner, renews), timings
+        )
         verified = verdict.principal.name
         if not same_name(user, verified):
             raise TokenRejected(Refusal.USERMISMATCH, "the token is another user's")
-        if not door.realm.admits(verified):
+        if not gate_issuer.route.admits(verified):
             raise TokenRejected(Refusal.WRONGISSUER, "this issuer does not answer for that user")
-        return Admission(verdict, presented, door.client)
+        return Admission(verdict, presented, gate_issuer.client)
 
     async def _verdict(
-        self, door: Door, key: Key, token: Secret, asker: _Asker, spans: Spans
+        self, gate_issuer: GateIssuer, key: Key, token: Secret, asker: _Asker, timings: LoginTimings
     ) -> Verdict:
         now = self._clock.now()
         monotonic = self._clock.monotonic()
         kept = self._cache.find(key, monotonic=monotonic, now=now)
         kept = kept or self._refusals.find(key, monotonic=monotonic, now=now)
-        if isinstance(kept, Verdict) and not self._stands(door, kept):
+        if isinstance(kept, Verdict) and not self._stands(gate_issuer, kept):
             self._cache.drop(key)
         elif kept is not None:
             return _accepted(kept)
-        needs_issuer = self._needs_issuer(door, token)
-        if not needs_issuer and door.roles is None:
-            outcome = await self._asked(door, token)
-            self._keep(door, key, outcome)
+        needs_call = self._needs_call(gate_issuer, token)
+        if not needs_call and gate_issuer.roles is None:
+            outcome = await self._asked(gate_issuer, token)
+            self._keep(gate_issuer, key, outcome)
             return _accepted(outcome)
-        with self._counted(door, asker):
+        with self._counted(gate_issuer, asker):
             flight = self._flights.get(key)
             if flight is None:
-                flight = self._launch(door, key, token, asker, needs_issuer=needs_issuer)
+                flight = self._launch(gate_issuer, key, token, asker, needs_call=needs_call)
             try:
                 outcome = await flight.outcome()
             finally:
-                flight.account(spans)
+                flight.account(timings)
             return _accepted(outcome, now=self._clock.now())
 
-    def _stands(self, door: Door, verdict: Verdict) -> bool:
-        with self._containment.around("login", door.realm.name):
-            return door.vouches(verdict)
+    def _stands(self, gate_issuer: GateIssuer, verdict: Verdict) -> bool:
+        with self._containment.around("login", gate_issuer.route.name):
+            return gate_issuer.still_valid(verdict)
         return False  # it is verified again
 
-    def _needs_issuer(self, door: Door, token: Secret) -> bool:
-        with self._containment.around("login", door.realm.name):
-            return door.verifier.needs_issuer(token)
+    def _needs_call(self, gate_issuer: GateIssuer, token: Secret) -> bool:
+        with self._containment.around("login", gate_issuer.route.name):
+            return gate_issuer.verifier.needs_call(token)
         return True  # then the breaker is before it
 
     @contextmanager
-    def _counted(self, door: Door, asker: _Asker) -> Iterator[None]:
+    def _counted(self, gate_issuer: GateIssuer, asker: _Asker) -> Iterator[None]:
         """Bound how many logins of one process wait for issuers that are asked each time.
 
         Renewals are counted apart, one a session.
         """
-        if not door.verifier.asks:
+        if not gate_issuer.verifier.is_online:
             yield
             return
         if self._waiting[asker] >= (self._max_waiting if asker.renews is None else 1):
@@ -286,94 +292,96 @@ class Gate:
                 del self._waiting[asker]
 
     def _launch(
-        self, door: Door, key: Key, token: Secret, asker: _Asker, *, needs_issuer: bool
+        self, gate_issuer: GateIssuer, key: Key, token: Secret, asker: _Asker, *, needs_call: bool
     ) -> _Flight:
         if self._tasks is None:
             raise IssuerUnavailable("the gate is not open yet")
-        if needs_issuer and door.breaker.is_open:
-            self._see_to(door)
+        if needs_call and gate_issuer.breaker.is_open:
+            self._see_to(gate_issuer)
             raise IssuerUnavailable("the issuer is sick, nobody waits for it")
         flight = self._flights[key] = _Flight(self._clock.monotonic)
-        self._tasks.start_soon(self._fly, door, key, token, asker, flight)
+        self._tasks.start_soon(self._fly, gate_issuer, key, token, asker, flight)
         return flight
 
     async def _fly(
-        self, door: Door, key: Key, token: Secret, asker: _Asker, flight: _Flight
+        self, gate_issuer: GateIssuer, key: Key, token: Secret, asker: _Asker, flight: _Flight
     ) -> None:
         """Ask the issuer, however long its own timeout lets it take, and land the verdict."""
         outcome: Outcome = IssuerUnavailable("the issuer was not asked to the end")
         try:
-            with self._containment.around("login", door.realm.name):
-                async with door.limiter.place(asker.turn):
+            with self._containment.around("login", gate_issuer.route.name):
+                async with gate_issuer.limiter.place(asker.turn):
                     flight.ask()
-                    outcome = await self._asked(door, token)
-                self._keep(door, key, outcome)
+                    outcome = await self._asked(gate_issuer, token)
+                self._keep(gate_issuer, key, outcome)
         finally:
             del self._flights[key]
             flight.land(outcome)
 
-    async def _asked(self, door: Door, token: Secret) -> Outcome:
+    async def _asked(self, gate_issuer: GateIssuer, token: Secret) -> Outcome:
         """Return what is made of a token, whatever is raised on the way."""
-        with self._containment.around("login", door.realm.name):
+        with self._containment.around("login", gate_issuer.route.name):
             try:
-                verdict = await self._verified(door, token)
-                if door.roles is None:
+                verdict = await self._verified(gate_issuer, token)
+                if gate_issuer.roles is None:
                     return verdict
-                return await door.roles.completed(verdict, now=self._clock.now())
+                return await gate_issuer.roles.completed(verdict, now=self._clock.now())
             except (TokenRejected, IssuerUnavailable) as fault:
                 return fault.with_traceback(None)  # its frames would hold it, and the token
         return UnusableAnswer("it met a fault that nobody expected, which the log has")
 
-    async def _verified(self, door: Door, token: Secret) -> Verdict:
+    async def _verified(self, gate_issuer: GateIssuer, token: Secret) -> Verdict:
         """Return what the issuer vouches for; the breaker sees the call, where it takes one."""
-        if not door.verifier.needs_issuer(token):
-            return await door.verifier.verify(token, now=self._clock.now())
-        if door.breaker.is_open:
+        if not gate_issuer.verifier.needs_call(token):
+            return await gate_issuer.verifier.verify(token, now=self._clock.now())
+        if gate_issuer.breaker.is_open:
             raise IssuerUnavailable("the issuer fell sick while this waited")
         try:
-            with door.breaker.seeing():
-                return await door.verifier.verify(token, now=self._clock.now())
+            with gate_issuer.breaker.seeing():
+                return await gate_issuer.verifier.verify(token, now=self._clock.now())
         finally:
-            self._see_to(door)
+            self._see_to(gate_issuer)
 
-    def _see_to(self, door: Door) -> None:
+    def _see_to(self, gate_issuer: GateIssuer) -> None:
         """Have trial calls made where only they can tell how the issuer is."""
-        tried = (door.realm.name, door.generation)
-        if door.breaker.needs_trial and tried not in self._tried and self._tasks is not None:
+        tried = (gate_issuer.route.name, gate_issuer.generation)
+        if gate_issuer.breaker.needs_trial and tried not in self._tried and self._tasks is not None:
             self._tried.add(tried)
-            self._tasks.start_soon(self._try_out, door)
+            self._tasks.start_soon(self._try_out, gate_issuer)
 
-    async def _try_out(self, door: Door) -> None:
+    async def _try_out(self, gate_issuer: GateIssuer) -> None:
         """Find out when a sick issuer is well, with trial calls that no login waits for."""
         try:
-            while door.breaker.needs_trial:
-                await self._clock.sleep(door.breaker.pause)
-                if not self._is_in_use(door):  # nobody comes through it any more
+            while gate_issuer.breaker.needs_trial:
+                await self._clock.sleep(gate_issuer.breaker.pause)
+                if not self._is_in_use(gate_issuer):  # nobody comes through it any more
                     break
-                if door.breaker.is_held:  # a call that was under way was told to wait for longer
+                if (
+                    gate_issuer.breaker.is_held
+                ):  # a call that was under way was told to wait for longer
                     continue
                 with (
-                    self._containment.around("trial call", door.realm.name),
+                    self._containment.around("trial call", gate_issuer.route.name),
                     suppress(TokenRejected, IssuerUnavailable),
-                    door.breaker.seeing(is_trial=True),
+                    gate_issuer.breaker.seeing(is_trial=True),
                 ):
-                    await door.verifier.probe()
+                    await gate_issuer.verifier.probe()
         finally:
-            self._tried.remove((door.realm.name, door.generation))
+            self._tried.remove((gate_issuer.route.name, gate_issuer.generation))
 
-    def _is_in_use(self, door: Door) -> bool:
-        current = self._doors.get(door.realm.name)
-        return current is not None and current.generation == door.generation
+    def _is_in_use(self, gate_issuer: GateIssuer) -> bool:
+        current = self._gate_issuers.get(gate_issuer.route.name)
+        return current is not None and current.generation == gate_issuer.generation
 
-    def _keep(self, door: Door, key: Key, outcome: Outcome) -> None:
+    def _keep(self, gate_issuer: GateIssuer, key: Key, outcome: Outcome) -> None:
         """Keep it for as long as is configured by now."""
-        if not self._is_in_use(door):
+        if not self._is_in_use(gate_issuer):
             return
-        door, monotonic = self._doors[key.issuer], self._clock.monotonic()
+        gate_issuer, monotonic = self._gate_issuers[key.issuer], self._clock.monotonic()
         match outcome:
-            case Verdict() if door.cache_for > 0:
-                self._cache.keep(key, outcome, until=monotonic + door.cache_for)
-            case TokenRejected() if door.cache_for > 0:
+            case Verdict() if gate_issuer.cache_for > 0:
+                self._cache.keep(key, outcome, until=monotonic + gate_issuer.cache_for)
+            case TokenRejected() if gate_issuer.cache_for > 0:
                 self._refusals.keep(key, outcome, until=monotonic + REFUSAL_KEPT)
             case _:
                 pass

@@ -10,7 +10,7 @@ from sessiond.core.principal import folded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Realm:
+class IssuerRoute:
     """What one issuer answers for."""
 
     name: str
@@ -23,7 +23,7 @@ class Realm:
         return not self.users or any(fnmatchcase(name, folded(each)) for each in self.users)
 
 
-def route(realms: Sequence[Realm], presented: Presented, *, user: str) -> str:
+def find_issuer(routes: Sequence[IssuerRoute], presented: Presented, *, user: str) -> str:
     """Return the name of the one issuer to be asked.
 
     A JWT's unverified `iss` is used for this look-up in a fixed list and nothing else; an opaque
@@ -33,9 +33,9 @@ def route(realms: Sequence[Realm], presented: Presented, *, user: str) -> str:
         TokenRejected: No issuer, as `wrongissuer`.
     """
     if presented.is_jwt:
-        found = [realm for realm in realms if presented.stated_issuer in realm.stated]
+        found = [route for route in routes if presented.stated_issuer in route.stated]
     else:
-        found = [realm for realm in realms if realm.admits(user)]
+        found = [route for route in routes if route.admits(user)]
     if len(found) != 1:
         raise TokenRejected(Refusal.WRONGISSUER, "no configured issuer answers for this token")
     return found[0].name

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 
 @dataclass(slots=True)
-class Spans:
+class LoginTimings:
     """Filled in by the gate, for the log and the metrics. None: it did not come to that."""
 
     issuer: str = ""  # whom the token was taken to

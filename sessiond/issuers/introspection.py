@@ -32,7 +32,7 @@ _ABOUT_THE_TOKEN = {
 class IntrospectionVerifier:
     """A Verifier (sessiond.api) that believes what the introspection endpoint answers."""
 
-    asks = True
+    is_online = True
 
     def __init__(
         self,
@@ -71,7 +71,7 @@ class IntrospectionVerifier:
         self._issued_to = issued_to
         self._leeway = leeway
 
-    def needs_issuer(self, token: Secret) -> bool:
+    def needs_call(self, token: Secret) -> bool:
         """Say True: every token costs a call."""
         return True
 
@@ -91,7 +91,7 @@ class IntrospectionVerifier:
         check_times(times, now=now, leeway=self._leeway)
         return verdict_of(claims, self._rules, times=times, now=now, expires_in=expires_in)
 
-    def vouches(self, verdict: Verdict) -> bool:
+    def still_valid(self, verdict: Verdict) -> bool:
         """Say True: no key of ours stands behind a verdict; time alone ends it."""
         return True
 

@@ -16,7 +16,7 @@ from sessiond.jwt.signature import media_type, possible_keys
 class JwtVerifier:
     """A Verifier (sessiond.api) that believes what the issuer has signed."""
 
-    asks = False
+    is_online = False
 
     def __init__(self, *, keys: Keys, tokens: TokenRules, claims: ClaimRules) -> None:
         """Fetch nothing yet.
@@ -38,7 +38,7 @@ class JwtVerifier:
         """Keep the keys fresh until cancelled."""
         await self.keys.run()
 
-    def needs_issuer(self, token: Secret) -> bool:
+    def needs_call(self, token: Secret) -> bool:
         """Say whether keys must be fetched: there are none, or none that the token names."""
         keys = self.keys.at_hand
         if keys is None:
@@ -72,7 +72,7 @@ class JwtVerifier:
             key_id=read.key_id,
         )
 
-    def vouches(self, verdict: Verdict) -> bool:
+    def still_valid(self, verdict: Verdict) -> bool:
         """Say whether the key that signed is still among those the issuer publishes."""
         return verdict.key_id is not None and self.keys.holds(verdict.key_id)
 

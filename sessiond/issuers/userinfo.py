@@ -28,7 +28,7 @@ from sessiond.jwt.access import check_audience
 class UserinfoVerifier:
     """A Verifier (sessiond.api) that believes what the userinfo endpoint answers."""
 
-    asks = True
+    is_online = True
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class UserinfoVerifier:
         self._audience = frozenset(audience)
         self._leeway = leeway
 
-    def needs_issuer(self, token: Secret) -> bool:
+    def needs_call(self, token: Secret) -> bool:
         """Say True: every token costs a call."""
         return True
 
@@ -74,7 +74,7 @@ class UserinfoVerifier:
             raise _fault(reply)
         return verdict_of(reply.read(), self._rules, times=times, now=now, expires_in=expires_in)
 
-    def vouches(self, verdict: Verdict) -> bool:
+    def still_valid(self, verdict: Verdict) -> bool:
         """Say True: no key of ours stands behind a verdict; time alone ends it."""
         return True
 

@@ -10,15 +10,15 @@ import structlog
 
 from sessiond.clock import Clock
 from sessiond.core.changes import (
-    Adopt,
-    Brought,
+    ActiveSession,
     Change,
+    CheckAdmission,
     Find,
     FindGrant,
-    Judge,
+    KeepGrant,
     Open,
+    PresentedTokens,
     Renew,
-    Standing,
 )
 from sessiond.core.errors import IssuerUnavailable, Refusal, StoreError, TokenRejected
 from sessiond.core.grant import GrantId, TokenHash
@@ -26,18 +26,18 @@ from sessiond.core.principal import shown
 from sessiond.core.refusal_words import why
 from sessiond.core.secret import Secret
 from sessiond.core.session import ProcessAbout, ProcessKey, SessionId
-from sessiond.gate import Admission, Gate, Spans
+from sessiond.gate import Admission, Gate, LoginTimings
 from sessiond.kdb.calls import Connect, Renewal
-from sessiond.metrics import Measures
+from sessiond.metrics import Metrics
 from sessiond.refresher import Refresher
 from sessiond.table import Table
-from sessiond.table.agenda import Ticket
+from sessiond.table.agenda import Submission
 
 log = structlog.get_logger()
 
 
 @dataclass(slots=True, kw_only=True)
-class Desk:
+class LoginServices:
     """What an attempt works with; one for all processes."""
 
     table: Table
@@ -48,7 +48,7 @@ class Desk:
     draw: Callable[[], float]  # uniform in [0, 1)
     new_id: Callable[[], UUID]
     proved: frozenset[str]  # issuers whose tokens are proved by refreshing at once; as configured
-    measures: Measures = field(default_factory=Measures)
+    metrics: Metrics = field(default_factory=Metrics)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +59,12 @@ class Owner:
     about: ProcessAbout
 
 
-class Attempt(ABC):
+class Authentication(ABC):
     """One login or renewal. Its three steps never take longer, together, than its deadline."""
 
-    def __init__(self, desk: Desk, owner: Owner, *, began: float, answer_by: float) -> None:
+    def __init__(
+        self, login_services: LoginServices, owner: Owner, *, began: float, answer_by: float
+    ) -> None:
         """Begin.
 
         Args:
@@ -71,18 +73,18 @@ class Attempt(ABC):
             began: The moment of monotonic time at which the call came.
             answer_by: The moment of monotonic time by which `outcome` returns.
         """
-        self._desk = desk
+        self._login_services = login_services
         self._owner = owner
         self._began = began
         self._answer_by = answer_by
-        self._spans = Spans()
+        self._timings = LoginTimings()
         self._submitted_at = 0.0  # monotonic moment
         self._commit_took: float | None = None  # seconds, the wait for its turn included
         self._admission: Admission | None = None
         self._refusal: Refusal | None = None
         self._detail = ""
-        self._ticket: Ticket[Standing | Refusal] | None = None
-        self._presented_at = desk.clock.now()
+        self._submission: Submission[ActiveSession | Refusal] | None = None
+        self._presented_at = login_services.clock.now()
         self.is_late = False  # the answer was `deadline` while the table was at work
 
     async def verify(self) -> None:
@@ -106,51 +108,53 @@ class Attempt(ABC):
         if self._refusal is not None or self._admission is None:
             return
         with anyio.move_on_after(self._left()) as scope:
-            change = self._change(self._brought(self._admission))
-            self._submitted_at = self._desk.clock.monotonic()
-            self._ticket = await self._desk.table.submit(change)
+            change = self._change(self._presented(self._admission))
+            self._submitted_at = self._login_services.clock.monotonic()
+            self._submission = await self._login_services.table.submit(change)
         if scope.cancelled_caught:
             self._refuse(Refusal.DEADLINE, "the table is not taking changes")
 
-    async def outcome(self) -> Standing | Refusal:
+    async def outcome(self) -> ActiveSession | Refusal:
         """Return what came of it, once it is on disk."""
-        standing: Standing | None = None
+        active: ActiveSession | None = None
         if self._refusal is None:
             with anyio.move_on_after(self._left()) as scope:
-                standing = await self._settled()
+                active = await self._settled()
             if scope.cancelled_caught:
                 self.is_late = True
                 self._refuse(Refusal.DEADLINE, "not on disk in time")
-        if self._refusal is not None or standing is None:
+        if self._refusal is not None or active is None:
             return self._tell(self._refusal or Refusal.UNAVAILABLE)
-        issuer = standing.session.principal.issuer
-        self._log("accepted", issuer=issuer, session=str(standing.session.id))
-        return standing
+        issuer = active.session.principal.issuer
+        self._log("accepted", issuer=issuer, session=str(active.session.id))
+        return active
 
-    async def late_outcome(self) -> Standing | None:
+    async def late_outcome(self) -> ActiveSession | None:
         """Return what became of it after all, when the answer was `deadline`."""
         try:
-            answer = None if self._ticket is None else await self._ticket.answer()
+            answer = None if self._submission is None else await self._submission.answer()
         except StoreError:
             return None
-        return answer if isinstance(answer, Standing) else None
+        return answer if isinstance(answer, ActiveSession) else None
 
-    async def _settled(self) -> Standing | None:
-        if self._ticket is None or self._admission is None:
+    async def _settled(self) -> ActiveSession | None:
+        if self._submission is None or self._admission is None:
             return None
         try:
-            answer = await self._ticket.answer()
+            answer = await self._submission.answer()
         except StoreError as error:
             self._refuse(Refusal.UNAVAILABLE, str(error))
             return None
-        self._commit_took = self._desk.clock.monotonic() - self._submitted_at
+        self._commit_took = self._login_services.clock.monotonic() - self._submitted_at
         if isinstance(answer, Refusal):
             self._refuse(answer, why(answer))
             return None
         presented = self._admission.presented
         if presented.refresh is None:
             issuer = answer.session.principal.issuer
-            self._desk.refresher.hold(answer.session.grant, issuer=issuer, access=presented.access)
+            self._login_services.refresher.hold(
+                answer.session.grant, issuer=issuer, access=presented.access
+            )
         return answer
 
     async def _prove(self, admission: Admission) -> None:
@@ -158,53 +162,53 @@ class Attempt(ABC):
 
         The table lets nobody in at such an issuer on a grant that is not proven.
         """
-        issuer, table = admission.verdict.principal.issuer, self._desk.table
-        if issuer not in self._desk.proved or admission.presented.refresh is None:
+        issuer, table = admission.verdict.principal.issuer, self._login_services.table
+        if issuer not in self._login_services.proved or admission.presented.refresh is None:
             return
-        grant_id = GrantId(self._desk.new_id())
-        grant = await table.ask(Adopt(grant=grant_id, brought=self._brought(admission)))
+        grant_id = GrantId(self._login_services.new_id())
+        grant = await table.ask(KeepGrant(grant=grant_id, presented=self._presented(admission)))
         if isinstance(grant, Refusal):
             raise TokenRejected(grant, why(grant))
         if grant.proven:
             return
-        await self._desk.refresher.prove(grant, process=self._owner.key)
+        await self._login_services.refresher.prove(grant, process=self._owner.key)
         tried = await table.ask(FindGrant(grant=grant.id))
         if tried is not None and tried.proven:
             return
-        judge = Judge(brought=self._brought(admission), is_proof_due=False)
+        judge = CheckAdmission(presented=self._presented(admission), is_proof_due=False)
         if await table.ask(judge) is Refusal.INACTIVE:
             raise TokenRejected(Refusal.WRONGAUDIENCE, "it cannot be refreshed by our client")
         raise IssuerUnavailable("no proof by refresh yet")
 
-    def _brought(self, admission: Admission) -> Brought:
+    def _presented(self, admission: Admission) -> PresentedTokens:
         access, refresh = admission.presented.access, admission.presented.refresh
-        return Brought(
+        return PresentedTokens(
             verdict=admission.verdict,
-            access=self._desk.hashed(access),
-            refresh=None if refresh is None else self._desk.hashed(refresh),
+            access=self._login_services.hashed(access),
+            refresh=None if refresh is None else self._login_services.hashed(refresh),
             refresh_token=refresh,
             client=admission.client,
-            draw=self._desk.draw(),
+            draw=self._login_services.draw(),
             presented_at=self._presented_at,
         )
 
     def _left(self) -> float:
-        return max(0.0, self._answer_by - self._desk.clock.monotonic())
+        return max(0.0, self._answer_by - self._login_services.clock.monotonic())
 
     def _refuse(self, reason: Refusal, detail: str) -> None:
         self._refusal, self._detail = reason, detail
 
     def _tell(self, reason: Refusal) -> Refusal:
-        issuer = self._spans.issuer
+        issuer = self._timings.issuer
         self._log("refused", issuer=issuer, reason=reason.value, detail=self._detail)
-        self._desk.table.note_refusal(
+        self._login_services.table.note_refusal(
             user=self._user(), issuer=issuer, process=self._owner.about, reason=reason
         )
         return reason
 
     def _log(self, outcome: str, **facts: str) -> None:
         """Tell and measure the answer, with what its time went to, as far as it came."""
-        took, spans = self._desk.clock.monotonic() - self._began, self._spans
+        took, timings = self._login_services.clock.monotonic() - self._began, self._timings
         log.info(
             self._name,
             outcome=outcome,
@@ -213,12 +217,12 @@ class Attempt(ABC):
             **facts,
             **_milliseconds(
                 answer_ms=took,
-                queue_ms=spans.queued,
-                issuer_ms=spans.called,
+                queue_ms=timings.queued,
+                issuer_ms=timings.called,
                 commit_ms=self._commit_took,
             ),
         )
-        self._desk.measures.answered(self._call_name, outcome, took, spans)
+        self._login_services.metrics.answered(self._call_name, outcome, took, timings)
 
     _name: str  # as the log calls it
     _call_name: str  # as q calls it
@@ -231,52 +235,58 @@ class Attempt(ABC):
     async def _admit(self) -> Admission: ...
 
     @abstractmethod
-    def _change(self, brought: Brought) -> Change[Standing | Refusal]: ...
+    def _change(self, presented: PresentedTokens) -> Change[ActiveSession | Refusal]: ...
 
 
-class Login(Attempt):
+class Login(Authentication):
     """A `connect`."""
 
     _name, _call_name = "login", "connect"
 
     def __init__(
-        self, desk: Desk, owner: Owner, call: Connect, *, began: float, answer_by: float
+        self,
+        login_services: LoginServices,
+        owner: Owner,
+        call: Connect,
+        *,
+        began: float,
+        answer_by: float,
     ) -> None:
-        super().__init__(desk, owner, began=began, answer_by=answer_by)
+        super().__init__(login_services, owner, began=began, answer_by=answer_by)
         self._call = call
-        self.session = SessionId(desk.new_id())
+        self.session = SessionId(login_services.new_id())
 
     def _user(self) -> str:
         return shown(self._call.user)
 
     async def _admit(self) -> Admission:
-        return await self._desk.gate.admit(
+        return await self._login_services.gate.admit(
             user=self._call.user,
             password=self._call.password.reveal(),
             owner=self._owner.key,
-            spans=self._spans,
+            timings=self._timings,
         )
 
-    def _change(self, brought: Brought) -> Open:
+    def _change(self, presented: PresentedTokens) -> Open:
         return Open(
             session=self.session,
-            grant=GrantId(self._desk.new_id()),
+            grant=GrantId(self._login_services.new_id()),
             process=self._owner.key,
             about=self._owner.about,
             handle=self._call.handle,
             address=self._call.address,
-            brought=brought,
+            presented=presented,
         )
 
 
-class RenewalAttempt(Attempt):
+class RenewalAuthentication(Authentication):
     """A `renew`: the same checks as a login, for the user that the session already has."""
 
     _name, _call_name = "renewal", "renew"
 
     def __init__(
         self,
-        desk: Desk,
+        login_services: LoginServices,
         owner: Owner,
         call: Renewal,
         *,
@@ -284,11 +294,11 @@ class RenewalAttempt(Attempt):
         answer_by: float,
         push: bool,
     ) -> None:
-        super().__init__(desk, owner, began=began, answer_by=answer_by)
+        super().__init__(login_services, owner, began=began, answer_by=answer_by)
         self._call = call
         self._push = push
         self.session = call.session
-        self._standing: Standing | None = None
+        self._standing: ActiveSession | None = None
 
     @property
     def handle(self) -> int:
@@ -300,23 +310,23 @@ class RenewalAttempt(Attempt):
 
     async def _admit(self) -> Admission:
         find = Find(process=self._owner.key, session=self._call.session)
-        self._standing = await self._desk.table.ask(find)
+        self._standing = await self._login_services.table.ask(find)
         if self._standing is None:
             raise TokenRejected(Refusal.REVOKED, "there is no such live session")
-        return await self._desk.gate.admit(
+        return await self._login_services.gate.admit(
             user=self._standing.session.principal.name,
             password=self._call.password.reveal(),
             owner=self._owner.key,
             renews=self.session,
-            spans=self._spans,
+            timings=self._timings,
         )
 
-    def _change(self, brought: Brought) -> Renew:
+    def _change(self, presented: PresentedTokens) -> Renew:
         return Renew(
             process=self._owner.key,
             session=self._call.session,
-            grant=GrantId(self._desk.new_id()),
-            brought=brought,
+            grant=GrantId(self._login_services.new_id()),
+            presented=presented,
             push=self._push,
         )
 

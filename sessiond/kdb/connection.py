@@ -17,7 +17,7 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 
 from sessiond.core.errors import CallError, ProtocolError, StoreError
 from sessiond.core.principal import shown
-from sessiond.kdb.conversation import Conversation, Counter, Message
+from sessiond.kdb.conversation import ConnectionContext, Conversation, Message
 from sessiond.kdb.outbox import Outbox
 from sessiond.kdb.process_line import ProcessLine
 from sessiond.kdb.steps import Encoded, Step, Wrong
@@ -60,15 +60,15 @@ class Connection:
         self,
         stream: ByteStream,
         peer: Peer,
-        counter: Counter,
+        context: ConnectionContext,
         said_hello: Callable[[], None] = lambda: None,
     ) -> None:
         self._stream = stream
         self._peer = peer
-        self._counter = counter
+        self._context = context
         self._said_hello = said_hello
-        self._account = counter.budget.open(peer.uid)
-        first = min(STRANGERS_MESSAGE, counter.max_message)
+        self._account = context.budget.open(peer.uid)
+        first = min(STRANGERS_MESSAGE, context.max_message)
         self._wire = ServerConnection(first, max_items=MAX_ITEMS)
         self._scope = anyio.CancelScope()
         self._outbox = Outbox(self._scope, self._account)
@@ -118,7 +118,7 @@ class Connection:
         async with anyio.create_task_group() as verifying:
             begin = later(verifying)
             conversation = self._conversation = Conversation(
-                self._counter, self._peer, self._line, self._account, begin
+                self._context, self._peer, self._line, self._account, begin
             )
             begin(partial(self._expect_hello, conversation))
             begin(partial(self._record, recording, to_answer))
@@ -136,7 +136,7 @@ class Connection:
     async def _read(
         self, conversation: Conversation, to_record: MemoryObjectSendStream[_InHand]
     ) -> None:
-        monotonic = self._counter.clock.monotonic
+        monotonic = self._context.clock.monotonic
         self._first_byte = monotonic()
         while True:
             while size := self._wire.ready:
@@ -168,7 +168,7 @@ class Connection:
             await self._answered.wait()
         if size < BIG:
             return self._next()
-        async with self._counter.turns.place(self._peer.uid):
+        async with self._context.turns.place(self._peer.uid):
             received = self._next()
             await anyio.lowlevel.checkpoint()
         return received
@@ -178,7 +178,7 @@ class Connection:
 
     def _take(self, conversation: Conversation, received: Received, size: int) -> _InHand:
         is_sync, began = received.kind is MessageKind.SYNC, self._first_byte
-        answer_by = began + self._counter.deadline * IN_TIME
+        answer_by = began + self._context.deadline * IN_TIME
         was_known = conversation.is_known
         try:
             step = conversation.step(Message(received.value, is_sync, began, answer_by))
@@ -186,12 +186,12 @@ class Connection:
             step = Wrong(str(error))
         if conversation.is_known and not was_known:
             self._said_hello()
-            self._wire.admit(self._counter.max_message)
+            self._wire.admit(self._context.max_message)
         self._in_hand += size
         return _InHand(step, is_sync, answer_by, size)
 
     async def _expect_hello(self, conversation: Conversation) -> None:
-        await self._counter.clock.sleep(HELLO_TIMEOUT)
+        await self._context.clock.sleep(HELLO_TIMEOUT)
         if not conversation.is_known:
             log.info("no hello", uid=self._peer.uid, pid=self._peer.pid)
             self._line.cut()
@@ -203,7 +203,7 @@ class Connection:
     ) -> None:
         async with recording, to_answer:
             async for each in recording:
-                patience = None if each.step.keeps_time else self._counter.deadline
+                patience = None if each.step.keeps_time else self._context.deadline
                 with anyio.move_on_after(patience) as time:
                     await each.step.record()
                 if time.cancelled_caught:  # what it said is lost, so the process must reconcile
@@ -243,4 +243,4 @@ class Connection:
         raise CallError("no answer in time")
 
     def _left(self, each: _InHand) -> float:
-        return max(0.0, each.answer_by - self._counter.clock.monotonic())
+        return max(0.0, each.answer_by - self._context.clock.monotonic())

@@ -11,14 +11,20 @@ import anyio
 import structlog
 
 from sessiond.clock import Clock
-from sessiond.core.changes import Bind, Close, KnownNames, Lose, Reconcile, Withdraw
+from sessiond.core.changes import Bind, Close, KnownNames, ProcessLost, Reconcile, Withdraw
 from sessiond.core.errors import CallError, Refusal
 from sessiond.core.session import ProcessKey, SessionId
 from sessiond.eventlog import EventLog
 from sessiond.gate import FairLimiter
 from sessiond.kdb import calls, replies
 from sessiond.kdb.audience import Audience, ProcessNames
-from sessiond.kdb.authentication import Attempt, Desk, Login, Owner, RenewalAttempt
+from sessiond.kdb.authentication import (
+    Authentication,
+    Login,
+    LoginServices,
+    Owner,
+    RenewalAuthentication,
+)
 from sessiond.kdb.budget import Account, Budget
 from sessiond.kdb.directory import Directory
 from sessiond.kdb.feed import Discretion, Feed, Names
@@ -47,10 +53,10 @@ _numbers = count(1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Counter:
+class ConnectionContext:
     """What a connection needs of the daemon."""
 
-    desk: Desk
+    login_services: LoginServices
     directory: Directory
     events: EventLog
     clock: Clock
@@ -78,7 +84,12 @@ class Conversation:
     """Knows who the process is, from its `hello` on, and what each of its calls does."""
 
     def __init__(
-        self, counter: Counter, peer: Peer, line: ProcessLine, account: Account, later: Later
+        self,
+        context: ConnectionContext,
+        peer: Peer,
+        line: ProcessLine,
+        account: Account,
+        later: Later,
     ) -> None:
         """Begin with a process that has said nothing yet.
 
@@ -89,7 +100,7 @@ class Conversation:
             account: What the connection may keep.
             later: Starts what goes on beside the messages.
         """
-        self._counter = counter
+        self._context = context
         self._peer = peer
         self._line = line
         self._account = account
@@ -113,7 +124,7 @@ class Conversation:
         if is_ping(message.value):
             return Said()
         call = calls.read_call(message.value)
-        table = self._counter.desk.table
+        table = self._context.login_services.table
         if isinstance(call, calls.Hello):
             return self._hello(call, message.is_sync)
         owner = self._owner
@@ -141,10 +152,10 @@ class Conversation:
     async def leave(self) -> None:
         """Let the sessions of a process that left wait for it."""
         owner = self._owner
-        if owner is not None and self._counter.directory.leave(owner.key, self._line):
+        if owner is not None and self._context.directory.leave(owner.key, self._line):
             log.info("process left", process=owner.about.name, pid=self._peer.pid)
             with anyio.CancelScope(shield=True), suppress(anyio.ClosedResourceError):
-                await self._counter.desk.table.submit(Lose(process=owner.key))
+                await self._context.login_services.table.submit(ProcessLost(process=owner.key))
 
     def _hello(self, call: calls.Hello, is_sync: bool) -> Step:
         """Enter the process; its sessions wait until it reconciles."""
@@ -153,8 +164,8 @@ class Conversation:
         if self._owner is not None:
             raise CallError("hello was said before")
         owner = self._owner = Owner(self._key(), call.about)
-        self._counter.names.note(self._peer.uid, call.about.name)
-        self._counter.directory.enter(owner.key, self._line, call.hook)
+        self._context.names.note(self._peer.uid, call.about.name)
+        self._context.directory.enter(owner.key, self._line, call.hook)
         log.info(
             "process connected",
             process=call.about.name,
@@ -162,22 +173,26 @@ class Conversation:
             uid=self._peer.uid,
             pid=self._peer.pid,
         )
-        welcome = self._counter.welcome
-        return Changed(self._counter.desk.table, Lose(process=owner.key), lambda _: welcome(call))
+        welcome = self._context.welcome
+        return Changed(
+            self._context.login_services.table,
+            ProcessLost(process=owner.key),
+            lambda _: welcome(call),
+        )
 
     def _key(self) -> ProcessKey:
         """Return who the process is; without a pid, this connection of this run and nobody else."""
         peer, label = self._peer, ""
         if not peer.pid:
-            label = f"{self._line.label} #{self._number} of {self._counter.instance}"
+            label = f"{self._line.label} #{self._number} of {self._context.instance}"
         return ProcessKey(uid=peer.uid, pid=peer.pid, started=peer.started, label=label)
 
     def _connect(self, call: calls.Connect, owner: Owner, message: Message) -> Step:
         if not message.is_sync:
             raise CallError("connect must be sync")
-        desk, later = self._counter.desk, self._later
-        login = Login(desk, owner, call, began=message.began, answer_by=message.answer_by)
-        return LoginStep(login, _verifying(login, later), _withdrawing(desk.table, later))
+        login_services, later = self._context.login_services, self._later
+        login = Login(login_services, owner, call, began=message.began, answer_by=message.answer_by)
+        return LoginStep(login, _verifying(login, later), _withdrawing(login_services.table, later))
 
     def _renewal(self, call: calls.Renewal, owner: Owner, message: Message) -> Step:
         """Renew one session at a time, which is `throttled` while it is being renewed.
@@ -192,8 +207,8 @@ class Conversation:
             self._line.push(replies.renewal_refused(session, 0, Refusal.THROTTLED))
             return Said()
         self._renewing.add(session)
-        attempt = RenewalAttempt(
-            self._counter.desk,
+        attempt = RenewalAuthentication(
+            self._context.login_services,
             owner,
             call,
             began=message.began,
@@ -214,16 +229,16 @@ class Conversation:
     def _subscribe(self, call: calls.Subscription, is_sync: bool) -> Step:
         if not is_sync:
             raise CallError(".u.sub must be sync")
-        counter, peer = self._counter, self._peer
-        if not counter.audience.admits(peer):
+        context, peer = self._context, self._peer
+        if not context.audience.admits(peer):
             raise CallError(".u.sub is not for this user")
         if self._feed is None:
             discretion = Discretion(
-                may_listen=partial(counter.audience.admits, peer),
-                known=partial(_known, counter.desk.table),
-                may_name=counter.names.may_give,
+                may_listen=partial(context.audience.admits, peer),
+                known=partial(_known, context.login_services.table),
+                may_name=context.names.may_give,
             )
-            self._feed = Feed(counter.events, discretion, self._line)
+            self._feed = Feed(context.events, discretion, self._line)
         return Subscribing(call, self._feed, self._later)
 
 
@@ -238,7 +253,7 @@ def _withdrawing(table: Table, later: Later) -> Callable[[Withdraw], None]:
     return lambda withdraw: later(partial(submit, withdraw))
 
 
-def _verifying(attempt: Attempt, later: Later) -> anyio.Event:
+def _verifying(attempt: Authentication, later: Later) -> anyio.Event:
     """Verify beside the messages; return what happens when that is over."""
     verified = anyio.Event()
 

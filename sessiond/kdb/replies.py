@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import assert_never
 from uuid import UUID
 
-from sessiond.core.changes import Standing
+from sessiond.core.changes import ActiveSession
 from sessiond.core.errors import Refusal
 from sessiond.core.events import (
     Event,
@@ -41,16 +41,16 @@ from sessiond.qipc.values import QType, Vector
 PUSH = ".sessiond.upd"
 
 
-def accepted(standing: Standing) -> dict[str, Value]:
+def accepted(active: ActiveSession) -> dict[str, Value]:
     """Return the seven keys of an accepted login or renewal."""
-    session = standing.session
+    session = active.session
     return {
         "ok": boolean(True),
         "session": guid(session.id),
         "user": symbol(session.principal.name),
         "roles": symbols(session.roles),
         "attributes": _texts(session.attributes),
-        "expires": timestamp(standing.expires_at),
+        "expires": timestamp(active.expires_at),
         "reason": symbol(""),
     }
 
@@ -68,9 +68,9 @@ def refused(reason: Refusal) -> dict[str, Value]:
     }
 
 
-def sessions(standings: Sequence[Standing]) -> Value:
+def sessions(active_sessions: Sequence[ActiveSession]) -> Value:
     """Return a process's live sessions as a table."""
-    held = [standing.session for standing in standings]
+    held = [active.session for active in active_sessions]
     return table(
         {
             "session": Vector(QType.GUID, tuple(each.id for each in held)),
@@ -79,7 +79,7 @@ def sessions(standings: Sequence[Standing]) -> Value:
             "issuer": symbols(each.principal.issuer for each in held),
             "roles": List(tuple(symbols(each.roles) for each in held)),
             "opened": _timestamps([each.since for each in held]),
-            "expires": _timestamps([each.expires_at for each in standings]),
+            "expires": _timestamps([each.expires_at for each in active_sessions]),
         }
     )
 
@@ -125,16 +125,16 @@ def unknown_session(session: UUID, handle: int) -> Value:
     return call(PUSH, dictionary(entries))
 
 
-def renewed_late(standing: Standing) -> Value:
+def renewed_late(active: ActiveSession) -> Value:
     """Return the push for a renewal that happened after its answer was due."""
-    session = standing.session
+    session = active.session
     entries = _push(
         "renewed",
         session=session.id,
         handle=session.handle,
         user=session.principal.name,
         roles=session.roles,
-        expires_at=standing.expires_at,
+        expires_at=active.expires_at,
     )
     return call(PUSH, dictionary(entries))
 

@@ -9,11 +9,11 @@ import anyio
 import anyio.to_thread
 import structlog
 
-from sessiond.core.changes import Bind, Change, Look, Standing, Withdraw
+from sessiond.core.changes import ActiveSession, Bind, Change, ListOwnSessions, Withdraw
 from sessiond.core.errors import CallError, Refusal, StoreError
 from sessiond.core.session import ProcessKey
 from sessiond.kdb import replies
-from sessiond.kdb.authentication import Login, RenewalAttempt
+from sessiond.kdb.authentication import Login, RenewalAuthentication
 from sessiond.kdb.calls import TABLE, Subscription
 from sessiond.kdb.feed import Feed, rows
 from sessiond.kdb.tasks import Later
@@ -27,7 +27,7 @@ from sessiond.qipc import (
     symbol,
 )
 from sessiond.table import Table
-from sessiond.table.agenda import Ticket
+from sessiond.table.agenda import Submission
 
 A = TypeVar("A")
 Pushing = Callable[[Value], None]
@@ -90,15 +90,15 @@ class Changed(Step, Generic[A]):
         self._table = table
         self._change = change
         self._render = render
-        self._ticket: Ticket[A] | None = None
+        self._submission: Submission[A] | None = None
 
     async def record(self) -> None:
-        self._ticket = await self._table.submit(self._change)
+        self._submission = await self._table.submit(self._change)
 
     async def answer(self) -> Value:
-        if self._ticket is None:
+        if self._submission is None:
             raise CallError("not recorded")
-        return self._render(await self._ticket.answer())
+        return self._render(await self._submission.answer())
 
 
 class Listing(Step):
@@ -113,10 +113,10 @@ class Listing(Step):
         self._process = process
 
     async def answer(self) -> Value | Encoded:
-        standings = await self._table.ask(Look(process=self._process))
-        if len(standings) <= BESIDE:
-            return replies.sessions(standings)
-        return await anyio.to_thread.run_sync(_encoded, standings)
+        active_sessions = await self._table.ask(ListOwnSessions(process=self._process))
+        if len(active_sessions) <= BESIDE:
+            return replies.sessions(active_sessions)
+        return await anyio.to_thread.run_sync(_encoded, active_sessions)
 
 
 class Binding(Step):
@@ -131,10 +131,10 @@ class Binding(Step):
         self._change = change
         self._push = push
         self._later = later
-        self._ticket: Ticket[bool] | None = None
+        self._submission: Submission[bool] | None = None
 
     async def record(self) -> None:
-        self._ticket = await self._table.submit(self._change)
+        self._submission = await self._table.submit(self._change)
 
     async def answer(self) -> Value:
         is_settled = False
@@ -147,10 +147,10 @@ class Binding(Step):
         return NIL
 
     async def _settle(self) -> None:
-        if self._ticket is None:  # the connection is being cut: the process must reconcile
+        if self._submission is None:  # the connection is being cut: the process must reconcile
             return
         try:
-            stands = await self._ticket.answer()
+            stands = await self._submission.answer()
         except StoreError as error:
             log.warning("opening not recorded", error=str(error))
             stands = False
@@ -186,7 +186,7 @@ class RenewalStep(Step):
 
     def __init__(
         self,
-        attempt: RenewalAttempt,
+        attempt: RenewalAuthentication,
         verified: anyio.Event,
         later: Later,
         push: Pushing,
@@ -212,9 +212,9 @@ class RenewalStep(Step):
         return _answer(outcome)
 
     async def _tell_late(self) -> None:
-        standing = await self._attempt.late_outcome()
-        if standing is not None:
-            self._push(replies.renewed_late(standing))
+        active = await self._attempt.late_outcome()
+        if active is not None:
+            self._push(replies.renewed_late(active))
 
 
 class Subscribing(Step):
@@ -233,7 +233,9 @@ class Subscribing(Step):
         return list_(symbol(TABLE), rows(()))
 
 
-async def renew_apart(attempt: RenewalAttempt, push: Pushing, over: Callable[[], None]) -> None:
+async def renew_apart(
+    attempt: RenewalAuthentication, push: Pushing, over: Callable[[], None]
+) -> None:
     """Carry an async `renew` out. No message waits for it: its issuer may take long.
 
     A renewal that happens is pushed by what is committed, one that is refused from here.
@@ -244,15 +246,15 @@ async def renew_apart(attempt: RenewalAttempt, push: Pushing, over: Callable[[],
         outcome = await attempt.outcome()
     finally:
         over()
-    if not isinstance(outcome, Standing):
+    if not isinstance(outcome, ActiveSession):
         push(replies.renewal_refused(attempt.session, attempt.handle, outcome))
 
 
-def _encoded(standings: list[Standing]) -> Encoded:
-    return Encoded(encode_message(MessageKind.RESPONSE, replies.sessions(standings)))
+def _encoded(active_sessions: list[ActiveSession]) -> Encoded:
+    return Encoded(encode_message(MessageKind.RESPONSE, replies.sessions(active_sessions)))
 
 
-def _answer(outcome: Standing | Refusal) -> Value:
-    if isinstance(outcome, Standing):
+def _answer(outcome: ActiveSession | Refusal) -> Value:
+    if isinstance(outcome, ActiveSession):
         return dictionary(replies.accepted(outcome))
     return dictionary(replies.refused(outcome))

@@ -9,7 +9,7 @@ from sessiond.core.changes import Recheck, Recheckable, Refuse
 from sessiond.core.errors import IssuerUnavailable, TokenRejected
 from sessiond.core.grant import GrantId
 from sessiond.core.secret import Secret
-from sessiond.refresher.refresh_issuer import Line
+from sessiond.refresher.refresh_issuer import RefreshIssuer
 from sessiond.table import Table
 
 log = structlog.get_logger()
@@ -33,13 +33,15 @@ class AskingAgain:
         """Let go of a grant's access token."""
         self._access.pop(grant, None)
 
-    async def ask(self, key: GrantId, line: Line, is_in_use: Callable[[], bool]) -> bool:
+    async def ask(
+        self, key: GrantId, refresh_issuer: RefreshIssuer, is_in_use: Callable[[], bool]
+    ) -> bool:
         """Ask for one grant, and record the answer; say whether to ask again later.
 
         Args:
             key: The grant's id.
-            line: Asked.
-            is_in_use: Whether the line still is: another one has been told to ask by other rules.
+            refresh_issuer: Asked.
+            is_in_use: Whether that issuer is still the one: another would be asked otherwise.
 
         Raises:
             StoreError: The answer could not be recorded.
@@ -50,8 +52,8 @@ class AskingAgain:
             self.drop(key)
             return False
         try:
-            async with line.limiter:
-                verdict = await line.verify(access, now=self._clock.now())
+            async with refresh_issuer.limiter:
+                verdict = await refresh_issuer.verify(access, now=self._clock.now())
         except TokenRejected as rejected:
             log.info("recheck refused", issuer=grant.issuer, reason=rejected.reason)
             if is_in_use():

@@ -11,7 +11,7 @@ from sessiond.containment import Containment
 from sessiond.core.errors import IssuerUnavailable
 from sessiond.core.grant import Grant
 from sessiond.core.secret import Secret
-from sessiond.refresher.refresh_issuer import Line
+from sessiond.refresher.refresh_issuer import RefreshIssuer
 
 AT_ONCE = 4  # tokens given back at a time to one issuer
 EVERY = 0.05  # seconds that each of them is followed by, so that the loop has time for logins
@@ -27,17 +27,20 @@ class GivingBack:
     """
 
     def __init__(
-        self, lines: Callable[[str], Line | None], containment: Containment, clock: Clock
+        self,
+        refresh_issuers: Callable[[str], RefreshIssuer | None],
+        containment: Containment,
+        clock: Clock,
     ) -> None:
         """Make it.
 
         Args:
-            lines: By the issuer's name, as they are when it is a token's turn.
+            refresh_issuers: By the issuer's name, as they are when it is a token's turn.
             containment: Where exceptions end that no issuer's part may raise.
             clock: Paces it.
         """
         self._clock = clock
-        self._lines = lines
+        self._refresh_issuers = refresh_issuers
         self._containment = containment
         self._waiting: defaultdict[str, deque[Grant]] = defaultdict(deque)
         self._at_work = Counter[str]()  # tasks by issuer
@@ -56,10 +59,10 @@ class GivingBack:
     async def _work(self, issuer: str) -> None:
         try:
             while waiting := self._waiting[issuer]:
-                grant, line = waiting.popleft(), self._lines(issuer)
+                grant, refresh_issuer = waiting.popleft(), self._refresh_issuers(issuer)
                 with self._containment.around("token given back", issuer):
-                    if line is not None:
-                        await _give_back_in_turn(grant, line)
+                    if refresh_issuer is not None:
+                        await _give_back_in_turn(grant, refresh_issuer)
                 if waiting:
                     await self._clock.sleep(EVERY)
         finally:
@@ -68,22 +71,26 @@ class GivingBack:
                 del self._at_work[issuer], self._waiting[issuer]
 
 
-async def _give_back_in_turn(grant: Grant, line: Line) -> None:
+async def _give_back_in_turn(grant: Grant, refresh_issuer: RefreshIssuer) -> None:
     """Give back within the budget that the refresh would have had, and to no other issuer.
 
     That may have got the name meanwhile.
     """
-    if grant.refresh_token is None or (grant.iss and grant.iss != line.iss):
+    if grant.refresh_token is None or (grant.iss and grant.iss != refresh_issuer.iss):
         return
-    place = line.unproved.place(None, grant.subject) if grant.is_unproved else line.limiter
+    place = (
+        refresh_issuer.unproved.place(None, grant.subject)
+        if grant.is_unproved
+        else refresh_issuer.limiter
+    )
     async with place:
-        await give_back(grant.issuer, grant.refresh_token, line)
+        await give_back(grant.issuer, grant.refresh_token, refresh_issuer)
 
 
-async def give_back(issuer: str, token: Secret, line: Line) -> None:
+async def give_back(issuer: str, token: Secret, refresh_issuer: RefreshIssuer) -> None:
     """Give a refresh token back at once; an issuer that cannot end it stops nothing."""
     try:
-        revoked = await line.source.revoke(token)
+        revoked = await refresh_issuer.source.revoke(token)
     except IssuerUnavailable as unavailable:
         log.warning("not revoked at the issuer", issuer=issuer, error=str(unavailable))
     else:

@@ -42,7 +42,7 @@ class TokenSource(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class RefreshIssuer:
     """One issuer as the refresher sees it; its budget is apart from the logins'."""
 
     iss: str  # who it is: another issuer may get the same name one day

@@ -35,7 +35,7 @@ from sessiond.due import DueQueue
 from sessiond.refresher.asking_again import AskingAgain
 from sessiond.refresher.giving_back import GivingBack, give_back
 from sessiond.refresher.pace import FIRST_RETRY, Pace, retry_in
-from sessiond.refresher.refresh_issuer import Line, Tokens, TokenSource
+from sessiond.refresher.refresh_issuer import RefreshIssuer, Tokens, TokenSource
 from sessiond.table import Table
 
 # What time alone may mend in a fresh token: the issuer's clock is ahead, or its key not here yet.
@@ -45,7 +45,7 @@ AT_ONCE = 64  # grants looked at in one go
 log = structlog.get_logger()
 A = TypeVar("A")
 
-__all__ = ["Line", "Refresher", "TokenSource", "Tokens"]
+__all__ = ["RefreshIssuer", "Refresher", "TokenSource", "Tokens"]
 
 
 class _Key(NamedTuple):
@@ -74,7 +74,7 @@ class Refresher:
 
     def __init__(
         self,
-        lines: Mapping[str, Line],
+        refresh_issuers: Mapping[str, RefreshIssuer],
         table: Table,
         *,
         news: MemoryObjectReceiveStream[Committed],
@@ -88,7 +88,7 @@ class Refresher:
         """Make a refresher.
 
         Args:
-            lines: By the configured name of the issuer.
+            refresh_issuers: By the configured name of the issuer.
             table: Asked to record each step.
             news: What the table has committed: new and changed grants.
             clock: Wall time decides what is due.
@@ -108,7 +108,9 @@ class Refresher:
         self._due = DueQueue[_Key](clock)
         self._held: dict[GrantId, _Held] = {}
         self._asking_again = AskingAgain(table, clock)
-        self._giving_back = GivingBack(lambda name: self._lines.get(name), self._containment, clock)
+        self._giving_back = GivingBack(
+            lambda name: self._refresh_issuers.get(name), self._containment, clock
+        )
         self._paces: defaultdict[str, Pace] = defaultdict(Pace)  # by issuer
         self._proving = Counter[GrantId]()  # how many logins wait for the proof
         self._busy: dict[GrantId, anyio.Event] = {}
@@ -116,21 +118,23 @@ class Refresher:
         self._waiting: defaultdict[str, deque[_Key]] = defaultdict(deque)
         self._tasks: TaskGroup | None = None
         self._watching = anyio.CancelScope()
-        self._lines: Mapping[str, Line] = {}
-        self.use(lines, recheck=recheck)
+        self._refresh_issuers: Mapping[str, RefreshIssuer] = {}
+        self.use(refresh_issuers, recheck=recheck)
 
-    def use(self, lines: Mapping[str, Line], *, recheck: float) -> None:
-        """Go on with these lines. A refresh under way ends on its own, but is judged by them.
+    def use(self, refresh_issuers: Mapping[str, RefreshIssuer], *, recheck: float) -> None:
+        """Go on with these issuers. A refresh under way ends on its own, but is judged by them.
 
         Whoever takes an issuer away ends its grants: nothing more is done for them. Nor is what it
         gave sent to another one that has got its name.
         """
-        before, self._lines = self._lines, lines
+        before, self._refresh_issuers = self._refresh_issuers, refresh_issuers
         self._recheck = recheck
-        for issuer, line in before.items():
-            if lines.get(issuer) is not line:  # what was wished for on it counts no more
+        for issuer, refresh_issuer in before.items():
+            if (
+                refresh_issuers.get(issuer) is not refresh_issuer
+            ):  # what was wished for on it counts no more
                 self._paces.pop(issuer, None)
-        for issuer in self._waiting.keys() - lines.keys():
+        for issuer in self._waiting.keys() - refresh_issuers.keys():
             del self._waiting[issuer]
 
     def follow(self, grant: Grant) -> None:
@@ -140,8 +144,10 @@ class Refresher:
 
     def hold(self, grant: GrantId, *, issuer: str, access: Secret) -> None:
         """Keep an access token in memory, to ask the issuer for it again from time to time."""
-        line = self._lines.get(issuer)
-        is_asked_again = line is not None and self._recheck > 0 and line.verifier.asks
+        refresh_issuer = self._refresh_issuers.get(issuer)
+        is_asked_again = (
+            refresh_issuer is not None and self._recheck > 0 and refresh_issuer.verifier.is_online
+        )
         if is_asked_again and self._asking_again.keep(grant, access):  # else it is queued already
             self._due.add_in(self._recheck, _Key(grant, issuer))
 
@@ -178,12 +184,12 @@ class Refresher:
             grant: One that is not proved, as the table has just said.
             process: Turns go round by it, and within it by subject.
         """
-        line = self._lines.get(grant.issuer)
-        if line is None or self._is_too_early(_key(grant)):
+        refresh_issuer = self._refresh_issuers.get(grant.issuer)
+        if refresh_issuer is None or self._is_too_early(_key(grant)):
             return
         self._proving[grant.id] += 1
         try:
-            await line.unproved.take(process, grant.subject)
+            await refresh_issuer.unproved.take(process, grant.subject)
         except anyio.get_cancelled_exc_class():
             if self._proving[grant.id] == 1 and self._tasks is not None:
                 self._tasks.start_soon(self._forsake, grant.id)
@@ -192,7 +198,7 @@ class Refresher:
             self._proving[grant.id] -= 1
             if not self._proving[grant.id]:
                 del self._proving[grant.id]
-        self._start(_key(grant), line.unproved.give, at_once=True)
+        self._start(_key(grant), refresh_issuer.unproved.give, at_once=True)
         if grant.id in self._busy:
             await self._busy[grant.id].wait()
 
@@ -210,10 +216,10 @@ class Refresher:
     def _begin(self, key: _Key) -> None:
         if self._is_too_early(key) or key.grant in self._busy:
             return
-        line = self._lines.get(key.issuer)
-        if key.is_unproved and line is not None:
-            begin = partial(self._start, key, line.unproved.give)
-            line.unproved.when_free(begin, None, key.subject)
+        refresh_issuer = self._refresh_issuers.get(key.issuer)
+        if key.is_unproved and refresh_issuer is not None:
+            begin = partial(self._start, key, refresh_issuer.unproved.give)
+            refresh_issuer.unproved.when_free(begin, None, key.subject)
         elif self._has_place(key.issuer):
             self._begun[key.issuer] += 1
             self._start(key, partial(self._leave_place, key.issuer))
@@ -238,8 +244,8 @@ class Refresher:
         self._tasks.start_soon(self._attend, key, leave, at_once)
 
     def _has_place(self, issuer: str) -> bool:
-        line = self._lines.get(issuer)
-        return line is None or self._begun[issuer] < line.limiter.total_tokens
+        refresh_issuer = self._refresh_issuers.get(issuer)
+        return refresh_issuer is None or self._begun[issuer] < refresh_issuer.limiter.total_tokens
 
     def _leave_place(self, issuer: str) -> None:
         self._begun[issuer] -= 1
@@ -249,26 +255,26 @@ class Refresher:
 
     async def _attend(self, key: _Key, leave: Callable[[], None], at_once: bool) -> None:
         """Do what is due for one grant: at most one task at a time does."""
-        line = self._lines.get(key.issuer)
+        refresh_issuer = self._refresh_issuers.get(key.issuer)
         try:
             with self._containment.around("refresh", key.issuer):
-                await self._do(key, line, at_once)
+                await self._do(key, refresh_issuer, at_once)
                 return
             self._begin_again(key)
         finally:
             self._busy.pop(key.grant).set()
             leave()
 
-    async def _do(self, key: _Key, line: Line | None, at_once: bool) -> None:
+    async def _do(self, key: _Key, refresh_issuer: RefreshIssuer | None, at_once: bool) -> None:
         try:
             grant = await self._table.ask(BeginRefresh(grant=key.grant, at_once=at_once))
             if grant is None:
-                await self._ask_again(key, line)
-            elif key.is_unproved and line is not None:
-                await self._refresh(grant, line)
-            elif line is not None:
-                async with line.limiter:
-                    await self._refresh(grant, line)
+                await self._ask_again(key, refresh_issuer)
+            elif key.is_unproved and refresh_issuer is not None:
+                await self._refresh(grant, refresh_issuer)
+            elif refresh_issuer is not None:
+                async with refresh_issuer.limiter:
+                    await self._refresh(grant, refresh_issuer)
         except StoreError as error:
             log.warning("refresh not recorded", error=str(error))
             self._begin_again(key)
@@ -285,11 +291,16 @@ class Refresher:
         held.failures += 1
         return retry_in(held.failures - 1, self._draw())
 
-    async def _refresh(self, grant: Grant, begun_on: Line) -> None:
-        line, is_over = self._now(begun_on, grant), grant.lease.expires_at <= self._clock.now()
-        if line is None or grant.refresh_token is None or is_over:
+    async def _refresh(self, grant: Grant, begun_on: RefreshIssuer) -> None:
+        refresh_issuer, is_over = (
+            self._now(begun_on, grant),
+            grant.lease.expires_at <= self._clock.now(),
+        )
+        if refresh_issuer is None or grant.refresh_token is None or is_over:
             return
-        if line.client != grant.client:  # sent for another client it would count as stolen
+        if (
+            refresh_issuer.client != grant.client
+        ):  # sent for another client it would count as stolen
             self._retry_later(grant, IssuerUnavailable("the refresh token is another client's"))
             return
         closed_until = self._paces[grant.issuer].not_before(grant, self._clock.now())
@@ -299,7 +310,7 @@ class Refresher:
         if grant.refresh_at is not None and grant.refresh_at <= self._clock.now():
             self._note_late((self._clock.now() - grant.refresh_at).total_seconds())
         try:
-            tokens = await line.source.refresh(grant.refresh_token)
+            tokens = await refresh_issuer.source.refresh(grant.refresh_token)
         except RefreshRefused as refused:
             log.info("refresh refused", issuer=grant.issuer, error=refused.error)
             self._paces[grant.issuer].note_refusal(grant, self._clock.now())
@@ -307,31 +318,31 @@ class Refresher:
         except IssuerUnavailable as unavailable:
             self._retry_later(grant, unavailable)
         else:
-            await self._take(grant, tokens, line)
+            await self._take(grant, tokens, refresh_issuer)
 
-    async def _take(self, grant: Grant, tokens: Tokens, given_on: Line) -> None:
+    async def _take(self, grant: Grant, tokens: Tokens, given_on: RefreshIssuer) -> None:
         """Keep the new refresh token first: after a crash it is all there is."""
         renewed = tokens.refresh_token
         known_by = None if renewed is None else self._hashed(renewed)
         rotate = Rotate(grant=grant.id, refresh=known_by, refresh_token=renewed)
         known = await self._persist(rotate)
-        line = self._now(given_on, grant)
+        refresh_issuer = self._now(given_on, grant)
         if not known:
             log.info("refresh thrown away", issuer=grant.issuer)
-            if renewed is not None and line is not None:
-                await give_back(grant.issuer, renewed, line)
-        elif line is not None:
-            await self._verify(grant, line, tokens)
+            if renewed is not None and refresh_issuer is not None:
+                await give_back(grant.issuer, renewed, refresh_issuer)
+        elif refresh_issuer is not None:
+            await self._verify(grant, refresh_issuer, tokens)
 
-    async def _verify(self, grant: Grant, line: Line, tokens: Tokens) -> None:
+    async def _verify(self, grant: Grant, refresh_issuer: RefreshIssuer, tokens: Tokens) -> None:
         """Give the sessions what the new access token says."""
         try:
-            verdict = await line.verify(
+            verdict = await refresh_issuer.verify(
                 tokens.access_token, now=self._clock.now(), expires_in=tokens.expires_in
             )
         except TokenRejected as rejected:
             log.warning("refreshed token rejected", issuer=grant.issuer, reason=rejected.reason)
-            if rejected.reason in NOT_YET_GOOD or not self._is_newest(line, grant.issuer):
+            if rejected.reason in NOT_YET_GOOD or not self._is_newest(refresh_issuer, grant.issuer):
                 self._retry_later(grant, IssuerUnavailable(str(rejected)))
             else:
                 await self._persist(Refuse(grant=grant.id, reason=rejected.reason.value))
@@ -340,7 +351,7 @@ class Refresher:
         else:
             refresh = Refresh(grant=grant.id, verdict=verdict, draw=self._draw())
             kept = await self._table.ask(refresh)
-            if not kept and not self._is_newest(line, grant.issuer):
+            if not kept and not self._is_newest(refresh_issuer, grant.issuer):
                 self._retry_later(grant, IssuerUnavailable("its configuration has changed"))
                 return
             self._held.pop(grant.id, None)
@@ -348,13 +359,13 @@ class Refresher:
                 self._paces[grant.issuer].note_proof(grant)
             log.info("refreshed" if kept else "refresh thrown away", issuer=grant.issuer)
 
-    def _is_newest(self, line: Line, issuer: str) -> bool:
-        return self._lines.get(issuer) is line
+    def _is_newest(self, refresh_issuer: RefreshIssuer, issuer: str) -> bool:
+        return self._refresh_issuers.get(issuer) is refresh_issuer
 
-    def _now(self, line: Line, of: Grant | _Key) -> Line | None:
-        """Return the line that has taken an earlier one's place; None: its issuer is gone."""
-        newest = self._lines.get(of.issuer)
-        return newest if newest is not None and newest.iss == line.iss else None
+    def _now(self, refresh_issuer: RefreshIssuer, of: Grant | _Key) -> RefreshIssuer | None:
+        """Return the issuer that has taken an earlier one's place; None: its issuer is gone."""
+        newest = self._refresh_issuers.get(of.issuer)
+        return newest if newest is not None and newest.iss == refresh_issuer.iss else None
 
     async def _persist(self, change: Change[A]) -> A:
         """Write what the issuer said of a refresh token, however long it takes.
@@ -386,13 +397,13 @@ class Refresher:
         if until < grant.lease.expires_at:
             self._due.add(until, _key(grant))
 
-    async def _ask_again(self, key: _Key, begun_on: Line | None) -> None:
+    async def _ask_again(self, key: _Key, begun_on: RefreshIssuer | None) -> None:
         """Ask the issuer whether it still accepts a token that cannot be refreshed."""
-        line = None if begun_on is None else self._now(begun_on, key)
-        if line is None or not self._recheck:
+        refresh_issuer = None if begun_on is None else self._now(begun_on, key)
+        if refresh_issuer is None or not self._recheck:
             self._asking_again.drop(key.grant)
         elif await self._asking_again.ask(
-            key.grant, line, partial(self._is_newest, line, key.issuer)
+            key.grant, refresh_issuer, partial(self._is_newest, refresh_issuer, key.issuer)
         ):
             self._due.add_in(self._recheck, key)
         self._held.pop(key.grant, None)

@@ -11,7 +11,7 @@ from uuid import UUID
 import msgspec
 import structlog
 
-from sessiond.core.cursor import Place, SetAside
+from sessiond.core.cursor import Cursor, DeadLetter
 from sessiond.core.events import from_json, to_json
 from sessiond.core.grant import Grant, GrantId, KnownToken, TokenHash
 from sessiond.core.lease import Lease
@@ -227,7 +227,7 @@ def _read_revocation(row: Sequence[Any], _: Sealer) -> Revocation:
     )
 
 
-def _write_set_aside(row: SetAside, _: Sealer) -> Parameters:
+def _write_set_aside(row: DeadLetter, _: Sealer) -> Parameters:
     return (
         row.subscriber,
         row.event.sequence,
@@ -238,8 +238,8 @@ def _write_set_aside(row: SetAside, _: Sealer) -> Parameters:
     )
 
 
-def _read_set_aside(row: Sequence[Any], _: Sealer) -> SetAside:
-    return SetAside(
+def _read_set_aside(row: Sequence[Any], _: Sealer) -> DeadLetter:
+    return DeadLetter(
         subscriber=row[0],
         event=from_json(row[2]),
         attempts=row[3],
@@ -270,13 +270,13 @@ CODECS: dict[type[Row], TableCodec] = {
         ),
         _read_revocation,
     ),
-    Place: TableCodec(
+    Cursor: TableCodec(
         "place",
         lambda row: (row.subscriber,),
         lambda row, _: (row.subscriber, row.sequence, microseconds(row.at)),
-        lambda row, _: Place(subscriber=row[0], sequence=row[1], at=_time(row[2])),
+        lambda row, _: Cursor(subscriber=row[0], sequence=row[1], at=_time(row[2])),
     ),
-    SetAside: TableCodec(
+    DeadLetter: TableCodec(
         "set_aside",
         lambda row: (row.subscriber, row.event.sequence),
         _write_set_aside,

@@ -19,7 +19,7 @@ import aiosqlite
 import msgspec
 import structlog
 
-from sessiond.core.cursor import Place
+from sessiond.core.cursor import Cursor
 from sessiond.core.errors import AddressInUseError, ConfigError, StoreError
 from sessiond.core.events import Event, from_json, to_json
 from sessiond.core.rows import Put, Row, Write
@@ -177,7 +177,7 @@ class SqliteStore:
 
 
 def _is_place(write: Write) -> bool:
-    return isinstance(write, Put) and isinstance(write.row, Place)
+    return isinstance(write, Put) and isinstance(write.row, Cursor)
 
 
 def _batches(writes: Sequence[Write], sealer: Sealer) -> dict[str, list[Parameters]]:

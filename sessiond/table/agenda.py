@@ -19,7 +19,7 @@ INBOX = 4096  # changes that wait; whoever asks beyond that waits to ask
 MAX_BATCH = 512  # changes in one transaction
 
 
-class Ticket(Generic[A]):
+class Submission(Generic[A]):
     """A change on its way through the table."""
 
     def __init__(self, change: Change[A]) -> None:
@@ -59,10 +59,10 @@ class Agenda:
     """
 
     def __init__(self) -> None:
-        self._send, self._inbox = anyio.create_memory_object_stream[Ticket[Any]](INBOX)
-        self._ready = deque[Ticket[Any]]()
-        self._unfinished = deque[Ticket[Any]]()
-        self._behind: dict[Hashable, tuple[Ticket[Any], deque[Ticket[Any]]]] = {}
+        self._send, self._inbox = anyio.create_memory_object_stream[Submission[Any]](INBOX)
+        self._ready = deque[Submission[Any]]()
+        self._unfinished = deque[Submission[Any]]()
+        self._behind: dict[Hashable, tuple[Submission[Any], deque[Submission[Any]]]] = {}
 
     @property
     def waiting(self) -> int:
@@ -70,15 +70,15 @@ class Agenda:
         behind = sum(len(held) for _, held in self._behind.values())
         return self._inbox.statistics().current_buffer_used + len(self._ready) + behind
 
-    async def enter(self, ticket: Ticket[Any]) -> None:
+    async def enter(self, submission: Submission[Any]) -> None:
         """Put a ticket last in the queue; wait while it is full."""
-        await self._send.send(ticket)
+        await self._send.send(submission)
 
     def close(self) -> None:
         """Let none in any more."""
         self._send.close()
 
-    async def next(self) -> list[Ticket[Any]]:
+    async def next(self) -> list[Submission[Any]]:
         """Return what to decide next.
 
         Raises:
@@ -101,36 +101,36 @@ class Agenda:
         """Take no more in: whoever still asks is told."""
         self._inbox.close()
 
-    def holds_back(self, ticket: Ticket[Any]) -> bool:
+    def holds_back(self, submission: Submission[Any]) -> bool:
         """Keep a ticket behind the unfinished one that it must not pass, if there is one."""
-        owner, held = self._behind.get(turn_of(ticket.change), (ticket, None))
-        if owner is ticket or held is None:
+        owner, held = self._behind.get(turn_of(submission.change), (submission, None))
+        if owner is submission or held is None:
             return False
-        held.append(ticket)
+        held.append(submission)
         return True
 
-    def put_back(self, tickets: Iterable[Ticket[Any]]) -> None:
+    def put_back(self, submissions: Iterable[Submission[Any]]) -> None:
         """Have these decided first next time: there was no room for them."""
-        self._ready.extendleft(reversed(list(tickets)))
+        self._ready.extendleft(reversed(list(submissions)))
 
-    def claim(self, ticket: Ticket[Any], rest: Change[Any]) -> None:
+    def claim(self, submission: Submission[Any], rest: Change[Any]) -> None:
         """Let nothing about the same pass a ticket from now on: there is a rest of it."""
         turn = turn_of(rest)
         if turn is not None:
-            self._behind.setdefault(turn, (ticket, deque()))
+            self._behind.setdefault(turn, (submission, deque()))
 
-    def go_on(self, ticket: Ticket[Any], rest: Change[Any]) -> None:
+    def go_on(self, submission: Submission[Any], rest: Change[Any]) -> None:
         """Have the rest of a claimed ticket's change decided after what waits by now."""
-        ticket.change = rest
-        if not self.holds_back(ticket):
-            self._unfinished.append(ticket)
+        submission.change = rest
+        if not self.holds_back(submission):
+            self._unfinished.append(submission)
 
-    def finish(self, ticket: Ticket[Any]) -> None:
+    def finish(self, submission: Submission[Any]) -> None:
         """Let what waits behind a ticket go on."""
-        self._release(turn_of(ticket.change), ticket)
+        self._release(turn_of(submission.change), submission)
 
-    def _release(self, turn: Hashable, ticket: Ticket[Any]) -> None:
+    def _release(self, turn: Hashable, submission: Submission[Any]) -> None:
         owner, held = self._behind.get(turn, (None, ()))
-        if owner is ticket:
+        if owner is submission:
             del self._behind[turn]
             self.put_back(held)

@@ -6,7 +6,7 @@ from typing import Any
 from sessiond.core.changes import Change
 from sessiond.core.decide import Notice
 from sessiond.core.rows import Write
-from sessiond.table.agenda import Ticket
+from sessiond.table.agenda import Submission
 
 FULL = 256  # writes and events of one transaction; it may end with a large decision
 
@@ -15,7 +15,7 @@ FULL = 256  # writes and events of one transaction; it may end with a large deci
 class Decided:
     """What came of one ticket: an answer, or the rest of it."""
 
-    ticket: Ticket[Any]
+    submission: Submission[Any]
     answer: Any
     rest: Change[Any] | None
 

@@ -19,10 +19,10 @@ from sessiond.core.changes import (
     Change,
     Close,
     Disown,
-    End,
     EndCovered,
+    EndSessions,
     Expire,
-    Lose,
+    ProcessLost,
     Reconcile,
     Refuse,
     Revoke,
@@ -38,7 +38,7 @@ from sessiond.core.revocation import Revocation, superseded
 from sessiond.core.rows import Drop, Put, Row, Rows, Write
 from sessiond.core.session import ProcessAbout, ProcessKey, Session
 from sessiond.due import DueQueue
-from sessiond.table.agenda import Agenda, Ticket
+from sessiond.table.agenda import Agenda, Submission
 from sessiond.table.batch import Batch, Decided
 
 A = TypeVar("A")
@@ -55,10 +55,10 @@ RETRY_IN = 1.0  # seconds, when writing failed
 ENDING = (
     Close,
     Disown,
-    End,
+    EndSessions,
     EndCovered,
     Expire,
-    Lose,
+    ProcessLost,
     Reconcile,
     Refuse,
     Revoke,
@@ -66,7 +66,7 @@ ENDING = (
 )
 # What a process that comes back asks for. It gives nobody new access, and after a crash the process
 # says it all again: so it is answered before it is on disk, where the disk is full.
-RETURNING = (Lose, Reconcile)
+RETURNING = (ProcessLost, Reconcile)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +144,7 @@ class Table:
         for rows in (self._rows.sessions, self._rows.grants, self._rows.tokens):
             for row in rows.values():
                 self._note_due(row)
-        self._agenda.put_back(Ticket(change) for change in unfinished(self._rows))
+        self._agenda.put_back(Submission(change) for change in unfinished(self._rows))
         return self.grants()
 
     def use(self, rules: Rules, *, keep_events: timedelta) -> None:
@@ -173,11 +173,11 @@ class Table:
             await self._written.wait()
         return self._rows
 
-    async def submit(self, change: Change[A]) -> Ticket[A]:
+    async def submit(self, change: Change[A]) -> Submission[A]:
         """Put a change in the queue. Changes are decided in the order in which this returns."""
-        ticket = Ticket(change)
-        await self._agenda.enter(ticket)
-        return ticket
+        submission = Submission(change)
+        await self._agenda.enter(submission)
+        return submission
 
     async def ask(self, change: Change[A]) -> A:
         """Submit a change and wait for its answer.
@@ -185,8 +185,8 @@ class Table:
         Raises:
             StoreError: It could not be written, and did not happen.
         """
-        ticket = await self.submit(change)
-        return await ticket.answer()
+        submission = await self.submit(change)
+        return await submission.answer()
 
     def note_refusal(
         self, *, user: str, issuer: str, process: ProcessAbout | None, reason: Refusal
@@ -209,7 +209,7 @@ class Table:
         finally:
             self._agenda.end()
         if self._refusals or self._owed:
-            await self._write([Ticket(told(self._refusals.take_all(), self._clock.now()))])
+            await self._write([Submission(told(self._refusals.take_all(), self._clock.now()))])
 
     def close(self) -> None:
         """Take no more changes; what was taken is still written."""
@@ -226,7 +226,7 @@ class Table:
                 before=self._clock.now() - self._keep_events, up_to=self._sequence - MAX_EVENTS
             )
 
-    async def _write(self, batch: list[Ticket[Any]]) -> None:
+    async def _write(self, batch: list[Submission[Any]]) -> None:
         try:
             while self._owed:
                 await self._pay(self._owed[0])
@@ -245,7 +245,7 @@ class Table:
         except StoreError as error:
             for write in reversed(draft.undo):
                 self._rows.apply(write)
-            await self._do_without([each.ticket for each in draft.decided], error)
+            await self._do_without([each.submission for each in draft.decided], error)
             return
         finally:
             written.set()
@@ -282,25 +282,25 @@ class Table:
             log.warning("writing works again")
         self._is_failing = False
 
-    def _decide(self, batch: Sequence[Ticket[Any]]) -> Batch:
+    def _decide(self, batch: Sequence[Submission[Any]]) -> Batch:
         """Decide changes one after the other, each on the rows that the one before has left.
 
         What there is no room for, or must wait for an unfinished one, goes back on the agenda.
         """
         draft, now = Batch(), self._clock.now()
-        for number, ticket in enumerate(batch):
+        for number, submission in enumerate(batch):
             if draft.is_full:
                 self._agenda.put_back(batch[number:])
                 break
-            if self._agenda.holds_back(ticket):
+            if self._agenda.holds_back(submission):
                 continue
-            decision = decide(self._rows, ticket.change, now, self._rules)
-            draft.decided.append(Decided(ticket, decision.answer, decision.rest))
+            decision = decide(self._rows, submission.change, now, self._rules)
+            draft.decided.append(Decided(submission, decision.answer, decision.rest))
             draft.writes += decision.writes
             draft.notices += decision.notices
             draft.undo += filter(None, map(self._rows.apply, decision.writes))
             if decision.rest is not None:
-                self._agenda.claim(ticket, decision.rest)
+                self._agenda.claim(submission, decision.rest)
         for write in draft.writes:
             if isinstance(write, Put):
                 self._note_due(write.row)
@@ -310,12 +310,12 @@ class Table:
         """Answer what is decided, and go on with what is not decided to its end."""
         for each in draft.decided:
             if each.rest is not None:
-                self._agenda.go_on(each.ticket, each.rest)
+                self._agenda.go_on(each.submission, each.rest)
             else:
-                self._agenda.finish(each.ticket)
-                each.ticket.settle(each.answer)
+                self._agenda.finish(each.submission)
+                each.submission.settle(each.answer)
 
-    async def _do_without(self, batch: Sequence[Ticket[Any]], error: StoreError) -> None:
+    async def _do_without(self, batch: Sequence[Submission[Any]], error: StoreError) -> None:
         """Take access away even while it cannot be written, and owe the writing.
 
         The processes are pushed at once, with sequence 0; what is owed is written first of all,
@@ -324,26 +324,26 @@ class Table:
         """
         draft = self._decide([each for each in batch if isinstance(each.change, ENDING)])
         for each in draft.decided:
-            if not isinstance(each.ticket.change, RETURNING):
-                each.ticket.fail(error)
+            if not isinstance(each.submission.change, RETURNING):
+                each.submission.fail(error)
         self._settle(draft)
         if not draft.is_empty:
             await self._bus.publish(Committed(draft.writes, draft.notices))
             draft.notices = [replace(notice, push_to=None) for notice in draft.notices]
             self._owed.append(draft)
         now = self._clock.now()
-        for ticket in batch:
-            if isinstance(ticket.change, ENDING):
+        for submission in batch:
+            if isinstance(submission.change, ENDING):
                 continue
-            decision = decide(self._rows, ticket.change, now, self._rules)
+            decision = decide(self._rows, submission.change, now, self._rules)
             if decision.writes or decision.notices:
-                ticket.fail(error)
+                submission.fail(error)
             elif decision.rest is not None:
-                self._agenda.claim(ticket, decision.rest)
-                self._agenda.go_on(ticket, decision.rest)
+                self._agenda.claim(submission, decision.rest)
+                self._agenda.go_on(submission, decision.rest)
                 continue
-            self._agenda.finish(ticket)
-            ticket.settle(decision.answer)
+            self._agenda.finish(submission)
+            submission.settle(decision.answer)
 
     def _note_due(self, row: Row) -> None:
         match row:

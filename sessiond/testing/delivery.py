@@ -8,8 +8,8 @@ import anyio
 import msgspec
 
 from sessiond.api import Event, Gap
-from sessiond.core.cursor import SetAside
-from sessiond.extensions.subscribers import FeedingRules, SubscriberState, child
+from sessiond.core.cursor import DeadLetter
+from sessiond.extensions.subscribers import DeliveryRules, SubscriberState, child
 from sessiond.testing.clock import FakeClock
 from sessiond.testing.life import NAME, Disk, Life
 
@@ -53,7 +53,7 @@ class Delivery:
         self._make = make
         self._deadline = deadline
         self._release = release
-        self._rules = FeedingRules(max_attempts=max_attempts, keep=keep)
+        self._rules = DeliveryRules(max_attempts=max_attempts, keep=keep)
         self._disk = Disk(self.clock)
         self._checked: Any = None
         self._tasks = anyio.create_task_group()
@@ -75,7 +75,7 @@ class Delivery:
         await self._tasks.__aexit__(None, None, None)
 
     @property
-    def set_aside(self) -> list[SetAside]:
+    def set_aside(self) -> list[DeadLetter]:
         """What it refused too often: each with `event`, `attempts` and `error`."""
         found = self._disk.rows.set_aside_of(NAME)
         return sorted(found, key=lambda each: each.event.sequence)
@@ -83,7 +83,7 @@ class Delivery:
     @property
     def kept_place(self) -> int:
         """The place that is written: what came after it comes again when the daemon crashes."""
-        place = self._disk.rows.places.get(NAME)
+        place = self._disk.rows.cursors.get(NAME)
         return 0 if place is None else place.sequence
 
     @property

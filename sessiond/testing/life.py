@@ -12,14 +12,14 @@ from anyio.streams.stapled import StapledObjectStream
 from sessiond.bus import Committed
 from sessiond.config import SubscriberConfig
 from sessiond.core.changes import Change
-from sessiond.core.cursor import Place
+from sessiond.core.cursor import Cursor
 from sessiond.core.decide import Notice, Rules, decide
 from sessiond.core.events import Event
 from sessiond.core.rows import Rows
 from sessiond.eventlog import EventLog
-from sessiond.extensions.subscribers import FeedingRules, child, subprocesses, wire
-from sessiond.extensions.subscribers.cursor import KeptPlace
-from sessiond.extensions.subscribers.runner import Feeder
+from sessiond.extensions.subscribers import DeliveryRules, child, subprocesses, wire
+from sessiond.extensions.subscribers.cursor import KeptCursor
+from sessiond.extensions.subscribers.runner import SubscriberRunner
 from sessiond.extensions.subscribers.subprocesses import Gone
 from sessiond.extensions.subscribers.wire import FromChild, Setup, Stop, ToChild
 from sessiond.racing import first
@@ -42,24 +42,24 @@ class Disk:
         self.rows = Rows()
         self.events: list[Event] = []
         self.sequence = 0  # of the last event, kept or not
-        self._safe: dict[str, Place] = {}  # places that outlive a power cut too
+        self._safe: dict[str, Cursor] = {}  # places that outlive a power cut too
 
     def sync(self) -> None:
         """Have all that is written outlive a power cut."""
-        self._safe = dict(self.rows.places)
+        self._safe = dict(self.rows.cursors)
 
     def cut_power(self) -> None:
         """Lose what is only in the kernel: places that were written alone."""
-        self.rows.places.update(self._safe)
+        self.rows.cursors.update(self._safe)
 
     async def ask(self, change: Change[A]) -> A:
         """Have a change made, by the daemon's own rules."""
         decision = decide(self.rows, change, self._clock.now(), _NO_SESSIONS)
         for write in decision.writes:
             self.rows.apply(write)
-            if not isinstance(write.row, Place):
+            if not isinstance(write.row, Cursor):
                 self.sync()
-        for name, place in self.rows.places.items():
+        for name, place in self.rows.cursors.items():
             self._safe.setdefault(name, place)
         answer: A = decision.answer
         return answer
@@ -79,7 +79,7 @@ class Life:
         *,
         make: Make,
         deadline: float,
-        rules: FeedingRules,
+        rules: DeliveryRules,
     ) -> None:
         """Make it; `run` brings it to life.
 
@@ -98,10 +98,10 @@ class Life:
         self._send, self._news = anyio.create_memory_object_stream[Committed](math.inf)
         self._log = EventLog(disk, self._news, clock, newest=1)  # the others it reads from the disk
         self._log.begin(disk.sequence)
-        self.feeder = Feeder(
+        self.feeder = SubscriberRunner(
             SubscriberConfig(plugin=NAME, name=NAME, deadline=deadline),
             events=self._log,
-            place=KeptPlace(NAME, disk, clock),
+            place=KeptCursor(NAME, disk, clock),
             start=self._start,
             clock=clock,
             draw=lambda: 0.0,

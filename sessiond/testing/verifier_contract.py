@@ -68,12 +68,12 @@ async def _verdict(made: Any, issuer: IssuerAbout, token: Secret, now: datetime)
 
 
 async def _check_standing(made: Any, token: Secret, verdict: Verdict) -> None:
-    if made.vouches(verdict) is not True:
-        raise AssertionError("it does not vouch for its own verdict: vouches is not True")
-    if not isinstance(made.needs_issuer(token), bool):
-        raise AssertionError("needs_issuer says neither True nor False")
-    if made.asks and not made.needs_issuer(token):
-        raise AssertionError("it asks the issuer about each token, so needs_issuer must be True")
+    if made.still_valid(verdict) is not True:
+        raise AssertionError("it does not vouch for its own verdict: still_valid is not True")
+    if not isinstance(made.needs_call(token), bool):
+        raise AssertionError("needs_call says neither True nor False")
+    if made.is_online and not made.needs_call(token):
+        raise AssertionError("it asks the issuer about each token, so needs_call must be True")
     try:
         await made.probe()
     except IssuerUnavailable as error:
@@ -90,7 +90,7 @@ async def _check_refused(made: Any, token: Secret, now: datetime, reason: Refusa
     text = token.reveal()
     shape = f"a token of {len(text)} characters"
     try:
-        made.needs_issuer(token)
+        made.needs_call(token)
         await made.verify(token, now=now)
     except TokenRejected as rejected:
         if reason is not None and rejected.reason is not reason:

@@ -205,7 +205,7 @@ def _logged_in(verifier: Callable[[FakeIssuer], Verifier], password: str, **says
             await part.probe()
         with suppress(SessiondError):
             access = read_password(password).access
-            part.needs_issuer(access)
+            part.needs_call(access)
             await part.verify(access, now=NOW)
 
     return log_in

@@ -15,12 +15,12 @@ BROKEN = """
     from sessiond.api import Lease, Principal, Verdict
 
     class Broken:
-        asks = True
+        is_online = True
 
         def __init__(self, issuer, how):
             self.issuer, self.how = issuer, how
 
-        def needs_issuer(self, token):
+        def needs_call(self, token):
             return True
 
         async def verify(self, token, *, now, expires_in=None):
@@ -37,7 +37,7 @@ BROKEN = """
             who = Principal(issuer="bank", subject="s", name="alice")
             return Verdict(principal=who, lease=verdict.lease)
 
-        def vouches(self, verdict):
+        def still_valid(self, verdict):
             return True
 
         async def probe(self):

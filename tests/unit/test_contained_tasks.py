@@ -14,7 +14,7 @@ from sessiond.extensions.roles import AskedRoles, RoleTerms
 from sessiond.timekeeper import Timekeeper
 from tests.fakes import HOUR, FakeClock, idle
 from tests.unit.extensions.roles.fakes import asked
-from tests.unit.gate.fakes import GateAtWork, ScriptedVerifier, at_work, door, opaque
+from tests.unit.gate.fakes import GateAtWork, ScriptedVerifier, at_work, gate_issuer, opaque
 from tests.unit.issuers import test_introspection, test_jwt, test_userinfo
 from tests.unit.issuers.fake import Answer, FakeIssuer, HandClock
 from tests.unit.jwt.forge import NOW, token
@@ -92,7 +92,7 @@ async def said(gate: GateAtWork) -> str:
 async def test_a_login_is_answered_and_the_next_one_is_let_in(make: Make, error: Exception) -> None:
     for wire in wires(error):
         clock, containment = FakeClock(NOW), Containment()
-        corp = door(made(make, wire), clock)
+        corp = gate_issuer(made(make, wire), clock)
         async with at_work(corp, clock=clock, containment=containment) as gate:
             first = await said(gate)
             assert first == ("unavailable" if wire.is_tripped else NAME)
@@ -105,7 +105,7 @@ async def test_a_login_is_answered_and_the_next_one_is_let_in(make: Make, error:
 async def test_a_trial_call_ends_nothing_and_keeps_nobody_out(make: Make, error: Exception) -> None:
     for wire in wires(error):
         clock = FakeClock(NOW)
-        corp = door(made(make, wire), clock)
+        corp = gate_issuer(made(make, wire), clock)
         async with at_work(corp, clock=clock) as gate:
             corp.breaker.hold(1)
             assert await said(gate) == "unavailable"
@@ -212,7 +212,7 @@ async def test_a_role_source_that_fails_leaves_that_login_alone_without_a_verdic
         clock = FakeClock()
         source = asked(TrippedRoles(wire), clock)
         terms = RoleTerms(sources=(source,), default_roles=(), require_role=False)
-        corp = door(ScriptedVerifier(), clock, roles=AskedRoles(terms, clock))
+        corp = gate_issuer(ScriptedVerifier(), clock, roles=AskedRoles(terms, clock))
         async with at_work(corp, clock=clock) as gate:
             first = await gate.said("alice", opaque("first"))
             assert first == ("unavailable" if wire.is_tripped else "alice")

@@ -49,7 +49,7 @@ def _assigned(name: str, module: ast.Module) -> Iterator[str]:
                 yield from events_of(value, module)
 
 
-def lines_of(source: str, place: str) -> Iterator[Line]:
+def refresh_issuers_of(source: str, place: str) -> Iterator[Line]:
     """Yield the lines that a module logs.
 
     Raises:
@@ -74,7 +74,9 @@ def lines_of(source: str, place: str) -> Iterator[Line]:
 def logged() -> list[Line]:
     files = [file for file in sorted((ROOT / "sessiond").rglob("*.py")) if "demo" not in file.parts]
     return [
-        line for file in files for line in lines_of(file.read_text(), str(file.relative_to(ROOT)))
+        line
+        for file in files
+        for line in refresh_issuers_of(file.read_text(), str(file.relative_to(ROOT)))
     ]
 
 
@@ -109,11 +111,11 @@ def test_nothing_is_told_of_twice() -> None:
 
 def test_a_text_that_is_made_at_run_time_is_noticed() -> None:
     with pytest.raises(AssertionError, match="which event"):
-        list(lines_of("log.info(f'{x} happened')", "x.py"))
+        list(refresh_issuers_of("log.info(f'{x} happened')", "x.py"))
 
 
 def test_either_of_two_texts_and_a_class_name_are_found() -> None:
     source = "class A:\n  _name, _b = 'login', 'c'\n  def f(self):\n    log.info(self._name, a=1)"
-    assert [line.event for line in lines_of(source, "x.py")] == ["login"]
-    either = list(lines_of("logger.error('one' if x else 'two')", "x.py"))
+    assert [line.event for line in refresh_issuers_of(source, "x.py")] == ["login"]
+    either = list(refresh_issuers_of("logger.error('one' if x else 'two')", "x.py"))
     assert [(line.event, line.level) for line in either] == [("one", "error"), ("two", "error")]

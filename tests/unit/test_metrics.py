@@ -3,8 +3,8 @@
 import anyio
 import pytest
 
-from sessiond.gate import Spans
-from sessiond.metrics import LOOK_EVERY, Measures
+from sessiond.gate import LoginTimings
+from sessiond.metrics import LOOK_EVERY, Metrics
 from tests.fakes import FakeClock
 
 pytestmark = pytest.mark.anyio
@@ -30,52 +30,52 @@ class LateClock(FakeClock):
         await anyio.lowlevel.checkpoint()
 
 
-def value(measures: Measures, name: str, **labels: str) -> float | None:
-    return measures.registry.get_sample_value(f"sessiond_{name}", labels)
+def value(metrics: Metrics, name: str, **labels: str) -> float | None:
+    return metrics.registry.get_sample_value(f"sessiond_{name}", labels)
 
 
 async def test_the_loops_lag_is_how_late_a_task_is_woken() -> None:
-    measures, clock = Measures(), LateClock(late=0.3)
+    metrics, clock = Metrics(), LateClock(late=0.3)
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(measures.watch_loop, clock)
+        tasks.start_soon(metrics.watch_loop, clock)
         while clock.naps <= 4:
             await anyio.lowlevel.checkpoint()
         tasks.cancel_scope.cancel()
-    assert value(measures, "loop_lag_seconds_count") == 4
-    assert value(measures, "loop_lag_seconds_sum") == pytest.approx(4 * 0.3)
-    assert value(measures, "loop_lag_seconds_bucket", le="0.25") == 0
-    assert value(measures, "loop_lag_seconds_bucket", le="0.5") == 4
+    assert value(metrics, "loop_lag_seconds_count") == 4
+    assert value(metrics, "loop_lag_seconds_sum") == pytest.approx(4 * 0.3)
+    assert value(metrics, "loop_lag_seconds_bucket", le="0.25") == 0
+    assert value(metrics, "loop_lag_seconds_bucket", le="0.5") == 4
 
 
 async def test_a_loop_that_is_in_time_has_no_lag() -> None:
-    measures, clock = Measures(), FakeClock()
+    metrics, clock = Metrics(), FakeClock()
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(measures.watch_loop, clock)
+        tasks.start_soon(metrics.watch_loop, clock)
         for _ in range(3):
             await clock.advance(LOOK_EVERY)
         tasks.cancel_scope.cancel()
-    count = value(measures, "loop_lag_seconds_count")
+    count = value(metrics, "loop_lag_seconds_count")
     assert count
-    assert value(measures, "loop_lag_seconds_bucket", le="0.0001") == count
+    assert value(metrics, "loop_lag_seconds_bucket", le="0.0001") == count
 
 
 def test_an_answer_is_told_with_the_wait_for_the_issuer_where_there_was_one() -> None:
-    measures = Measures()
-    measures.answered("connect", "refused", 0.02, Spans())
-    measures.answered("connect", "accepted", 0.2, Spans(issuer="corp", queued=0.1))
-    assert value(measures, "answer_seconds_count", call="connect", outcome="refused") == 1
-    assert value(measures, "answer_seconds_sum", call="connect", outcome="accepted") == 0.2
-    assert value(measures, "queue_wait_seconds_sum", issuer="corp") == 0.1
-    assert value(measures, "queue_wait_seconds_count", issuer="") is None
+    metrics = Metrics()
+    metrics.answered("connect", "refused", 0.02, LoginTimings())
+    metrics.answered("connect", "accepted", 0.2, LoginTimings(issuer="corp", queued=0.1))
+    assert value(metrics, "answer_seconds_count", call="connect", outcome="refused") == 1
+    assert value(metrics, "answer_seconds_sum", call="connect", outcome="accepted") == 0.2
+    assert value(metrics, "queue_wait_seconds_sum", issuer="corp") == 0.1
+    assert value(metrics, "queue_wait_seconds_count", issuer="") is None
 
 
 def test_calls_are_told_apart_by_issuer_and_kind() -> None:
-    measures = Measures()
-    measures.calls_of("corp")("verify", 0.5)
-    measures.calls_of("partner")("refresh", 0.25)
+    metrics = Metrics()
+    metrics.calls_of("corp")("verify", 0.5)
+    metrics.calls_of("partner")("refresh", 0.25)
     told = {
         (each.labels["issuer"], each.labels["kind"]): each.value
-        for family in measures.registry.collect()
+        for family in metrics.registry.collect()
         for each in family.samples
         if each.name == "sessiond_issuer_call_seconds_sum"
     }

@@ -60,11 +60,11 @@ class TrippedVerifier:
         self.wire = wire
 
     @property
-    def asks(self) -> bool:
-        return self._verifier.asks
+    def is_online(self) -> bool:
+        return self._verifier.is_online
 
-    def needs_issuer(self, token: Secret) -> bool:
-        return self._verifier.needs_issuer(token)
+    def needs_call(self, token: Secret) -> bool:
+        return self._verifier.needs_call(token)
 
     async def verify(
         self, token: Secret, *, now: datetime, expires_in: float | None = None
@@ -74,8 +74,8 @@ class TrippedVerifier:
         await self.wire.wait()
         return verdict
 
-    def vouches(self, verdict: Verdict) -> bool:
-        return self._verifier.vouches(verdict)
+    def still_valid(self, verdict: Verdict) -> bool:
+        return self._verifier.still_valid(verdict)
 
     async def probe(self) -> None:
         await self.wire.wait()

@@ -40,7 +40,7 @@ class _Footer(Struct):
 class PasetoVerifier:
     """A Verifier (sessiond.api): asks nobody, so nothing that it does waits."""
 
-    asks = False
+    is_online = False
 
     def __init__(self, issuer: IssuerAbout, settings: PasetoSettings) -> None:
         """Read the keys.
@@ -61,7 +61,7 @@ class PasetoVerifier:
         except TrustedFileError as error:
             raise SettingsError(f"key_file: {error}") from error
 
-    def needs_issuer(self, token: Secret) -> bool:
+    def needs_call(self, token: Secret) -> bool:
         """Say False: the keys are in a file."""
         return False
 
@@ -85,7 +85,7 @@ class PasetoVerifier:
             raise TokenRejected(Refusal.MALFORMED, str(error)) from None
         return self._issuer.verdict(claims, now=now, expires_in=expires_in, key_id=key.id)
 
-    def vouches(self, verdict: Verdict) -> bool:
+    def still_valid(self, verdict: Verdict) -> bool:
         """Say whether the key that signed is still in the file."""
         try:
             return verdict.key_id is not None and self._keys.current().holds(verdict.key_id)

@@ -46,9 +46,9 @@ async def test_a_good_token_says_who_it_is_and_until_when(tmp_path: Path) -> Non
     assert verdict.lease.expires_at == NOW + timedelta(hours=1)
     assert verdict.stated_iat == NOW - timedelta(minutes=1)
     assert verdict.roles == ("trading",)
-    assert paseto.vouches(verdict)
-    assert not paseto.asks
-    assert not paseto.needs_issuer(Secret("any"))
+    assert paseto.still_valid(verdict)
+    assert not paseto.is_online
+    assert not paseto.needs_call(Secret("any"))
     await paseto.probe()
 
 
@@ -121,7 +121,7 @@ async def test_a_key_that_was_taken_out_of_the_file_vouches_for_nothing(tmp_path
     paseto = made(path)
     verdict = await verdict_on(paseto, ONE.token())
     key_file(tmp_path, f"{OTHER.line} new")
-    assert not paseto.vouches(verdict)
+    assert not paseto.still_valid(verdict)
     assert await reason(paseto, ONE.token()) is Refusal.BADSIGNATURE
     assert (await verdict_on(paseto, OTHER.token())).principal.name == "alice"
 
@@ -131,7 +131,7 @@ async def test_a_key_file_that_others_may_write_is_no_key_file(tmp_path: Path) -
     paseto = made(path)
     verdict = await verdict_on(paseto, ONE.token())
     path.chmod(0o666)
-    assert not paseto.vouches(verdict)
+    assert not paseto.still_valid(verdict)
     for call in (paseto.verify(Secret(ONE.token()), now=NOW), paseto.probe()):
         with pytest.raises(IssuerUnavailable, match=r"no keys: .*chmod go-w"):
             await call

@@ -45,13 +45,13 @@ def turn_of(change: changes.Change[Any]) -> Hashable:
     match change:
         case changes.EndCovered():
             return change.revocation.id
-        case changes.Forgive():
+        case changes.LiftRevocation():
             return change.id
         case _:
             return getattr(change, "process", None)
 
 
-def _tell(draft: Draft, change: changes.Tell) -> None:
+def _record_events(draft: Draft, change: changes.RecordEvents) -> None:
     for event in change.events:
         draft.tell(event)
 
@@ -62,14 +62,14 @@ def _pass(_: Draft, __: changes.Ping) -> None:
 
 _DECIDERS: dict[type[changes.Change[Any]], Any] = {
     changes.Open: login.open_session,
-    changes.Adopt: tokens.adopt,
+    changes.KeepGrant: tokens.keep_grant,
     changes.Withdraw: login.withdraw,
     changes.Bind: login.bind,
     changes.Renew: login.renew,
     changes.Close: presence.close,
-    changes.Lose: presence.lose,
+    changes.ProcessLost: presence.process_lost,
     changes.Reconcile: presence.reconcile,
-    changes.Look: presence.look,
+    changes.ListOwnSessions: presence.list_own_sessions,
     changes.Find: presence.find,
     changes.BeginRefresh: refresh.begin,
     changes.FindGrant: refresh.find_grant,
@@ -82,18 +82,18 @@ _DECIDERS: dict[type[changes.Change[Any]], Any] = {
     changes.Forsake: refresh.forsake,
     changes.Revoke: ending.revoke,
     changes.EndCovered: ending.end_covered,
-    changes.Forgive: ending.forgive,
-    changes.Forget: ending.forget,
-    changes.End: ending.end,
+    changes.LiftRevocation: ending.lift_revocation,
+    changes.ReleaseName: ending.release_name,
+    changes.EndSessions: ending.end_sessions,
     changes.Disown: ending.disown,
     changes.Expire: ending.expire,
-    changes.Tell: _tell,
+    changes.RecordEvents: _record_events,
     changes.Ping: _pass,
     changes.KnownNames: listing.known_names,
-    changes.Judge: listing.judge,
-    changes.KeepPlace: cursors.keep_place,
-    changes.SetEventsAside: cursors.set_events_aside,
-    changes.TakeBack: cursors.take_back,
+    changes.CheckAdmission: listing.check_admission,
+    changes.KeepCursor: cursors.keep_cursor,
+    changes.KeepDeadLetters: cursors.keep_dead_letters,
+    changes.DropDeadLetter: cursors.drop_dead_letter,
     changes.ForgetSubscriber: cursors.forget_subscriber,
-    changes.ListPlaces: cursors.list_places,
+    changes.ListCursors: cursors.list_cursors,
 }

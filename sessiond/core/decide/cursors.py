@@ -1,32 +1,32 @@
 """Subscribers' places: how far each has received, and what was set aside for it."""
 
 from sessiond.core.changes import (
+    Cursors,
+    DropDeadLetter,
     ForgetSubscriber,
-    KeepPlace,
-    ListPlaces,
-    Places,
-    SetEventsAside,
-    TakeBack,
+    KeepCursor,
+    KeepDeadLetters,
+    ListCursors,
 )
-from sessiond.core.cursor import MAX_ERROR, MAX_SET_ASIDE, Place, SetAside
+from sessiond.core.cursor import MAX_DEAD_LETTERS, MAX_ERROR, Cursor, DeadLetter
 from sessiond.core.decide.draft import Draft
 from sessiond.core.rows import Row, Rows
 
 
-def keep_place(draft: Draft, change: KeepPlace) -> None:
+def keep_cursor(draft: Draft, change: KeepCursor) -> None:
     """Move a place forward; one that comes late moves nothing."""
     _move(draft, change.subscriber, change.sequence)
 
 
-def set_events_aside(draft: Draft, change: SetEventsAside) -> bool:
+def keep_dead_letters(draft: Draft, change: KeepDeadLetters) -> bool:
     """Keep events for later and move the place past them, while there is room."""
     there = {each.event.sequence for each in draft.rows.set_aside_of(change.subscriber)}
     fresh = {event.sequence for event in change.events} - there
-    if len(there) + len(fresh) > MAX_SET_ASIDE:
+    if len(there) + len(fresh) > MAX_DEAD_LETTERS:
         return False
     for event in change.events:
         draft.put(
-            SetAside(
+            DeadLetter(
                 subscriber=change.subscriber,
                 event=event,
                 attempts=change.attempts,
@@ -38,9 +38,9 @@ def set_events_aside(draft: Draft, change: SetEventsAside) -> bool:
     return True
 
 
-def take_back(draft: Draft, change: TakeBack) -> bool:
+def drop_dead_letter(draft: Draft, change: DropDeadLetter) -> bool:
     """Drop an event that was set aside."""
-    found = draft.rows.set_aside.get((change.subscriber, change.sequence))
+    found = draft.rows.dead_letters.get((change.subscriber, change.sequence))
     if found is None:
         return False
     draft.drop(found)
@@ -50,28 +50,30 @@ def take_back(draft: Draft, change: TakeBack) -> bool:
 def forget_subscriber(draft: Draft, change: ForgetSubscriber) -> bool:
     """Drop everything that is kept for a subscriber."""
     kept: list[Row] = [*draft.rows.set_aside_of(change.subscriber)]
-    if change.subscriber in draft.rows.places:
-        kept.append(draft.rows.places[change.subscriber])
+    if change.subscriber in draft.rows.cursors:
+        kept.append(draft.rows.cursors[change.subscriber])
     for row in kept:
         draft.drop(row)
     return bool(kept)
 
 
-def list_places(draft: Draft, _: ListPlaces) -> Places:
+def list_cursors(draft: Draft, _: ListCursors) -> Cursors:
     """Return what is kept for every subscriber."""
     return kept_places(draft.rows)
 
 
-def kept_places(rows: Rows) -> Places:
+def kept_places(rows: Rows) -> Cursors:
     """Return the places and the set-aside events."""
-    set_aside = rows.set_aside.values()
-    return Places(
-        places=tuple(sorted(rows.places.values(), key=lambda each: each.subscriber)),
-        set_aside=tuple(sorted(set_aside, key=lambda each: (each.subscriber, each.event.sequence))),
+    dead_letters = rows.dead_letters.values()
+    return Cursors(
+        cursors=tuple(sorted(rows.cursors.values(), key=lambda each: each.subscriber)),
+        dead_letters=tuple(
+            sorted(dead_letters, key=lambda each: (each.subscriber, each.event.sequence))
+        ),
     )
 
 
 def _move(draft: Draft, subscriber: str, sequence: int) -> None:
-    place = draft.rows.places.get(subscriber)
+    place = draft.rows.cursors.get(subscriber)
     if place is None or place.sequence < sequence:
-        draft.put(Place(subscriber=subscriber, sequence=sequence, at=draft.now))
+        draft.put(Cursor(subscriber=subscriber, sequence=sequence, at=draft.now))

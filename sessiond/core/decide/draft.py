@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from sessiond.core.changes import Change, Standing
+from sessiond.core.changes import ActiveSession, Change
 from sessiond.core.events import Event, SessionClosed, SessionEvent, SessionExpired, SessionRevoked
 from sessiond.core.grant import Grant, GrantId, KnownToken, TokenHash
 from sessiond.core.rows import Drop, Put, Row, Rows, Write
@@ -106,8 +106,8 @@ class Draft:
         """Return the end of the session's lease, as the rows stand."""
         return self.rows.grants[session.grant].lease.expires_at
 
-    def standing(self, session: Session, grant: Grant) -> Standing:
-        return Standing(session=session, expires_at=grant.lease.expires_at)
+    def active(self, session: Session, grant: Grant) -> ActiveSession:
+        return ActiveSession(session=session, expires_at=grant.lease.expires_at)
 
     def event(
         self, kind: type[E], session: Session, *, expires_at: datetime, reason: str = ""
@@ -136,7 +136,7 @@ class Draft:
             event = self.event(SessionClosed, session, expires_at=expires_at, reason=reason)
             self.push(event, session.process) if push else self.tell(event)
 
-    def take_back(
+    def end(
         self, session: Session, kind: type[SessionRevoked | SessionExpired], reason: str
     ) -> None:
         """End a session that its process still holds: the process is told to close the handle."""
@@ -151,7 +151,7 @@ class Draft:
         for session in self.rows.sessions_of(grant.id):
             if self.is_full:
                 return False
-            self.take_back(session, kind, reason)
+            self.end(session, kind, reason)
         return True
 
     def revoke_grant(self, grant: Grant) -> None:

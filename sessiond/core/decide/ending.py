@@ -4,7 +4,16 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import chain
 
-from sessiond.core.changes import Disown, End, EndCovered, Expire, Forget, Forgive, Revoke, Taken
+from sessiond.core.changes import (
+    Disown,
+    EndCovered,
+    EndSessions,
+    Expire,
+    LiftRevocation,
+    ReleaseName,
+    Revoke,
+    Taken,
+)
 from sessiond.core.decide.draft import Draft
 from sessiond.core.errors import Refusal
 from sessiond.core.events import SessionExpired, SessionRevoked
@@ -87,7 +96,7 @@ def _grants(rows: Rows, revocation: Revocation, subjects: tuple[Subject, ...]) -
             return iter(rows.grants.values())
 
 
-def forgive(draft: Draft, change: Forgive) -> bool:
+def lift_revocation(draft: Draft, change: LiftRevocation) -> bool:
     """Lift a revocation; what it ended stays ended."""
     revocation = draft.rows.revocations.get(change.id)
     if revocation is None:
@@ -96,7 +105,7 @@ def forgive(draft: Draft, change: Forgive) -> bool:
     return True
 
 
-def forget(draft: Draft, change: Forget) -> bool:
+def release_name(draft: Draft, change: ReleaseName) -> bool:
     """Let a name go: the next login under it may be another subject's."""
     owner = draft.rows.owner_of(change.name)
     if owner is None:
@@ -105,7 +114,7 @@ def forget(draft: Draft, change: Forget) -> bool:
     return True
 
 
-def end(draft: Draft, change: End) -> int:
+def end_sessions(draft: Draft, change: EndSessions) -> int:
     """Take back what is live of a session or a process."""
     ended: list[Session] = []
     if change.session is not None:
@@ -117,7 +126,7 @@ def end(draft: Draft, change: End) -> int:
         if draft.is_full:
             draft.rest = replace(change, session=None, ended=change.ended + number)
             break
-        draft.take_back(session, SessionRevoked, BY_OPERATOR)
+        draft.end(session, SessionRevoked, BY_OPERATOR)
     return change.ended + len(draft.notices)
 
 

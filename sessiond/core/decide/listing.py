@@ -1,6 +1,6 @@
 """What is asked of the table in its turn. Nothing here writes or tells anything."""
 
-from sessiond.core.changes import Judge, KnownNames
+from sessiond.core.changes import CheckAdmission, KnownNames
 from sessiond.core.decide.draft import Draft
 from sessiond.core.decide.tokens import refusal_of
 from sessiond.core.errors import Refusal
@@ -11,6 +11,6 @@ def known_names(draft: Draft, change: KnownNames) -> frozenset[str]:
     return change.names & draft.rows.names.keys()
 
 
-def judge(draft: Draft, change: Judge) -> Refusal | None:
+def check_admission(draft: Draft, change: CheckAdmission) -> Refusal | None:
     """Return why the tokens would be refused, if they would."""
-    return refusal_of(draft, change.brought, is_proof_due=change.is_proof_due)
+    return refusal_of(draft, change.presented, is_proof_due=change.is_proof_due)

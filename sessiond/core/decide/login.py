@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from sessiond.core.changes import Bind, Open, Renew, Standing, Withdraw
+from sessiond.core.changes import ActiveSession, Bind, Open, Renew, Withdraw
 from sessiond.core.decide.draft import Draft
 from sessiond.core.decide.tokens import join, refusal_of
 from sessiond.core.errors import Refusal
@@ -14,36 +14,36 @@ from sessiond.core.session import Session, SessionState
 from sessiond.core.verdict import Verdict
 
 
-def open_session(draft: Draft, change: Open) -> Standing | Refusal:
+def open_session(draft: Draft, change: Open) -> ActiveSession | Refusal:
     """Let a verified login in, on the grant that its tokens belong to."""
-    brought = change.brought
-    refusal = refusal_of(draft, brought)
+    presented = change.presented
+    refusal = refusal_of(draft, presented)
     if refusal is not None:
         return refusal
     if draft.is_crowded(change.process, change.handle):
         return Refusal.THROTTLED
-    grant = join(draft, change.grant, brought)
+    grant = join(draft, change.grant, presented)
     again = _repeated(draft, change, grant)
     if again is not None:
-        return draft.standing(_prolonged(draft, again, brought.verdict), grant)
+        return draft.active(_prolonged(draft, again, presented.verdict), grant)
     old = draft.rows.session_on(change.process, change.handle)
     if old is not None:
         draft.close(old, "replaced")
-    principal = brought.verdict.principal
+    principal = presented.verdict.principal
     session = Session(
         id=change.session,
         process=change.process,
         about=change.about,
         principal=principal,
         grant=grant.id,
-        access=brought.access,
+        access=presented.access,
         handle=change.handle,
         address=change.address,
         state=SessionState.UNBOUND,
-        since=draft.latest(brought.presented_at),
+        since=draft.latest(presented.presented_at),
         until=draft.now + draft.rules.unbound,
-        roles=brought.verdict.roles,
-        attributes=brought.verdict.attributes,
+        roles=presented.verdict.roles,
+        attributes=presented.verdict.attributes,
     )
     draft.put(session)
     owner = NameOwner(
@@ -51,7 +51,7 @@ def open_session(draft: Draft, change: Open) -> Standing | Refusal:
     )
     if draft.rows.owner_of(principal.name) != owner:
         draft.put(owner)
-    return draft.standing(session, grant)
+    return draft.active(session, grant)
 
 
 def withdraw(draft: Draft, change: Withdraw) -> None:
@@ -87,24 +87,24 @@ def bind(draft: Draft, change: Bind) -> bool:
     return True
 
 
-def renew(draft: Draft, change: Renew) -> Standing | Refusal:
+def renew(draft: Draft, change: Renew) -> ActiveSession | Refusal:
     """Hang a live session on the grant of the fresh tokens."""
-    session, brought = draft.live(change.session), change.brought
+    session, presented = draft.live(change.session), change.presented
     if session is None or session.process != change.process:
         return Refusal.REVOKED
-    fresh = brought.verdict.principal
+    fresh = presented.verdict.principal
     if (fresh.issuer, fresh.subject) != (session.principal.issuer, session.principal.subject):
         return Refusal.USERMISMATCH
-    refusal = refusal_of(draft, brought)
+    refusal = refusal_of(draft, presented)
     if refusal is not None:
         return refusal
-    grant = join(draft, change.grant, brought)
+    grant = join(draft, change.grant, presented)
     renewed = replace(
         session,
         grant=grant.id,
-        access=brought.access,
-        roles=brought.verdict.roles,
-        attributes=brought.verdict.attributes,
+        access=presented.access,
+        roles=presented.verdict.roles,
+        attributes=presented.verdict.attributes,
     )
     draft.put(renewed)
     expires_at = grant.lease.expires_at
@@ -114,7 +114,7 @@ def renew(draft: Draft, change: Renew) -> Standing | Refusal:
         draft.push(
             draft.event(SessionRolesChanged, renewed, expires_at=expires_at), session.process
         )
-    return draft.standing(renewed, grant)
+    return draft.active(renewed, grant)
 
 
 def _repeated(draft: Draft, change: Open, grant: Grant) -> Session | None:
@@ -122,7 +122,7 @@ def _repeated(draft: Draft, change: Open, grant: Grant) -> Session | None:
 
     kdb+ tries a refused handshake twice, and logs in anew for each HTTP request.
     """
-    access = change.brought.access
+    access = change.presented.access
     for session in draft.rows.unopened(change.process, change.handle, access):
         if session.grant == grant.id:
             return session

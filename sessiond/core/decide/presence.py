@@ -3,7 +3,14 @@
 from dataclasses import replace
 from datetime import datetime
 
-from sessiond.core.changes import Close, Find, Look, Lose, Reconcile, Standing
+from sessiond.core.changes import (
+    ActiveSession,
+    Close,
+    Find,
+    ListOwnSessions,
+    ProcessLost,
+    Reconcile,
+)
 from sessiond.core.decide.draft import Draft, Rules
 from sessiond.core.events import SessionExpired, SessionOpened
 from sessiond.core.session import ProcessKey, Session, SessionState
@@ -23,7 +30,7 @@ def close(draft: Draft, change: Close) -> None:
         draft.close(session, "disconnect")
 
 
-def lose(draft: Draft, change: Lose) -> None:
+def process_lost(draft: Draft, change: ProcessLost) -> None:
     """Let the sessions of a lost process wait for it; end them where it cannot come back."""
     for session in draft.rows.sessions_of(change.process):
         if draft.is_full:
@@ -73,7 +80,7 @@ def reconcile(draft: Draft, change: Reconcile) -> list[int]:
             draft.passed += 1
         elif draft.expires_at(found) <= draft.now:
             doomed.append(handle)
-            draft.take_back(found, SessionExpired, "expired")
+            draft.end(found, SessionExpired, "expired")
         elif (found.state, found.handle) != (SessionState.OPEN, handle):
             _hold(draft, found, change, handle)
         else:
@@ -110,7 +117,7 @@ def _hold(draft: Draft, session: Session, change: Reconcile, handle: int) -> Non
     draft.put(opened)
 
 
-def look(draft: Draft, change: Look) -> list[Standing]:
+def list_own_sessions(draft: Draft, change: ListOwnSessions) -> list[ActiveSession]:
     """Return the live sessions of a process, oldest first."""
     rows, unseen, seen = draft.rows, list(change.unseen or ()), list(change.seen)
     if change.unseen is None:
@@ -119,17 +126,17 @@ def look(draft: Draft, change: Look) -> list[Standing]:
         session = draft.live(unseen.pop())
         draft.passed += 1
         if session is not None:
-            seen.append(draft.standing(session, rows.grants[session.grant]))
+            seen.append(draft.active(session, rows.grants[session.grant]))
     if unseen:
         draft.rest = replace(change, unseen=tuple(unseen), seen=tuple(seen))
     return sorted(seen, key=lambda each: each.session.since) if draft.rest is None else []
 
 
-def find(draft: Draft, change: Find) -> Standing | None:
+def find(draft: Draft, change: Find) -> ActiveSession | None:
     """Return one live session of a process."""
     session = draft.live(change.session)
     if session is None or session.process != change.process:
         return None
     if draft.expires_at(session) <= draft.now:
         return None
-    return draft.standing(session, draft.rows.grants[session.grant])
+    return draft.active(session, draft.rows.grants[session.grant])

@@ -177,7 +177,7 @@ def _end(draft: Draft, grant: Grant, change: Refuse) -> None:
             _mark_refused(draft, [*draft.rows.tokens_of(grant.id), *access])
             draft.rest = change
             return
-        draft.take_back(session, SessionRevoked, change.reason)
+        draft.end(session, SessionRevoked, change.reason)
     for token in access:
         alone = draft.rows.grant_of(token.hash)
         if alone is not None and alone.refresh_token is None and alone.id != grant.id:
@@ -227,7 +227,7 @@ def _update_session(
     if not is_its_own and not is_relying(draft.rows, session, grant):
         return  # it was renewed with something else meanwhile
     if not same_name(session.principal.name, verdict.principal.name):
-        draft.take_back(session, SessionRevoked, Refusal.USERMISMATCH.value)
+        draft.end(session, SessionRevoked, Refusal.USERMISMATCH.value)
         return
     if not is_its_own:
         _take_lost_roles(draft, session, verdict)

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from sessiond.core.changes import Adopt, Brought
+from sessiond.core.changes import KeepGrant, PresentedTokens
 from sessiond.core.decide.draft import REFUSED_KEPT, Draft
 from sessiond.core.errors import Refusal
 from sessiond.core.grant import Grant, GrantId, KnownToken, TokenHash
@@ -18,23 +18,25 @@ MAX_UNPROVED = 4  # refresh tokens that one access token may come with, over its
 MAX_BESIDE = 16  # the same, those that a refresh has proved included
 
 
-def adopt(draft: Draft, change: Adopt) -> Grant | Refusal:
+def keep_grant(draft: Draft, change: KeepGrant) -> Grant | Refusal:
     """Keep tokens as a grant that no session hangs on yet."""
-    refusal = refusal_of(draft, change.brought, is_proof_due=False)
-    return refusal if refusal is not None else join(draft, change.grant, change.brought)
+    refusal = refusal_of(draft, change.presented, is_proof_due=False)
+    return refusal if refusal is not None else join(draft, change.grant, change.presented)
 
 
-def refusal_of(draft: Draft, brought: Brought, *, is_proof_due: bool = True) -> Refusal | None:
+def refusal_of(
+    draft: Draft, presented: PresentedTokens, *, is_proof_due: bool = True
+) -> Refusal | None:
     """Return why verified tokens are refused all the same, if they are."""
-    rows, principal = draft.rows, brought.verdict.principal
-    if draft.rules.are_newer_than(brought.verdict):  # verified by what was configured before
+    rows, principal = draft.rows, presented.verdict.principal
+    if draft.rules.are_newer_than(presented.verdict):  # verified by what was configured before
         is_gone = principal.issuer not in draft.rules.generations
         return Refusal.WRONGISSUER if is_gone else Refusal.UNAVAILABLE
-    access = rows.tokens.get(brought.access)
-    refresh = None if brought.refresh is None else rows.tokens.get(brought.refresh)
-    if lease_of_token(brought.verdict, access).expires_at <= draft.now:
+    access = rows.tokens.get(presented.access)
+    refresh = None if presented.refresh is None else rows.tokens.get(presented.refresh)
+    if lease_of_token(presented.verdict, access).expires_at <= draft.now:
         return Refusal.EXPIRED
-    oldest = min(_known_since(brought, access), refresh.seen_at if refresh else draft.now)
+    oldest = min(_known_since(presented, access), refresh.seen_at if refresh else draft.now)
     if any(oldest <= each.at for each in rows.revocations_of(principal)):
         return Refusal.REVOKED
     owner = rows.owner_of(principal.name)
@@ -45,48 +47,48 @@ def refusal_of(draft: Draft, brought: Brought, *, is_proof_due: bool = True) -> 
         return Refusal.USERMISMATCH
     if any(trace is not None and trace.is_refused for trace in (access, refresh)):
         return Refusal.INACTIVE
-    known = [*_grants_beside(rows, access), rows.grant_of(brought.refresh)]
-    if any(grant is not None and not _belongs(grant, brought) for grant in known):
+    known = [*_grants_beside(rows, access), rows.grant_of(presented.refresh)]
+    if any(grant is not None and not _belongs(grant, presented) for grant in known):
         return Refusal.USERMISMATCH
-    if _is_access_token(rows, brought):
+    if _is_access_token(rows, presented):
         return Refusal.WRONGTYPE
-    if _are_too_many(rows, brought.refresh, access):
+    if _are_too_many(rows, presented.refresh, access):
         return Refusal.THROTTLED
     is_proof_due = is_proof_due and principal.issuer in draft.rules.proved
-    if is_proof_due and not _is_proved(rows, brought, access):
+    if is_proof_due and not _is_proved(rows, presented, access):
         return Refusal.WRONGAUDIENCE
     return None
 
 
-def join(draft: Draft, fresh: GrantId, brought: Brought) -> Grant:
+def join(draft: Draft, fresh: GrantId, presented: PresentedTokens) -> Grant:
     """Return the grant the tokens belong to, made anew when none of them is known.
 
     An access token that comes alone has a grant of its own, whatever refresh tokens it came with
     before: nothing but the token itself says how long that lasts.
     """
-    rows, principal = draft.rows, brought.verdict.principal
-    lease = lease_of_token(brought.verdict, rows.tokens.get(brought.access))
-    known = _known(rows, brought)
+    rows, principal = draft.rows, presented.verdict.principal
+    lease = lease_of_token(presented.verdict, rows.tokens.get(presented.access))
+    known = _known(rows, presented)
     if known is None:
         grant = Grant(
             id=fresh,
             issuer=principal.issuer,
             subject=principal.subject,
-            client=brought.client,
+            client=presented.client,
             iss=draft.rules.iss.get(principal.issuer, ""),
             lease=lease,
-            refresh_token=brought.refresh_token,
-            refresh_at=None if brought.refresh is None else _refresh_at(draft, lease, brought),
+            refresh_token=presented.refresh_token,
+            refresh_at=None if presented.refresh is None else _refresh_at(draft, lease, presented),
         )
         draft.put(grant)
     else:
         grant = known
         if lease.expires_at > known.lease.expires_at:
-            due = _refresh_at(draft, lease, brought)
+            due = _refresh_at(draft, lease, presented)
             grant = replace(known, lease=lease, refresh_at=_next_refresh_at(known, due))
         if grant is not known or not rows.has_sessions(known.id):
             draft.put(grant)  # even unchanged: whoever refreshes it had stopped to look at it
-    _remember(draft, grant, brought, lease)
+    _remember(draft, grant, presented, lease)
     return grant
 
 
@@ -126,25 +128,25 @@ def is_relying(rows: Rows, session: Session, grant: Grant) -> bool:
     return not is_better and any(each.hash == session.access for each in access_of(rows, grant))
 
 
-def _known_since(brought: Brought, trace: KnownToken | None) -> datetime:
+def _known_since(presented: PresentedTokens, trace: KnownToken | None) -> datetime:
     """Return since when the access token has been there: issued, presented or seen before."""
-    moments = [brought.presented_at]
-    if brought.verdict.stated_iat is not None:
-        moments.append(brought.verdict.stated_iat)
+    moments = [presented.presented_at]
+    if presented.verdict.stated_iat is not None:
+        moments.append(presented.verdict.stated_iat)
     if trace is not None:
         moments.append(trace.seen_at)
     return min(moments)
 
 
-def _known(rows: Rows, brought: Brought) -> Grant | None:
+def _known(rows: Rows, presented: PresentedTokens) -> Grant | None:
     """Return the grant that the tokens belong to already.
 
     A refresh token decides alone: one that is not known yet is never joined to the grant of a
     known access token, since only its first refresh shows whose it is.
     """
-    if brought.refresh is not None:
-        return rows.grant_of(brought.refresh)
-    grant = rows.grant_of(brought.access)
+    if presented.refresh is not None:
+        return rows.grant_of(presented.refresh)
+    grant = rows.grant_of(presented.access)
     return None if grant is None or grant.refresh_token is not None else grant
 
 
@@ -162,11 +164,11 @@ def _grants_beside(rows: Rows, access: KnownToken | None) -> list[Grant]:
     return [own, *refreshed]
 
 
-def _is_access_token(rows: Rows, brought: Brought) -> bool:
+def _is_access_token(rows: Rows, presented: PresentedTokens) -> bool:
     """Say whether what came as the refresh token is known to be an access token."""
-    trace = None if brought.refresh is None else rows.tokens.get(brought.refresh)
-    if trace is None or brought.refresh == brought.access:
-        return brought.refresh == brought.access
+    trace = None if presented.refresh is None else rows.tokens.get(presented.refresh)
+    if trace is None or presented.refresh == presented.access:
+        return presented.refresh == presented.access
     own = rows.grant_of(trace.hash)
     return bool(trace.came_with) or (own is not None and own.refresh_token is None)
 
@@ -185,26 +187,26 @@ def _are_too_many(rows: Rows, refresh: TokenHash | None, access: KnownToken | No
     return not is_proved and unproved >= MAX_UNPROVED
 
 
-def _is_proved(rows: Rows, brought: Brought, access: KnownToken | None) -> bool:
+def _is_proved(rows: Rows, presented: PresentedTokens, access: KnownToken | None) -> bool:
     """Say whether the refresh token is proved, or one that the access token came with before."""
-    if brought.refresh is None:
+    if presented.refresh is None:
         return any(each.proven for each in _grants_beside(rows, access))
-    grant = rows.grant_of(brought.refresh)
+    grant = rows.grant_of(presented.refresh)
     return grant is not None and grant.proven
 
 
-def _belongs(grant: Grant, brought: Brought) -> bool:
-    principal = brought.verdict.principal
+def _belongs(grant: Grant, presented: PresentedTokens) -> bool:
+    principal = presented.verdict.principal
     return (grant.issuer, grant.subject, grant.client) == (
         principal.issuer,
         principal.subject,
-        brought.client,
+        presented.client,
     )
 
 
-def _refresh_at(draft: Draft, lease: Lease, brought: Brought) -> datetime:
+def _refresh_at(draft: Draft, lease: Lease, presented: PresentedTokens) -> datetime:
     rules = draft.rules
-    return refresh_at(lease, share=rules.share, jitter=rules.jitter, draw=brought.draw)
+    return refresh_at(lease, share=rules.share, jitter=rules.jitter, draw=presented.draw)
 
 
 def _next_refresh_at(known: Grant, due: datetime) -> datetime | None:
@@ -214,30 +216,30 @@ def _next_refresh_at(known: Grant, due: datetime) -> datetime | None:
     return min(known.refresh_at, due) if known.is_unproved else due
 
 
-def _remember(draft: Draft, grant: Grant, brought: Brought, lease: Lease) -> None:
+def _remember(draft: Draft, grant: Grant, presented: PresentedTokens, lease: Lease) -> None:
     """Keep the traces of the tokens: the access token's says which refresh tokens it came with."""
     rows, keep_until = draft.rows, lease.expires_at
-    if brought.verdict.stated_iat is None:
+    if presented.verdict.stated_iat is None:
         keep_until = max(keep_until, draft.now + UNDATED_KEPT)
-    if not brought.verdict.states_end:
+    if not presented.verdict.states_end:
         keep_until = max(keep_until, draft.now + ENDLESS_KEPT)
-    if brought.refresh is not None:
-        trace = rows.tokens.get(brought.refresh)
+    if presented.refresh is not None:
+        trace = rows.tokens.get(presented.refresh)
         if trace is None or trace.grant is None:
-            seen_at = brought.presented_at if trace is None else trace.seen_at
+            seen_at = presented.presented_at if trace is None else trace.seen_at
             draft.put(
                 KnownToken(
-                    hash=brought.refresh, grant=grant.id, seen_at=seen_at, keep_until=keep_until
+                    hash=presented.refresh, grant=grant.id, seen_at=seen_at, keep_until=keep_until
                 )
             )
-    known = rows.tokens.get(brought.access)
+    known = rows.tokens.get(presented.access)
     trace = known or KnownToken(
-        hash=brought.access, grant=None, seen_at=brought.presented_at, keep_until=keep_until
+        hash=presented.access, grant=None, seen_at=presented.presented_at, keep_until=keep_until
     )
-    if brought.refresh is None:
+    if presented.refresh is None:
         trace = replace(trace, grant=grant.id)
     else:
-        trace = _beside(rows, trace, grant, brought.refresh)
+        trace = _beside(rows, trace, grant, presented.refresh)
     if lease.expires_at > trace.keep_until:
         trace = replace(trace, keep_until=keep_until)
     if trace != known:

@@ -104,11 +104,11 @@ class RolesVerifier:
         self._roles = roles
 
     @property
-    def asks(self) -> bool:
+    def is_online(self) -> bool:
         """What the wrapped one says: it decides whether the issuer is asked again and again."""
-        return self._verifier.asks
+        return self._verifier.is_online
 
-    def needs_issuer(self, token: Secret) -> bool:
+    def needs_call(self, token: Secret) -> bool:
         """Say True: whose roles to ask for is known only once the token is verified."""
         return True
 
@@ -119,9 +119,9 @@ class RolesVerifier:
         verdict = await self._verifier.verify(token, now=now, expires_in=expires_in)
         return await self._roles.completed(verdict, now=now)
 
-    def vouches(self, verdict: Verdict) -> bool:
+    def still_valid(self, verdict: Verdict) -> bool:
         """Say whether the token and the roles in an earlier verdict still stand."""
-        return self._roles.stand_in(verdict) and self._verifier.vouches(verdict)
+        return self._roles.stand_in(verdict) and self._verifier.still_valid(verdict)
 
     async def probe(self) -> None:
         """Make the issuer's trial call; the sources have their own."""

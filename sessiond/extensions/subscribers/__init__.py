@@ -1,8 +1,8 @@
 """Subscribers: plugins that are told every event, each in a process of its own."""
 
-from sessiond.extensions.subscribers.runner import FeedingRules
+from sessiond.extensions.subscribers.runner import DeliveryRules
 from sessiond.extensions.subscribers.state import SubscriberState
 from sessiond.extensions.subscribers.subprocesses import starter
 from sessiond.extensions.subscribers.supervision import STOP_WITHIN, Subscribers
 
-__all__ = ["STOP_WITHIN", "FeedingRules", "SubscriberState", "Subscribers", "starter"]
+__all__ = ["STOP_WITHIN", "DeliveryRules", "SubscriberState", "Subscribers", "starter"]

@@ -6,7 +6,7 @@ import anyio
 import structlog
 
 from sessiond.clock import Clock
-from sessiond.core.changes import Change, KeepPlace, ListPlaces, SetEventsAside, TakeBack
+from sessiond.core.changes import Change, DropDeadLetter, KeepCursor, KeepDeadLetters, ListCursors
 from sessiond.core.errors import StoreError
 from sessiond.core.events import Event
 
@@ -32,7 +32,7 @@ class Asking(Protocol):
         ...
 
 
-class KeptPlace:
+class KeptCursor:
     """How far a subscriber has received, and what was set aside for it.
 
     It is written before the next events are sent, so that after a crash no more than those of
@@ -52,15 +52,15 @@ class KeptPlace:
         """Go on from what is kept; a new subscriber begins with what comes after `now`."""
         self.sequence = now
         try:
-            kept = await self._table.ask(ListPlaces())
+            kept = await self._table.ask(ListCursors())
         except NOT_WRITTEN:  # it is stopping already
             return
         self.set_aside = {
             each.event.sequence: each.event
-            for each in kept.set_aside
+            for each in kept.dead_letters
             if each.subscriber == self._subscriber
         }
-        for place in kept.places:
+        for place in kept.cursors:
             if place.subscriber == self._subscriber:
                 self.sequence = self._kept = place.sequence
         await self.keep()
@@ -83,16 +83,16 @@ class KeptPlace:
             return
         sequence = self.sequence
         try:
-            await self._table.ask(KeepPlace(subscriber=self._subscriber, sequence=sequence))
+            await self._table.ask(KeepCursor(subscriber=self._subscriber, sequence=sequence))
         except NOT_WRITTEN as error:
             self._retry_at = self._clock.monotonic() + RETRY
             log.warning("place not kept", subscriber=self._subscriber, error=str(error))
         else:
             self._kept = sequence
 
-    async def put_aside(self, event: Event, *, attempts: int, error: str) -> bool:
+    async def keep_dead_letter(self, event: Event, *, attempts: int, error: str) -> bool:
         """Set an event aside and move past it. False: it must be tried again instead."""
-        change = SetEventsAside(
+        change = KeepDeadLetters(
             subscriber=self._subscriber, events=(event,), attempts=attempts, error=error
         )
         try:
@@ -104,10 +104,10 @@ class KeptPlace:
             self.sequence = self._kept = event.sequence
         return is_aside
 
-    async def take_back(self, sequence: int) -> bool:
+    async def drop_dead_letter(self, sequence: int) -> bool:
         """Let go of an event that was set aside. False: that could not be written."""
         try:
-            await self._table.ask(TakeBack(subscriber=self._subscriber, sequence=sequence))
+            await self._table.ask(DropDeadLetter(subscriber=self._subscriber, sequence=sequence))
         except NOT_WRITTEN:
             return False
         self.set_aside.pop(sequence, None)

@@ -14,7 +14,7 @@ from sessiond.config import SubscriberConfig
 from sessiond.core.errors import StoreError
 from sessiond.core.events import Event, to_json
 from sessiond.eventlog import EventLog
-from sessiond.extensions.subscribers.cursor import KeptPlace
+from sessiond.extensions.subscribers.cursor import KeptCursor
 from sessiond.extensions.subscribers.patience import pause_after
 from sessiond.extensions.subscribers.state import Record, SubscriberState
 from sessiond.extensions.subscribers.subprocesses import Child, Gone, NotStartedError, Start
@@ -31,7 +31,7 @@ from sessiond.extensions.subscribers.wire import (
 from sessiond.racing import first
 
 START_WITHIN = 30.0  # seconds for a plugin to be ready
-MAX_PARCEL = 1_048_576  # bytes of events at a time, one event in any case
+MAX_BATCH_BYTES = 1_048_576  # bytes of events at a time, one event in any case
 LATE_AFTER = 0.8  # of the time that events are kept
 WARN_EVERY = 600.0  # seconds between warnings of one subscriber that is late
 
@@ -39,7 +39,7 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FeedingRules:
+class DeliveryRules:
     """The `[events]` table, as subscribers need it."""
 
     max_attempts: int
@@ -47,7 +47,7 @@ class FeedingRules:
 
 
 @dataclass(frozen=True, slots=True)
-class _Parcel:
+class _Batch:
     """Events on their way; `is_again`: one that had been set aside."""
 
     events: Sequence[Event]
@@ -65,7 +65,7 @@ def setup_of(config: SubscriberConfig, *, is_check: bool = False) -> Setup:
     )
 
 
-class Feeder:
+class SubscriberRunner:
     """Keeps one subscriber's process alive and hands it every event after its place, in order.
 
     One parcel is under way at a time. Its place moves when the events were received, never
@@ -77,11 +77,11 @@ class Feeder:
         config: SubscriberConfig,
         *,
         events: EventLog,
-        place: KeptPlace,
+        place: KeptCursor,
         start: Start,
         clock: Clock,
         draw: Callable[[], float],
-        rules: Callable[[], FeedingRules],
+        rules: Callable[[], DeliveryRules],
     ) -> None:
         self._config = config
         self._events = events
@@ -128,7 +128,9 @@ class Feeder:
     async def drop(self) -> int:
         """Give up what was set aside; return how many events that were."""
         self._again.clear()
-        given_up = [await self._place.take_back(each) for each in sorted(self._place.set_aside)]
+        given_up = [
+            await self._place.drop_dead_letter(each) for each in sorted(self._place.set_aside)
+        ]
         return sum(given_up)
 
     def finish(self, last: int) -> None:
@@ -168,15 +170,15 @@ class Feeder:
             return
         self._record.state = "running"
         while True:
-            parcel = await self._next(child)
-            if parcel is None:
+            batch = await self._next(child)
+            if batch is None:
                 await self._place.keep()
                 await child.stop()
                 return
-            if isinstance(parcel, Gone):
-                self._note_failure(parcel.error)
+            if isinstance(batch, Gone):
+                self._note_failure(batch.error)
                 return
-            if not await self._hand_over(child, parcel):
+            if not await self._hand_over(child, batch):
                 return
 
     async def _is_ready(self, child: Child) -> bool:
@@ -199,13 +201,13 @@ class Feeder:
                 self._note_failure("it talks nonsense before it is ready")
         return False
 
-    async def _next(self, child: Child) -> _Parcel | Gone | None:
+    async def _next(self, child: Child) -> _Batch | Gone | None:
         """Wait for something to send. None: it is time to stop."""
         while not self._cut.is_set():
             while self._again and not self._stopping.is_set():
                 event = self._place.set_aside.get(self._again.popleft())
                 if event is not None:
-                    return _Parcel((event,), is_again=True)
+                    return _Batch((event,), is_again=True)
             place, nudge = self._place.sequence, self._nudge
             if self._stopping.is_set() and place >= self._last:
                 return None
@@ -218,35 +220,35 @@ class Feeder:
                 events = []
             if events:
                 self._warn_if_old(events[0])
-                return _Parcel(_bounded(events[: self._limit]))
+                return _Batch(_bounded(events[: self._limit]))
             heard = await self._heard(child, wait, nudge.wait, *self._when_due())
             if heard is not None:
                 return heard if isinstance(heard, Gone) else Gone("it spoke without being asked")
             await self._place.keep_when_due()
         return None
 
-    async def _hand_over(self, child: Child, parcel: _Parcel) -> bool:
+    async def _hand_over(self, child: Child, batch: _Batch) -> bool:
         """Send a parcel and act on what becomes of it. False: the process must go."""
         deadline = self._config.deadline
 
         async def send() -> None:
-            await child.send(Batch(events=tuple(parcel.events)))
+            await child.send(Batch(events=tuple(batch.events)))
             await anyio.sleep_forever()  # its answer ends this, or its deadline
 
         answer = await self._heard(
             child, send, partial(self._clock.sleep, deadline), self._cut.wait
         )
-        event = parcel.events[0]
-        numbers = [each.sequence for each in parcel.events]
+        event = batch.events[0]
+        numbers = [each.sequence for each in batch.events]
         match answer:
             case Received(sequence=sequence) if sequence == numbers[-1]:
-                await self._note_received(parcel)
+                await self._note_received(batch)
                 return True
             case Failed(sequence=sequence, error=error, is_outage=is_outage) if sequence in numbers:
                 at = numbers.index(sequence)
                 if at:
-                    await self._note_received(_Parcel(parcel.events[:at]))
-                left = _Parcel(parcel.events[at:], parcel.is_again)
+                    await self._note_received(_Batch(batch.events[:at]))
+                left = _Batch(batch.events[at:], batch.is_again)
                 await self._note_attempt(left, error, is_outage=is_outage)
                 return await self._is_rested(child)
             case None if self._cut.is_set():
@@ -259,42 +261,44 @@ class Feeder:
                 pass
             case _:
                 error = "it talks nonsense"
-        await self._note_attempt(parcel, error)
+        await self._note_attempt(batch, error)
         return False
 
-    async def _note_received(self, parcel: _Parcel) -> None:
+    async def _note_received(self, batch: _Batch) -> None:
         self._record.last_received_at = self._clock.now()
         self._failures = 0
-        last = parcel.events[-1].sequence
-        if parcel.is_again:
-            if await self._place.take_back(last):
+        last = batch.events[-1].sequence
+        if batch.is_again:
+            if await self._place.drop_dead_letter(last):
                 log.info("set-aside event received", subscriber=self._config.name, sequence=last)
             return
         self._place.sequence = last
         await self._place.keep_when_due()
 
-    async def _note_attempt(self, parcel: _Parcel, error: str, *, is_outage: bool = False) -> None:
+    async def _note_attempt(self, batch: _Batch, error: str, *, is_outage: bool = False) -> None:
         """Count a failure against the event that failed; set it aside when that is enough.
 
         Of a batch nobody knows which event it was: they go one by one from now on. An outage is
         no event's fault.
         """
-        event = parcel.events[0]
+        event = batch.events[0]
         self._note_failure(error, sequence=event.sequence)
-        if parcel.is_again:
+        if batch.is_again:
             self._failures = 0  # it stays aside, and the others wait for nothing
             return
         if is_outage:
             return
-        if len(parcel.events) > 1:
-            self._careful_until = parcel.events[-1].sequence
+        if len(batch.events) > 1:
+            self._careful_until = batch.events[-1].sequence
             return
         if self._trying != event.sequence:
             self._trying, self._attempts = event.sequence, 0
         self._attempts += 1
         if self._attempts < self._rules().max_attempts:
             return
-        if await self._place.put_aside(event, attempts=self._attempts, error=one_line(error)):
+        if await self._place.keep_dead_letter(
+            event, attempts=self._attempts, error=one_line(error)
+        ):
             self._failures = 0
             log.error(
                 "event set aside",
@@ -390,6 +394,6 @@ def _bounded(events: Sequence[Event]) -> Sequence[Event]:
     size = 0
     for number, event in enumerate(events):
         size += len(to_json(event))
-        if size > MAX_PARCEL and number:
+        if size > MAX_BATCH_BYTES and number:
             return events[:number]
     return events

@@ -17,8 +17,8 @@ from sessiond.core.errors import ConfigError
 from sessiond.eventlog import EventLog
 from sessiond.extensions import entry_points
 from sessiond.extensions.subscribers import subprocesses
-from sessiond.extensions.subscribers.cursor import NOT_WRITTEN, Asking, KeptPlace
-from sessiond.extensions.subscribers.runner import Feeder, FeedingRules, setup_of
+from sessiond.extensions.subscribers.cursor import NOT_WRITTEN, Asking, KeptCursor
+from sessiond.extensions.subscribers.runner import DeliveryRules, SubscriberRunner, setup_of
 from sessiond.extensions.subscribers.state import SubscriberState
 from sessiond.extensions.subscribers.subprocesses import Gone, NotStartedError, Start
 from sessiond.extensions.subscribers.wire import FromChild, Ready, Refused, one_line
@@ -34,7 +34,7 @@ log = structlog.get_logger()
 @dataclass(slots=True, kw_only=True)
 class _Fed:
     config: SubscriberConfig
-    feeder: Feeder
+    feeder: SubscriberRunner
     ended: anyio.Event = field(default_factory=anyio.Event)
 
 
@@ -49,7 +49,7 @@ class Subscribers:
         *,
         start: Start,
         draw: Callable[[], float],
-        rules: FeedingRules,
+        rules: DeliveryRules,
     ) -> None:
         """Make them; `apply` says which, `run` brings them to life.
 
@@ -108,7 +108,7 @@ class Subscribers:
             if config.name not in self._fed:
                 self._begin(config, self._tasks)
 
-    def use(self, rules: FeedingRules) -> None:
+    def use(self, rules: DeliveryRules) -> None:
         """Go on by other rules."""
         self._rules = rules
 
@@ -155,10 +155,10 @@ class Subscribers:
         return await self._fed[name].feeder.drop()
 
     def _begin(self, config: SubscriberConfig, tasks: TaskGroup) -> None:
-        feeder = Feeder(
+        feeder = SubscriberRunner(
             config,
             events=self._events,
-            place=KeptPlace(config.name, self._table, self._clock),
+            place=KeptCursor(config.name, self._table, self._clock),
             start=self._start,
             clock=self._clock,
             draw=self._draw,

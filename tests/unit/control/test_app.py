@@ -16,7 +16,7 @@ from sessiond.control.access import Access
 from sessiond.control.app import MAX_BODY
 from sessiond.control.operations import OPERATIONS
 from sessiond.core.errors import IssuerUnavailable, Refusal
-from tests.fakes import START, MemoryStore, brought, idle, login, principal, session_id
+from tests.fakes import START, MemoryStore, idle, login, presented, principal, session_id
 from tests.unit.control.viewing import INSTANCE, STRANGER, TOKEN, problem, viewing
 from tests.unit.extensions.roles.fakes import ScriptedSource, asked
 from tests.unit.gate.fakes import jwt
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.anyio
 async def test_the_status_has_what_there_is() -> None:
     async with viewing() as v:
         await v.log_in(1)
-        await v.view.table.ask(login(2, brought("other", "refresh")))
+        await v.view.table.ask(login(2, presented("other", "refresh")))
         await v.clock.advance(5)
         found = await v.get("/v1/status")
         assert found == {
@@ -70,10 +70,10 @@ async def test_the_status_has_what_there_is() -> None:
 
 async def test_an_issuer_that_was_never_reached_is_not_healthy() -> None:
     async with viewing() as v:
-        v.watch.last_success_at = None
+        v.health.last_success_at = None
         (found,) = (await v.get("/v1/status"))["issuers"]
         assert (found["healthy"], found["trouble"]) == (False, "it has not been asked yet")
-        v.watch.heard(IssuerUnavailable("login.example.com could not be asked: ConnectError"))
+        v.health.heard(IssuerUnavailable("login.example.com could not be asked: ConnectError"))
         (found,) = (await v.get("/v1/status"))["issuers"]
         assert not found["healthy"]
         assert found["trouble"] == "login.example.com could not be asked: ConnectError"

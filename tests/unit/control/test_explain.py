@@ -5,10 +5,10 @@ from typing import Any
 import anyio
 import pytest
 
-from sessiond.core.changes import Adopt, BeginRefresh, Refresh, Revoke
+from sessiond.core.changes import BeginRefresh, KeepGrant, Refresh, Revoke
 from sessiond.core.errors import IssuerUnavailable, Refusal, TokenRejected
 from sessiond.core.revocation import Scope
-from tests.fakes import brought, grant_id, idle, principal, session_id, token_hash, verdict
+from tests.fakes import grant_id, idle, presented, principal, session_id, token_hash, verdict
 from tests.unit.control.viewing import Viewing, viewing
 from tests.unit.gate.fakes import jwt, opaque
 
@@ -135,8 +135,8 @@ async def test_where_a_refresh_must_prove_it_and_none_can_it_is_refused() -> Non
 async def test_what_a_refresh_has_proved_before_passes() -> None:
     async with viewing(proved=frozenset({"corp"})) as v:
         access, refresh = "a" * 20, "r" * 20
-        tokens = brought(access, refresh)
-        await v.view.table.ask(Adopt(grant=grant_id(1), brought=tokens))
+        tokens = presented(access, refresh)
+        await v.view.table.ask(KeepGrant(grant=grant_id(1), presented=tokens))
         await v.view.table.ask(BeginRefresh(grant=grant_id(1), at_once=True))
         await v.view.table.ask(Refresh(grant=grant_id(1), verdict=verdict(), draw=0.5))
         v.store.commits.clear()

@@ -6,7 +6,7 @@ import pytest
 
 from sessiond.core.errors import Refusal
 from sessiond.kdb import replies
-from tests.fakes import brought, idle, login, session_id
+from tests.fakes import idle, login, presented, session_id
 from tests.unit.control.viewing import TOKEN, problem, viewing
 
 pytestmark = pytest.mark.anyio
@@ -94,7 +94,7 @@ async def test_a_revocation_that_is_not_on_disk_says_so_and_ends_access_all_the_
 async def test_forgiving_lets_the_same_token_in_again() -> None:
     async with viewing() as v:
         await v.clock.advance(1)
-        tokens = brought(presented_at=v.clock.now())
+        tokens = presented(presented_at=v.clock.now())
         answer = await v.ask("POST", "/v1/revocations", json={"user": "alice", "reason": "x"})
         assert await v.view.table.ask(login(1, tokens)) is Refusal.REVOKED
         path = f"/v1/revocations/{answer.json()['id']}"

@@ -19,7 +19,7 @@ from sessiond.control.access import Access
 from sessiond.control.address import control_socket
 from sessiond.control.server import ControlServer
 from sessiond.system.peer import AllowList, Peer
-from tests.fakes import brought, login, verdict
+from tests.fakes import login, presented, verdict
 from tests.unit.control.viewing import Viewing, viewing
 
 pytestmark = pytest.mark.anyio
@@ -151,7 +151,7 @@ async def test_a_read_that_nobody_waits_for_any_more_is_not_made(path: str) -> N
             return await listed(*given, **more)
 
         hold: Any = v.store.hold()
-        await v.view.table.submit(login(1, brought("access", says=verdict(begin=v.clock.now()))))
+        await v.view.table.submit(login(1, presented("access", says=verdict(begin=v.clock.now()))))
         await v.store.arrived.wait()
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(pieces, "sessions", sessions)

@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 
 from sessiond.config import SubscriberConfig
 from sessiond.control.access import Access
-from sessiond.core.changes import SetEventsAside, Tell
+from sessiond.core.changes import KeepDeadLetters, RecordEvents
 from tests.fakes import idle
 from tests.unit.control.viewing import STRANGER, Viewing, problem, viewing
 from tests.unit.extensions.subscribers.fed import Children, event
@@ -24,9 +24,9 @@ async def begin(running: Viewing, tasks: TaskGroup) -> Children:
     subscribers._start = children.start
     await subscribers.apply((SubscriberConfig(plugin="audit", name="audit"),))
     table = running.view.table
-    await table.ask(Tell(events=(event(), event())))
+    await table.ask(RecordEvents(events=(event(), event())))
     await table.ask(
-        SetEventsAside(
+        KeepDeadLetters(
             subscriber="audit", events=(event(1), event(2)), attempts=10, error="ValueError: no"
         )
     )

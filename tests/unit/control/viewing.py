@@ -19,13 +19,13 @@ from sessiond.bus import Bus
 from sessiond.containment import Containment
 from sessiond.control.access import Access
 from sessiond.control.app import control_app
-from sessiond.control.instrumented import IssuerWatch, WatchedStore, WatchedVerifier
+from sessiond.control.instrumented import InstrumentedStore, InstrumentedVerifier, IssuerHealth
 from sessiond.control.view import IssuerView, View
-from sessiond.core.changes import Standing
+from sessiond.core.changes import ActiveSession
 from sessiond.core.grant import TokenHash
 from sessiond.core.secret import Secret
 from sessiond.eventlog import EventLog
-from sessiond.extensions.subscribers import FeedingRules, Subscribers, starter
+from sessiond.extensions.subscribers import DeliveryRules, Subscribers, starter
 from sessiond.gate import Gate
 from sessiond.kdb.directory import Directory
 from sessiond.system.peer import Peer
@@ -35,14 +35,14 @@ from tests.fakes import (
     FakeClock,
     MemoryStore,
     bind,
-    brought,
     idle,
     login,
+    presented,
     process_key,
     token_hash,
     verdict,
 )
-from tests.unit.gate.fakes import ScriptedVerifier, door
+from tests.unit.gate.fakes import ScriptedVerifier, gate_issuer
 from tests.unit.kdb.fakes import FakeLine
 
 ADMIN = Peer(uid=os.geteuid(), groups=frozenset(), pid=1, started=1)
@@ -64,7 +64,7 @@ class Viewing:
     store: MemoryStore
     clock: FakeClock
     verifier: ScriptedVerifier
-    watch: IssuerWatch
+    health: IssuerHealth
     closing: anyio.Event
     line: FakeLine  # of the process that logs in
     peer: Peer = ADMIN
@@ -82,10 +82,10 @@ class Viewing:
         assert response.status_code == 200, response.text
         return response.json()
 
-    async def log_in(self, number: int, *, pid: int = 100, access: str = "") -> Standing:
-        tokens = brought(access or f"access {number}", says=verdict(begin=self.clock.now()))
+    async def log_in(self, number: int, *, pid: int = 100, access: str = "") -> ActiveSession:
+        tokens = presented(access or f"access {number}", says=verdict(begin=self.clock.now()))
         standing = await self.view.table.ask(login(number, tokens, pid=pid))
-        assert isinstance(standing, Standing)
+        assert isinstance(standing, ActiveSession)
         assert await self.view.table.ask(bind(number, pid=pid))
         return standing
 
@@ -105,14 +105,14 @@ async def viewing(
     proved: frozenset[str] = frozenset(),
 ) -> AsyncIterator[Viewing]:
     store, clock, bus = store or MemoryStore(), FakeClock(), Bus()
-    watched = WatchedStore(store, clock)
+    watched = InstrumentedStore(store, clock)
     events = EventLog(watched, bus.listen(), clock)
     table = Table(watched, bus, clock, replace(RULES, proved=proved), keep_events=timedelta(days=7))
     await table.load()
     events.begin(watched.sequence)
-    verifier, watch, containment = ScriptedVerifier(), IssuerWatch(clock), Containment()
-    watch.heard(None)
-    corp = door(WatchedVerifier(verifier, watch), clock)
+    verifier, health, containment = ScriptedVerifier(), IssuerHealth(clock), Containment()
+    health.heard(None)
+    corp = gate_issuer(InstrumentedVerifier(verifier, health), clock)
     gate = Gate([corp], news=bus.listen(), clock=clock, waiting=4, containment=containment)
     directory, line = Directory(), FakeLine()
     for pid, hook in ((100, "0.1.0"), (200, "0.1.0"), (300, "")):
@@ -127,7 +127,7 @@ async def viewing(
         events=events,
         directory=directory,
         gate=gate,
-        issuers={"corp": IssuerView(realm=corp.realm, breaker=corp.breaker, watch=watch)},
+        issuers={"corp": IssuerView(route=corp.route, breaker=corp.breaker, health=health)},
         proved=proved,
         hashed=hashed,
         new_id=lambda: UUID(int=next(numbers)),
@@ -139,7 +139,7 @@ async def viewing(
             clock,
             start=starter({}, clock),
             draw=lambda: 0.5,
-            rules=FeedingRules(max_attempts=3, keep=timedelta(days=7)),
+            rules=DeliveryRules(max_attempts=3, keep=timedelta(days=7)),
         ),
         refused=lambda: 4,
         failures=containment.failures,
@@ -152,7 +152,7 @@ async def viewing(
         view.begin()
         await idle()
         try:
-            yield Viewing(view, app, store, clock, verifier, watch, closing, line)
+            yield Viewing(view, app, store, clock, verifier, health, closing, line)
         finally:
             table.close()
             await idle()

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from sessiond.core.changes import End, Revoke
+from sessiond.core.changes import EndSessions, Revoke
 from sessiond.core.listing import (
     Filter,
     Listed,
@@ -18,7 +18,7 @@ from sessiond.core.listing import (
 from sessiond.core.revocation import Revocation, Scope
 from sessiond.core.rows import Put
 from sessiond.core.session import SessionState
-from tests.fakes import HOUR, START, bind, brought, login, principal, session_id, verdict
+from tests.fakes import HOUR, START, bind, login, presented, principal, session_id, verdict
 from tests.unit.core.decide.ledger import Ledger
 
 BOB = verdict(principal("Bob", issuer="other"))
@@ -30,7 +30,7 @@ def ledger() -> Ledger:
     ledger = Ledger()
     for number in (1, 2, 3):
         ledger.log_in(number)
-    ledger.ask(login(4, brought("bob's", says=BOB), pid=200))
+    ledger.ask(login(4, presented("bob's", says=BOB), pid=200))
     ledger.ask(bind(4, pid=200))
     return ledger
 
@@ -78,7 +78,7 @@ def test_stretches_give_every_session_once(ledger: Ledger, look_at: int, asked: 
 
 def test_a_session_that_ends_between_two_stretches_moves_no_other(ledger: Ledger) -> None:
     first = list_sessions(ledger.rows, Filter(), look_at=2)
-    ledger.ask(End(session=session_id(2)))
+    ledger.ask(EndSessions(session=session_id(2)))
     second = list_sessions(ledger.rows, Filter(), after=first.after, look_at=2)
     assert [each.session.id.int for each in second.sessions] == [3, 4]
 
@@ -96,7 +96,7 @@ def test_what_a_revocation_covers_is_listed_no_more_before_its_end_is_written(
 
 
 def test_one_session_is_found_with_the_times_of_its_grant(ledger: Ledger) -> None:
-    ledger.ask(login(5, brought("with refresh", "refresh"), handle=5))
+    ledger.ask(login(5, presented("with refresh", "refresh"), handle=5))
     found = find_session(ledger.rows, session_id(5))
     assert found == Listed(
         session=ledger.session(5),
@@ -116,7 +116,7 @@ def test_revocations_are_listed_oldest_first(ledger: Ledger) -> None:
 
 
 def test_rows_are_counted(ledger: Ledger) -> None:
-    ledger.ask(login(5, brought("with refresh", "refresh"), handle=5))
+    ledger.ask(login(5, presented("with refresh", "refresh"), handle=5))
     ledger.ask(_revoke("zoe"))
     counts = count(ledger.rows, ledger.now)
     assert counts.sessions == {
@@ -142,7 +142,7 @@ def test_leases_that_end_soon_are_counted_by_session() -> None:
     ledger.log_in(2)
     assert expiring() == {60: 0, 300: 0}
     ledger.let_pass(HOUR - timedelta(seconds=200))
-    ledger.ask(login(3, brought("newer", says=verdict(begin=ledger.now))))
+    ledger.ask(login(3, presented("newer", says=verdict(begin=ledger.now))))
     assert expiring() == {60: 0, 300: 2}
     ledger.let_pass(timedelta(seconds=150))
     assert expiring() == {60: 2, 300: 2}

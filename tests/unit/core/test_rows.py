@@ -3,7 +3,7 @@ from uuid import UUID
 
 import pytest
 
-from sessiond.core.cursor import Place, SetAside
+from sessiond.core.cursor import Cursor, DeadLetter
 from sessiond.core.grant import KnownToken
 from sessiond.core.revocation import Revocation, Scope
 from sessiond.core.rows import Drop, NameOwner, Put, Row, Rows
@@ -26,22 +26,22 @@ TOKEN = KnownToken(
 )
 OWNER = NameOwner(name="alice", issuer="corp", subject="subject of alice")
 REVOCATION = Revocation(id=UUID(int=9), scope=Scope.ALL, value="", at=START, reason="drill")
-PLACE = Place(subscriber="audit", sequence=7, at=START)
-ASIDE = SetAside(subscriber="audit", event=opened_event(7), attempts=8, error="full", at=START)
+PLACE = Cursor(subscriber="audit", sequence=7, at=START)
+ASIDE = DeadLetter(subscriber="audit", event=opened_event(7), attempts=8, error="full", at=START)
 EACH: list[tuple[Row, Row]] = [  # a row, and another with the same key
     (session(), session(handle=8)),
     (grant(), grant(proven=True)),
     (TOKEN, KnownToken(hash=TOKEN.hash, grant=None, seen_at=START, keep_until=START)),
     (OWNER, NameOwner(name="alice", issuer="corp", subject="another")),
     (REVOCATION, Revocation(id=UUID(int=9), scope=Scope.USER, value="x", at=START, reason="")),
-    (PLACE, Place(subscriber="audit", sequence=9, at=START)),
+    (PLACE, Cursor(subscriber="audit", sequence=9, at=START)),
     (ASIDE, replace(ASIDE, attempts=9)),
 ]
 
 
 def all_of(rows: Rows) -> list[Row]:
     entitled = (rows.sessions, rows.grants, rows.tokens, rows.names, rows.revocations)
-    tables = (*entitled, rows.places, rows.set_aside)
+    tables = (*entitled, rows.cursors, rows.dead_letters)
     return [row for table in tables for row in table.values()]
 
 

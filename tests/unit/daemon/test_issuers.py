@@ -7,11 +7,11 @@ import pytest
 from sessiond import config as configuration
 from sessiond.clock import SystemClock
 from sessiond.config import Config
-from sessiond.daemon.issuers import Issuers, Made
+from sessiond.daemon.issuers import Issuers, RunningIssuer
 from sessiond.issuers.cached_document import Kept
 from sessiond.issuers.jwt import JwtVerifier
 from sessiond.jwt.keyset import KeySet
-from sessiond.metrics import Measures
+from sessiond.metrics import Metrics
 
 pytestmark = pytest.mark.anyio
 
@@ -35,9 +35,9 @@ def read(folder: Path, extra: str = "") -> Config:
     return configuration.load(path)
 
 
-def kept_by(made: Made) -> Kept[KeySet]:
-    assert isinstance(made.issuer.verifier, JwtVerifier)
-    return made.issuer.verifier.keys.kept
+def kept_by(running: RunningIssuer) -> Kept[KeySet]:
+    assert isinstance(running.issuer.verifier, JwtVerifier)
+    return running.issuer.verifier.keys.kept
 
 
 @pytest.mark.parametrize(
@@ -50,23 +50,23 @@ def kept_by(made: Made) -> Kept[KeySet]:
 async def test_the_keys_are_taken_over_as_they_are_when_the_issuer_is_replaced(
     tmp_path: Path, extra: str, is_taken: bool
 ) -> None:
-    issuers = Issuers(SystemClock(), Measures(), {})
+    issuers = Issuers(SystemClock(), Metrics(), {})
     try:
         issuers.use(await issuers.build(read(tmp_path)))
-        old = kept_by(issuers.made["corp"])
-        made = await issuers.build(read(tmp_path, extra))
+        old = kept_by(issuers.running["corp"])
+        running = await issuers.build(read(tmp_path, extra))
         old._copy = newest = KeySet(())  # fetched while the others were still being built
-        issuers.use(made)
-        assert (kept_by(made["corp"]).newest is newest) is is_taken
+        issuers.use(running)
+        assert (kept_by(running["corp"]).newest is newest) is is_taken
     finally:
         await issuers.close()
 
 
 async def test_an_issuer_about_which_nothing_changes_is_left_alone(tmp_path: Path) -> None:
-    issuers = Issuers(SystemClock(), Measures(), {})
+    issuers = Issuers(SystemClock(), Metrics(), {})
     try:
         issuers.use(await issuers.build(read(tmp_path)))
-        before = issuers.made["corp"]
+        before = issuers.running["corp"]
         assert (await issuers.build(read(tmp_path)))["corp"] is before
     finally:
         await issuers.close()

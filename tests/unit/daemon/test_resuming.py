@@ -7,7 +7,7 @@ import pytest
 from sessiond.core.session import ProcessKey
 from sessiond.daemon.resuming import resume
 from sessiond.kdb.audience import ProcessNames
-from tests.fakes import RULES, FakeClock, MemoryStore, bind, brought, login, process_about
+from tests.fakes import RULES, FakeClock, MemoryStore, bind, login, presented, process_about
 from tests.unit.refresher.refreshing import at_work
 
 pytestmark = pytest.mark.anyio
@@ -25,7 +25,7 @@ async def test_sessions_of_processes_that_are_known_to_nobody_any_more_end_at_th
     async with at_work(clock, store=store) as before:
         await before.log_in(1)
         for number in (2, 3):
-            change = replace(login(number, brought(f"access{number}")), process=UNKNOWN)
+            change = replace(login(number, presented(f"access{number}")), process=UNKNOWN)
             await before.table.ask(change)
         await before.table.ask(replace(bind(2), process=UNKNOWN))  # the third is not opened
     names = ProcessNames(clock.monotonic)

@@ -31,15 +31,15 @@ def around(verifier: Any, timeout: float = 9.0) -> PluginVerifier:
 class Broken:
     """Raises wherever it is asked."""
 
-    asks = True
+    is_online = True
 
-    def needs_issuer(self, token: Secret) -> bool:
+    def needs_call(self, token: Secret) -> bool:
         raise KeyError(token.reveal())
 
     async def verify(self, token: Secret, **_: object) -> Verdict:
         raise KeyError(token.reveal())
 
-    def vouches(self, verdict: Verdict) -> bool:
+    def still_valid(self, verdict: Verdict) -> bool:
         raise KeyError(verdict)
 
     async def probe(self) -> None:
@@ -47,13 +47,13 @@ class Broken:
 
 
 async def test_a_good_plugin_is_as_the_gate_wants_it() -> None:
-    inner = ScriptedVerifier(asks=False, needs=True)
+    inner = ScriptedVerifier(is_online=False, needs=True)
     inner.withdrawn.add("gone")
     verifier = around(inner)
-    assert not verifier.asks
-    assert verifier.needs_issuer(TOKEN)
+    assert not verifier.is_online
+    assert verifier.needs_call(TOKEN)
     assert await verifier.verify(TOKEN, now=START) == verdict()
-    assert verifier.vouches(verdict())
+    assert verifier.still_valid(verdict())
     await verifier.probe()
     await verifier.stop()
     assert (inner.asked, inner.probes) == (["token"], 1)
@@ -81,9 +81,9 @@ async def test_a_plugin_gets_its_time_and_no_more() -> None:
 
 async def test_a_broken_plugin_vouches_for_nothing_and_takes_no_shortcut() -> None:
     verifier = around(Broken())
-    assert verifier.asks
-    assert verifier.needs_issuer(TOKEN)
-    assert not verifier.vouches(verdict())
+    assert verifier.is_online
+    assert verifier.needs_call(TOKEN)
+    assert not verifier.still_valid(verdict())
     for call in (verifier.verify(TOKEN, now=START), verifier.probe()):
         with pytest.raises(IssuerUnavailable, match="failed: KeyError"):
             await call

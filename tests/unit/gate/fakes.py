@@ -18,7 +18,7 @@ from sessiond.core.rows import Put, Row
 from sessiond.core.secret import Secret
 from sessiond.core.session import ProcessKey, SessionId
 from sessiond.core.verdict import Verdict
-from sessiond.gate import Admission, Breaker, Door, FairLimiter, Gate, Realm
+from sessiond.gate import Admission, Breaker, FairLimiter, Gate, GateIssuer, IssuerRoute
 from sessiond.gate.gate import RolesBeside
 from tests.fakes import idle, process_key, verdict
 
@@ -47,7 +47,7 @@ def jwt(iss: object = ISSUER, **claims: object) -> str:
 class ScriptedVerifier:
     """Fulfils `sessiond.api.Verifier`: says what it was told, of one token or of all."""
 
-    asks: bool = True
+    is_online: bool = True
     says: Said = field(default_factory=verdict)
     of: dict[str, Said] = field(default_factory=dict)  # by token, before `says`
     needs: bool = True  # to call the issuer
@@ -59,8 +59,8 @@ class ScriptedVerifier:
     held: anyio.Event | None = None
     on_call: Callable[[], None] = lambda: None
 
-    def needs_issuer(self, token: Secret) -> bool:
-        return self.asks or self.needs
+    def needs_call(self, token: Secret) -> bool:
+        return self.is_online or self.needs
 
     async def verify(
         self, token: Secret, *, now: datetime, expires_in: float | None = None
@@ -78,7 +78,7 @@ class ScriptedVerifier:
             return said
         raise said
 
-    def vouches(self, verdict: Verdict) -> bool:
+    def still_valid(self, verdict: Verdict) -> bool:
         return verdict.key_id not in self.withdrawn
 
     async def probe(self) -> None:
@@ -92,7 +92,7 @@ class ScriptedVerifier:
         return self.held
 
 
-def door(
+def gate_issuer(
     verifier: Verifier,
     clock: Clock,
     *,
@@ -102,9 +102,9 @@ def door(
     cache_for: float = 30.0,
     places: int = 64,
     roles: RolesBeside | None = None,
-) -> Door:
-    return Door(
-        realm=Realm(name=name, stated=stated, users=users),
+) -> GateIssuer:
+    return GateIssuer(
+        route=IssuerRoute(name=name, stated=stated, users=users),
         verifier=verifier,
         roles=roles,
         client="qstudio",
@@ -153,10 +153,15 @@ class GateAtWork:
 
 @asynccontextmanager
 async def at_work(
-    *doors: Door, clock: Clock, waiting: int = 4, containment: Containment | None = None
+    *gate_issuers: GateIssuer,
+    clock: Clock,
+    waiting: int = 4,
+    containment: Containment | None = None,
 ) -> AsyncIterator[GateAtWork]:
     bus = Bus()
-    gate = Gate(doors, news=bus.listen(), clock=clock, waiting=waiting, containment=containment)
+    gate = Gate(
+        gate_issuers, news=bus.listen(), clock=clock, waiting=waiting, containment=containment
+    )
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(gate.run)
         await idle()

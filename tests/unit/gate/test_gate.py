@@ -16,7 +16,7 @@ from sessiond.core.verdict import Verdict
 from sessiond.gate import Admission, Gate
 from tests.fakes import START, FakeClock, idle, principal, process_key, verdict
 from tests.fakes import grant as some_grant
-from tests.unit.gate.fakes import ScriptedVerifier, at_work, door, jwt, opaque
+from tests.unit.gate.fakes import ScriptedVerifier, at_work, gate_issuer, jwt, opaque
 
 pytestmark = pytest.mark.anyio
 
@@ -38,7 +38,7 @@ async def test_an_admission_has_the_verdict_the_tokens_and_their_client(
     clock: FakeClock, verifier: ScriptedVerifier
 ) -> None:
     pair = "access-token-of-alice;refresh-token-of-alice!"
-    async with at_work(door(verifier, clock), clock=clock) as gate:
+    async with at_work(gate_issuer(verifier, clock), clock=clock) as gate:
         admission = await gate.admit("alice", pair)
     assert admission.verdict == verdict()
     assert admission.client == "qstudio"
@@ -65,7 +65,7 @@ async def test_an_admission_has_the_verdict_the_tokens_and_their_client(
 async def test_what_cannot_be_verified_is_refused_and_no_issuer_hears_of_it(
     clock: FakeClock, verifier: ScriptedVerifier, user: str, password: str, reason: str
 ) -> None:
-    async with at_work(door(verifier, clock), clock=clock) as gate:
+    async with at_work(gate_issuer(verifier, clock), clock=clock) as gate:
         assert await gate.said(user, password) == reason
     assert verifier.asked == []
 
@@ -73,12 +73,16 @@ async def test_what_cannot_be_verified_is_refused_and_no_issuer_hears_of_it(
 async def test_each_token_goes_to_its_own_issuer(clock: FakeClock) -> None:
     corp = ScriptedVerifier(says=verdict(principal("a@corp", issuer="corp")))
     other = ScriptedVerifier(says=verdict(principal("b@other", issuer="other")))
-    doors = [
-        door(corp, clock, stated=frozenset({"https://corp/", "https://old/"}), users=("*@corp",)),
-        door(other, clock, name="other", stated=frozenset({"https://other/"}), users=("*@other",)),
+    gate_issuers = [
+        gate_issuer(
+            corp, clock, stated=frozenset({"https://corp/", "https://old/"}), users=("*@corp",)
+        ),
+        gate_issuer(
+            other, clock, name="other", stated=frozenset({"https://other/"}), users=("*@other",)
+        ),
     ]
     by_former_name, by_user = jwt("https://old/"), opaque("opaque-of-b")
-    async with at_work(*doors, clock=clock) as gate:
+    async with at_work(*gate_issuers, clock=clock) as gate:
         assert await gate.said("a@corp", by_former_name) == "a@corp"
         assert await gate.said("B@other", by_user) == "b@other"
         assert await gate.said("c@nowhere", opaque()) == "wrongissuer"
@@ -90,21 +94,21 @@ async def test_each_token_goes_to_its_own_issuer(clock: FakeClock) -> None:
 async def test_the_typed_name_must_be_the_verified_one_but_for_case(
     clock: FakeClock, verifier: ScriptedVerifier, typed: str, said: str
 ) -> None:
-    async with at_work(door(verifier, clock), clock=clock) as gate:
+    async with at_work(gate_issuer(verifier, clock), clock=clock) as gate:
         assert await gate.said(typed) == said
 
 
 async def test_a_verified_name_that_is_no_name_admits_nobody(clock: FakeClock) -> None:
     verifier = ScriptedVerifier(says=verdict(principal("\u0130")))
-    async with at_work(door(verifier, clock), clock=clock) as gate:
+    async with at_work(gate_issuer(verifier, clock), clock=clock) as gate:
         assert await gate.said("i") == "usermismatch"
 
 
 async def test_an_issuer_answers_only_for_its_own_users_also_when_its_jwt_is_good(
     clock: FakeClock,
 ) -> None:
-    verifier = ScriptedVerifier(asks=False, says=verdict(principal("bob@partner")))
-    async with at_work(door(verifier, clock, users=("*@corp",)), clock=clock) as gate:
+    verifier = ScriptedVerifier(is_online=False, says=verdict(principal("bob@partner")))
+    async with at_work(gate_issuer(verifier, clock, users=("*@corp",)), clock=clock) as gate:
         assert await gate.said("bob@partner", jwt()) == "wrongissuer"
 
 
@@ -117,7 +121,7 @@ async def test_many_logins_with_one_token_are_one_question(
         admissions.append(await gate.admit(owner=process_key(pid)))
 
     landing = verifier.hold()
-    async with at_work(door(verifier, clock, cache_for=0), clock=clock) as gate:
+    async with at_work(gate_issuer(verifier, clock, cache_for=0), clock=clock) as gate:
         async with anyio.create_task_group() as logins:
             for pid in range(200):
                 logins.start_soon(admit, pid)
@@ -131,7 +135,7 @@ async def test_many_logins_with_one_token_are_one_question(
 async def test_one_token_for_two_names_is_two_questions(
     clock: FakeClock, verifier: ScriptedVerifier
 ) -> None:
-    async with at_work(door(verifier, clock), clock=clock) as gate:
+    async with at_work(gate_issuer(verifier, clock), clock=clock) as gate:
         assert await gate.said("alice") == "alice"
         assert await gate.said("bob") == "usermismatch"
         assert await gate.said("ALICE") == "alice"
@@ -142,7 +146,7 @@ async def test_a_login_that_is_given_up_leaves_the_question_open_for_the_second_
     clock: FakeClock, verifier: ScriptedVerifier
 ) -> None:
     landing = verifier.hold()
-    async with at_work(door(verifier, clock), clock=clock) as gate:
+    async with at_work(gate_issuer(verifier, clock), clock=clock) as gate:
         with anyio.CancelScope() as first:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(gate.admit)
@@ -167,7 +171,7 @@ async def test_a_verdict_that_nobody_waited_for_is_kept(
     clock: FakeClock, verifier: ScriptedVerifier
 ) -> None:
     landing = verifier.hold()
-    async with at_work(door(verifier, clock), clock=clock) as gate:
+    async with at_work(gate_issuer(verifier, clock), clock=clock) as gate:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(gate.admit)
             await idle()
@@ -182,7 +186,7 @@ async def test_a_verdict_that_nobody_waited_for_is_kept(
 async def test_a_verdict_is_used_again_until_its_time_is_over(
     clock: FakeClock, verifier: ScriptedVerifier
 ) -> None:
-    async with at_work(door(verifier, clock, cache_for=30), clock=clock) as gate:
+    async with at_work(gate_issuer(verifier, clock, cache_for=30), clock=clock) as gate:
         await gate.admit()
         await clock.advance(29)
         await gate.admit()
@@ -192,10 +196,10 @@ async def test_a_verdict_is_used_again_until_its_time_is_over(
         assert len(verifier.asked) == 2
 
 
-@pytest.mark.parametrize("asks", [True, False])
-async def test_without_a_cache_every_login_is_verified(clock: FakeClock, asks: bool) -> None:
-    verifier = ScriptedVerifier(asks=asks, needs=False)
-    async with at_work(door(verifier, clock, cache_for=0), clock=clock) as gate:
+@pytest.mark.parametrize("is_online", [True, False])
+async def test_without_a_cache_every_login_is_verified(clock: FakeClock, is_online: bool) -> None:
+    verifier = ScriptedVerifier(is_online=is_online, needs=False)
+    async with at_work(gate_issuer(verifier, clock, cache_for=0), clock=clock) as gate:
         for _ in range(3):
             await gate.admit("alice", jwt())
         verifier.says = INACTIVE
@@ -207,7 +211,7 @@ async def test_without_a_cache_every_login_is_verified(clock: FakeClock, asks: b
 
 async def test_a_kept_verdict_ends_with_its_token(clock: FakeClock) -> None:
     verifier = ScriptedVerifier(says=verdict(length=timedelta(seconds=10)))
-    async with at_work(door(verifier, clock, cache_for=300), clock=clock) as gate:
+    async with at_work(gate_issuer(verifier, clock, cache_for=300), clock=clock) as gate:
         await clock.advance(9)
         assert await gate.said() == "alice"
         await clock.advance(1)
@@ -222,7 +226,7 @@ async def test_a_token_that_runs_out_while_it_is_asked_about_admits_nobody(
     verifier = ScriptedVerifier(says=verdict(length=timedelta(seconds=10)))
     landing = verifier.hold()
     said: list[str] = []
-    async with at_work(door(verifier, clock), clock=clock) as gate:
+    async with at_work(gate_issuer(verifier, clock), clock=clock) as gate:
 
         async def admit() -> None:
             said.append(await gate.said())
@@ -236,8 +240,8 @@ async def test_a_token_that_runs_out_while_it_is_asked_about_admits_nobody(
 
 async def test_a_kept_verdict_ends_with_the_key_that_signed_its_token(clock: FakeClock) -> None:
     said = replace(verdict(), key_id="2026-03")
-    verifier = ScriptedVerifier(asks=False, needs=False, says=said)
-    async with at_work(door(verifier, clock, cache_for=300), clock=clock) as gate:
+    verifier = ScriptedVerifier(is_online=False, needs=False, says=said)
+    async with at_work(gate_issuer(verifier, clock, cache_for=300), clock=clock) as gate:
         await gate.admit("alice", jwt())
         verifier.withdrawn.add("2026-03")
         verifier.says = TokenRejected(Refusal.BADSIGNATURE, "no such key")
@@ -252,7 +256,7 @@ async def test_a_revocation_empties_the_cache_and_nothing_else_does(
     revocation = Revocation(
         id=UUID(int=1), scope=Scope.USER, value="somebody", at=START, reason="left"
     )
-    async with at_work(door(verifier, clock), clock=clock) as gate:
+    async with at_work(gate_issuer(verifier, clock), clock=clock) as gate:
         await gate.admit()
         await gate.commits(some_grant())
         await idle()
@@ -268,7 +272,7 @@ async def test_a_refusal_is_kept_for_the_second_handshake_and_not_much_longer(
     clock: FakeClock, verifier: ScriptedVerifier
 ) -> None:
     verifier.says = INACTIVE
-    async with at_work(door(verifier, clock), clock=clock) as gate:
+    async with at_work(gate_issuer(verifier, clock), clock=clock) as gate:
         assert await gate.said() == "inactive"
         verifier.says = verdict()
         await clock.advance(1.9)
@@ -280,9 +284,9 @@ async def test_a_refusal_is_kept_for_the_second_handshake_and_not_much_longer(
 async def test_a_forged_token_that_comes_again_and_again_is_verified_once(
     clock: FakeClock,
 ) -> None:
-    signed = ScriptedVerifier(asks=False, needs=False)
+    signed = ScriptedVerifier(is_online=False, needs=False)
     signed.says = TokenRejected(Refusal.BADSIGNATURE, "forged")
-    async with at_work(door(signed, clock), clock=clock) as gate:
+    async with at_work(gate_issuer(signed, clock), clock=clock) as gate:
         assert [await gate.said() for _ in range(5)] == ["badsignature"] * 5
         assert len(signed.asked) == 1
 
@@ -299,7 +303,7 @@ async def test_each_who_waited_gets_an_error_of_his_own(
         errors.append(caught.value)
 
     async with (
-        at_work(door(verifier, clock), clock=clock) as gate,
+        at_work(gate_issuer(verifier, clock), clock=clock) as gate,
         anyio.create_task_group() as tasks,
     ):
         tasks.start_soon(admit)
@@ -312,7 +316,7 @@ async def test_that_an_issuer_did_not_answer_is_not_kept(
     clock: FakeClock, verifier: ScriptedVerifier
 ) -> None:
     verifier.says = DOWN
-    async with at_work(door(verifier, clock), clock=clock) as gate:
+    async with at_work(gate_issuer(verifier, clock), clock=clock) as gate:
         assert await gate.said() == "unavailable"
         verifier.says = verdict()
         assert await gate.said() == "alice"
@@ -321,9 +325,11 @@ async def test_that_an_issuer_did_not_answer_is_not_kept(
 async def test_a_signed_token_whose_key_is_at_hand_is_verified_without_waiting(
     clock: FakeClock,
 ) -> None:
-    verifier = ScriptedVerifier(asks=False, needs=False)
+    verifier = ScriptedVerifier(is_online=False, needs=False)
     with no_news() as news:
-        gate = Gate([door(verifier, clock)], news=news, clock=clock, waiting=1)  # nobody runs it
+        gate = Gate(
+            [gate_issuer(verifier, clock)], news=news, clock=clock, waiting=1
+        )  # nobody runs it
         admission = await gate.admit(user="alice", password=jwt(), owner=process_key())
     assert admission.verdict.principal.name == "alice"
 
@@ -332,7 +338,7 @@ async def test_a_gate_that_does_not_run_yet_asks_nobody(
     clock: FakeClock, verifier: ScriptedVerifier
 ) -> None:
     with no_news() as news:
-        gate = Gate([door(verifier, clock)], news=news, clock=clock, waiting=1)
+        gate = Gate([gate_issuer(verifier, clock)], news=news, clock=clock, waiting=1)
         with pytest.raises(IssuerUnavailable, match="not open yet"):
             await gate.admit(user="alice", password=opaque(), owner=process_key())
     assert verifier.asked == []
@@ -348,7 +354,7 @@ async def test_when_the_gate_stops_whoever_waits_is_told_unavailable(
         said.append(await gate.said())
 
     async with anyio.create_task_group() as tasks:
-        async with at_work(door(verifier, clock), clock=clock) as gate:
+        async with at_work(gate_issuer(verifier, clock), clock=clock) as gate:
             tasks.start_soon(admit)
             await idle()
         await idle()
@@ -366,10 +372,10 @@ def no_news() -> MemoryObjectReceiveStream[Committed]:
 class BrokenVerifier(ScriptedVerifier):
     """Raises where it is not even waited for."""
 
-    def needs_issuer(self, token: Secret) -> bool:
+    def needs_call(self, token: Secret) -> bool:
         raise RuntimeError("nobody expected it")
 
-    def vouches(self, verdict: Verdict) -> bool:
+    def still_valid(self, verdict: Verdict) -> bool:
         raise RuntimeError("nor this")
 
 
@@ -377,19 +383,21 @@ async def test_a_verifier_that_fails_before_any_call_costs_that_login_alone(
     clock: FakeClock,
 ) -> None:
     broken, well = BrokenVerifier(), ScriptedVerifier()
-    doors = [
-        door(broken, clock, users=("mallory",)),
-        door(well, clock, name="well", stated=frozenset({"https://well/"}), users=("alice",)),
+    gate_issuers = [
+        gate_issuer(broken, clock, users=("mallory",)),
+        gate_issuer(
+            well, clock, name="well", stated=frozenset({"https://well/"}), users=("alice",)
+        ),
     ]
-    async with at_work(*doors, clock=clock) as gate:
+    async with at_work(*gate_issuers, clock=clock) as gate:
         assert await gate.said("mallory") == "unavailable"
         assert await gate.said("alice") == "alice"
 
 
 async def test_a_verdict_that_cannot_be_vouched_for_is_made_again(clock: FakeClock) -> None:
     verifier = ScriptedVerifier()
-    async with at_work(door(verifier, clock), clock=clock) as gate:
+    async with at_work(gate_issuer(verifier, clock), clock=clock) as gate:
         assert await gate.said() == "alice"
-        verifier.vouches = BrokenVerifier().vouches  # type: ignore[method-assign]
+        verifier.still_valid = BrokenVerifier().still_valid  # type: ignore[method-assign]
         assert await gate.said() == "alice"
     assert verifier.asked == ["opaque", "opaque"]

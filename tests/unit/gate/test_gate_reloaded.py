@@ -7,7 +7,7 @@ import pytest
 
 from sessiond.core.errors import IssuerUnavailable
 from tests.fakes import FakeClock, idle, process_key
-from tests.unit.gate.fakes import ScriptedVerifier, at_work, door, opaque
+from tests.unit.gate.fakes import ScriptedVerifier, at_work, gate_issuer, opaque
 
 pytestmark = pytest.mark.anyio
 
@@ -19,7 +19,7 @@ def clock() -> FakeClock:
 
 async def test_a_login_under_way_goes_through_the_door_it_came_to(clock: FakeClock) -> None:
     old, new = ScriptedVerifier(), ScriptedVerifier()
-    before, after = door(old, clock), replace(door(new, clock), generation=2)
+    before, after = gate_issuer(old, clock), replace(gate_issuer(new, clock), generation=2)
     held = old.hold()
     said: list[str] = []
     async with at_work(before, clock=clock) as work, anyio.create_task_group() as tasks:
@@ -41,7 +41,7 @@ async def test_a_login_under_way_goes_through_the_door_it_came_to(clock: FakeClo
 
 async def test_a_door_that_is_left_alone_keeps_its_verdicts(clock: FakeClock) -> None:
     verifier = ScriptedVerifier()
-    corp = door(verifier, clock)
+    corp = gate_issuer(verifier, clock)
     async with at_work(corp, clock=clock) as work:
         await work.said()
         work.gate.use([replace(corp, cache_for=60.0)], waiting=4)
@@ -51,7 +51,7 @@ async def test_a_door_that_is_left_alone_keeps_its_verdicts(clock: FakeClock) ->
 
 async def test_how_many_may_wait_follows(clock: FakeClock) -> None:
     verifier = ScriptedVerifier()
-    corp = door(verifier, clock)
+    corp = gate_issuer(verifier, clock)
     verifier.hold()
     async with at_work(corp, clock=clock, waiting=1) as work, anyio.create_task_group() as tasks:
         tasks.start_soon(work.said, "alice", opaque("one"), process_key())
@@ -67,12 +67,12 @@ async def test_how_many_may_wait_follows(clock: FakeClock) -> None:
 async def test_a_sick_issuer_that_is_replaced_is_tried_no_more(clock: FakeClock) -> None:
     sick = ScriptedVerifier(says=IssuerUnavailable("down"), probe_says=IssuerUnavailable("down"))
     well = ScriptedVerifier()
-    async with at_work(door(sick, clock), clock=clock) as work:
+    async with at_work(gate_issuer(sick, clock), clock=clock) as work:
         for number in range(3):
             assert await work.said(password=opaque(f"{number}")) == "unavailable"
         await clock.advance(1.0)
         assert sick.probes == 2
-        work.gate.use([replace(door(well, clock), generation=2)], waiting=4)
+        work.gate.use([replace(gate_issuer(well, clock), generation=2)], waiting=4)
         await clock.advance(60.0)
         assert sick.probes == 2
         assert await work.said() == "alice"
@@ -80,7 +80,7 @@ async def test_a_sick_issuer_that_is_replaced_is_tried_no_more(clock: FakeClock)
 
 async def test_a_verdict_is_used_no_longer_than_is_configured_now(clock: FakeClock) -> None:
     verifier = ScriptedVerifier()
-    corp = door(verifier, clock, cache_for=300.0)
+    corp = gate_issuer(verifier, clock, cache_for=300.0)
     async with at_work(corp, clock=clock) as work:
         await work.said()
         work.gate.use([replace(corp, cache_for=0.0)], waiting=4)
@@ -93,7 +93,7 @@ async def test_a_verdict_under_way_is_kept_as_is_configured_when_it_comes(
     clock: FakeClock,
 ) -> None:
     verifier = ScriptedVerifier()
-    corp = door(verifier, clock, cache_for=300.0)
+    corp = gate_issuer(verifier, clock, cache_for=300.0)
     held = verifier.hold()
     async with at_work(corp, clock=clock) as work, anyio.create_task_group() as tasks:
         tasks.start_soon(work.said)

@@ -17,7 +17,7 @@ from sessiond.core.errors import (
 )
 from sessiond.core.session import ProcessKey, SessionId
 from tests.fakes import FakeClock, idle, process_key, session_id, verdict
-from tests.unit.gate.fakes import GateAtWork, ScriptedVerifier, at_work, door, jwt, opaque
+from tests.unit.gate.fakes import GateAtWork, ScriptedVerifier, at_work, gate_issuer, jwt, opaque
 
 pytestmark = pytest.mark.anyio
 
@@ -69,7 +69,7 @@ async def test_logins_of_one_process_beyond_the_bound_are_throttled_at_once(
 ) -> None:
     landing = verifier.hold()
     one, other = process_key(1), process_key(2)
-    async with at_work(door(verifier, clock), clock=clock, waiting=2) as gate:
+    async with at_work(gate_issuer(verifier, clock), clock=clock, waiting=2) as gate:
         async with logins(gate) as users:
             for token in ("a", "b", "c"):
                 await users.begin(token, one)
@@ -85,7 +85,7 @@ async def test_renewals_take_no_login_s_place_and_there_is_one_a_session(
     clock: FakeClock, verifier: ScriptedVerifier
 ) -> None:
     landing, q = verifier.hold(), process_key()
-    async with at_work(door(verifier, clock), clock=clock, waiting=1) as gate:
+    async with at_work(gate_issuer(verifier, clock), clock=clock, waiting=1) as gate:
         async with logins(gate) as users:
             for number in range(1, 4):
                 await users.begin(f"renewal{number}", q, session_id(number))
@@ -105,7 +105,7 @@ async def test_renewals_of_a_process_wait_for_their_turn_apart_from_its_logins(
 ) -> None:
     landing, q = verifier.hold(), process_key()
     async with (
-        at_work(door(verifier, clock, places=1), clock=clock) as gate,
+        at_work(gate_issuer(verifier, clock, places=1), clock=clock) as gate,
         logins(gate) as users,
     ):
         for number in range(1, 6):
@@ -120,7 +120,7 @@ async def test_whoever_joins_a_question_waits_too(
 ) -> None:
     landing = verifier.hold()
     async with (
-        at_work(door(verifier, clock), clock=clock, waiting=1) as gate,
+        at_work(gate_issuer(verifier, clock), clock=clock, waiting=1) as gate,
         logins(gate) as users,
     ):
         await users.begin("a", process_key(1))
@@ -132,7 +132,7 @@ async def test_whoever_joins_a_question_waits_too(
 async def test_a_login_that_is_over_makes_room_for_the_next(
     clock: FakeClock, verifier: ScriptedVerifier, end: str
 ) -> None:
-    async with at_work(door(verifier, clock), clock=clock, waiting=1) as gate:
+    async with at_work(gate_issuer(verifier, clock), clock=clock, waiting=1) as gate:
         for token in ("a", "b", "c"):
             landing = verifier.hold()
             verifier.says = DOWN if end == "refused" else verdict()
@@ -146,10 +146,10 @@ async def test_a_login_that_is_over_makes_room_for_the_next(
 
 
 async def test_the_first_fetch_of_keys_is_not_counted(clock: FakeClock) -> None:
-    verifier = ScriptedVerifier(asks=False, needs=True)
+    verifier = ScriptedVerifier(is_online=False, needs=True)
     landing = verifier.hold()
     tokens = [jwt(number=number) for number in range(5)]
-    async with at_work(door(verifier, clock), clock=clock, waiting=1) as gate:
+    async with at_work(gate_issuer(verifier, clock), clock=clock, waiting=1) as gate:
         async with logins(gate) as users:
             for token in tokens:
                 await users.begin(token, process_key())
@@ -161,7 +161,7 @@ async def test_the_first_fetch_of_keys_is_not_counted(clock: FakeClock) -> None:
 async def test_a_verdict_that_is_kept_is_given_however_many_wait(
     clock: FakeClock, verifier: ScriptedVerifier
 ) -> None:
-    async with at_work(door(verifier, clock), clock=clock, waiting=1) as gate:
+    async with at_work(gate_issuer(verifier, clock), clock=clock, waiting=1) as gate:
         assert await gate.said("alice", opaque("kept")) == "alice"
         landing = verifier.hold()
         async with logins(gate) as users:
@@ -177,7 +177,7 @@ async def test_a_process_that_floods_does_not_starve_another(
     flood, quiet = process_key(1), process_key(2)
     landing = verifier.hold()
     async with (
-        at_work(door(verifier, clock, places=1), clock=clock, waiting=100) as gate,
+        at_work(gate_issuer(verifier, clock, places=1), clock=clock, waiting=100) as gate,
         logins(gate) as users,
     ):
         for number in range(6):
@@ -195,7 +195,7 @@ async def test_the_issuer_is_asked_so_many_questions_at_a_time(
     clock: FakeClock, verifier: ScriptedVerifier
 ) -> None:
     landing = verifier.hold()
-    async with at_work(door(verifier, clock, places=2), clock=clock, waiting=9) as gate:
+    async with at_work(gate_issuer(verifier, clock, places=2), clock=clock, waiting=9) as gate:
         async with logins(gate) as users:
             for token in ("a", "b", "c"):
                 await users.begin(token, process_key())
@@ -217,7 +217,7 @@ async def sicken(gate: GateAtWork, verifier: ScriptedVerifier) -> None:
 async def test_after_three_failures_and_a_trial_nobody_waits_and_nobody_asks(
     clock: FakeClock, verifier: ScriptedVerifier
 ) -> None:
-    async with at_work(door(verifier, clock), clock=clock) as gate:
+    async with at_work(gate_issuer(verifier, clock), clock=clock) as gate:
         await sicken(gate, verifier)
         verifier.hold()
         assert await gate.said("alice", opaque("next")) == "unavailable"
@@ -228,7 +228,7 @@ async def test_after_three_failures_and_a_trial_nobody_waits_and_nobody_asks(
 async def test_tokens_that_the_issuer_trips_over_keep_nobody_from_it(
     clock: FakeClock, verifier: ScriptedVerifier
 ) -> None:
-    async with at_work(door(verifier, clock), clock=clock) as gate:
+    async with at_work(gate_issuer(verifier, clock), clock=clock) as gate:
         for number in range(12):
             verifier.of[f"odd{number}"] = DOWN
             assert await gate.said("mallory", opaque(f"odd{number}")) == "unavailable"
@@ -246,7 +246,7 @@ async def test_tokens_that_the_issuer_trips_over_keep_nobody_from_it(
 async def test_an_issuer_that_answers_is_well_whatever_it_answers(
     clock: FakeClock, verifier: ScriptedVerifier, odd: Exception
 ) -> None:
-    async with at_work(door(verifier, clock), clock=clock) as gate:
+    async with at_work(gate_issuer(verifier, clock), clock=clock) as gate:
         verifier.says = odd
         for number in range(9):
             assert await gate.said("alice", opaque(f"odd{number}")) == "unavailable"
@@ -269,7 +269,7 @@ async def test_an_issuer_that_answers_is_well_whatever_it_answers(
 async def test_a_trial_call_that_is_answered_finds_the_issuer_well(
     clock: FakeClock, verifier: ScriptedVerifier, says: Exception | None
 ) -> None:
-    async with at_work(door(verifier, clock), clock=clock) as gate:
+    async with at_work(gate_issuer(verifier, clock), clock=clock) as gate:
         await sicken(gate, verifier)
         verifier.probe_says = says
         await clock.advance(1)
@@ -280,7 +280,7 @@ async def test_a_trial_call_that_is_answered_finds_the_issuer_well(
 async def test_an_issuer_that_is_well_now_and_then_is_asked_by_all(
     clock: FakeClock, verifier: ScriptedVerifier
 ) -> None:
-    async with at_work(door(verifier, clock), clock=clock) as gate:
+    async with at_work(gate_issuer(verifier, clock), clock=clock) as gate:
         for number in range(12):
             verifier.says = DOWN if number % 3 else verdict()
             said = await gate.said("alice", opaque(f"t{number}"))
@@ -292,7 +292,7 @@ async def test_three_calls_that_still_last_are_enough_for_nobody_to_wait(
     clock: FakeClock, verifier: ScriptedVerifier
 ) -> None:
     landing = verifier.hold()
-    async with at_work(door(verifier, clock), clock=clock) as gate, logins(gate) as users:
+    async with at_work(gate_issuer(verifier, clock), clock=clock) as gate, logins(gate) as users:
         for token in ("a", "b", "c"):
             await users.begin(token, process_key(1))
         await clock.advance(1.001)
@@ -313,7 +313,7 @@ async def test_three_calls_that_still_last_are_enough_for_nobody_to_wait(
 async def test_three_slow_answers_are_given_and_then_nobody_waits(
     clock: FakeClock, verifier: ScriptedVerifier
 ) -> None:
-    async with at_work(door(verifier, clock), clock=clock) as gate:
+    async with at_work(gate_issuer(verifier, clock), clock=clock) as gate:
         for token in ("a", "b", "c"):
             landing = verifier.hold()
             async with logins(gate) as users:
@@ -328,7 +328,7 @@ async def test_three_slow_answers_are_given_and_then_nobody_waits(
 async def test_trial_calls_that_no_login_waits_for_find_out_when_it_is_well(
     clock: FakeClock, verifier: ScriptedVerifier
 ) -> None:
-    async with at_work(door(verifier, clock), clock=clock) as gate:
+    async with at_work(gate_issuer(verifier, clock), clock=clock) as gate:
         await sicken(gate, verifier)
         probes = []
         for _ in range(7):
@@ -349,7 +349,7 @@ async def test_trial_calls_that_no_login_waits_for_find_out_when_it_is_well(
 async def test_an_issuer_that_falls_sick_again_is_tried_again(
     clock: FakeClock, verifier: ScriptedVerifier
 ) -> None:
-    async with at_work(door(verifier, clock), clock=clock) as gate:
+    async with at_work(gate_issuer(verifier, clock), clock=clock) as gate:
         await sicken(gate, verifier)
         verifier.probe_says = None
         await clock.advance(1)
@@ -364,7 +364,7 @@ async def test_however_many_calls_fail_at_once_trial_calls_are_single(
 ) -> None:
     landing = verifier.hold()
     verifier.says = verifier.probe_says = DOWN
-    async with at_work(door(verifier, clock), clock=clock, waiting=99) as gate:
+    async with at_work(gate_issuer(verifier, clock), clock=clock, waiting=99) as gate:
         async with logins(gate) as users:
             for number in range(20):
                 await users.begin(f"t{number}", process_key())
@@ -381,7 +381,7 @@ async def test_whoever_waited_for_a_place_when_it_fell_sick_does_not_ask(
 ) -> None:
     landing = verifier.hold()
     verifier.says = DOWN
-    async with at_work(door(verifier, clock, places=3), clock=clock, waiting=9) as gate:
+    async with at_work(gate_issuer(verifier, clock, places=3), clock=clock, waiting=9) as gate:
         async with logins(gate) as users:
             for token in ("a", "b", "c", "d"):
                 await users.begin(token, process_key())
@@ -395,7 +395,7 @@ async def test_an_issuer_that_throttles_is_left_alone_for_as_long_as_it_says(
     clock: FakeClock, verifier: ScriptedVerifier
 ) -> None:
     verifier.says = IssuerThrottled("429", retry_after=120)
-    async with at_work(door(verifier, clock), clock=clock) as gate:
+    async with at_work(gate_issuer(verifier, clock), clock=clock) as gate:
         assert await gate.said("alice", opaque("first")) == "unavailable"
         verifier.says = verdict()
         await clock.advance(119)
@@ -412,7 +412,7 @@ async def test_a_call_under_way_that_is_told_to_wait_longer_puts_trials_off(
     verifier.of["first"] = IssuerThrottled("429", retry_after=10)
     verifier.of["second"] = IssuerThrottled("429", retry_after=60)
     landing = verifier.hold()
-    async with at_work(door(verifier, clock), clock=clock) as gate:
+    async with at_work(gate_issuer(verifier, clock), clock=clock) as gate:
         async with logins(gate) as users:
             await users.begin("second", process_key())
             verifier.held = None
@@ -428,7 +428,7 @@ async def test_a_call_under_way_that_is_told_to_wait_longer_puts_trials_off(
 async def test_a_trial_that_is_throttled_puts_the_next_off(
     clock: FakeClock, verifier: ScriptedVerifier
 ) -> None:
-    async with at_work(door(verifier, clock), clock=clock) as gate:
+    async with at_work(gate_issuer(verifier, clock), clock=clock) as gate:
         await sicken(gate, verifier)
         verifier.probe_says = IssuerThrottled("429", retry_after=300)
         await clock.advance(1)
@@ -444,8 +444,8 @@ async def test_a_trial_that_is_throttled_puts_the_next_off(
 async def test_a_sick_issuer_stops_no_token_whose_key_is_at_hand_and_no_kept_verdict(
     clock: FakeClock,
 ) -> None:
-    verifier = ScriptedVerifier(asks=False, needs=True)
-    async with at_work(door(verifier, clock), clock=clock) as gate:
+    verifier = ScriptedVerifier(is_online=False, needs=True)
+    async with at_work(gate_issuer(verifier, clock), clock=clock) as gate:
         assert await gate.said("alice", jwt(number=1)) == "alice"
         await sicken(gate, verifier)
         assert await gate.said("alice", jwt(number=1)) == "alice"
@@ -456,12 +456,14 @@ async def test_a_sick_issuer_stops_no_token_whose_key_is_at_hand_and_no_kept_ver
 
 async def test_another_issuer_is_not_stopped(clock: FakeClock, verifier: ScriptedVerifier) -> None:
     well = ScriptedVerifier(says=verdict())
-    doors = [
-        door(verifier, clock, users=("x",)),
-        door(well, clock, name="well", stated=frozenset({"https://well/"}), users=("alice",)),
+    gate_issuers = [
+        gate_issuer(verifier, clock, users=("x",)),
+        gate_issuer(
+            well, clock, name="well", stated=frozenset({"https://well/"}), users=("alice",)
+        ),
     ]
     verifier.says = verifier.probe_says = DOWN
-    async with at_work(*doors, clock=clock) as gate:
+    async with at_work(*gate_issuers, clock=clock) as gate:
         for number in range(4):
             await gate.said("x", opaque(f"t{number}"))
             await idle()

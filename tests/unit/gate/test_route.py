@@ -4,19 +4,19 @@ import pytest
 
 from sessiond.core.errors import Refusal, TokenRejected
 from sessiond.core.password import read_password
-from sessiond.gate import Realm
-from sessiond.gate.route import route
+from sessiond.gate import IssuerRoute
+from sessiond.gate.route import find_issuer
 from tests.unit.gate.fakes import jwt, opaque
 
-CORP = Realm(
+CORP = IssuerRoute(
     name="corp",
     stated=frozenset({"https://corp.example.com/", "https://old.example.com/"}),
     users=("*@corp.example.com", "svc_?"),
 )
-PARTNER = Realm(
+PARTNER = IssuerRoute(
     name="partner", stated=frozenset({"https://partner.example.com/"}), users=("*@partner.*",)
 )
-ANYBODY = Realm(name="only", stated=frozenset({"https://only.example.com/"}), users=())
+ANYBODY = IssuerRoute(name="only", stated=frozenset({"https://only.example.com/"}), users=())
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ ANYBODY = Realm(name="only", stated=frozenset({"https://only.example.com/"}), us
 )
 def test_a_jwt_goes_to_the_issuer_that_lists_its_iss_whatever_the_name(iss: str, name: str) -> None:
     presented = read_password(jwt(iss))
-    assert route([CORP, PARTNER], presented, user="anybody") == name
+    assert find_issuer([CORP, PARTNER], presented, user="anybody") == name
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_a_jwt_goes_to_the_issuer_that_lists_its_iss_whatever_the_name(iss: str,
 def test_a_jwt_of_any_other_iss_goes_nowhere(iss: object) -> None:
     presented = read_password(jwt(iss))
     with pytest.raises(TokenRejected) as caught:
-        route([CORP, PARTNER], presented, user="alice@corp.example.com")
+        find_issuer([CORP, PARTNER], presented, user="alice@corp.example.com")
     assert caught.value.reason is Refusal.WRONGISSUER
 
 
@@ -52,28 +52,28 @@ def test_a_jwt_of_any_other_iss_goes_nowhere(iss: object) -> None:
     ],
 )
 def test_an_opaque_token_goes_where_the_typed_name_belongs(user: str, name: str) -> None:
-    assert route([CORP, PARTNER], read_password(opaque()), user=user) == name
+    assert find_issuer([CORP, PARTNER], read_password(opaque()), user=user) == name
 
 
 @pytest.mark.parametrize("user", ["carol", "svc_10", "alice@corp.example.com.evil.example"])
 def test_an_opaque_token_of_a_name_that_belongs_nowhere_goes_nowhere(user: str) -> None:
     with pytest.raises(TokenRejected) as caught:
-        route([CORP, PARTNER], read_password(opaque()), user=user)
+        find_issuer([CORP, PARTNER], read_password(opaque()), user=user)
     assert caught.value.reason is Refusal.WRONGISSUER
 
 
 def test_without_patterns_the_only_issuer_answers_for_everybody() -> None:
-    assert route([ANYBODY], read_password(opaque()), user="anybody at all") == "only"
+    assert find_issuer([ANYBODY], read_password(opaque()), user="anybody at all") == "only"
 
 
 def test_an_opaque_token_that_two_issuers_could_answer_for_goes_to_neither() -> None:
     with pytest.raises(TokenRejected) as caught:
-        route([ANYBODY, CORP], read_password(opaque()), user="svc_1")
+        find_issuer([ANYBODY, CORP], read_password(opaque()), user="svc_1")
     assert caught.value.reason is Refusal.WRONGISSUER
 
 
 def test_a_pattern_with_capitals_admits_all_spellings() -> None:
-    realm = Realm(name="x", stated=frozenset(), users=("ADM-*",))
-    assert realm.admits("adm-alice")
-    assert realm.admits("Adm-Alice")
-    assert not realm.admits("alice")
+    route = IssuerRoute(name="x", stated=frozenset(), users=("ADM-*",))
+    assert route.admits("adm-alice")
+    assert route.admits("Adm-Alice")
+    assert not route.admits("alice")

@@ -17,7 +17,7 @@ from sessiond.issuers.jwt import JwtVerifier
 from sessiond.issuers.keys import Keys
 from sessiond.jwt.access import TokenRules
 from tests.fakes import idle
-from tests.unit.gate.fakes import at_work, door
+from tests.unit.gate.fakes import at_work, gate_issuer
 from tests.unit.issuers.fake import FakeIssuer, HandClock
 from tests.unit.jwt.forge import ISSUER, OTHER_RSA, RSA, T, jwk, token
 
@@ -84,7 +84,7 @@ def verifier_for(keys: Keys, *, audience: str) -> CountingVerifier:
 async def test_a_kept_verdict_stands_while_nothing_ends_it(
     verifier: CountingVerifier, clock: HandClock
 ) -> None:
-    async with at_work(door(verifier, clock, cache_for=KEPT_FOR), clock=clock) as gate:
+    async with at_work(gate_issuer(verifier, clock, cache_for=KEPT_FOR), clock=clock) as gate:
         for _ in range(3):
             assert await gate.said(ALICE, TOKEN) == ACCEPTED
             clock.pass_(10)
@@ -94,7 +94,7 @@ async def test_a_kept_verdict_stands_while_nothing_ends_it(
 async def test_a_kept_verdict_ends_with_its_token(
     verifier: CountingVerifier, clock: HandClock
 ) -> None:
-    async with at_work(door(verifier, clock, cache_for=KEPT_FOR), clock=clock) as gate:
+    async with at_work(gate_issuer(verifier, clock, cache_for=KEPT_FOR), clock=clock) as gate:
         assert await gate.said(ALICE, TOKEN) == ACCEPTED
         clock.pass_(59.999)
         assert await gate.said(ALICE, TOKEN) == ACCEPTED
@@ -107,7 +107,7 @@ async def test_a_kept_verdict_ends_with_its_token(
 async def test_a_kept_verdict_ends_with_the_withdrawal_of_its_key(
     verifier: CountingVerifier, keys: Keys, issuer: FakeIssuer, clock: HandClock
 ) -> None:
-    async with at_work(door(verifier, clock, cache_for=KEPT_FOR), clock=clock) as gate:
+    async with at_work(gate_issuer(verifier, clock, cache_for=KEPT_FOR), clock=clock) as gate:
         assert await gate.said(ALICE, TOKEN) == ACCEPTED
         issuer.says("/keys", {"keys": [jwk(RSA, kid="rsa"), jwk(OTHER_RSA, kid="new")]})
         await keys.fetch()
@@ -122,7 +122,7 @@ async def test_a_kept_verdict_ends_with_the_withdrawal_of_its_key(
 async def test_a_kept_verdict_ends_when_its_kid_is_given_to_another_key(
     verifier: CountingVerifier, keys: Keys, issuer: FakeIssuer, clock: HandClock
 ) -> None:
-    async with at_work(door(verifier, clock, cache_for=KEPT_FOR), clock=clock) as gate:
+    async with at_work(gate_issuer(verifier, clock, cache_for=KEPT_FOR), clock=clock) as gate:
         assert await gate.said(ALICE, TOKEN) == ACCEPTED
         issuer.says("/keys", {"keys": [jwk(OTHER_RSA, kid="rsa")]})
         await keys.fetch()
@@ -135,7 +135,7 @@ async def test_a_kept_verdict_ends_with_a_revocation(
     revocation = Revocation(
         id=UUID(int=1), scope=Scope.USER, value=ALICE, at=clock.now(), reason="left"
     )
-    async with at_work(door(verifier, clock, cache_for=KEPT_FOR), clock=clock) as gate:
+    async with at_work(gate_issuer(verifier, clock, cache_for=KEPT_FOR), clock=clock) as gate:
         assert await gate.said(ALICE, TOKEN) == ACCEPTED
         await gate.commits(revocation)
         await idle()
@@ -146,9 +146,9 @@ async def test_a_kept_verdict_ends_with_a_revocation(
 async def test_a_kept_verdict_ends_with_a_reload(
     verifier: CountingVerifier, keys: Keys, clock: HandClock
 ) -> None:
-    async with at_work(door(verifier, clock, cache_for=KEPT_FOR), clock=clock) as gate:
+    async with at_work(gate_issuer(verifier, clock, cache_for=KEPT_FOR), clock=clock) as gate:
         assert await gate.said(ALICE, TOKEN) == ACCEPTED
     stricter = verifier_for(keys, audience="api://other")
-    async with at_work(door(stricter, clock, cache_for=KEPT_FOR), clock=clock) as gate:
+    async with at_work(gate_issuer(stricter, clock, cache_for=KEPT_FOR), clock=clock) as gate:
         assert await gate.said(ALICE, TOKEN) == "wrongaudience"
     assert (verifier.verified, stricter.verified) == (1, 1)

@@ -207,7 +207,7 @@ async def test_a_jwt_issuer_has_its_keys_kept_fresh(issuer: FakeIssuer) -> None:
     parts = built(issuer, of_jwt())
 
     async def watch() -> None:
-        while parts.verifier.needs_issuer(token()):
+        while parts.verifier.needs_call(token()):
             await anyio.lowlevel.checkpoint()
         fetched.set()
 

@@ -77,13 +77,13 @@ async def refusal(verifier: Verifier, token: Secret, clock: HandClock) -> Refusa
 async def test_an_active_token_is_a_verdict(issuer: FakeIssuer, clock: HandClock) -> None:
     answer(issuer, ACTIVE)
     part: Verifier = verifier_of(issuer, required_scope="kdb.read")
-    assert part.asks
-    assert part.needs_issuer(OPAQUE)
+    assert part.is_online
+    assert part.needs_call(OPAQUE)
     verdict = await part.verify(OPAQUE, now=clock.now())
     assert verdict.principal == Principal(issuer="corp", subject="a-1", name="alice@example.com")
     assert verdict.lease.expires_at == clock.now() + timedelta(hours=1)
     assert verdict.roles == ("reader",)
-    assert (verdict.key_id, part.vouches(verdict)) == (None, True)
+    assert (verdict.key_id, part.still_valid(verdict)) == (None, True)
 
 
 async def test_the_token_goes_in_the_form_with_our_credentials(

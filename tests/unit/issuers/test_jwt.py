@@ -65,16 +65,16 @@ async def test_a_signed_token_is_a_verdict(verifier: JwtVerifier, clock: HandClo
     assert verdict.lease.expires_at == clock.now() + timedelta(seconds=60)
     assert verdict.stated_iat == clock.now()
     assert verdict.key_id == RSA.thumbprint()
-    assert not part.asks
+    assert not part.is_online
 
 
 async def test_a_token_costs_no_call_once_the_keys_are_here(
     verifier: JwtVerifier, issuer: FakeIssuer, clock: HandClock
 ) -> None:
-    assert verifier.needs_issuer(token())
+    assert verifier.needs_call(token())
     for _ in range(3):
         await verifier.verify(token(), now=clock.now())
-    assert not verifier.needs_issuer(token())
+    assert not verifier.needs_call(token())
     assert issuer.asked("/keys") == 1
 
 
@@ -91,10 +91,10 @@ async def test_a_token_of_a_new_key_has_the_keys_fetched_again(
 ) -> None:
     await verifier.probe()
     publish(issuer, jwk(RSA, kid="rsa"), jwk(OTHER_RSA, kid="new"))
-    assert verifier.needs_issuer(of_new_key())
+    assert verifier.needs_call(of_new_key())
     verdict = await verifier.verify(of_new_key(), now=clock.now())
     assert (verdict.key_id, issuer.asked("/keys")) == (OTHER_RSA.thumbprint(), 2)
-    assert not verifier.needs_issuer(of_new_key())
+    assert not verifier.needs_call(of_new_key())
 
 
 async def test_between_two_keys_of_a_set_others_have_their_turn(
@@ -127,7 +127,7 @@ async def test_whether_keys_must_be_fetched_is_told_without_a_look_at_the_signat
     publish(issuer, jwk(RSA), jwk(OTHER_RSA))  # neither has a kid: each may have signed it
     await verifier.probe()
     monkeypatch.setattr("sessiond.jwt.signature._signed_payload", None)
-    assert not verifier.needs_issuer(of_new_key())
+    assert not verifier.needs_call(of_new_key())
 
 
 async def test_fifty_tokens_of_a_new_key_cost_one_fetch(
@@ -166,10 +166,10 @@ async def test_made_up_key_names_cost_one_fetch_in_half_a_minute(
         with pytest.raises(TokenRejected) as raised:
             await verifier.verify(forged, now=clock.now())
         assert raised.value.reason is Refusal.BADSIGNATURE
-        assert not verifier.needs_issuer(forged)
+        assert not verifier.needs_call(forged)
     assert issuer.asked("/keys") == 2
     clock.pass_(RETRY_AFTER)
-    assert verifier.needs_issuer(of_new_key())
+    assert verifier.needs_call(of_new_key())
 
 
 @pytest.mark.parametrize(
@@ -189,7 +189,7 @@ async def test_a_header_that_is_out_of_order_is_worth_no_fetch(
     verifier: JwtVerifier, issuer: FakeIssuer, clock: HandClock, forged: Secret
 ) -> None:
     await verifier.probe()
-    assert not verifier.needs_issuer(forged)
+    assert not verifier.needs_call(forged)
     with pytest.raises(TokenRejected):
         await verifier.verify(forged, now=clock.now())
     assert issuer.asked("/keys") == 1
@@ -220,10 +220,10 @@ async def test_known_keys_serve_for_a_day_without_their_issuer(
     issuer.says("/keys", {}, status=503)
     lasting = token({"exp": 2 * clock.now().timestamp()})
     clock.pass_(MAX_STALE - 1)
-    assert not verifier.needs_issuer(lasting)
+    assert not verifier.needs_call(lasting)
     assert (await verifier.verify(lasting, now=clock.now())).key_id == RSA.thumbprint()
     clock.pass_(1)
-    assert verifier.needs_issuer(lasting)
+    assert verifier.needs_call(lasting)
     with pytest.raises(IssuerUnavailable):
         await verifier.verify(lasting, now=clock.now())
 
@@ -232,10 +232,10 @@ async def test_a_verdict_falls_with_the_key_that_signed_it(
     verifier: JwtVerifier, issuer: FakeIssuer, clock: HandClock
 ) -> None:
     verdict = await verifier.verify(token(), now=clock.now())
-    assert verifier.vouches(verdict)
+    assert verifier.still_valid(verdict)
     publish(issuer, jwk(OTHER_RSA, kid="new"))
     await verifier.probe()
-    assert not verifier.vouches(verdict)
+    assert not verifier.still_valid(verdict)
     with pytest.raises(TokenRejected):
         await verifier.verify(token(), now=clock.now())
 
@@ -268,4 +268,4 @@ async def test_keys_are_fetched_by_themselves_and_sooner_after_a_failure(
         await done.wait()
         tasks.cancel_scope.cancel()
     assert clock.slept == [RETRY_AFTER, FETCH_EVERY, RETRY_AFTER, FETCH_EVERY]
-    assert not verifier.needs_issuer(token())
+    assert not verifier.needs_call(token())

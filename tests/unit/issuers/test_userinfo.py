@@ -52,13 +52,13 @@ async def refusal(verifier: Verifier, token: Secret, clock: HandClock) -> Refusa
 async def test_the_user_of_a_token_is_a_verdict(issuer: FakeIssuer, clock: HandClock) -> None:
     issuer.says("/userinfo", ALICE)
     part: Verifier = verifier_of(issuer)
-    assert part.asks
-    assert part.needs_issuer(OPAQUE)
+    assert part.is_online
+    assert part.needs_call(OPAQUE)
     verdict = await part.verify(OPAQUE, now=clock.now(), expires_in=90.0)
     assert verdict.principal == Principal(issuer="corp", subject="a-1", name="alice@example.com")
     assert verdict.lease.expires_at == clock.now() + timedelta(seconds=90)
     assert verdict.roles == ("trader",)
-    assert (verdict.stated_iat, part.vouches(verdict)) == (None, True)
+    assert (verdict.stated_iat, part.still_valid(verdict)) == (None, True)
 
 
 async def test_the_token_is_shown_as_a_bearer(issuer: FakeIssuer, clock: HandClock) -> None:

@@ -21,9 +21,9 @@ from sessiond.core.verdict import Verdict
 from sessiond.eventlog import EventLog
 from sessiond.gate import FairLimiter, Gate
 from sessiond.kdb.audience import Audience, ProcessNames
-from sessiond.kdb.authentication import Desk
+from sessiond.kdb.authentication import LoginServices
 from sessiond.kdb.connection import Connection
-from sessiond.kdb.conversation import Counter
+from sessiond.kdb.conversation import ConnectionContext
 from sessiond.kdb.directory import Directory
 from sessiond.kdb.welcome import Welcome
 from sessiond.qipc import (
@@ -46,12 +46,12 @@ from sessiond.qipc import (
 )
 from sessiond.qipc import Table as QTable
 from sessiond.qipc.values import QType
-from sessiond.refresher import Line, Refresher
+from sessiond.refresher import Refresher, RefreshIssuer
 from sessiond.system.peer import Peer
 from sessiond.table import Table
 from tests.fakes import RULES, FakeClock, MemoryStore, idle
 from tests.qprocess import NONCE, QReplyError, connect_call, plain, plain_dict
-from tests.unit.gate.fakes import ScriptedVerifier, door, opaque
+from tests.unit.gate.fakes import ScriptedVerifier, gate_issuer, opaque
 from tests.unit.kdb.pipe import PipeEnd, pipe
 from tests.unit.refresher.refreshing import ScriptedTokens, hashed
 
@@ -257,7 +257,7 @@ class Serving:
     verifier: TokenVerifier
     source: ScriptedTokens
     directory: Directory
-    counter: Counter
+    context: ConnectionContext
     tasks: TaskGroup
     ends: list[PipeEnd] = field(default_factory=list)
 
@@ -268,7 +268,7 @@ class Serving:
         over = anyio.Event()
 
         async def serve() -> None:
-            await Connection(ours, who or peer(), self.counter).serve()
+            await Connection(ours, who or peer(), self.context).serve()
             over.set()
 
         self.tasks.start_soon(serve)
@@ -318,8 +318,8 @@ async def serving(
     rules = replace(RULES, proved=frozenset(proved))
     table = Table(store, bus, clock, rules, keep_events=timedelta(days=7))
     verifier, source = TokenVerifier(), ScriptedTokens(clock, [])
-    gate = Gate([door(verifier, clock)], news=bus.listen(), clock=clock, waiting=waiting)
-    line = Line(
+    gate = Gate([gate_issuer(verifier, clock)], news=bus.listen(), clock=clock, waiting=waiting)
+    refresh_issuer = RefreshIssuer(
         iss="corp",
         client="qstudio",
         admits=lambda _: True,
@@ -329,7 +329,7 @@ async def serving(
         unproved=FairLimiter(4),
     )
     refresher = Refresher(
-        {"corp": line},
+        {"corp": refresh_issuer},
         table,
         news=bus.listen(),
         clock=clock,
@@ -337,7 +337,7 @@ async def serving(
         draw=lambda: 0.5,
         recheck=recheck,
     )
-    desk = Desk(
+    login_services = LoginServices(
         table=table,
         gate=gate,
         refresher=refresher,
@@ -350,8 +350,8 @@ async def serving(
     welcome = Welcome(
         instance=INSTANCE, deadline=timedelta(seconds=2), address="/tmp/kx.5099", key=None
     )
-    counter = Counter(
-        desk=desk,
+    context = ConnectionContext(
+        login_services=login_services,
         directory=directory,
         events=events,
         clock=clock,
@@ -367,7 +367,7 @@ async def serving(
             tasks.start_soon(run)
         tasks.start_soon(directory.deliver, bus.listen())
         at_work = Serving(
-            clock, store, table, refresher, verifier, source, directory, counter, tasks
+            clock, store, table, refresher, verifier, source, directory, context, tasks
         )
         try:
             yield at_work

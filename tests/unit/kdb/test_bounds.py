@@ -10,7 +10,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from sessiond.core.changes import Standing
+from sessiond.core.changes import ActiveSession
 from sessiond.kdb import connection, replies, steps
 from sessiond.kdb.budget import ALWAYS
 from sessiond.qipc import NIL, Value, call, decode, string
@@ -72,7 +72,7 @@ async def test_half_messages_of_one_user_are_bounded_and_another_is_not_held_up(
     clock: FakeClock,
 ) -> None:
     async with serving(clock) as daemon:
-        daemon.counter.budget._per_user = 4 * ALWAYS
+        daemon.context.budget._per_user = 4 * ALWAYS
         crowd = []
         for pid in range(1, 5):
             q = daemon.arrive(of_user(500, pid))
@@ -82,7 +82,7 @@ async def test_half_messages_of_one_user_are_bounded_and_another_is_not_held_up(
             await idle()
             crowd.append(q)
         assert [q.over.is_set() for q in crowd] == [False, False, True, True]
-        assert daemon.counter.budget.kept > 3 * ALWAYS
+        assert daemon.context.budget.kept > 3 * ALWAYS
         bobs = daemon.arrive(of_user(501, 9))
         await bobs.greet()
         await bobs.hello()
@@ -96,19 +96,19 @@ async def test_half_messages_of_one_user_are_bounded_and_another_is_not_held_up(
             await q.leave()
         await bobs.leave()
         await alices.leave()
-        assert daemon.counter.budget.kept == 0
+        assert daemon.context.budget.kept == 0
 
 
 async def test_what_was_answered_is_kept_no_longer(clock: FakeClock) -> None:
     async with serving(clock) as daemon:
         q = await daemon.process()
-        before = daemon.counter.budget.kept
+        before = daemon.context.budget.kept
         for _ in range(3):
             with pytest.raises(QReplyError):
                 await q.sync(LARGE)
             await q.ping()
             await idle()
-            assert daemon.counter.budget.kept == before
+            assert daemon.context.budget.kept == before
 
 
 async def test_so_many_bytes_are_taken_in_hand_and_the_rest_waits(clock: FakeClock) -> None:
@@ -117,7 +117,7 @@ async def test_so_many_bytes_are_taken_in_hand_and_the_rest_waits(clock: FakeClo
         hung = daemon.verifier.hold_token("hung")
         await q.ask(connect(brings="hung"), LARGE, LARGE, LARGE, PING)
         await idle()
-        owed = daemon.counter.budget.kept
+        owed = daemon.context.budget.kept
         assert owed < connection.IN_HAND_SIZE + 2 * 200_100 + connection.CHUNK
         hung.set()
         assert plain_dict(await q.answer())["ok"]
@@ -214,9 +214,9 @@ async def test_a_long_list_of_sessions_is_made_beside_the_loop_and_is_the_same(
     threads = set[int]()
     listed = replies.sessions
 
-    def listing(standings: Sequence[Standing]) -> Value:
+    def listing(active_sessions: Sequence[ActiveSession]) -> Value:
         threads.add(threading.get_ident())
-        return listed(standings)
+        return listed(active_sessions)
 
     monkeypatch.setattr(replies, "sessions", listing)
     monkeypatch.setattr(steps, "BESIDE", 2 - is_beside)

@@ -84,7 +84,7 @@ class Crowd:
     moved: anyio.Event = field(default_factory=anyio.Event)
 
     async def serve(self, stream: ByteStream, peer: Peer, _: object) -> None:
-        await Connection(stream, peer, self.daemon.counter).serve()
+        await Connection(stream, peer, self.daemon.context).serve()
         self.served += 1
         self.moved.set()
         self.moved = anyio.Event()
@@ -159,7 +159,7 @@ async def test_a_connection_that_breaks_off_leaves_nothing_behind(
         for number in range(ROUNDS):
             await at.break_off(words, is_half_close=number % 2 == 1)
         assert alive() - before == {}
-        assert at.daemon.counter.budget.kept == 0
+        assert at.daemon.context.budget.kept == 0
         assert len(at.daemon.directory) == 0
 
 

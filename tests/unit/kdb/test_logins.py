@@ -217,7 +217,7 @@ async def test_an_attempt_that_was_never_recorded_lets_nobody_in(clock: FakeCloc
         owner = Owner(process_key(), process_about())
         call_ = Connect(user="alice", password=Secret("access"), handle=5, address=0)
         now = clock.monotonic()
-        login = Login(daemon.counter.desk, owner, call_, began=now, answer_by=now + 30)
+        login = Login(daemon.context.login_services, owner, call_, began=now, answer_by=now + 30)
         assert await login.outcome() is Refusal.UNAVAILABLE
         step = Changed(daemon.table, Close(process=owner.key, handle=5), lambda _: NIL)
         with pytest.raises(CallError, match="not recorded"):

@@ -187,10 +187,10 @@ async def test_renewals_of_many_sessions_are_bounded_by_what_they_keep(
 ) -> None:
     monkeypatch.setattr(conversation, "RENEWAL_SIZE", ALWAYS)
     async with serving(clock) as daemon:
-        daemon.counter.budget._per_user = 0  # nothing beyond what a connection always may
+        daemon.context.budget._per_user = 0  # nothing beyond what a connection always may
         q = await daemon.process()
         one, other = await q.log_in(handle=5), await q.log_in("another", handle=6)
-        kept = daemon.counter.budget.kept
+        kept = daemon.context.budget.kept
         hung = daemon.verifier.hold_token("fresh")
         monkeypatch.setattr(conversation, "RENEWAL_SIZE", ALWAYS // 2)
         await q.push(renew(one, "fresh"))
@@ -199,7 +199,7 @@ async def test_renewals_of_many_sessions_are_bounded_by_what_they_keep(
         hung.set()
         assert (await q.next_push())["reason"] == ""
         await q.ping()
-        assert daemon.counter.budget.kept == kept
+        assert daemon.context.budget.kept == kept
 
 
 async def test_a_renewal_that_happens_after_its_deadline_is_told_by_a_push(

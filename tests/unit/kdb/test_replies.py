@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from sessiond.core.changes import Standing
+from sessiond.core.changes import ActiveSession
 from sessiond.core.errors import Refusal
 from sessiond.core.events import (
     Event,
@@ -60,8 +60,8 @@ SESSION_EVENTS = [
 ]
 
 
-def standing(number: int = 1, **members: object) -> Standing:
-    return Standing(session=session(number, **members), expires_at=START)
+def active(number: int = 1, **members: object) -> ActiveSession:
+    return ActiveSession(session=session(number, **members), expires_at=START)
 
 
 def sent(value: Value) -> Value:
@@ -81,7 +81,7 @@ def pushed(value: Value) -> dict[str, Value]:
 
 
 def test_an_accepted_login_has_seven_keys_of_these_types() -> None:
-    who = standing(principal=principal("Alice"), roles=("reader",), attributes={"desk": "R"})
+    who = active(principal=principal("Alice"), roles=("reader",), attributes={"desk": "R"})
     entries = mapping(sent(dictionary(replies.accepted(who))))
     assert entries == {
         "ok": boolean(True),
@@ -116,8 +116,8 @@ def test_sessions_are_a_table_of_typed_columns() -> None:
     table = sent(
         replies.sessions(
             [
-                standing(1, roles=()),
-                standing(2, roles=("reader", "writer"), since=START + timedelta(seconds=1)),
+                active(1, roles=()),
+                active(2, roles=("reader", "writer"), since=START + timedelta(seconds=1)),
             ]
         )
     )
@@ -233,7 +233,7 @@ def test_a_refused_renewal_is_pushed_with_its_reason_and_says_that_it_is_not_ok(
 
 
 def test_a_renewal_that_happens_late_is_pushed_as_any_other() -> None:
-    late = pushed(replies.renewed_late(standing(5, roles=("writer",))))
+    late = pushed(replies.renewed_late(active(5, roles=("writer",))))
     assert late == nothing(
         "renewed",
         session=guid(session_id(5)),
@@ -245,6 +245,6 @@ def test_a_renewal_that_happens_late_is_pushed_as_any_other() -> None:
 
 
 def test_the_texts_of_one_attribute_are_a_list_of_strings_too() -> None:
-    one = replace(standing(), session=session(attributes={"a": "", "b": "xy"}))
+    one = replace(active(), session=session(attributes={"a": "", "b": "xy"}))
     attributes = sent(replies.accepted(one)["attributes"])
     assert attributes == Dictionary(symbols(["a", "b"]), List((string(""), string("xy"))))

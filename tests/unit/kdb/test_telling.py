@@ -20,7 +20,7 @@ def told(lines: Any, event: str = "login") -> list[dict[str, Any]]:
 
 def measured(daemon: Serving, call: str, outcome: str) -> float | None:
     """Return how many answers were measured."""
-    registry = daemon.counter.desk.measures.registry
+    registry = daemon.context.login_services.metrics.registry
     return registry.get_sample_value(
         "sessiond_answer_seconds_count", {"call": call, "outcome": outcome}
     )

@@ -9,7 +9,7 @@ from uuid import uuid4
 import anyio
 
 from sessiond.bus import Bus
-from sessiond.core.changes import Close, Look, Reconcile, Revoke, Standing, Taken
+from sessiond.core.changes import ActiveSession, Close, ListOwnSessions, Reconcile, Revoke, Taken
 from sessiond.core.errors import IssuerUnavailable, RefreshRefused, Refusal
 from sessiond.core.events import Event
 from sessiond.core.grant import Grant, TokenHash
@@ -18,7 +18,7 @@ from sessiond.core.rows import Put, Write
 from sessiond.core.secret import Secret
 from sessiond.core.verdict import Verdict
 from sessiond.gate import FairLimiter
-from sessiond.refresher import Line, Refresher, Tokens
+from sessiond.refresher import Refresher, RefreshIssuer, Tokens
 from sessiond.table import Table
 from tests.fakes import (
     RULES,
@@ -26,10 +26,10 @@ from tests.fakes import (
     FakeClock,
     MemoryStore,
     bind,
-    brought,
     grant_id,
     idle,
     login,
+    presented,
     process_about,
     process_key,
     session_id,
@@ -166,13 +166,13 @@ class Work:
         access: str = "access0",
         refresh: str | None = "refresh0",
         length: timedelta = TEN_MINUTES,
-    ) -> Standing | Refusal:
+    ) -> ActiveSession | Refusal:
         """Log a user in with these tokens, on a handle of the same number."""
         says = verdict(begin=self.clock.now(), length=length)
-        standing = await self.table.ask(login(number, brought(access, refresh, says=says)))
-        if isinstance(standing, Standing):
+        active = await self.table.ask(login(number, presented(access, refresh, says=says)))
+        if isinstance(active, ActiveSession):
             await self.table.ask(bind(number))
-        return standing
+        return active
 
     async def leave(self, number: int = 1) -> None:
         """Have the user on this handle leave."""
@@ -196,8 +196,8 @@ class Work:
         (grant,) = (each for each in self.table.grants() if each.id == grant_id(number))
         await self.refresher.prove(grant, process=process_key())
 
-    async def live(self) -> list[Standing]:
-        return await self.table.ask(Look(process=process_key()))
+    async def live(self) -> list[ActiveSession]:
+        return await self.table.ask(ListOwnSessions(process=process_key()))
 
     async def minutes(self, number: float) -> None:
         await self.clock.advance(timedelta(minutes=number))
@@ -211,7 +211,7 @@ async def at_work(
     draw: float = 0.5,
     recheck: float = 0.0,
     concurrency: int = 16,
-    asks: bool = True,
+    is_online: bool = True,
     answers: Sequence[Answer] = (),
     wire: Tripwire | None = None,
 ) -> AsyncIterator[Work]:
@@ -221,8 +221,8 @@ async def at_work(
     store = store or JournalStore(journal)
     table = Table(store, bus, clock, RULES, keep_events=timedelta(days=7))
     source = ScriptedTokens(clock, journal, list(answers))
-    verifier = FreshVerifier(asks=asks, journal=journal)
-    line = Line(
+    verifier = FreshVerifier(is_online=is_online, journal=journal)
+    refresh_issuer = RefreshIssuer(
         iss="corp",
         client="qstudio",
         admits=lambda _: True,
@@ -232,7 +232,7 @@ async def at_work(
         unproved=FairLimiter(concurrency),
     )
     refresher = Refresher(
-        {"corp": line},
+        {"corp": refresh_issuer},
         table,
         news=bus.listen(),
         clock=clock,

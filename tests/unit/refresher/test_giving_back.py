@@ -15,7 +15,7 @@ from sessiond.core.secret import Secret
 from sessiond.gate import FairLimiter
 from sessiond.refresher import giving_back as module
 from sessiond.refresher.giving_back import AT_ONCE, EVERY, GivingBack
-from sessiond.refresher.refresh_issuer import Line, Tokens
+from sessiond.refresher.refresh_issuer import RefreshIssuer, Tokens
 from tests.fakes import grant, idle
 from tests.unit.gate.fakes import ScriptedVerifier
 from tests.unit.issuers.fake import HandClock
@@ -46,8 +46,10 @@ class Revoking:
         return True
 
 
-def line_to(source: Revoking, iss: str = "https://corp", places: int = 16) -> Line:
-    return Line(
+def refresh_issuer_of(
+    source: Revoking, iss: str = "https://corp", places: int = 16
+) -> RefreshIssuer:
+    return RefreshIssuer(
         iss=iss,
         client="qstudio",
         admits=lambda _: True,
@@ -65,16 +67,21 @@ def dropped(number: int, token: str | None = None, *, proven: bool = True) -> Gr
 
 @asynccontextmanager
 async def giving_back(
-    lines: dict[str, Line], containment: Containment | None = None, clock: Clock | None = None
+    refresh_issuers: dict[str, RefreshIssuer],
+    containment: Containment | None = None,
+    clock: Clock | None = None,
 ) -> AsyncIterator[tuple[GivingBack, TaskGroup]]:
     async with anyio.create_task_group() as tasks:
-        yield GivingBack(lines.get, containment or Containment(), clock or HandClock()), tasks
+        yield (
+            GivingBack(refresh_issuers.get, containment or Containment(), clock or HandClock()),
+            tasks,
+        )
 
 
 async def test_when_everybody_is_revoked_few_tasks_give_all_of_it_back() -> None:
     source = Revoking()
-    lines = {"corp": line_to(source)}
-    async with giving_back(lines) as (owing, tasks):
+    refresh_issuers = {"corp": refresh_issuer_of(source)}
+    async with giving_back(refresh_issuers) as (owing, tasks):
         for number in range(500):
             owing.owe(dropped(number, proven=number % 2 == 0), tasks)
         await idle()
@@ -88,7 +95,7 @@ async def test_when_everybody_is_revoked_few_tasks_give_all_of_it_back() -> None
 async def test_between_two_tokens_there_is_a_pause_for_whoever_logs_in() -> None:
     source, clock = Revoking(), HandClock()
     source.go_on.set()
-    async with giving_back({"corp": line_to(source)}, clock=clock) as (owing, tasks):
+    async with giving_back({"corp": refresh_issuer_of(source)}, clock=clock) as (owing, tasks):
         for number in range(10 * AT_ONCE):
             owing.owe(dropped(number), tasks)
     assert len(source.revoked) == 10 * AT_ONCE
@@ -98,8 +105,8 @@ async def test_between_two_tokens_there_is_a_pause_for_whoever_logs_in() -> None
 
 async def test_refreshes_have_their_budget_first_however_small_it_is() -> None:
     source = Revoking()
-    lines = {"corp": line_to(source, places=1)}
-    async with giving_back(lines) as (owing, tasks):
+    refresh_issuers = {"corp": refresh_issuer_of(source, places=1)}
+    async with giving_back(refresh_issuers) as (owing, tasks):
         for number in range(9):
             owing.owe(dropped(number), tasks)
         await idle()
@@ -111,8 +118,8 @@ async def test_refreshes_have_their_budget_first_however_small_it_is() -> None:
 async def test_one_that_fails_as_nobody_expected_holds_up_no_other() -> None:
     source, containment = Revoking(), Containment()
     source.go_on.set()
-    lines = {"corp": line_to(source)}
-    async with giving_back(lines, containment) as (owing, tasks):
+    refresh_issuers = {"corp": refresh_issuer_of(source)}
+    async with giving_back(refresh_issuers, containment) as (owing, tasks):
         for number in range(9):
             owing.owe(dropped(number, "odd" if number < AT_ONCE else None), tasks)
     assert len(source.revoked) == 9
@@ -121,24 +128,24 @@ async def test_one_that_fails_as_nobody_expected_holds_up_no_other() -> None:
 
 async def test_what_waits_goes_to_the_issuer_as_it_is_by_then_and_to_no_other() -> None:
     before, after, other = Revoking(), Revoking(), Revoking()
-    lines = {"corp": line_to(before)}
-    async with giving_back(lines) as (owing, tasks):
+    refresh_issuers = {"corp": refresh_issuer_of(before)}
+    async with giving_back(refresh_issuers) as (owing, tasks):
         for number in range(AT_ONCE + 3):
             owing.owe(dropped(number), tasks)
         await idle()
-        lines["corp"] = line_to(after)
+        refresh_issuers["corp"] = refresh_issuer_of(after)
         before.go_on.set()
         await idle()
         assert after.under_way == 3
         owing.owe(dropped(7), tasks)
         owing.owe(dropped(8), tasks)
-        lines["corp"] = line_to(other, "https://other")
+        refresh_issuers["corp"] = refresh_issuer_of(other, "https://other")
         after.go_on.set()
         other.go_on.set()
         await idle()
         owing.owe(replace(dropped(9), iss=""), tasks)  # of a time when that was not kept
         await idle()
-        lines.clear()
+        refresh_issuers.clear()
         owing.owe(dropped(10), tasks)
     assert (len(before.revoked), other.revoked) == (AT_ONCE, ["refresh9"])
     assert "refresh8" not in after.revoked
@@ -147,8 +154,8 @@ async def test_what_waits_goes_to_the_issuer_as_it_is_by_then_and_to_no_other() 
 async def test_what_waits_for_one_issuer_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_WAITING", 10)
     source = Revoking()
-    lines = {"corp": line_to(source)}
-    async with giving_back(lines) as (owing, tasks):
+    refresh_issuers = {"corp": refresh_issuer_of(source)}
+    async with giving_back(refresh_issuers) as (owing, tasks):
         for number in range(30):
             owing.owe(dropped(number), tasks)
         source.go_on.set()

@@ -81,9 +81,9 @@ async def test_what_the_issuer_says_anew_of_roles_and_lease_holds(clock: FakeClo
         work.verifier.length = timedelta(minutes=5)
         began = clock.now()
         await work.minutes(2.1)
-        [standing] = await work.live()
-        assert standing.session.roles == ("writer",)
-        assert standing.expires_at == began + timedelta(minutes=7)
+        [active] = await work.live()
+        assert active.session.roles == ("writer",)
+        assert active.expires_at == began + timedelta(minutes=7)
 
 
 async def test_many_logins_with_one_token_are_one_question_each_time(clock: FakeClock) -> None:
@@ -103,11 +103,11 @@ async def test_when_the_last_session_is_gone_nobody_asks_until_one_comes(clock: 
         assert await asked_after(work, 2.1) == 1
 
 
-@pytest.mark.parametrize(("recheck", "asks"), [(0.0, True), (120.0, False)])
+@pytest.mark.parametrize(("recheck", "is_online"), [(0.0, True), (120.0, False)])
 async def test_without_an_interval_or_for_signed_tokens_nobody_asks(
-    clock: FakeClock, recheck: float, asks: bool
+    clock: FakeClock, recheck: float, is_online: bool
 ) -> None:
-    async with at_work(clock, recheck=recheck, asks=asks) as work:
+    async with at_work(clock, recheck=recheck, is_online=is_online) as work:
         await log_in(work)
         assert await asked_after(work, 9) == 0
 

@@ -5,17 +5,17 @@ from datetime import timedelta
 import anyio
 import pytest
 
-from sessiond.core.changes import Adopt
+from sessiond.core.changes import KeepGrant
 from sessiond.core.errors import IssuerThrottled, RefreshRefused
 from sessiond.core.grant import Grant
 from sessiond.core.session import ProcessKey
 from tests.fakes import (
     FakeClock,
     bind,
-    brought,
     grant_id,
     idle,
     login,
+    presented,
     principal,
     process_key,
     verdict,
@@ -35,7 +35,7 @@ def clock() -> FakeClock:
 async def come(work: Work, number: int, user: str, *, length: timedelta = TEN_MINUTES) -> None:
     """Have a user log in with a pair of tokens of that number."""
     says = verdict(principal(user), begin=work.clock.now(), length=length)
-    pair = brought(f"access of {number}", f"refresh of {number}", says=says)
+    pair = presented(f"access of {number}", f"refresh of {number}", says=says)
     await work.table.ask(login(number, pair))
     await work.table.ask(bind(number))
 
@@ -43,8 +43,8 @@ async def come(work: Work, number: int, user: str, *, length: timedelta = TEN_MI
 async def adopted(work: Work, number: int, user: str = "alice") -> Grant:
     """Return a grant that is to be proved."""
     says = verdict(principal(user), begin=work.clock.now(), length=TEN_MINUTES)
-    pair = brought(f"access of {number}", f"refresh of {number}", says=says)
-    grant = await work.table.ask(Adopt(grant=grant_id(number), brought=pair))
+    pair = presented(f"access of {number}", f"refresh of {number}", says=says)
+    grant = await work.table.ask(KeepGrant(grant=grant_id(number), presented=pair))
     assert isinstance(grant, Grant)
     return grant
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sessiond.core.cursor import Place, SetAside
+from sessiond.core.cursor import Cursor, DeadLetter
 from sessiond.core.errors import AddressInUseError, ConfigError, StoreError
 from sessiond.core.events import to_json
 from sessiond.core.grant import Grant, TokenHash
@@ -64,7 +64,7 @@ async def test_a_commit_reaches_the_disk_before_it_returns(path: Path) -> None:
 
 
 async def test_only_places_alone_are_not_synced_to_the_disk(path: Path) -> None:
-    place = Put(Place(subscriber="audit", sequence=1, at=opened_event(1).at))
+    place = Put(Cursor(subscriber="audit", sequence=1, at=opened_event(1).at))
     said: list[str] = []
     async with opened(path, RING) as store:
         await store._db.set_trace_callback(said.append)
@@ -293,7 +293,7 @@ async def test_an_event_that_is_damaged_is_whoever_reads_its_and_ends_no_daemon(
 )
 async def test_a_row_that_is_damaged_is_told_as_such(path: Path, damage: str) -> None:
     async with opened(path, RING) as store:
-        row = SetAside(
+        row = DeadLetter(
             subscriber="audit", event=opened_event(1), attempts=1, error="no", at=opened_event().at
         )
         await store.commit([Put(row)], [])
@@ -388,7 +388,7 @@ async def test_a_database_of_the_first_schema_is_brought_forward_with_everything
         db.execute("INSERT INTO events VALUES (7, 0, ?)", (to_json(event),))
         db.execute("PRAGMA user_version = 1")
     older.chmod(0o600)
-    place = Place(subscriber="audit", sequence=7, at=event.at)
+    place = Cursor(subscriber="audit", sequence=7, at=event.at)
     async with opened(older, RING) as store:
         assert await pragma(store, "user_version") == VERSION
         loaded = await store.load()
@@ -448,7 +448,7 @@ async def test_a_token_row_that_was_cut_keeps_the_daemon_from_starting(path: Pat
 
 async def test_a_set_aside_event_outlives_the_outbox(path: Path) -> None:
     event = opened_event(1)
-    aside = SetAside(subscriber="audit", event=event, attempts=8, error="full", at=event.at)
+    aside = DeadLetter(subscriber="audit", event=event, attempts=8, error="full", at=event.at)
     async with opened(path, RING) as store:
         await store.commit([Put(aside)], [event])
         await store.forget_events(before=event.at + MINUTE, up_to=0)

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 
-from sessiond.core.cursor import Place, SetAside
+from sessiond.core.cursor import Cursor, DeadLetter
 from sessiond.core.errors import StoreError
 from sessiond.core.events import Event, Gap, LoginRefused, SessionClosed
 from sessiond.core.grant import Grant, KnownToken, TokenHash
@@ -75,11 +75,13 @@ ROWS: list[Row] = [
     NameOwner(name="alice", issuer="corp", subject="s"),
     Revocation(id=UUID(int=1), scope=Scope.USER, value="alice", at=START, reason='left; "gone"'),
     Revocation(id=UUID(int=2), scope=Scope.ALL, value="", at=START + FINE, reason=""),
-    Place(subscriber="audit", sequence=0, at=START),
-    Place(subscriber="Zürich's webhook", sequence=2**40, at=START + FINE),
-    SetAside(subscriber="audit", event=opened_event(7), attempts=8, error="'no'", at=START + FINE),
-    SetAside(subscriber="audit", event=opened_event(8), attempts=1, error="", at=START),
-    SetAside(
+    Cursor(subscriber="audit", sequence=0, at=START),
+    Cursor(subscriber="Zürich's webhook", sequence=2**40, at=START + FINE),
+    DeadLetter(
+        subscriber="audit", event=opened_event(7), attempts=8, error="'no'", at=START + FINE
+    ),
+    DeadLetter(subscriber="audit", event=opened_event(8), attempts=1, error="", at=START),
+    DeadLetter(
         subscriber="webhook",
         event=Gap(sequence=7, at=START, after=2, before=8),
         attempts=1,

@@ -105,7 +105,7 @@ async def test_once_stopped_it_says_nothing_more() -> None:
 
 
 @dataclass
-class Door:
+class GateIssuer:
     """The daemon at an address."""
 
     address: bytes
@@ -118,7 +118,7 @@ class Door:
 
 
 @asynccontextmanager
-async def door(folder: Path, *, max_connections: int = 10) -> AsyncIterator[Door]:
+async def gate_issuer(folder: Path, *, max_connections: int = 10) -> AsyncIterator[GateIssuer]:
     address = os.fsencode(folder / "kx")
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     sock.bind(address)
@@ -126,7 +126,7 @@ async def door(folder: Path, *, max_connections: int = 10) -> AsyncIterator[Door
     async with serving(FakeClock()) as at_work:
 
         async def attend(stream: ByteStream, peer: Peer, know: Callable[[], None]) -> None:
-            await Connection(stream, peer, at_work.counter, know).serve()
+            await Connection(stream, peer, at_work.context, know).serve()
 
         listener = Listener([sock], allowed=ALLOWED, max_connections=max_connections, serve=attend)
         over = anyio.Event()
@@ -136,13 +136,13 @@ async def door(folder: Path, *, max_connections: int = 10) -> AsyncIterator[Door
             over.set()
 
         at_work.tasks.start_soon(listen)
-        yield Door(address, at_work, listener, over)
+        yield GateIssuer(address, at_work, listener, over)
         listener.stop()
         listener.cut()
 
 
 async def test_the_trip_is_answered_and_leaves_no_trace(tmp_path: Path) -> None:
-    async with door(tmp_path) as at:
+    async with gate_issuer(tmp_path) as at:
         with capture_logs() as logs:
             await at.trip()
             await idle()
@@ -151,7 +151,7 @@ async def test_the_trip_is_answered_and_leaves_no_trace(tmp_path: Path) -> None:
 
 
 async def test_a_table_that_cannot_write_is_found_out(tmp_path: Path) -> None:
-    async with door(tmp_path) as at:
+    async with gate_issuer(tmp_path) as at:
         held = at.at_work.store.hold()
         revoke = Revoke(id=UUID(int=0), scope=Scope.ALL, value="", reason="now")
         at.at_work.tasks.start_soon(at.at_work.table.submit, revoke)
@@ -164,20 +164,20 @@ async def test_a_table_that_cannot_write_is_found_out(tmp_path: Path) -> None:
 
 
 async def test_a_full_disk_is_no_reason_to_start_again(tmp_path: Path) -> None:
-    async with door(tmp_path) as at:
+    async with gate_issuer(tmp_path) as at:
         at.at_work.store.failing = 1000
         await at.trip()
 
 
 async def test_a_closed_table_is_found_out(tmp_path: Path) -> None:
-    async with door(tmp_path) as at:
+    async with gate_issuer(tmp_path) as at:
         at.at_work.table.close()
         with pytest.raises(NoAnswerError, match="the table: ClosedResourceError"):
             await at.trip()
 
 
 async def test_a_listener_that_is_gone_is_found_out(tmp_path: Path) -> None:
-    async with door(tmp_path) as at:
+    async with gate_issuer(tmp_path) as at:
         await idle()
         at.listener.stop()
         await at.over.wait()
@@ -209,7 +209,7 @@ async def test_a_queue_that_somebody_fills_is_waited_for_while_the_listener_empt
     async with serving(FakeClock()) as at_work:
 
         async def attend(stream: ByteStream, peer: Peer, know: Callable[[], None]) -> None:
-            await Connection(stream, peer, at_work.counter, know).serve()
+            await Connection(stream, peer, at_work.context, know).serve()
 
         async def go() -> None:
             await round_trip(address, at_work.table)
@@ -227,7 +227,7 @@ async def test_a_queue_that_somebody_fills_is_waited_for_while_the_listener_empt
 
 
 async def test_where_all_places_are_taken_the_daemon_is_still_alive(tmp_path: Path) -> None:
-    async with door(tmp_path, max_connections=1) as at:
+    async with gate_issuer(tmp_path, max_connections=1) as at:
         async with await anyio.connect_unix(at.address):
             await idle()
             while at.listener.refused == 0:  # the test's timeout ends this

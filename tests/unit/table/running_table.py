@@ -8,7 +8,7 @@ from typing import Any
 import anyio
 
 from sessiond.bus import Bus, Committed
-from sessiond.core.changes import Change, Look, Standing
+from sessiond.core.changes import ActiveSession, Change, ListOwnSessions
 from sessiond.core.errors import StoreError
 from sessiond.core.grant import Grant
 from sessiond.table import Table
@@ -17,9 +17,9 @@ from tests.fakes import (
     FakeClock,
     MemoryStore,
     bind,
-    brought,
     idle,
     login,
+    presented,
     process_key,
     verdict,
 )
@@ -40,12 +40,12 @@ class RunningTable:
         self.resumed: list[Grant] = []  # what was there at start
         self.answers: list[Any] = []  # of what was asked in the background, as they come
 
-    async def log_in(self, number: int, refresh: str | None = None) -> Standing:
-        tokens = brought(f"access {number}", refresh, says=verdict(begin=self.clock.now()))
-        standing = await self.table.ask(login(number, tokens))
-        assert isinstance(standing, Standing)
+    async def log_in(self, number: int, refresh: str | None = None) -> ActiveSession:
+        tokens = presented(f"access {number}", refresh, says=verdict(begin=self.clock.now()))
+        active = await self.table.ask(login(number, tokens))
+        assert isinstance(active, ActiveSession)
         assert await self.table.ask(bind(number))
-        return standing
+        return active
 
     async def note_answer(self, change: Change[Any]) -> None:
         """Ask, and note the answer or the error when it comes."""
@@ -55,8 +55,8 @@ class RunningTable:
             self.answers.append(error)
 
     async def alive(self, pid: int = 100) -> set[int]:
-        standings = await self.table.ask(Look(process=process_key(pid)))
-        return {standing.session.id.int for standing in standings}
+        active_sessions = await self.table.ask(ListOwnSessions(process=process_key(pid)))
+        return {active.session.id.int for active in active_sessions}
 
     async def told(self) -> list[tuple[int, str]]:
         """Return what was published since the last look: sequence and kind."""

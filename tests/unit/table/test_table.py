@@ -9,17 +9,17 @@ import anyio
 import pytest
 
 from sessiond.core.changes import (
+    ActiveSession,
     BeginRefresh,
     Change,
     Close,
-    End,
+    EndSessions,
     Find,
-    Look,
+    ListOwnSessions,
     Reconcile,
+    RecordEvents,
     Refresh,
     Revoke,
-    Standing,
-    Tell,
 )
 from sessiond.core.lease import refresh_at
 from sessiond.core.revocation import Scope
@@ -36,12 +36,12 @@ from tests.fakes import (
     FakeClock,
     MemoryStore,
     bind,
-    brought,
     grant_id,
     idle,
     lease,
     login,
     opened_event,
+    presented,
     process_about,
     process_key,
     session_id,
@@ -52,7 +52,7 @@ from tests.unit.table.running_table import KEEP, RunningTable, running_table
 pytestmark = pytest.mark.anyio
 
 REVOKE_ALL = Revoke(id=UUID(int=5), scope=Scope.ALL, value="", reason="drill")
-LOOK = Look(process=process_key())
+LOOK = ListOwnSessions(process=process_key())
 
 
 @pytest.fixture(scope="module", params=["asyncio", "trio"])
@@ -84,10 +84,10 @@ async def test_what_waits_while_a_commit_is_under_way_is_written_in_one(
 ) -> None:
     released = store.hold()
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(table.note_answer, login(1, brought("first")))
+        tasks.start_soon(table.note_answer, login(1, presented("first")))
         await store.arrived.wait()
         for number in range(2, 6):
-            tasks.start_soon(table.note_answer, login(number, brought(f"access {number}")))
+            tasks.start_soon(table.note_answer, login(number, presented(f"access {number}")))
         await idle()
         released.set()
     assert len(table.answers) == 5
@@ -97,13 +97,13 @@ async def test_what_waits_while_a_commit_is_under_way_is_written_in_one(
 
 async def test_a_batch_has_an_upper_size(table: RunningTable, store: MemoryStore) -> None:
     released = store.hold()
-    await table.submit(login(1, brought("first")))
+    await table.submit(login(1, presented("first")))
     await store.arrived.wait()
-    tell = Tell(events=(opened_event(),))
-    tickets = [await table.submit(tell) for _ in range(FULL + 1)]
+    tell = RecordEvents(events=(opened_event(),))
+    submissions = [await table.submit(tell) for _ in range(FULL + 1)]
     released.set()
-    for ticket in tickets:
-        await ticket.answer()
+    for submission in submissions:
+        await submission.answer()
     assert [len(events) for _, events in store.commits] == [0, FULL, 1]
 
 
@@ -126,7 +126,7 @@ async def test_changes_are_decided_in_the_order_of_their_submission(
     table: RunningTable, store: MemoryStore
 ) -> None:
     released = store.hold()
-    first = await table.submit(login(9, brought("first")))
+    first = await table.submit(login(9, presented("first")))
     await store.arrived.wait()
     asked: list[Change[Any]] = [
         login(1),
@@ -134,12 +134,12 @@ async def test_changes_are_decided_in_the_order_of_their_submission(
         Close(process=process_key(), handle=1),
         login(2),
         bind(1),
-        End(process=process_key()),
+        EndSessions(process=process_key()),
     ]
-    tickets = [await table.submit(change) for change in asked]
+    submissions = [await table.submit(change) for change in asked]
     released.set()
     await first.answer()
-    answers = [await ticket.answer() for ticket in tickets]
+    answers = [await submission.answer() for submission in submissions]
     assert answers[1:3] == [True, None]
     assert answers[4:] == [False, 2]
 
@@ -215,7 +215,7 @@ async def test_numbers_go_on_after_a_restart_even_when_events_were_forgotten(
         await table.log_in(2)
     await store.forget_events(before=START + HOUR, up_to=0)
     async with running_table(store, clock) as table:
-        await table.ask(End(session=session_id(1)))
+        await table.ask(EndSessions(session=session_id(1)))
         assert await table.told() == [(3, "session.revoked")]
 
 
@@ -315,12 +315,12 @@ async def test_after_a_restart_sessions_wait_from_readiness_on(
 ) -> None:
     async with running_table(store, clock) as table:
         await table.log_in(1)
-        await table.ask(login(2, brought("unopened")))
+        await table.ask(login(2, presented("unopened")))
     clock.step_wall(20 * MINUTE)  # down for long
     async with running_table(store, clock) as table:
         states = {
-            standing.session.id.int: (standing.session.state, standing.session.until)
-            for standing in await table.ask(LOOK)
+            active.session.id.int: (active.session.state, active.session.until)
+            for active in await table.ask(LOOK)
         }
         assert states == {
             1: (SessionState.WAITING, clock.now() + RULES.grace),
@@ -367,15 +367,15 @@ async def test_what_was_taken_before_closing_is_still_written(
 ) -> None:
     released = store.hold()
     async with running_table(store, clock) as table:
-        tickets = [
-            await table.submit(login(number, brought(str(number)))) for number in range(1, 4)
+        submissions = [
+            await table.submit(login(number, presented(str(number)))) for number in range(1, 4)
         ]
         await store.arrived.wait()
         table.table.close()
         released.set()
         with pytest.raises(anyio.ClosedResourceError):
             await table.submit(LOOK)
-    assert [type(await ticket.answer()) for ticket in tickets] == [Standing] * 3
+    assert [type(await submission.answer()) for submission in submissions] == [ActiveSession] * 3
     assert len(store.rows) > 3
 
 
@@ -385,13 +385,13 @@ async def test_what_is_over_when_it_closes_is_left_for_the_next_start(
     async with running_table(store, clock) as table:
         await table.log_in(1)
         released = store.hold()
-        ticket = await table.submit(login(2, brought("other")))
+        submission = await table.submit(login(2, presented("other")))
         await store.arrived.wait()
         table.table.close()
         clock.step_wall(HOUR)
         await clock.advance(TICK)  # it finds the table closed
         released.set()
-    assert isinstance(await ticket.answer(), Standing)
+    assert isinstance(await submission.answer(), ActiveSession)
     async with running_table(store, clock) as table:
         await clock.advance(TICK)
         assert await table.alive() == set()

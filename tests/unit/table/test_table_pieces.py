@@ -10,18 +10,18 @@ import anyio.lowlevel
 import pytest
 
 from sessiond.core.changes import (
-    End,
+    ActiveSession,
+    EndSessions,
     Find,
-    Forgive,
-    Look,
-    Lose,
+    LiftRevocation,
+    ListOwnSessions,
     Ping,
+    ProcessLost,
     Reconcile,
+    RecordEvents,
     Refresh,
     Revoke,
-    Standing,
     Taken,
-    Tell,
 )
 from sessiond.core.decide import draft
 from sessiond.core.errors import Refusal, StoreError
@@ -35,11 +35,11 @@ from tests.fakes import (
     FakeClock,
     MemoryStore,
     bind,
-    brought,
     grant_id,
     idle,
     login,
     opened_event,
+    presented,
     process_about,
     process_key,
     session_id,
@@ -91,10 +91,10 @@ async def test_others_go_between_the_pieces_and_the_answer_comes_after_the_last(
     revoking = await table.submit(ALL)
     await store.arrived.wait()
     clock.step_wall(timedelta(seconds=1))
-    fresh = brought("fresh", says=verdict(begin=clock.now()))
+    fresh = presented("fresh", says=verdict(begin=clock.now()))
     opening = await table.submit(login(50, fresh, pid=200))
     released.set()
-    assert isinstance(await opening.answer(), Standing)
+    assert isinstance(await opening.answer(), ActiveSession)
     sessions = [row for row in store.rows.values() if isinstance(row, Session)]
     assert len(sessions) > 3  # most of them are still to be ended, and the row is there
     assert any(isinstance(row, Revocation) for row in store.rows.values())
@@ -111,16 +111,16 @@ async def test_others_go_between_the_pieces_and_the_answer_comes_after_the_last(
 async def test_nothing_of_a_process_passes_what_is_unfinished_about_it(
     table: RunningTable,
 ) -> None:
-    losing = await table.submit(Lose(process=process_key()))
+    losing = await table.submit(ProcessLost(process=process_key()))
     held = tuple((number, session_id(number)) for number in range(1, 5))
     back = await table.submit(Reconcile(process=process_key(), about=process_about(), held=held))
-    opened = await table.submit(login(50, brought("another")))
-    looking = await table.submit(Look(process=process_key()))
-    others = await table.submit(login(51, brought("elsewhere"), pid=200))
-    assert isinstance(await others.answer(), Standing)  # whoever else waits for nobody
+    opened = await table.submit(login(50, presented("another")))
+    looking = await table.submit(ListOwnSessions(process=process_key()))
+    others = await table.submit(login(51, presented("elsewhere"), pid=200))
+    assert isinstance(await others.answer(), ActiveSession)  # whoever else waits for nobody
     assert await back.answer() == []
     await losing.answer()
-    assert isinstance(await opened.answer(), Standing)
+    assert isinstance(await opened.answer(), ActiveSession)
     states = {each.session.id.int: each.session.state for each in await looking.answer()}
     assert states == {
         **dict.fromkeys(range(1, 5), SessionState.OPEN),
@@ -130,7 +130,7 @@ async def test_nothing_of_a_process_passes_what_is_unfinished_about_it(
 
 async def test_forgiving_waits_until_what_was_revoked_has_ended(table: RunningTable) -> None:
     revoking = await table.submit(ALL)
-    forgiving = await table.submit(Forgive(id=ALL.id))
+    forgiving = await table.submit(LiftRevocation(id=ALL.id))
     again = await table.submit(Revoke(id=UUID(int=6), scope=Scope.ALL, value="", reason="more"))
     assert (await revoking.answer()).sessions + (await again.answer()).sessions == MANY
     assert await forgiving.answer()
@@ -139,9 +139,9 @@ async def test_forgiving_waits_until_what_was_revoked_has_ended(table: RunningTa
 
 async def test_two_large_changes_take_turns(table: RunningTable) -> None:
     for number in range(21, 33):
-        await table.ask(login(number, brought(f"access {number}"), pid=200))
-    one = await table.submit(End(process=process_key()))
-    other = await table.submit(End(process=process_key(200)))
+        await table.ask(login(number, presented(f"access {number}"), pid=200))
+    one = await table.submit(EndSessions(process=process_key()))
+    other = await table.submit(EndSessions(process=process_key(200)))
     assert (await one.answer(), await other.answer()) == (MANY, 12)
 
 
@@ -150,14 +150,14 @@ async def test_a_transaction_has_an_upper_size(
 ) -> None:
     monkeypatch.setattr(batch, "FULL", 10)
     released = store.hold()
-    first = await table.submit(Tell(events=(opened_event(),)))
+    first = await table.submit(RecordEvents(events=(opened_event(),)))
     await store.arrived.wait()
     before = len(store.commits)
-    tell = Tell(events=(opened_event(),) * 4)
-    tickets = [await table.submit(tell) for _ in range(7)]
+    tell = RecordEvents(events=(opened_event(),) * 4)
+    submissions = [await table.submit(tell) for _ in range(7)]
     released.set()
-    for ticket in (first, *tickets):
-        await ticket.answer()
+    for submission in (first, *submissions):
+        await submission.answer()
     assert [len(events) for _, events in store.commits[before:]] == [1, 12, 12, 4]
 
 
@@ -220,18 +220,18 @@ async def test_a_refresh_that_fails_between_two_pieces_is_told_and_may_be_made_a
 ) -> None:
     async with running_table(store, clock) as table:
         for number in range(1, MANY + 1):
-            await table.ask(login(number, brought("access", "refresh")))
+            await table.ask(login(number, presented("access", "refresh")))
             assert await table.ask(bind(number))
         refresh = Refresh(grant=grant_id(1), verdict=verdict(roles=("writer",)), draw=0.5)
-        ticket = await table.submit(refresh)
+        submission = await table.submit(refresh)
         released = store.hold()
         await store.arrived.wait()
         store.failing = 1
         released.set()
         with pytest.raises(StoreError):
-            await ticket.answer()
+            await submission.answer()
         assert await table.ask(refresh)
-        found = await table.ask(Look(process=process_key()))
+        found = await table.ask(ListOwnSessions(process=process_key()))
         assert {each.session.roles for each in found} == {("writer",)}
 
 
@@ -252,8 +252,8 @@ async def test_several_revocations_of_the_same_in_an_older_database_become_one(
     kept = [row for row in store.rows.values() if isinstance(row, Revocation)]
     assert len(kept) == 1
     async with running_table(store, clock) as table:
-        assert await table.ask(Forgive(id=kept[0].id))
-        assert isinstance(await table.ask(login(1)), Standing)
+        assert await table.ask(LiftRevocation(id=kept[0].id))
+        assert isinstance(await table.ask(login(1)), ActiveSession)
 
 
 async def test_who_reads_the_rows_sees_what_is_on_disk_and_waits_in_no_queue(
@@ -266,7 +266,7 @@ async def test_who_reads_the_rows_sees_what_is_on_disk_and_waits_in_no_queue(
 
     released = store.hold()
     async with anyio.create_task_group() as tasks:
-        opening = await table.submit(login(50, brought("other")))
+        opening = await table.submit(login(50, presented("other")))
         await store.arrived.wait()
         tasks.start_soon(read)
         await idle()
@@ -276,7 +276,7 @@ async def test_who_reads_the_rows_sees_what_is_on_disk_and_waits_in_no_queue(
         with pytest.raises(StoreError):
             await opening.answer()
     assert seen == [MANY]  # what could not be written is never seen
-    await table.ask(login(51, brought("another")))
+    await table.ask(login(51, presented("another")))
     await read()
     assert seen == [MANY, MANY + 1]
     assert await table.ask(Find(process=process_key(), session=session_id(50))) is None
@@ -294,7 +294,7 @@ async def test_between_pieces_that_write_nothing_the_loop_has_its_turn(
             await anyio.lowlevel.checkpoint()
 
     async with anyio.create_task_group() as tasks:
-        looking = await table.submit(Look(process=process_key()))
+        looking = await table.submit(ListOwnSessions(process=process_key()))
         tasks.start_soon(go_on)
         assert len(await looking.answer()) == MANY
         assert turns > 1
@@ -306,7 +306,7 @@ async def test_what_only_looks_is_answered_in_pieces_while_nothing_can_be_writte
 ) -> None:
     store.failing = 1000
     with pytest.raises(StoreError):
-        await table.ask(End(session=session_id(1)))
+        await table.ask(EndSessions(session=session_id(1)))
     assert await table.alive() == set(range(2, MANY + 1))
 
 
@@ -314,11 +314,11 @@ async def test_each_who_waits_for_what_cannot_be_written_gets_an_error_of_his_ow
     table: RunningTable, store: MemoryStore
 ) -> None:
     store.failing = 1000
-    ticket = await table.submit(login(50, brought("another"), pid=200))
+    submission = await table.submit(login(50, presented("another"), pid=200))
     errors = []
     for _ in range(3):
         with pytest.raises(StoreError) as caught:
-            await ticket.answer()
+            await submission.answer()
         errors.append(caught.value)
     assert len({id(each) for each in errors}) == 3
     assert len({str(each) for each in errors}) == 1

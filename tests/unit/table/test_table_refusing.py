@@ -8,7 +8,7 @@ from uuid import UUID
 import anyio
 import pytest
 
-from sessiond.core.changes import Close, End, Find, Look, Revoke, Withdraw
+from sessiond.core.changes import Close, EndSessions, Find, ListOwnSessions, Revoke, Withdraw
 from sessiond.core.errors import Refusal, StoreError
 from sessiond.core.events import Event, LoginRefused
 from sessiond.core.revocation import Scope
@@ -20,10 +20,10 @@ from tests.fakes import (
     FakeClock,
     MemoryStore,
     bind,
-    brought,
     grant_id,
     idle,
     login,
+    presented,
     process_about,
     process_key,
     session_id,
@@ -151,7 +151,7 @@ async def test_what_cannot_be_written_has_not_happened(
     before = (await table.told(), dict(store.rows))
     store.failing = 1
     with pytest.raises(StoreError):
-        await table.ask(login(2, brought("other", "other refresh"), handle=1))
+        await table.ask(login(2, presented("other", "other refresh"), handle=1))
     assert await table.told() == []
     assert store.rows == before[1]
     assert await table.alive() == {1}
@@ -166,7 +166,7 @@ async def test_everybody_in_a_batch_that_fails_is_told(
         tasks.start_soon(table.note_answer, login(1))
         await store.arrived.wait()
         for number in (2, 3):
-            tasks.start_soon(table.note_answer, login(number, brought(str(number))))
+            tasks.start_soon(table.note_answer, login(number, presented(str(number))))
         await idle()
         store.failing = 2
         released.set()
@@ -178,7 +178,7 @@ async def test_after_a_failure_writing_goes_on_with_the_next_number(
     table: RunningTable, store: MemoryStore
 ) -> None:
     await table.log_in(1)
-    await table.ask(login(2, brought("other")))
+    await table.ask(login(2, presented("other")))
     store.failing = 1
     with pytest.raises(StoreError):
         await table.ask(bind(2))
@@ -200,7 +200,7 @@ async def test_access_ends_even_while_nothing_can_be_written(
         process_key(),
     ]
     assert await table.alive() == set()
-    answer = await table.ask(login(3, brought("access 1")))
+    answer = await table.ask(login(3, presented("access 1")))
     assert answer is Refusal.REVOKED
 
 
@@ -210,7 +210,7 @@ async def test_what_is_owed_is_written_with_the_next_batch_and_pushed_to_nobody_
     await table.log_in(1)
     store.failing = 1
     with pytest.raises(StoreError):
-        await table.ask(End(session=session_id(1)))
+        await table.ask(EndSessions(session=session_id(1)))
     await table.batches()
     await table.log_in(2)
     assert [(event.sequence, event.kind) for event in store.events] == [
@@ -274,10 +274,10 @@ async def test_who_only_looks_is_answered_while_others_of_his_batch_cannot_be_wr
 ) -> None:
     released = store.hold()
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(table.note_answer, login(1, brought("first")))
+        tasks.start_soon(table.note_answer, login(1, presented("first")))
         await store.arrived.wait()
-        login_ticket = await table.submit(login(2, brought("second")))
-        look = await table.submit(Look(process=process_key()))
+        login_ticket = await table.submit(login(2, presented("second")))
+        look = await table.submit(ListOwnSessions(process=process_key()))
         store.failing = 2
         released.set()
         assert await look.answer() == []

@@ -53,13 +53,13 @@ def token(**claims: object) -> Secret:
 class Verifier:
     """Does everything right."""
 
-    asks = False
+    is_online = False
 
     def __init__(self, *, issuer: IssuerAbout, **keys: Any) -> None:
         settings_of(Settings, keys)
         self.issuer = issuer
 
-    def needs_issuer(self, token: Secret) -> bool:
+    def needs_call(self, token: Secret) -> bool:
         return False
 
     async def verify(
@@ -76,7 +76,7 @@ class Verifier:
         claims: Mapping[str, object] = json.loads(urlsafe_b64decode(text))
         return self.issuer.verdict(claims, now=now)
 
-    def vouches(self, verdict: Verdict) -> bool:
+    def still_valid(self, verdict: Verdict) -> bool:
         return True
 
     async def probe(self) -> None:
@@ -109,17 +109,17 @@ class Refuses(Verifier):
 
 
 class Forgets(Verifier):
-    def vouches(self, verdict: Verdict) -> bool:
+    def still_valid(self, verdict: Verdict) -> bool:
         return False
 
 
 class Undecided(Verifier):
-    def needs_issuer(self, token: Secret) -> Any:
+    def needs_call(self, token: Secret) -> Any:
         return None
 
 
 class AsksSecretly(Verifier):
-    asks = True
+    is_online = True
 
 
 class Sick(Verifier):
@@ -191,7 +191,7 @@ class Believes(Verifier):
 @pytest.mark.parametrize(
     ("entry", "broken"),
     [
-        (Incomplete, "the verifier has no asks, needs_issuer"),
+        (Incomplete, "the verifier has no is_online, needs_call"),
         (OtherIssuers, "the daemon does not believe its verdict"),
         (Refuses, "the good token is not accepted: inactive: it is Sunday"),
         (Forgets, "does not vouch"),

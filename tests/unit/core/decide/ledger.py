@@ -4,14 +4,14 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from sessiond.core.changes import Change, Refresh, Standing
+from sessiond.core.changes import ActiveSession, Change, Refresh
 from sessiond.core.decide import Decision, decide
 from sessiond.core.errors import Refusal
 from sessiond.core.grant import Grant
 from sessiond.core.rows import Rows, Write
 from sessiond.core.session import ProcessKey, Session
 from tests.fakes import RULES, START, bind, grant_id, login, session_id, verdict
-from tests.fakes import brought as tokens
+from tests.fakes import presented as tokens
 
 A = TypeVar("A")
 
@@ -67,19 +67,21 @@ class Ledger:
             if notice.push_to is not None
         ]
 
-    def log_in(self, number: int, access: str = "access", refresh: str | None = None) -> Standing:
+    def log_in(
+        self, number: int, access: str = "access", refresh: str | None = None
+    ) -> ActiveSession:
         """Have alice let in and opened, on a handle of the session's number."""
-        standing = self.ask(login(number, tokens(access, refresh)))
-        assert isinstance(standing, Standing), standing
+        active = self.ask(login(number, tokens(access, refresh)))
+        assert isinstance(active, ActiveSession), active
         assert self.ask(bind(number))
-        return standing
+        return active
 
     def prove(self, number: int = 1) -> None:
         """Have a refresh prove whose the grant's refresh token is; its lease begins anew."""
         says = verdict(begin=self.now)
         assert self.ask(Refresh(grant=grant_id(number), verdict=says, draw=0.5))
 
-    def refusal(self, change: Change[Standing | Refusal]) -> Refusal:
+    def refusal(self, change: Change[ActiveSession | Refusal]) -> Refusal:
         """Return why a login or renewal is refused, which must then have written nothing."""
         answer = self.ask(change)
         assert isinstance(answer, Refusal), answer

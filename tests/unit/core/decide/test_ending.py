@@ -6,16 +6,16 @@ from uuid import UUID
 import pytest
 
 from sessiond.core.changes import (
-    End,
+    EndSessions,
     Expire,
-    Forget,
-    Forgive,
-    Lose,
+    LiftRevocation,
     Open,
+    ProcessLost,
+    RecordEvents,
     Refresh,
     Refuse,
+    ReleaseName,
     Revoke,
-    Tell,
 )
 from sessiond.core.decide import Notice, decide
 from sessiond.core.decide.draft import REFUSED_KEPT
@@ -31,9 +31,9 @@ from tests.fakes import (
     RULES,
     START,
     bind,
-    brought,
     grant_id,
     login,
+    presented,
     principal,
     process_key,
     session_id,
@@ -49,10 +49,10 @@ def ledger() -> Ledger:
     ledger = Ledger()
     ledger.log_in(1, "access", "refresh")
     ledger.log_in(2, "access", "refresh")
-    ledger.ask(login(3, brought("bob", "bob's", says=verdict(principal("bob")))))
+    ledger.ask(login(3, presented("bob", "bob's", says=verdict(principal("bob")))))
     ledger.ask(bind(3))
     carol = verdict(principal("carol", issuer="partner"))
-    ledger.ask(login(4, brought("carol", says=carol), pid=101))
+    ledger.ask(login(4, presented("carol", says=carol), pid=101))
     ledger.ask(bind(4, pid=101))
     return ledger
 
@@ -102,7 +102,7 @@ def test_a_revocation_is_kept_with_its_time_and_the_operator_s_words(ledger: Led
 
 def test_a_revocation_by_user_drops_idle_grants_too(ledger: Ledger) -> None:
     ledger.prove(1)
-    ledger.ask(End(process=process_key()))
+    ledger.ask(EndSessions(process=process_key()))
     assert ledger.granted == {1, 4}
     assert ledger.ask(revocation(Scope.USER, "alice")).sessions == 0
     assert ledger.granted == {4}
@@ -116,15 +116,15 @@ def test_a_revocation_by_one_name_ends_the_subject_s_sessions_under_all_its_name
     ledger: Ledger,
 ) -> None:
     renamed = verdict(principal("alice.smith", "subject of alice"))
-    ledger.ask(login(5, brought("new", "refresh", says=renamed)))
-    ledger.ask(login(6, brought("newer", "newer refresh", says=renamed)))
+    ledger.ask(login(5, presented("new", "refresh", says=renamed)))
+    ledger.ask(login(6, presented("newer", "newer refresh", says=renamed)))
     assert ledger.ask(revocation(Scope.USER, "alice.smith")).sessions == 4
     assert ledger.alive == {3, 4}
     assert ledger.granted == {3, 4}
 
 
 def test_a_revocation_drops_the_grants_of_a_name_that_was_forgotten(ledger: Ledger) -> None:
-    assert ledger.ask(Forget(name="Alice"))
+    assert ledger.ask(ReleaseName(name="Alice"))
     assert ledger.ask(revocation(Scope.USER, "alice")).sessions == 2
     assert ledger.granted == {3, 4}
 
@@ -141,11 +141,11 @@ def test_only_what_an_operator_revokes_is_given_back_to_the_issuer(ledger: Ledge
 def test_no_login_undoes_a_revocation(ledger: Ledger) -> None:
     ledger.ask(revocation(Scope.USER, "alice"))
     ledger.let_pass(MINUTE)
-    assert ledger.refusal(login(5, brought("access", "refresh"))) is Refusal.REVOKED
+    assert ledger.refusal(login(5, presented("access", "refresh"))) is Refusal.REVOKED
 
 
 def test_a_login_that_is_revoked_before_it_is_opened_cannot_be_opened(ledger: Ledger) -> None:
-    ledger.ask(login(5, brought("access", "refresh")))
+    ledger.ask(login(5, presented("access", "refresh")))
     ledger.ask(revocation(Scope.USER, "alice"))
     assert ("session.revoked", 5, process_key()) in ledger.pushed
     assert not ledger.ask(bind(5))
@@ -154,45 +154,45 @@ def test_a_login_that_is_revoked_before_it_is_opened_cannot_be_opened(ledger: Le
 def test_a_forgiven_revocation_refuses_nobody_and_revives_nothing(ledger: Ledger) -> None:
     ledger.ask(revocation(Scope.USER, "alice"))
     ledger.let_pass(MINUTE)
-    assert ledger.ask(Forgive(id=UUID(int=77)))
+    assert ledger.ask(LiftRevocation(id=UUID(int=77)))
     assert ledger.alive == {3, 4}
-    ledger.ask(login(5, brought("access", "refresh")))
+    ledger.ask(login(5, presented("access", "refresh")))
     assert ledger.alive == {3, 4, 5}
 
 
 def test_what_is_not_there_is_neither_forgiven_nor_forgotten(ledger: Ledger) -> None:
-    assert not ledger.ask(Forgive(id=UUID(int=78)))
-    assert not ledger.ask(Forget(name="nobody"))
+    assert not ledger.ask(LiftRevocation(id=UUID(int=78)))
+    assert not ledger.ask(ReleaseName(name="nobody"))
     assert ledger.writes == []
 
 
 def test_a_forgotten_name_may_go_to_another_subject(ledger: Ledger) -> None:
-    heir = login(5, brought("heir", says=verdict(principal("alice", "heir"))))
+    heir = login(5, presented("heir", says=verdict(principal("alice", "heir"))))
     assert ledger.refusal(heir) is Refusal.USERMISMATCH
-    assert ledger.ask(Forget(name="ALICE"))
+    assert ledger.ask(ReleaseName(name="ALICE"))
     ledger.ask(heir)
     assert 5 in ledger.alive
-    assert ledger.refusal(login(6, brought("access", "refresh"))) is Refusal.USERMISMATCH
+    assert ledger.refusal(login(6, presented("access", "refresh"))) is Refusal.USERMISMATCH
 
 
 def test_ending_a_session_ends_nothing_more(ledger: Ledger) -> None:
-    assert ledger.ask(End(session=session_id(1))) == 1
+    assert ledger.ask(EndSessions(session=session_id(1))) == 1
     assert ledger.pushed == [("session.revoked", 1, process_key())]
     assert ledger.told == [("session.revoked", 1, "operator")]
     assert (ledger.alive, ledger.granted) == ({2, 3, 4}, {1, 3, 4})
-    ledger.ask(login(5, brought("access", "refresh")))  # and may come back
+    ledger.ask(login(5, presented("access", "refresh")))  # and may come back
     assert 5 in ledger.alive
 
 
 def test_ending_a_process_ends_its_sessions(ledger: Ledger) -> None:
-    assert ledger.ask(End(process=process_key())) == 3
+    assert ledger.ask(EndSessions(process=process_key())) == 3
     assert ledger.alive == {4}
 
 
 def test_ending_what_is_not_there_ends_nothing(ledger: Ledger) -> None:
-    assert ledger.ask(End(session=session_id(9))) == 0
-    assert ledger.ask(End()) == 0
-    assert ledger.ask(End(process=process_key(9))) == 0
+    assert ledger.ask(EndSessions(session=session_id(9))) == 0
+    assert ledger.ask(EndSessions()) == 0
+    assert ledger.ask(EndSessions(process=process_key(9))) == 0
     assert ledger.alive == {1, 2, 3, 4}
 
 
@@ -227,7 +227,7 @@ def test_what_is_named_twice_ends_once(ledger: Ledger) -> None:
     ledger.let_pass(HOUR)
     ledger.ask(Expire(grants=(grant_id(4), grant_id(4))))
     assert ledger.told == [("session.expired", 4, "expired")]
-    ledger.ask(Lose(process=process_key()))
+    ledger.ask(ProcessLost(process=process_key()))
     ledger.let_pass(RULES.grace)
     ledger.ask(Expire(sessions=(session_id(3), session_id(3))))
     assert ledger.told == [("session.closed", 3, "lost")]
@@ -235,14 +235,14 @@ def test_what_is_named_twice_ends_once(ledger: Ledger) -> None:
 
 def test_a_session_whose_lease_and_grace_end_together_ends_once(ledger: Ledger) -> None:
     ledger.let_pass(HOUR - RULES.grace)
-    ledger.ask(Lose(process=process_key(101)))
+    ledger.ask(ProcessLost(process=process_key(101)))
     ledger.let_pass(RULES.grace)
     ledger.ask(Expire(sessions=(session_id(4),), grants=(grant_id(4),)))
     assert ledger.told == [("session.expired", 4, "expired")]
 
 
 def test_a_login_never_opened_ends_silently(ledger: Ledger) -> None:
-    ledger.ask(login(5, brought("access", "refresh")))
+    ledger.ask(login(5, presented("access", "refresh")))
     ledger.let_pass(RULES.unbound)
     ledger.ask(Expire(sessions=(session_id(5),)))
     assert ledger.told == []
@@ -250,7 +250,7 @@ def test_a_login_never_opened_ends_silently(ledger: Ledger) -> None:
 
 
 def test_a_login_opened_meanwhile_stays(ledger: Ledger) -> None:
-    ledger.ask(login(5, brought("access", "refresh")))
+    ledger.ask(login(5, presented("access", "refresh")))
     ledger.ask(bind(5))
     ledger.let_pass(RULES.unbound)
     ledger.ask(Expire(sessions=(session_id(5), session_id(99)), grants=(grant_id(99),)))
@@ -281,13 +281,13 @@ def test_a_trace_that_belongs_to_a_grant_lasts_as_long_as_it(ledger: Ledger) -> 
 
 def test_telling_writes_no_row(ledger: Ledger) -> None:
     refused = LoginRefused(at=START, user="mallory", reason="badsignature", count=3)
-    ledger.ask(Tell(events=(refused,)))
+    ledger.ask(RecordEvents(events=(refused,)))
     assert ledger.writes == []
     assert ledger.last.notices == [Notice(refused)]
 
 
 def test_deciding_changes_no_row_by_itself(ledger: Ledger) -> None:
-    change: Open = login(5, brought("other"), handle=1)
+    change: Open = login(5, presented("other"), handle=1)
     before = (dict(ledger.rows.sessions), dict(ledger.rows.grants), dict(ledger.rows.tokens))
     assert decide(ledger.rows, change, ledger.now, ledger.rules).writes
     after = (dict(ledger.rows.sessions), dict(ledger.rows.grants), dict(ledger.rows.tokens))

@@ -11,9 +11,9 @@ from tests.fakes import (
     RULES,
     START,
     bind,
-    brought,
     grant_id,
     login,
+    presented,
     process_key,
     renewal,
     session_id,
@@ -29,26 +29,26 @@ def ledger() -> Ledger:
     """Session 1, let in by what is now the configuration before."""
     ledger = Ledger()
     ledger.rules = replace(RULES, generations={"corp": 1})
-    ledger.ask(login(1, brought("access", "refresh", says=OLD)))
+    ledger.ask(login(1, presented("access", "refresh", says=OLD)))
     assert ledger.ask(bind(1))
     ledger.rules = replace(RULES, generations={"corp": 2})
     return ledger
 
 
 def test_a_login_is_judged_by_the_configuration_that_counts_now(ledger: Ledger) -> None:
-    assert ledger.ask(login(2, brought("two", says=OLD))) is Refusal.UNAVAILABLE
+    assert ledger.ask(login(2, presented("two", says=OLD))) is Refusal.UNAVAILABLE
     assert ledger.writes == []
-    assert ledger.ask(login(2, brought("two", says=NEW))) is not Refusal.UNAVAILABLE
+    assert ledger.ask(login(2, presented("two", says=NEW))) is not Refusal.UNAVAILABLE
 
 
 def test_a_login_through_an_issuer_that_is_gone_is_refused(ledger: Ledger) -> None:
     ledger.rules = replace(RULES, generations={"other": 3})
-    assert ledger.ask(login(2, brought("two", says=NEW))) is Refusal.WRONGISSUER
+    assert ledger.ask(login(2, presented("two", says=NEW))) is Refusal.WRONGISSUER
     assert ledger.writes == []
 
 
 def test_so_is_a_renewal(ledger: Ledger) -> None:
-    asked: Renew = renewal(1, brought("fresh", says=OLD))
+    asked: Renew = renewal(1, presented("fresh", says=OLD))
     assert ledger.ask(asked) is Refusal.UNAVAILABLE
     assert ledger.writes == []
 
@@ -74,12 +74,12 @@ def test_disowned_sessions_end_and_their_tokens_are_as_good_as_before(ledger: Le
     assert ledger.ask(Find(process=process_key(), session=session_id(1))) is None
     ledger.rules = replace(RULES, generations={"corp": 3})
     again = replace(verdict(), generation=3)
-    standing = ledger.ask(login(2, brought("access", "refresh", says=again)))
-    assert not isinstance(standing, Refusal)
+    active = ledger.ask(login(2, presented("access", "refresh", says=again)))
+    assert not isinstance(active, Refusal)
 
 
 def test_a_grant_keeps_whom_its_issuers_name_named(ledger: Ledger) -> None:
     ledger.rules = replace(RULES, generations={"corp": 2}, iss={"corp": "https://one.example/"})
-    ledger.ask(login(2, brought("two", says=NEW)))
+    ledger.ask(login(2, presented("two", says=NEW)))
     ledger.rules = replace(RULES, generations={"corp": 2}, iss={"corp": "https://other.example/"})
     assert ledger.grant(2).iss == "https://one.example/"

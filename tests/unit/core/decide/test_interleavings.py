@@ -9,14 +9,14 @@ from uuid import UUID
 import pytest
 
 from sessiond.core.changes import (
+    ActiveSession,
     BeginRefresh,
     Change,
     Close,
-    Forgive,
+    LiftRevocation,
     Refresh,
     Revoke,
     Rotate,
-    Standing,
 )
 from sessiond.core.decide import decide
 from sessiond.core.principal import Principal
@@ -29,8 +29,8 @@ from tests.fakes import (
     RULES,
     START,
     bind,
-    brought,
     login,
+    presented,
     principal,
     process_key,
     renewal,
@@ -102,9 +102,9 @@ class User:
 
     def open(self, world: World) -> None:
         assert self.seen is not None
-        tokens = brought(self.tokens, f"refresh of {self.tokens}", says=self.seen)
+        tokens = presented(self.tokens, f"refresh of {self.tokens}", says=self.seen)
         answer = world.ask(login(self.number, tokens, pid=self.pid))
-        if isinstance(answer, Standing):
+        if isinstance(answer, ActiveSession):
             self.is_in = True
             world.issued[answer.session.id] = START
 
@@ -114,8 +114,8 @@ class User:
 
     def renew(self, world: World) -> None:
         fresh = verdict(self.who, begin=world.now)
-        tokens = brought(f"fresh {self.tokens}", says=fresh)
-        if isinstance(world.ask(renewal(self.number, tokens, pid=self.pid)), Standing):
+        tokens = presented(f"fresh {self.tokens}", says=fresh)
+        if isinstance(world.ask(renewal(self.number, tokens, pid=self.pid)), ActiveSession):
             world.issued[self.session] = world.now
 
     def begin(self, world: World) -> None:
@@ -166,14 +166,14 @@ def revoking(scope: Scope, value: str) -> list[Step]:
 def forgiving() -> list[Step]:
     return [
         *revoking(Scope.USER, "ALICE"),
-        lambda world: world.ask(Forgive(id=REVOCATION)),
+        lambda world: world.ask(LiftRevocation(id=REVOCATION)),
     ]
 
 
 def orders(one: int, other: int) -> Iterator[list[int]]:
     """Yield every merge of so many steps of one actor (0) with those of another (1)."""
-    for places in combinations(range(one + other), other):
-        yield [1 if place in places else 0 for place in range(one + other)]
+    for cursors in combinations(range(one + other), other):
+        yield [1 if place in cursors else 0 for place in range(one + other)]
 
 
 def play(actors: Callable[[], tuple[list[Step], list[Step]]]) -> int:

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from sessiond.core.changes import End, Expire, Rotate, Standing
+from sessiond.core.changes import ActiveSession, EndSessions, Expire, Rotate
 from sessiond.core.errors import Refusal
 from sessiond.core.rows import Put
 from sessiond.core.secret import Secret
@@ -12,10 +12,10 @@ from tests.fakes import (
     HOUR,
     MINUTE,
     START,
-    brought,
     grant_id,
     lease,
     login,
+    presented,
     principal,
     session_id,
     token_hash,
@@ -79,7 +79,7 @@ def test_no_access_token_is_taken_as_a_refresh_token(ledger: Ledger, refresh: st
     ledger.log_in(1, "alone")
     ledger.log_in(2, "both", "refresh")
     longer = verdict(length=2 * HOUR)
-    assert ledger.refusal(login(3, brought("access", refresh, says=longer))) is Refusal.WRONGTYPE
+    assert ledger.refusal(login(3, presented("access", refresh, says=longer))) is Refusal.WRONGTYPE
 
 
 def test_any_refresh_token_that_a_grant_has_had_joins_it(ledger: Ledger) -> None:
@@ -108,13 +108,13 @@ def test_an_unknown_refresh_token_is_not_joined_to_its_access_token_s_grant(
 def test_a_token_of_another_principal_s_grant_is_refused(ledger: Ledger, stolen: str) -> None:
     ledger.log_in(1, "access", "refresh")
     theirs = {"access": "theirs", "refresh": "their refresh"} | {stolen: stolen}
-    bob = brought(theirs["access"], theirs["refresh"], says=verdict(principal("bob")))
+    bob = presented(theirs["access"], theirs["refresh"], says=verdict(principal("bob")))
     assert ledger.refusal(login(2, bob)) is Refusal.USERMISMATCH
 
 
 def test_a_refresh_token_is_bound_to_the_client_it_was_issued_to(ledger: Ledger) -> None:
     ledger.log_in(1, "access", "refresh")
-    other = brought("another", "refresh", client="excel")
+    other = presented("another", "refresh", client="excel")
     assert ledger.refusal(login(2, other)) is Refusal.USERMISMATCH
 
 
@@ -123,9 +123,9 @@ def test_a_login_with_a_longer_lease_prolongs_the_grant_and_its_refresh(ledger: 
     ledger.prove()
     assert ledger.grant(1).refresh_at == START + 0.6 * HOUR
     ledger.let_pass(30 * MINUTE)
-    standing = ledger.ask(login(2, brought("newer", "refresh", says=verdict(begin=ledger.now))))
-    assert isinstance(standing, Standing)
-    assert standing.expires_at == ledger.now + HOUR
+    active = ledger.ask(login(2, presented("newer", "refresh", says=verdict(begin=ledger.now))))
+    assert isinstance(active, ActiveSession)
+    assert active.expires_at == ledger.now + HOUR
     assert ledger.grant(1).lease == lease(ledger.now)
     assert ledger.grant(1).refresh_at == ledger.now + 0.6 * HOUR
 
@@ -133,7 +133,7 @@ def test_a_login_with_a_longer_lease_prolongs_the_grant_and_its_refresh(ledger: 
 def test_a_login_with_a_longer_lease_does_not_put_off_the_proof(ledger: Ledger) -> None:
     ledger.log_in(1, "access", "refresh")
     ledger.let_pass(30 * MINUTE)
-    ledger.ask(login(2, brought("newer", "refresh", says=verdict(begin=ledger.now))))
+    ledger.ask(login(2, presented("newer", "refresh", says=verdict(begin=ledger.now))))
     assert ledger.grant(1).lease == lease(ledger.now)
     assert ledger.grant(1).refresh_at == START + 0.6 * HOUR
 
@@ -141,30 +141,30 @@ def test_a_login_with_a_longer_lease_does_not_put_off_the_proof(ledger: Ledger) 
 def test_an_access_token_alone_lasts_as_long_as_its_issuer_states(ledger: Ledger) -> None:
     ledger.log_in(1)
     longer = verdict(length=2 * HOUR)  # asked later, introspection may say so
-    ledger.ask(login(2, brought(says=longer)))
+    ledger.ask(login(2, presented(says=longer)))
     assert ledger.grant(1).lease == longer.lease
     assert ledger.grant(1).refresh_at is None
 
 
 def test_a_login_with_a_shorter_lease_shortens_nothing(ledger: Ledger) -> None:
     ledger.log_in(1, "access", "refresh")
-    standing = ledger.ask(login(2, brought("short", "refresh", says=verdict(length=MINUTE))))
-    assert isinstance(standing, Standing)
-    assert standing.expires_at == START + HOUR
+    active = ledger.ask(login(2, presented("short", "refresh", says=verdict(length=MINUTE))))
+    assert isinstance(active, ActiveSession)
+    assert active.expires_at == START + HOUR
 
 
 def test_joining_a_grant_that_was_idle_writes_it_so_that_it_is_refreshed(ledger: Ledger) -> None:
     ledger.log_in(1, "access", "refresh")
     ledger.prove()
-    ledger.ask(End(session=session_id(1)))
-    ledger.ask(login(2, brought("access", "refresh")))
+    ledger.ask(EndSessions(session=session_id(1)))
+    ledger.ask(login(2, presented("access", "refresh")))
     assert Put(ledger.grant(1)) in ledger.writes
-    ledger.ask(login(3, brought("access", "refresh")))
+    ledger.ask(login(3, presented("access", "refresh")))
     assert Put(ledger.grant(1)) not in ledger.writes
 
 
 def test_the_draw_moves_the_refresh_by_the_jitter(ledger: Ledger) -> None:
-    ledger.ask(login(1, brought("access", "refresh", draw=0.0)))
+    ledger.ask(login(1, presented("access", "refresh", draw=0.0)))
     assert ledger.grant(1).refresh_at == START + 0.5 * HOUR
 
 
@@ -173,7 +173,7 @@ def test_an_idle_grant_is_kept_for_whoever_comes_back_until_its_lease_ends(
 ) -> None:
     ledger.log_in(1, "access", "refresh")
     ledger.prove()
-    ledger.ask(End(session=session_id(1)))
+    ledger.ask(EndSessions(session=session_id(1)))
     ledger.let_pass(HOUR - timedelta(microseconds=1))
     ledger.ask(Expire(grants=(grant_id(1),)))
     assert ledger.granted == {1}

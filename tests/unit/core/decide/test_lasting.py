@@ -5,16 +5,16 @@ from dataclasses import replace
 import pytest
 
 from sessiond.core.changes import (
+    ActiveSession,
     BeginRefresh,
-    Brought,
     Close,
     Expire,
+    PresentedTokens,
     Recheck,
     Recheckable,
     Refresh,
     Refuse,
     Rotate,
-    Standing,
 )
 from sessiond.core.decide.tokens import ENDLESS_KEPT
 from sessiond.core.errors import Refusal
@@ -25,10 +25,10 @@ from tests.fakes import (
     HOUR,
     MINUTE,
     START,
-    brought,
     grant_id,
     lease,
     login,
+    presented,
     principal,
     renewal,
     session_id,
@@ -90,10 +90,10 @@ def test_an_access_token_that_comes_alone_first_is_not_prolonged_by_a_pair_that_
 def test_renewing_counts_as_what_was_brought_from_then_on(ledger: Ledger) -> None:
     ledger.let_pass(30 * MINUTE)
     says = verdict(begin=ledger.now)
-    with_pair = renewal(2, brought("second", "second refresh", says=says), grant=3)
-    assert isinstance(ledger.ask(with_pair), Standing)
+    with_pair = renewal(2, presented("second", "second refresh", says=says), grant=3)
+    assert isinstance(ledger.ask(with_pair), ActiveSession)
     assert not ledger.grant(3).proven
-    assert isinstance(ledger.ask(renewal(1, brought("third", says=says), grant=4)), Standing)
+    assert isinstance(ledger.ask(renewal(1, presented("third", says=says), grant=4)), ActiveSession)
     assert ledger.session(1).grant == grant_id(4)
     assert ledger.grant(4).refresh_token is None
 
@@ -101,18 +101,18 @@ def test_renewing_counts_as_what_was_brought_from_then_on(ledger: Ledger) -> Non
 def test_renewing_with_the_same_access_token_alone_prolongs_nothing(ledger: Ledger) -> None:
     says = replace(verdict(begin=START + MINUTE), states_end=False)
     ledger.let_pass(MINUTE)
-    standing = ledger.ask(renewal(2, brought("access", says=says)))
-    assert isinstance(standing, Standing)
-    assert standing.expires_at == START + HOUR
+    active = ledger.ask(renewal(2, presented("access", says=says)))
+    assert isinstance(active, ActiveSession)
+    assert active.expires_at == START + HOUR
 
 
 # Without a stated end
 
 
-def endless(ledger: Ledger, refresh: str | None = None) -> Brought:
+def endless(ledger: Ledger, refresh: str | None = None) -> PresentedTokens:
     """Return an opaque token whose issuer states no end, as verified now."""
     says = replace(verdict(begin=ledger.now, states_iat=False), states_end=False)
-    return brought("opaque", refresh, says=says, presented_at=ledger.now)
+    return presented("opaque", refresh, says=says, presented_at=ledger.now)
 
 
 @pytest.mark.parametrize("again", ["login", "renewal", "recheck"])
@@ -122,9 +122,9 @@ def test_a_token_without_a_stated_end_is_as_old_as_it_was_when_first_seen(again:
     ledger.let_pass(40 * MINUTE)
     match again:
         case "login":
-            standing = ledger.ask(login(2, endless(ledger)))
-            assert isinstance(standing, Standing)
-            assert standing.expires_at == START + HOUR
+            active = ledger.ask(login(2, endless(ledger)))
+            assert isinstance(active, ActiveSession)
+            assert active.expires_at == START + HOUR
         case "renewal":
             ledger.ask(renewal(1, endless(ledger)))
         case _:
@@ -159,7 +159,7 @@ def test_a_proved_grant_s_refusal_ends_who_came_with_its_access_token_alone(
     ledger.ask(refused(1))
     assert ledger.told == [("session.revoked", 1, "refused"), ("session.revoked", 2, "refused")]
     assert (ledger.alive, ledger.granted) == (set(), set())
-    assert ledger.refusal(login(3, brought("access"))) is Refusal.INACTIVE
+    assert ledger.refusal(login(3, presented("access"))) is Refusal.INACTIVE
 
 
 def test_so_does_it_end_who_came_alone_first() -> None:
@@ -192,8 +192,8 @@ def test_nor_who_signed_in_anew(ledger: Ledger) -> None:
     ledger.prove()
     ledger.let_pass(MINUTE)
     says = verdict(begin=ledger.now)
-    ledger.ask(login(3, brought("new", "new refresh", says=says)))
-    ledger.ask(login(4, brought("new", says=says)))
+    ledger.ask(login(3, presented("new", "new refresh", says=says)))
+    ledger.ask(login(4, presented("new", says=says)))
     ledger.ask(refused(1))
     assert ledger.alive == {3, 4}
 
@@ -215,7 +215,7 @@ def test_an_access_token_that_came_with_nothing_else_is_not_taken_again(ledger: 
     """Whose user the issuer has shut out does not come back with it."""
     ledger.log_in(3, "only", "its own refresh")
     ledger.ask(refused(3))
-    assert ledger.refusal(login(4, brought("only"))) is Refusal.INACTIVE
+    assert ledger.refusal(login(4, presented("only"))) is Refusal.INACTIVE
 
 
 def test_garbage_that_came_first_bars_no_access_token_that_came_with_another(
@@ -236,7 +236,7 @@ def test_a_recheck_that_refuses_an_access_token_ends_who_came_with_it_alone(
     assert ledger.ask(Recheckable(grant=grant_id(2))) is not None
     ledger.ask(refused(2, "inactive"))
     assert ledger.alive == {1}  # it follows its own refresh token
-    assert ledger.refusal(login(4, brought("access"))) is Refusal.INACTIVE
+    assert ledger.refusal(login(4, presented("access"))) is Refusal.INACTIVE
 
 
 def test_another_principal_s_answer_for_what_was_proved_ends_them_too(ledger: Ledger) -> None:
@@ -252,7 +252,7 @@ def test_another_principal_s_answer_for_what_was_proved_ends_them_too(ledger: Le
 def test_roles_that_a_refresh_has_lost_are_lost_to_who_came_alone_and_none_is_gained(
     ledger: Ledger,
 ) -> None:
-    ledger.ask(login(3, brought("access", says=verdict(roles=("reader", "writer")))))
+    ledger.ask(login(3, presented("access", says=verdict(roles=("reader", "writer")))))
     ledger.ask(refreshed(ledger, roles=("admin", "writer")))
     roles = {number: ledger.session(number).roles for number in (1, 2, 3)}
     assert roles == {1: ("admin", "writer"), 2: (), 3: ("writer",)}
@@ -275,9 +275,9 @@ def test_an_unproved_grant_goes_with_its_last_session_and_is_not_given_back(
     ledger: Ledger,
 ) -> None:
     ledger.log_in(3, "access", "refresh")
-    ledger.ask(login(5, brought("new"), handle=1))
+    ledger.ask(login(5, presented("new"), handle=1))
     assert ledger.granted >= {1}
-    ledger.ask(login(6, brought("new"), handle=3))
+    ledger.ask(login(6, presented("new"), handle=3))
     dropped = [each for each in ledger.writes if isinstance(each, Drop)]
     assert [each.give_back for each in dropped if isinstance(each.row, Grant)] == [False]
     assert 1 not in ledger.granted
@@ -294,9 +294,9 @@ def test_it_stays_while_its_refresh_token_is_under_way(ledger: Ledger) -> None:
 
 
 def test_moving_to_another_grant_leaves_it_too(ledger: Ledger) -> None:
-    ledger.ask(renewal(1, brought("new", says=verdict()), grant=5))
+    ledger.ask(renewal(1, presented("new", says=verdict()), grant=5))
     assert ledger.granted == {2, 5}
-    ledger.ask(renewal(1, brought("new", says=verdict()), grant=6))
+    ledger.ask(renewal(1, presented("new", says=verdict()), grant=6))
     assert ledger.granted == {2, 5}
 
 
@@ -304,16 +304,16 @@ def test_four_unproved_refresh_tokens_are_taken_with_one_access_token_over_its_l
     ledger = Ledger()
     taken = 0
     for number in range(1, 4001):
-        answer = ledger.ask(login(number, brought("access", f"refresh {number}"), handle=1))
-        taken += isinstance(answer, Standing)
-        assert isinstance(answer, Standing) or answer is Refusal.THROTTLED
+        answer = ledger.ask(login(number, presented("access", f"refresh {number}"), handle=1))
+        taken += isinstance(answer, ActiveSession)
+        assert isinstance(answer, ActiveSession) or answer is Refusal.THROTTLED
     assert taken == 4
     assert ledger.granted == {4}  # each other went with its session, which the next has replaced
     assert len(ledger.rows.tokens) == 5
     ledger.log_in(4001, "access", "refresh 2")  # it is counted already
     ledger.ask(refused(4001))
-    assert ledger.refusal(login(4002, brought("access", "new"))) is Refusal.THROTTLED
-    assert ledger.refusal(login(4002, brought("access", "refresh 2"))) is Refusal.INACTIVE
+    assert ledger.refusal(login(4002, presented("access", "new"))) is Refusal.THROTTLED
+    assert ledger.refusal(login(4002, presented("access", "refresh 2"))) is Refusal.INACTIVE
     ledger.log_in(4003, "access")
 
 
@@ -322,7 +322,7 @@ def test_what_is_proved_is_not_counted_but_no_access_token_has_many() -> None:
     for number in range(1, 17):
         ledger.log_in(number, "access", f"refresh {number}")
         ledger.prove(number)
-    assert ledger.refusal(login(17, brought("access", "refresh 17"))) is Refusal.THROTTLED
+    assert ledger.refusal(login(17, presented("access", "refresh 17"))) is Refusal.THROTTLED
     ledger.log_in(18, "other", "refresh 1")
     ledger.log_in(19, "access", "refresh 1")
     rotated = token_hash("rotated")
@@ -352,5 +352,5 @@ def test_the_count_ends_with_the_access_token() -> None:
 def test_a_trace_lasts_as_long_as_its_issuer_has_said_since() -> None:
     ledger = Ledger()
     ledger.log_in(1, "access", "refresh")
-    ledger.ask(login(2, brought("access", "refresh", says=verdict(length=2 * HOUR))))
+    ledger.ask(login(2, presented("access", "refresh", says=verdict(length=2 * HOUR))))
     assert ledger.rows.tokens[token_hash("access")].keep_until == START + 2 * HOUR

@@ -9,12 +9,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from sessiond.core.changes import (
+    ActiveSession,
     BeginRefresh,
-    Brought,
     Close,
     Expire,
-    Forgive,
-    Lose,
+    LiftRevocation,
+    PresentedTokens,
+    ProcessLost,
     Recheck,
     Recheckable,
     Reconcile,
@@ -22,7 +23,6 @@ from sessiond.core.changes import (
     Refuse,
     Revoke,
     Rotate,
-    Standing,
     Withdraw,
 )
 from sessiond.core.decide.tokens import MAX_UNPROVED
@@ -38,8 +38,8 @@ from tests.fakes import (
     MINUTE,
     RULES,
     bind,
-    brought,
     login,
+    presented,
     principal,
     process_about,
     process_key,
@@ -118,7 +118,9 @@ class Issuing(RuleBasedStateMachine):
     def principal(self, who: str) -> Principal:
         return principal(who)
 
-    def bring(self, token: AccessToken, pair: str | None, pick: int) -> tuple[Brought, str | None]:
+    def bring(
+        self, token: AccessToken, pair: str | None, pick: int
+    ) -> tuple[PresentedTokens, str | None]:
         """Return tokens as they are presented, and the refresh token that is among them."""
         now, refresh = self.ledger.now, None
         foreign = [each for each in self.families if each.of != token.of]
@@ -135,10 +137,12 @@ class Issuing(RuleBasedStateMachine):
                 pass
         begin = token.begin if token.states_end else now
         says = self.verdict(token.of, begin, states_end=token.states_end)
-        return brought(token.name, refresh, says=says, presented_at=now), refresh
+        return presented(token.name, refresh, says=says, presented_at=now), refresh
 
-    def note(self, answer: Standing | Refusal, token: AccessToken, refresh: str | None) -> None:
-        if isinstance(answer, Standing):
+    def note(
+        self, answer: ActiveSession | Refusal, token: AccessToken, refresh: str | None
+    ) -> None:
+        if isinstance(answer, ActiveSession):
             token.seen_at = token.seen_at or self.ledger.now
             self.lives[answer.session.id] = Life(token, refresh)
             if refresh is not None:
@@ -170,7 +174,7 @@ class Issuing(RuleBasedStateMachine):
         tokens, refresh = self.bring(token, pair, pick)
         answer = self.ledger.ask(login(self.new(), tokens, handle=handle))
         self.note(answer, token, refresh)
-        if opens and isinstance(answer, Standing):
+        if opens and isinstance(answer, ActiveSession):
             self.ledger.ask(bind(answer.session.id.int, handle=handle or 4))
 
     @rule(session=picks, of=picks, pair=pairs, pick=picks)
@@ -281,7 +285,7 @@ class Issuing(RuleBasedStateMachine):
         self.ledger.ask(Revoke(id=revocation, scope=Scope.USER, value=who, reason=""))
         assert who not in {each.principal.name for each in self.sessions()}
         if forgives:
-            self.ledger.ask(Forgive(id=revocation))
+            self.ledger.ask(LiftRevocation(id=revocation))
 
     @rule(pick=picks)
     def withdraw(self, pick: int) -> None:
@@ -294,7 +298,7 @@ class Issuing(RuleBasedStateMachine):
 
     @rule(keeps=st.integers(0, 4))
     def lose_the_process_and_reconcile(self, keeps: int) -> None:
-        self.ledger.ask(Lose(process=process_key()))
+        self.ledger.ask(ProcessLost(process=process_key()))
         held = [(each.handle, each.id) for each in self.sessions() if each.handle][:keeps]
         self.ledger.ask(
             Reconcile(process=process_key(), about=process_about(), held=tuple(dict(held).items()))

@@ -2,10 +2,10 @@
 
 import pytest
 
-from sessiond.core.changes import End, Judge, KnownNames, Revoke
+from sessiond.core.changes import CheckAdmission, EndSessions, KnownNames, Revoke
 from sessiond.core.errors import Refusal
 from sessiond.core.revocation import Scope
-from tests.fakes import bind, brought, login, principal, session_id, verdict
+from tests.fakes import bind, login, presented, principal, session_id, verdict
 from tests.unit.core.decide.ledger import Ledger
 
 BOB = verdict(principal("Bob", issuer="other"))
@@ -17,14 +17,14 @@ def ledger() -> Ledger:
     ledger = Ledger()
     for number in (1, 2, 3):
         ledger.log_in(number)
-    ledger.ask(login(4, brought("bob's", says=BOB), pid=200))
+    ledger.ask(login(4, presented("bob's", says=BOB), pid=200))
     ledger.ask(bind(4, pid=200))
     return ledger
 
 
 def test_a_login_is_judged_as_it_would_be_and_nothing_is_written(ledger: Ledger) -> None:
     def judged(access: str) -> Refusal | None:
-        answer = ledger.ask(Judge(brought=brought(access), is_proof_due=True))
+        answer = ledger.ask(CheckAdmission(presented=presented(access), is_proof_due=True))
         assert not ledger.writes
         assert not ledger.last.notices
         return answer
@@ -32,7 +32,7 @@ def test_a_login_is_judged_as_it_would_be_and_nothing_is_written(ledger: Ledger)
     assert judged("new") is None
     ledger.ask(_revoke("alice"))
     assert judged("new") is Refusal.REVOKED
-    assert ledger.refusal(login(7, brought("new"))) is Refusal.REVOKED
+    assert ledger.refusal(login(7, presented("new"))) is Refusal.REVOKED
 
 
 def _revoke(user: str, number: int = 1) -> Revoke:
@@ -42,7 +42,7 @@ def _revoke(user: str, number: int = 1) -> Revoke:
 def test_the_names_that_belong_to_somebody_are_known_also_after_the_last_session(
     ledger: Ledger,
 ) -> None:
-    ledger.ask(End(session=session_id(4)))
+    ledger.ask(EndSessions(session=session_id(4)))
     names = frozenset({"alice", "bob", "mallory", "Bob"})  # names are kept folded
     assert ledger.ask(KnownNames(names=names)) == {"alice", "bob"}
     assert not ledger.writes

@@ -5,11 +5,11 @@ from uuid import UUID
 
 import pytest
 
-from sessiond.core.changes import Adopt, Refuse, Revoke, Standing
+from sessiond.core.changes import ActiveSession, KeepGrant, Refuse, Revoke
 from sessiond.core.decide import unfinished
 from sessiond.core.errors import Refusal
 from sessiond.core.revocation import Revocation, Scope
-from tests.fakes import MINUTE, brought, grant_id, login, principal, token_hash, verdict
+from tests.fakes import MINUTE, grant_id, login, presented, principal, token_hash, verdict
 from tests.unit.core.decide.ledger import Ledger
 
 ALL = Revoke(id=UUID(int=77), scope=Scope.ALL, value="", reason="drill")
@@ -46,10 +46,10 @@ def test_whoever_has_brought_another_s_access_token_as_a_refresh_token_bars_nobo
     ledger: Ledger, refresh: str | None
 ) -> None:
     mallory = verdict(principal("mallory"))
-    thief = ledger.ask(login(1, brought("own", "hers", says=mallory)))
-    assert isinstance(thief, Standing)
+    thief = ledger.ask(login(1, presented("own", "hers", says=mallory)))
+    assert isinstance(thief, ActiveSession)
     ledger.log_in(2, "hers", refresh)
-    again = brought("own", "hers", says=mallory)
+    again = presented("own", "hers", says=mallory)
     assert ledger.refusal(login(3, again)) in {Refusal.WRONGTYPE, Refusal.USERMISMATCH}
     ledger.ask(Refuse(grant=grant_id(1), reason="refused"))
     assert ledger.alive == {2}
@@ -60,6 +60,6 @@ def test_a_refresh_token_proves_no_access_token_that_is_the_same(ledger: Ledger)
     ledger.log_in(1, "one", "other")
     ledger.prove()
     ledger.rules = replace(ledger.rules, proved=frozenset({"corp"}))
-    assert ledger.refusal(login(2, brought("other"))) is Refusal.WRONGAUDIENCE
-    adopted = ledger.ask(Adopt(grant=grant_id(3), brought=brought("other", "refresh")))
+    assert ledger.refusal(login(2, presented("other"))) is Refusal.WRONGAUDIENCE
+    adopted = ledger.ask(KeepGrant(grant=grant_id(3), presented=presented("other", "refresh")))
     assert not isinstance(adopted, Refusal)

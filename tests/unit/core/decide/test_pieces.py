@@ -14,13 +14,13 @@ from sessiond.core.changes import (
     BeginRefresh,
     Change,
     Disown,
-    End,
     EndCovered,
+    EndSessions,
     Expire,
     Find,
-    Forgive,
-    Look,
-    Lose,
+    LiftRevocation,
+    ListOwnSessions,
+    ProcessLost,
     Recheck,
     Reconcile,
     Refresh,
@@ -41,9 +41,9 @@ from tests.fakes import (
     MINUTE,
     START,
     bind,
-    brought,
     grant_id,
     login,
+    presented,
     principal,
     process_about,
     process_key,
@@ -101,13 +101,13 @@ LARGE: dict[str, tuple[Callable[[], Ledger], Callable[[Ledger], Change[Any]]]] =
         many_grants,
         lambda _: Revoke(id=UUID(int=7), scope=Scope.ISSUER, value="corp", reason="left"),
     ),
-    "end a process": (many_grants, lambda _: End(process=process_key())),
+    "end a process": (many_grants, lambda _: EndSessions(process=process_key())),
     "disown": (one_grant, lambda _: Disown(grants=(grant_id(1),))),
     "disown many": (
         many_grants,
         lambda _: Disown(grants=tuple(grant_id(each) for each in range(1, MANY + 1))),
     ),
-    "lose": (many_grants, lambda _: Lose(process=process_key())),
+    "lose": (many_grants, lambda _: ProcessLost(process=process_key())),
     "reconcile with nothing": (
         many_grants,
         lambda _: Reconcile(process=process_key(), about=process_about(), held=()),
@@ -151,7 +151,7 @@ def test_a_piece_has_room_for_what_is_usual() -> None:
 def test_reconciling_in_pieces_answers_as_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     def back() -> tuple[Ledger, Reconcile]:
         ledger = many_grants()
-        ledger.ask(Lose(process=process_key()))
+        ledger.ask(ProcessLost(process=process_key()))
         held = ((1, session_id(2)), (2, session_id(1)), *EVERYTHING[4:], (90, session_id(99)))
         return ledger, Reconcile(
             process=process_key(), about=process_about(), held=(*held, (91, session_id(5)))
@@ -172,7 +172,7 @@ def test_what_changes_nothing_goes_in_pieces_too(monkeypatch: pytest.MonkeyPatch
     in_place = tuple((number, session_id(number)) for number in range(1, MANY + 1))
     unknown = tuple((100 + number, session_id(100 + number)) for number in range(MANY))
     back = Reconcile(process=process_key(), about=process_about(), held=(*in_place, *unknown))
-    look = Look(process=process_key())
+    look = ListOwnSessions(process=process_key())
     expected = ledger.ask(look)
     monkeypatch.setattr(draft, "PIECE", 3)
     assert ledger.ask(look) == expected
@@ -198,10 +198,10 @@ def test_from_the_first_piece_of_a_revocation_on_all_it_covers_counts_as_ended()
     begun = begin(ledger, ALL)
     assert begun.rest is not None
     last = max(ledger.alive)
-    assert ledger.ask(Look(process=process_key())) == []
+    assert ledger.ask(ListOwnSessions(process=process_key())) == []
     assert ledger.ask(Find(process=process_key(), session=session_id(last))) is None
-    assert ledger.refusal(login(50, brought(f"access {last}"))) is Refusal.REVOKED
-    assert ledger.refusal(renewal(last, brought("fresh"))) is Refusal.REVOKED
+    assert ledger.refusal(login(50, presented(f"access {last}"))) is Refusal.REVOKED
+    assert ledger.refusal(renewal(last, presented("fresh"))) is Refusal.REVOKED
     held = ((last, session_id(last)),)
     ask = Reconcile(process=process_key(), about=process_about(), held=held)
     assert ledger.ask(ask) == [last]
@@ -210,13 +210,13 @@ def test_from_the_first_piece_of_a_revocation_on_all_it_covers_counts_as_ended()
     says = verdict(begin=ledger.now)
     assert not ledger.ask(Refresh(grant=grant_id(last), verdict=says, draw=0.5))
     assert not ledger.writes
-    assert ledger.ask(End(session=session_id(last))) == 0
+    assert ledger.ask(EndSessions(session=session_id(last))) == 0
 
 
 @pytest.mark.usefixtures("small_pieces")
 def test_a_login_accepted_before_a_revocation_is_not_opened_between_its_pieces() -> None:
     ledger = many_grants()
-    ledger.ask(login(50, brought("late", "late")))
+    ledger.ask(login(50, presented("late", "late")))
     begin(ledger, ALL)
     assert not ledger.ask(bind(50))
     assert not ledger.writes
@@ -227,7 +227,7 @@ def test_who_comes_with_newer_tokens_between_the_pieces_stays() -> None:
     ledger = many_grants()
     rest = begin(ledger, ALL).rest
     ledger.let_pass(MINUTE)
-    fresh = brought("fresh", "fresh refresh", says=verdict(begin=ledger.now))
+    fresh = presented("fresh", "fresh refresh", says=verdict(begin=ledger.now))
     ledger.ask(login(50, fresh))
     assert ledger.ask(bind(50))
     assert rest is not None
@@ -253,7 +253,7 @@ def test_what_was_begun_to_end_is_found_in_the_rows_that_a_crash_leaves(scope: S
 def test_a_crash_leaves_a_refused_grant_to_be_ended_and_not_to_be_sent_again() -> None:
     ledger = one_grant()
     begin(ledger, Refuse(grant=grant_id(1), reason="refused"))
-    assert ledger.refusal(login(50, brought("access", "refresh"))) is Refusal.INACTIVE
+    assert ledger.refusal(login(50, presented("access", "refresh"))) is Refusal.INACTIVE
     (left,) = unfinished(ledger.rows)
     ledger.ask(left)
     assert (ledger.alive, ledger.granted) == (set(), set())
@@ -278,8 +278,8 @@ def test_telling_of_a_refresh_leaves_out_who_ended_or_moved_and_stops_with_the_g
     ledger = one_grant()
     rest = begin(ledger, refreshed(ledger)).rest
     assert rest is not None
-    ledger.ask(End(session=session_id(3)))
-    ledger.ask(renewal(4, brought("newer", "newer refresh"), grant=900))
+    ledger.ask(EndSessions(session=session_id(3)))
+    ledger.ask(renewal(4, presented("newer", "newer refresh"), grant=900))
     ledger.ask(rest)
     assert {handle for _, handle, _ in ledger.told} == set(range(1, MANY + 1)) - {3, 4}
     rest = begin(ledger, refreshed(ledger)).rest
@@ -334,7 +334,7 @@ def test_revoking_the_same_again_moves_its_time_and_keeps_its_id() -> None:
     ledger = many_grants()
     ledger.ask(ALL)
     ledger.let_pass(MINUTE)
-    ledger.ask(login(50, brought("fresh", says=verdict(begin=ledger.now))))
+    ledger.ask(login(50, presented("fresh", says=verdict(begin=ledger.now))))
     again = Revoke(id=UUID(int=78), scope=Scope.ALL, value="", reason="another drill")
     assert ledger.ask(again) == Taken(id=ALL.id, sessions=1)
     moved = Revocation(id=ALL.id, scope=Scope.ALL, value="", at=ledger.now, reason="another drill")
@@ -342,14 +342,14 @@ def test_revoking_the_same_again_moves_its_time_and_keeps_its_id() -> None:
     ledger.let_pass(-HOUR)
     ledger.ask(again)
     assert ledger.rows.revocations[ALL.id].at == moved.at  # what was refused stays so
-    assert ledger.ask(Forgive(id=ALL.id))
+    assert ledger.ask(LiftRevocation(id=ALL.id))
     assert ledger.rows.revocation(Scope.ALL, "") is None
 
 
 def test_what_is_about_the_same_waits_for_its_turn() -> None:
     row = Revocation(id=UUID(int=7), scope=Scope.ALL, value="", at=START, reason="")
-    assert turn_of(EndCovered(revocation=row)) == turn_of(Forgive(id=row.id)) == row.id
-    assert turn_of(Lose(process=process_key())) == turn_of(login(1)) == process_key()
+    assert turn_of(EndCovered(revocation=row)) == turn_of(LiftRevocation(id=row.id)) == row.id
+    assert turn_of(ProcessLost(process=process_key())) == turn_of(login(1)) == process_key()
     assert turn_of(Refuse(grant=grant_id(1), reason="")) is None
 
 
@@ -373,7 +373,7 @@ def test_at_a_start_nothing_is_found_to_end_among_those_who_came_after_a_revocat
     ledger = many_grants()
     ledger.ask(ALL)
     ledger.let_pass(MINUTE)
-    ledger.ask(login(50, brought("fresh", "fresh refresh", says=verdict(begin=ledger.now))))
+    ledger.ask(login(50, presented("fresh", "fresh refresh", says=verdict(begin=ledger.now))))
     assert unfinished(ledger.rows) == []
 
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from sessiond.core.changes import Close, Expire, Find, Look, Lose, Reconcile
+from sessiond.core.changes import Close, Expire, Find, ListOwnSessions, ProcessLost, Reconcile
 from sessiond.core.decide.presence import can_come_back, resumed
 from sessiond.core.errors import Refusal
 from sessiond.core.session import ProcessKey, SessionId, SessionState
@@ -15,9 +15,9 @@ from tests.fakes import (
     RULES,
     START,
     bind,
-    brought,
     grant_id,
     login,
+    presented,
     principal,
     process_about,
     process_key,
@@ -27,7 +27,7 @@ from tests.fakes import (
 )
 from tests.unit.core.decide.ledger import Ledger
 
-LOSE = Lose(process=process_key())
+LOSE = ProcessLost(process=process_key())
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def test_leaving_a_handle_without_a_session_changes_nothing(ledger: Ledger) -> N
 
 
 def test_leaving_before_opening_is_silent(ledger: Ledger) -> None:
-    ledger.ask(login(4, brought("other")))
+    ledger.ask(login(4, presented("other")))
     ledger.ask(Close(process=process_key(), handle=4))
     assert ledger.told == []
     assert ledger.alive == {1, 2, 3}
@@ -69,7 +69,7 @@ def test_leaving_before_opening_is_silent(ledger: Ledger) -> None:
 def test_a_late_word_that_alice_left_does_not_end_who_is_on_her_handle_by_now(
     ledger: Ledger,
 ) -> None:
-    ledger.ask(login(4, brought("bob's", says=verdict(principal("bob"))), handle=2))
+    ledger.ask(login(4, presented("bob's", says=verdict(principal("bob"))), handle=2))
     assert ledger.told == [("session.closed", 2, "replaced")]
     ledger.ask(Close(process=process_key(), handle=2, session=session_id(2)))
     assert ledger.writes == []
@@ -89,7 +89,7 @@ def test_a_session_that_is_named_ends_and_no_other_whatever_the_handle(
 def test_a_session_that_is_named_ends_also_while_it_waits_or_is_not_opened(
     ledger: Ledger,
 ) -> None:
-    ledger.ask(login(4, brought("unopened")))
+    ledger.ask(login(4, presented("unopened")))
     ledger.ask(LOSE)
     ledger.ask(Close(process=process_key(), handle=4, session=session_id(4)))
     assert ledger.told == []
@@ -112,10 +112,10 @@ def test_a_process_that_is_known_by_its_connection_alone_cannot_come_back(
 ) -> None:
     unknown = ProcessKey(uid=500, pid=0, started=0, label="gw1 #1 of this run")
     for number, is_opened in ((7, True), (8, False)):
-        ledger.ask(replace(login(number, brought(f"of {number}")), process=unknown))
+        ledger.ask(replace(login(number, presented(f"of {number}")), process=unknown))
         if is_opened:
             ledger.ask(replace(bind(number), process=unknown))
-    ledger.ask(Lose(process=unknown))
+    ledger.ask(ProcessLost(process=unknown))
     assert ledger.told == [("session.closed", 7, "lost")]  # of the other nobody was told
     assert ledger.pushed == []
     assert ledger.alive == {1, 2, 3}
@@ -124,7 +124,7 @@ def test_a_process_that_is_known_by_its_connection_alone_cannot_come_back(
 
 def test_sessions_of_a_lost_process_wait_for_it(ledger: Ledger) -> None:
     ledger.log_in(4, "elsewhere")
-    ledger.ask(login(5, brought("unopened")))
+    ledger.ask(login(5, presented("unopened")))
     ledger.ask(login(6, pid=101))
     ledger.ask(bind(6, pid=101))
     ledger.ask(LOSE)
@@ -192,7 +192,7 @@ def test_reconciling_without_having_been_lost_writes_nothing(ledger: Ledger) -> 
 
 
 def test_a_login_opened_while_the_process_was_away_is_opened(ledger: Ledger) -> None:
-    ledger.ask(login(4, brought("other"), handle=0))
+    ledger.ask(login(4, presented("other"), handle=0))
     ledger.let_pass(timedelta(seconds=5))
     assert ledger.ask(back((1, 1), (2, 2), (3, 3), (4, 4))) == []
     assert ledger.told == [("session.opened", 4, "")]
@@ -202,7 +202,7 @@ def test_a_login_opened_while_the_process_was_away_is_opened(ledger: Ledger) -> 
 
 
 def test_a_login_that_is_not_opened_yet_stays(ledger: Ledger) -> None:
-    ledger.ask(login(4, brought("other")))
+    ledger.ask(login(4, presented("other")))
     ledger.ask(back((1, 1), (2, 2), (3, 3)))
     assert ledger.session(4).state is SessionState.UNBOUND
 
@@ -210,7 +210,7 @@ def test_a_login_that_is_not_opened_yet_stays(ledger: Ledger) -> None:
 def test_a_login_that_is_not_opened_yet_gives_way_to_what_the_process_holds(
     ledger: Ledger,
 ) -> None:
-    ledger.ask(login(4, brought("other")))
+    ledger.ask(login(4, presented("other")))
     assert ledger.ask(back((4, 1), (2, 2), (3, 3))) == []
     assert ledger.told == []
     assert ledger.alive == {1, 2, 3}
@@ -257,13 +257,13 @@ def test_a_process_may_call_itself_otherwise_when_it_is_back(ledger: Ledger) -> 
 
 def test_a_connect_on_a_waiting_session_s_handle_replaces_it(ledger: Ledger) -> None:
     ledger.ask(LOSE)
-    ledger.ask(login(4, brought("other"), handle=1))
+    ledger.ask(login(4, presented("other"), handle=1))
     assert ledger.told == [("session.closed", 1, "replaced")]
 
 
 def test_a_waiting_session_may_be_renewed(ledger: Ledger) -> None:
     ledger.ask(LOSE)
-    answer = ledger.ask(renewal(1, brought("fresh")))
+    answer = ledger.ask(renewal(1, presented("fresh")))
     assert not isinstance(answer, Refusal)
     assert ledger.session(1).until == START + RULES.grace
 
@@ -275,21 +275,21 @@ def test_a_waiting_session_may_be_renewed(ledger: Ledger) -> None:
 def test_after_a_restart_everything_waits_from_then_on(
     ledger: Ledger, number: int, state: SessionState, wait: timedelta
 ) -> None:
-    ledger.ask(login(4, brought("unopened")))
+    ledger.ask(login(4, presented("unopened")))
     later = resumed(ledger.session(number), now=START + HOUR, rules=RULES)
     assert (later.state, later.until) == (state, START + HOUR + wait)
 
 
 def test_looking_shows_the_live_sessions_of_one_process(ledger: Ledger) -> None:
     ledger.ask(login(4, pid=101))
-    standings = ledger.ask(Look(process=process_key()))
-    assert {standing.session.id.int for standing in standings} == {1, 2, 3}
-    assert {standing.expires_at for standing in standings} == {START + HOUR}
-    assert ledger.ask(Look(process=process_key(102))) == []
+    active_sessions = ledger.ask(ListOwnSessions(process=process_key()))
+    assert {active.session.id.int for active in active_sessions} == {1, 2, 3}
+    assert {active.expires_at for active in active_sessions} == {START + HOUR}
+    assert ledger.ask(ListOwnSessions(process=process_key(102))) == []
 
 
 def test_finding_shows_only_what_is_alive_and_the_process_s_own(ledger: Ledger) -> None:
-    ledger.ask(login(4, brought("brief", says=verdict(length=timedelta(seconds=5)))))
+    ledger.ask(login(4, presented("brief", says=verdict(length=timedelta(seconds=5)))))
     found = ledger.ask(Find(process=process_key(), session=session_id(4)))
     assert found is not None
     assert found.session == ledger.session(4)

@@ -6,20 +6,20 @@ from uuid import UUID
 import pytest
 
 from sessiond.core.changes import (
-    Adopt,
+    ActiveSession,
     BeginRefresh,
-    Brought,
     FindGrant,
     Forsake,
+    KeepGrant,
+    PresentedTokens,
     Refresh,
     Refuse,
     Revoke,
-    Standing,
 )
 from sessiond.core.errors import Refusal
 from sessiond.core.grant import Grant
 from sessiond.core.revocation import Scope
-from tests.fakes import RULES, brought, grant_id, login, principal, renewal, verdict
+from tests.fakes import RULES, grant_id, login, presented, principal, renewal, verdict
 from tests.unit.core.decide.ledger import Ledger
 
 
@@ -30,11 +30,11 @@ def ledger() -> Ledger:
     return ledger
 
 
-TOKENS = brought("access", "refresh")
+TOKENS = presented("access", "refresh")
 
 
-def adopt(tokens: Brought = TOKENS, number: int = 1) -> Adopt:
-    return Adopt(grant=grant_id(number), brought=tokens)
+def adopt(tokens: PresentedTokens = TOKENS, number: int = 1) -> KeepGrant:
+    return KeepGrant(grant=grant_id(number), presented=tokens)
 
 
 def prove(ledger: Ledger) -> None:
@@ -59,9 +59,9 @@ def test_adopted_tokens_make_a_grant_that_no_session_hangs_on(ledger: Ledger) ->
 
 def test_what_a_refresh_has_proved_comes_in(ledger: Ledger) -> None:
     prove(ledger)
-    standing = ledger.ask(login(2, TOKENS))
-    assert isinstance(standing, Standing)
-    assert standing.session.grant == grant_id(1)
+    active = ledger.ask(login(2, TOKENS))
+    assert isinstance(active, ActiveSession)
+    assert active.session.grant == grant_id(1)
     assert ledger.grant(1).proven
 
 
@@ -75,19 +75,19 @@ def test_adopting_known_tokens_joins_their_grant(ledger: Ledger) -> None:
 
 def test_a_new_refresh_token_must_be_proved_anew(ledger: Ledger) -> None:
     prove(ledger)
-    other = brought("access", "another refresh")
+    other = presented("access", "another refresh")
     assert ledger.refusal(login(2, other)) is Refusal.WRONGAUDIENCE
 
 
 def test_a_renewal_must_be_proved_too(ledger: Ledger) -> None:
     prove(ledger)
     ledger.ask(login(2, TOKENS))
-    assert ledger.refusal(renewal(2, brought("fresh", "fresh refresh"))) is Refusal.WRONGAUDIENCE
+    assert ledger.refusal(renewal(2, presented("fresh", "fresh refresh"))) is Refusal.WRONGAUDIENCE
 
 
 def test_other_issuers_need_no_proof(ledger: Ledger) -> None:
-    carol = brought(says=verdict(principal("carol", issuer="partner")))
-    assert isinstance(ledger.ask(login(1, carol)), Standing)
+    carol = presented(says=verdict(principal("carol", issuer="partner")))
+    assert isinstance(ledger.ask(login(1, carol)), ActiveSession)
 
 
 def test_a_refresh_that_returns_another_principal_proves_the_theft(ledger: Ledger) -> None:
@@ -100,9 +100,9 @@ def test_a_refresh_that_returns_another_principal_proves_the_theft(ledger: Ledge
 def test_an_access_token_that_came_with_what_is_proved_comes_in_alone_too(
     ledger: Ledger,
 ) -> None:
-    assert ledger.refusal(login(1, brought("access"))) is Refusal.WRONGAUDIENCE
+    assert ledger.refusal(login(1, presented("access"))) is Refusal.WRONGAUDIENCE
     prove(ledger)
-    assert isinstance(ledger.ask(login(2, brought("access"))), Standing)
+    assert isinstance(ledger.ask(login(2, presented("access"))), ActiveSession)
 
 
 def test_what_nobody_waits_for_is_dropped_unless_somebody_is_in_by_it(ledger: Ledger) -> None:
@@ -132,5 +132,5 @@ def test_tokens_that_are_refused_are_not_adopted(ledger: Ledger) -> None:
     ledger.ask(Refuse(grant=grant_id(1), reason="refused"))
     assert ledger.ask(adopt(number=2)) is Refusal.INACTIVE
     ledger.ask(Revoke(id=UUID(int=1), scope=Scope.ALL, value="", reason=""))
-    assert ledger.ask(adopt(brought("new", "new refresh"), number=3)) is Refusal.REVOKED
+    assert ledger.ask(adopt(presented("new", "new refresh"), number=3)) is Refusal.REVOKED
     assert ledger.granted == set()

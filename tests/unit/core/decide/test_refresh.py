@@ -6,18 +6,18 @@ from uuid import UUID
 import pytest
 
 from sessiond.core.changes import (
-    Adopt,
+    ActiveSession,
     BeginRefresh,
-    Brought,
-    End,
+    EndSessions,
     FindGrant,
+    KeepGrant,
+    PresentedTokens,
     Recheck,
     Recheckable,
     Refresh,
     Refuse,
     Revoke,
     Rotate,
-    Standing,
 )
 from sessiond.core.decide.draft import REFUSED_KEPT
 from sessiond.core.errors import Refusal
@@ -32,10 +32,10 @@ from tests.fakes import (
     MINUTE,
     RULES,
     START,
-    brought,
     grant_id,
     lease,
     login,
+    presented,
     principal,
     process_key,
     renewal,
@@ -82,8 +82,8 @@ def text_of(token: Secret | None) -> str | None:
     return None if token is None else token.reveal()
 
 
-def newer(ledger: Ledger, refresh: str | None = "newer refresh") -> Brought:
-    return brought("newer", refresh, says=verdict(begin=ledger.now))
+def newer(ledger: Ledger, refresh: str | None = "newer refresh") -> PresentedTokens:
+    return presented("newer", refresh, says=verdict(begin=ledger.now))
 
 
 # Begun
@@ -105,11 +105,11 @@ def test_what_is_not_due_is_refreshed_only_at_once(ledger: Ledger) -> None:
 
 
 def test_a_grant_without_sessions_is_refreshed_only_at_once(ledger: Ledger) -> None:
-    adopted = ledger.ask(Adopt(grant=grant_id(3), brought=brought("other", "adopted")))
+    adopted = ledger.ask(KeepGrant(grant=grant_id(3), presented=presented("other", "adopted")))
     assert adopted == ledger.grant(3)
     assert ledger.ask(BeginRefresh(grant=grant_id(3), at_once=True)) is not None
     ledger.prove()
-    ledger.ask(End(process=process_key()))
+    ledger.ask(EndSessions(process=process_key()))
     ledger.let_pass(DUE)
     assert ledger.ask(BeginRefresh(grant=grant_id(1))) is None
 
@@ -163,7 +163,7 @@ def test_an_issuer_that_sends_the_same_refresh_token_leaves_its_trace(ledger: Le
 
 def test_every_session_of_the_grant_gets_the_new_lease(ledger: Ledger) -> None:
     ledger.let_pass(DUE)
-    ledger.ask(login(3, brought("access", "refresh"), pid=101))
+    ledger.ask(login(3, presented("access", "refresh"), pid=101))
     assert ledger.ask(refreshed(verdict(begin=ledger.now)))
     grant = ledger.grant(1)
     assert grant.lease == lease(ledger.now)
@@ -206,7 +206,7 @@ def test_a_refresh_for_another_principal_ends_the_sessions_and_the_grant(
     ]
     assert len(ledger.pushed) == 2
     assert (ledger.alive, ledger.granted) == (set(), set())
-    assert ledger.refusal(login(3, brought("access", "refresh"))) is Refusal.INACTIVE
+    assert ledger.refusal(login(3, presented("access", "refresh"))) is Refusal.INACTIVE
 
 
 def test_a_refresh_in_flight_is_thrown_away_when_its_user_is_revoked(ledger: Ledger) -> None:
@@ -264,7 +264,7 @@ def test_refusing_what_is_gone_changes_nothing(ledger: Ledger) -> None:
 
 def test_a_refused_grant_without_sessions_is_dropped_silently(ledger: Ledger) -> None:
     ledger.prove()
-    ledger.ask(End(process=process_key()))
+    ledger.ask(EndSessions(process=process_key()))
     ledger.ask(REFUSE)
     assert ledger.told == []
     assert ledger.granted == set()
@@ -273,7 +273,7 @@ def test_a_refused_grant_without_sessions_is_dropped_silently(ledger: Ledger) ->
 def test_after_a_refusal_a_renewal_with_new_tokens_comes_too_late(ledger: Ledger) -> None:
     ledger.ask(REFUSE)
     assert ledger.refusal(renewal(1, newer(ledger))) is Refusal.REVOKED
-    assert isinstance(ledger.ask(login(3, newer(ledger))), Standing)
+    assert isinstance(ledger.ask(login(3, newer(ledger))), ActiveSession)
 
 
 # Asked again
@@ -284,7 +284,7 @@ def test_only_a_grant_with_sessions_and_nothing_to_refresh_with_is_asked_about(
 ) -> None:
     assert bare.ask(Recheckable(grant=grant_id(1))) is bare.grant(1)
     assert ledger.ask(Recheckable(grant=grant_id(1))) is None
-    bare.ask(End(session=session_id(1)))
+    bare.ask(EndSessions(session=session_id(1)))
     assert bare.ask(Recheckable(grant=grant_id(1))) is None
     assert bare.ask(Recheckable(grant=grant_id(2))) is None
 
@@ -318,7 +318,7 @@ def test_asking_again_about_what_is_gone_is_false(bare: Ledger) -> None:
 
 
 def test_an_issuer_whose_clock_is_far_behind_is_not_asked_again_at_once(ledger: Ledger) -> None:
-    ledger.ask(login(1, brought(refresh="r1")))
+    ledger.ask(login(1, presented(refresh="r1")))
     old = verdict(begin=START - timedelta(minutes=50), length=HOUR)  # ten minutes are left of it
     assert ledger.ask(Refresh(grant=grant_id(1), verdict=old, draw=0.5))
     refresh_at = ledger.rows.grants[grant_id(1)].refresh_at

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from sessiond.core.changes import Expire, Forgive, Reconcile, Refuse, Revoke, Standing
+from sessiond.core.changes import ActiveSession, Expire, LiftRevocation, Reconcile, Refuse, Revoke
 from sessiond.core.decide.tokens import UNDATED_KEPT
 from sessiond.core.errors import Refusal
 from sessiond.core.revocation import Scope
@@ -14,9 +14,9 @@ from tests.fakes import (
     MINUTE,
     START,
     bind,
-    brought,
     grant_id,
     login,
+    presented,
     process_about,
     process_key,
     session_id,
@@ -47,25 +47,25 @@ def test_a_revocation_refuses_what_was_issued_at_or_before_it(
     ledger.ask(ALL)
     begin = ledger.now + timedelta(seconds=issued)
     ledger.let_pass(MINUTE)
-    change = login(1, brought(says=verdict(begin=begin)))
+    change = login(1, presented(says=verdict(begin=begin)))
     if refused:
         assert ledger.refusal(change) is Refusal.REVOKED
     else:
-        assert isinstance(ledger.ask(change), Standing)
+        assert isinstance(ledger.ask(change), ActiveSession)
 
 
 def test_a_token_that_states_no_iat_is_judged_by_when_it_was_first_presented(
     ledger: Ledger,
 ) -> None:
     says = verdict(states_iat=False)
-    ledger.ask(login(1, brought("seen", says=says)))
+    ledger.ask(login(1, presented("seen", says=says)))
     ledger.let_pass(MINUTE)
     ledger.ask(ALL)
     ledger.let_pass(MINUTE)
-    again = brought("seen", says=says, presented_at=ledger.now)
+    again = presented("seen", says=says, presented_at=ledger.now)
     assert ledger.refusal(login(2, again)) is Refusal.REVOKED
-    unseen = brought("not seen", says=says, presented_at=ledger.now)
-    assert isinstance(ledger.ask(login(3, unseen)), Standing)
+    unseen = presented("not seen", says=says, presented_at=ledger.now)
+    assert isinstance(ledger.ask(login(3, unseen)), ActiveSession)
 
 
 def test_a_token_presented_before_the_revocation_was_issued_before_it_whatever_it_states(
@@ -74,7 +74,7 @@ def test_a_token_presented_before_the_revocation_was_issued_before_it_whatever_i
     ahead = verdict(begin=START + timedelta(seconds=20))  # the issuer's clock is fast
     ledger.ask(ALL)
     ledger.let_pass(timedelta(seconds=1))
-    during = brought(says=ahead, presented_at=START)  # its verification took that long
+    during = presented(says=ahead, presented_at=START)  # its verification took that long
     assert ledger.refusal(login(1, during)) is Refusal.REVOKED
 
 
@@ -82,24 +82,26 @@ def test_a_token_seen_before_the_revocation_was_issued_before_it_whatever_it_sta
     ledger: Ledger,
 ) -> None:
     ahead = verdict(begin=START + timedelta(seconds=20))
-    ledger.ask(login(1, brought(says=ahead, presented_at=START)))
+    ledger.ask(login(1, presented(says=ahead, presented_at=START)))
     ledger.let_pass(timedelta(seconds=5))
     ledger.ask(ALL)
     ledger.let_pass(MINUTE)
-    again = brought(says=ahead, presented_at=ledger.now)
+    again = presented(says=ahead, presented_at=ledger.now)
     assert ledger.refusal(login(2, again)) is Refusal.REVOKED
 
 
 def test_a_refresh_token_from_before_the_revocation_brings_no_new_access_token_in(
     ledger: Ledger,
 ) -> None:
-    ledger.ask(login(1, brought("old", "refresh")))
+    ledger.ask(login(1, presented("old", "refresh")))
     ledger.let_pass(MINUTE)
     ledger.ask(ALL)
     ledger.let_pass(MINUTE)
     says = verdict(begin=ledger.now)
-    assert ledger.refusal(login(2, brought("new", "refresh", says=says))) is Refusal.REVOKED
-    assert isinstance(ledger.ask(login(3, brought("new", "new refresh", says=says))), Standing)
+    assert ledger.refusal(login(2, presented("new", "refresh", says=says))) is Refusal.REVOKED
+    assert isinstance(
+        ledger.ask(login(3, presented("new", "new refresh", says=says))), ActiveSession
+    )
 
 
 @pytest.mark.parametrize("comes", [timedelta(hours=2), timedelta(days=80)])
@@ -107,19 +109,19 @@ def test_a_revocation_knows_its_tokens_long_after_their_lease(
     ledger: Ledger, comes: timedelta
 ) -> None:
     """An opaque token that states no end may be good for as long as its issuer likes."""
-    ledger.ask(login(1, brought("opaque", says=verdict(states_iat=False))))
+    ledger.ask(login(1, presented("opaque", says=verdict(states_iat=False))))
     ledger.ask(ALL)
     ledger.let_pass(comes)
     ledger.ask(Expire(tokens=(token_hash("opaque"),)))
     says = verdict(begin=ledger.now, states_iat=False)
-    assert ledger.refusal(login(2, brought("opaque", says=says))) is Refusal.REVOKED
+    assert ledger.refusal(login(2, presented("opaque", says=says))) is Refusal.REVOKED
 
 
 def test_a_token_without_iat_is_known_again_for_days_when_its_grant_has_run_out(
     ledger: Ledger,
 ) -> None:
-    ledger.ask(login(1, brought("undated", says=verdict(states_iat=False))))
-    ledger.ask(login(2, brought("dated")))
+    ledger.ask(login(1, presented("undated", says=verdict(states_iat=False))))
+    ledger.ask(login(2, presented("dated")))
     ledger.let_pass(HOUR)
     ledger.ask(Expire(grants=(grant_id(1), grant_id(2))))
     assert set(ledger.rows.tokens) == {token_hash("undated")}
@@ -130,11 +132,11 @@ def test_a_token_without_iat_is_known_again_for_days_when_its_grant_has_run_out(
 
 def test_a_token_is_first_seen_once_even_when_its_grant_is_gone(ledger: Ledger) -> None:
     says = verdict(states_iat=False)
-    ledger.ask(login(1, brought(says=says)))
+    ledger.ask(login(1, presented(says=says)))
     ledger.ask(ALL)  # drops the grant, keeps the trace
-    ledger.ask(Forgive(id=ALL.id))
+    ledger.ask(LiftRevocation(id=ALL.id))
     ledger.let_pass(MINUTE)
-    ledger.ask(login(2, brought(says=says)))
+    ledger.ask(login(2, presented(says=says)))
     trace = ledger.rows.tokens[token_hash("access")]
     assert (trace.seen_at, trace.grant) == (START, grant_id(2))
 
@@ -145,7 +147,7 @@ def test_tokens_that_the_issuer_refused_come_in_no_more(
 ) -> None:
     ledger.log_in(1, "access", "refresh")
     ledger.ask(Refuse(grant=grant_id(1), reason="refused"))
-    assert ledger.refusal(login(2, brought(*again))) is Refusal.INACTIVE
+    assert ledger.refusal(login(2, presented(*again))) is Refusal.INACTIVE
 
 
 def test_what_came_after_a_revocation_is_not_older_than_it_for_a_clock_that_is_set_back(
@@ -154,11 +156,11 @@ def test_what_came_after_a_revocation_is_not_older_than_it_for_a_clock_that_is_s
     ledger.ask(ALL)
     ledger.let_pass(HOUR)
     says = verdict(begin=ledger.now - MINUTE)
-    fresh = brought("fresh", "refresh", says=says, presented_at=ledger.now)
+    fresh = presented("fresh", "refresh", says=says, presented_at=ledger.now)
     for number in (1, 2):
-        assert isinstance(ledger.ask(login(number, fresh)), Standing)
+        assert isinstance(ledger.ask(login(number, fresh)), ActiveSession)
     ledger.let_pass(-2 * HOUR)
-    assert isinstance(ledger.ask(login(3, fresh)), Standing)
+    assert isinstance(ledger.ask(login(3, fresh)), ActiveSession)
     assert ledger.ask(bind(1))
     held = tuple((number, session_id(number)) for number in (1, 2, 3))
     back = Reconcile(process=process_key(), about=process_about(), held=held)

@@ -5,7 +5,7 @@ import pytest
 from sessiond.core.changes import BeginRefresh, Recheck, Refresh, Rotate
 from sessiond.core.decide import draft
 from sessiond.core.secret import Secret
-from tests.fakes import MINUTE, brought, grant_id, login, principal, token_hash, verdict
+from tests.fakes import MINUTE, grant_id, login, presented, principal, token_hash, verdict
 from tests.unit.core.decide.ledger import Ledger
 
 ENDED = ("session.revoked", "usermismatch")
@@ -50,7 +50,7 @@ def test_the_same_name_spelled_otherwise_is_no_other(ledger: Ledger) -> None:
 
 def test_who_came_under_the_new_name_goes_on(ledger: Ledger) -> None:
     says = renamed(ledger).verdict
-    ledger.ask(login(4, brought("new", "refresh", says=says)))
+    ledger.ask(login(4, presented("new", "refresh", says=says)))
     ledger.ask(renamed(ledger))
     assert ledger.alive == {4}
 
@@ -63,7 +63,7 @@ def test_the_grant_stays_so_that_its_first_refresh_token_is_never_sent_again(
     ledger.ask(Rotate(grant=grant_id(1), refresh=token_hash("rotated"), refresh_token=rotated))
     ledger.ask(renamed(ledger))
     assert ledger.grant(1).proven
-    ledger.ask(login(4, brought("new", "refresh", says=renamed(ledger).verdict)))
+    ledger.ask(login(4, presented("new", "refresh", says=renamed(ledger).verdict)))
     assert ledger.session(4).grant == grant_id(1)
 
 

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from sessiond.core.changes import Revoke, Standing
+from sessiond.core.changes import ActiveSession, Revoke
 from sessiond.core.errors import Refusal
 from sessiond.core.principal import Principal
 from sessiond.core.revocation import Scope
@@ -14,9 +14,9 @@ from tests.fakes import (
     HOUR,
     MINUTE,
     START,
-    brought,
     grant_id,
     login,
+    presented,
     principal,
     renewal,
     token_hash,
@@ -34,8 +34,8 @@ def test_a_renewal_hangs_the_session_on_the_fresh_tokens_grant(ledger: Ledger) -
     ledger.log_in(1, "access", "refresh")
     ledger.let_pass(30 * MINUTE)
     says = verdict(begin=ledger.now, attributes={"desk": "fx"})
-    standing = ledger.ask(renewal(1, brought("fresh", "fresh refresh", says=says), grant=2))
-    assert standing == Standing(session=ledger.session(1), expires_at=ledger.now + HOUR)
+    active = ledger.ask(renewal(1, presented("fresh", "fresh refresh", says=says), grant=2))
+    assert active == ActiveSession(session=ledger.session(1), expires_at=ledger.now + HOUR)
     session = ledger.session(1)
     assert session.grant == grant_id(2)
     assert session.access == token_hash("fresh")
@@ -48,14 +48,14 @@ def test_a_renewal_hangs_the_session_on_the_fresh_tokens_grant(ledger: Ledger) -
 def test_a_renewal_nobody_waits_for_is_pushed(ledger: Ledger) -> None:
     ledger.log_in(1)
     process = ledger.session(1).process
-    ledger.ask(renewal(1, brought("fresh"), push=True))
+    ledger.ask(renewal(1, presented("fresh"), push=True))
     assert ledger.pushed == [("session.renewed", 1, process)]
 
 
 def test_other_roles_are_pushed_even_when_the_renewal_is_answered(ledger: Ledger) -> None:
     ledger.log_in(1)
     process = ledger.session(1).process
-    ledger.ask(renewal(1, brought("fresh", says=verdict(roles=("writer",)))))
+    ledger.ask(renewal(1, presented("fresh", says=verdict(roles=("writer",)))))
     assert ledger.told == [("session.renewed", 1, ""), ("session.roles", 1, "")]
     assert ledger.pushed == [("session.roles", 1, process)]
     assert ledger.session(1).roles == ("writer",)
@@ -63,8 +63,8 @@ def test_other_roles_are_pushed_even_when_the_renewal_is_answered(ledger: Ledger
 
 def test_a_renewal_of_what_is_gone_or_another_process_s_is_refused(ledger: Ledger) -> None:
     ledger.log_in(1)
-    assert ledger.refusal(renewal(2, brought("fresh"))) is Refusal.REVOKED
-    assert ledger.refusal(renewal(1, brought("fresh"), pid=101)) is Refusal.REVOKED
+    assert ledger.refusal(renewal(2, presented("fresh"))) is Refusal.REVOKED
+    assert ledger.refusal(renewal(1, presented("fresh"), pid=101)) is Refusal.REVOKED
 
 
 @pytest.mark.parametrize(
@@ -72,19 +72,19 @@ def test_a_renewal_of_what_is_gone_or_another_process_s_is_refused(ledger: Ledge
 )
 def test_a_renewal_by_another_principal_is_refused(ledger: Ledger, other: Principal) -> None:
     ledger.log_in(1)
-    assert ledger.refusal(renewal(1, brought("x", says=verdict(other)))) is Refusal.USERMISMATCH
+    assert ledger.refusal(renewal(1, presented("x", says=verdict(other)))) is Refusal.USERMISMATCH
 
 
 def test_a_renewal_with_a_token_from_before_a_revocation_is_refused(ledger: Ledger) -> None:
     ledger.ask(Revoke(id=UUID(int=1), scope=Scope.USER, value="alice", reason=""))
     ledger.let_pass(timedelta(seconds=1))
-    ledger.ask(login(1, brought("new", says=verdict(begin=ledger.now))))
-    assert ledger.refusal(renewal(1, brought("old"))) is Refusal.REVOKED
+    ledger.ask(login(1, presented("new", says=verdict(begin=ledger.now))))
+    assert ledger.refusal(renewal(1, presented("old"))) is Refusal.REVOKED
 
 
 def test_renewing_leaves_the_old_grant_to_its_other_sessions(ledger: Ledger) -> None:
     ledger.log_in(1, "access", "refresh")
     ledger.log_in(2, "access", "refresh")
-    ledger.ask(renewal(1, brought("fresh", "fresh refresh"), grant=3))
+    ledger.ask(renewal(1, presented("fresh", "fresh refresh"), grant=3))
     assert ledger.granted == {1, 3}
     assert ledger.session(2).grant == grant_id(1)

@@ -10,26 +10,26 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from sessiond.core.changes import (
-    Adopt,
+    ActiveSession,
     BeginRefresh,
-    Brought,
     Change,
     Close,
-    End,
+    EndSessions,
     Expire,
     Find,
-    Forget,
-    Forgive,
-    Look,
-    Lose,
+    KeepGrant,
+    LiftRevocation,
+    ListOwnSessions,
+    PresentedTokens,
+    ProcessLost,
     Recheck,
     Recheckable,
     Reconcile,
     Refresh,
     Refuse,
+    ReleaseName,
     Revoke,
     Rotate,
-    Standing,
     Withdraw,
 )
 from sessiond.core.errors import Refusal
@@ -42,9 +42,9 @@ from sessiond.core.session import SessionId, SessionState
 from sessiond.core.verdict import Verdict
 from tests.fakes import (
     bind,
-    brought,
     grant_id,
     login,
+    presented,
     principal,
     process_about,
     process_key,
@@ -127,8 +127,8 @@ class Asking(RuleBasedStateMachine):
         granted = sorted(self.ledger.granted)
         return granted[pick % len(granted)] if granted else 0
 
-    def bring(self, who: Principal, age: int, access: str, refresh: str | None) -> Brought:
-        return brought(
+    def bring(self, who: Principal, age: int, access: str, refresh: str | None) -> PresentedTokens:
+        return presented(
             f"{who.subject} {access}",
             None if refresh is None else f"{who.subject} {refresh} refresh",
             says=self.verdict(who, age),
@@ -143,9 +143,9 @@ class Asking(RuleBasedStateMachine):
             roles=("reader",) if age < 60 else ("writer",),
         )
 
-    def let_in(self, answer: Standing | Refusal, brought: Brought) -> None:
-        if isinstance(answer, Standing):
-            self.issued[answer.session.id] = brought.verdict.stated_iat or self.ledger.now
+    def let_in(self, answer: ActiveSession | Refusal, presented: PresentedTokens) -> None:
+        if isinstance(answer, ActiveSession):
+            self.issued[answer.session.id] = presented.verdict.stated_iat or self.ledger.now
 
     @rule(by=st.sampled_from([1, 10, 30, 600, 3600]))
     def pass_time(self, by: int) -> None:
@@ -170,10 +170,10 @@ class Asking(RuleBasedStateMachine):
         pid: int,
         opens: bool,
     ) -> None:
-        brought, number = self.bring(who, age, access, refresh), self.new()
-        answer = self.ask(login(number, brought, handle=handle, pid=pid))
-        self.let_in(answer, brought)
-        if opens and isinstance(answer, Standing):
+        presented, number = self.bring(who, age, access, refresh), self.new()
+        answer = self.ask(login(number, presented, handle=handle, pid=pid))
+        self.let_in(answer, presented)
+        if opens and isinstance(answer, ActiveSession):
             self.ask(bind(answer.session.id.int, handle=handle or 3, pid=pid))
 
     @initialize(who=st.lists(whose, min_size=2, max_size=5), one_token=st.booleans())
@@ -194,8 +194,8 @@ class Asking(RuleBasedStateMachine):
 
     @rule(who=whose, age=ages, access=tokens, refresh=st.none() | tokens)
     def adopt(self, who: Principal, age: int, access: str, refresh: str | None) -> None:
-        brought = self.bring(who, age, access, refresh)
-        self.ask(Adopt(grant=grant_id(self.new()), brought=brought))
+        presented = self.bring(who, age, access, refresh)
+        self.ask(KeepGrant(grant=grant_id(self.new()), presented=presented))
 
     @rule(pick=picks, handle=handles, pid=pids)
     def bind(self, pick: int, handle: int, pid: int) -> None:
@@ -210,10 +210,10 @@ class Asking(RuleBasedStateMachine):
         number = self.some_session(pick)
         if number:
             session = self.ledger.session(number)
-            brought = self.bring(session.principal, age, access, refresh)
+            presented = self.bring(session.principal, age, access, refresh)
             pid = session.process.pid
-            change = renewal(number, brought, grant=self.new(), pid=pid, push=push)
-            self.let_in(self.ask(change), brought)
+            change = renewal(number, presented, grant=self.new(), pid=pid, push=push)
+            self.let_in(self.ask(change), presented)
 
     @rule(pid=pids, handle=handles)
     def close(self, pid: int, handle: int) -> None:
@@ -221,7 +221,7 @@ class Asking(RuleBasedStateMachine):
 
     @rule(pid=pids)
     def lose(self, pid: int) -> None:
-        self.ask(Lose(process=process_key(pid)))
+        self.ask(ProcessLost(process=process_key(pid)))
 
     @rule(pid=pids, held=st.lists(st.tuples(st.integers(1, 3), picks), max_size=4))
     def reconcile(self, pid: int, held: list[tuple[int, int]]) -> None:
@@ -248,7 +248,7 @@ class Asking(RuleBasedStateMachine):
         ]
         turned = [(held[(at + turn) % len(held)][0], key) for at, (_, key) in enumerate(held)]
         process, about = process_key(pid), process_about(pid)
-        self.ask(Lose(process=process))
+        self.ask(ProcessLost(process=process))
         self.ask(Reconcile(process=process, about=about, held=tuple(turned)))
 
     @rule(pick=picks, at_once=st.booleans(), rotates=st.booleans())
@@ -300,20 +300,20 @@ class Asking(RuleBasedStateMachine):
     def forgive(self, pick: int) -> None:
         made = list(self.ledger.rows.revocations.values())
         if made:
-            assert self.ask(Forgive(id=made[pick % len(made)].id))
+            assert self.ask(LiftRevocation(id=made[pick % len(made)].id))
 
     @rule(who=whose)
     def forget(self, who: Principal) -> None:
-        self.ask(Forget(name=who.name))
+        self.ask(ReleaseName(name=who.name))
         assert self.ledger.rows.owner_of(who.name) is None
 
     @rule(pick=picks)
     def end(self, pick: int) -> None:
-        self.ask(End(session=session_id(self.some_session(pick))))
+        self.ask(EndSessions(session=session_id(self.some_session(pick))))
 
     @rule(pid=pids, pick=picks)
     def look(self, pid: int, pick: int) -> None:
-        found = {each.session.id for each in self.ask(Look(process=process_key(pid)))}
+        found = {each.session.id for each in self.ask(ListOwnSessions(process=process_key(pid)))}
         session = session_id(self.some_session(pick))
         shown = self.ask(Find(process=process_key(pid), session=session))
         assert shown is None or shown.session.id in found

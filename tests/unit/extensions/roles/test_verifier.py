@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import anyio
 import pytest
 
-from sessiond.control.instrumented import IssuerWatch, WatchedVerifier
+from sessiond.control.instrumented import InstrumentedVerifier, IssuerHealth
 from sessiond.core.errors import IssuerUnavailable, Refusal, TokenRejected
 from sessiond.core.granted import Granted
 from sessiond.core.principal import Principal
@@ -14,7 +14,7 @@ from sessiond.core.secret import Secret
 from sessiond.extensions.roles import AskedRoles, RolesVerifier, RoleTerms
 from tests.fakes import HOUR, FakeClock, idle, principal, verdict
 from tests.unit.extensions.roles.fakes import ScriptedSource, asked
-from tests.unit.gate.fakes import ScriptedVerifier, at_work, door, opaque
+from tests.unit.gate.fakes import ScriptedVerifier, at_work, gate_issuer, opaque
 
 pytestmark = pytest.mark.anyio
 TOKEN = Secret("token")
@@ -128,10 +128,10 @@ async def test_a_verdict_stands_for_as_long_as_its_oldest_roles(clock: FakeClock
     verifier = adding(clock, ScriptedSource(), inner=inner)
     first = await verifier.verify(TOKEN, now=clock.now())
     await clock.advance(30.0)
-    assert verifier.vouches(first)
+    assert verifier.still_valid(first)
     second = await verifier.verify(Secret("another"), now=clock.now())  # roles from the cache
     await clock.advance(30.0)
-    assert [verifier.vouches(each) for each in (first, second)] == [False, False]
+    assert [verifier.still_valid(each) for each in (first, second)] == [False, False]
 
 
 async def test_of_two_sources_the_older_answer_ends_a_verdict(clock: FakeClock) -> None:
@@ -142,9 +142,9 @@ async def test_of_two_sources_the_older_answer_ends_a_verdict(clock: FakeClock) 
     verifier = RolesVerifier(ScriptedVerifier(), AskedRoles(terms, clock))
     said = await verifier.verify(TOKEN, now=clock.now())
     await clock.advance(29.0)
-    assert verifier.vouches(said)
+    assert verifier.still_valid(said)
     await clock.advance(1.0)
-    assert not verifier.vouches(said)
+    assert not verifier.still_valid(said)
 
 
 async def test_a_verdict_of_a_key_that_was_withdrawn_does_not_stand(clock: FakeClock) -> None:
@@ -152,16 +152,16 @@ async def test_a_verdict_of_a_key_that_was_withdrawn_does_not_stand(clock: FakeC
     verifier = adding(clock, ScriptedSource(), inner=inner)
     said = await verifier.verify(TOKEN, now=clock.now())
     inner.withdrawn.add(said.key_id or "")
-    inner.vouches = lambda verdict: False  # type: ignore[method-assign]
-    assert not verifier.vouches(said)
-    assert not verifier.vouches(verdict())  # made by nobody here
+    inner.still_valid = lambda verdict: False  # type: ignore[method-assign]
+    assert not verifier.still_valid(said)
+    assert not verifier.still_valid(verdict())  # made by nobody here
 
 
 async def test_the_gate_never_lets_in_with_roles_older_than_the_cache(clock: FakeClock) -> None:
     source = ScriptedSource(Granted(roles=["old"]))
-    inner = ScriptedVerifier(asks=False, needs=False)
-    watched, roles = WatchedVerifier(inner, IssuerWatch(clock)), roles_of(clock, source)
-    corp = door(watched, clock, cache_for=300.0, roles=roles)
+    inner = ScriptedVerifier(is_online=False, needs=False)
+    watched, roles = InstrumentedVerifier(inner, IssuerHealth(clock)), roles_of(clock, source)
+    corp = gate_issuer(watched, clock, cache_for=300.0, roles=roles)
     async with at_work(corp, clock=clock) as gate:
         await gate.admit(password=opaque("a"))
         source.says = Granted(roles=["new"])
@@ -178,8 +178,8 @@ async def test_a_sick_source_stops_nobody_twice_and_is_tried_by_no_login(clock: 
     plugin = ScriptedSource(OSError("no route"))
     source = asked(plugin, clock)
     roles = AskedRoles(RoleTerms(sources=(source,), default_roles=(), require_role=False), clock)
-    inner = ScriptedVerifier(asks=False, needs=False)
-    corp = door(inner, clock, roles=roles)
+    inner = ScriptedVerifier(is_online=False, needs=False)
+    corp = gate_issuer(inner, clock, roles=roles)
     async with at_work(corp, clock=clock) as gate, anyio.create_task_group() as tasks:
         tasks.start_soon(source.run)
         for token in ("a", "b", "c", "d"):
@@ -201,8 +201,8 @@ async def test_a_sick_source_makes_no_issuer_sick_and_a_sick_issuer_stops_no_sou
     clock: FakeClock,
 ) -> None:
     plugin = ScriptedSource(OSError("no route"))
-    inner = ScriptedVerifier(asks=True)
-    corp = door(inner, clock, roles=roles_of(clock, plugin))
+    inner = ScriptedVerifier(is_online=True)
+    corp = gate_issuer(inner, clock, roles=roles_of(clock, plugin))
     async with at_work(corp, clock=clock) as gate:
         for token in ("a", "b", "c", "d"):
             assert await gate.said(password=opaque(token)) == "unavailable"
@@ -210,16 +210,18 @@ async def test_a_sick_source_makes_no_issuer_sick_and_a_sick_issuer_stops_no_sou
         assert inner.asked == ["a", "b", "c", "d"]
         assert (corp.breaker.is_open, inner.probes) == (False, 0)
         corp.breaker.hold(60.0)  # the issuer wants to be left alone
-        plugin.says, inner.asks, inner.needs = Granted(roles=["reader"]), False, False
+        plugin.says, inner.is_online, inner.needs = Granted(roles=["reader"]), False, False
         await clock.advance(1.0)
         assert await gate.said(password=opaque("e")) == "alice"  # its key is at hand
 
 
 async def test_it_asks_the_issuer_as_often_as_the_wrapped_one(clock: FakeClock) -> None:
-    for asks in (True, False):
-        verifier = adding(clock, ScriptedSource(), inner=ScriptedVerifier(asks=asks, needs=False))
-        assert verifier.asks is asks
-        assert verifier.needs_issuer(TOKEN)
+    for is_online in (True, False):
+        verifier = adding(
+            clock, ScriptedSource(), inner=ScriptedVerifier(is_online=is_online, needs=False)
+        )
+        assert verifier.is_online is is_online
+        assert verifier.needs_call(TOKEN)
 
 
 async def test_its_trial_call_is_the_issuers(clock: FakeClock) -> None:
@@ -257,7 +259,7 @@ async def test_a_source_that_ends_itself_leaves_no_verdict_without_its_roles(
 
 async def test_a_gate_survives_a_source_that_ends_itself(clock: FakeClock) -> None:
     stray = roles_of(clock, StraySource())
-    async with at_work(door(ScriptedVerifier(), clock, roles=stray), clock=clock) as work:
+    async with at_work(gate_issuer(ScriptedVerifier(), clock, roles=stray), clock=clock) as work:
         for number in range(4):
             assert await work.said(password=opaque(f"{number}")) == "unavailable"
         await clock.advance(60.0)

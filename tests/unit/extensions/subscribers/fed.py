@@ -9,12 +9,12 @@ from anyio.abc import TaskGroup
 
 from sessiond.bus import Bus
 from sessiond.config import SubscriberConfig
-from sessiond.core.changes import Tell
-from sessiond.core.cursor import Place, SetAside
+from sessiond.core.changes import RecordEvents
+from sessiond.core.cursor import Cursor, DeadLetter
 from sessiond.core.events import Event, LoginRefused
 from sessiond.core.rows import Put
 from sessiond.eventlog import EventLog
-from sessiond.extensions.subscribers import FeedingRules, Subscribers
+from sessiond.extensions.subscribers import DeliveryRules, Subscribers
 from sessiond.extensions.subscribers.subprocesses import Gone, NotStartedError
 from sessiond.extensions.subscribers.wire import Batch, FromChild, Ready, Received, Setup, ToChild
 from sessiond.table import Table
@@ -106,27 +106,27 @@ class Fed:
             clock,
             start=self.children.start,
             draw=lambda: 0.0,
-            rules=FeedingRules(max_attempts=3, keep=KEEP),
+            rules=DeliveryRules(max_attempts=3, keep=KEEP),
         )
 
     async def happen(self, count: int) -> None:
         """Have so many events committed at once, and heard by who listens."""
-        await self.table.ask(Tell(events=tuple(event() for _ in range(count))))
+        await self.table.ask(RecordEvents(events=tuple(event() for _ in range(count))))
         await idle()
 
     @property
-    def places(self) -> list[int]:
+    def cursors(self) -> list[int]:
         """Every place of the subscriber `audit` that was written, in order."""
         return [
             write.row.sequence
             for writes, _ in self.store.commits
             for write in writes
-            if isinstance(write.row, Place) and write.row.subscriber == "audit"
+            if isinstance(write.row, Cursor) and write.row.subscriber == "audit"
         ]
 
     @property
-    def set_aside(self) -> list[SetAside]:
-        return [row for row in self.store.rows.values() if isinstance(row, SetAside)]
+    def set_aside(self) -> list[DeadLetter]:
+        return [row for row in self.store.rows.values() if isinstance(row, DeadLetter)]
 
 
 def event(sequence: int = 0, *, after: timedelta = timedelta()) -> Event:
@@ -138,7 +138,7 @@ def event(sequence: int = 0, *, after: timedelta = timedelta()) -> Event:
 async def stored(*sequences: int, place: int | None = 0) -> MemoryStore:
     """Return a store with these events and, unless None, with the place of `audit`."""
     store = MemoryStore()
-    rows = [] if place is None else [Place(subscriber="audit", sequence=place, at=START)]
+    rows = [] if place is None else [Cursor(subscriber="audit", sequence=place, at=START)]
     await store.commit([Put(row) for row in rows], [event(each) for each in sequences])
     return store
 

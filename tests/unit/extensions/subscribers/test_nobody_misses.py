@@ -83,4 +83,4 @@ async def test_every_event_is_received_in_order_or_set_aside(moods: list[str], b
         aside = {each.event.sequence for each in running.set_aside}
         assert firsts == sorted(firsts)
         assert set(firsts) | aside == set(range(1, last + 1))
-        assert running.places[-1] == last
+        assert running.cursors[-1] == last

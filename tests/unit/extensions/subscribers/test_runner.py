@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from structlog.testing import capture_logs
 
-from sessiond.core.changes import Tell
+from sessiond.core.changes import RecordEvents
 from sessiond.core.errors import StoreError
 from sessiond.core.events import Event, to_json
 from sessiond.extensions.subscribers import runner
@@ -49,7 +49,7 @@ def answering(wrong: Answer) -> Children:
 
 async def test_a_new_subscriber_begins_with_now_and_its_place_is_kept_at_once() -> None:
     async with fed(store=await stored(1, 2, 3, place=None)) as running:
-        assert running.places == [3]
+        assert running.cursors == [3]
         await running.happen(2)
         assert running.children.offered == [[4], [5]]
 
@@ -67,7 +67,7 @@ async def test_a_plugin_that_takes_many_gets_what_there_is_in_one_go() -> None:
 
 
 async def test_events_that_are_long_go_in_several_goes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner, "MAX_PARCEL", 2 * len(to_json(event(1))))
+    monkeypatch.setattr(runner, "MAX_BATCH_BYTES", 2 * len(to_json(event(1))))
     children = Children(batch=9)
     async with fed(store=await stored(*range(1, 6)), children=children):
         assert children.offered == [[1, 2], [3, 4], [5]]
@@ -105,18 +105,18 @@ async def test_a_gap_and_as_many_events_as_the_plugin_takes_never_make_one_too_m
 
 async def test_the_place_is_written_before_more_is_sent_and_only_when_it_has_changed() -> None:
     async with fed() as running:
-        assert running.places == [0]  # as it was new
+        assert running.cursors == [0]  # as it was new
         await running.happen(2)
-        assert (running.children.offered, running.places) == ([[1], [2]], [0, 1, 2])
+        assert (running.children.offered, running.cursors) == ([[1], [2]], [0, 1, 2])
         await running.clock.advance(5)
-        assert running.places == [0, 1, 2]  # nothing has changed
+        assert running.cursors == [0, 1, 2]  # nothing has changed
 
 
 async def test_the_place_is_written_before_the_stop_is_over() -> None:
     async with fed() as running:
         await running.happen(4)
         await running.subscribers.stop()
-        assert running.places[-1] == 4
+        assert running.cursors[-1] == 4
         assert running.children.stopped == [1]
         assert running.children.alive == []
         assert running.subscribers.states()[0].state == "stopped"
@@ -133,9 +133,9 @@ async def test_a_place_that_could_not_be_written_is_written_later() -> None:
         children.answer = take_and_fill_the_disk
         await running.happen(1)
         await running.clock.advance(0.9)
-        assert (children.offered, running.places) == ([[1]], [0])
+        assert (children.offered, running.cursors) == ([[1]], [0])
         await running.clock.advance(0.2)
-        assert running.places == [0, 1]
+        assert running.cursors == [0, 1]
 
 
 # Failures
@@ -353,7 +353,7 @@ async def test_whoever_is_late_is_warned_of_and_not_more_often_than_needed() -> 
     store = await stored(1)
     with capture_logs() as logs:
         async with fed(store=store, children=children) as running:
-            running.subscribers.use(runner.FeedingRules(max_attempts=10_000, keep=KEEP))
+            running.subscribers.use(runner.DeliveryRules(max_attempts=10_000, keep=KEEP))
             await running.clock.advance(0.75 * KEEP)
             assert not late(logs)
             await running.clock.advance(0.06 * KEEP)
@@ -398,22 +398,22 @@ async def test_the_last_events_are_offered_for_a_short_while_when_it_stops() -> 
         running.tasks.start_soon(answer_later)
         await running.clock.advance(1.5)
         assert children.offered == [[1], [2], [3]]
-        assert running.places[-1] == 3
+        assert running.cursors[-1] == 3
         assert children.stopped == [1]
 
 
 async def test_what_is_written_at_the_very_stop_is_offered_too() -> None:
     async with fed() as running:
         held = running.store.hold()
-        await running.table.submit(Tell(events=(event(),)))
+        await running.table.submit(RecordEvents(events=(event(),)))
         await idle()
-        await running.table.submit(Tell(events=(event(),)))  # such as a session that closes
+        await running.table.submit(RecordEvents(events=(event(),)))  # such as a session that closes
         running.tasks.start_soon(running.subscribers.stop)
         await idle()
         held.set()
         await idle()
         assert running.children.offered == [[1], [2]]
-        assert running.places[-1] == 2
+        assert running.cursors[-1] == 2
 
 
 async def test_one_that_does_not_answer_is_cut_off_when_it_stops() -> None:
@@ -425,7 +425,7 @@ async def test_one_that_does_not_answer_is_cut_off_when_it_stops() -> None:
         assert len(children.alive) == 1
         await running.clock.advance(0.2)
         assert children.offered == [[1]]
-        assert (running.places[-1], running.set_aside) == (0, [])
+        assert (running.cursors[-1], running.set_aside) == (0, [])
         assert children.stopped == [1]
 
 
