@@ -70,7 +70,7 @@ class Metrics:
             call: "connect" or "renew".
             outcome: "accepted" or "refused".
             seconds: What it took altogether.
-            spans: What of it was spent where.
+            timings: What of it was spent where.
         """
         self.answer.labels(call, outcome).observe(seconds)
         if timings.queued is not None:

@@ -44,10 +44,10 @@ def control_app(view: View, access: Access, closing: anyio.Event) -> Starlette:
     for operation in OPERATIONS:
         by_path.setdefault(operation.path, {})[operation.method] = operation
     turns = Turns(view.clock)
-    desk = _Desk(view, turns)
-    routes = [desk.route(path, by_method) for path, by_method in by_path.items()]
+    handlers = _Handlers(view, turns)
+    routes = [handlers.route(path, by_method) for path, by_method in by_path.items()]
     described = msgspec.json.encode(document(OPERATIONS))
-    routes.append(Route("/openapi.json", desk.description(described), methods=["GET"]))
+    routes.append(Route("/openapi.json", handlers.description(described), methods=["GET"]))
     app = Starlette(
         routes=routes,
         middleware=[Middleware(_Unhurried, turns)],
@@ -83,7 +83,7 @@ class _Unhurried:
         await self._app(scope, receive, send_in_turn)
 
 
-class _Desk:
+class _Handlers:
     """Reads requests for operations."""
 
     def __init__(self, view: View, turns: Turns) -> None:

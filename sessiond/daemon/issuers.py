@@ -56,7 +56,7 @@ class IssuerSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunningIssuer:
-    """One issuer at work, with all that stays as it is for as long as its recipe does."""
+    """One issuer at work, with all that stays as it is for as long as its spec does."""
 
     spec: IssuerSpec
     generation: int  # another one each time that an issuer is built

@@ -148,7 +148,7 @@ class Gate:
         """Make a gate.
 
         Args:
-            doors: The issuers.
+            gate_issuers: Those at the gate.
             news: What the table has committed: a revocation empties the cache.
             clock: For leases and the age of verdicts.
             waiting: Logins of one process that may wait for asked verdicts at a time.
@@ -167,10 +167,10 @@ class Gate:
         self.use(gate_issuers, waiting=waiting)
 
     def use(self, gate_issuers: Sequence[GateIssuer], *, waiting: int) -> None:
-        """Go on with these doors, from the next login on.
+        """Go on with these issuers, from the next login on.
 
-        One that is under way is judged by the door it came through. Whether that still counts is
-        for the table to say, by the verdict's generation.
+        One that is under way is judged by the issuer that it came to, as that was. Whether it still
+        counts is for the table to say, by the verdict's generation.
         """
         before, self._gate_issuers = (
             self._gate_issuers,
@@ -212,7 +212,7 @@ class Gate:
             password: What came with it.
             owner: The process that asks.
             renews: The session that it is for; None is a login. It takes no login's place.
-            spans: Filled in, however this ends.
+            timings: Filled in, however this ends.
 
         Raises:
             TokenRejected: The login is refused.

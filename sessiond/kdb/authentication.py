@@ -68,7 +68,7 @@ class Authentication(ABC):
         """Begin.
 
         Args:
-            desk: What to work with.
+            login_services: What to work with.
             owner: Whose call it is.
             began: The moment of monotonic time at which the call came.
             answer_by: The moment of monotonic time by which `outcome` returns.

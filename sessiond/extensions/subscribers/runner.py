@@ -68,7 +68,7 @@ def setup_of(config: SubscriberConfig, *, is_check: bool = False) -> Setup:
 class SubscriberRunner:
     """Keeps one subscriber's process alive and hands it every event after its place, in order.
 
-    One parcel is under way at a time. Its place moves when the events were received, never
+    One batch is under way at a time. Its place moves when the events were received, never
     before: each is received at least once.
     """
 
@@ -228,7 +228,7 @@ class SubscriberRunner:
         return None
 
     async def _hand_over(self, child: Child, batch: _Batch) -> bool:
-        """Send a parcel and act on what becomes of it. False: the process must go."""
+        """Send a batch and act on what becomes of it. False: the process must go."""
         deadline = self._config.deadline
 
         async def send() -> None:
@@ -388,7 +388,7 @@ class SubscriberRunner:
 
 
 def _bounded(events: Sequence[Event]) -> Sequence[Event]:
-    """Return as many of the events as go into one parcel, at least one."""
+    """Return as many of the events as go into one batch, at least one."""
     if len(events) == 1:
         return events
     size = 0
