@@ -7,6 +7,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 NAMED = re.compile(r"`(test_\w+)`")
+FILE = re.compile(r"(?<![\w/.-])[\w.-]+(?:/[\w.-]+)*\.(?:py|q)\b")
 
 
 @pytest.fixture(scope="module")
@@ -21,3 +22,11 @@ def test_every_test_that_a_document_names_is_there(document: str, written: set[s
     named = set(NAMED.findall((ROOT / document).read_text()))
     assert len(named) > 10
     assert named - written == set()
+
+
+@pytest.mark.parametrize("document", ["docs/security.md", "docs/issuer-faults.md"])
+def test_every_file_that_a_document_names_is_there(document: str) -> None:
+    named = set(FILE.findall((ROOT / document).read_text()))
+    bases = [ROOT, ROOT / "sessiond", ROOT / "tests", ROOT / "plugins", *(ROOT / "tests").iterdir()]
+    assert named
+    assert {each for each in named if not any((base / each).exists() for base in bases)} == set()
