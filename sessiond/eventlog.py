@@ -4,13 +4,13 @@ from collections import deque
 from itertools import islice
 from typing import Protocol
 
-import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream
 
 from sessiond.bus import Committed
 from sessiond.clock import Clock
 from sessiond.core.cursor import consecutive, gap_at
 from sessiond.core.events import Event
+from sessiond.notifier import Notifier
 
 NEWEST = 4096  # events held in memory, of about a kilobyte each
 
@@ -50,7 +50,7 @@ class EventLog:
         self._news = news
         self._clock = clock
         self._newest = deque[Event](maxlen=newest)
-        self._more = anyio.Event()
+        self._grown = Notifier()
         self._sequence = 0
 
     @property
@@ -105,13 +105,11 @@ class EventLog:
 
     async def wait_beyond(self, place: int) -> None:
         """Return when there is an event after this place."""
-        while self._sequence <= place:
-            await self._more.wait()
+        await self._grown.wait_for(lambda: self._sequence > place)
 
     def _append(self, events: list[Event]) -> None:
         if not events:
             return
         self._newest.extend(events)
         self._sequence = events[-1].sequence
-        self._more.set()
-        self._more = anyio.Event()
+        self._grown.notify()

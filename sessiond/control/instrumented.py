@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-import anyio
 import structlog
 
 from sessiond.api import Verifier
@@ -27,6 +26,7 @@ from sessiond.core.verdict import Verdict
 from sessiond.gate.breaker import TRIES
 from sessiond.log.redaction import harmless
 from sessiond.metrics import Metrics
+from sessiond.notifier import Notifier
 from sessiond.refresher import Tokens, TokenSource
 from sessiond.table import Loaded, Store
 
@@ -98,17 +98,15 @@ class IssuerHealth:
     _failures: int = 0  # calls in a row that have shown it to be sick
     _refused: dict[str, str] = field(default_factory=dict)  # why, by which client of ours
     _under_way: int = 0
-    _idle: anyio.Event = field(default_factory=anyio.Event)  # set when a call ended as the last
+    _idle: Notifier = field(default_factory=Notifier)  # a call ended as the last
 
     def successor(self) -> "IssuerHealth":
         """Return the watch of the same issuer, asked another way: it goes on counting."""
-        return replace(self, _refused={}, _under_way=0, _idle=anyio.Event())
+        return replace(self, _refused={}, _under_way=0, _idle=Notifier())
 
     async def over(self) -> None:
         """Return when no call is under way."""
-        while self._under_way:
-            self._idle = anyio.Event()
-            await self._idle.wait()
+        await self._idle.wait_for(lambda: not self._under_way)
 
     @property
     def trouble(self) -> str:
@@ -151,7 +149,7 @@ class IssuerHealth:
                 self.note_call(kind, self.clock.monotonic() - began)
             self._under_way -= 1
             if not self._under_way:
-                self._idle.set()
+                self._idle.notify()
 
     def _refuse(self, kind: str, why: str) -> None:
         client = CLIENTS[kind]

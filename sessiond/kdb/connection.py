@@ -22,6 +22,7 @@ from sessiond.kdb.outbox import Outbox
 from sessiond.kdb.process_line import ProcessLine
 from sessiond.kdb.steps import Encoded, Step, Wrong
 from sessiond.kdb.tasks import later
+from sessiond.notifier import Notifier
 from sessiond.qipc import Handshake, Received, ServerConnection, Value
 from sessiond.qipc.messages import MessageKind
 from sessiond.system.peer import Peer
@@ -75,7 +76,7 @@ class Connection:
         self._line = ProcessLine(self._wire, self._outbox, self._scope)
         self._conversation: Conversation | None = None
         self._in_hand = 0  # bytes
-        self._answered = anyio.Event()
+        self._answered = Notifier()
         self._first_byte = 0.0  # monotonic moment of the current message's first byte
 
     async def serve(self) -> None:
@@ -163,9 +164,7 @@ class Connection:
         the other. (Of anything there is one a turn from one connection: where it goes, others have
         their turn.)
         """
-        while self._in_hand > IN_HAND_SIZE:
-            self._answered = anyio.Event()
-            await self._answered.wait()
+        await self._answered.wait_for(lambda: self._in_hand <= IN_HAND_SIZE)
         if size < BIG:
             return self._next()
         async with self._context.turns.place(self._peer.uid):
@@ -227,7 +226,7 @@ class Connection:
                         self._outbox.put(self._message(value))
                 self._in_hand -= each.size
                 self._account.give(each.size)
-                self._answered.set()
+                self._answered.notify()
         done.set()
 
     def _message(self, value: Value | Encoded) -> bytes:

@@ -3,13 +3,13 @@
 from collections import Counter
 from typing import Protocol
 
-import anyio
 import anyio.lowlevel
 from anyio.streams.memory import MemoryObjectReceiveStream
 
 from sessiond.bus import Committed
 from sessiond.core.session import ProcessKey
 from sessiond.kdb import replies
+from sessiond.notifier import Notifier
 from sessiond.qipc import Value
 
 AT_ONCE = 32  # pushes, of some 40 microseconds each; then others have their turn
@@ -34,7 +34,7 @@ class Directory:
         self._lines: dict[ProcessKey, Line] = {}
         self._hooks: dict[ProcessKey, str] = {}
         self._sequence = 0  # of the last event that was pushed, or concerned nobody here
-        self._moved = anyio.Event()
+        self._moved = Notifier()
 
     def begin(self, sequence: int) -> None:
         """Take over the last event's number of an earlier run, of which nobody is told any more."""
@@ -83,13 +83,11 @@ class Directory:
                 if batch.notices:
                     # Number 0: told while the disk was full.
                     self._sequence = max(self._sequence, batch.notices[-1].event.sequence)
-                    self._moved.set()
-                    self._moved = anyio.Event()
+                    self._moved.notify()
 
     async def wait_for(self, sequence: int) -> None:
         """Return when every push up to this event's is on its process's connection."""
-        while self._sequence < sequence:
-            await self._moved.wait()
+        await self._moved.wait_for(lambda: self._sequence >= sequence)
         # What was put there is written in this turn of the loop, beside what others write, in no
         # order that is promised: whoever asks goes on in the next.
         await anyio.lowlevel.checkpoint()

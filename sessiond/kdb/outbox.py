@@ -4,6 +4,7 @@ import anyio
 from anyio.abc import ByteSendStream
 
 from sessiond.kdb.budget import Account
+from sessiond.notifier import Notifier
 
 BACKLOG = 8 << 20  # bytes that a process may leave unread, beside the socket's own buffer
 
@@ -17,8 +18,8 @@ class Outbox:
         self._account = account
         self._waiting = bytearray()  # one piece: a million small ones take seven times as much
         self._size = 0  # bytes not yet taken by the socket
-        self._more = anyio.Event()
-        self._taken = anyio.Event()
+        self._more = Notifier()
+        self._taken = Notifier()
         self._is_closed = False
         self.is_over = False  # the process left more unread than is allowed
 
@@ -33,17 +34,16 @@ class Outbox:
             return
         self._waiting += data
         self._size += len(data)
-        self._more.set()
+        self._more.notify()
 
     async def taken(self) -> None:
         """Return when the socket has taken everything that was put."""
-        while self._size:
-            await self._taken.wait()
+        await self._taken.wait_for(lambda: not self._size)
 
     def close(self) -> None:
         """Send what is there, then no more."""
         self._is_closed = True
-        self._more.set()
+        self._more.notify()
 
     async def run(self, stream: ByteSendStream) -> None:
         """Send until closed, or until the peer is gone."""
@@ -51,9 +51,7 @@ class Outbox:
             while self._waiting or not self._is_closed:
                 if self._waiting:
                     await self._send(stream)
-                else:
-                    self._more = anyio.Event()
-                    await self._more.wait()
+                await self._more.wait_for(lambda: bool(self._waiting) or self._is_closed)
         except (anyio.BrokenResourceError, anyio.ClosedResourceError):
             self._connection.cancel()
 
@@ -62,5 +60,4 @@ class Outbox:
         await stream.send(data)
         self._size -= len(data)
         self._account.give(len(data))
-        self._taken.set()
-        self._taken = anyio.Event()
+        self._taken.notify()

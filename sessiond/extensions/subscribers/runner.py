@@ -28,6 +28,7 @@ from sessiond.extensions.subscribers.wire import (
     Setup,
     one_line,
 )
+from sessiond.notifier import Notifier
 from sessiond.racing import first
 
 START_WITHIN = 30.0  # seconds for a plugin to be ready
@@ -97,7 +98,7 @@ class SubscriberRunner:
         self._failures = 0  # in a row
         self._warned_at = float("-inf")  # monotonic
         self._again: deque[int] = deque()  # set-aside events to send once more
-        self._nudge = anyio.Event()  # something other than an event is to be looked at
+        self._nudge = Notifier()  # something other than an event is to be looked at
         self._stopping, self._cut = anyio.Event(), anyio.Event()
         self._last = 0  # the event to stop after
 
@@ -122,7 +123,7 @@ class SubscriberRunner:
     def retry(self) -> int:
         """Send what was set aside once more, oldest first; return how many events that are."""
         self._again = deque(sorted(self._place.set_aside))
-        self._look_up()
+        self._nudge.notify()
         return len(self._again)
 
     async def drop(self) -> int:
@@ -137,12 +138,12 @@ class SubscriberRunner:
         """Stop after this event, or at the first failure."""
         self._last = last
         self._stopping.set()
-        self._look_up()
+        self._nudge.notify()
 
     def cut(self) -> None:
         """Stop now, after `finish`."""
         self._cut.set()
-        self._look_up()
+        self._nudge.notify()
 
     async def run(self) -> None:
         """Feed until finished; its place is kept by then."""
@@ -208,7 +209,7 @@ class SubscriberRunner:
                 event = self._place.set_aside.get(self._again.popleft())
                 if event is not None:
                     return _Batch((event,), is_again=True)
-            place, nudge = self._place.sequence, self._nudge
+            place, nudges = self._place.sequence, self._nudge.count
             if self._stopping.is_set() and place >= self._last:
                 return None
             wait: Callable[[], Awaitable[object]] = partial(self._events.wait_beyond, place)
@@ -221,7 +222,9 @@ class SubscriberRunner:
             if events:
                 self._warn_if_old(events[0])
                 return _Batch(_bounded(events[: self._limit]))
-            heard = await self._heard(child, wait, nudge.wait, *self._when_due())
+            heard = await self._heard(
+                child, wait, partial(self._nudge.wait_beyond, nudges), *self._when_due()
+            )
             if heard is not None:
                 return heard if isinstance(heard, Gone) else Gone("it spoke without being asked")
             await self._place.keep_when_due()
@@ -381,10 +384,6 @@ class SubscriberRunner:
                 oldest_seconds=round(age.total_seconds()),
                 lag=self.state.lag,
             )
-
-    def _look_up(self) -> None:
-        self._nudge.set()
-        self._nudge = anyio.Event()
 
 
 def _bounded(events: Sequence[Event]) -> Sequence[Event]:
