@@ -1,6 +1,7 @@
 """The issuers at work: built from the configuration, and replaced where it changes."""
 
 import hashlib
+import ssl
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -44,7 +45,7 @@ class IssuerSpec:
     leeway: float
     refresh: RefreshLimits
     secrets: bytes = field(repr=False)  # SHA-256 of them
-    authorities: bytes = field(repr=False)  # SHA-256 of ca_file
+    authorities: bytes = field(repr=False)  # SHA-256 of ca_file; empty: the machine's
 
     def has_keys_of(self, other: "IssuerSpec") -> bool:
         """Say whether both get the issuer's keys from the same place, trusted by the same word."""
@@ -107,10 +108,11 @@ class Issuers:
             ConfigError: A secret, a certificate or a plugin is not as it should be.
         """
         built: dict[str, RunningIssuer] = {}
+        trusted = _Trusted()
         async with AsyncExitStack() as stack:  # for an error, and for a stop meanwhile
             stack.push_async_callback(self.discard, built)
             for each in config.issuers:
-                built[each.name] = await self._build(each, config)
+                built[each.name] = await self._build(each, config, trusted)
             stack.pop_all()
         return built
 
@@ -151,7 +153,9 @@ class Issuers:
         if self._tasks is not None:
             self._tasks.start_soon(_tend, running, self._clock, self.containment)
 
-    async def _build(self, each: IssuerConfig, config: Config) -> RunningIssuer:
+    async def _build(
+        self, each: IssuerConfig, config: Config, trusted: "_Trusted"
+    ) -> RunningIssuer:
         client_secret = self._secret(each, "client_secret_file")
         refresh_secret = self._secret(each, "refresh_client_secret_file")
         spec = IssuerSpec(
@@ -176,7 +180,8 @@ class Issuers:
             health = IssuerHealth(self._clock, name=each.name, note_call=note)
         else:
             health = before.health.successor()
-        issuer = await self._issuer(spec, client_secret, refresh_secret, health)
+        tls = await trusted.by(spec)
+        issuer = await self._issuer(spec, client_secret, refresh_secret, health, tls)
         return self._assembled(spec, issuer, health, slow_after=config.login.deadline / 2)
 
     async def _issuer(
@@ -185,11 +190,8 @@ class Issuers:
         client_secret: Secret | None,
         refresh_secret: Secret | None,
         health: IssuerHealth,
+        tls: ssl.SSLContext,
     ) -> Issuer:
-        try:
-            tls = await _away(trust, spec.config.ca_file)
-        except OSError as error:
-            raise ConfigError(f"issuer[{spec.config.name}].ca_file: {error}") from error
         plugged = await plugged_in(
             spec.config, spec.role_sources, leeway=spec.leeway, clock=self._clock
         )
@@ -254,6 +256,27 @@ class Issuers:
         )
 
 
+class _Trusted:
+    """Whom the issuers of one configuration trust: loaded once for all who trust the same."""
+
+    def __init__(self) -> None:
+        self._contexts: dict[bytes, ssl.SSLContext] = {}
+
+    async def by(self, spec: IssuerSpec) -> ssl.SSLContext:
+        """Return what decides whom an issuer's connections trust.
+
+        Raises:
+            ConfigError: Its ca_file is gone, or holds no certificate.
+        """
+        if spec.authorities not in self._contexts:
+            try:
+                loaded = await _away(trust, spec.config.ca_file)
+            except OSError as error:
+                raise ConfigError(f"issuer[{spec.config.name}].ca_file: {error}") from error
+            self._contexts[spec.authorities] = loaded
+        return self._contexts[spec.authorities]
+
+
 async def _tend(running: RunningIssuer, clock: Clock, containment: Containment) -> None:
     """Run an issuer until it is replaced, and close it once the calls under way are over."""
     name = running.route.name
@@ -272,9 +295,14 @@ async def _tend(running: RunningIssuer, clock: Clock, containment: Containment) 
 
 
 def _authorities(issuer: IssuerConfig) -> bytes:
-    """Return the digest of what is in the issuer's ca_file now."""
+    """Return the digest of what is in the issuer's ca_file now; of none it is empty.
+
+    So a file that is empty is not taken for none, which would trust the whole machine's.
+    """
+    if not issuer.ca_file:
+        return b""
     try:
-        content = Path(issuer.ca_file).read_bytes() if issuer.ca_file else b""
+        content = Path(issuer.ca_file).read_bytes()
     except OSError as error:
         raise ConfigError(f"issuer[{issuer.name}].ca_file: {error}") from error
     return hashlib.sha256(content).digest()

@@ -1,14 +1,19 @@
 """Issuers that are replaced."""
 
+import ssl
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import trustme
 
 from sessiond import config as configuration
 from sessiond.clock import SystemClock
 from sessiond.config import Config
+from sessiond.core.errors import ConfigError
 from sessiond.daemon.issuers import Issuers, RunningIssuer
 from sessiond.issuers.cached_document import Kept
+from sessiond.issuers.http import trust
 from sessiond.issuers.jwt import JwtVerifier
 from sessiond.jwt.keyset import KeySet
 from sessiond.metrics import Metrics
@@ -70,3 +75,65 @@ async def test_an_issuer_about_which_nothing_changes_is_left_alone(tmp_path: Pat
         assert (await issuers.build(read(tmp_path)))["corp"] is before
     finally:
         await issuers.close()
+
+
+@pytest.fixture
+async def issuers() -> AsyncIterator[Issuers]:
+    made = Issuers(SystemClock(), Metrics(), {})
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+def loaded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What was loaded to decide whom to trust, in order."""
+    files: list[str] = []
+
+    def counted(ca_file: str) -> ssl.SSLContext:
+        files.append(Path(ca_file).name)
+        return trust(ca_file)
+
+    monkeypatch.setattr("sessiond.daemon.issuers.trust", counted)
+    return files
+
+
+def trusting(folder: Path, *ca_files: str) -> Config:
+    """Return a configuration with an issuer for each of the files; empty: the machine's."""
+    path = folder / "config.toml"
+    path.write_text(
+        "".join(
+            TEXT.replace("corp", f"corp{number}").replace("login", f"login{number}")
+            + f'users = ["*@{number}.example"]\n'
+            + (f'ca_file = "{folder / each}"\n' if each else "")
+            for number, each in enumerate(ca_files)
+        )
+    )
+    return configuration.load(path)
+
+
+async def test_issuers_with_the_same_authorities_share_what_is_loaded_of_them(
+    issuers: Issuers, loaded: list[str], tmp_path: Path
+) -> None:
+    one, other = trustme.CA().cert_pem.bytes(), trustme.CA().cert_pem.bytes()
+    for name, content in {"one": one, "same": one, "other": other}.items():
+        (tmp_path / name).write_bytes(content)
+    config = trusting(tmp_path, "one", "", "same", "other", "", "one")
+    issuers.use(await issuers.build(config))
+    assert loaded == ["one", "", "other"]
+
+
+async def test_new_content_of_the_same_file_is_loaded(
+    issuers: Issuers, loaded: list[str], tmp_path: Path
+) -> None:
+    for _ in range(2):
+        (tmp_path / "ca").write_bytes(trustme.CA().cert_pem.bytes())
+        issuers.use(await issuers.build(trusting(tmp_path, "ca", "ca")))
+    assert loaded == ["ca", "ca"]
+
+
+async def test_a_file_that_is_empty_is_not_taken_for_the_machines_authorities(
+    issuers: Issuers, tmp_path: Path
+) -> None:
+    (tmp_path / "empty").touch()
+    with pytest.raises(ConfigError, match=r"issuer\[corp1\]\.ca_file"):
+        await issuers.build(trusting(tmp_path, "", "empty"))
