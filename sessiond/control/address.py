@@ -9,9 +9,9 @@ from pathlib import Path
 import structlog
 
 from sessiond.config import ListenConfig
-from sessiond.control.access import group_number
 from sessiond.core.errors import AddressInUseError, ConfigError
 from sessiond.system import socket_file
+from sessiond.system.accounts import group_number
 
 BACKLOG = 128  # connections that wait to be accepted
 MODE = 0o660  # the owner and the group may connect
@@ -90,21 +90,13 @@ def _take_over(path: str) -> None:
     Raises:
         AddressInUseError: Somebody is listening, it is no socket, or not ours to remove.
     """
-    with (
-        socket_file.left_there(path) as there,
-        socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as trial,
-    ):
+    with socket_file.left_there(path) as there:
         if there is None:
             return
-        trial.setblocking(False)  # whoever has it need not be accepting
-        try:
-            trial.connect(there)
-        except ConnectionRefusedError:
-            socket_file.remove(path)
-            return
-        except OSError as error:
-            raise AddressInUseError(f"{path}: {error.strerror}") from error
-    raise AddressInUseError(f"{path} is in use")
+        with socket_file.holder(there, name=path) as held:
+            if held is not None:
+                raise AddressInUseError(f"{path} is in use")
+        socket_file.remove(path)
 
 
 def _give(path: str, group: str | int) -> None:

@@ -6,7 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from sessiond.config import Config, credentials
-from sessiond.control.access import Access, allow_list
+from sessiond.control.access import Access
 from sessiond.control.view import IssuerView
 from sessiond.core.decide import Rules
 from sessiond.core.secret import Secret
@@ -44,7 +44,7 @@ def look_up(config: Config, environ: Mapping[str, str]) -> LookedUp:
 
 
 def _subscribers(names: Sequence[str | int]) -> AllowList | None:
-    return allow_list("listen.subscribers", names) if names else None
+    return AllowList.listed("listen.subscribers", names) if names else None
 
 
 def database_of(config: Config) -> Path:

@@ -135,15 +135,8 @@ def _take_over(address: bytes) -> None:
 
 
 def _refuse_if_held(address: bytes, there: bytes | str) -> None:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as trial:
-        trial.setblocking(False)  # whoever has it need not be accepting
-        try:
-            trial.connect(there)
-        except ConnectionRefusedError:
-            return
-        except OSError as error:
-            raise AddressInUseError(f"{shown(address)}: {error.strerror}") from error
-        holder = peer_of(trial)
-    raise AddressInUseError(
-        f"{shown(address)} is held by process {holder.pid} of user {holder.uid}"
-    )
+    name = shown(address)
+    with socket_file.holder(there, name=name) as held:
+        if held is not None:
+            holder = peer_of(held)
+            raise AddressInUseError(f"{name} is held by process {holder.pid} of user {holder.uid}")

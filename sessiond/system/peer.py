@@ -1,9 +1,7 @@
 """Who is at the other end of a Unix socket, by the kernel's word."""
 
 import errno
-import grp
 import os
-import pwd
 import select
 import socket
 import struct
@@ -11,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from sessiond.core.errors import ConfigError
+from sessiond.system.accounts import group_number, user_number
 
 _CREDENTIALS = struct.Struct("3i")  # struct ucred of unix(7): pid, uid, gid
 _SO_PEERGROUPS = 59  # asm-generic/socket.h; Python has no name for it, nor for the next
@@ -43,10 +41,39 @@ class AllowList:
         Raises:
             ConfigError: There is no such user or group here.
         """
-        return cls(frozenset(map(_uid, users)) | {0, os.geteuid()}, frozenset(map(_gid, groups)))
+        return cls(
+            frozenset(user_number("listen.allow_users", each) for each in users) | _always(),
+            frozenset(group_number("listen.allow_groups", each) for each in groups),
+        )
+
+    @classmethod
+    def listed(cls, key: str, names: Iterable[str | int]) -> "AllowList":
+        """Look users up, and groups where a name begins with `@`, in a configuration key's list.
+
+        Raises:
+            ConfigError: There is no such user or group here; the text names the key.
+        """
+        users, groups = set(_always()), set[int]()
+        for name in names:
+            if isinstance(name, str) and name.startswith("@"):
+                groups.add(group_number(key, name[1:]))
+            else:
+                users.add(user_number(key, name))
+        return cls(frozenset(users), frozenset(groups))
 
     def admits(self, peer: Peer) -> bool:
         return peer.uid in self.users or not self.groups.isdisjoint(peer.groups)
+
+
+def _always() -> frozenset[int]:
+    return frozenset({0, os.geteuid()})
+
+
+def credentials_of(connected: socket.socket) -> tuple[int, int, int]:
+    """Return pid, uid and gid of the other end as it was when it connected, or began to listen."""
+    return _CREDENTIALS.unpack(
+        connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    )
 
 
 def peer_of(connected: socket.socket) -> Peer:
@@ -60,9 +87,7 @@ def peer_of(connected: socket.socket) -> Peer:
     Raises:
         OSError: The peer is gone, or nobody can say any more who it was.
     """
-    pid, uid, gid = _CREDENTIALS.unpack(
-        connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-    )
+    pid, uid, gid = credentials_of(connected)
     groups = frozenset({gid, *_more_groups(connected)})
     if not pid:
         return Peer(uid=uid, groups=groups, pid=0, started=0)
@@ -124,21 +149,3 @@ def started_at(pid: int) -> int:
     except OSError:
         return 0
     return int(stat.rpartition(b")")[2].split()[19])  # field 22; the command may hold anything
-
-
-def _uid(user: str | int) -> int:
-    if isinstance(user, int) or user.isdecimal():
-        return int(user)
-    try:
-        return pwd.getpwnam(user).pw_uid
-    except KeyError:
-        raise ConfigError(f"listen.allow_users: there is no user {user!r} here") from None
-
-
-def _gid(group: str | int) -> int:
-    if isinstance(group, int) or group.isdecimal():
-        return int(group)
-    try:
-        return grp.getgrnam(group).gr_gid
-    except KeyError:
-        raise ConfigError(f"listen.allow_groups: there is no group {group!r} here") from None

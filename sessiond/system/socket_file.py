@@ -60,6 +60,29 @@ def left_there(path: str) -> Iterator[str | None]:
         yield _name_of(descriptor)
 
 
+@contextmanager
+def holder(there: str | bytes, *, name: str) -> Iterator[socket.socket | None]:
+    """Yield a connection to whoever listens at an address; None: nobody does any more.
+
+    Args:
+        there: From `left_there`, or an abstract address.
+        name: What an error calls it.
+
+    Raises:
+        AddressInUseError: It cannot be told.
+    """
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as trial:
+        trial.setblocking(False)  # whoever has it need not be accepting
+        try:
+            trial.connect(there)
+            is_held = True
+        except ConnectionRefusedError:
+            is_held = False
+        except OSError as error:
+            raise AddressInUseError(f"{name}: {error.strerror}") from error
+        yield trial if is_held else None
+
+
 def remove(path: str) -> None:
     """Remove what is at a path, if we may.
 

@@ -1,17 +1,16 @@
 """The sockets: whether they are there, who holds them, and whether he answers."""
 
 import socket
-import struct
 from collections.abc import Iterator
 
 from sessiond.config import ListenConfig
 from sessiond.ctl.doctor.files import Where, user_name
 from sessiond.ctl.doctor.finding import Finding, ok, unseen, warning, wrong
 from sessiond.kdb.addresses import Addresses, shown
+from sessiond.system.peer import credentials_of
 
 WITHIN = 3.0  # seconds for the handshake
 HANDSHAKE = b"doctor:\x03\x00"  # code.kx.com/q/basics/ipc, "Handshake"
-_CREDENTIALS = struct.Struct("3i")  # struct ucred of unix(7): pid, uid, gid
 
 
 def q_sockets(listen: ListenConfig, where: Where) -> Iterator[Finding]:
@@ -32,9 +31,7 @@ def _socket(check: str, name: str, address: bytes, where: Where, *, greeting: by
         trial.settimeout(WITHIN)
         try:
             trial.connect(address)
-            pid, uid, _ = _CREDENTIALS.unpack(
-                trial.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-            )
+            pid, uid, _ = credentials_of(trial)
         except (FileNotFoundError, ConnectionRefusedError):
             return wrong(check, f"{name}: nobody listens there", "start the daemon")
         except PermissionError as error:

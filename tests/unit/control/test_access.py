@@ -6,7 +6,7 @@ import pwd
 
 import pytest
 
-from sessiond.control.access import Access, Right, allow_list
+from sessiond.control.access import Access, Right
 from sessiond.core.errors import ConfigError
 from sessiond.system.peer import Peer
 
@@ -63,12 +63,3 @@ def test_an_unknown_name_is_refused_with_its_key(
 ) -> None:
     with pytest.raises(ConfigError, match=told):
         Access.of(**lists)
-
-
-def test_a_list_of_another_key_is_read_the_same_way_and_refused_with_its_own_name() -> None:
-    listed = allow_list("listen.subscribers", [USER.pw_name, f"@{GROUP.gr_gid}"])
-    assert listed.admits(peer(USER.pw_uid))
-    assert listed.admits(peer(64999, GROUP.gr_gid))
-    assert not listed.admits(peer(64999))
-    with pytest.raises(ConfigError, match=r"listen\.subscribers: there is no user 'no-such-user'"):
-        allow_list("listen.subscribers", ["no-such-user"])

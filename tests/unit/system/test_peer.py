@@ -225,3 +225,11 @@ def test_a_group_that_is_not_there_is_the_operators_mistake() -> None:
         ConfigError, match=r"listen\.allow_groups: there is no group 'no such group'"
     ):
         AllowList.of([], ["no such group"])
+
+
+def test_a_list_has_users_and_groups_after_an_at_and_is_refused_with_its_keys_name() -> None:
+    listed = AllowList.listed("listen.subscribers", ["nobody", 4711, "@root", "@815"])
+    assert listed.users == {0, os.geteuid(), pwd.getpwnam("nobody").pw_uid, 4711}
+    assert listed.groups == {0, 815}
+    with pytest.raises(ConfigError, match=r"listen\.subscribers: there is no user 'no-such-user'"):
+        AllowList.listed("listen.subscribers", ["no-such-user"])

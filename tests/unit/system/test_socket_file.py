@@ -110,6 +110,32 @@ def test_the_socket_that_was_looked_at_is_the_one_that_is_connected_to(
         client.connect(there)
 
 
+def test_whoever_listens_is_reached_though_he_accepts_nobody(
+    listener: socket.socket, place: Path
+) -> None:
+    listener.bind(str(place))
+    listener.listen(0)
+    with socket_file.holder(str(place), name="it") as held:
+        assert held is not None
+        assert held.getpeername() == str(place)
+
+
+def test_where_nobody_listens_any_more_nobody_is_reached(
+    listener: socket.socket, place: Path
+) -> None:
+    listener.bind(str(place))
+    with socket_file.holder(str(place), name="it") as held:
+        assert held is None
+
+
+def test_what_cannot_be_told_counts_as_held(place: Path) -> None:
+    with (
+        pytest.raises(AddressInUseError, match="it: No such file or directory"),
+        socket_file.holder(str(place), name="it"),
+    ):
+        pass
+
+
 @pytest.mark.parametrize("target", ["a socket", "nothing"])
 def test_a_link_is_no_socket_whatever_it_leads_to(
     listener: socket.socket, place: Path, target: str
