@@ -15,10 +15,12 @@ from sessiond.config.tables import IssuerConfig
 _ISSUER = re.compile(r"https?://([^/?#]+)/([^/?#]+)/v2\.0")
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _SHARED = ("common", "organizations", "consumers", "9188040d-6c67-4c5b-b112-36a304b66dad")
-_MICROSOFT = (
-    "login.microsoftonline.com",
-    "login.microsoftonline.us",
-    "login.partner.microsoftonline.cn",
+MICROSOFT_HOSTS = frozenset(
+    {
+        "login.microsoftonline.com",
+        "login.microsoftonline.us",
+        "login.partner.microsoftonline.cn",
+    }
 )
 
 
@@ -50,7 +52,7 @@ def problems_of_entra(issuer: IssuerConfig, where: str) -> Iterator[str]:
         yield f"{where}.issuer must be https://HOST/TENANT/v2.0 for kind entra"
     elif parts[2].lower() in _SHARED:
         yield f"{where}.issuer is for many tenants ({parts[2]}), must name a single one by its id"
-    elif parts[1].lower() in _MICROSOFT and not _ID.fullmatch(parts[2]):
+    elif parts[1].lower() in MICROSOFT_HOSTS and not _ID.fullmatch(parts[2]):
         yield f"{where}.issuer must name the tenant by its id, as tokens do: 8-4-4-4-12 hex digits"
     if issuer.verify in ("introspection", "plugin"):
         yield f"{where}.verify is {issuer.verify}, which Entra does not have: use jwt or userinfo"

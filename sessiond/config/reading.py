@@ -1,6 +1,5 @@
 """From the file's text to structs: unknown keys, missing keys and wrong types, each by its name."""
 
-import difflib
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -18,6 +17,7 @@ from sessiond.config.tables import (
     SubscriberConfig,
 )
 from sessiond.core.errors import ConfigError
+from sessiond.core.spelling import nearest, unknown
 
 MAX_SHOWN = 80  # characters of a wrong value
 
@@ -217,10 +217,12 @@ def _unknown(key: str, *, within: str, where: str = "") -> str:
     """Name a key that does not exist and the one that was probably meant."""
     full = f"{where}.{_key(key)}" if where else _key(key)
     siblings = _keys(_EVERY_TABLE[within]) if within else list(_EVERY_TABLE)
-    near = difflib.get_close_matches(key, siblings, n=1)
-    meant = [f"{where}.{match}" if where else match for match in near]
-    meant += [f"{name}.{key}" for name, struct in _EVERY_TABLE.items() if key in _keys(struct)]
-    return f"{full} is unknown" + (f"; did you mean {meant[0]}?" if meant else "")
+    near = nearest(key, siblings)
+    if near is not None:
+        return unknown(full, f"{where}.{near}" if where else near)
+    elsewhere = (name for name, struct in _EVERY_TABLE.items() if key in _keys(struct))
+    there = next(elsewhere, None)
+    return unknown(full, None if there is None else f"{there}.{key}")
 
 
 def _keys(struct: type[msgspec.Struct]) -> list[str]:

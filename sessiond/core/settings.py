@@ -1,12 +1,12 @@
 """A plugin's settings as a typed struct, every wrong key named."""
 
-import difflib
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
 import msgspec
 
 from sessiond.core.errors import ConfigError
+from sessiond.core.spelling import nearest, unknown
 
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -42,8 +42,7 @@ def _problems_of(kind: type[msgspec.Struct], keys: Mapping[str, Any]) -> Iterato
     fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
     for key in keys:
         if key not in fields:
-            near = difflib.get_close_matches(key, fields, n=1)
-            yield f"{key} is unknown" + (f"; did you mean {near[0]}?" if near else "")
+            yield unknown(key, nearest(key, fields))
     for key, field in fields.items():
         if key in keys:
             try:

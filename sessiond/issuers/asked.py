@@ -12,7 +12,7 @@ from sessiond.core.errors import Refusal, TokenRejected
 from sessiond.core.password import stated_claims
 from sessiond.core.secret import Secret
 
-TOO_LARGE = frozenset({413, 414, 431})  # RFC 9110, 15.5.14 and 15.5.15; RFC 6585, 5
+_TOO_LARGE = frozenset({413, 414, 431})  # RFC 9110, 15.5.14 and 15.5.15; RFC 6585, 5
 _SENDABLE = re.compile(r"[\x21-\x7e]{1,32768}")
 
 
@@ -54,3 +54,13 @@ def refuse_app_only(claims: Claims) -> None:
     client = claims.get("client_id")
     if claims.get("idtyp") == "app" or (client is not None and client == claims.get("sub")):
         raise TokenRejected(Refusal.WRONGTYPE, "an app-only token")
+
+
+def refuse_too_large(status: int) -> None:
+    """Refuse a token for the size of which the issuer does not read the request.
+
+    Raises:
+        TokenRejected: TOOLARGE.
+    """
+    if status in _TOO_LARGE:
+        raise TokenRejected(Refusal.TOOLARGE, "the issuer does not take a token of this size")

@@ -18,6 +18,7 @@ from sessiond.clock import Clock
 from sessiond.core.errors import ConfigError
 from sessiond.core.secret import Secret
 from sessiond.issuers.discovery import Place
+from sessiond.issuers.http import IssuerHttp, Reply
 
 ASSERTION_LIFE = 60  # seconds
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"  # RFC 7523, 2.2
@@ -88,6 +89,11 @@ class Client:
                 )
             case never:
                 assert_never(never)
+
+    async def post(self, http: IssuerHttp, place: Place, form: Mapping[str, str]) -> Reply:
+        """POST a form to an endpoint, signed in as this client. Raises as `IssuerHttp.get`."""
+        proof = self.credentials(place)
+        return await http.post_form(place.url, {**form, **proof.form}, headers=proof.headers)
 
     def _assertion(self, place: Place) -> str:
         """Return a signed statement for this endpoint alone (OpenID Connect Core 1.0, 9)."""

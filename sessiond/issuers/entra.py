@@ -17,6 +17,7 @@ import anyio.to_thread
 import msal
 
 from sessiond.clock import Clock
+from sessiond.config.entra import MICROSOFT_HOSTS
 from sessiond.core.errors import ConfigError, UnusableAnswer
 from sessiond.core.secret import Secret
 from sessiond.issuers.cached_document import Kept
@@ -26,14 +27,6 @@ from sessiond.refresher import Tokens
 
 # What MSAL adds by itself, and refuses to be given.
 RESERVED_SCOPES = frozenset({"openid", "profile", "offline_access"})
-# Hosts that MSAL knows. Of any other it would ask Microsoft, which need not know it either.
-MICROSOFT_HOSTS = frozenset(
-    {
-        "login.microsoftonline.com",
-        "login.microsoftonline.us",
-        "login.partner.microsoftonline.cn",
-    }
-)
 # All that MSAL is shown of a token endpoint's answer (RFC 6749, 5). It reads more where there is
 # more, and what is wrong there would lose us a refresh token that has just been rotated.
 _MEMBERS = frozenset(
@@ -112,6 +105,7 @@ class EntraTokens:
         return kind(
             self._client_id,
             authority=self._issuer.removesuffix("/").removesuffix("/v2.0"),
+            # Of a host that MSAL does not know it would ask Microsoft, which need not know it either.
             instance_discovery=None if host in MICROSOFT_HOSTS else False,
             http_client=_MsalHttp(self._http),
             token_cache=NoCache(),

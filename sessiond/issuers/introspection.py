@@ -10,11 +10,11 @@ from sessiond.core.jsontext import read_object
 from sessiond.core.secret import Secret
 from sessiond.core.verdict import Verdict
 from sessiond.issuers.asked import (
-    TOO_LARGE,
     made_up_token,
     own_claims,
     own_times,
     refuse_app_only,
+    refuse_too_large,
     sendable,
 )
 from sessiond.issuers.client import Client, is_refused
@@ -109,10 +109,7 @@ class IntrospectionVerifier:
         """Return an answer that has `active`."""
         form = {"token": sendable(token), "token_type_hint": "access_token"}
         place = await self._discovery.need(Endpoint.INTROSPECTION)
-        signed = self._client.credentials(place)
-        reply = await self._http.post_form(
-            place.url, {**form, **signed.form}, headers=signed.headers
-        )
+        reply = await self._client.post(self._http, place, form)
         if reply.status != 200:
             raise _fault(reply)
         claims = reply.read()
@@ -136,8 +133,7 @@ class IntrospectionVerifier:
 
 
 def _fault(reply: Reply) -> TokenRejected | UnusableAnswer:
-    if reply.status in TOO_LARGE:
-        return TokenRejected(Refusal.TOOLARGE, "the issuer does not take a token of this size")
+    refuse_too_large(reply.status)
     error = (read_object(reply.body) or {}).get("error")
     if reply.status in (400, 401) and isinstance(error, str) and error in _ABOUT_THE_TOKEN:
         return TokenRejected(_ABOUT_THE_TOKEN[error], "the issuer cannot introspect it")

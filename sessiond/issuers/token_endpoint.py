@@ -50,10 +50,7 @@ class TokenEndpoint:
         if self._scope:
             form["scope"] = self._scope
         place = await self._discovery.need(Endpoint.TOKEN)
-        signed = self._client.credentials(place)
-        reply = await self._http.post_form(
-            place.url, {**form, **signed.form}, headers=signed.headers
-        )
+        reply = await self._client.post(self._http, place, form)
         if reply.status != 200:
             raise refresh_fault(reply)
         tokens = tokens_of(reply.read())
@@ -72,10 +69,7 @@ class TokenEndpoint:
         place = await self._discovery.find(Endpoint.REVOCATION)
         if place is None:
             return False
-        signed = self._client.credentials(place)
-        reply = await self._http.post_form(
-            place.url, {"token": token.reveal(), **signed.form}, headers=signed.headers
-        )
+        reply = await self._client.post(self._http, place, {"token": token.reveal()})
         if reply.status == 200:
             return True
         error = reply.read().get("error")

@@ -13,11 +13,11 @@ from sessiond.core.jsontext import read_object
 from sessiond.core.secret import Secret
 from sessiond.core.verdict import Verdict
 from sessiond.issuers.asked import (
-    TOO_LARGE,
     made_up_token,
     own_claims,
     own_times,
     refuse_app_only,
+    refuse_too_large,
     sendable,
 )
 from sessiond.issuers.discovery import Discovery, Endpoint
@@ -95,8 +95,7 @@ class UserinfoVerifier:
 
 
 def _fault(reply: Reply) -> TokenRejected | UnusableAnswer:
-    if reply.status in TOO_LARGE:
-        return TokenRejected(Refusal.TOOLARGE, "the issuer does not take a token of this size")
+    refuse_too_large(reply.status)
     if reply.status in (400, 401):
         return TokenRejected(Refusal.INACTIVE, "userinfo refuses it")
     # A proxy's 403 says nothing of the token; the issuer's has a challenge or an error (RFC 6750).
