@@ -1,7 +1,6 @@
 """What a key's own type cannot say: values that must fit each other."""
 
 from collections.abc import Iterator, Sequence
-from ipaddress import ip_address
 from itertools import combinations
 from urllib.parse import urlsplit
 
@@ -15,6 +14,7 @@ from sessiond.config.tables import (
     RoleSourceConfig,
     SubscriberConfig,
 )
+from sessiond.core.endpoint import endpoint_fault
 
 MAX_SOCKET_PATH = 107  # bytes, unix(7): sun_path is 108 with its NUL
 
@@ -62,7 +62,7 @@ def _problems_of_issuer(issuer: IssuerConfig, where: str) -> Iterator[str]:
         value = getattr(issuer, key)
         if value:
             yield from _problems_of_url(value, f"{where}.{key}", insecure=issuer.insecure_http)
-    if is_url and any(mark in issuer.issuer for mark in "?#"):  # OIDC Discovery 1.0, 3
+    if is_url and "?" in issuer.issuer:  # OIDC Discovery 1.0, 3
         yield f"{where}.issuer must have neither query nor fragment"
     if issuer.verify == "jwt":
         yield from _problems_of_jwt(issuer, where)
@@ -110,23 +110,20 @@ def _problems_of_url(url: str, where: str, *, insecure: bool) -> Iterator[str]:
     """Find why a call must not go there. A URL may hold a password: it is never shown."""
     try:
         parts = urlsplit(url)
-        _ = parts.port  # read for its ValueError
+        port = parts.port
     except ValueError:
         yield f"{where} is not a URL"
         return
-    if not parts.hostname or parts.scheme not in ("https", "http") or " " in url:
-        yield f"{where} must be an https:// URL"
-    elif parts.username is not None or parts.password is not None:
-        yield f"{where} must carry no user or password"
-    elif parts.scheme == "http" and not (insecure and _is_loopback(parts.hostname)):
-        yield f"{where} is http://, which needs insecure_http and a loopback host: use https://"
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+    fault = endpoint_fault(
+        scheme=parts.scheme,
+        host="" if " " in url else parts.hostname or "",  # no URL has a blank
+        port=port,
+        has_user=parts.username is not None or parts.password is not None,
+        has_fragment="#" in url,
+        insecure_http=insecure,
+    )
+    if fault is not None:
+        yield f"{where} {fault}"
 
 
 def _problems_between(issuers: Sequence[IssuerConfig]) -> Iterator[str]:

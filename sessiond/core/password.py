@@ -15,7 +15,7 @@ MARK = "bearer:"
 # Possessive, so that a text of a megabyte that turns out to be no token was read once, not twice.
 _JWT = re.compile(r"(eyJ[A-Za-z0-9_-]*+)\.([A-Za-z0-9_-]++)\.[A-Za-z0-9_-]++")
 _B64TOKEN = re.compile(r"[A-Za-z0-9._~+/-]++=*+")  # RFC 6750, 2.1
-_REFRESH = re.compile(r"[\x21-\x7e]+")  # RFC 6749, A.17, without the space
+_VISIBLE = re.compile(r"[\x21-\x7e]+")  # RFC 6749, A.12 and A.17, without the space
 _MIN_HALF = 20  # characters of each half of a pair
 
 
@@ -27,6 +27,14 @@ class Presented:
     refresh: Secret | None
     is_jwt: bool  # of the access token
     stated_issuer: str | None  # `iss` of a JWT, not verified: good for looking up, never for belief
+
+
+def is_sendable(token: str) -> bool:
+    """Say whether a text can be a token at all: what a header and a form can carry, at most 32 KiB.
+
+    Printable ASCII without the space, which RFC 6749 (A.12, A.17) allows and nobody sends.
+    """
+    return len(token) <= MAX_PASSWORD_SIZE and _VISIBLE.fullmatch(token) is not None
 
 
 def read_password(password: str) -> Presented:
@@ -92,7 +100,7 @@ def _halves(text: str) -> tuple[str, str] | None:
     access, _, refresh = text.partition(";")
     if min(len(access), len(refresh)) < _MIN_HALF:
         return None
-    if not (_B64TOKEN.fullmatch(access) and _REFRESH.fullmatch(refresh)):
+    if not (_B64TOKEN.fullmatch(access) and _VISIBLE.fullmatch(refresh)):
         return None
     return access, refresh
 

@@ -4,16 +4,14 @@ The issuer vouches for the token as it stands, so its own `exp` and `iat` count;
 make it wrong by its own word makes it wrong, though nothing it says makes it right.
 """
 
-import re
 import secrets
 
 from sessiond.core.claims import Claims, Times, times_of
 from sessiond.core.errors import Refusal, TokenRejected
-from sessiond.core.password import stated_claims
+from sessiond.core.password import is_sendable, stated_claims
 from sessiond.core.secret import Secret
 
 _TOO_LARGE = frozenset({413, 414, 431})  # RFC 9110, 15.5.14 and 15.5.15; RFC 6585, 5
-_SENDABLE = re.compile(r"[\x21-\x7e]{1,32768}")
 
 
 def sendable(token: Secret) -> str:
@@ -23,7 +21,7 @@ def sendable(token: Secret) -> str:
         TokenRejected: MALFORMED: no header or form field can carry it.
     """
     text = token.reveal()
-    if not _SENDABLE.fullmatch(text):
+    if not is_sendable(text):
         raise TokenRejected(Refusal.MALFORMED, "an access token is printable ASCII")
     return text
 

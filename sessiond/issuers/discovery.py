@@ -95,7 +95,7 @@ class Discovery:
             raise UnusableAnswer(f"the metadata's {name} is not text")
         fault = url_fault(url, insecure_http=self._http.insecure_http)
         if fault is not None:
-            raise UnusableAnswer(f"the metadata's {name} is refused: {fault}")
+            raise UnusableAnswer(f"the metadata's {name} {fault}")
         signing = metadata.get(f"{name}{_SIGNING}", metadata.get(f"{Endpoint.TOKEN}{_SIGNING}"))
         return Place(url, _texts(signing))
 

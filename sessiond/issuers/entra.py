@@ -105,7 +105,7 @@ class EntraTokens:
         return kind(
             self._client_id,
             authority=self._issuer.removesuffix("/").removesuffix("/v2.0"),
-            # Of a host that MSAL does not know it would ask Microsoft, which need not know it either.
+            # MSAL would ask Microsoft about any other host, which need not know it either.
             instance_discovery=None if host in MICROSOFT_HOSTS else False,
             http_client=_MsalHttp(self._http),
             token_cache=NoCache(),

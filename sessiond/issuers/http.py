@@ -1,6 +1,5 @@
 """One issuer's HTTP: bounded in time, size and number, and never led elsewhere."""
 
-import ipaddress
 import ssl
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
@@ -15,10 +14,10 @@ import anyio
 import httpx
 
 from sessiond.clock import Clock
+from sessiond.core.endpoint import endpoint_fault
 from sessiond.core.errors import IssuerThrottled, IssuerUnavailable, UnusableAnswer
 from sessiond.core.jsontext import read_object
 
-MAX_PORT = 65535
 MAX_BODY_SIZE = 512 * 1024  # bytes
 LANE_CONNECTIONS = 4  # a request costs CPU in proportion to its pool: small ones, and several
 DEFAULT_RETRY_AFTER = 5.0  # seconds, where a 429 does not say
@@ -37,7 +36,7 @@ def trust(ca_file: str = "") -> ssl.SSLContext:
 
 
 def url_fault(url: str, *, insecure_http: bool = False) -> str | None:
-    """Return why a token must not be sent to this URL, or None when it may.
+    """Return why a token must not be sent to this URL, in words that follow its name, or None.
 
     Args:
         url: An endpoint, from the configuration or from the issuer's own metadata.
@@ -47,32 +46,21 @@ def url_fault(url: str, *, insecure_http: bool = False) -> str | None:
         parts = _parsed(url)
         host = parts.host  # decoded, which not every name can be (RFC 5891)
     except (httpx.InvalidURL, ValueError):
-        return "it is not a URL"
-    if parts.userinfo or parts.fragment:
-        return "it has a user or a fragment"
-    if not host:
-        return "it has no host"
-    if parts.port is not None and not 0 < parts.port <= MAX_PORT:
-        return "it has no such port"
-    if parts.scheme == "https" or (parts.scheme == "http" and insecure_http and _is_loopback(host)):
-        return None
-    return "it is not https"
+        return "is not a URL"
+    return endpoint_fault(
+        scheme=parts.scheme,
+        host=host,
+        port=parts.port,
+        has_user=bool(parts.userinfo),
+        has_fragment=bool(parts.fragment),
+        insecure_http=insecure_http,
+    )
 
 
 @lru_cache(maxsize=256)
 def _parsed(url: str) -> httpx.URL:
     """Return an endpoint's URL: the same few, for every request."""
     return httpx.URL(url)
-
-
-@lru_cache(maxsize=256)
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def retry_after(header: str, *, now: datetime) -> float | None:
@@ -205,7 +193,7 @@ class IssuerHttp:
     ) -> Reply:
         fault = url_fault(url, insecure_http=self.insecure_http)
         if fault is not None:
-            raise UnusableAnswer(f"an endpoint is refused: {fault}")
+            raise UnusableAnswer(f"an endpoint {fault}")
         target = _parsed(url)
         try:
             answer = await self._answer(method, target, headers, content)

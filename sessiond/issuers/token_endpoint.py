@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 
 from sessiond.core.errors import ClientRefused, RefreshRefused, UnusableAnswer
+from sessiond.core.password import is_sendable
 from sessiond.core.secret import Secret
 from sessiond.issuers.client import Client, is_refused
 from sessiond.issuers.discovery import Discovery, Endpoint
@@ -21,7 +22,6 @@ OURS = {
     "invalid_request": "it does not take our request",
     "unsupported_grant_type": "it refreshes nothing",
 }
-_PRINTABLE = re.compile(r"[\x21-\x7e]{1,32768}")
 _SECONDS = re.compile(r"[0-9]{1,10}(\.[0-9]{1,9})?")
 
 
@@ -87,11 +87,11 @@ def tokens_of(answer: Mapping[str, object]) -> Tokens | None:
     """
     access, refresh = answer.get("access_token"), answer.get("refresh_token")
     kind = answer.get("token_type", "Bearer")
-    if not isinstance(access, str) or not _PRINTABLE.fullmatch(access):
+    if not isinstance(access, str) or not is_sendable(access):
         return None
     if not isinstance(kind, str) or kind.lower() != "bearer":
         return None
-    if refresh is not None and not (isinstance(refresh, str) and _PRINTABLE.fullmatch(refresh)):
+    if refresh is not None and not (isinstance(refresh, str) and is_sendable(refresh)):
         return None
     return Tokens(
         access_token=Secret(access),

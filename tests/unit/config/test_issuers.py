@@ -108,6 +108,10 @@ OF_ISSUER: list[tuple[dict[str, object], str]] = [
     ({"issuer": "https://[/"}, ".issuer is not a URL"),
     ({"issuer": "https://a:x/"}, ".issuer is not a URL"),
     ({"issuer": "https://a/?b"}, ".issuer must have neither query nor fragment"),
+    ({"issuer": "https://a/#b"}, ".issuer must carry no fragment"),
+    ({"jwks_uri": "https://a/#"}, ".jwks_uri must carry no fragment"),
+    ({"jwks_uri": "https://a:0/"}, ".jwks_uri has no such port"),
+    ({"jwks_uri": "https://a/ b"}, ".jwks_uri must be an https:// URL"),
     ({"jwks_uri": "https://me:hunter2@a/"}, ".jwks_uri must carry no user or password"),
     ({"jwks_uri": "https://me:hünter2@a/"}, ".jwks_uri is wrong, must be printable ASCII, at most "
      "1024 characters"),

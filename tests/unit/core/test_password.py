@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sessiond.core.errors import Refusal, TokenRejected
-from sessiond.core.password import read_password, stated_claims
+from sessiond.core.password import is_sendable, read_password, stated_claims
 from sessiond.core.secret import Secret
 
 VECTORS = Path(__file__).parents[2] / "vectors" / "passwords.csv"
@@ -124,3 +124,13 @@ def test_neither_errors_nor_what_is_read_show_the_password() -> None:
 )
 def test_any_text_is_read_or_refused_with_a_reason(password: str) -> None:
     assert kind(password) in {kind for _, _, kind in examples()}
+
+
+@pytest.mark.parametrize("text", ["!", "a" * 32768, "~access;refresh=."])
+def test_what_a_header_and_a_form_can_carry_can_be_a_token(text: str) -> None:
+    assert is_sendable(text)
+
+
+@pytest.mark.parametrize("text", ["", "a" * 32769, "a b", "a\n", "a\r\nb", "a\x7f", "é", "\udcff"])
+def test_anything_else_cannot(text: str) -> None:
+    assert not is_sendable(text)

@@ -280,7 +280,7 @@ async def test_a_transport_error_is_unavailable_and_keeps_no_request(
 
 async def test_an_endpoint_that_is_not_https_is_never_asked(issuer: FakeIssuer) -> None:
     async with issuer.http() as http:
-        with pytest.raises(IssuerUnavailable, match="not https"):
+        with pytest.raises(IssuerUnavailable, match="an endpoint is http://"):
             await http.post_form("http://login.example.com/here", {"token": "secret"})
     assert issuer.requests == []
 
