@@ -27,6 +27,7 @@ from types import TracebackType
 import structlog
 
 from sessiond.clock import Clock
+from sessiond.core.backoff import pause_after
 
 FIRST_PAUSE = 1.0  # seconds until what failed is begun again; doubled up to
 LONGEST_PAUSE = 60.0
@@ -65,16 +66,16 @@ class Containment:
 
         Returns when the work does.
         """
-        pause = FIRST_PAUSE
+        failures = 0  # since it last ran for long
         while True:
             began = clock.monotonic()
             with self.around(task, whose):
                 await work()
                 return
             if clock.monotonic() - began >= LONG_RUN:
-                pause = FIRST_PAUSE
-            await clock.sleep(pause)
-            pause = min(pause * 2, LONGEST_PAUSE)
+                failures = 0
+            failures += 1
+            await clock.sleep(pause_after(failures, first=FIRST_PAUSE, longest=LONGEST_PAUSE))
 
 
 class _Around(AbstractContextManager[None, bool]):

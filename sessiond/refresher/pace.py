@@ -1,16 +1,17 @@
 """How often one issuer is sent refresh tokens, and when it wants none."""
 
-import math
 from collections import OrderedDict
 from datetime import datetime, timedelta
 
+from sessiond.core.backoff import pause_after
 from sessiond.core.grant import Grant
 
 FIRST_RETRY = 2.0  # seconds; doubled for each failure up to
 LONGEST_RETRY = 60.0
 FREE = 4  # refusals of one subject's unproved refresh tokens in a row that slow nothing down
-FIRST_PAUSE = timedelta(seconds=10)  # after them; doubled for each further one up to
-LONGEST_PAUSE = timedelta(minutes=10)
+FIRST_PAUSE = 10.0  # seconds after them; doubled for each further one up to
+LONGEST_PAUSE = 600.0
+FORGOTTEN_AFTER = timedelta(minutes=30)  # without a further one
 MAX_SUBJECTS = 10_000  # of whom is known that they were refused
 
 
@@ -21,7 +22,7 @@ def retry_in(failures: int, draw: float) -> float:
         failures: From 0.
         draw: Uniform in [0, 1): moves it by a quarter either way.
     """
-    pause = min(FIRST_RETRY * math.pow(2, min(failures, 16)), LONGEST_RETRY)
+    pause = pause_after(failures + 1, first=FIRST_RETRY, longest=LONGEST_RETRY)
     return pause * (0.75 + draw / 2)
 
 
@@ -57,7 +58,7 @@ class Pace:
         if not grant.is_unproved:
             return
         count, last = self._refused.pop(grant.subject, (0, now))
-        self._refused[grant.subject] = (1 if now - last > 3 * LONGEST_PAUSE else count + 1, now)
+        self._refused[grant.subject] = (1 if now - last > FORGOTTEN_AFTER else count + 1, now)
         if len(self._refused) > MAX_SUBJECTS:
             self._refused.popitem(last=False)
 
@@ -69,5 +70,7 @@ class Pace:
         if subject not in self._refused:
             return None
         count, last = self._refused[subject]
-        doubled = FIRST_PAUSE * math.pow(2, min(count - FREE, 16))
-        return last + min(doubled, LONGEST_PAUSE) if count >= FREE else None
+        if count < FREE:
+            return None
+        pause = pause_after(count - FREE + 1, first=FIRST_PAUSE, longest=LONGEST_PAUSE)
+        return last + timedelta(seconds=pause)

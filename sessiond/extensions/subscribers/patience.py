@@ -1,10 +1,12 @@
 """When a subscriber that failed is tried again."""
 
+from sessiond.core.backoff import pause_after
+
 FIRST = 1.0  # seconds
 LONGEST = 60.0  # seconds
 
 
-def pause_after(failures: int, *, spread: float) -> float:
+def retry_in(failures: int, *, spread: float) -> float:
     """Return the seconds to wait after so many failures in a row: doubling from 1 to 60.
 
     Args:
@@ -12,5 +14,4 @@ def pause_after(failures: int, *, spread: float) -> float:
         spread: Uniform in [0, 1), drawn by the caller: shortens the pause by up to a quarter, so
             that not all that failed together come back together.
     """
-    pause = min(LONGEST, FIRST * 2.0 ** min(failures - 1, 10))
-    return pause * (1.0 - spread / 4)
+    return pause_after(failures, first=FIRST, longest=LONGEST) * (1.0 - spread / 4)

@@ -15,7 +15,7 @@ from sessiond.core.errors import StoreError
 from sessiond.core.events import Event, to_json
 from sessiond.eventlog import EventLog
 from sessiond.extensions.subscribers.cursor import KeptCursor
-from sessiond.extensions.subscribers.patience import pause_after
+from sessiond.extensions.subscribers.patience import retry_in
 from sessiond.extensions.subscribers.state import Record, SubscriberState
 from sessiond.extensions.subscribers.subprocesses import Child, Gone, NotStartedError, Start
 from sessiond.extensions.subscribers.wire import (
@@ -343,7 +343,7 @@ class SubscriberRunner:
         await first(partial(self._clock.sleep, self._pause()), *ends)
 
     def _pause(self) -> float:
-        return pause_after(max(1, self._failures), spread=self._draw())
+        return retry_in(max(1, self._failures), spread=self._draw())
 
     async def _heard(
         self, child: Child, *waits: Callable[[], Awaitable[object]]
