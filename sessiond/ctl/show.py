@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from sessiond.core.printable import escaped
+
 WIDE = 1000  # characters of a line that nobody wraps: a file's or a pipe's
 _COLOURS = {"passed": "green", "failed": "bold red", "skipped": "dim"}
 
@@ -20,8 +22,7 @@ def console() -> Console:
 
 def plain(value: object) -> Text:
     """Return a value as text that cannot steer a terminal: processes name themselves."""
-    text = "" if value is None else str(value)
-    return Text("".join(char if char.isprintable() else ascii(char)[1:-1] for char in text))
+    return Text("" if value is None else escaped(str(value)))
 
 
 def moment(text: str | None) -> str:

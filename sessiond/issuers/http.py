@@ -74,9 +74,8 @@ def retry_after(header: str, *, now: datetime) -> float | None:
         At least 1, at most MAX_RETRY_AFTER.
     """
     text = header.strip()
-    if text.isascii() and text.isdigit():
-        return min(max(float(text[:9]), 1.0), MAX_RETRY_AFTER)
-    seconds = seconds_until(text, now)
+    is_number = text.isascii() and text.isdigit()
+    seconds = float(text[:9]) if is_number else seconds_until(text, now)
     return None if seconds is None else min(max(seconds, 1.0), MAX_RETRY_AFTER)
 
 

@@ -16,8 +16,8 @@ from typing import Any
 import msgspec
 from structlog.typing import EventDict, WrappedLogger
 
+from sessiond.core.printable import escaped
 from sessiond.log.output import lost
-from sessiond.log.redaction import escaped
 
 SOCKET = "/run/systemd/journal/socket"
 PRIORITIES = {  # syslog's, by structlog's level

@@ -8,6 +8,7 @@ from typing import Any
 
 from structlog.typing import EventDict, WrappedLogger
 
+from sessiond.core.printable import escaped
 from sessiond.core.secret import Secret
 
 REDACTED = "[redacted]"
@@ -37,7 +38,6 @@ _TOKEN = re.compile(
     r"|(?i:\b(?:bearer|basic)[ :]+)[^\s\"',;]{8,}"
     r"|(?i:\b(?:[a-z_]*token|password|client_secret|(?:client_)?assertion)=)[^&\s\"']+"
 )
-_CONTROL = {code: f"\\x{code:02x}" for code in (*range(0x20), 0x7F, *range(0x80, 0xA0))}
 
 
 def redact(_: WrappedLogger, __: str, event_dict: EventDict) -> EventDict:
@@ -59,11 +59,6 @@ def escape(_: WrappedLogger, __: str, event_dict: EventDict) -> EventDict:
         key: escaped(value) if isinstance(value, str) and key != "exception" else value
         for key, value in event_dict.items()
     }
-
-
-def escaped(text: str) -> str:
-    """Return a text without control characters."""
-    return text if text.isprintable() else text.translate(_CONTROL)
 
 
 def harmless(text: str) -> str:

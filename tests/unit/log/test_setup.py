@@ -200,9 +200,9 @@ def test_a_name_cannot_steer_the_terminal() -> None:
     stream = io.StringIO()
     configure("console", "info", stream=stream)
 
-    structlog.get_logger().info("login refused", user="\x1b[2Ja\rb\x9b")
+    structlog.get_logger().info("login refused", user="\x1b[2Ja\rb\x9b\u202ec")
 
-    assert "user=\\x1b[2Ja\\x0db\\x9b" in stream.getvalue()
+    assert "user=\\x1b[2Ja\\rb\\x9b\\u202ec" in stream.getvalue()
     assert stream.getvalue().count("\n") == 1
 
 
