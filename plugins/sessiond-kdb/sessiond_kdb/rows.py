@@ -22,17 +22,15 @@ from sessiond.api import Event, Gap, LoginRefused
 from sessiond.qipc import Atom, List, QType, Value, Vector, symbols, timespan, timestamp
 from sessiond_kdb.settings import Time
 
-COLUMNS: Final = (
-    "time", "sym", "event", "session", "handle", "process",
-    "issuer", "roles", "expires", "reason", "sequence",
-)  # fmt: skip
 _NO_SESSION: Final = UUID(int=0)
 
 
 def columns(
     events: Sequence[Event], time: Time, process: Callable[[Event], str] | None = None
 ) -> List:
-    """Return the columns of so many rows, in the order above.
+    """Return the columns of so many rows.
+
+    They are time, sym, event, session, handle, process, issuer, roles, expires, reason, sequence.
 
     Args:
         events: What happened.

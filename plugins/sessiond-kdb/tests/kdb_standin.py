@@ -21,6 +21,10 @@ from sessiond.qipc import (
 
 PATIENCE = 20.0  # seconds, for what takes milliseconds
 AT = datetime(2026, 11, 21, 9, 30, 15, 250_000, tzinfo=UTC)
+COLUMNS = (
+    "time", "sym", "event", "session", "handle", "process",
+    "issuer", "roles", "expires", "reason", "sequence",
+)  # fmt: skip
 SESSION = UUID("0b1c2d3e-4f50-6172-8394-a5b6c7d8e9fa")
 ABOUT = ProcessAbout(name="gw1", type="gateway", host="host1", pid=4711)
 EVENTS: tuple[Event, ...] = (

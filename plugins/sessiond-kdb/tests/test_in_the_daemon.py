@@ -5,8 +5,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from kdb_standin import Tickerplant
-from sessiond_kdb.rows import COLUMNS
+from kdb_standin import COLUMNS, Tickerplant
 
 from sessiond.qipc import List, Value, Vector, call, int_
 from tests.integration.operating import Operator

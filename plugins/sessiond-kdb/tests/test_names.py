@@ -3,9 +3,9 @@
 from datetime import datetime, timedelta
 
 import msgspec
-from kdb_standin import AT, EVENTS
+from kdb_standin import AT, COLUMNS, EVENTS
 from sessiond_kdb.names import ANOTHER_EVERY, NAMES, ProcessNames
-from sessiond_kdb.rows import COLUMNS, columns
+from sessiond_kdb.rows import columns
 
 from sessiond.api import Event, ProcessAbout
 from sessiond.qipc import QType, Vector

@@ -7,8 +7,8 @@ import subprocess
 import sys
 
 import pytest
-from kdb_standin import EVENTS, SESSION, Served, Tickerplant
-from sessiond_kdb.rows import COLUMNS, columns
+from kdb_standin import COLUMNS, EVENTS, SESSION, Served, Tickerplant
+from sessiond_kdb.rows import columns
 
 from sessiond.qipc import Received
 from tests.needs import absent

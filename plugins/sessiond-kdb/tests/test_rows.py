@@ -3,8 +3,8 @@
 from typing import Any
 
 import pytest
-from kdb_standin import AT, EVENTS, SESSION
-from sessiond_kdb.rows import COLUMNS, columns
+from kdb_standin import AT, COLUMNS, EVENTS, SESSION
+from sessiond_kdb.rows import columns
 
 from sessiond.api import SessionOpened, SessionRevoked
 from sessiond.qipc import Atom, List, QType, Table, Vector, decode, encode, moment
