@@ -84,15 +84,9 @@ class RunningIssuer:
 class Issuers:
     """Owns the issuers at work. Those about which nothing changes are left alone."""
 
-    def __init__(
-        self,
-        clock: Clock,
-        metrics: Metrics,
-        environ: Mapping[str, str],
-        containment: Containment | None = None,
-    ) -> None:
+    def __init__(self, clock: Clock, metrics: Metrics, environ: Mapping[str, str]) -> None:
         self.metrics = metrics
-        self.containment = containment or Containment()
+        self.containment = Containment()
         self._clock = clock
         self._environ = environ
         self._numbers = count(1)
