@@ -147,10 +147,9 @@ def build_issuer(
     login = connect(timeout=config.timeout, concurrency=config.concurrency)
     calls = 2 * refresh.concurrency  # what is proved and what is not wait for each other nowhere
     refreshing = connect(timeout=refresh.timeout, concurrency=calls)
-    skew = timedelta(seconds=leeway)
     try:
         verifier = _verifier(
-            config, plugged, http=login, leeway=skew, client_secret=client_secret, clock=clock
+            config, plugged, http=login, leeway=leeway, client_secret=client_secret, clock=clock
         )
         tokens = _tokens(config, http=refreshing, threads=calls, secret=refresh_secret, clock=clock)
     except ConfigError as error:
@@ -169,7 +168,7 @@ def _verifier(
     plugged: Plugged | None,
     *,
     http: IssuerHttp,
-    leeway: timedelta,
+    leeway: float,
     client_secret: Secret | None,
     clock: Clock,
 ) -> Verifier:
@@ -178,12 +177,13 @@ def _verifier(
             return plugged.verifier
         config = plugged.config
     rules = claim_rules(config)
+    skew = timedelta(seconds=leeway)
     issuers = frozenset({config.issuer, *config.also_issued_as})
     discovery = _discovery(config, http=http, clock=clock)
     match config.verify:
         case "jwt":
             keys = Keys(http=http, discovery=discovery, clock=clock, name=config.name)
-            tokens = _token_rules(config, issuers=issuers, leeway=leeway)
+            tokens = _token_rules(config, issuers=issuers, leeway=skew)
             return JwtVerifier(keys=keys, tokens=tokens, claims=rules)
         case "introspection":
             return IntrospectionVerifier(
@@ -200,12 +200,12 @@ def _verifier(
                 audience=config.audience,
                 required_scope=config.required_scope,
                 issued_to=config.refresh_client_id,
-                leeway=leeway,
+                leeway=skew,
             )
         case "userinfo":
             audience = config.audience
             return UserinfoVerifier(
-                http=http, discovery=discovery, rules=rules, audience=audience, leeway=leeway
+                http=http, discovery=discovery, rules=rules, audience=audience, leeway=skew
             )
         case "plugin":
             raise ConfigError("verify is plugin, but none was made")
