@@ -8,7 +8,7 @@ from uuid import UUID
 
 import anyio
 
-from sessiond.core.changes import Bind, Open, PresentedTokens, Renew
+from sessiond.core.changes import Bind, Open, Renew
 from sessiond.core.cursor import Cursor, DeadLetter
 from sessiond.core.decide import Rules
 from sessiond.core.errors import StoreError
@@ -20,7 +20,7 @@ from sessiond.core.revocation import Revocation
 from sessiond.core.rows import NameOwner, Put, Row, Write
 from sessiond.core.secret import Secret
 from sessiond.core.session import ProcessAbout, ProcessKey, Session, SessionId, SessionState
-from sessiond.core.verdict import Verdict
+from sessiond.core.verdict import PresentedTokens, Verdict
 from sessiond.table import Loaded
 from sessiond.testing.clock import START as START
 from sessiond.testing.clock import FakeClock as FakeClock

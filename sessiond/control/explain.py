@@ -7,13 +7,14 @@ import anyio
 
 from sessiond.control.bodies import Check, CheckName, Explanation
 from sessiond.control.view import View
-from sessiond.core.changes import CheckAdmission, PresentedTokens
 from sessiond.core.errors import IssuerUnavailable, Refusal, TokenRejected
 from sessiond.core.password import Presented, read_password
 from sessiond.core.principal import is_name
+from sessiond.core.queries import CheckAdmission
 from sessiond.core.refusal_words import why
 from sessiond.core.secret import Secret
 from sessiond.core.session import ProcessKey
+from sessiond.core.verdict import PresentedTokens
 from sessiond.gate import Admission
 from sessiond.gate.route import find_issuer
 from sessiond.system.peer import Peer

@@ -24,8 +24,8 @@ from sessiond.control.stream import event_stream
 from sessiond.control.turns import Turns
 from sessiond.control.view import IssuerView, View
 from sessiond.core import listing
-from sessiond.core.changes import Ping
 from sessiond.core.principal import shown
+from sessiond.core.queries import Ping
 from sessiond.core.secret import Secret
 from sessiond.core.session import SessionId
 from sessiond.extensions.roles import SourceState

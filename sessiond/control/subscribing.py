@@ -7,8 +7,8 @@ import structlog
 from sessiond.control import bodies
 from sessiond.control.problem import Problem
 from sessiond.control.view import View
+from sessiond.core.answering import kept_cursors
 from sessiond.core.changes import ForgetSubscriber
-from sessiond.core.decide.cursors import kept_places
 from sessiond.system.peer import Peer
 
 log = structlog.get_logger()
@@ -21,7 +21,7 @@ def statuses(view: View) -> list[bodies.SubscriberStatus]:
 
 async def listed(view: View) -> bodies.Subscribers:
     """Return every subscriber, with the events that were set aside for it, and former ones."""
-    kept = kept_places(await view.table.rows())
+    kept = kept_cursors(await view.table.rows())
     set_aside: dict[str, list[bodies.SetAsideEvent]] = {}
     for each in kept.dead_letters:
         set_aside.setdefault(each.subscriber, []).append(bodies.SetAsideEvent.of(each))

@@ -1,47 +1,28 @@
-"""What callers ask of the table, each with the type of its answer."""
+"""What callers ask the table to change, each with the type of its answer."""
 
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, TypeVar
 from uuid import UUID
 
-from sessiond.core.cursor import Cursor, DeadLetter
 from sessiond.core.errors import Refusal
 from sessiond.core.events import Event
 from sessiond.core.grant import Grant, GrantId, TokenHash
 from sessiond.core.revocation import Revocation, Scope
 from sessiond.core.secret import Secret
-from sessiond.core.session import ProcessAbout, ProcessKey, Session, SessionId
-from sessiond.core.verdict import Verdict
+from sessiond.core.session import ActiveSession, ProcessAbout, ProcessKey, SessionId
+from sessiond.core.verdict import PresentedTokens, Verdict
 
 A = TypeVar("A", covariant=True)
 
 
 class Change(Generic[A]):
-    """A request to change the rows; `A` is what it is answered with."""
+    """A request to change the rows; `A` is what it is answered with.
+
+    One that is answered with a refusal writes nothing.
+    """
 
     __slots__ = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ActiveSession:
-    """A session as it stands, with the end of its lease."""
-
-    session: Session
-    expires_at: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PresentedTokens:
-    """The tokens that came with a login or a renewal, verified."""
-
-    verdict: Verdict
-    access: TokenHash
-    refresh: TokenHash | None
-    refresh_token: Secret | None
-    client: str  # the client id that the issuer's refresh tokens are bound to
-    draw: float  # uniform in [0, 1): spreads the refresh
-    presented_at: datetime  # a token that does not state its `iat` is as old as this at least
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,47 +101,11 @@ class Reconcile(Change[list[int]]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ping(Change[None]):
-    """Go through the table and change nothing."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ListOwnSessions(Change[list[ActiveSession]]):
-    """The live sessions of one process; changes nothing."""
-
-    process: ProcessKey
-    unseen: tuple[SessionId, ...] | None = None  # those not looked at, once they were looked up
-    seen: tuple["ActiveSession", ...] = ()  # so far
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Find(Change[ActiveSession | None]):
-    """One session of one process; changes nothing."""
-
-    process: ProcessKey
-    session: SessionId
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class BeginRefresh(Change[Grant | None]):
     """Record that the issuer is about to be asked. None: there is nothing to do any more."""
 
     grant: GrantId
     at_once: bool = False  # also when it is not due: unless the refresh token is proved by now
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FindGrant(Change[Grant | None]):
-    """One grant; changes nothing."""
-
-    grant: GrantId
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recheckable(Change[Grant | None]):
-    """A grant of an access token that came alone, with sessions; changes nothing."""
-
-    grant: GrantId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -303,21 +248,6 @@ class RecordEvents(Change[None]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KnownNames(Change[frozenset[str]]):
-    """Which of some names belong to somebody; changes nothing."""
-
-    names: frozenset[str]  # folded
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CheckAdmission(Change[Refusal | None]):
-    """Whether verified tokens would be let in, without letting anybody in; changes nothing."""
-
-    presented: PresentedTokens
-    is_proof_due: bool  # also refuse what only a refresh would prove
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class KeepCursor(Change[None]):
     """A subscriber is done with every event up to this one. A place never moves back."""
 
@@ -351,16 +281,3 @@ class ForgetSubscriber(Change[bool]):
     """Drop a subscriber's place and what was set aside for it. False: nothing was kept."""
 
     subscriber: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cursors:
-    """What is kept for every subscriber that there ever was, configured still or not."""
-
-    cursors: tuple[Cursor, ...]  # by subscriber
-    dead_letters: tuple[DeadLetter, ...]  # by subscriber and sequence
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ListCursors(Change[Cursors]):
-    """The places and the set-aside events; changes nothing."""

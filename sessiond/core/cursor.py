@@ -31,6 +31,14 @@ class DeadLetter:
     at: datetime  # aware, UTC: when it was set aside
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cursors:
+    """What is kept for every subscriber that there ever was, configured still or not."""
+
+    cursors: tuple[Cursor, ...]  # by subscriber
+    dead_letters: tuple[DeadLetter, ...]  # by subscriber and sequence
+
+
 def consecutive(events: Sequence[Event]) -> Sequence[Event]:
     """Return the events up to the first hole in their numbers; what is behind it is for later.
 

@@ -8,7 +8,7 @@ from itertools import islice
 from sessiond.core.ordered import is_called
 from sessiond.core.principal import folded
 from sessiond.core.revocation import Revocation
-from sessiond.core.rows import Rows
+from sessiond.core.rows import RowsView
 from sessiond.core.session import Session, SessionId, SessionState
 
 LATE = 60  # seconds for which a lease that is over may still be counted
@@ -52,15 +52,15 @@ class Counts:
 
 
 def list_sessions(
-    rows: Rows, asked: Filter, *, after: SessionId | None = None, look_at: int
+    rows: RowsView, asked: Filter, *, after: SessionId | None = None, look_at: int
 ) -> Stretch:
     """Return live sessions beyond an id, of so many that are looked at.
 
     Whoever wants more comes back with `after`. Sessions that come and go meanwhile move none.
     """
     user = folded(asked.user)
-    ids = rows.lists.of(user=user, process=asked.process, issuer=asked.issuer).after(after)
-    seen = [rows.sessions[key] for key in islice(ids, look_at + 1)]
+    listed = rows.listed(user=user, process=asked.process, issuer=asked.issuer, after=after)
+    seen = list(islice(listed, look_at + 1))
     matching = (
         _listed(rows, session)
         for session in seen[:look_at]
@@ -73,34 +73,34 @@ def list_sessions(
     return Stretch(sessions=tuple(matching), after=seen[look_at - 1].id if has_more else None)
 
 
-def find_session(rows: Rows, session: SessionId) -> Listed | None:
+def find_session(rows: RowsView, session: SessionId) -> Listed | None:
     """Return one live session, whichever process holds it."""
     found = rows.sessions.get(session)
     return None if found is None or rows.is_revoked(found) else _listed(rows, found)
 
 
-def list_revocations(rows: Rows) -> list[Revocation]:
+def list_revocations(rows: RowsView) -> list[Revocation]:
     """Return the lasting revocations in force, oldest first."""
     return sorted(rows.revocations.values(), key=lambda each: each.at)
 
 
-def count(rows: Rows, now: datetime, *, expiring_within: Sequence[float] = ()) -> Counts:
+def count(rows: RowsView, now: datetime, *, expiring_within: Sequence[float] = ()) -> Counts:
     """Return the numbers, which are kept as rows come and go."""
     return Counts(
-        sessions={state: rows.states[state] for state in SessionState},
+        sessions={state: rows.count_in(state) for state in SessionState},
         grants=len(rows.grants),
         revocations=len(rows.revocations),
-        next_refresh_at=rows.to_refresh.first,
+        next_refresh_at=rows.next_refresh_at,
         expiring={seconds: _expiring(rows, now, seconds) for seconds in expiring_within},
     )
 
 
-def _expiring(rows: Rows, now: datetime, within: float) -> int:
+def _expiring(rows: RowsView, now: datetime, within: float) -> int:
     """Return how many sessions have a lease that ends within so many seconds, to the second."""
     begin, end = now.timestamp() - LATE, (now + timedelta(seconds=within)).timestamp()
-    return sum(rows.ending[second] for second in range(int(begin), int(end)))
+    return sum(rows.ending_in(second) for second in range(int(begin), int(end)))
 
 
-def _listed(rows: Rows, session: Session) -> Listed:
+def _listed(rows: RowsView, session: Session) -> Listed:
     grant = rows.grants[session.grant]
     return Listed(session=session, expires_at=grant.lease.expires_at, refresh_at=grant.refresh_at)

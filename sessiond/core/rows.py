@@ -1,7 +1,7 @@
 """The rows as they stand in memory, and the writes that change them."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
@@ -49,26 +49,25 @@ class Drop:
 Write = Put | Drop
 
 
-class Rows:
-    """Every row by its key, and the indexes that deciding and listing need.
+class RowsView:
+    """The rows to be read: every row by its key, and the indexes that deciding and listing need.
 
     What a login, a refresh, a tick or an answer needs is looked up, never searched for.
     """
 
-    def __init__(self, rows: Iterable[Row] = ()) -> None:
-        """Take rows that were kept: each key is there once."""
-        self.sessions: dict[SessionId, Session] = {}
-        self.grants: dict[GrantId, Grant] = {}
-        self.tokens: dict[TokenHash, KnownToken] = {}
-        self.names: dict[str, NameOwner] = {}
-        self.revocations: dict[UUID, Revocation] = {}
-        self.cursors: dict[str, Cursor] = {}
-        self.dead_letters: dict[tuple[str, int], DeadLetter] = {}
-        self.lists = SessionLists()
-        self.states = Counter[SessionState]()
-        self.to_refresh = Schedule[GrantId]()
-        self.ending = Counter[int]()  # sessions by the second since 1970 in which their lease ends
-        self.newest = LONG_AGO  # no session was opened, and no token seen, after this
+    def __init__(self) -> None:
+        self._sessions: dict[SessionId, Session] = {}
+        self._grants: dict[GrantId, Grant] = {}
+        self._tokens: dict[TokenHash, KnownToken] = {}
+        self._names: dict[str, NameOwner] = {}
+        self._revocations: dict[UUID, Revocation] = {}
+        self._cursors: dict[str, Cursor] = {}
+        self._dead_letters: dict[tuple[str, int], DeadLetter] = {}
+        self._lists = SessionLists()
+        self._states = Counter[SessionState]()
+        self._to_refresh = Schedule[GrantId]()
+        self._ending = Counter[int]()
+        self._newest = LONG_AGO
         self._on_handle: dict[tuple[ProcessKey, int], SessionId] = {}
         self._of_process = Index[ProcessKey, SessionId]()
         self._of_grant = Index[GrantId, SessionId]()
@@ -80,19 +79,81 @@ class Rows:
         self._names_of_subject = Index[Subject, str]()
         self._revoked: dict[tuple[Scope, str], UUID] = {}
         self._set_aside_for = Index[str, int]()
-        for row in rows:
-            self._insert(row)
-        self.lists.fill(self.sessions.values())
+
+    @property
+    def sessions(self) -> Mapping[SessionId, Session]:
+        return self._sessions
+
+    @property
+    def grants(self) -> Mapping[GrantId, Grant]:
+        return self._grants
+
+    @property
+    def tokens(self) -> Mapping[TokenHash, KnownToken]:
+        return self._tokens
+
+    @property
+    def names(self) -> Mapping[str, NameOwner]:
+        return self._names
+
+    @property
+    def revocations(self) -> Mapping[UUID, Revocation]:
+        return self._revocations
+
+    @property
+    def cursors(self) -> Mapping[str, Cursor]:
+        return self._cursors
+
+    @property
+    def dead_letters(self) -> Mapping[tuple[str, int], DeadLetter]:
+        return self._dead_letters
+
+    @property
+    def newest(self) -> datetime:
+        """No session was opened, and no token seen, after this."""
+        return self._newest
+
+    @property
+    def next_refresh_at(self) -> datetime | None:
+        """When the first of all grants is to be refreshed; None: there is none to be."""
+        return self._to_refresh.first
+
+    def count_in(self, state: SessionState) -> int:
+        """Return how many live sessions are in a state."""
+        return self._states[state]
+
+    def ending_in(self, second: int) -> int:
+        """Return how many live sessions have a lease that ends in this second since 1970."""
+        return self._ending[second]
+
+    def listed(
+        self,
+        *,
+        user: str = "",
+        process: str = "",
+        issuer: str = "",
+        after: SessionId | None = None,
+    ) -> Iterator[Session]:
+        """Yield the live sessions of the shortest list that has all of those asked for, by id.
+
+        Args:
+            user: Folded; empty text = any, here and below.
+            process: NAME or NAME:PID, as the process says them of itself.
+            issuer: The configured name.
+            after: Only those whose ids are beyond this one.
+        """
+        ids = self._lists.of(user=user, process=process, issuer=issuer).after(after)
+        return (self._sessions[key] for key in ids)
 
     def session_on(self, process: ProcessKey, handle: int) -> Session | None:
         """Return the live session on a process's handle. Handle 0 is not known: None."""
         found = self._on_handle.get((process, handle))
-        return None if found is None else self.sessions[found]
+        return None if found is None else self._sessions[found]
 
     def sessions_of(self, of: ProcessKey | GrantId) -> Iterator[Session]:
         """Yield the live sessions of a process or on a grant, the longest unchanged first."""
         found = self.ids_of(of)
-        return (self.sessions[key] for key in found)
+        return (self._sessions[key] for key in found)
 
     def count_of(self, of: ProcessKey | GrantId) -> int:
         """Return how many live sessions a process or a grant has."""
@@ -104,39 +165,39 @@ class Rows:
 
     def unopened(self, process: ProcessKey, handle: int, access: TokenHash) -> Iterator[Session]:
         """Yield a process's sessions that came so with an access token and were not opened yet."""
-        return (self.sessions[key] for key in self._unopened.of((process, handle, access)))
+        return (self._sessions[key] for key in self._unopened.of((process, handle, access)))
 
     def grants_of(self, issuer: str, subject: str) -> Iterator[Grant]:
         """Yield a principal's grants."""
-        return (self.grants[key] for key in self._grants_of_subject.of((issuer, subject)))
+        return (self._grants[key] for key in self._grants_of_subject.of((issuer, subject)))
 
     def grants_from(self, issuer: str) -> Iterator[Grant]:
         """Yield the grants of an issuer."""
-        return (self.grants[key] for key in self._grants_of_issuer.of(issuer))
+        return (self._grants[key] for key in self._grants_of_issuer.of(issuer))
 
     def tokens_of(self, grant: GrantId) -> Iterator[KnownToken]:
         """Yield the traces of every token that is the grant's own."""
-        return (self.tokens[key] for key in self._tokens_of_grant.of(grant))
+        return (self._tokens[key] for key in self._tokens_of_grant.of(grant))
 
     def access_beside(self, grant: GrantId) -> list[KnownToken]:
         """Return the access tokens that came with a refresh token of the grant, each once."""
         refresh = self._tokens_of_grant.of(grant)
         found = dict.fromkeys(key for each in refresh for key in self._access_beside.of(each))
-        return [self.tokens[key] for key in found]
+        return [self._tokens[key] for key in found]
 
     def grant_of(self, token: TokenHash | None) -> Grant | None:
         """Return the grant that a token belongs to, if it is known."""
-        known = None if token is None else self.tokens.get(token)
-        return None if known is None or known.grant is None else self.grants.get(known.grant)
+        known = None if token is None else self._tokens.get(token)
+        return None if known is None or known.grant is None else self._grants.get(known.grant)
 
     def owner_of(self, name: str) -> NameOwner | None:
         """Return whom a name last belonged to."""
-        return self.names.get(folded(name))
+        return self._names.get(folded(name))
 
     def revocation(self, scope: Scope, value: str) -> Revocation | None:
         """Return the revocation in force of just this."""
         found = self._revoked.get((scope, value))
-        return None if found is None else self.revocations[found]
+        return None if found is None else self._revocations[found]
 
     def revocations_of(self, principal: Principal) -> Iterator[Revocation]:
         """Yield the revocations in force that cover a principal: three at most."""
@@ -176,7 +237,22 @@ class Rows:
     def set_aside_of(self, subscriber: str) -> Iterator[DeadLetter]:
         """Yield the events that were set aside for a subscriber."""
         sequences = self._set_aside_for.of(subscriber)
-        return (self.dead_letters[subscriber, sequence] for sequence in sequences)
+        return (self._dead_letters[subscriber, sequence] for sequence in sequences)
+
+    def ids_of(self, of: ProcessKey | GrantId) -> Collection[SessionId]:
+        """Return the ids of the live sessions of a process or on a grant; see `sessions_of`."""
+        return self._of_process.of(of) if isinstance(of, ProcessKey) else self._of_grant.of(of)
+
+
+class Rows(RowsView):
+    """The rows as they stand, and who writes them: the table alone."""
+
+    def __init__(self, rows: Iterable[Row] = ()) -> None:
+        """Take rows that were kept: each key is there once."""
+        super().__init__()
+        for row in rows:
+            self._insert(row)
+        self._lists.fill(self._sessions.values())
 
     def apply(self, write: Write) -> Write | None:
         """Make the write; return the one that takes it back (None: it changed nothing)."""
@@ -193,13 +269,9 @@ class Rows:
 
         It keeps its place among those of its process and of its grant.
         """
-        self.states[self.sessions[session.id].state] -= 1
-        self.states[session.state] += 1
-        self.sessions[session.id] = session
-
-    def ids_of(self, of: ProcessKey | GrantId) -> Collection[SessionId]:
-        """Return the ids of the live sessions of a process or on a grant; see `sessions_of`."""
-        return self._of_process.of(of) if isinstance(of, ProcessKey) else self._of_grant.of(of)
+        self._states[self._sessions[session.id].state] -= 1
+        self._states[session.state] += 1
+        self._sessions[session.id] = session
 
     def _put(self, row: Row) -> Row | None:
         """Insert a row; return the one whose place it took."""
@@ -212,81 +284,81 @@ class Rows:
             case Session():
                 self._put_session(row)
             case Grant():
-                self.grants[row.id] = row
+                self._grants[row.id] = row
                 self._grants_of_subject.add((row.issuer, row.subject), row.id)
                 self._grants_of_issuer.add(row.issuer, row.id)
                 self._count_ending(row, self.count_of(row.id))
                 if row.refresh_at is not None:
-                    self.to_refresh.put(row.id, row.refresh_at)
+                    self._to_refresh.put(row.id, row.refresh_at)
             case KnownToken():
-                self.tokens[row.hash] = row
-                self.newest = max(self.newest, row.seen_at)
+                self._tokens[row.hash] = row
+                self._newest = max(self._newest, row.seen_at)
                 if row.grant is not None:
                     self._tokens_of_grant.add(row.grant, row.hash)
                 for refresh in row.came_with:
                     self._access_beside.add(refresh, row.hash)
             case NameOwner():
-                self.names[row.name] = row
+                self._names[row.name] = row
                 self._names_of_subject.add((row.issuer, row.subject), row.name)
             case Revocation():
-                self.revocations[row.id] = row
+                self._revocations[row.id] = row
                 self._revoked[row.scope, row.value] = row.id
             case Cursor():
-                self.cursors[row.subscriber] = row
+                self._cursors[row.subscriber] = row
             case DeadLetter():
-                self.dead_letters[row.subscriber, row.event.sequence] = row
+                self._dead_letters[row.subscriber, row.event.sequence] = row
                 self._set_aside_for.add(row.subscriber, row.event.sequence)
 
     def _put_session(self, row: Session) -> None:
-        self.sessions[row.id] = row
+        self._sessions[row.id] = row
         self._of_process.add(row.process, row.id)
         self._of_grant.add(row.grant, row.id)
-        self.states[row.state] += 1
-        self.newest = max(self.newest, row.since)
+        self._states[row.state] += 1
+        self._newest = max(self._newest, row.since)
         if row.state is SessionState.UNBOUND:
             self._unopened.add((row.process, row.handle, row.access), row.id)
         if row.handle:
             self._on_handle[row.process, row.handle] = row.id
-        if row.grant in self.grants:
-            self._count_ending(self.grants[row.grant], 1)
+        if row.grant in self._grants:
+            self._count_ending(self._grants[row.grant], 1)
 
     def _take(self, row: Row, successor: Row | None = None) -> Row | None:
         """Remove and return the row that has this row's key."""
         match row:
             case Session():
-                session = self.sessions.pop(row.id, None)
-                self.lists.replace(session, successor if isinstance(successor, Session) else None)
+                session = self._sessions.pop(row.id, None)
+                self._lists.replace(session, successor if isinstance(successor, Session) else None)
                 if session is not None:
                     self._forget_session(session)
                 return session
             case Grant():
-                grant = self.grants.pop(row.id, None)
+                grant = self._grants.pop(row.id, None)
                 if grant is not None:
                     self._grants_of_subject.discard((grant.issuer, grant.subject), grant.id)
                     self._grants_of_issuer.discard(grant.issuer, grant.id)
                     self._count_ending(grant, -self.count_of(grant.id))
-                    self.to_refresh.drop(grant.id)
+                    self._to_refresh.drop(grant.id)
                 return grant
             case KnownToken():
                 return self._take_token(row)
             case NameOwner():
-                owner = self.names.pop(row.name, None)
+                owner = self._names.pop(row.name, None)
                 if owner is not None:
                     self._names_of_subject.discard((owner.issuer, owner.subject), owner.name)
                 return owner
             case Revocation():
-                revocation = self.revocations.pop(row.id, None)
+                revocation = self._revocations.pop(row.id, None)
                 if revocation is not None:
                     self._revoked.pop((revocation.scope, revocation.value), None)
                 return revocation
             case Cursor():
-                return self.cursors.pop(row.subscriber, None)
+                return self._cursors.pop(row.subscriber, None)
             case DeadLetter():
                 self._set_aside_for.discard(row.subscriber, row.event.sequence)
-                return self.dead_letters.pop((row.subscriber, row.event.sequence), None)
+                return self._dead_letters.pop((row.subscriber, row.event.sequence), None)
 
     def _take_token(self, row: KnownToken) -> KnownToken | None:
-        token = self.tokens.pop(row.hash, None)
+        token = self._tokens.pop(row.hash, None)
         if token is None:
             return None
         if token.grant is not None:
@@ -299,14 +371,14 @@ class Rows:
         self._of_process.discard(session.process, session.id)
         self._of_grant.discard(session.grant, session.id)
         self._unopened.discard((session.process, session.handle, session.access), session.id)
-        self.states[session.state] -= 1
+        self._states[session.state] -= 1
         if self._on_handle.get((session.process, session.handle)) == session.id:
             del self._on_handle[session.process, session.handle]
-        if session.grant in self.grants:
-            self._count_ending(self.grants[session.grant], -1)
+        if session.grant in self._grants:
+            self._count_ending(self._grants[session.grant], -1)
 
     def _count_ending(self, grant: Grant, sessions: int) -> None:
         second = int(grant.lease.expires_at.timestamp())
-        self.ending[second] += sessions
-        if not self.ending[second]:
-            del self.ending[second]
+        self._ending[second] += sessions
+        if not self._ending[second]:
+            del self._ending[second]

@@ -59,3 +59,11 @@ class Session:
     until: datetime | None  # unbound, waiting: when it ends if nothing comes
     roles: tuple[str, ...]
     attributes: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActiveSession:
+    """A session as it stands, with the end of its lease."""
+
+    session: Session
+    expires_at: datetime

@@ -9,23 +9,15 @@ import anyio
 import structlog
 
 from sessiond.clock import Clock
-from sessiond.core.changes import (
-    ActiveSession,
-    Change,
-    CheckAdmission,
-    Find,
-    FindGrant,
-    KeepGrant,
-    Open,
-    PresentedTokens,
-    Renew,
-)
+from sessiond.core.changes import Change, KeepGrant, Open, Renew
 from sessiond.core.errors import IssuerUnavailable, Refusal, StoreError, TokenRejected
 from sessiond.core.grant import GrantId, TokenHash
 from sessiond.core.principal import shown
+from sessiond.core.queries import CheckAdmission, FindGrant, FindSession
 from sessiond.core.refusal_words import why
 from sessiond.core.secret import Secret
-from sessiond.core.session import ProcessAbout, ProcessKey, SessionId
+from sessiond.core.session import ActiveSession, ProcessAbout, ProcessKey, SessionId
+from sessiond.core.verdict import PresentedTokens
 from sessiond.gate import Admission, Gate, LoginTimings
 from sessiond.kdb.calls import Connect, Renewal
 from sessiond.metrics import Metrics
@@ -309,7 +301,7 @@ class RenewalAuthentication(Authentication):
         return "" if self._standing is None else self._standing.session.principal.name
 
     async def _admit(self) -> Admission:
-        find = Find(process=self._owner.key, session=self._call.session)
+        find = FindSession(process=self._owner.key, session=self._call.session)
         self._standing = await self._login_services.table.ask(find)
         if self._standing is None:
             raise TokenRejected(Refusal.REVOKED, "there is no such live session")

@@ -11,8 +11,9 @@ import anyio
 import structlog
 
 from sessiond.clock import Clock
-from sessiond.core.changes import Bind, Close, KnownNames, ProcessLost, Reconcile, Withdraw
+from sessiond.core.changes import Bind, Close, ProcessLost, Reconcile, Withdraw
 from sessiond.core.errors import CallError, Refusal
+from sessiond.core.queries import KnownNames
 from sessiond.core.session import ProcessKey, SessionId
 from sessiond.eventlog import EventLog
 from sessiond.gate import FairLimiter

@@ -5,7 +5,6 @@ from datetime import datetime
 from typing import assert_never
 from uuid import UUID
 
-from sessiond.core.changes import ActiveSession
 from sessiond.core.errors import Refusal
 from sessiond.core.events import (
     Event,
@@ -19,6 +18,7 @@ from sessiond.core.events import (
     SessionRevoked,
     SessionRolesChanged,
 )
+from sessiond.core.session import ActiveSession
 from sessiond.qipc import (
     NULL_GUID,
     Dictionary,

@@ -9,9 +9,10 @@ import anyio
 import anyio.to_thread
 import structlog
 
-from sessiond.core.changes import ActiveSession, Bind, Change, ListOwnSessions, Withdraw
+from sessiond.core.changes import Bind, Change, Withdraw
 from sessiond.core.errors import CallError, Refusal, StoreError
-from sessiond.core.session import ProcessKey
+from sessiond.core.queries import ListOwnSessions
+from sessiond.core.session import ActiveSession, ProcessKey
 from sessiond.kdb import replies
 from sessiond.kdb.authentication import Login, RenewalAuthentication
 from sessiond.kdb.calls import TABLE, Subscription

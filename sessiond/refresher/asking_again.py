@@ -5,9 +5,10 @@ from collections.abc import Callable
 import structlog
 
 from sessiond.clock import Clock
-from sessiond.core.changes import Recheck, Recheckable, Refuse
+from sessiond.core.changes import Recheck, Refuse
 from sessiond.core.errors import IssuerUnavailable, TokenRejected
 from sessiond.core.grant import GrantId
+from sessiond.core.queries import FindRecheckable
 from sessiond.core.secret import Secret
 from sessiond.refresher.refresh_issuer import RefreshIssuer
 from sessiond.table import Table
@@ -47,7 +48,7 @@ class AskingAgain:
             StoreError: The answer could not be recorded.
         """
         access = self._access.get(key)
-        grant = None if access is None else await self._table.ask(Recheckable(grant=key))
+        grant = None if access is None else await self._table.ask(FindRecheckable(grant=key))
         if access is None or grant is None:
             self.drop(key)
             return False

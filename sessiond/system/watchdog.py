@@ -13,8 +13,8 @@ import structlog
 from anyio.abc import UNIXSocketStream
 
 from sessiond.clock import Clock
-from sessiond.core.changes import Ping
 from sessiond.core.errors import ProtocolError, StoreError
+from sessiond.core.queries import Ping
 from sessiond.qipc import Accepted, ClientConnection, Response, string
 from sessiond.table import Table
 

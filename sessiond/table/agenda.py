@@ -9,27 +9,27 @@ import anyio
 import anyio.lowlevel
 from anyio import EndOfStream, WouldBlock
 
-from sessiond.core.changes import Change
 from sessiond.core.decide import turn_of
 from sessiond.core.errors import StoreError
+from sessiond.core.queries import Asked
 
 A = TypeVar("A")
 
-INBOX = 4096  # changes that wait; whoever asks beyond that waits to ask
-MAX_BATCH = 512  # changes in one transaction
+INBOX = 4096  # submissions that wait; whoever asks beyond that waits to ask
+MAX_BATCH = 512  # submissions in one transaction
 
 
 class Submission(Generic[A]):
-    """A change on its way through the table."""
+    """A change or a query on its way through the table."""
 
-    def __init__(self, change: Change[A]) -> None:
-        self.change = change  # or what is left of it to be decided
+    def __init__(self, asked: Asked[A]) -> None:
+        self.asked = asked  # or what is left of it to be decided, or answered
         self._done = anyio.Event()
         self._answer: A | None = None
         self._error: StoreError | None = None
 
     async def answer(self) -> A:
-        """Wait until the change is on disk, all of it, and return its answer.
+        """Return the answer, once all that it reflects is on disk: a change's own writes too.
 
         Cancelling changes nothing.
 
@@ -52,10 +52,10 @@ class Submission(Generic[A]):
 
 
 class Agenda:
-    """Hands tickets out. The table alone takes them.
+    """The order in which what was submitted has its turn. The table alone takes from it.
 
-    What takes long is decided a piece at a time, and what else waits goes between. But nothing
-    passes an unfinished change about the same process, whose calls are carried out in order.
+    What takes long goes a piece at a time, and what else waits goes between. But nothing passes
+    what is unfinished about the same process, whose calls are carried out in order.
     """
 
     def __init__(self) -> None:
@@ -66,20 +66,20 @@ class Agenda:
 
     @property
     def waiting(self) -> int:
-        """How many changes wait to be decided."""
+        """How many submissions wait for their turn."""
         behind = sum(len(held) for _, held in self._behind.values())
         return self._inbox.statistics().current_buffer_used + len(self._ready) + behind
 
     async def enter(self, submission: Submission[Any]) -> None:
-        """Put a ticket last in the queue; wait while it is full."""
+        """Put a submission last in the queue; wait while that is full."""
         await self._send.send(submission)
 
     def close(self) -> None:
-        """Let none in any more."""
+        """Take no more; what is in the queue still has its turn."""
         self._send.close()
 
     async def next(self) -> list[Submission[Any]]:
-        """Return what to decide next.
+        """Return whose turn is next.
 
         Raises:
             EndOfStream: It is closed, and nothing is left.
@@ -98,36 +98,36 @@ class Agenda:
         return batch
 
     def end(self) -> None:
-        """Take no more in: whoever still asks is told."""
+        """Take nothing out any more: whoever still asks is told."""
         self._inbox.close()
 
     def holds_back(self, submission: Submission[Any]) -> bool:
-        """Keep a ticket behind the unfinished one that it must not pass, if there is one."""
-        owner, held = self._behind.get(turn_of(submission.change), (submission, None))
+        """Keep a submission behind the unfinished one that it must not pass, if there is one."""
+        owner, held = self._behind.get(turn_of(submission.asked), (submission, None))
         if owner is submission or held is None:
             return False
         held.append(submission)
         return True
 
     def put_back(self, submissions: Iterable[Submission[Any]]) -> None:
-        """Have these decided first next time: there was no room for them."""
+        """Give these the first turn next time: there was no room for them."""
         self._ready.extendleft(reversed(list(submissions)))
 
-    def claim(self, submission: Submission[Any], rest: Change[Any]) -> None:
-        """Let nothing about the same pass a ticket from now on: there is a rest of it."""
+    def claim(self, submission: Submission[Any], rest: Asked[Any]) -> None:
+        """Let nothing about the same pass a submission from now on: there is a rest of it."""
         turn = turn_of(rest)
         if turn is not None:
             self._behind.setdefault(turn, (submission, deque()))
 
-    def go_on(self, submission: Submission[Any], rest: Change[Any]) -> None:
-        """Have the rest of a claimed ticket's change decided after what waits by now."""
-        submission.change = rest
+    def go_on(self, submission: Submission[Any], rest: Asked[Any]) -> None:
+        """Give the rest of a claimed submission its turn after what waits by now."""
+        submission.asked = rest
         if not self.holds_back(submission):
             self._unfinished.append(submission)
 
     def finish(self, submission: Submission[Any]) -> None:
-        """Let what waits behind a ticket go on."""
-        self._release(turn_of(submission.change), submission)
+        """Let what waits behind a submission go on."""
+        self._release(turn_of(submission.asked), submission)
 
     def _release(self, turn: Hashable, submission: Submission[Any]) -> None:
         owner, held = self._behind.get(turn, (None, ()))

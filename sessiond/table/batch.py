@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from sessiond.core.changes import Change
 from sessiond.core.decide import Notice
+from sessiond.core.queries import Asked
 from sessiond.core.rows import Write
 from sessiond.table.agenda import Submission
 
@@ -13,11 +13,11 @@ FULL = 256  # writes and events of one transaction; it may end with a large deci
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """What came of one ticket: an answer, or the rest of it."""
+    """What came of one submission: an answer, or the rest of it."""
 
     submission: Submission[Any]
     answer: Any
-    rest: Change[Any] | None
+    rest: Asked[Any] | None
 
 
 @dataclass(slots=True)

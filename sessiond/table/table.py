@@ -15,8 +15,8 @@ from anyio import ClosedResourceError, EndOfStream
 
 from sessiond.bus import Bus, Committed
 from sessiond.clock import Clock
+from sessiond.core.answering import Answered, answer
 from sessiond.core.changes import (
-    Change,
     Close,
     Disown,
     EndCovered,
@@ -28,14 +28,15 @@ from sessiond.core.changes import (
     Revoke,
     Withdraw,
 )
-from sessiond.core.decide import Notice, Rules, decide, unfinished
+from sessiond.core.decide import Decision, Notice, Rules, decide, unfinished
 from sessiond.core.decide.presence import resumed
 from sessiond.core.errors import Refusal, StoreError
 from sessiond.core.events import Event
 from sessiond.core.grant import Grant, KnownToken
+from sessiond.core.queries import Asked, Query
 from sessiond.core.refusals import Refusals, Refused, told
 from sessiond.core.revocation import Revocation, superseded
-from sessiond.core.rows import Drop, Put, Row, Rows, Write
+from sessiond.core.rows import Drop, Put, Row, Rows, RowsView, Write
 from sessiond.core.session import ProcessAbout, ProcessKey, Session
 from sessiond.due import DueQueue
 from sessiond.table.agenda import Agenda, Submission
@@ -102,7 +103,7 @@ class Store(Protocol):
 
 
 class Table:
-    """Owns the rows. Every change goes through `submit`; nothing else writes."""
+    """Owns the rows. Every change and query goes through `submit`; nothing else writes."""
 
     def __init__(
         self, store: Store, bus: Bus, clock: Clock, rules: Rules, *, keep_events: timedelta
@@ -161,10 +162,10 @@ class Table:
 
     @property
     def waiting(self) -> int:
-        """How many changes wait to be decided."""
+        """How many changes and queries wait for their turn."""
         return self._agenda.waiting
 
-    async def rows(self) -> Rows:
+    async def rows(self) -> RowsView:
         """Return the rows as they are on disk, to be read, not kept: good until the next await.
 
         Whoever reads so holds up nobody, and sees everything that was acknowledged before.
@@ -173,19 +174,19 @@ class Table:
             await self._written.wait()
         return self._rows
 
-    async def submit(self, change: Change[A]) -> Submission[A]:
-        """Put a change in the queue. Changes are decided in the order in which this returns."""
-        submission = Submission(change)
+    async def submit(self, asked: Asked[A]) -> Submission[A]:
+        """Put a change or a query in the queue. Each has its turn in the order of submitting."""
+        submission = Submission(asked)
         await self._agenda.enter(submission)
         return submission
 
-    async def ask(self, change: Change[A]) -> A:
-        """Submit a change and wait for its answer.
+    async def ask(self, asked: Asked[A]) -> A:
+        """Submit a change or a query and wait for its answer.
 
         Raises:
             StoreError: It could not be written, and did not happen.
         """
-        submission = await self.submit(change)
+        submission = await self.submit(asked)
         return await submission.answer()
 
     def note_refusal(
@@ -283,7 +284,7 @@ class Table:
         self._is_failing = False
 
     def _decide(self, batch: Sequence[Submission[Any]]) -> Batch:
-        """Decide changes one after the other, each on the rows that the one before has left.
+        """Carry out one after the other, each on the rows that the one before has left.
 
         What there is no room for, or must wait for an unfinished one, goes back on the agenda.
         """
@@ -294,17 +295,23 @@ class Table:
                 break
             if self._agenda.holds_back(submission):
                 continue
-            decision = decide(self._rows, submission.change, now, self._rules)
-            draft.decided.append(Decided(submission, decision.answer, decision.rest))
-            draft.writes += decision.writes
-            draft.notices += decision.notices
-            draft.undo += filter(None, map(self._rows.apply, decision.writes))
-            if decision.rest is not None:
-                self._agenda.claim(submission, decision.rest)
+            outcome = self._carry_out(submission.asked, draft, now)
+            draft.decided.append(Decided(submission, outcome.answer, outcome.rest))
+            if outcome.rest is not None:
+                self._agenda.claim(submission, outcome.rest)
         for write in draft.writes:
             if isinstance(write, Put):
                 self._note_due(write.row)
         return draft
+
+    def _carry_out(self, asked: Asked[Any], draft: Batch, now: datetime) -> Answered | Decision:
+        if isinstance(asked, Query):
+            return answer(self._rows, asked, now, self._rules)
+        decision = decide(self._rows, asked, now, self._rules)
+        draft.writes += decision.writes
+        draft.notices += decision.notices
+        draft.undo += filter(None, map(self._rows.apply, decision.writes))
+        return decision
 
     def _settle(self, draft: Batch) -> None:
         """Answer what is decided, and go on with what is not decided to its end."""
@@ -319,12 +326,12 @@ class Table:
         """Take access away even while it cannot be written, and owe the writing.
 
         The processes are pushed at once, with sequence 0; what is owed is written first of all,
-        once that can be. What changes nothing has its answer all the same; but nobody is told of
+        once that can be. What writes nothing has its answer all the same; but nobody is told of
         an end, or of anything else, that it is on disk.
         """
-        draft = self._decide([each for each in batch if isinstance(each.change, ENDING)])
+        draft = self._decide([each for each in batch if isinstance(each.asked, (Query, *ENDING))])
         for each in draft.decided:
-            if not isinstance(each.submission.change, RETURNING):
+            if not isinstance(each.submission.asked, (Query, *RETURNING)):
                 each.submission.fail(error)
         self._settle(draft)
         if not draft.is_empty:
@@ -333,15 +340,12 @@ class Table:
             self._owed.append(draft)
         now = self._clock.now()
         for submission in batch:
-            if isinstance(submission.change, ENDING):
+            asked = submission.asked
+            if isinstance(asked, (Query, *ENDING)):
                 continue
-            decision = decide(self._rows, submission.change, now, self._rules)
+            decision = decide(self._rows, asked, now, self._rules)
             if decision.writes or decision.notices:
                 submission.fail(error)
-            elif decision.rest is not None:
-                self._agenda.claim(submission, decision.rest)
-                self._agenda.go_on(submission, decision.rest)
-                continue
             self._agenda.finish(submission)
             submission.settle(decision.answer)
 

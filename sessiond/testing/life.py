@@ -11,11 +11,12 @@ from anyio.streams.stapled import StapledObjectStream
 
 from sessiond.bus import Committed
 from sessiond.config import SubscriberConfig
-from sessiond.core.changes import Change
+from sessiond.core.answering import answer
 from sessiond.core.cursor import Cursor
 from sessiond.core.decide import Notice, Rules, decide
 from sessiond.core.events import Event
-from sessiond.core.rows import Rows
+from sessiond.core.queries import Asked, Query
+from sessiond.core.rows import Put, Rows
 from sessiond.eventlog import EventLog
 from sessiond.extensions.subscribers import DeliveryRules, child, subprocesses, wire
 from sessiond.extensions.subscribers.cursor import KeptCursor
@@ -50,19 +51,23 @@ class Disk:
 
     def cut_power(self) -> None:
         """Lose what is only in the kernel: places that were written alone."""
-        self.rows.cursors.update(self._safe)
+        for cursor in self._safe.values():
+            self.rows.apply(Put(cursor))
 
-    async def ask(self, change: Change[A]) -> A:
-        """Have a change made, by the daemon's own rules."""
-        decision = decide(self.rows, change, self._clock.now(), _NO_SESSIONS)
+    async def ask(self, asked: Asked[A]) -> A:
+        """Have a change made or a query answered, by the daemon's own rules."""
+        if isinstance(asked, Query):
+            found: A = answer(self.rows, asked, self._clock.now(), _NO_SESSIONS).answer
+            return found
+        decision = decide(self.rows, asked, self._clock.now(), _NO_SESSIONS)
         for write in decision.writes:
             self.rows.apply(write)
             if not isinstance(write.row, Cursor):
                 self.sync()
         for name, place in self.rows.cursors.items():
             self._safe.setdefault(name, place)
-        answer: A = decision.answer
-        return answer
+        made: A = decision.answer
+        return made
 
     async def events_after(self, sequence: int, *, limit: int) -> list[Event]:
         """Return kept events in order, beginning after a sequence number."""

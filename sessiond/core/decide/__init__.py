@@ -10,9 +10,11 @@ from datetime import datetime
 from typing import Any
 
 from sessiond.core import changes
-from sessiond.core.decide import cursors, ending, listing, login, presence, refresh, tokens
-from sessiond.core.decide.draft import Draft, Notice, Rules
-from sessiond.core.rows import Rows, Write
+from sessiond.core.decide import cursors, ending, login, presence, refresh, tokens
+from sessiond.core.decide.draft import Draft, Notice
+from sessiond.core.queries import Asked
+from sessiond.core.rows import RowsView, Write
+from sessiond.core.rules import Rules
 
 __all__ = ["Decision", "Notice", "Rules", "decide", "turn_of", "unfinished"]
 
@@ -27,7 +29,7 @@ class Decision:
     rest: changes.Change[Any] | None = None  # whose decision will have the answer
 
 
-def decide(rows: Rows, change: changes.Change[Any], now: datetime, rules: Rules) -> Decision:
+def decide(rows: RowsView, change: changes.Change[Any], now: datetime, rules: Rules) -> Decision:
     """Return what is to be written, told and answered. Reads the rows, changes nothing."""
     draft = Draft(rows, now, rules)
     answer = _DECIDERS[type(change)](draft, change)
@@ -35,29 +37,25 @@ def decide(rows: Rows, change: changes.Change[Any], now: datetime, rules: Rules)
     return Decision(answer, draft.writes, draft.notices, draft.rest)
 
 
-def unfinished(rows: Rows) -> list[changes.Change[Any]]:
+def unfinished(rows: RowsView) -> list[changes.Change[Any]]:
     """Return what an earlier run had begun to end, by the rows that it has left."""
     return [*ending.unfinished(rows), *refresh.refused(rows)]
 
 
-def turn_of(change: changes.Change[Any]) -> Hashable:
-    """Return what a change is about, if others about the same must not pass it while it lasts."""
-    match change:
+def turn_of(asked: Asked[Any]) -> Hashable:
+    """Return what is asked about, if others about the same must not pass it while it lasts."""
+    match asked:
         case changes.EndCovered():
-            return change.revocation.id
+            return asked.revocation.id
         case changes.LiftRevocation():
-            return change.id
+            return asked.id
         case _:
-            return getattr(change, "process", None)
+            return getattr(asked, "process", None)
 
 
 def _record_events(draft: Draft, change: changes.RecordEvents) -> None:
     for event in change.events:
         draft.tell(event)
-
-
-def _pass(_: Draft, __: changes.Ping) -> None:
-    pass
 
 
 _DECIDERS: dict[type[changes.Change[Any]], Any] = {
@@ -69,11 +67,7 @@ _DECIDERS: dict[type[changes.Change[Any]], Any] = {
     changes.Close: presence.close,
     changes.ProcessLost: presence.process_lost,
     changes.Reconcile: presence.reconcile,
-    changes.ListOwnSessions: presence.list_own_sessions,
-    changes.Find: presence.find,
-    changes.BeginRefresh: refresh.begin,
-    changes.FindGrant: refresh.find_grant,
-    changes.Recheckable: refresh.recheckable,
+    changes.BeginRefresh: refresh.begin_refresh,
     changes.Rotate: refresh.rotate,
     changes.Refresh: refresh.refresh,
     changes.Recheck: refresh.recheck,
@@ -88,12 +82,8 @@ _DECIDERS: dict[type[changes.Change[Any]], Any] = {
     changes.Disown: ending.disown,
     changes.Expire: ending.expire,
     changes.RecordEvents: _record_events,
-    changes.Ping: _pass,
-    changes.KnownNames: listing.known_names,
-    changes.CheckAdmission: listing.check_admission,
     changes.KeepCursor: cursors.keep_cursor,
     changes.KeepDeadLetters: cursors.keep_dead_letters,
     changes.DropDeadLetter: cursors.drop_dead_letter,
     changes.ForgetSubscriber: cursors.forget_subscriber,
-    changes.ListCursors: cursors.list_cursors,
 }

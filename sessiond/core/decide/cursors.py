@@ -1,16 +1,9 @@
 """Subscribers' places: how far each has received, and what was set aside for it."""
 
-from sessiond.core.changes import (
-    Cursors,
-    DropDeadLetter,
-    ForgetSubscriber,
-    KeepCursor,
-    KeepDeadLetters,
-    ListCursors,
-)
+from sessiond.core.changes import DropDeadLetter, ForgetSubscriber, KeepCursor, KeepDeadLetters
 from sessiond.core.cursor import MAX_DEAD_LETTERS, MAX_ERROR, Cursor, DeadLetter
 from sessiond.core.decide.draft import Draft
-from sessiond.core.rows import Row, Rows
+from sessiond.core.rows import Row
 
 
 def keep_cursor(draft: Draft, change: KeepCursor) -> None:
@@ -55,22 +48,6 @@ def forget_subscriber(draft: Draft, change: ForgetSubscriber) -> bool:
     for row in kept:
         draft.drop(row)
     return bool(kept)
-
-
-def list_cursors(draft: Draft, _: ListCursors) -> Cursors:
-    """Return what is kept for every subscriber."""
-    return kept_places(draft.rows)
-
-
-def kept_places(rows: Rows) -> Cursors:
-    """Return the places and the set-aside events."""
-    dead_letters = rows.dead_letters.values()
-    return Cursors(
-        cursors=tuple(sorted(rows.cursors.values(), key=lambda each: each.subscriber)),
-        dead_letters=tuple(
-            sorted(dead_letters, key=lambda each: (each.subscriber, each.event.sequence))
-        ),
-    )
 
 
 def _move(draft: Draft, subscriber: str, sequence: int) -> None:

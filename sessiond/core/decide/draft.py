@@ -1,40 +1,22 @@
 """What one decision has come to so far: writes to make and events to tell."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from sessiond.core.changes import ActiveSession, Change
+from sessiond.core.changes import Change
 from sessiond.core.events import Event, SessionClosed, SessionEvent, SessionExpired, SessionRevoked
 from sessiond.core.grant import Grant, GrantId, KnownToken, TokenHash
-from sessiond.core.rows import Drop, Put, Row, Rows, Write
+from sessiond.core.reading import Reading
+from sessiond.core.rows import Drop, Put, Row, RowsView, Write
+from sessiond.core.rules import Rules
 from sessiond.core.session import ProcessKey, Session, SessionId, SessionState
-from sessiond.core.verdict import Verdict
 
 E = TypeVar("E", bound=SessionEvent)
 
 REFUSED_KEPT = timedelta(days=90)  # as long as refresh tokens commonly live
-PIECE = 128  # writes, events and rows passed over in one decision: 2 ms, with applying them
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rules:
-    """The lengths that deciding needs, from the configuration."""
-
-    unbound: timedelta
-    grace: timedelta
-    share: float  # of the lease, after which to refresh
-    jitter: float
-    proved: frozenset[str] = frozenset()  # issuers whose tokens count once a refresh proved them
-    generations: Mapping[str, int] = field(default_factory=dict)  # of the issuers, as configured
-    iss: Mapping[str, str] = field(default_factory=dict)  # what each issuer calls itself
-    max_sessions: int = 10_000  # of one process
-
-    def are_newer_than(self, verdict: Verdict) -> bool:
-        """Say whether the issuer was changed, or is gone, since the verdict was made."""
-        return verdict.generation != self.generations.get(verdict.principal.issuer, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,46 +27,21 @@ class Notice:
     push_to: ProcessKey | None = None
 
 
-class Draft:
+class Draft(Reading):
     """Collects a decision. The rows themselves are only read."""
 
-    def __init__(self, rows: Rows, now: datetime, rules: Rules) -> None:
-        self.rows = rows
-        self.now = now
-        self.rules = rules
+    def __init__(self, rows: RowsView, now: datetime, rules: Rules) -> None:
+        super().__init__(rows, now, rules)
         self.writes: list[Write] = []
         self.notices: list[Notice] = []
         self._traces: dict[TokenHash, KnownToken] = {}  # as this decision has left them
         self.rest: Change[Any] | None = None  # what is still to be decided of the same change
         self.passed = 0  # rows that were looked at in vain, of which there may be thousands
-        self.piece: float = PIECE
 
     @property
     def is_full(self) -> bool:
         """Whether this has come to so much that others should have their turn first."""
         return len(self.writes) + len(self.notices) + self.passed >= self.piece
-
-    def latest(self, before: datetime) -> datetime:
-        """Return now, or what was before where the clock was set back since.
-
-        Else what has come after a revocation would seem to be older than it.
-        """
-        return max(self.now, before)
-
-    def live(self, session: SessionId) -> Session | None:
-        """Return a session. One that was taken back has ended, though that is not written yet."""
-        found = self.rows.sessions.get(session)
-        return None if found is None or self.rows.is_revoked(found) else found
-
-    def live_grant(self, grant: GrantId) -> Grant | None:
-        """Return a grant, unless it was taken back, though it is not dropped yet."""
-        found = self.rows.grants.get(grant)
-        return None if found is None or any(self.rows.revocations_of_grant(found)) else found
-
-    def is_crowded(self, process: ProcessKey, handle: int) -> bool:
-        """Say whether a process has as many sessions as it may, and this would be one more."""
-        has_room = self.rows.count_of(process) < self.rules.max_sessions
-        return not has_room and self.rows.session_on(process, handle) is None
 
     def put(self, row: Row) -> None:
         self.writes.append(Put(row))
@@ -101,13 +58,6 @@ class Draft:
     def push(self, event: Event, to: ProcessKey) -> None:
         """Tell the subscribers and the process."""
         self.notices.append(Notice(event, to))
-
-    def expires_at(self, session: Session) -> datetime:
-        """Return the end of the session's lease, as the rows stand."""
-        return self.rows.grants[session.grant].lease.expires_at
-
-    def active(self, session: Session, grant: Grant) -> ActiveSession:
-        return ActiveSession(session=session, expires_at=grant.lease.expires_at)
 
     def event(
         self, kind: type[E], session: Session, *, expires_at: datetime, reason: str = ""

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import chain
+from sys import maxsize
 
 from sessiond.core.changes import (
     Disown,
@@ -20,11 +21,11 @@ from sessiond.core.events import SessionExpired, SessionRevoked
 from sessiond.core.grant import Grant, GrantId
 from sessiond.core.principal import folded
 from sessiond.core.revocation import Revocation, Scope
-from sessiond.core.rows import Rows, Subject
+from sessiond.core.rows import RowsView, Subject
 from sessiond.core.session import Session
 
 BY_OPERATOR = "operator"
-ENDLESS = float("inf")
+ENDLESS = maxsize
 
 
 def revoke(draft: Draft, change: Revoke) -> Taken:
@@ -62,7 +63,7 @@ def end_covered(draft: Draft, change: EndCovered) -> Taken:
     return Taken(id=revocation.id, sessions=change.ended + len(draft.notices) - before)
 
 
-def unfinished(rows: Rows) -> list[EndCovered]:
+def unfinished(rows: RowsView) -> list[EndCovered]:
     """Return what revocations of an earlier run have still to end."""
     found: dict[object, Revocation] = {}
     for session in rows.sessions.values():
@@ -74,19 +75,21 @@ def unfinished(rows: Rows) -> list[EndCovered]:
     return [EndCovered(revocation=each, subjects=_subjects(rows, each)) for each in found.values()]
 
 
-def _subjects(rows: Rows, revocation: Revocation) -> tuple[Subject, ...]:
+def _subjects(rows: RowsView, revocation: Revocation) -> tuple[Subject, ...]:
     """Return whose grants a revocation by user drops: who bears or bore the name."""
     if revocation.scope is not Scope.USER:
         return ()
-    bearing = (rows.sessions[key] for key in rows.lists.of(user=revocation.value).after(None))
-    subjects = {(each.principal.issuer, each.principal.subject): None for each in bearing}
+    bearing = (each.principal for each in rows.listed(user=revocation.value))
+    subjects = {(principal.issuer, principal.subject): None for principal in bearing}
     owner = rows.owner_of(revocation.value)
     if owner is not None:
         subjects[owner.issuer, owner.subject] = None
     return tuple(subjects)
 
 
-def _grants(rows: Rows, revocation: Revocation, subjects: tuple[Subject, ...]) -> Iterator[Grant]:
+def _grants(
+    rows: RowsView, revocation: Revocation, subjects: tuple[Subject, ...]
+) -> Iterator[Grant]:
     match revocation.scope:
         case Scope.USER:
             return chain.from_iterable(rows.grants_of(*subject) for subject in subjects)

@@ -2,15 +2,16 @@
 
 from dataclasses import replace
 
-from sessiond.core.changes import ActiveSession, Bind, Open, Renew, Withdraw
+from sessiond.core.admission import refusal_of
+from sessiond.core.changes import Bind, Open, Renew, Withdraw
 from sessiond.core.decide.draft import Draft
-from sessiond.core.decide.tokens import join, refusal_of
+from sessiond.core.decide.tokens import join
 from sessiond.core.errors import Refusal
 from sessiond.core.events import SessionOpened, SessionRenewed, SessionRolesChanged
 from sessiond.core.grant import Grant
 from sessiond.core.principal import folded
 from sessiond.core.rows import NameOwner
-from sessiond.core.session import Session, SessionState
+from sessiond.core.session import ActiveSession, Session, SessionState
 from sessiond.core.verdict import Verdict
 
 

@@ -3,16 +3,10 @@
 from dataclasses import replace
 from datetime import datetime
 
-from sessiond.core.changes import (
-    ActiveSession,
-    Close,
-    Find,
-    ListOwnSessions,
-    ProcessLost,
-    Reconcile,
-)
-from sessiond.core.decide.draft import Draft, Rules
+from sessiond.core.changes import Close, ProcessLost, Reconcile
+from sessiond.core.decide.draft import Draft
 from sessiond.core.events import SessionExpired, SessionOpened
+from sessiond.core.rules import Rules
 from sessiond.core.session import ProcessKey, Session, SessionState
 
 
@@ -115,28 +109,3 @@ def _hold(draft: Draft, session: Session, change: Reconcile, handle: int) -> Non
         expires_at = draft.expires_at(session)
         draft.tell(draft.event(SessionOpened, opened, expires_at=expires_at))
     draft.put(opened)
-
-
-def list_own_sessions(draft: Draft, change: ListOwnSessions) -> list[ActiveSession]:
-    """Return the live sessions of a process, oldest first."""
-    rows, unseen, seen = draft.rows, list(change.unseen or ()), list(change.seen)
-    if change.unseen is None:
-        unseen = [*rows.ids_of(change.process)][::-1]
-    while unseen and not draft.is_full:
-        session = draft.live(unseen.pop())
-        draft.passed += 1
-        if session is not None:
-            seen.append(draft.active(session, rows.grants[session.grant]))
-    if unseen:
-        draft.rest = replace(change, unseen=tuple(unseen), seen=tuple(seen))
-    return sorted(seen, key=lambda each: each.session.since) if draft.rest is None else []
-
-
-def find(draft: Draft, change: Find) -> ActiveSession | None:
-    """Return one live session of a process."""
-    session = draft.live(change.session)
-    if session is None or session.process != change.process:
-        return None
-    if draft.expires_at(session) <= draft.now:
-        return None
-    return draft.active(session, draft.rows.grants[session.grant])

@@ -3,30 +3,29 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
+from sessiond.core.admission import lease_of_token
 from sessiond.core.changes import (
     BeginRefresh,
-    FindGrant,
     Forsake,
     Recheck,
-    Recheckable,
     Refresh,
     Refuse,
     Rotate,
     UpdateSessions,
 )
 from sessiond.core.decide.draft import Draft
-from sessiond.core.decide.tokens import access_of, is_relying, lease_of_token, relying_on
+from sessiond.core.decide.tokens import access_of, is_relying, relying_on
 from sessiond.core.errors import Refusal
 from sessiond.core.events import SessionRefreshed, SessionRevoked, SessionRolesChanged
 from sessiond.core.grant import Grant, KnownToken
 from sessiond.core.lease import refresh_at
 from sessiond.core.principal import same_name
-from sessiond.core.rows import Rows
+from sessiond.core.rows import RowsView
 from sessiond.core.session import Session
 from sessiond.core.verdict import Verdict
 
 
-def begin(draft: Draft, change: BeginRefresh) -> Grant | None:
+def begin_refresh(draft: Draft, change: BeginRefresh) -> Grant | None:
     """Record that the issuer is about to be asked, if there is anything to ask for."""
     grant = draft.live_grant(change.grant)
     if grant is None or grant.refresh_at is None:
@@ -41,19 +40,6 @@ def begin(draft: Draft, change: BeginRefresh) -> Grant | None:
     begun = replace(grant, in_flight_since=draft.now)
     draft.put(begun)
     return begun
-
-
-def find_grant(draft: Draft, change: FindGrant) -> Grant | None:
-    """Return a grant."""
-    return draft.rows.grants.get(change.grant)
-
-
-def recheckable(draft: Draft, change: Recheckable) -> Grant | None:
-    """Return a grant of an access token, which can only be asked about again."""
-    grant = draft.live_grant(change.grant)
-    if grant is None or grant.refresh_token is not None:
-        return None
-    return grant if draft.rows.has_sessions(grant.id) else None
 
 
 def rotate(draft: Draft, change: Rotate) -> bool:
@@ -144,9 +130,10 @@ def refuse(draft: Draft, change: Refuse) -> bool:
     return False
 
 
-def refused(rows: Rows) -> list[Refuse]:
+def refused(rows: RowsView) -> list[Refuse]:
     """Return what an earlier run had not ended yet of grants that their issuers refused."""
-    marked = {each.grant: None for each in rows.tokens.values() if each.is_refused}
+    of = ((each.grant, each.is_refused) for each in rows.tokens.values())
+    marked = {key: None for key, is_refused in of if is_refused and key is not None}
     return [Refuse(grant=key, reason="refused") for key in marked if key in rows.grants]
 
 

@@ -6,9 +6,10 @@ import anyio
 import structlog
 
 from sessiond.clock import Clock
-from sessiond.core.changes import Change, DropDeadLetter, KeepCursor, KeepDeadLetters, ListCursors
+from sessiond.core.changes import DropDeadLetter, KeepCursor, KeepDeadLetters
 from sessiond.core.errors import StoreError
 from sessiond.core.events import Event
+from sessiond.core.queries import Asked, ListCursors
 
 RETRY = 1.0  # seconds after which a place that could not be written is written again
 
@@ -23,8 +24,8 @@ log = structlog.get_logger()
 class Asking(Protocol):
     """The table."""
 
-    async def ask(self, change: Change[A]) -> A:
-        """Have a change made.
+    async def ask(self, asked: Asked[A]) -> A:
+        """Have a change made, or a query answered.
 
         Raises:
             StoreError: It did not happen.

@@ -12,8 +12,8 @@ from anyio.abc import TaskGroup
 
 from sessiond.clock import Clock
 from sessiond.config import SubscriberConfig
-from sessiond.core.changes import Ping
 from sessiond.core.errors import ConfigError
+from sessiond.core.queries import Ping
 from sessiond.eventlog import EventLog
 from sessiond.extensions import entry_points
 from sessiond.extensions.subscribers import subprocesses

@@ -21,9 +21,9 @@ from sessiond.control.access import Access
 from sessiond.control.app import control_app
 from sessiond.control.instrumented import InstrumentedStore, InstrumentedVerifier, IssuerHealth
 from sessiond.control.view import IssuerView, View
-from sessiond.core.changes import ActiveSession
 from sessiond.core.grant import TokenHash
 from sessiond.core.secret import Secret
+from sessiond.core.session import ActiveSession
 from sessiond.eventlog import EventLog
 from sessiond.extensions.subscribers import DeliveryRules, Subscribers, starter
 from sessiond.gate import Gate

@@ -10,7 +10,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from sessiond.core.changes import ActiveSession
+from sessiond.core.session import ActiveSession
 from sessiond.kdb import connection, replies, steps
 from sessiond.kdb.budget import ALWAYS
 from sessiond.qipc import NIL, Value, call, decode, string

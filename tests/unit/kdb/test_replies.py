@@ -6,7 +6,6 @@ from uuid import UUID
 
 import pytest
 
-from sessiond.core.changes import ActiveSession
 from sessiond.core.errors import Refusal
 from sessiond.core.events import (
     Event,
@@ -20,6 +19,7 @@ from sessiond.core.events import (
     SessionRevoked,
     SessionRolesChanged,
 )
+from sessiond.core.session import ActiveSession
 from sessiond.kdb import replies
 from sessiond.qipc import (
     NULL_GUID,

@@ -9,13 +9,15 @@ from uuid import uuid4
 import anyio
 
 from sessiond.bus import Bus
-from sessiond.core.changes import ActiveSession, Close, ListOwnSessions, Reconcile, Revoke, Taken
+from sessiond.core.changes import Close, Reconcile, Revoke, Taken
 from sessiond.core.errors import IssuerUnavailable, RefreshRefused, Refusal
 from sessiond.core.events import Event
 from sessiond.core.grant import Grant, TokenHash
+from sessiond.core.queries import ListOwnSessions
 from sessiond.core.revocation import Scope
 from sessiond.core.rows import Put, Write
 from sessiond.core.secret import Secret
+from sessiond.core.session import ActiveSession
 from sessiond.core.verdict import Verdict
 from sessiond.gate import FairLimiter
 from sessiond.refresher import Refresher, RefreshIssuer, Tokens

@@ -8,9 +8,11 @@ from typing import Any
 import anyio
 
 from sessiond.bus import Bus, Committed
-from sessiond.core.changes import ActiveSession, Change, ListOwnSessions
+from sessiond.core.changes import Change
 from sessiond.core.errors import StoreError
 from sessiond.core.grant import Grant
+from sessiond.core.queries import ListOwnSessions
+from sessiond.core.session import ActiveSession
 from sessiond.table import Table
 from tests.fakes import (
     RULES,

@@ -9,21 +9,19 @@ import anyio
 import pytest
 
 from sessiond.core.changes import (
-    ActiveSession,
     BeginRefresh,
     Change,
     Close,
     EndSessions,
-    Find,
-    ListOwnSessions,
     Reconcile,
     RecordEvents,
     Refresh,
     Revoke,
 )
 from sessiond.core.lease import refresh_at
+from sessiond.core.queries import FindSession, ListOwnSessions
 from sessiond.core.revocation import Scope
-from sessiond.core.session import SessionState
+from sessiond.core.session import ActiveSession, SessionState
 from sessiond.due import TICK
 from sessiond.table import table as table_module
 from sessiond.table.batch import FULL
@@ -148,7 +146,7 @@ async def test_reading_costs_no_commit(table: RunningTable, store: MemoryStore) 
     await table.log_in(1)
     commits = len(store.commits)
     assert len(await table.ask(LOOK)) == 1
-    found = await table.ask(Find(process=process_key(), session=session_id(1)))
+    found = await table.ask(FindSession(process=process_key(), session=session_id(1)))
     assert found is not None
     assert len(store.commits) == commits
 

@@ -9,13 +9,10 @@ import anyio
 import anyio.lowlevel
 import pytest
 
+from sessiond.core import reading
 from sessiond.core.changes import (
-    ActiveSession,
     EndSessions,
-    Find,
     LiftRevocation,
-    ListOwnSessions,
-    Ping,
     ProcessLost,
     Reconcile,
     RecordEvents,
@@ -23,12 +20,12 @@ from sessiond.core.changes import (
     Revoke,
     Taken,
 )
-from sessiond.core.decide import draft
 from sessiond.core.errors import Refusal, StoreError
 from sessiond.core.grant import Grant
+from sessiond.core.queries import FindSession, ListOwnSessions, Ping
 from sessiond.core.revocation import Revocation, Scope
 from sessiond.core.rows import Put
-from sessiond.core.session import Session, SessionState
+from sessiond.core.session import ActiveSession, Session, SessionState
 from sessiond.table import batch
 from tests.fakes import (
     START,
@@ -70,7 +67,7 @@ def store() -> MemoryStore:
 
 @pytest.fixture(autouse=True)
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(draft, "PIECE", 6)
+    monkeypatch.setattr(reading, "PIECE", 6)
 
 
 @pytest.fixture
@@ -279,7 +276,7 @@ async def test_who_reads_the_rows_sees_what_is_on_disk_and_waits_in_no_queue(
     await table.ask(login(51, presented("another")))
     await read()
     assert seen == [MANY, MANY + 1]
-    assert await table.ask(Find(process=process_key(), session=session_id(50))) is None
+    assert await table.ask(FindSession(process=process_key(), session=session_id(50))) is None
 
 
 async def test_between_pieces_that_write_nothing_the_loop_has_its_turn(

@@ -8,9 +8,10 @@ from uuid import UUID
 import anyio
 import pytest
 
-from sessiond.core.changes import Close, EndSessions, Find, ListOwnSessions, Revoke, Withdraw
+from sessiond.core.changes import Close, EndSessions, Revoke, Withdraw
 from sessiond.core.errors import Refusal, StoreError
 from sessiond.core.events import Event, LoginRefused
+from sessiond.core.queries import FindSession, ListOwnSessions
 from sessiond.core.revocation import Scope
 from sessiond.due import TICK
 from sessiond.table.table import REFUSALS_EVERY, RETRY_IN
@@ -155,7 +156,7 @@ async def test_what_cannot_be_written_has_not_happened(
     assert await table.told() == []
     assert store.rows == before[1]
     assert await table.alive() == {1}
-    assert await table.ask(Find(process=process_key(), session=session_id(2))) is None
+    assert await table.ask(FindSession(process=process_key(), session=session_id(2))) is None
 
 
 async def test_everybody_in_a_batch_that_fails_is_told(
@@ -276,10 +277,10 @@ async def test_who_only_looks_is_answered_while_others_of_his_batch_cannot_be_wr
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(table.note_answer, login(1, presented("first")))
         await store.arrived.wait()
-        login_ticket = await table.submit(login(2, presented("second")))
+        second_login = await table.submit(login(2, presented("second")))
         look = await table.submit(ListOwnSessions(process=process_key()))
         store.failing = 2
         released.set()
         assert await look.answer() == []
         with pytest.raises(StoreError):
-            await login_ticket.answer()
+            await second_login.answer()

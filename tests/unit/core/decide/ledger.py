@@ -4,12 +4,14 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from sessiond.core.changes import ActiveSession, Change, Refresh
+from sessiond.core.answering import answer
+from sessiond.core.changes import Change, Refresh
 from sessiond.core.decide import Decision, decide
 from sessiond.core.errors import Refusal
 from sessiond.core.grant import Grant
+from sessiond.core.queries import Asked, Query
 from sessiond.core.rows import Rows, Write
-from sessiond.core.session import ProcessKey, Session
+from sessiond.core.session import ActiveSession, ProcessKey, Session
 from tests.fakes import RULES, START, bind, grant_id, login, session_id, verdict
 from tests.fakes import presented as tokens
 
@@ -27,9 +29,20 @@ class Ledger:
         self.undo: list[Write] = []  # of the last change, in the order it is to be made
         self.pieces = 0  # of the last change
 
-    def ask(self, change: Change[A]) -> A:
-        """Decide the change with all its pieces, apply it and return its answer."""
+    def ask(self, asked: Asked[A]) -> A:
+        """Carry it out with all its pieces, apply what it writes and return its answer."""
         self.last, self.undo, self.pieces = Decision(None, [], []), [], 0
+        return self.answer(asked) if isinstance(asked, Query) else self.change(asked)
+
+    def answer(self, query: Query[A]) -> A:
+        rest: Query[Any] | None = query
+        while rest is not None:
+            piece = answer(self.rows, rest, self.now, self.rules)
+            rest, self.pieces = piece.rest, self.pieces + 1
+        found: A = piece.answer
+        return found
+
+    def change(self, change: Change[A]) -> A:
         rest: Change[Any] | None = change
         while rest is not None:
             piece = decide(self.rows, rest, self.now, self.rules)
@@ -40,8 +53,8 @@ class Ledger:
             self.last.notices.extend(piece.notices)
             rest, self.pieces = piece.rest, self.pieces + 1
         self.last = replace(self.last, answer=piece.answer)
-        answer: A = piece.answer
-        return answer
+        made: A = piece.answer
+        return made
 
     def let_pass(self, by: timedelta) -> None:
         self.now += by

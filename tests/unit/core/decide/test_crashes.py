@@ -10,8 +10,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import invariant, rule
 
+from sessiond.core import reading
 from sessiond.core.changes import Change, Expire
-from sessiond.core.decide import Decision, decide, draft, unfinished
+from sessiond.core.decide import Decision, decide, unfinished
 from sessiond.core.rows import Row, Rows
 from tests.fakes import process_key
 from tests.unit.core.decide.ledger import Ledger
@@ -27,9 +28,9 @@ class MortalLedger(Ledger):
 
     killed_after = 0  # pieces of the next change that has more; 0: it is not killed
 
-    def ask(self, change: Change[A]) -> A:
+    def change(self, change: Change[A]) -> A:
         if not self.killed_after:
-            return super().ask(change)
+            return super().change(change)
         self.last, self.pieces = Decision(None, [], []), 0
         rest: Change[Any] | None = change
         while rest is not None:
@@ -75,7 +76,7 @@ class Crashing(Issuing):
         mortal = MortalLedger()
         mortal.rules, self.ledger = self.ledger.rules, mortal
         self.patch = pytest.MonkeyPatch()
-        self.patch.setattr(draft, "PIECE", SMALL)
+        self.patch.setattr(reading, "PIECE", SMALL)
 
     def teardown(self) -> None:
         self.patch.undo()

@@ -4,16 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from sessiond.core.changes import (
-    Cursors,
-    DropDeadLetter,
-    ForgetSubscriber,
-    KeepCursor,
-    KeepDeadLetters,
-    ListCursors,
-)
-from sessiond.core.cursor import MAX_ERROR, Cursor, DeadLetter
+from sessiond.core.changes import DropDeadLetter, ForgetSubscriber, KeepCursor, KeepDeadLetters
+from sessiond.core.cursor import MAX_ERROR, Cursor, Cursors, DeadLetter
 from sessiond.core.decide import cursors
+from sessiond.core.queries import ListCursors
 from sessiond.core.rows import Drop
 from tests.fakes import MINUTE, START, opened_event
 from tests.unit.core.decide.ledger import Ledger

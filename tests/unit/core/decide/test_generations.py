@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from sessiond.core.changes import Disown, Find, Recheck, Refresh, Renew
+from sessiond.core.changes import Disown, Recheck, Refresh, Renew
 from sessiond.core.errors import Refusal
+from sessiond.core.queries import FindSession
 from tests.fakes import (
     HOUR,
     RULES,
@@ -71,7 +72,7 @@ def test_disowned_sessions_end_and_their_tokens_are_as_good_as_before(ledger: Le
     assert getattr(told.event, "reason", "") == "wrongissuer"
     assert ledger.rows.grants == {}
     assert not any(each.is_refused for each in ledger.rows.tokens.values())
-    assert ledger.ask(Find(process=process_key(), session=session_id(1))) is None
+    assert ledger.ask(FindSession(process=process_key(), session=session_id(1))) is None
     ledger.rules = replace(RULES, generations={"corp": 3})
     again = replace(verdict(), generation=3)
     active = ledger.ask(login(2, presented("access", "refresh", says=again)))

@@ -9,7 +9,6 @@ from uuid import UUID
 import pytest
 
 from sessiond.core.changes import (
-    ActiveSession,
     BeginRefresh,
     Change,
     Close,
@@ -23,7 +22,7 @@ from sessiond.core.principal import Principal
 from sessiond.core.revocation import Scope
 from sessiond.core.rows import Rows
 from sessiond.core.secret import Secret
-from sessiond.core.session import SessionId
+from sessiond.core.session import ActiveSession, SessionId
 from sessiond.core.verdict import Verdict
 from tests.fakes import (
     RULES,

@@ -4,10 +4,11 @@ from datetime import timedelta
 
 import pytest
 
-from sessiond.core.changes import ActiveSession, EndSessions, Expire, Rotate
+from sessiond.core.changes import EndSessions, Expire, Rotate
 from sessiond.core.errors import Refusal
 from sessiond.core.rows import Put
 from sessiond.core.secret import Secret
+from sessiond.core.session import ActiveSession
 from tests.fakes import (
     HOUR,
     MINUTE,

@@ -4,23 +4,15 @@ from dataclasses import replace
 
 import pytest
 
-from sessiond.core.changes import (
-    ActiveSession,
-    BeginRefresh,
-    Close,
-    Expire,
-    PresentedTokens,
-    Recheck,
-    Recheckable,
-    Refresh,
-    Refuse,
-    Rotate,
-)
+from sessiond.core.changes import BeginRefresh, Close, Expire, Recheck, Refresh, Refuse, Rotate
 from sessiond.core.decide.tokens import ENDLESS_KEPT
 from sessiond.core.errors import Refusal
 from sessiond.core.grant import Grant
+from sessiond.core.queries import FindRecheckable
 from sessiond.core.rows import Drop
 from sessiond.core.secret import Secret
+from sessiond.core.session import ActiveSession
+from sessiond.core.verdict import PresentedTokens
 from tests.fakes import (
     HOUR,
     MINUTE,
@@ -233,7 +225,7 @@ def test_a_recheck_that_refuses_an_access_token_ends_who_came_with_it_alone(
 ) -> None:
     ledger.log_in(3, "access", "garbage")
     ledger.prove()
-    assert ledger.ask(Recheckable(grant=grant_id(2))) is not None
+    assert ledger.ask(FindRecheckable(grant=grant_id(2))) is not None
     ledger.ask(refused(2, "inactive"))
     assert ledger.alive == {1}  # it follows its own refresh token
     assert ledger.refusal(login(4, presented("access"))) is Refusal.INACTIVE

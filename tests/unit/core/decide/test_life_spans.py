@@ -8,16 +8,14 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from sessiond.core.admission import MAX_UNPROVED
 from sessiond.core.changes import (
-    ActiveSession,
     BeginRefresh,
     Close,
     Expire,
     LiftRevocation,
-    PresentedTokens,
     ProcessLost,
     Recheck,
-    Recheckable,
     Reconcile,
     Refresh,
     Refuse,
@@ -25,15 +23,15 @@ from sessiond.core.changes import (
     Rotate,
     Withdraw,
 )
-from sessiond.core.decide.tokens import MAX_UNPROVED
 from sessiond.core.errors import Refusal
 from sessiond.core.grant import Grant, GrantId
 from sessiond.core.principal import Principal
+from sessiond.core.queries import FindRecheckable
 from sessiond.core.revocation import Scope
 from sessiond.core.rows import Row, Rows
 from sessiond.core.secret import Secret
-from sessiond.core.session import Session, SessionId
-from sessiond.core.verdict import Verdict
+from sessiond.core.session import ActiveSession, Session, SessionId
+from sessiond.core.verdict import PresentedTokens, Verdict
 from tests.fakes import (
     MINUTE,
     RULES,
@@ -269,7 +267,7 @@ class Issuing(RuleBasedStateMachine):
         if not grants:
             return
         grant = grants[pick % len(grants)]
-        if self.ledger.ask(Recheckable(grant=grant.id)) is None:
+        if self.ledger.ask(FindRecheckable(grant=grant.id)) is None:
             return
         if not accepts:
             self.refuse(grant.id, "inactive")

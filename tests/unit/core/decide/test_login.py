@@ -5,10 +5,10 @@ from datetime import timedelta
 
 import pytest
 
-from sessiond.core.changes import ActiveSession, EndSessions, Withdraw
+from sessiond.core.changes import EndSessions, Withdraw
 from sessiond.core.errors import Refusal
 from sessiond.core.rows import NameOwner, Put
-from sessiond.core.session import Session, SessionState
+from sessiond.core.session import ActiveSession, Session, SessionState
 from tests.fakes import (
     HOUR,
     RULES,

@@ -5,10 +5,11 @@ from uuid import UUID
 
 import pytest
 
-from sessiond.core.changes import ActiveSession, KeepGrant, Refuse, Revoke
+from sessiond.core.changes import KeepGrant, Refuse, Revoke
 from sessiond.core.decide import unfinished
 from sessiond.core.errors import Refusal
 from sessiond.core.revocation import Revocation, Scope
+from sessiond.core.session import ActiveSession
 from tests.fakes import MINUTE, grant_id, login, presented, principal, token_hash, verdict
 from tests.unit.core.decide.ledger import Ledger
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sessiond.core import reading
 from sessiond.core.changes import (
     BeginRefresh,
     Change,
@@ -17,9 +18,7 @@ from sessiond.core.changes import (
     EndCovered,
     EndSessions,
     Expire,
-    Find,
     LiftRevocation,
-    ListOwnSessions,
     ProcessLost,
     Recheck,
     Reconcile,
@@ -29,10 +28,11 @@ from sessiond.core.changes import (
     Rotate,
     Taken,
 )
-from sessiond.core.decide import Decision, decide, draft, turn_of, unfinished
-from sessiond.core.decide.draft import PIECE
+from sessiond.core.decide import Decision, decide, turn_of, unfinished
 from sessiond.core.errors import Refusal
 from sessiond.core.lease import Lease
+from sessiond.core.queries import FindSession, ListOwnSessions
+from sessiond.core.reading import PIECE
 from sessiond.core.revocation import Revocation, Scope
 from sessiond.core.rows import Put
 from sessiond.core.session import SessionState
@@ -59,7 +59,7 @@ ALL = Revoke(id=UUID(int=77), scope=Scope.ALL, value="", reason="drill")
 
 @pytest.fixture
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(draft, "PIECE", 6)
+    monkeypatch.setattr(reading, "PIECE", 6)
 
 
 def one_grant() -> Ledger:
@@ -128,7 +128,7 @@ def test_in_pieces_everything_comes_to_the_same(name: str, monkeypatch: pytest.M
     made, asked = LARGE[name]
     whole, cut = made(), made()
     expected = whole.ask(asked(whole))
-    monkeypatch.setattr(draft, "PIECE", 6)
+    monkeypatch.setattr(reading, "PIECE", 6)
     assert cut.ask(asked(cut)) == expected
     assert whole.pieces == 1
     assert cut.pieces > 2
@@ -159,7 +159,7 @@ def test_reconciling_in_pieces_answers_as_at_once(monkeypatch: pytest.MonkeyPatc
 
     whole, asked = back()
     expected = whole.ask(asked)
-    monkeypatch.setattr(draft, "PIECE", 3)
+    monkeypatch.setattr(reading, "PIECE", 3)
     cut, asked = back()
     assert cut.ask(asked) == expected
     assert cut.pieces > 3
@@ -174,7 +174,7 @@ def test_what_changes_nothing_goes_in_pieces_too(monkeypatch: pytest.MonkeyPatch
     back = Reconcile(process=process_key(), about=process_about(), held=(*in_place, *unknown))
     look = ListOwnSessions(process=process_key())
     expected = ledger.ask(look)
-    monkeypatch.setattr(draft, "PIECE", 3)
+    monkeypatch.setattr(reading, "PIECE", 3)
     assert ledger.ask(look) == expected
     assert ledger.pieces == MANY // 3
     assert sorted(ledger.ask(back)) == [handle for handle, _ in unknown]
@@ -185,7 +185,7 @@ def test_the_sessions_that_a_reconciling_leaves_out_may_have_ended_meanwhile(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     ledger = many_grants()
-    monkeypatch.setattr(draft, "PIECE", 3)
+    monkeypatch.setattr(reading, "PIECE", 3)
     gone = tuple(session_id(100 + number) for number in range(MANY))
     back = Reconcile(process=process_key(), about=process_about(), held=(), unsaid=gone)
     assert ledger.ask(back) == []
@@ -199,7 +199,7 @@ def test_from_the_first_piece_of_a_revocation_on_all_it_covers_counts_as_ended()
     assert begun.rest is not None
     last = max(ledger.alive)
     assert ledger.ask(ListOwnSessions(process=process_key())) == []
-    assert ledger.ask(Find(process=process_key(), session=session_id(last))) is None
+    assert ledger.ask(FindSession(process=process_key(), session=session_id(last))) is None
     assert ledger.refusal(login(50, presented(f"access {last}"))) is Refusal.REVOKED
     assert ledger.refusal(renewal(last, presented("fresh"))) is Refusal.REVOKED
     held = ((last, session_id(last)),)
@@ -323,7 +323,7 @@ def test_when_the_clock_was_set_back_a_revocation_ends_in_one_piece_who_came_lat
 ) -> None:
     ledger = many_grants()
     ledger.let_pass(-HOUR)
-    monkeypatch.setattr(draft, "PIECE", 6)
+    monkeypatch.setattr(reading, "PIECE", 6)
     assert ledger.ask(ALL).sessions == MANY
     assert ledger.pieces == 1
     assert (ledger.alive, ledger.granted) == (set(), set())
@@ -359,7 +359,7 @@ def test_whatever_the_size_of_the_pieces_all_of_them_come_to_an_end(
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
         ledger = many_grants()
-        patch.setattr(draft, "PIECE", size)
+        patch.setattr(reading, "PIECE", size)
         for name in asked:
             ledger.ask(LARGE[name][1](ledger))
         assert {each.state for each in ledger.rows.sessions.values()} <= {

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from sessiond.core.changes import Close, Expire, Find, ListOwnSessions, ProcessLost, Reconcile
+from sessiond.core.changes import Close, Expire, ProcessLost, Reconcile
 from sessiond.core.decide.presence import can_come_back, resumed
 from sessiond.core.errors import Refusal
 from sessiond.core.session import ProcessKey, SessionId, SessionState
@@ -278,25 +278,6 @@ def test_after_a_restart_everything_waits_from_then_on(
     ledger.ask(login(4, presented("unopened")))
     later = resumed(ledger.session(number), now=START + HOUR, rules=RULES)
     assert (later.state, later.until) == (state, START + HOUR + wait)
-
-
-def test_looking_shows_the_live_sessions_of_one_process(ledger: Ledger) -> None:
-    ledger.ask(login(4, pid=101))
-    active_sessions = ledger.ask(ListOwnSessions(process=process_key()))
-    assert {active.session.id.int for active in active_sessions} == {1, 2, 3}
-    assert {active.expires_at for active in active_sessions} == {START + HOUR}
-    assert ledger.ask(ListOwnSessions(process=process_key(102))) == []
-
-
-def test_finding_shows_only_what_is_alive_and_the_process_s_own(ledger: Ledger) -> None:
-    ledger.ask(login(4, presented("brief", says=verdict(length=timedelta(seconds=5)))))
-    found = ledger.ask(Find(process=process_key(), session=session_id(4)))
-    assert found is not None
-    assert found.session == ledger.session(4)
-    ledger.let_pass(timedelta(seconds=5))
-    assert ledger.ask(Find(process=process_key(), session=session_id(4))) is None
-    assert ledger.ask(Find(process=process_key(), session=session_id(5))) is None
-    assert ledger.ask(Find(process=process_key(101), session=session_id(1))) is None
 
 
 def test_the_grant_outlives_its_sessions(ledger: Ledger) -> None:

@@ -5,20 +5,13 @@ from uuid import UUID
 
 import pytest
 
-from sessiond.core.changes import (
-    ActiveSession,
-    BeginRefresh,
-    FindGrant,
-    Forsake,
-    KeepGrant,
-    PresentedTokens,
-    Refresh,
-    Refuse,
-    Revoke,
-)
+from sessiond.core.changes import BeginRefresh, Forsake, KeepGrant, Refresh, Refuse, Revoke
 from sessiond.core.errors import Refusal
 from sessiond.core.grant import Grant
+from sessiond.core.queries import FindGrant
 from sessiond.core.revocation import Scope
+from sessiond.core.session import ActiveSession
+from sessiond.core.verdict import PresentedTokens
 from tests.fakes import RULES, grant_id, login, presented, principal, renewal, verdict
 from tests.unit.core.decide.ledger import Ledger
 

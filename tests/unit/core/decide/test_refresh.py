@@ -6,14 +6,10 @@ from uuid import UUID
 import pytest
 
 from sessiond.core.changes import (
-    ActiveSession,
     BeginRefresh,
     EndSessions,
-    FindGrant,
     KeepGrant,
-    PresentedTokens,
     Recheck,
-    Recheckable,
     Refresh,
     Refuse,
     Revoke,
@@ -23,10 +19,12 @@ from sessiond.core.decide.draft import REFUSED_KEPT
 from sessiond.core.errors import Refusal
 from sessiond.core.grant import KnownToken
 from sessiond.core.principal import Principal
+from sessiond.core.queries import FindGrant
 from sessiond.core.revocation import Scope
 from sessiond.core.rows import Drop
 from sessiond.core.secret import Secret
-from sessiond.core.verdict import Verdict
+from sessiond.core.session import ActiveSession
+from sessiond.core.verdict import PresentedTokens, Verdict
 from tests.fakes import (
     HOUR,
     MINUTE,
@@ -39,7 +37,6 @@ from tests.fakes import (
     principal,
     process_key,
     renewal,
-    session_id,
     token_hash,
     verdict,
 )
@@ -277,16 +274,6 @@ def test_after_a_refusal_a_renewal_with_new_tokens_comes_too_late(ledger: Ledger
 
 
 # Asked again
-
-
-def test_only_a_grant_with_sessions_and_nothing_to_refresh_with_is_asked_about(
-    ledger: Ledger, bare: Ledger
-) -> None:
-    assert bare.ask(Recheckable(grant=grant_id(1))) is bare.grant(1)
-    assert ledger.ask(Recheckable(grant=grant_id(1))) is None
-    bare.ask(EndSessions(session=session_id(1)))
-    assert bare.ask(Recheckable(grant=grant_id(1))) is None
-    assert bare.ask(Recheckable(grant=grant_id(2))) is None
 
 
 def test_asking_again_may_prolong_the_lease(bare: Ledger) -> None:

@@ -5,10 +5,11 @@ from uuid import UUID
 
 import pytest
 
-from sessiond.core.changes import ActiveSession, Expire, LiftRevocation, Reconcile, Refuse, Revoke
+from sessiond.core.changes import Expire, LiftRevocation, Reconcile, Refuse, Revoke
 from sessiond.core.decide.tokens import UNDATED_KEPT
 from sessiond.core.errors import Refusal
 from sessiond.core.revocation import Scope
+from sessiond.core.session import ActiveSession
 from tests.fakes import (
     HOUR,
     MINUTE,

@@ -2,8 +2,8 @@
 
 import pytest
 
+from sessiond.core import reading
 from sessiond.core.changes import BeginRefresh, Recheck, Refresh, Rotate
-from sessiond.core.decide import draft
 from sessiond.core.secret import Secret
 from tests.fakes import MINUTE, grant_id, login, presented, principal, token_hash, verdict
 from tests.unit.core.decide.ledger import Ledger
@@ -35,7 +35,7 @@ def ended(ledger: Ledger) -> list[tuple[str, int, str]]:
 def test_a_refresh_that_brings_another_name_ends_who_came_under_the_first(
     ledger: Ledger, piece: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(draft, "PIECE", piece)
+    monkeypatch.setattr(reading, "PIECE", piece)
     ledger.ask(renamed(ledger))
     assert sorted(ended(ledger)) == [(ENDED[0], handle, ENDED[1]) for handle in (1, 2, 3)]
     assert len(ledger.pushed) == 3

@@ -5,11 +5,11 @@ from uuid import UUID
 
 import pytest
 
-from sessiond.core.changes import ActiveSession, Revoke
+from sessiond.core.changes import Revoke
 from sessiond.core.errors import Refusal
 from sessiond.core.principal import Principal
 from sessiond.core.revocation import Scope
-from sessiond.core.session import SessionState
+from sessiond.core.session import ActiveSession, SessionState
 from tests.fakes import (
     HOUR,
     MINUTE,

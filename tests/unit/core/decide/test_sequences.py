@@ -1,8 +1,10 @@
 """Whatever is asked in whatever order, the rows stay sound."""
 
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from hypothesis import settings
@@ -10,20 +12,15 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from sessiond.core.changes import (
-    ActiveSession,
     BeginRefresh,
-    Change,
     Close,
     EndSessions,
     Expire,
-    Find,
+    KeepCursor,
     KeepGrant,
     LiftRevocation,
-    ListOwnSessions,
-    PresentedTokens,
     ProcessLost,
     Recheck,
-    Recheckable,
     Reconcile,
     Refresh,
     Refuse,
@@ -34,12 +31,24 @@ from sessiond.core.changes import (
 )
 from sessiond.core.errors import Refusal
 from sessiond.core.index import Index
-from sessiond.core.principal import Principal
+from sessiond.core.principal import Principal, folded
+from sessiond.core.queries import (
+    Asked,
+    CheckAdmission,
+    FindGrant,
+    FindRecheckable,
+    FindSession,
+    KnownNames,
+    ListCursors,
+    ListOwnSessions,
+    Ping,
+    Query,
+)
 from sessiond.core.revocation import Scope
 from sessiond.core.rows import Row, Rows
 from sessiond.core.secret import Secret
-from sessiond.core.session import SessionId, SessionState
-from sessiond.core.verdict import Verdict
+from sessiond.core.session import ActiveSession, SessionId, SessionState
+from sessiond.core.verdict import PresentedTokens, Verdict
 from tests.fakes import (
     bind,
     grant_id,
@@ -55,6 +64,8 @@ from tests.fakes import (
 )
 from tests.unit.core.decide.ledger import Ledger
 
+A = TypeVar("A")
+
 # Few of each, so that they meet. Alice has two names, and one of them another subject has too.
 PRINCIPALS = [
     principal("alice", "a"),
@@ -62,6 +73,7 @@ PRINCIPALS = [
     principal("ALICE", "usurper"),
     principal("bob", "b", issuer="partner"),
 ]
+NAMES = frozenset(folded(who.name) for who in PRINCIPALS)
 ages = st.sampled_from([0, 1, 60, 600])  # seconds since a token was issued
 picks = st.integers(0, 3)  # which of what there is
 handles = st.integers(0, 3)
@@ -70,8 +82,16 @@ whose = st.sampled_from(PRINCIPALS)
 tokens = st.sampled_from(["one", "two"])
 
 
-def _tables(rows: Rows) -> list[dict[Any, Any]]:
-    return [rows.sessions, rows.grants, rows.tokens, rows.names, rows.revocations]
+def _tables(rows: Rows) -> list[Mapping[Any, Any]]:
+    return [
+        rows.sessions,
+        rows.grants,
+        rows.tokens,
+        rows.names,
+        rows.revocations,
+        rows.cursors,
+        rows.dead_letters,
+    ]
 
 
 def _all(rows: Rows) -> list[Row]:
@@ -84,13 +104,14 @@ def _identities(rows: Rows) -> list[dict[Any, int]]:
 
 def _indexes(rows: Rows) -> dict[str, Any]:
     """Return what `Rows` keeps beside the rows, whatever order it came in."""
-    found: dict[str, Any] = {"first": rows.to_refresh.first, "ending": rows.ending}
-    found["states"] = +rows.states
-    found["lists"] = {key: list(ids.after(None)) for key, ids in rows.lists._lists.items()}
+    found: dict[str, Any] = {"first": rows.next_refresh_at}
+    found["lists"] = {key: list(ids.after(None)) for key, ids in rows._lists._lists.items()}
     for name, value in vars(rows).items():
         if isinstance(value, Index):
             found[name] = {key: set(values) for key, values in value._values.items()}
-        elif name.startswith("_"):
+        elif isinstance(value, Counter):
+            found[name] = +value
+        elif isinstance(value, dict):
             found[name] = dict(value)
     return found
 
@@ -104,15 +125,27 @@ class Asking(RuleBasedStateMachine):
         self.issued: dict[SessionId, datetime] = {}  # at the latest, its access token
         self.made = 0  # numbers given to sessions, grants and revocations
 
-    def ask(self, change: Change[Any]) -> Any:
+    def ask(self, asked: Asked[Any]) -> Any:
         before = _identities(self.ledger.rows)
         indexes = _indexes(self.ledger.rows)
-        self.ledger.ask(change)
+        self.ledger.ask(asked)
         for write in self.ledger.undo:
             self.ledger.rows.apply(write)
         assert _identities(self.ledger.rows) == before
         assert _indexes(self.ledger.rows) == indexes
-        return self.ledger.ask(change)
+        return self.ledger.ask(asked)
+
+    def find_out(self, query: Query[A]) -> A:
+        """Ask a query, which must leave everything as it was and be answered the same again."""
+        before = _identities(self.ledger.rows)
+        indexes = _indexes(self.ledger.rows)
+        found = self.ledger.ask(query)
+        assert not self.ledger.writes
+        assert not self.ledger.last.notices
+        assert _identities(self.ledger.rows) == before
+        assert _indexes(self.ledger.rows) == indexes
+        assert self.ledger.ask(query) == found
+        return found
 
     def new(self) -> int:
         self.made += 1
@@ -280,7 +313,7 @@ class Asking(RuleBasedStateMachine):
         says = self.verdict(who or own, age)
         if is_refresh:
             self.ask(Refresh(grant=grant.id, verdict=says, draw=0.0))
-        elif self.ask(Recheckable(grant=grant.id)) is not None:
+        elif self.find_out(FindRecheckable(grant=grant.id)) is not None:
             self.ask(Recheck(grant=grant.id, verdict=says))
 
     @rule(pick=picks)
@@ -313,10 +346,46 @@ class Asking(RuleBasedStateMachine):
 
     @rule(pid=pids, pick=picks)
     def look(self, pid: int, pick: int) -> None:
-        found = {each.session.id for each in self.ask(ListOwnSessions(process=process_key(pid)))}
+        listed = self.find_out(ListOwnSessions(process=process_key(pid)))
+        found = {each.session.id for each in listed}
         session = session_id(self.some_session(pick))
-        shown = self.ask(Find(process=process_key(pid), session=session))
+        shown = self.find_out(FindSession(process=process_key(pid), session=session))
         assert shown is None or shown.session.id in found
+        self.find_out(Ping())
+
+    @rule(pick=picks)
+    def look_at_a_grant(self, pick: int) -> None:
+        key = grant_id(self.some_grant(pick))
+        found = self.find_out(FindGrant(grant=key))
+        assert found == self.ledger.rows.grants.get(key)
+        assert self.find_out(FindRecheckable(grant=key)) in (None, found)
+
+    @rule(
+        who=whose,
+        age=ages,
+        access=tokens,
+        refresh=st.none() | tokens,
+        is_proof_due=st.booleans(),
+    )
+    def check_before_opening(
+        self, who: Principal, age: int, access: str, refresh: str | None, is_proof_due: bool
+    ) -> None:
+        presented, number = self.bring(who, age, access, refresh), self.new()
+        check = CheckAdmission(presented=presented, is_proof_due=is_proof_due)
+        refusal = self.find_out(check)
+        answer = self.ask(login(number, presented))
+        assert refusal == (answer if isinstance(answer, Refusal) else None)
+        self.let_in(answer, presented)
+        is_known = folded(who.name) in self.find_out(KnownNames(names=NAMES))
+        assert is_known or refusal is not None
+
+    @rule(subscriber=st.sampled_from(["audit", "webhook"]), sequence=st.integers(0, 5))
+    def keep_a_cursor(self, subscriber: str, sequence: int) -> None:
+        self.ask(KeepCursor(subscriber=subscriber, sequence=sequence))
+        kept = self.find_out(ListCursors())
+        assert any(
+            each.subscriber == subscriber and each.sequence >= sequence for each in kept.cursors
+        )
 
     @rule(waits=st.booleans())
     def expire(self, waits: bool) -> None:

@@ -1,0 +1,81 @@
+"""What callers ask the table without changing anything, each with the type of its answer."""
+
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from sessiond.core.changes import Change
+from sessiond.core.cursor import Cursors
+from sessiond.core.errors import Refusal
+from sessiond.core.grant import Grant, GrantId
+from sessiond.core.session import ActiveSession, ProcessKey, SessionId
+from sessiond.core.verdict import PresentedTokens
+
+A = TypeVar("A", covariant=True)
+
+
+class Query(Generic[A]):
+    """A question about the rows in their turn; `A` is what it is answered with.
+
+    The answer reflects all that was asked of the table before.
+    """
+
+    __slots__ = ()
+
+
+Asked = Change[A] | Query[A]  # what the table takes, in one order
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ping(Query[None]):
+    """Nothing: the answer shows that the table has come to it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListOwnSessions(Query[list[ActiveSession]]):
+    """The live sessions of one process."""
+
+    process: ProcessKey
+    unseen: tuple[SessionId, ...] | None = None  # those not looked at, once they were looked up
+    seen: tuple[ActiveSession, ...] = ()  # so far
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FindSession(Query[ActiveSession | None]):
+    """One session of one process."""
+
+    process: ProcessKey
+    session: SessionId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FindGrant(Query[Grant | None]):
+    """One grant."""
+
+    grant: GrantId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FindRecheckable(Query[Grant | None]):
+    """A grant of an access token that came alone, with sessions."""
+
+    grant: GrantId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownNames(Query[frozenset[str]]):
+    """Which of some names belong to somebody."""
+
+    names: frozenset[str]  # folded
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckAdmission(Query[Refusal | None]):
+    """Whether verified tokens would be let in, without letting anybody in."""
+
+    presented: PresentedTokens
+    is_proof_due: bool  # also refuse what only a refresh would prove
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListCursors(Query[Cursors]):
+    """The places and the set-aside events."""
