@@ -67,6 +67,7 @@ class TableCodec:
     """One table: the queries it is known by, and how its rows are written and read."""
 
     name: str  # as in put_NAME, drop_NAME, all_NAMEs of queries.sql
+    columns: tuple[str, ...]  # in the order of what `write` returns and `read` takes
     key: Callable[[Any], Parameters]
     write: Callable[[Any, Sealer], Parameters]
     read: Callable[[Sequence[Any], Sealer], Row]
@@ -91,6 +92,28 @@ def _maybe_time(value: int | None) -> datetime | None:
 
 def _json(value: object) -> str:
     return msgspec.json.encode(value).decode()
+
+
+_SESSION = (
+    "id",
+    "process_uid",
+    "process_pid",
+    "process_started",
+    "process_label",
+    "about",
+    "issuer",
+    "subject",
+    "name",
+    "grant_id",
+    "access",
+    "handle",
+    "address",
+    "state",
+    "since",
+    "until",
+    "roles",
+    "attributes",
+)
 
 
 def _write_session(row: Session, _: Sealer) -> Parameters:
@@ -132,6 +155,21 @@ def _read_session(row: Sequence[Any], _: Sealer) -> Session:
         roles=_roles(row[16]),
         attributes=_attributes(row[17]),
     )
+
+
+_GRANT = (
+    "id",
+    "issuer",
+    "subject",
+    "client",
+    "issued_at",
+    "expires_at",
+    "refresh_token",
+    "refresh_at",
+    "proven",
+    "in_flight_since",
+    "iss",
+)
 
 
 def sealed_place(grant_id: UUID, issuer: str, subject: str) -> dict[str, str]:
@@ -192,6 +230,9 @@ def _unsealed(sealed: bytes | None, sealer: Sealer, place: dict[str, str]) -> Se
         return None
 
 
+_TOKEN = ("hash", "grant_id", "seen_at", "keep_until", "is_refused", "came_with")
+
+
 def _write_token(row: KnownToken, _: Sealer) -> Parameters:
     grant = None if row.grant is None else row.grant.bytes
     seen_at, keep_until = microseconds(row.seen_at), microseconds(row.keep_until)
@@ -227,6 +268,9 @@ def _read_revocation(row: Sequence[Any], _: Sealer) -> Revocation:
     )
 
 
+_SET_ASIDE = ("subscriber", "sequence", "body", "attempts", "error", "at")
+
+
 def _write_set_aside(row: DeadLetter, _: Sealer) -> Parameters:
     return (
         row.subscriber,
@@ -249,17 +293,21 @@ def _read_set_aside(row: Sequence[Any], _: Sealer) -> DeadLetter:
 
 
 CODECS: dict[type[Row], TableCodec] = {
-    Session: TableCodec("session", lambda row: (row.id.bytes,), _write_session, _read_session),
-    Grant: TableCodec("grant", lambda row: (row.id.bytes,), _write_grant, _read_grant),
-    KnownToken: TableCodec("token", lambda row: (row.hash,), _write_token, _read_token),
+    Session: TableCodec(
+        "session", _SESSION, lambda row: (row.id.bytes,), _write_session, _read_session
+    ),
+    Grant: TableCodec("grant", _GRANT, lambda row: (row.id.bytes,), _write_grant, _read_grant),
+    KnownToken: TableCodec("token", _TOKEN, lambda row: (row.hash,), _write_token, _read_token),
     NameOwner: TableCodec(
         "name",
+        ("name", "issuer", "subject"),
         lambda row: (row.name,),
         lambda row, _: (row.name, row.issuer, row.subject),
         lambda row, _: NameOwner(name=row[0], issuer=row[1], subject=row[2]),
     ),
     Revocation: TableCodec(
         "revocation",
+        ("id", "scope", "value", "at", "reason"),
         lambda row: (row.id.bytes,),
         lambda row, _: (
             row.id.bytes,
@@ -272,12 +320,14 @@ CODECS: dict[type[Row], TableCodec] = {
     ),
     Cursor: TableCodec(
         "place",
+        ("subscriber", "sequence", "at"),
         lambda row: (row.subscriber,),
         lambda row, _: (row.subscriber, row.sequence, microseconds(row.at)),
         lambda row, _: Cursor(subscriber=row[0], sequence=row[1], at=_time(row[2])),
     ),
     DeadLetter: TableCodec(
         "set_aside",
+        _SET_ASIDE,
         lambda row: (row.subscriber, row.event.sequence),
         _write_set_aside,
         _read_set_aside,

@@ -1,51 +1,54 @@
+-- {columns} and {values} are filled in from the table's codec (codec.py), which has the one list of
+-- its columns, in the order in which rows are written and read.
+
 -- name: put_session
-INSERT OR REPLACE INTO sessions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+INSERT OR REPLACE INTO sessions ({columns}) VALUES ({values});
 -- name: drop_session
 DELETE FROM sessions WHERE id IN (VALUES (?));
 -- name: all_sessions
-SELECT * FROM sessions;
+SELECT {columns} FROM sessions;
 
 -- name: put_grant
-INSERT OR REPLACE INTO grants VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+INSERT OR REPLACE INTO grants ({columns}) VALUES ({values});
 -- name: drop_grant
 DELETE FROM grants WHERE id IN (VALUES (?));
 -- name: all_grants
-SELECT * FROM grants;
+SELECT {columns} FROM grants;
 
 -- name: put_token
-INSERT OR REPLACE INTO tokens VALUES (?, ?, ?, ?, ?, ?);
+INSERT OR REPLACE INTO tokens ({columns}) VALUES ({values});
 -- name: drop_token
 DELETE FROM tokens WHERE hash IN (VALUES (?));
 -- name: all_tokens
-SELECT * FROM tokens;
+SELECT {columns} FROM tokens;
 
 -- name: put_name
-INSERT OR REPLACE INTO names VALUES (?, ?, ?);
+INSERT OR REPLACE INTO names ({columns}) VALUES ({values});
 -- name: drop_name
 DELETE FROM names WHERE name IN (VALUES (?));
 -- name: all_names
-SELECT * FROM names;
+SELECT {columns} FROM names;
 
 -- name: put_revocation
-INSERT OR REPLACE INTO revocations VALUES (?, ?, ?, ?, ?);
+INSERT OR REPLACE INTO revocations ({columns}) VALUES ({values});
 -- name: drop_revocation
 DELETE FROM revocations WHERE id IN (VALUES (?));
 -- name: all_revocations
-SELECT * FROM revocations;
+SELECT {columns} FROM revocations;
 
 -- name: put_place
-INSERT OR REPLACE INTO places VALUES (?, ?, ?);
+INSERT OR REPLACE INTO places ({columns}) VALUES ({values});
 -- name: drop_place
 DELETE FROM places WHERE subscriber IN (VALUES (?));
 -- name: all_places
-SELECT * FROM places;
+SELECT {columns} FROM places;
 
 -- name: put_set_aside
-INSERT OR REPLACE INTO set_aside VALUES (?, ?, ?, ?, ?, ?);
+INSERT OR REPLACE INTO set_aside ({columns}) VALUES ({values});
 -- name: drop_set_aside
 DELETE FROM set_aside WHERE (subscriber, sequence) IN (VALUES (?, ?));
 -- name: all_set_asides
-SELECT * FROM set_aside;
+SELECT {columns} FROM set_aside;
 
 -- name: put_event
 INSERT INTO events (sequence, at, body) VALUES (?, ?, ?);
@@ -57,7 +60,7 @@ DELETE FROM events WHERE at < ? OR sequence <= ?;
 SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'events';
 
 -- name: put_key
-INSERT INTO keys VALUES (?, ?);
+INSERT INTO keys (name, sealed) VALUES (?, ?);
 -- name: key
 SELECT sealed FROM keys WHERE name = ?;
 

@@ -45,8 +45,14 @@ log = structlog.get_logger()
 
 
 def _queries() -> dict[str, str]:
+    """Return the statements by name, those of a table with its codec's columns."""
     text = resources.files(__package__).joinpath("queries.sql").read_text()
-    return dict(re.findall(r"-- name: (\w+)\n(.+?);", text, re.DOTALL))
+    found = dict(re.findall(r"-- name: (\w+)\n(.+?);", text, re.DOTALL))
+    for codec in CODECS.values():
+        columns, values = ", ".join(codec.columns), ", ".join("?" * len(codec.columns))
+        for name in (f"put_{codec.name}", f"all_{codec.name}s"):
+            found[name] = found[name].format(columns=columns, values=values)
+    return found
 
 
 QUERIES = _queries()
