@@ -284,3 +284,22 @@ async def test_who_only_looks_is_answered_while_others_of_his_batch_cannot_be_wr
         assert await look.answer() == []
         with pytest.raises(StoreError):
             await second_login.answer()
+
+
+async def test_while_nothing_can_be_written_a_look_still_has_its_turn_among_the_ends(
+    table: RunningTable, store: MemoryStore
+) -> None:
+    await table.log_in(1)
+    released = store.hold()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(table.note_answer, login(2, presented("second")))
+        await store.arrived.wait()
+        before = await table.submit(ListOwnSessions(process=process_key()))
+        leaving = await table.submit(Close(process=process_key(), handle=1))
+        after = await table.submit(ListOwnSessions(process=process_key()))
+        store.failing = 2
+        released.set()
+        assert {each.session.id for each in await before.answer()} == {session_id(1)}
+        assert await after.answer() == []
+        with pytest.raises(StoreError):
+            await leaving.answer()
