@@ -130,18 +130,23 @@ def _remember(draft: Draft, grant: Grant, presented: PresentedTokens, lease: Lea
         trace = replace(trace, grant=grant.id)
     else:
         trace = _beside(rows, trace, grant, presented.refresh)
-    if lease.expires_at > trace.keep_until:
-        trace = replace(trace, keep_until=keep_until)
+    if lease.expires_at > trace.keep_until or _is_a_refresh_tokens(rows, known):
+        trace = replace(trace, keep_until=max(keep_until, trace.keep_until))
     if trace != known:
         draft.put(trace)
 
 
 def _beside(rows: RowsView, trace: KnownToken, grant: Grant, refresh: TokenHash) -> KnownToken:
     """Return an access token's trace once it has come with a refresh token of the grant."""
-    own = rows.grant_of(trace.hash)
-    if own is not None and own.refresh_token is not None:  # it came as a refresh token once
+    if _is_a_refresh_tokens(rows, trace):
         trace = replace(trace, grant=None)
     is_noted = refresh in trace.came_with or any(
         each.id == grant.id for each in grants_beside(rows, trace)
     )
     return trace if is_noted else replace(trace, came_with=(*trace.came_with, refresh))
+
+
+def _is_a_refresh_tokens(rows: RowsView, trace: KnownToken | None) -> bool:
+    """Say whether a token has come as a refresh token, and as nothing else so far."""
+    own = None if trace is None else rows.grant_of(trace.hash)
+    return own is not None and own.refresh_token is not None

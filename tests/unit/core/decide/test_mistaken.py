@@ -5,12 +5,13 @@ from uuid import UUID
 
 import pytest
 
-from sessiond.core.changes import KeepGrant, Refuse, Revoke
+from sessiond.core.changes import Expire, KeepGrant, Refuse, Revoke
 from sessiond.core.decide import unfinished
 from sessiond.core.errors import Refusal
 from sessiond.core.revocation import Revocation, Scope
 from sessiond.core.session import ActiveSession
-from tests.fakes import MINUTE, grant_id, login, presented, principal, token_hash, verdict
+from sessiond.core.verdict import Verdict
+from tests.fakes import HOUR, MINUTE, grant_id, login, presented, principal, token_hash, verdict
 from tests.unit.core.decide.ledger import Ledger
 
 ALL = Revoke(id=UUID(int=77), scope=Scope.ALL, value="", reason="drill")
@@ -64,3 +65,25 @@ def test_a_refresh_token_proves_no_access_token_that_is_the_same(ledger: Ledger)
     assert ledger.refusal(login(2, presented("other"))) is Refusal.WRONGAUDIENCE
     adopted = ledger.ask(KeepGrant(grant=grant_id(3), presented=presented("other", "refresh")))
     assert not isinstance(adopted, Refusal)
+
+
+@pytest.mark.parametrize("refresh", [None, "refresh"])
+def test_a_token_that_states_no_end_is_no_younger_for_having_come_as_a_refresh_token_first(
+    ledger: Ledger, refresh: str | None
+) -> None:
+    def says() -> Verdict:
+        return replace(verdict(begin=ledger.now, states_iat=False), states_end=False)
+
+    ledger.log_in(1, "one", "other")
+    ledger.ask(login(2, presented("other", refresh, says=says())))
+    ledger.let_pass(HOUR)
+    tokens = [token_hash("one"), token_hash("other"), token_hash("refresh")]
+    ledger.ask(
+        Expire(
+            sessions=tuple(ledger.rows.sessions),
+            grants=tuple(ledger.rows.grants),
+            tokens=tuple(tokens),
+        )
+    )
+    assert ledger.alive == set()
+    assert ledger.refusal(login(3, presented("other", refresh, says=says()))) is Refusal.EXPIRED
