@@ -95,7 +95,7 @@ async def _status(view: View, _: Asked) -> bodies.Status:
         revocations=counts.revocations,
         subscribers=subscribing.statuses(view),
         store=bodies.StoreStatus(path=str(view.database), bytes=await _store_size(view)),
-        last_sequence=view.store.sequence,
+        last_sequence=view.events.sequence,
         next_refresh_at=counts.next_refresh_at,
     )
 
@@ -116,7 +116,7 @@ def _role_source(issuer: str, state: SourceState) -> bodies.RoleSourceStatus:
         name=state.name,
         plugin=state.plugin,
         issuer=issuer,
-        healthy=not state.is_sick,
+        healthy=not state.is_open,
         last_success_at=state.last_success_at,
         last_error=harmless(state.last_error),
         last_error_at=state.last_error_at,
@@ -181,7 +181,7 @@ async def _forget(view: View, asked: Asked) -> None:
 
 async def _events(view: View, asked: Asked) -> Response:
     query: bodies.EventsQuery = asked.query
-    last = view.store.sequence
+    last = view.table.sequence
     await view.events.wait_beyond(last - 1)  # which hears of a commit just after its answer
     after = last if query.after is UNSET else query.after
     if asked.last_event_id is not None:  # who comes back asks by the same URL as at first

@@ -104,7 +104,7 @@ def _of_store(view: View, disk: _Disk | None) -> Iterable[Metric]:
     store = view.store
     outcomes = {outcome: store.commits[outcome] for outcome in ("ok", "failed")}
     yield _by_label("commits", "Transactions by outcome", "outcome", outcomes)
-    yield _gauge("last_sequence", "The last event's number", store.sequence)
+    yield _gauge("last_sequence", "The last event's number", view.events.sequence)
     yield _by_label("events", "Events by kind", "kind", store.events)
     logins = CounterMetricFamily(
         "sessiond_logins",
@@ -176,7 +176,7 @@ def _of_role_sources(view: View) -> Iterable[Metric]:
     )
     for name, issuer in view.issuers.items():
         for state in (source.state for source in issuer.roles):
-            healthy.add_metric([name, state.name], float(not state.is_sick))
+            healthy.add_metric([name, state.name], float(not state.is_open))
             if state.last_success_at is not None:
                 success.add_metric([name, state.name], state.last_success_at.timestamp())
     return healthy, success

@@ -7,13 +7,14 @@ from pathlib import Path
 from uuid import UUID
 
 from sessiond.clock import Clock
-from sessiond.control.instrumented import InstrumentedStore, IssuerHealth
+from sessiond.control.instrumented import InstrumentedStore
 from sessiond.core.grant import TokenHash
 from sessiond.core.secret import Secret
 from sessiond.eventlog import EventLog
 from sessiond.extensions.roles import AskedSource
 from sessiond.extensions.subscribers import Subscribers
 from sessiond.gate import Breaker, Gate, IssuerRoute
+from sessiond.issuers.health import IssuerHealth
 from sessiond.kdb.directory import Directory
 from sessiond.metrics import Metrics
 from sessiond.table import Table

@@ -17,17 +17,14 @@ from sessiond.api import Verifier
 from sessiond.clock import Clock
 from sessiond.config import Config, IssuerConfig, RoleSourceConfig, credentials
 from sessiond.containment import Containment
-from sessiond.control.instrumented import (
-    InstrumentedTokenSource,
-    InstrumentedVerifier,
-    IssuerHealth,
-)
+from sessiond.control.instrumented import InstrumentedTokenSource, InstrumentedVerifier
 from sessiond.core.errors import ConfigError
 from sessiond.core.secret import Secret
 from sessiond.extensions.issuer_plugins import plugged_in
 from sessiond.extensions.roles import AskedRoles, RolesVerifier
 from sessiond.gate import Breaker, FairLimiter, IssuerRoute
 from sessiond.issuers.build import Issuer, RefreshLimits, build_issuer
+from sessiond.issuers.health import IssuerHealth
 from sessiond.issuers.http import trust
 from sessiond.metrics import Metrics
 from sessiond.refresher import RefreshIssuer
@@ -72,7 +69,7 @@ class RunningIssuer:
     in_use: anyio.CancelScope  # cancelled when it is replaced
 
     def is_seen_to(self) -> bool:
-        """Say whether it is known to be well, or trial calls are made that no login waits for."""
+        """Say whether it is known to answer, or trial calls are made that no login waits for."""
         return self.breaker.needs_trial or not self.health.trouble
 
     async def ahead(self) -> float | None:
@@ -144,8 +141,11 @@ class Issuers:
         await self.discard(running)
 
     def _tend(self, running: RunningIssuer) -> None:
-        if self._tasks is not None:
-            self._tasks.start_soon(_tend, running, self._clock, self.containment)
+        if self._tasks is None:
+            return
+        for source in () if running.issuer.roles is None else running.issuer.roles.sources:
+            source.begin(self._tasks)
+        self._tasks.start_soon(_tend, running, self._clock, self.containment)
 
     async def _build(
         self, each: IssuerConfig, config: Config, trusted: "_Trusted"
@@ -187,7 +187,11 @@ class Issuers:
         tls: ssl.SSLContext,
     ) -> Issuer:
         plugged = await plugged_in(
-            spec.config, spec.role_sources, leeway=spec.leeway, clock=self._clock
+            spec.config,
+            spec.role_sources,
+            leeway=spec.leeway,
+            clock=self._clock,
+            containment=self.containment,
         )
         try:
             return build_issuer(
@@ -214,9 +218,7 @@ class Issuers:
             stated=frozenset({table.issuer, *table.also_issued_as}),
             users=table.users,
         )
-        verifier = InstrumentedVerifier(
-            issuer.verifier, health, generation=generation, is_heard_here=issuer.is_plugins
-        )
+        verifier = InstrumentedVerifier(issuer.verifier, health, is_heard_here=issuer.is_plugins)
         roles = None if issuer.roles is None else AskedRoles(issuer.roles, self._clock)
         return RunningIssuer(
             spec=spec,
@@ -232,6 +234,7 @@ class Issuers:
                 source=InstrumentedTokenSource(issuer.tokens, health),
                 verifier=verifier if roles is None else RolesVerifier(verifier, roles),
                 admits=route.admits,
+                generation=generation,
                 limiter=anyio.CapacityLimiter(spec.refresh.concurrency),
                 unproved=FairLimiter(spec.refresh.concurrency),
             ),
@@ -274,13 +277,9 @@ class _Trusted:
 async def _tend(running: RunningIssuer, clock: Clock, containment: Containment) -> None:
     """Run an issuer until it is replaced, and close it once the calls under way are over."""
     name = running.route.name
-    keep_up = partial(containment.keep_up, whose=name, clock=clock)
     with running.in_use:
-        async with anyio.create_task_group() as tasks:
-            work = partial(running.issuer.run, clock, running.verifier.probe, running.is_seen_to)
-            tasks.start_soon(partial(keep_up, work, task="issuer"))
-            for source in () if running.issuer.roles is None else running.issuer.roles.sources:
-                tasks.start_soon(partial(keep_up, source.run, task=f"role source {source.name}"))
+        work = partial(running.issuer.run, clock, running.verifier.probe, running.is_seen_to)
+        await containment.keep_up(work, task="issuer", whose=name, clock=clock)
     try:
         await running.health.over()
     finally:

@@ -96,8 +96,8 @@ async def serve(path: Path, config: Config, environ: Mapping[str, str]) -> None:
         collector = Collector()
         collector.rest()
         await services.table.load()
-        services.events.begin(services.store.sequence)
-        services.directory.begin(services.store.sequence)
+        services.events.begin(services.table.sequence)
+        services.directory.begin(services.table.sequence)
         welcome = Welcome(
             instance=uuid4(),
             deadline=timedelta(seconds=config.login.deadline),

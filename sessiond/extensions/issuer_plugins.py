@@ -9,6 +9,7 @@ import msgspec
 from sessiond.clock import Clock
 from sessiond.config import IssuerConfig, RoleSourceConfig
 from sessiond.config.claim_rules import claim_rules
+from sessiond.containment import Containment
 from sessiond.core.errors import ConfigError
 from sessiond.extensions.roles import AskedSource, RoleTerms, asked_source
 from sessiond.extensions.verifiers import PluginVerifier, plugin_verifier
@@ -32,7 +33,12 @@ class Plugged:
 
 
 async def plugged_in(
-    config: IssuerConfig, sources: Iterable[RoleSourceConfig], *, leeway: float, clock: Clock
+    config: IssuerConfig,
+    sources: Iterable[RoleSourceConfig],
+    *,
+    leeway: float,
+    clock: Clock,
+    containment: Containment,
 ) -> Plugged:
     """Make the plugins that an issuer's table and the role sources for its users name.
 
@@ -42,7 +48,8 @@ async def plugged_in(
     asked: list[AskedSource] = []
     try:
         for source in sources:
-            asked.append(await asked_source(source, clock))  # noqa: PERF401 - kept for the except
+            made = await asked_source(source, clock, containment)
+            asked.append(made)
         left, terms = _split(config, tuple(asked))
         verifier = None
         if config.verify == "plugin":

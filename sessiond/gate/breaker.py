@@ -1,6 +1,6 @@
-"""Notices a sick issuer, so that it stops nobody twice."""
+"""Notices that calls fail, so that whoever is asked stops nobody twice."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import takewhile
@@ -26,24 +26,33 @@ class Breaker:
     """Counts bad calls in a row: failed ones, and ones that last longer than `slow_after` seconds.
 
     A slow call counts once, while it lasts: nobody is told when, so whoever asks `is_open` finds
-    out. While open, nobody waits for the issuer; trial calls held by no login find out when it is
-    well. Whoever makes them asks `pause` how long to wait before each.
+    out. While it is open nobody waits; a trial call that is answered, held by no login, closes it.
+    Whoever makes them asks `pause` how long to wait before each.
 
     Where trial calls are made at once, quick failures alone only raise a doubt, which a trial call
     settles: they hold nobody up, and what a stranger sent may be why they failed.
     """
 
-    def __init__(self, clock: Clock, *, slow_after: float, doubts: bool = False) -> None:
-        """Begin well.
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        slow_after: float,
+        doubts: bool = False,
+        note: Callable[[bool], object] = lambda _: None,
+    ) -> None:
+        """Begin closed.
 
         Args:
             clock: Measures the calls.
             slow_after: Seconds.
             doubts: Whether quick failures alone open it only once a trial call has failed too.
+            note: Told whether it is open when that changes.
         """
         self.slow_after = slow_after
         self._clock = clock
         self._doubts = doubts
+        self._note = note
         self._bad = 0
         self._is_open = False
         self._pause = FIRST_PAUSE
@@ -58,7 +67,7 @@ class Breaker:
 
     @property
     def needs_trial(self) -> bool:
-        """Whether only a trial call can tell if it is well."""
+        """Whether only a trial call can tell if it should be closed."""
         return self.is_open or self._bad >= TRIES
 
     @property
@@ -80,7 +89,7 @@ class Breaker:
 
     @contextmanager
     def seeing(self, *, is_trial: bool = False) -> Iterator[None]:
-        """See how the call inside goes: whatever the issuer answers, it is well if it is quick."""
+        """See how the call inside goes: any quick answer is good, whatever it says."""
         call = self.start(is_trial=is_trial)
         try:
             yield
@@ -113,7 +122,10 @@ class Breaker:
         if not ok:
             self._count(call, is_slow=False)
         elif not self.is_held:
-            self._bad, self._is_open, self._pause = 0, False, FIRST_PAUSE
+            self._bad, self._pause = 0, FIRST_PAUSE
+            if self._is_open:
+                self._is_open = False
+                self._note(False)
 
     def forget(self, call: Call) -> None:
         """Note that a call was given up, and nothing is known."""
@@ -137,3 +149,4 @@ class Breaker:
     def _open(self) -> None:
         if not self._is_open:
             self._is_open, self._opened_at = True, self._clock.monotonic()
+            self._note(True)

@@ -1,7 +1,7 @@
 """What the refresher asks of one issuer."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 
@@ -52,6 +52,7 @@ class RefreshIssuer:
     admits: Callable[[str], bool]  # whether a user of this name may come from there
     limiter: anyio.CapacityLimiter
     unproved: FairLimiter  # the budget of refresh tokens that may be anybody's
+    generation: int = 0  # of the issuer's configuration; its verdicts carry it
 
     async def verify(
         self, token: Secret, *, now: datetime, expires_in: float | None = None
@@ -60,4 +61,4 @@ class RefreshIssuer:
         verdict = await self.verifier.verify(token, now=now, expires_in=expires_in)
         if not self.admits(verdict.principal.name):
             raise TokenRejected(Refusal.WRONGISSUER, "this issuer does not answer for that user")
-        return verdict
+        return replace(verdict, generation=self.generation)

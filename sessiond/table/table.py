@@ -161,6 +161,11 @@ class Table:
         return {each.process: each.about for each in self._rows.sessions.values()}
 
     @property
+    def sequence(self) -> int:
+        """The last committed event's number; the event log hears of it just after."""
+        return self._sequence
+
+    @property
     def waiting(self) -> int:
         """How many changes and queries wait for their turn."""
         return self._agenda.waiting

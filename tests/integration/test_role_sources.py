@@ -6,9 +6,11 @@ import pytest
 
 from tests.integration.conftest import Connected, Start
 from tests.integration.minting import Mint, configuration
+from tests.integration.operating import Operator
 from tests.integration.plugged import put_on_path
 from tests.integration.test_login import pair
 from tests.integration.test_reload import reload
+from tests.integration.test_sessionctl_doctor import doctor
 from tests.issuer.running import ALICE, RunningIssuer
 from tests.qprocess import QProcess
 from tests.running_daemon import DaemonError
@@ -141,13 +143,43 @@ def test_while_the_file_is_not_to_be_believed_nobody_logs_in_and_sessions_stay(
     file.chmod(0o666)
     assert [reason(q, mint) for _ in range(4)] == ["unavailable"] * 4
     assert [(each["session"], each["roles"]) for each in q.sessions()] == [(session, ["support"])]
-    (sick,) = daemon.logged(1, event="role source is sick", role_source="csv-roles")
-    assert "chmod go-w" in sick["error"]
+    (told,) = daemon.logged(1, event="role source breaker open", role_source="csv-roles")
+    assert "chmod go-w" in told["error"]
     file.chmod(0o600)
-    daemon.logged(1, event="role source is well", role_source="csv-roles")
+    daemon.logged(1, event="role source breaker closed", role_source="csv-roles")
     while (answer := q.connect("alice", mint.password(), handle=6))["reason"] == "unavailable":
         pass  # the trial that found the source well has yet to tell the gate
     assert answer["roles"] == ["support"]
+
+
+def test_a_failing_source_has_a_state_of_its_own_and_its_issuer_stays_healthy(
+    strict_issuer: RunningIssuer, start: Start, process: Connected, folder: Path
+) -> None:
+    file = grant(folder, f"{ALICE},support")
+    daemon = start(of_issuer(strict_issuer) + AT_ONCE)
+    q, password = process(daemon), pair(strict_issuer.tokens())
+    file.chmod(0o666)
+    assert [q.connect(ALICE, password)["reason"] for _ in range(4)] == ["unavailable"] * 4
+    daemon.logged(1, event="role source breaker open", role_source="csv-roles")
+    *_, login = daemon.logged(4, event="login", reason="unavailable")
+    assert "role source 'csv-roles' is open" in login["detail"]
+    with Operator(daemon) as operator:
+        status, metrics = operator.get("/v1/status"), operator.ask("GET", "/metrics").text
+    (issuer,), (source,) = status["issuers"], status["role_sources"]
+    assert (issuer["healthy"], issuer["trouble"], issuer["last_error"]) == (True, "", "")
+    assert (source["name"], source["issuer"], source["healthy"]) == ("csv-roles", "corp", False)
+    assert "chmod go-w" in source["last_error"]
+    assert 'sessiond_issuer_healthy{issuer="corp"} 1.0' in metrics
+    assert 'sessiond_role_source_healthy{issuer="corp",role_source="csv-roles"} 0.0' in metrics
+    found = doctor(daemon, code=1)
+    told = found["role source csv-roles"]
+    assert (told["outcome"], "chmod go-w" in told["found"]) == ("wrong", True)
+    assert (found["issuer corp"]["outcome"], "corp logins" in found) == ("ok", False)
+    file.chmod(0o600)
+    daemon.logged(1, event="role source breaker closed", role_source="csv-roles")
+    with Operator(daemon) as operator:
+        assert operator.get("/v1/status")["role_sources"][0]["healthy"]
+    assert "role source csv-roles" not in doctor(daemon, code=0)
 
 
 @pytest.mark.usefixtures("acme")

@@ -210,10 +210,11 @@ async def test_a_role_source_that_fails_leaves_that_login_alone_without_a_verdic
 ) -> None:
     for wire in wires(error):
         clock = FakeClock()
-        source = asked(TrippedRoles(wire), clock)
-        terms = RoleTerms(sources=(source,), default_roles=(), require_role=False)
-        corp = gate_issuer(ScriptedVerifier(), clock, roles=AskedRoles(terms, clock))
-        async with at_work(corp, clock=clock) as gate:
-            first = await gate.said("alice", opaque("first"))
-            assert first == ("unavailable" if wire.is_tripped else "alice")
-            assert await gate.said("alice", opaque("next")) == "alice"
+        async with anyio.create_task_group() as tasks:
+            source = asked(TrippedRoles(wire), clock, tasks)
+            terms = RoleTerms(sources=(source,), default_roles=(), require_role=False)
+            corp = gate_issuer(ScriptedVerifier(), clock, roles=AskedRoles(terms, clock))
+            async with at_work(corp, clock=clock) as gate:
+                first = await gate.said("alice", opaque("first"))
+                assert first == ("unavailable" if wire.is_tripped else "alice")
+                assert await gate.said("alice", opaque("next")) == "alice"

@@ -2,28 +2,33 @@
 
 import inspect
 import threading
-from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NoReturn
+from functools import partial
 
 import anyio
 import anyio.to_thread
 import structlog
+from anyio.abc import TaskGroup
 
 from sessiond.api import RoleSource
 from sessiond.clock import Clock
 from sessiond.config import RoleSourceConfig
-from sessiond.core.errors import ConfigError, IssuerThrottled, IssuerUnavailable, TokenRejected
+from sessiond.containment import Containment
+from sessiond.core.errors import (
+    ConfigError,
+    IssuerUnavailable,
+    TokenRejected,
+    UnusableAnswer,
+)
 from sessiond.core.granted import Granted
 from sessiond.core.principal import Principal
 from sessiond.extensions import entry_points
 from sessiond.extensions.plugin_guard import answering, built, stopped
 from sessiond.extensions.plugin_results import checked_granted
-from sessiond.gate import Breaker
+from sessiond.gate import AskOnce, Breaker
 
 THREADS = 16  # calls of a plain `roles` at a time
-MOST_KEPT = 100_000  # answers
 
 log = structlog.get_logger()
 
@@ -36,41 +41,22 @@ class Answer:
     until: float  # monotonic
 
 
-Outcome = Answer | TokenRejected | IssuerUnavailable
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceState:
     """How a role source does, for operators."""
 
     name: str
     plugin: str
-    is_sick: bool  # nobody waits for it until a trial call went well
+    is_open: bool  # its breaker is: nobody waits until a trial call is answered
     last_success_at: datetime | None
     last_error: str  # what the daemon made of it, nothing of the answer
     last_error_at: datetime | None
 
 
-class _Flight:
-    """One call under way, for all who wait for it."""
-
-    def __init__(self) -> None:
-        self._landed = anyio.Event()
-        self._outcome: Outcome = IssuerUnavailable("whoever asked the role source has left")
-
-    def land(self, outcome: Outcome) -> None:
-        self._outcome = outcome
-        self._landed.set()
-
-    async def outcome(self) -> Outcome:
-        await self._landed.wait()
-        return self._outcome
-
-
 class AskedSource:
     """A role source with its own breaker: three failures in a row, and nobody waits for it.
 
-    Then one call at a time, a login's or a trial's, finds out when it is well.
+    Then trial calls, about the user whom it was asked about last, find out when it answers again.
     """
 
     def __init__(
@@ -82,8 +68,9 @@ class AskedSource:
         deadline: float,
         cache: float,
         clock: Clock,
+        containment: Containment,
     ) -> None:
-        """Ask nothing yet.
+        """Ask nothing yet, until `begin`.
 
         Args:
             source: The plugin's.
@@ -92,6 +79,7 @@ class AskedSource:
             deadline: Seconds for one call.
             cache: Seconds that an answer is used again, from when it was asked for; 0 = never.
             clock: For the ages of answers.
+            containment: Where exceptions end that nobody expected.
         """
         self._source = source
         self.name = name
@@ -99,13 +87,18 @@ class AskedSource:
         self._deadline = deadline
         self._cache = cache
         self._clock = clock
-        self._breaker = Breaker(clock, slow_after=deadline)
-        self._kept: OrderedDict[Principal, Answer] = OrderedDict()
-        self._flights: dict[Principal, _Flight] = {}
-        self._fell_sick = anyio.Event()
-        self._is_tried = False  # a trial call is under way
-        self._try_at = float("-inf")  # monotonic; when the next one may be
-        self._last: Principal | None = None  # whom the last bad call was about
+        self._breaker = Breaker(clock, slow_after=deadline, note=self._tell)
+        self._once = AskOnce[Principal, Answer](
+            f"role source {name!r}",
+            task="role source",
+            whose=name,
+            breaker=self._breaker,
+            probe=self._probe,
+            keep_until=lambda said: said.until if isinstance(said, Answer) else float("-inf"),
+            clock=clock,
+            containment=containment,
+        )
+        self._last: Principal | None = None  # whom the last call was about
         # Apart, since a call that is late is given up while its thread runs on.
         self._turns = anyio.CapacityLimiter(THREADS)
         self._running = threading.BoundedSemaphore(THREADS)
@@ -118,77 +111,56 @@ class AskedSource:
         return SourceState(
             name=self.name,
             plugin=self._plugin,
-            is_sick=self._breaker.is_open,
+            is_open=self._breaker.is_open,
             last_success_at=self._last_success_at,
             last_error=self._last_error,
             last_error_at=self._last_error_at,
         )
+
+    def begin(self, tasks: TaskGroup) -> None:
+        """Ask the source in these tasks from now on: what is asked outlives whoever asked."""
+        self._once.begin(tasks)
 
     async def answer(self, principal: Principal, *, now: datetime) -> Answer:
         """Return what the source says of a user, at most `cache` seconds old.
 
         Raises:
             TokenRejected: It wants the user kept out.
-            IssuerUnavailable: It did not answer, or is not asked since it is sick.
+            IssuerUnavailable: It did not answer, or is not asked since its breaker is open.
         """
-        kept = self._kept.get(principal)
-        if kept is not None and kept.until > self._clock.monotonic():
+        kept = self._once.find(principal)
+        if kept is not None:
             return kept
-        flight = self._flights.get(principal)
-        if flight is not None:
-            return _answered(await flight.outcome())
-        flight = self._flights[principal] = _Flight()
-        outcome: Outcome = IssuerUnavailable("whoever asked the role source has left")
-        try:
-            outcome = await self._try(principal, now)
-        finally:
-            del self._flights[principal]
-            flight.land(outcome)
-        return _answered(outcome)
-
-    async def run(self) -> NoReturn:
-        """Make trial calls whenever it is sick, until cancelled."""
-        while True:
-            await self._fell_sick.wait()
-            while self._breaker.is_open:
-                await self._clock.sleep(self._breaker.pause)
-                await self.probe()
-
-    async def probe(self) -> None:
-        """Make the trial call of a sick source, about the user whom it failed last."""
-        if self._breaker.is_open and self._last is not None:
-            await self._try(self._last, self._clock.now())
+        ask = partial(self._once.call, partial(self._ask, principal, now))
+        return await self._once.join(principal, lambda _: ask()).answer()
 
     async def stop(self) -> None:
         """Have the plugin let go of what it holds, once no call is under way."""
-        for flight in tuple(self._flights.values()):
-            await flight.outcome()
+        self._once.retire()
+        await self._once.over()
         await stopped(self._source, plugin=self.name)
 
-    async def _try(self, principal: Principal, now: datetime) -> Outcome:
-        is_trial = self._breaker.is_open
-        if is_trial and (self._is_tried or self._clock.monotonic() < self._try_at):
-            return IssuerUnavailable(f"role source {self.name!r} is sick, nobody waits for it")
-        self._is_tried = is_trial
-        call, until = self._breaker.start(), self._clock.monotonic() + self._cache
-        outcome: Outcome
-        try:
-            outcome = Answer(await self._ask(principal, now), until)
-        except TokenRejected as rejected:
-            outcome = rejected
-        except IssuerUnavailable as unavailable:
-            outcome = unavailable
-        except BaseException:
-            self._breaker.forget(call)
-            raise
-        finally:
-            if is_trial:
-                self._is_tried = False
-        self._breaker.finish(call, ok=not isinstance(outcome, IssuerUnavailable))
-        self._note(principal, outcome)
-        return outcome
+    async def _probe(self) -> None:
+        if self._last is not None:
+            await self._ask(self._last, self._clock.now())
 
-    async def _ask(self, principal: Principal, now: datetime) -> Granted:
+    async def _ask(self, principal: Principal, now: datetime) -> Answer:
+        """Ask the plugin, and note how that went before the breaker does."""
+        self._last, until = principal, self._clock.monotonic() + self._cache
+        try:
+            answer = Answer(await self._granted(principal, now), until)
+        except IssuerUnavailable as unavailable:
+            self._last_error, self._last_error_at = str(unavailable), self._clock.now()
+            if isinstance(unavailable, UnusableAnswer):  # no stranger's words can be why
+                raise IssuerUnavailable(str(unavailable)) from None
+            raise
+        except TokenRejected:
+            self._last_success_at = self._clock.now()
+            raise
+        self._last_success_at = self._clock.now()
+        return answer
+
+    async def _granted(self, principal: Principal, now: datetime) -> Granted:
         with answering(self.name, "roles", seconds=self._deadline):
             if inspect.iscoroutinefunction(self._source.roles):
                 granted = await self._source.roles(principal, now=now)
@@ -206,37 +178,16 @@ class AskedSource:
         finally:
             self._running.release()
 
-    def _note(self, principal: Principal, outcome: Outcome) -> None:
-        match outcome:
-            case Answer() if self._cache > 0:
-                self._kept[principal] = outcome
-                self._kept.move_to_end(principal)
-                if len(self._kept) > MOST_KEPT:
-                    self._kept.popitem(last=False)
-            case IssuerUnavailable():
-                if isinstance(outcome, IssuerThrottled):
-                    self._breaker.hold(outcome.retry_after)
-                self._last = principal
-                self._last_error, self._last_error_at = str(outcome), self._clock.now()
-            case _:
-                pass
-        if not isinstance(outcome, IssuerUnavailable):
-            self._last_success_at = self._clock.now()
-        self._tell()
-
-    def _tell(self) -> None:
-        is_sick = self._breaker.is_open
-        if is_sick:
-            self._try_at = self._clock.monotonic() + self._breaker.pause
-        if is_sick and not self._fell_sick.is_set():
-            log.error("role source is sick", role_source=self.name, error=self._last_error)
-            self._fell_sick.set()
-        if self._fell_sick.is_set() and not is_sick:
-            log.info("role source is well", role_source=self.name)
-            self._fell_sick = anyio.Event()
+    def _tell(self, is_open: bool) -> None:
+        if is_open:
+            log.error("role source breaker open", role_source=self.name, error=self._last_error)
+        else:
+            log.info("role source breaker closed", role_source=self.name)
 
 
-async def asked_source(config: RoleSourceConfig, clock: Clock) -> AskedSource:
+async def asked_source(
+    config: RoleSourceConfig, clock: Clock, containment: Containment
+) -> AskedSource:
     """Return the role source that a table names.
 
     Raises:
@@ -260,17 +211,5 @@ async def asked_source(config: RoleSourceConfig, clock: Clock) -> AskedSource:
         deadline=config.deadline,
         cache=config.cache,
         clock=clock,
+        containment=containment,
     )
-
-
-def _answered(outcome: Outcome) -> Answer:
-    """Return the answer, or raise a fresh copy of the error: many may wait for one."""
-    match outcome:
-        case TokenRejected():
-            raise TokenRejected(outcome.reason, outcome.detail)
-        case IssuerThrottled():
-            raise IssuerThrottled(str(outcome), retry_after=outcome.retry_after)
-        case IssuerUnavailable():
-            raise IssuerUnavailable(str(outcome))
-        case Answer():
-            return outcome

@@ -19,7 +19,7 @@ from sessiond.bus import Bus
 from sessiond.containment import Containment
 from sessiond.control.access import Access
 from sessiond.control.app import control_app
-from sessiond.control.instrumented import InstrumentedStore, InstrumentedVerifier, IssuerHealth
+from sessiond.control.instrumented import InstrumentedStore, InstrumentedVerifier
 from sessiond.control.view import IssuerView, View
 from sessiond.core.grant import TokenHash
 from sessiond.core.secret import Secret
@@ -27,6 +27,7 @@ from sessiond.core.session import ActiveSession
 from sessiond.eventlog import EventLog
 from sessiond.extensions.subscribers import DeliveryRules, Subscribers, starter
 from sessiond.gate import Gate
+from sessiond.issuers.health import IssuerHealth
 from sessiond.kdb.directory import Directory
 from sessiond.system.peer import Peer
 from sessiond.table import Table
@@ -109,7 +110,7 @@ async def viewing(
     events = EventLog(watched, bus.listen(), clock)
     table = Table(watched, bus, clock, replace(RULES, proved=proved), keep_events=timedelta(days=7))
     await table.load()
-    events.begin(watched.sequence)
+    events.begin(table.sequence)
     verifier, health, containment = ScriptedVerifier(), IssuerHealth(clock), Containment()
     health.heard(None)
     corp = gate_issuer(InstrumentedVerifier(verifier, health), clock)
@@ -117,7 +118,7 @@ async def viewing(
     directory, line = Directory(), FakeLine()
     for pid, hook in ((100, "0.1.0"), (200, "0.1.0"), (300, "")):
         directory.enter(process_key(pid), line if pid == 100 else FakeLine(), hook)
-    directory.begin(watched.sequence)
+    directory.begin(table.sequence)
     numbers = count(9001)
     view = View(
         instance=INSTANCE,

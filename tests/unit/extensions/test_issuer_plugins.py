@@ -2,9 +2,11 @@
 
 from typing import Any
 
+import anyio
 import pytest
 
 from sessiond.config import IssuerConfig, RoleSourceConfig
+from sessiond.containment import Containment
 from sessiond.core.errors import ConfigError, IssuerThrottled, Refusal, TokenRejected
 from sessiond.core.granted import Granted
 from sessiond.core.secret import Secret
@@ -81,7 +83,9 @@ def built(config: IssuerConfig, plugged: Plugged, issuer: FakeIssuer) -> Issuer:
 
 async def test_an_issuer_without_plugins_is_left_as_it_is(issuer: FakeIssuer) -> None:
     config = plugged_table(verify="jwt", plugin="", require_role=True)
-    plugged = await plugged_in(config, (), leeway=30.0, clock=HandClock())
+    plugged = await plugged_in(
+        config, (), leeway=30.0, clock=HandClock(), containment=Containment()
+    )
     assert (plugged.config, plugged.verifier, plugged.roles) == (config, None, None)
     await plugged.stop()
     assert built(config, plugged, issuer).roles is None
@@ -91,7 +95,7 @@ async def test_a_plugin_is_told_what_the_table_says(verifier: Stopping) -> None:
     config = plugged_table(
         also_issued_as=("old",), audience=("kdb",), required_scope="s", timeout=0.5, lease=60.0
     )
-    await plugged_in(config, (), leeway=5.0, clock=HandClock())
+    await plugged_in(config, (), leeway=5.0, clock=HandClock(), containment=Containment())
     about = verifier.about
     assert (about.name, about.issuers) == ("corp", {"acme", "old"})
     assert (about.audience, about.timeout, about.leeway.total_seconds()) == ({"kdb"}, 0.5, 5.0)
@@ -103,7 +107,9 @@ async def test_a_plugins_issuer_verifies_by_it_and_refreshes_nothing(
     verifier: Stopping, issuer: FakeIssuer
 ) -> None:
     config = plugged_table()
-    plugged = await plugged_in(config, (), leeway=30.0, clock=issuer.clock)
+    plugged = await plugged_in(
+        config, (), leeway=30.0, clock=issuer.clock, containment=Containment()
+    )
     made = built(config, plugged, issuer)
     assert (await made.verifier.verify(Secret("t"), now=NOW)).principal.name == "alice"
     assert await made.ahead() is None
@@ -117,7 +123,9 @@ async def test_a_plugins_issuer_verifies_by_it_and_refreshes_nothing(
 
 async def test_with_a_token_endpoint_it_refreshes(issuer: FakeIssuer) -> None:
     config = plugged_table(issuer=ISSUER, token_endpoint=f"{ISSUER}t")
-    plugged = await plugged_in(config, (), leeway=30.0, clock=issuer.clock)
+    plugged = await plugged_in(
+        config, (), leeway=30.0, clock=issuer.clock, containment=Containment()
+    )
     assert isinstance(built(config, plugged, issuer).tokens, TokenEndpoint)
 
 
@@ -140,15 +148,19 @@ async def test_roles_are_demanded_once_the_sources_have_spoken(
         default_roles=("all",),
         require_role=True,
     )
-    plugged = await plugged_in(config, [LDAP], leeway=30.0, clock=issuer.clock)
+    plugged = await plugged_in(
+        config, [LDAP], leeway=30.0, clock=issuer.clock, containment=Containment()
+    )
     made = built(config, plugged, issuer)
     assert made.roles is not None
     whole = RolesVerifier(made.verifier, AskedRoles(made.roles, issuer.clock))
-    assert (await whole.verify(token(), now=NOW)).roles == ("all", "support")
-    source.says = Granted()
-    issuer.clock.pass_(60.0)
-    with pytest.raises(TokenRejected) as rejected:
-        await whole.verify(token(), now=NOW)
+    async with anyio.create_task_group() as tasks:
+        made.roles.sources[0].begin(tasks)
+        assert (await whole.verify(token(), now=NOW)).roles == ("all", "support")
+        source.says = Granted()
+        issuer.clock.pass_(60.0)
+        with pytest.raises(TokenRejected) as rejected:
+            await whole.verify(token(), now=NOW)
     assert rejected.value.reason is Refusal.NOROLES
     await made.close()
     assert source.stops == 1
@@ -159,5 +171,5 @@ async def test_what_was_made_is_stopped_where_a_later_plugin_cannot_be(
 ) -> None:
     config = plugged_table(plugin="broken")
     with pytest.raises(ConfigError, match="no plugin 'broken'"):
-        await plugged_in(config, [LDAP], leeway=30.0, clock=HandClock())
+        await plugged_in(config, [LDAP], leeway=30.0, clock=HandClock(), containment=Containment())
     assert source.stops == 1

@@ -18,8 +18,15 @@ from sessiond.core.rows import Put, Row
 from sessiond.core.secret import Secret
 from sessiond.core.session import ProcessKey, SessionId
 from sessiond.core.verdict import Verdict
-from sessiond.gate import Admission, Breaker, FairLimiter, Gate, GateIssuer, IssuerRoute
-from sessiond.gate.gate import RolesBeside
+from sessiond.gate import (
+    Admission,
+    Breaker,
+    FairLimiter,
+    Gate,
+    GateIssuer,
+    IssuerRoute,
+    RolesBeside,
+)
 from tests.fakes import idle, process_key, verdict
 
 ISSUER = "https://login.example.com/"

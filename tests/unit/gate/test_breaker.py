@@ -121,7 +121,7 @@ async def test_a_slow_call_leaves_no_doubt(clock: FakeClock) -> None:
         (RuntimeError("ours"), False),
     ],
 )
-def test_only_an_issuer_that_does_not_answer_is_sick(
+def test_only_an_issuer_that_does_not_answer_opens_it(
     breaker: Breaker, raised: Exception, is_bad: bool
 ) -> None:
     for _ in range(3):
@@ -222,7 +222,26 @@ async def test_a_call_that_was_under_way_does_not_end_a_hold(
     assert not breaker.is_open
 
 
-def test_a_short_hold_does_not_shorten_the_pause_of_a_sick_issuer(breaker: Breaker) -> None:
+def test_a_short_hold_does_not_shorten_the_pause_of_an_open_breaker(breaker: Breaker) -> None:
     fail(breaker, 3)
     breaker.hold(0.25)
     assert breaker.pause == 1
+
+
+async def test_it_tells_when_it_opens_and_closes_and_nothing_else(clock: FakeClock) -> None:
+    told: list[bool] = []
+    breaker = Breaker(clock, slow_after=1.0, note=told.append)
+    breaker.finish(breaker.start(), ok=True)
+    assert told == []
+    fail(breaker, 5)
+    assert told == [True]
+    breaker.hold(1)
+    await clock.advance(1)
+    for _ in range(2):
+        breaker.finish(breaker.start(), ok=True)
+    assert told == [True, False]
+    for _ in range(3):
+        breaker.start()
+    await clock.advance(1.5)
+    assert breaker.is_open
+    assert told == [True, False, True]

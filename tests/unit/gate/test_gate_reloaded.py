@@ -64,17 +64,17 @@ async def test_how_many_may_wait_follows(clock: FakeClock) -> None:
         tasks.cancel_scope.cancel()
 
 
-async def test_a_sick_issuer_that_is_replaced_is_tried_no_more(clock: FakeClock) -> None:
-    sick = ScriptedVerifier(says=IssuerUnavailable("down"), probe_says=IssuerUnavailable("down"))
-    well = ScriptedVerifier()
-    async with at_work(gate_issuer(sick, clock), clock=clock) as work:
+async def test_an_issuer_that_is_replaced_is_tried_out_no_more(clock: FakeClock) -> None:
+    old = ScriptedVerifier(says=IssuerUnavailable("down"), probe_says=IssuerUnavailable("down"))
+    new = ScriptedVerifier()
+    async with at_work(gate_issuer(old, clock), clock=clock) as work:
         for number in range(3):
             assert await work.said(password=opaque(f"{number}")) == "unavailable"
         await clock.advance(1.0)
-        assert sick.probes == 2
-        work.gate.use([replace(gate_issuer(well, clock), generation=2)], waiting=4)
+        assert old.probes == 2
+        work.gate.use([replace(gate_issuer(new, clock), generation=2)], waiting=4)
         await clock.advance(60.0)
-        assert sick.probes == 2
+        assert old.probes == 2
         assert await work.said() == "alice"
 
 

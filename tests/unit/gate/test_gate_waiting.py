@@ -1,4 +1,4 @@
-"""How many logins may wait, whose turn it is, and that a sick issuer stops nobody twice."""
+"""How many logins may wait, whose turn it is, and that one that fails stops nobody twice."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -204,12 +204,12 @@ async def test_the_issuer_is_asked_so_many_questions_at_a_time(
         assert verifier.asked == ["a", "b", "c"]
 
 
-async def sicken(gate: GateAtWork, verifier: ScriptedVerifier) -> None:
+async def bring_down(gate: GateAtWork, verifier: ScriptedVerifier) -> None:
     """Let three logins find the issuer down, as it will be for trial calls too."""
     before = verifier.says
     verifier.says = verifier.probe_says = DOWN
     for number in range(3):
-        assert await gate.said("alice", opaque(f"sick{number}")) == "unavailable"
+        assert await gate.said("alice", opaque(f"down{number}")) == "unavailable"
     verifier.says = before
     await idle()
 
@@ -218,10 +218,10 @@ async def test_after_three_failures_and_a_trial_nobody_waits_and_nobody_asks(
     clock: FakeClock, verifier: ScriptedVerifier
 ) -> None:
     async with at_work(gate_issuer(verifier, clock), clock=clock) as gate:
-        await sicken(gate, verifier)
+        await bring_down(gate, verifier)
         verifier.hold()
         assert await gate.said("alice", opaque("next")) == "unavailable"
-    assert verifier.asked == ["sick0", "sick1", "sick2"]
+    assert verifier.asked == ["down0", "down1", "down2"]
     assert verifier.probes == 1
 
 
@@ -243,7 +243,7 @@ async def test_tokens_that_the_issuer_trips_over_keep_nobody_from_it(
 
 
 @pytest.mark.parametrize("odd", [UnusableAnswer("403"), ClientRefused("401"), TypeError("odd")])
-async def test_an_issuer_that_answers_is_well_whatever_it_answers(
+async def test_an_issuer_that_answers_keeps_the_breaker_closed_whatever_it_answers(
     clock: FakeClock, verifier: ScriptedVerifier, odd: Exception
 ) -> None:
     async with at_work(gate_issuer(verifier, clock), clock=clock) as gate:
@@ -266,18 +266,18 @@ async def test_an_issuer_that_answers_is_well_whatever_it_answers(
         RuntimeError("nobody expected it"),
     ],
 )
-async def test_a_trial_call_that_is_answered_finds_the_issuer_well(
+async def test_a_trial_call_that_is_answered_closes_the_breaker(
     clock: FakeClock, verifier: ScriptedVerifier, says: Exception | None
 ) -> None:
     async with at_work(gate_issuer(verifier, clock), clock=clock) as gate:
-        await sicken(gate, verifier)
+        await bring_down(gate, verifier)
         verifier.probe_says = says
         await clock.advance(1)
         assert verifier.probes == 2
         assert await gate.said("alice", opaque("next")) == "alice"
 
 
-async def test_an_issuer_that_is_well_now_and_then_is_asked_by_all(
+async def test_an_issuer_that_answers_now_and_then_is_asked_by_all(
     clock: FakeClock, verifier: ScriptedVerifier
 ) -> None:
     async with at_work(gate_issuer(verifier, clock), clock=clock) as gate:
@@ -325,11 +325,11 @@ async def test_three_slow_answers_are_given_and_then_nobody_waits(
     assert verifier.asked == ["a", "b", "c"]
 
 
-async def test_trial_calls_that_no_login_waits_for_find_out_when_it_is_well(
+async def test_trial_calls_that_no_login_waits_for_find_out_when_it_answers(
     clock: FakeClock, verifier: ScriptedVerifier
 ) -> None:
     async with at_work(gate_issuer(verifier, clock), clock=clock) as gate:
-        await sicken(gate, verifier)
+        await bring_down(gate, verifier)
         probes = []
         for _ in range(7):
             await clock.advance(1)
@@ -346,14 +346,14 @@ async def test_trial_calls_that_no_login_waits_for_find_out_when_it_is_well(
     assert clock.sleepers == 0
 
 
-async def test_an_issuer_that_falls_sick_again_is_tried_again(
+async def test_an_issuer_that_fails_again_is_tried_out_again(
     clock: FakeClock, verifier: ScriptedVerifier
 ) -> None:
     async with at_work(gate_issuer(verifier, clock), clock=clock) as gate:
-        await sicken(gate, verifier)
+        await bring_down(gate, verifier)
         verifier.probe_says = None
         await clock.advance(1)
-        await sicken(gate, verifier)
+        await bring_down(gate, verifier)
         assert await gate.said("alice", opaque("next")) == "unavailable"
         await clock.advance(1)
         assert verifier.probes == 4
@@ -376,7 +376,7 @@ async def test_however_many_calls_fail_at_once_trial_calls_are_single(
         assert verifier.probes == 2
 
 
-async def test_whoever_waited_for_a_place_when_it_fell_sick_does_not_ask(
+async def test_whoever_waited_for_a_place_when_the_breaker_opened_does_not_ask(
     clock: FakeClock, verifier: ScriptedVerifier
 ) -> None:
     landing = verifier.hold()
@@ -429,7 +429,7 @@ async def test_a_trial_that_is_throttled_puts_the_next_off(
     clock: FakeClock, verifier: ScriptedVerifier
 ) -> None:
     async with at_work(gate_issuer(verifier, clock), clock=clock) as gate:
-        await sicken(gate, verifier)
+        await bring_down(gate, verifier)
         verifier.probe_says = IssuerThrottled("429", retry_after=300)
         await clock.advance(1)
         assert verifier.probes == 2
@@ -441,13 +441,13 @@ async def test_a_trial_that_is_throttled_puts_the_next_off(
         assert await gate.said("alice", opaque("next")) == "alice"
 
 
-async def test_a_sick_issuer_stops_no_token_whose_key_is_at_hand_and_no_kept_verdict(
+async def test_an_open_breaker_stops_no_token_whose_key_is_at_hand_and_no_kept_verdict(
     clock: FakeClock,
 ) -> None:
     verifier = ScriptedVerifier(is_online=False, needs=True)
     async with at_work(gate_issuer(verifier, clock), clock=clock) as gate:
         assert await gate.said("alice", jwt(number=1)) == "alice"
-        await sicken(gate, verifier)
+        await bring_down(gate, verifier)
         assert await gate.said("alice", jwt(number=1)) == "alice"
         assert await gate.said("alice", jwt(number=2)) == "unavailable"
         verifier.needs = False

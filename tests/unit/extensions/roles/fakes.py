@@ -5,9 +5,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 import anyio
+from anyio.abc import TaskGroup
 
 from sessiond.api import Granted, Principal, RoleSource
 from sessiond.clock import Clock
+from sessiond.containment import Containment
 from sessiond.core.errors import IssuerUnavailable, TokenRejected
 from sessiond.extensions.roles import AskedSource
 
@@ -55,14 +57,25 @@ class PlainSource:
 def asked(
     source: RoleSource,
     clock: Clock,
+    tasks: TaskGroup | None = None,
     *,
     name: str = "ldap",
     deadline: float = 5.0,
     cache: float = 60.0,
 ) -> AskedSource:
-    return AskedSource(
-        source, name=name, plugin="acme", deadline=deadline, cache=cache, clock=clock
+    """Return a source that is asked in these tasks; None: it is not asked yet."""
+    asked = AskedSource(
+        source,
+        name=name,
+        plugin="acme",
+        deadline=deadline,
+        cache=cache,
+        clock=clock,
+        containment=Containment(),
     )
+    if tasks is not None:
+        asked.begin(tasks)
+    return asked
 
 
 async def said(source: AskedSource, principal: Principal, now: datetime) -> str:

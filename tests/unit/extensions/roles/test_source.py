@@ -4,9 +4,11 @@ import threading
 
 import anyio
 import pytest
+from anyio.abc import TaskGroup
 from structlog.testing import capture_logs
 
 from sessiond.config import RoleSourceConfig
+from sessiond.containment import Containment
 from sessiond.core.errors import (
     ConfigError,
     IssuerThrottled,
@@ -23,7 +25,10 @@ from tests.unit.extensions.roles.fakes import PlainSource, ScriptedSource, asked
 
 pytestmark = pytest.mark.anyio
 ALICE, BOB = principal("alice"), principal("bob")
-SICK = "IssuerUnavailable: role source 'ldap' is sick, nobody waits for it"
+OPEN = (
+    "IssuerUnavailable: the breaker of role source 'ldap' is open: "
+    "nobody waits until a trial call is answered"
+)
 
 
 @pytest.fixture
@@ -31,9 +36,11 @@ def clock() -> FakeClock:
     return FakeClock()
 
 
-async def test_an_answer_is_used_again_until_it_is_too_old(clock: FakeClock) -> None:
+async def test_an_answer_is_used_again_until_it_is_too_old(
+    clock: FakeClock, tasks: TaskGroup
+) -> None:
     plugin = ScriptedSource()
-    source = asked(plugin, clock, cache=60.0)
+    source = asked(plugin, clock, tasks, cache=60.0)
     assert await said(source, ALICE, clock.now()) == "reader"
     plugin.says = Granted(roles=["writer"])
     await clock.advance(59.0)
@@ -43,38 +50,29 @@ async def test_an_answer_is_used_again_until_it_is_too_old(clock: FakeClock) -> 
     assert plugin.asked == ["alice", "alice"]
 
 
-async def test_an_answer_is_as_old_as_its_question(clock: FakeClock) -> None:
+async def test_an_answer_is_as_old_as_its_question(clock: FakeClock, tasks: TaskGroup) -> None:
     plugin = ScriptedSource(held=anyio.Event())
-    source = asked(plugin, clock, cache=60.0)
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(said, source, ALICE, clock.now())
+    source = asked(plugin, clock, tasks, cache=60.0)
+    async with anyio.create_task_group() as askers:
+        askers.start_soon(said, source, ALICE, clock.now())
         await clock.advance(2.0)
         assert plugin.held is not None
         plugin.held.set()
     assert (await source.answer(ALICE, now=clock.now())).until == clock.monotonic() + 58.0
 
 
-async def test_with_no_cache_each_question_is_asked(clock: FakeClock) -> None:
+async def test_with_no_cache_each_question_is_asked(clock: FakeClock, tasks: TaskGroup) -> None:
     plugin = ScriptedSource()
-    source = asked(plugin, clock, cache=0.0)
+    source = asked(plugin, clock, tasks, cache=0.0)
     answer = await source.answer(ALICE, now=clock.now())
     assert answer.until == clock.monotonic()
     await source.answer(ALICE, now=clock.now())
     assert plugin.asked == ["alice", "alice"]
 
 
-async def test_no_more_answers_are_kept_than_may_be(
-    clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+async def test_all_who_wait_share_one_call_and_its_outcome(
+    clock: FakeClock, tasks: TaskGroup
 ) -> None:
-    monkeypatch.setattr(module, "MOST_KEPT", 1)
-    plugin = ScriptedSource()
-    source = asked(plugin, clock)
-    for who in (ALICE, BOB, BOB, ALICE):
-        await said(source, who, clock.now())
-    assert plugin.asked == ["alice", "bob", "alice"]
-
-
-async def test_all_who_wait_share_one_call_and_its_outcome(clock: FakeClock) -> None:
     for says, outcome in (
         (Granted(roles=["reader"]), "reader"),
         (IssuerUnavailable("away"), "IssuerUnavailable: away"),
@@ -82,15 +80,15 @@ async def test_all_who_wait_share_one_call_and_its_outcome(clock: FakeClock) -> 
         (TokenRejected(Refusal.INACTIVE, "locked"), "TokenRejected: inactive: locked"),
     ):
         plugin = ScriptedSource(says=says, held=anyio.Event())
-        source = asked(plugin, clock)
+        source = asked(plugin, clock, tasks)
         found: list[str] = []
 
         async def ask() -> None:
             found.append(await said(source, ALICE, clock.now()))  # noqa: B023 - awaited within
 
-        async with anyio.create_task_group() as tasks:
+        async with anyio.create_task_group() as askers:
             for _ in range(3):
-                tasks.start_soon(ask)
+                askers.start_soon(ask)
             await idle()
             assert plugin.held is not None
             plugin.held.set()
@@ -98,9 +96,11 @@ async def test_all_who_wait_share_one_call_and_its_outcome(clock: FakeClock) -> 
         assert plugin.asked == ["alice"]
 
 
-async def test_whoever_joined_a_call_that_was_given_up_gets_no_verdict(clock: FakeClock) -> None:
+async def test_whoever_asked_first_may_leave_and_the_others_still_get_the_answer(
+    clock: FakeClock, tasks: TaskGroup
+) -> None:
     plugin = ScriptedSource(held=anyio.Event())
-    source = asked(plugin, clock)
+    source = asked(plugin, clock, tasks)
     found: list[str] = []
     leader = anyio.CancelScope()
 
@@ -111,29 +111,35 @@ async def test_whoever_joined_a_call_that_was_given_up_gets_no_verdict(clock: Fa
     async def join() -> None:
         found.append(await said(source, ALICE, clock.now()))
 
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(lead)
+    async with anyio.create_task_group() as askers:
+        askers.start_soon(lead)
         await idle()
-        tasks.start_soon(join)
+        askers.start_soon(join)
         await idle()
         leader.cancel()
-    assert found == ["IssuerUnavailable: whoever asked the role source has left"]
+        await idle()
+        assert plugin.held is not None
+        plugin.held.set()
+    assert (found, plugin.asked) == (["reader"], ["alice"])
 
 
-async def test_a_plain_source_runs_in_a_thread(clock: FakeClock) -> None:
+async def test_a_plain_source_runs_in_a_thread(clock: FakeClock, tasks: TaskGroup) -> None:
     plugin = PlainSource()
-    assert await said(asked(plugin, clock), ALICE, clock.now()) == "reader"
+    assert await said(asked(plugin, clock, tasks), ALICE, clock.now()) == "reader"
     assert plugin.threads != [threading.current_thread().name]
     plugin.says = TokenRejected(Refusal.INACTIVE, "locked")
-    assert await said(asked(plugin, clock), ALICE, clock.now()) == "TokenRejected: inactive: locked"
+    assert (
+        await said(asked(plugin, clock, tasks), ALICE, clock.now())
+        == "TokenRejected: inactive: locked"
+    )
 
 
 async def test_a_plain_source_that_hangs_takes_only_so_many_threads(
-    clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+    clock: FakeClock, tasks: TaskGroup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "THREADS", 2)
     plugin = PlainSource(hang=threading.Event())
-    source = asked(plugin, clock, deadline=0.05)
+    source = asked(plugin, clock, tasks, deadline=0.05)
     try:
         outcomes = [await said(source, principal(name), clock.now()) for name in ("a", "b", "c")]
     finally:
@@ -148,74 +154,86 @@ async def test_a_plain_source_that_hangs_takes_only_so_many_threads(
 
 
 async def test_a_plain_source_that_is_done_gives_its_thread_back(
-    clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+    clock: FakeClock, tasks: TaskGroup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "THREADS", 1)
     plugin = PlainSource()
-    source = asked(plugin, clock, cache=0.0)
+    source = asked(plugin, clock, tasks, cache=0.0)
     assert [await said(source, ALICE, clock.now()) for _ in range(3)] == ["reader"] * 3
     plugin.says = OSError("no route")
     outcomes = [await said(source, ALICE, clock.now()) for _ in range(2)]
     assert outcomes == ["IssuerUnavailable: plugin 'ldap' failed: OSError"] * 2
 
 
-async def test_an_answer_that_cannot_be_kept_is_none(clock: FakeClock) -> None:
-    source = asked(ScriptedSource(says=Granted(roles=["\n"])), clock)
+async def test_an_answer_that_cannot_be_kept_is_none(clock: FakeClock, tasks: TaskGroup) -> None:
+    source = asked(ScriptedSource(says=Granted(roles=["\n"])), clock, tasks)
     assert await said(source, ALICE, clock.now()) == (
         "IssuerUnavailable: plugin 'ldap' failed: AnswerError"
     )
 
 
-async def test_after_three_failures_nobody_waits_until_a_single_trial_went_well(
-    clock: FakeClock,
+async def test_after_three_failures_nobody_waits_until_a_trial_call_is_answered(
+    clock: FakeClock, tasks: TaskGroup
 ) -> None:
     plugin = ScriptedSource(says=OSError("no route"))
-    source = asked(plugin, clock)
+    source = asked(plugin, clock, tasks)
     with capture_logs() as logs:
         for _ in range(3):
             assert "failed: OSError" in await said(source, ALICE, clock.now())
-        assert await said(source, BOB, clock.now()) == SICK
+        assert await said(source, BOB, clock.now()) == OPEN
         assert len(plugin.asked) == 3
-        assert source.state.is_sick
-        await clock.advance(1.0)
+        assert source.state.is_open
         plugin.held = anyio.Event()
-        async with anyio.create_task_group() as tasks:  # one is the trial, others do not wait
-            tasks.start_soon(said, source, ALICE, clock.now())
-            await idle()
-            assert await said(source, BOB, clock.now()) == SICK
-            plugin.says = Granted(roles=["reader"])
-            plugin.held.set()
+        await clock.advance(1.0)
+        assert plugin.asked == ["alice"] * 4  # one is tried out, nobody waits for it
+        assert await said(source, ALICE, clock.now()) == OPEN
+        plugin.says = Granted(roles=["reader"])
+        plugin.held.set()
+        await idle()
         assert await said(source, BOB, clock.now()) == "reader"
     state = source.state
-    assert not state.is_sick
+    assert not state.is_open
     assert [entry["event"] for entry in logs if entry["event"] != "plugin failed"] == [
-        "role source is sick",
-        "role source is well",
+        "role source breaker open",
+        "role source breaker closed",
     ]
+    (told,) = [entry for entry in logs if entry["event"] == "role source breaker open"]
+    assert (told["role_source"], told["error"]) == ("ldap", "plugin 'ldap' failed: OSError")
 
 
-async def test_a_trial_that_fails_puts_the_next_one_off(clock: FakeClock) -> None:
+async def test_a_trial_that_fails_puts_the_next_one_off(clock: FakeClock, tasks: TaskGroup) -> None:
     plugin = ScriptedSource(says=OSError("no route"))
-    source = asked(plugin, clock)
+    source = asked(plugin, clock, tasks)
     for _ in range(3):
         await said(source, ALICE, clock.now())
     await clock.advance(1.0)
-    await source.probe()
     assert len(plugin.asked) == 4
-    await clock.advance(1.0)
-    await source.probe()  # too early
+    await clock.advance(1.0)  # too early
     assert len(plugin.asked) == 4
-    await clock.advance(1.0)
     plugin.says = Granted()
-    await source.probe()
+    await clock.advance(1.0)
     assert plugin.asked == ["alice"] * 5
-    await source.probe()  # a well one is not asked
+    await clock.advance(60.0)  # one that answers is not tried out
     assert len(plugin.asked) == 5
 
 
-async def test_what_was_said_before_it_fell_sick_is_still_used(clock: FakeClock) -> None:
+async def test_whatever_a_source_raises_is_a_failure_of_its_own(
+    clock: FakeClock, tasks: TaskGroup
+) -> None:
+    plugin = ScriptedSource(says=KeyError("hunter2"))
+    source = asked(plugin, clock, tasks)
+    for _ in range(3):
+        assert await said(source, ALICE, clock.now()) == (
+            "IssuerUnavailable: plugin 'ldap' failed: KeyError"
+        )
+    assert source.state.is_open
+
+
+async def test_what_was_said_before_the_breaker_opened_is_still_used(
+    clock: FakeClock, tasks: TaskGroup
+) -> None:
     plugin = ScriptedSource()
-    source = asked(plugin, clock)
+    source = asked(plugin, clock, tasks)
     await said(source, BOB, clock.now())
     plugin.says = OSError("no route")
     for _ in range(3):
@@ -223,59 +241,43 @@ async def test_what_was_said_before_it_fell_sick_is_still_used(clock: FakeClock)
     assert await said(source, BOB, clock.now()) == "reader"
 
 
-async def test_a_trial_that_is_given_up_does_not_bar_the_next(clock: FakeClock) -> None:
-    plugin = ScriptedSource(says=OSError("no route"))
-    source = asked(plugin, clock)
-    for _ in range(3):
-        await said(source, ALICE, clock.now())
-    await clock.advance(1.0)
-    plugin.held, plugin.says = anyio.Event(), Granted(roles=["reader"])
-    with anyio.CancelScope() as scope:
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(said, source, ALICE, clock.now())
-            await idle()
-            scope.cancel()
-    plugin.held = None
-    assert await said(source, ALICE, clock.now()) == "reader"
-
-
-async def test_a_source_that_asks_to_be_left_alone_is(clock: FakeClock) -> None:
+async def test_a_source_that_asks_to_be_left_alone_is(clock: FakeClock, tasks: TaskGroup) -> None:
     plugin = ScriptedSource(says=IssuerThrottled("busy", retry_after=20))
-    source = asked(plugin, clock)
+    source = asked(plugin, clock, tasks)
     await said(source, ALICE, clock.now())
     plugin.says = Granted(roles=["reader"])
     await clock.advance(19.0)
-    assert await said(source, ALICE, clock.now()) == SICK
+    assert await said(source, ALICE, clock.now()) == OPEN
     await clock.advance(1.0)
     assert await said(source, ALICE, clock.now()) == "reader"
 
 
-async def test_a_refusal_is_an_answer_and_not_kept(clock: FakeClock) -> None:
+async def test_a_refusal_is_an_answer_and_not_kept(clock: FakeClock, tasks: TaskGroup) -> None:
     plugin = ScriptedSource(says=TokenRejected(Refusal.INACTIVE, "locked"))
-    source = asked(plugin, clock)
+    source = asked(plugin, clock, tasks)
     for _ in range(4):
         assert "locked" in await said(source, ALICE, clock.now())
     assert len(plugin.asked) == 4
-    assert (source.state.is_sick, source.state.last_success_at) == (False, clock.now())
+    assert (source.state.is_open, source.state.last_success_at) == (False, clock.now())
 
 
-async def test_operators_see_how_it_does(clock: FakeClock) -> None:
+async def test_operators_see_how_it_does(clock: FakeClock, tasks: TaskGroup) -> None:
     plugin = ScriptedSource(says=OSError("no route"))
-    source = asked(plugin, clock)
+    source = asked(plugin, clock, tasks)
     await said(source, ALICE, clock.now())
     state = source.state
-    assert (state.name, state.plugin, state.is_sick) == ("ldap", "acme", False)
+    assert (state.name, state.plugin, state.is_open) == ("ldap", "acme", False)
     assert state.last_error == "plugin 'ldap' failed: OSError"
     assert (state.last_error_at, state.last_success_at) == (clock.now(), None)
 
 
-async def test_stopping_waits_for_the_call_under_way(clock: FakeClock) -> None:
+async def test_stopping_waits_for_the_call_under_way(clock: FakeClock, tasks: TaskGroup) -> None:
     plugin = ScriptedSource(held=anyio.Event())
-    source = asked(plugin, clock)
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(said, source, ALICE, clock.now())
+    source = asked(plugin, clock, tasks)
+    async with anyio.create_task_group() as askers:
+        askers.start_soon(said, source, ALICE, clock.now())
         await idle()
-        tasks.start_soon(source.stop)
+        askers.start_soon(source.stop)
         await idle()
         assert plugin.stops == 0
         assert plugin.held is not None
@@ -283,8 +285,28 @@ async def test_stopping_waits_for_the_call_under_way(clock: FakeClock) -> None:
     assert plugin.stops == 1
 
 
+async def test_a_source_that_was_stopped_is_tried_out_no_more(
+    clock: FakeClock, tasks: TaskGroup
+) -> None:
+    plugin = ScriptedSource(says=OSError("no route"))
+    source = asked(plugin, clock, tasks)
+    for _ in range(3):
+        await said(source, ALICE, clock.now())
+    await source.stop()
+    await clock.advance(60.0)
+    assert (len(plugin.asked), plugin.stops, clock.sleepers) == (3, 1, 0)
+
+
+async def test_a_source_that_nobody_began_is_not_asked(clock: FakeClock) -> None:
+    plugin = ScriptedSource()
+    assert await said(asked(plugin, clock), ALICE, clock.now()) == (
+        "IssuerUnavailable: sessiond is not open yet"
+    )
+    assert plugin.asked == []
+
+
 async def test_a_source_is_made_of_its_table(
-    clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+    clock: FakeClock, tasks: TaskGroup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plugin = ScriptedSource()
     given: list[object] = []
@@ -295,7 +317,8 @@ async def test_a_source_is_made_of_its_table(
 
     monkeypatch.setattr(entry_points, "load", lambda group, name: entry)
     table = RoleSourceConfig(plugin="acme", name="ldap", settings={"url": "ldaps://x"})
-    source = await asked_source(table, clock)
+    source = await asked_source(table, clock, Containment())
+    source.begin(tasks)
     assert given == [{"url": "ldaps://x"}]
     assert await said(source, ALICE, clock.now()) == "reader"
 
@@ -307,5 +330,6 @@ async def test_roles_must_be_something_to_call(
         roles = ("reader",)
 
     monkeypatch.setattr(entry_points, "load", lambda group, name: Wrong)
+    table = RoleSourceConfig(plugin="acme", name="ldap")
     with pytest.raises(ConfigError, match=r"role_source\[ldap\]\.plugin: 'acme' has `roles`"):
-        await asked_source(RoleSourceConfig(plugin="acme", name="ldap"), clock)
+        await asked_source(table, clock, Containment())

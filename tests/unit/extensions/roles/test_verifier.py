@@ -5,13 +5,15 @@ from datetime import datetime, timedelta
 
 import anyio
 import pytest
+from anyio.abc import TaskGroup
 
-from sessiond.control.instrumented import InstrumentedVerifier, IssuerHealth
+from sessiond.control.instrumented import InstrumentedVerifier
 from sessiond.core.errors import IssuerUnavailable, Refusal, TokenRejected
 from sessiond.core.granted import Granted
 from sessiond.core.principal import Principal
 from sessiond.core.secret import Secret
 from sessiond.extensions.roles import AskedRoles, RolesVerifier, RoleTerms
+from sessiond.issuers.health import IssuerHealth
 from tests.fakes import HOUR, FakeClock, idle, principal, verdict
 from tests.unit.extensions.roles.fakes import ScriptedSource, asked
 from tests.unit.gate.fakes import ScriptedVerifier, at_work, gate_issuer, opaque
@@ -27,6 +29,7 @@ def clock() -> FakeClock:
 
 def adding(
     clock: FakeClock,
+    tasks: TaskGroup,
     *sources: ScriptedSource,
     inner: ScriptedVerifier | None = None,
     default_roles: tuple[str, ...] = (),
@@ -34,13 +37,14 @@ def adding(
     cache: float = 60.0,
 ) -> RolesVerifier:
     roles = roles_of(
-        clock, *sources, default_roles=default_roles, require_role=require_role, cache=cache
+        clock, tasks, *sources, default_roles=default_roles, require_role=require_role, cache=cache
     )
     return RolesVerifier(inner or ScriptedVerifier(), roles)
 
 
 def roles_of(
     clock: FakeClock,
+    tasks: TaskGroup,
     *sources: ScriptedSource,
     default_roles: tuple[str, ...] = (),
     require_role: bool = False,
@@ -48,7 +52,7 @@ def roles_of(
 ) -> AskedRoles:
     terms = RoleTerms(
         sources=tuple(
-            asked(source, clock, name=f"source{number}", cache=cache)
+            asked(source, clock, tasks, name=f"source{number}", cache=cache)
             for number, source in enumerate(sources)
         ),
         default_roles=default_roles,
@@ -61,29 +65,34 @@ def of_token(*roles: str, **attributes: str) -> ScriptedVerifier:
     return ScriptedVerifier(says=verdict(roles=roles, attributes=attributes))
 
 
-async def test_roles_of_token_sources_and_configuration_add_up(clock: FakeClock) -> None:
+async def test_roles_of_token_sources_and_configuration_add_up(
+    clock: FakeClock, tasks: TaskGroup
+) -> None:
     first, second = ScriptedSource(Granted(roles=["b"])), ScriptedSource(Granted(roles=["c", "a"]))
-    verifier = adding(clock, first, second, inner=of_token("d"), default_roles=("e", "a"))
+    verifier = adding(clock, tasks, first, second, inner=of_token("d"), default_roles=("e", "a"))
     said = await verifier.verify(TOKEN, now=clock.now())
     assert said.roles == ("a", "b", "c", "d", "e")
     assert said.principal == principal()
     assert said.lease.expires_at == clock.now() + HOUR
 
 
-async def test_of_two_values_the_tokens_counts_then_the_first_sources(clock: FakeClock) -> None:
+async def test_of_two_values_the_tokens_counts_then_the_first_sources(
+    clock: FakeClock, tasks: TaskGroup
+) -> None:
     first = ScriptedSource(Granted(attributes={"desk": "first", "floor": "first"}))
     second = ScriptedSource(Granted(attributes={"floor": "second", "city": "second"}))
-    verifier = adding(clock, first, second, inner=of_token(desk="token"))
+    verifier = adding(clock, tasks, first, second, inner=of_token(desk="token"))
     said = await verifier.verify(TOKEN, now=clock.now())
     assert dict(said.attributes) == {"desk": "token", "floor": "first", "city": "second"}
 
 
 async def test_a_required_role_may_come_from_a_source_but_not_from_the_defaults(
     clock: FakeClock,
+    tasks: TaskGroup,
 ) -> None:
     source = ScriptedSource()
     verifier = adding(
-        clock, source, inner=of_token(), default_roles=("all",), require_role=True, cache=0.0
+        clock, tasks, source, inner=of_token(), default_roles=("all",), require_role=True, cache=0.0
     )
     assert (await verifier.verify(TOKEN, now=clock.now())).roles == ("all", "reader")
     source.says = Granted()
@@ -92,40 +101,42 @@ async def test_a_required_role_may_come_from_a_source_but_not_from_the_defaults(
     assert rejected.value.reason is Refusal.NOROLES
 
 
-async def test_without_an_answer_there_is_no_verdict(clock: FakeClock) -> None:
-    verifier = adding(clock, ScriptedSource(), ScriptedSource(OSError("no route")))
+async def test_without_an_answer_there_is_no_verdict(clock: FakeClock, tasks: TaskGroup) -> None:
+    verifier = adding(clock, tasks, ScriptedSource(), ScriptedSource(OSError("no route")))
     with pytest.raises(IssuerUnavailable, match="source1"):
         await verifier.verify(TOKEN, now=clock.now())
 
 
-async def test_a_source_that_refuses_the_user_is_final(clock: FakeClock) -> None:
-    sick = ScriptedSource(OSError("no route"))
+async def test_a_source_that_refuses_the_user_is_final(clock: FakeClock, tasks: TaskGroup) -> None:
+    failing = ScriptedSource(OSError("no route"))
     locked = ScriptedSource(TokenRejected(Refusal.INACTIVE, "locked"))
     with pytest.raises(TokenRejected, match="locked"):
-        await adding(clock, sick, locked).verify(TOKEN, now=clock.now())
+        await adding(clock, tasks, failing, locked).verify(TOKEN, now=clock.now())
 
 
-async def test_a_token_that_is_refused_asks_no_source(clock: FakeClock) -> None:
+async def test_a_token_that_is_refused_asks_no_source(clock: FakeClock, tasks: TaskGroup) -> None:
     source = ScriptedSource()
     inner = ScriptedVerifier(says=TokenRejected(Refusal.EXPIRED, "over"))
     with pytest.raises(TokenRejected, match="over"):
-        await adding(clock, source, inner=inner).verify(TOKEN, now=clock.now())
+        await adding(clock, tasks, source, inner=inner).verify(TOKEN, now=clock.now())
     assert source.asked == []
 
 
-async def test_sources_are_asked_at_the_same_time(clock: FakeClock) -> None:
+async def test_sources_are_asked_at_the_same_time(clock: FakeClock, tasks: TaskGroup) -> None:
     sources = [ScriptedSource(held=anyio.Event()) for _ in range(2)]
-    verifier = adding(clock, *sources)
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(lambda: verifier.verify(TOKEN, now=clock.now()))
+    verifier = adding(clock, tasks, *sources)
+    async with anyio.create_task_group() as askers:
+        askers.start_soon(lambda: verifier.verify(TOKEN, now=clock.now()))
         await idle()
         assert [source.asked for source in sources] == [["alice"], ["alice"]]
-        tasks.cancel_scope.cancel()
+        askers.cancel_scope.cancel()
 
 
-async def test_a_verdict_stands_for_as_long_as_its_oldest_roles(clock: FakeClock) -> None:
+async def test_a_verdict_stands_for_as_long_as_its_oldest_roles(
+    clock: FakeClock, tasks: TaskGroup
+) -> None:
     inner = ScriptedVerifier()
-    verifier = adding(clock, ScriptedSource(), inner=inner)
+    verifier = adding(clock, tasks, ScriptedSource(), inner=inner)
     first = await verifier.verify(TOKEN, now=clock.now())
     await clock.advance(30.0)
     assert verifier.still_valid(first)
@@ -134,8 +145,10 @@ async def test_a_verdict_stands_for_as_long_as_its_oldest_roles(clock: FakeClock
     assert [verifier.still_valid(each) for each in (first, second)] == [False, False]
 
 
-async def test_of_two_sources_the_older_answer_ends_a_verdict(clock: FakeClock) -> None:
-    early, late = asked(ScriptedSource(), clock), asked(ScriptedSource(), clock)
+async def test_of_two_sources_the_older_answer_ends_a_verdict(
+    clock: FakeClock, tasks: TaskGroup
+) -> None:
+    early, late = asked(ScriptedSource(), clock, tasks), asked(ScriptedSource(), clock, tasks)
     terms = RoleTerms(sources=(early, late), default_roles=(), require_role=False)
     await early.answer(principal(), now=clock.now())
     await clock.advance(30.0)
@@ -147,9 +160,11 @@ async def test_of_two_sources_the_older_answer_ends_a_verdict(clock: FakeClock) 
     assert not verifier.still_valid(said)
 
 
-async def test_a_verdict_of_a_key_that_was_withdrawn_does_not_stand(clock: FakeClock) -> None:
+async def test_a_verdict_of_a_key_that_was_withdrawn_does_not_stand(
+    clock: FakeClock, tasks: TaskGroup
+) -> None:
     inner = ScriptedVerifier()
-    verifier = adding(clock, ScriptedSource(), inner=inner)
+    verifier = adding(clock, tasks, ScriptedSource(), inner=inner)
     said = await verifier.verify(TOKEN, now=clock.now())
     inner.withdrawn.add(said.key_id or "")
     inner.still_valid = lambda verdict: False  # type: ignore[method-assign]
@@ -157,10 +172,13 @@ async def test_a_verdict_of_a_key_that_was_withdrawn_does_not_stand(clock: FakeC
     assert not verifier.still_valid(verdict())  # made by nobody here
 
 
-async def test_the_gate_never_lets_in_with_roles_older_than_the_cache(clock: FakeClock) -> None:
+async def test_the_gate_never_lets_in_with_roles_older_than_the_cache(
+    clock: FakeClock, tasks: TaskGroup
+) -> None:
     source = ScriptedSource(Granted(roles=["old"]))
     inner = ScriptedVerifier(is_online=False, needs=False)
-    watched, roles = InstrumentedVerifier(inner, IssuerHealth(clock)), roles_of(clock, source)
+    watched = InstrumentedVerifier(inner, IssuerHealth(clock))
+    roles = roles_of(clock, tasks, source)
     corp = gate_issuer(watched, clock, cache_for=300.0, roles=roles)
     async with at_work(corp, clock=clock) as gate:
         await gate.admit(password=opaque("a"))
@@ -174,14 +192,15 @@ async def test_the_gate_never_lets_in_with_roles_older_than_the_cache(clock: Fak
     assert source.asked == ["alice", "alice"]
 
 
-async def test_a_sick_source_stops_nobody_twice_and_is_tried_by_no_login(clock: FakeClock) -> None:
+async def test_a_failing_source_stops_nobody_twice_and_is_tried_by_no_login(
+    clock: FakeClock, tasks: TaskGroup
+) -> None:
     plugin = ScriptedSource(OSError("no route"))
-    source = asked(plugin, clock)
+    source = asked(plugin, clock, tasks)
     roles = AskedRoles(RoleTerms(sources=(source,), default_roles=(), require_role=False), clock)
     inner = ScriptedVerifier(is_online=False, needs=False)
     corp = gate_issuer(inner, clock, roles=roles)
-    async with at_work(corp, clock=clock) as gate, anyio.create_task_group() as tasks:
-        tasks.start_soon(source.run)
+    async with at_work(corp, clock=clock) as gate:
         for token in ("a", "b", "c", "d"):
             assert await gate.said(password=opaque(token)) == "unavailable"
         assert len(plugin.asked) == 3
@@ -190,19 +209,19 @@ async def test_a_sick_source_stops_nobody_twice_and_is_tried_by_no_login(clock: 
         plugin.says = Granted(roles=["reader"])
         await clock.advance(timedelta(seconds=2))
         assert len(plugin.asked) == 5
-        assert not source.state.is_sick
+        assert not source.state.is_open
         assert await gate.said(password=opaque("e")) == "alice"
-        tasks.cancel_scope.cancel()
     assert not corp.breaker.needs_trial
     assert inner.probes == 0
 
 
-async def test_a_sick_source_makes_no_issuer_sick_and_a_sick_issuer_stops_no_source(
+async def test_a_failing_source_opens_no_issuers_breaker_and_an_open_one_stops_no_source(
     clock: FakeClock,
+    tasks: TaskGroup,
 ) -> None:
     plugin = ScriptedSource(OSError("no route"))
     inner = ScriptedVerifier(is_online=True)
-    corp = gate_issuer(inner, clock, roles=roles_of(clock, plugin))
+    corp = gate_issuer(inner, clock, roles=roles_of(clock, tasks, plugin))
     async with at_work(corp, clock=clock) as gate:
         for token in ("a", "b", "c", "d"):
             assert await gate.said(password=opaque(token)) == "unavailable"
@@ -215,25 +234,27 @@ async def test_a_sick_source_makes_no_issuer_sick_and_a_sick_issuer_stops_no_sou
         assert await gate.said(password=opaque("e")) == "alice"  # its key is at hand
 
 
-async def test_it_asks_the_issuer_as_often_as_the_wrapped_one(clock: FakeClock) -> None:
+async def test_it_asks_the_issuer_as_often_as_the_wrapped_one(
+    clock: FakeClock, tasks: TaskGroup
+) -> None:
     for is_online in (True, False):
         verifier = adding(
-            clock, ScriptedSource(), inner=ScriptedVerifier(is_online=is_online, needs=False)
+            clock, tasks, ScriptedSource(), inner=ScriptedVerifier(is_online=is_online, needs=False)
         )
         assert verifier.is_online is is_online
         assert verifier.needs_call(TOKEN)
 
 
-async def test_its_trial_call_is_the_issuers(clock: FakeClock) -> None:
+async def test_its_trial_call_is_the_issuers(clock: FakeClock, tasks: TaskGroup) -> None:
     inner = ScriptedVerifier(probe_says=IssuerUnavailable("no issuer"))
     with pytest.raises(IssuerUnavailable, match="no issuer"):
-        await adding(clock, ScriptedSource(), inner=inner).probe()
+        await adding(clock, tasks, ScriptedSource(), inner=inner).probe()
 
 
-async def test_stopping_stops_every_source(clock: FakeClock) -> None:
+async def test_stopping_stops_every_source(clock: FakeClock, tasks: TaskGroup) -> None:
     sources = [ScriptedSource(), ScriptedSource()]
     terms = RoleTerms(
-        sources=tuple(asked(source, clock) for source in sources),
+        sources=tuple(asked(source, clock, tasks) for source in sources),
         default_roles=(),
         require_role=False,
     )
@@ -251,14 +272,17 @@ class StraySource(ScriptedSource):
 
 async def test_a_source_that_ends_itself_leaves_no_verdict_without_its_roles(
     clock: FakeClock,
+    tasks: TaskGroup,
 ) -> None:
     for sources in ((StraySource(),), (ScriptedSource(), StraySource())):
         with pytest.raises(IssuerUnavailable):
-            await adding(clock, *sources).verify(TOKEN, now=clock.now())
+            await adding(clock, tasks, *sources).verify(TOKEN, now=clock.now())
 
 
-async def test_a_gate_survives_a_source_that_ends_itself(clock: FakeClock) -> None:
-    stray = roles_of(clock, StraySource())
+async def test_a_gate_survives_a_source_that_ends_itself(
+    clock: FakeClock, tasks: TaskGroup
+) -> None:
+    stray = roles_of(clock, tasks, StraySource())
     async with at_work(gate_issuer(ScriptedVerifier(), clock, roles=stray), clock=clock) as work:
         for number in range(4):
             assert await work.said(password=opaque(f"{number}")) == "unavailable"

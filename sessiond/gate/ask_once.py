@@ -1,0 +1,169 @@
+"""Asking somebody once for all who have the same question, and not at all while he is away."""
+
+from collections.abc import Awaitable, Callable, Hashable
+from typing import Generic, TypeVar
+
+from anyio.abc import TaskGroup
+
+from sessiond.clock import Clock
+from sessiond.containment import Containment
+from sessiond.core.errors import IssuerUnavailable, TokenRejected
+from sessiond.gate.breaker import Breaker
+from sessiond.gate.flight import Fault, Flight, answered, fresh
+from sessiond.gate.guard import Guard
+from sessiond.gate.kept_answers import KeptAnswers
+
+MAX_ANSWERS = 100_000  # kept
+MAX_REFUSALS = 10_000  # kept
+
+K = TypeVar("K", bound=Hashable)
+A = TypeVar("A")
+R = TypeVar("R")
+
+
+class AskOnce(Generic[K, A]):
+    """One stranger's answers: an issuer's, a role source's, whoever else's a room may ask for.
+
+    All who have one question at a time share one call, which outlives them. What came of it is
+    kept for as long as `keep_until` says, refusals apart, so that a flood of them drops no answer.
+    While the breaker is open nobody waits, and trial calls find out when to close it.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        task: str,
+        whose: str,
+        breaker: Breaker,
+        probe: Callable[[], Awaitable[object]],
+        keep_until: Callable[[A | TokenRejected], float],
+        clock: Clock,
+        containment: Containment,
+    ) -> None:
+        """Ask nothing yet, until `begin`.
+
+        Args:
+            name: Of whoever is asked, for errors.
+            task: What unexpected exceptions are told and counted under,
+            whose: and for whom.
+            breaker: Sees the calls that are made through `call`.
+            probe: Makes a trial call.
+            keep_until: Says of an outcome until which moment of monotonic time it is used again.
+            clock: For moments and pauses.
+            containment: Where exceptions end that nobody may raise.
+        """
+        self._task, self._whose = task, whose
+        self._keep_until = keep_until
+        self._clock = clock
+        self._containment = containment
+        self._guard = Guard(
+            breaker, name=name, whose=whose, probe=probe, clock=clock, containment=containment
+        )
+        self._flights: dict[K, Flight[A]] = {}
+        self._answers = KeptAnswers[K, A](MAX_ANSWERS)
+        self._refusals = KeptAnswers[K, TokenRejected](MAX_REFUSALS)
+        self._tasks: TaskGroup | None = None
+
+    def begin(self, tasks: TaskGroup) -> None:
+        """Make calls in these tasks from now on."""
+        self._tasks = tasks
+        self._guard.begin(tasks)
+
+    def retire(self) -> None:
+        """Make no more trial calls: nobody new will ask. What is under way goes on."""
+        self._guard.retire()
+
+    async def over(self) -> None:
+        """Return when no call is under way."""
+        for flight in tuple(self._flights.values()):
+            await flight.over()
+
+    def find(self, key: K) -> A | None:
+        """Return the answer that is kept, or None.
+
+        Raises:
+            TokenRejected: A refusal is.
+        """
+        monotonic = self._clock.monotonic()
+        answer = self._answers.find(key, monotonic=monotonic)
+        if answer is None:
+            refusal = self._refusals.find(key, monotonic=monotonic)
+            if refusal is not None:
+                raise fresh(refusal)
+        return answer
+
+    def drop(self, key: K) -> None:
+        """Forget one answer, which does not stand any more."""
+        self._answers.drop(key)
+
+    def clear(self) -> None:
+        """Forget all that is kept."""
+        self._answers.clear()
+        self._refusals.clear()
+
+    def join(
+        self, key: K, ask: Callable[[Flight[A]], Awaitable[A]], *, needs_call: bool = True
+    ) -> Flight[A]:
+        """Return the call with this question that is under way, or begin one; to be waited for.
+
+        Args:
+            key: The question.
+            ask: Asks it; what it asks the stranger goes through `call`.
+            needs_call: Whether there is nothing to wait for while the breaker is open.
+
+        Raises:
+            IssuerUnavailable: Nobody is to wait.
+        """
+        flight = self._flights.get(key)
+        if flight is not None:
+            return flight
+        if self._tasks is None:
+            raise IssuerUnavailable("sessiond is not open yet")
+        if needs_call:
+            self._guard.check()
+        flight = self._flights[key] = Flight(self._clock)
+        self._tasks.start_soon(self._fly, key, ask, flight)
+        return flight
+
+    async def call(self, ask: Callable[[], Awaitable[R]]) -> R:
+        """Ask the stranger himself, within what was joined; see `Guard.call`."""
+        return await self._guard.call(ask)
+
+    async def alone(self, key: K, ask: Callable[[], Awaitable[A]]) -> A:
+        """Return the answer where nobody is waited for, in the task that asks, and keep it."""
+        return answered(await self._outcome(key, ask))
+
+    async def _fly(
+        self, key: K, ask: Callable[[Flight[A]], Awaitable[A]], flight: Flight[A]
+    ) -> None:
+        outcome: A | Fault | None = None
+        try:
+            outcome = await self._outcome(key, lambda: ask(flight))
+        finally:
+            del self._flights[key]
+            flight.land(outcome)
+
+    async def _outcome(self, key: K, ask: Callable[[], Awaitable[A]]) -> A | Fault:
+        """Return what comes of a question, whatever is raised on the way, and keep it."""
+        outcome: A | Fault | None = None
+        with self._containment.around(self._task, self._whose):
+            try:
+                outcome = await ask()
+            except (TokenRejected, IssuerUnavailable) as fault:
+                outcome = fresh(fault)
+            self._keep(key, outcome)
+        if outcome is None:
+            return IssuerUnavailable("it met a fault that nobody expected, which the log has")
+        return outcome
+
+    def _keep(self, key: K, outcome: A | Fault) -> None:
+        if isinstance(outcome, IssuerUnavailable):
+            return
+        until = self._keep_until(outcome)
+        if until <= self._clock.monotonic():
+            return
+        if isinstance(outcome, TokenRejected):
+            self._refusals.keep(key, outcome, until=until)
+        else:
+            self._answers.keep(key, outcome, until=until)

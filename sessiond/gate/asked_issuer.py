@@ -1,0 +1,160 @@
+"""One issuer as the gate asks it: once for all who bring one token, and remembered a while."""
+
+import hashlib
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from functools import partial
+
+from anyio.abc import TaskGroup
+
+from sessiond.clock import Clock
+from sessiond.containment import Containment
+from sessiond.core.errors import Refusal, TokenRejected
+from sessiond.core.principal import folded
+from sessiond.core.secret import Secret
+from sessiond.core.session import ProcessKey
+from sessiond.core.verdict import Verdict
+from sessiond.gate.ask_once import AskOnce
+from sessiond.gate.flight import Flight
+from sessiond.gate.gate_issuer import GateIssuer
+from sessiond.gate.timings import LoginTimings
+
+REFUSAL_KEPT = 2.0  # seconds: kdb+ tries a refused handshake twice
+
+Turn = tuple[ProcessKey, bool]  # whose it is at the issuer, and whether it is a renewal's
+
+
+@dataclass(frozen=True, slots=True)
+class TokenKey:
+    """What a verdict is about. The token itself is not kept."""
+
+    token: bytes  # SHA-256
+    user: str  # folded
+
+    @classmethod
+    def of(cls, token: Secret, *, user: str) -> "TokenKey":
+        return cls(hashlib.sha256(token.reveal().encode()).digest(), folded(user))
+
+
+class AskedIssuer:
+    """Gives the verdicts of one issuer, as it is configured in one generation."""
+
+    def __init__(self, gate_issuer: GateIssuer, clock: Clock, containment: Containment) -> None:
+        self.gate_issuer = gate_issuer
+        self._clock = clock
+        self._containment = containment
+        self._once = AskOnce[TokenKey, Verdict](
+            "the issuer",
+            task="login",
+            whose=gate_issuer.route.name,
+            breaker=gate_issuer.breaker,
+            probe=gate_issuer.verifier.probe,
+            keep_until=self._keep_until,
+            clock=clock,
+            containment=containment,
+        )
+
+    def begin(self, tasks: TaskGroup) -> None:
+        """Ask the issuer in these tasks from now on; what is asked outlives the logins."""
+        self._once.begin(tasks)
+
+    def use(self, gate_issuer: GateIssuer) -> None:
+        """Go on with the same issuer, where how long a verdict is kept may have changed."""
+        if gate_issuer.cache_for < self.gate_issuer.cache_for:  # what is kept is kept too long
+            self._once.clear()
+        self.gate_issuer = gate_issuer
+
+    def retire(self) -> None:
+        """Make no more trial calls: no login comes to it any more."""
+        self._once.retire()
+
+    def forget(self) -> None:
+        """Use no earlier verdict again: something was revoked."""
+        self._once.clear()
+
+    async def verdict(
+        self,
+        token: Secret,
+        *,
+        user: str,
+        turn: Turn,
+        waiting: AbstractContextManager[None],
+        timings: LoginTimings,
+    ) -> Verdict:
+        """Return what the token proves. May be cancelled at any time.
+
+        Args:
+            token: What was presented.
+            user: The typed name.
+            turn: Whose turn at the issuer it takes.
+            waiting: Entered for as long as the issuer is waited for.
+            timings: Filled in, however this ends.
+
+        Raises:
+            TokenRejected: The login is refused.
+            IssuerUnavailable: No verdict now.
+        """
+        key = TokenKey.of(token, user=user)
+        kept = self._once.find(key)
+        if kept is not None:
+            if self._stands(kept):
+                return kept
+            self._once.drop(key)
+        needs_call = self._needs_call(token)
+        if not needs_call and self.gate_issuer.roles is None:
+            return await self._once.alone(key, partial(self._verified, token))
+        with waiting:
+            ask = partial(self._in_turn, token, turn)
+            flight = self._once.join(key, ask, needs_call=needs_call)
+            try:
+                verdict = await flight.answer()
+            finally:
+                _account(flight, timings, now=self._clock.monotonic())
+        if verdict.lease.expires_at <= self._clock.now():
+            raise TokenRejected(Refusal.EXPIRED, "it expired while it was verified")
+        return verdict
+
+    def _stands(self, verdict: Verdict) -> bool:
+        """Say whether an earlier verdict may be used: nothing outlives its token."""
+        if verdict.lease.expires_at <= self._clock.now():
+            return False
+        with self._containment.around("login", self.gate_issuer.route.name):
+            return self.gate_issuer.still_valid(verdict)
+        return False  # it is verified again
+
+    def _needs_call(self, token: Secret) -> bool:
+        with self._containment.around("login", self.gate_issuer.route.name):
+            return self.gate_issuer.verifier.needs_call(token)
+        return True  # then the breaker is before it
+
+    async def _in_turn(self, token: Secret, turn: Turn, flight: Flight[Verdict]) -> Verdict:
+        """Ask the issuer, however long its own timeout lets it take."""
+        async with self.gate_issuer.limiter.place(turn):
+            flight.ask()
+            verdict = await self._verified(token)
+            if self.gate_issuer.roles is None:
+                return verdict
+            return await self.gate_issuer.roles.completed(verdict, now=self._clock.now())
+
+    async def _verified(self, token: Secret) -> Verdict:
+        """Return what the issuer vouches for; the breaker sees the call, where it takes one."""
+        verifier = self.gate_issuer.verifier
+        verify = partial(verifier.verify, token, now=self._clock.now())
+        verdict = await (self._once.call(verify) if verifier.needs_call(token) else verify())
+        return replace(verdict, generation=self.gate_issuer.generation)
+
+    def _keep_until(self, outcome: Verdict | TokenRejected) -> float:
+        cache_for = self.gate_issuer.cache_for  # as is configured by now
+        if isinstance(outcome, TokenRejected) and cache_for > 0:
+            cache_for = REFUSAL_KEPT
+        return self._clock.monotonic() + cache_for
+
+
+def _account(flight: Flight[Verdict], timings: LoginTimings, *, now: float) -> None:
+    """Say what the time went to, so far where it is still under way."""
+    end = now if flight.landed_at is None else flight.landed_at
+    if flight.asked_at is None:
+        timings.queued = end - flight.launched_at
+    else:
+        timings.queued = flight.asked_at - flight.launched_at
+        timings.called = end - flight.asked_at

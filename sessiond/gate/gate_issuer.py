@@ -1,0 +1,47 @@
+"""What the gate is given of one issuer."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from sessiond.api import Verifier
+from sessiond.core.verdict import Verdict
+from sessiond.gate.breaker import Breaker
+from sessiond.gate.fair import FairLimiter
+from sessiond.gate.route import IssuerRoute
+
+
+class RolesBeside(Protocol):
+    """Adds to a verdict what its token does not bring. No fault of the issuer's is its fault."""
+
+    async def completed(self, verdict: Verdict, *, now: datetime) -> Verdict:
+        """Return the verdict with all roles.
+
+        Raises:
+            TokenRejected: Final for this user.
+            IssuerUnavailable: No verdict now.
+        """
+        ...
+
+    def stand_in(self, verdict: Verdict) -> bool:
+        """Say whether the roles in an earlier verdict still count."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateIssuer:
+    """One issuer at the gate."""
+
+    route: IssuerRoute
+    verifier: Verifier
+    roles: RolesBeside | None = None  # asked once the token is verified
+    client: str  # the client that refresh tokens of this issuer are bound to
+    cache_for: float  # seconds an accepted verdict may be used again; 0 = never
+    limiter: FairLimiter  # calls to the issuer at a time
+    breaker: Breaker
+    generation: int = 0  # of the issuer's configuration; its verdicts carry it
+
+    def still_valid(self, verdict: Verdict) -> bool:
+        """Say whether an earlier verdict still stands, with all that is in it."""
+        stands = self.roles is None or self.roles.stand_in(verdict)
+        return stands and self.verifier.still_valid(verdict)
