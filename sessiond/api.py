@@ -122,8 +122,8 @@ class Verifier(Protocol):
     called when the daemon stops or the configuration has changed. It must block nobody: what it
     does without awaiting holds up every login. No call may take longer than `issuer.timeout`,
     and what a token says must never make it raise anything but the errors below: an OSError is
-    taken as an issuer that is away, and three of those in a row, confirmed by a trial call, as a
-    sick one; any other as "no verdict" for that login alone.
+    taken as an issuer that is away, and three of those in a row, confirmed by a trial call, open
+    its breaker; any other is "no verdict" for that login alone.
     """
 
     @property
@@ -153,7 +153,7 @@ class Verifier(Protocol):
             TokenRejected: Final for this token.
             IssuerUnavailable: No verdict; sessiond asks again later.
             IssuerThrottled: The same, and not before `retry_after` seconds.
-            UnusableAnswer: No verdict either, but the issuer has answered: it is not sick.
+            UnusableAnswer: No verdict either, but the issuer has answered: it is not away.
         """
         ...
 
@@ -162,10 +162,10 @@ class Verifier(Protocol):
         ...
 
     async def probe(self) -> None:
-        """Make one trial call that needs no user's token, to learn whether the issuer is well.
+        """Make one trial call that needs no user's token, to learn whether the issuer answers.
 
         Raises:
-            IssuerUnavailable: It is not.
+            IssuerUnavailable: It does not.
         """
         ...
 

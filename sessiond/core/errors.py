@@ -67,7 +67,7 @@ class IssuerThrottled(IssuerUnavailable):
 
 
 class UnusableAnswer(IssuerUnavailable):
-    """The issuer answered, and with no verdict: as unavailable, but it is not sick.
+    """The issuer answered, and with no verdict: as unavailable, but it is not away.
 
     So nobody else is kept from asking it. Whoever can put one call off obeys `retry_after`.
     """

@@ -27,7 +27,7 @@ def sendable(token: Secret) -> str:
 
 
 def made_up_token() -> Secret:
-    """Return a token that no issuer has issued, to ask whether the issuer is well."""
+    """Return a token that no issuer has issued, to ask whether the issuer answers."""
     return Secret(secrets.token_urlsafe(32))
 
 

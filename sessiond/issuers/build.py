@@ -60,7 +60,7 @@ class Issuer:
         Args:
             clock: Waits.
             probe: Makes the verifier's trial call.
-            is_seen_to: Says whether it is known to be well, or somebody else makes trial calls.
+            is_seen_to: Says whether it is known to answer, or somebody else makes trial calls.
         """
         if isinstance(self.verifier, JwtVerifier):
             await self.verifier.run()

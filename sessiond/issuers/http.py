@@ -91,7 +91,7 @@ def seconds_until(http_date: str, now: datetime) -> float | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """What the issuer answered: a 2xx or a 4xx other than 429, so that it is well."""
+    """What the issuer answered: a 2xx or a 4xx other than 429, so that it is available."""
 
     status: int
     retry_after: float | None  # seconds
@@ -144,7 +144,7 @@ class IssuerHttp:
             clock: Tells what a Retry-After date is counted from.
             tls: From `trust`, shared.
             insecure_http: Excuses http:// to this machine.
-            note: Told of each call what it said of the issuer: that it is sick, or None, well.
+            note: Told of each call why the issuer is unavailable; None: it answered.
             transport: Answers instead of the network, in tests.
         """
         self.insecure_http = insecure_http
@@ -172,7 +172,7 @@ class IssuerHttp:
         """GET one URL.
 
         Raises:
-            IssuerUnavailable: No answer in time, or 5xx: it is sick.
+            IssuerUnavailable: No answer in time, or 5xx.
             IssuerThrottled: 429, or 5xx with Retry-After.
             UnusableAnswer: 3xx, one too large or compressed, or an endpoint that is refused.
         """
@@ -293,9 +293,9 @@ async def _body_of(reply: httpx.Response) -> tuple[str | None, bytes]:
 def _judged(answer: _Answer, host: str, *, now: datetime) -> Reply:
     """Return an answer that its caller must read; raise for one that is no verdict at all.
 
-    Here alone it is decided what an answer says of the issuer. Below 500 it is well: the answer is
-    about this call, whatever it is. 429 is a wish to be left alone, and so is an error with
-    Retry-After; anything else from 500 on says that it is sick.
+    Here alone it is decided what an answer says of the issuer. Below 500 it answers: what it says
+    is about this call alone. 429 is a wish to be left alone, and so is an error with
+    Retry-After; anything else from 500 on says that it is unavailable.
     """
     header = answer.headers.get("retry-after")
     reply = Reply(

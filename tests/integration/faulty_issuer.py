@@ -70,7 +70,7 @@ class FaultyIssuer:
     """One issuer: what it signs and vouches for, and what is wrong with one of its endpoints."""
 
     def __init__(self, name: str, *, endpoint: str, fault: Fault, times: int = ALWAYS) -> None:
-        """Be sick from the start.
+        """Be at fault from the start.
 
         Args:
             name: Its first path segment; it has one user.
@@ -91,13 +91,13 @@ class FaultyIssuer:
         self._vouched: dict[str, dict[str, object]] = {}  # by opaque token
         self._lock = threading.Lock()
 
-    def sicken(self) -> None:
+    def break_down(self) -> None:
         """Let the fault strike from now on."""
         with self._lock:
             self._left = ALWAYS
 
     def heal(self) -> None:
-        """Be well from now on."""
+        """Be at no fault from now on."""
         with self._lock:
             self._left = 0
 
@@ -154,7 +154,7 @@ class FaultyIssuer:
         return f"{self.jwt(lifetime=lifetime)};{secrets.token_urlsafe(32)}"
 
     def answer(self, endpoint: str, *, bearer: str, form: Mapping[str, str]) -> Answer:
-        """Return what the issuer says when it is well."""
+        """Return what the issuer says when nothing is wrong."""
         match endpoint:
             case "metadata":
                 return _json(self._metadata())

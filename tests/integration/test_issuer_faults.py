@@ -86,7 +86,7 @@ def test_a_faulty_key_set_stops_new_keys_and_nothing_else(stage: Stage, fault: s
     assert stage.connect(issuer, issuer.jwt()) == "unavailable"
     issuer.heal()
     session = stage.log_in(issuer, issuer.jwt())["session"]
-    issuer.sicken()
+    issuer.break_down()
     issuer.rotate()
     for _ in range(2):  # nor is it `badsignature` while the keys are not fetched again
         assert stage.connect(issuer, issuer.jwt()) == "unavailable"
@@ -104,7 +104,7 @@ def test_a_faulty_answer_about_a_token_is_no_verdict_and_the_next_login_asks_aga
     assert stage.connect(issuer, known) == "unavailable"
     issuer.heal()
     session = stage.log_in(issuer, known)["session"]
-    issuer.sicken()
+    issuer.break_down()
     assert stage.connect(issuer, unknown) == "unavailable"
     assert stage.connect(issuer, known) == ""  # its verdict is kept
     assert stage.is_live(session)
@@ -118,7 +118,7 @@ def test_a_server_with_a_wrong_certificate_is_sent_nothing(
     stage: Stage, fault: str, way: str
 ) -> None:
     issuer = stage.issuers[f"{fault}.{way}"]
-    issuer.sicken()
+    issuer.break_down()
     asked = issuer.calls(ENDPOINTS[way])
     assert stage.connect(issuer, presented(issuer)) == "unavailable"
     assert issuer.calls(ENDPOINTS[way]) == asked
@@ -127,7 +127,7 @@ def test_a_server_with_a_wrong_certificate_is_sent_nothing(
 @pytest.mark.parametrize("way", ENDPOINTS)
 def test_no_redirect_is_followed(stage: Stage, way: str) -> None:
     issuer = stage.issuers[f"302.{way}"]
-    issuer.sicken()
+    issuer.break_down()
     issuer.rotate()
     assert stage.connect(issuer, presented(issuer)) == "unavailable"
     assert issuer.calls("elsewhere") == 0

@@ -157,7 +157,7 @@ def test_an_issuer_about_which_nothing_changes_keeps_its_verdicts(
     assert strict_issuer.control.calls("/userinfo") == 1
 
 
-def test_a_sick_issuer_about_which_nothing_changes_stays_sick(
+def test_a_breaker_of_an_issuer_about_which_nothing_changes_stays_open(
     strict_issuer: RunningIssuer, start: Start, process: Connected
 ) -> None:
     extra = 'verify = "userinfo"'

@@ -167,7 +167,7 @@ async def test_an_answer_that_is_not_about_the_token_is_no_verdict(
 async def test_what_a_server_answers_to_an_odd_token_is_about_the_token(
     issuer: FakeIssuer, clock: HandClock, status: int, reason: str
 ) -> None:
-    """Otherwise anybody who can type a password could make the issuer look sick."""
+    """Otherwise anybody who can type a password could open the issuer's breaker."""
     issuer.says("/userinfo", b"<html>Request Header Or Cookie Too Large</html>", status=status)
     with pytest.raises(TokenRejected) as raised:
         await verifier_of(issuer).verify(OPAQUE, now=clock.now())
