@@ -14,7 +14,7 @@ from sessiond.gate.guard import Guard
 from sessiond.gate.kept_answers import KeptAnswers
 
 MAX_ANSWERS = 100_000  # kept
-MAX_REFUSALS = 10_000  # kept
+MAX_REFUSALS = 1_000  # kept: those of two seconds, for kdb+'s second try
 
 K = TypeVar("K", bound=Hashable)
 A = TypeVar("A")
