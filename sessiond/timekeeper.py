@@ -42,23 +42,19 @@ class Timekeeper:
     def __init__(
         self,
         clock: SettableClock,
-        witnesses: Mapping[str, Witness],
+        witnesses: Callable[[], Mapping[str, Witness]],
         containment: Containment | None = None,
     ) -> None:
         """Make a timekeeper.
 
         Args:
             clock: Corrected here and nowhere else.
-            witnesses: By the issuer's name.
+            witnesses: Those of now, by the issuer's name.
             containment: Where exceptions end that no witness may raise.
         """
         self._clock = clock
         self._witnesses = witnesses
         self._containment = containment or Containment()
-
-    def use(self, witnesses: Mapping[str, Witness]) -> None:
-        """Ask others from now on."""
-        self._witnesses = witnesses
 
     async def run(self) -> None:
         """Watch for ever."""
@@ -90,7 +86,7 @@ class Timekeeper:
         """Return whether the wall clock is right by most issuers; None: nobody answered."""
         votes = 0
         answered = False
-        for issuer, witness in self._witnesses.items():
+        for issuer, witness in self._witnesses().items():
             ahead = None
             with self._containment.around("witness of the time", issuer):
                 ahead = await witness()

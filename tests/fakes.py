@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 import anyio
@@ -21,16 +21,33 @@ from sessiond.core.rows import NameOwner, Put, Row, Write
 from sessiond.core.secret import Secret
 from sessiond.core.session import ProcessAbout, ProcessKey, Session, SessionId, SessionState
 from sessiond.core.verdict import PresentedTokens, Verdict
-from sessiond.table import Loaded
+from sessiond.table import Loaded, TableSettings
 from sessiond.testing.clock import START as START
 from sessiond.testing.clock import FakeClock as FakeClock
 from sessiond.testing.clock import idle as idle
 
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
 RULES = Rules(
     unbound=timedelta(seconds=10), grace=timedelta(seconds=30), share=0.6, jitter=0.1
 )  # the configuration's defaults
+
+T = TypeVar("T")
+
+
+class Settings(Generic[T]):
+    """What a service reads its settings from; a test puts others there, as a reload does."""
+
+    def __init__(self, now: T) -> None:
+        self.now = now
+
+    def __call__(self) -> T:
+        return self.now
+
+
+def table_settings(rules: Rules = RULES, *, keep: timedelta = 7 * DAY) -> Settings[TableSettings]:
+    return Settings(TableSettings(rules=rules, keep_events=keep))
 
 
 class MemoryStore:

@@ -38,13 +38,13 @@ log = structlog.get_logger()
 _QUOTED = re.compile(r"field `[^`]*`")
 
 
-def control_app(view: View, access: Access, closing: anyio.Event) -> Starlette:
+def control_app(view: View, access: Callable[[], Access], closing: anyio.Event) -> Starlette:
     """Return the application that serves the control API."""
     by_path: dict[str, dict[str, Operation]] = {}
     for operation in OPERATIONS:
         by_path.setdefault(operation.path, {})[operation.method] = operation
     turns = Turns(view.clock)
-    handlers = _Handlers(view, turns)
+    handlers = _Handlers(view, access, turns)
     routes = [handlers.route(path, by_method) for path, by_method in by_path.items()]
     described = msgspec.json.encode(document(OPERATIONS))
     routes.append(Route("/openapi.json", handlers.description(described), methods=["GET"]))
@@ -59,9 +59,7 @@ def control_app(view: View, access: Access, closing: anyio.Event) -> Starlette:
             Exception: _tell_bug,
         },
     )
-    # Both may be replaced while the app serves.
-    app.state.access = access
-    app.state.closing = closing  # set: event streams end
+    app.state.closing = closing  # set: event streams end; may be replaced while the app serves
     app.router.redirect_slashes = False  # a redirect repeats the query, whatever is in it
     return app
 
@@ -86,8 +84,9 @@ class _Unhurried:
 class _Handlers:
     """Reads requests for operations."""
 
-    def __init__(self, view: View, turns: Turns) -> None:
+    def __init__(self, view: View, access: Callable[[], Access], turns: Turns) -> None:
         self._view = view
+        self._access = access
         self._turns = turns
 
     def route(self, path: str, operations: dict[str, Operation]) -> Route:
@@ -140,14 +139,12 @@ class _Handlers:
 
     def _is_apart(self, request: Request, operation: Operation) -> bool:
         """Say whether it waits for no turn: a stream of events, or what an administrator does."""
-        access: Access = request.app.state.access
-        is_permitted = access.permits(request.state.peer, operation.right)
+        is_permitted = self._access().permits(request.state.peer, operation.right)
         return is_permitted and (operation.right is Right.ADMINISTER or operation.lane is None)
 
     def _permit(self, request: Request, path: str, right: Right) -> Peer:
         peer: Peer = request.state.peer
-        access: Access = request.app.state.access
-        if not access.permits(peer, right):
+        if not self._access().permits(peer, right):
             log.warning("control request refused", uid=peer.uid, pid=peer.pid, path=path)
             key = "control_readers" if right is Right.READ else "control_admins"
             raise Problem(HTTPStatus.FORBIDDEN, f"user {peer.uid} is not among {key}")

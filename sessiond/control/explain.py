@@ -129,7 +129,7 @@ async def _admitted(
     """Return what the gate says, in the time that a login has."""
     owner = ProcessKey(uid=peer.uid, pid=peer.pid, started=peer.started, label="explain")
     try:
-        with anyio.fail_after(view.deadline):
+        with anyio.fail_after(view.settings().deadline):
             admission = await view.gate.admit(user=user, password=password.reveal(), owner=owner)
     except TokenRejected as rejected:
         if rejected.reason is Refusal.USERMISMATCH:  # verified, but another user's
@@ -144,7 +144,7 @@ async def _admitted(
 
 
 async def _prove(view: View, tried: _Tried, tokens: PresentedTokens) -> None:
-    if tokens.verdict.principal.issuer not in view.proved:
+    if tokens.verdict.principal.issuer not in view.settings().proved:
         tried.skipped("this issuer's tokens need no proof by refresh")
         return
     refusal = await view.table.ask(CheckAdmission(presented=tokens, is_proof_due=True))

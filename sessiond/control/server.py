@@ -1,7 +1,7 @@
 """Serves the control API with uvicorn, on a socket and under signals that are the daemon's."""
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import anyio
@@ -26,8 +26,13 @@ class _Server(uvicorn.Server):
 class ControlServer:
     """The control socket at work."""
 
-    def __init__(self, listener: socket.socket | None, view: View, access: Access) -> None:
-        """Make a server; it owns the listening socket from now on. None: it serves nobody."""
+    def __init__(
+        self, listener: socket.socket | None, view: View, access: Callable[[], Access]
+    ) -> None:
+        """Make a server; it owns the listening socket from now on. None: it serves nobody.
+
+        Who may do what is looked up at each request.
+        """
         self._listener = listener
         self._closing = anyio.Event()
         self._app = control_app(view, access, anyio.Event())
@@ -56,12 +61,10 @@ class ControlServer:
             await self._server.serve(sockets=[self._listener])
             tasks.cancel_scope.cancel()
 
-    def use(self, access: Access) -> None:
-        """Let others in, from the next request on. Who follows events must ask again."""
-        if access != self._app.state.access:
-            self._app.state.access = access
-            self._app.state.closing.set()
-            self._app.state.closing = anyio.Event()
+    def end_streams(self) -> None:
+        """Have those who follow events ask again: others may be let in now."""
+        self._app.state.closing.set()
+        self._app.state.closing = anyio.Event()
 
     def stop(self) -> None:
         """Accept no more, end the event streams, and give other requests a moment."""

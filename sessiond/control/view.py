@@ -1,6 +1,6 @@
 """What the control socket is shown of the daemon."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -39,6 +39,15 @@ class IssuerView:
         return self.health.trouble or self.keys_trouble()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ViewSettings:
+    """What operations go by."""
+
+    issuers: Mapping[str, IssuerView]
+    proved: frozenset[str]  # issuers whose tokens count once a refresh has proved them
+    deadline: float  # seconds that a login may take
+
+
 @dataclass(slots=True)
 class ConfigurationView:
     """Which configuration is applied, and what became of the newest file."""
@@ -71,11 +80,9 @@ class View:
     events: EventLog
     directory: Directory
     gate: Gate
-    issuers: Mapping[str, IssuerView]
-    proved: Collection[str]  # issuers whose tokens count once a refresh has proved them
+    settings: Callable[[], ViewSettings]  # those of now
     hashed: Callable[[Secret], TokenHash]
     new_id: Callable[[], UUID]
-    deadline: float  # seconds that a login may take
     database: Path
     refused: Callable[[], int]  # connections to q's socket, since the start
     metrics: Metrics = field(default_factory=Metrics)
@@ -84,6 +91,11 @@ class View:
     ready_at: datetime | None = None  # set when it is
     ready_since: float = 0.0  # the same in monotonic time
     configuration: ConfigurationView = field(default_factory=ConfigurationView)
+
+    @property
+    def issuers(self) -> Mapping[str, IssuerView]:
+        """The issuers of now, by their configured names."""
+        return self.settings().issuers
 
     def begin(self) -> None:
         """Note that the daemon is ready."""

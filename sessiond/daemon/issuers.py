@@ -2,7 +2,7 @@
 
 import hashlib
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from functools import partial
@@ -81,11 +81,18 @@ class RunningIssuer:
 class Issuers:
     """Owns the issuers at work. Those about which nothing changes are left alone."""
 
-    def __init__(self, clock: Clock, metrics: Metrics, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        metrics: Metrics,
+        environ: Mapping[str, str],
+        slow_after: Callable[[], float],
+    ) -> None:
         self.metrics = metrics
         self.containment = Containment()
         self._clock = clock
         self._environ = environ
+        self._slow_after = slow_after
         self._numbers = count(1)
         self._tasks: TaskGroup | None = None
         self.running: Mapping[str, RunningIssuer] = {}
@@ -176,7 +183,7 @@ class Issuers:
             health = before.health.successor()
         tls = await trusted.by(spec)
         issuer = await self._issuer(spec, client_secret, refresh_secret, health, tls)
-        return self._assembled(spec, issuer, health, slow_after=config.login.deadline / 2)
+        return self._assembled(spec, issuer, health)
 
     async def _issuer(
         self,
@@ -209,9 +216,7 @@ class Issuers:
             await plugged.stop()
             raise
 
-    def _assembled(
-        self, spec: IssuerSpec, issuer: Issuer, health: IssuerHealth, *, slow_after: float
-    ) -> RunningIssuer:
+    def _assembled(self, spec: IssuerSpec, issuer: Issuer, health: IssuerHealth) -> RunningIssuer:
         generation, table = next(self._numbers), spec.config
         route = IssuerRoute(
             name=table.name,
@@ -239,7 +244,7 @@ class Issuers:
                 unproved=FairLimiter(spec.refresh.concurrency),
             ),
             limiter=FairLimiter(table.concurrency),
-            breaker=Breaker(self._clock, slow_after=slow_after, doubts=True),
+            breaker=Breaker(self._clock, slow_after=self._slow_after, doubts=True),
             in_use=anyio.CancelScope(),
         )
 

@@ -1,14 +1,13 @@
-"""Reads the configuration again. The one place that knows what is applied, and what is not.
+"""Reads the configuration again, and swaps one snapshot of it for the next.
 
-A file that is wrong changes nothing. One that is right is applied between two steps of the event
-loop, so nothing is ever judged by half of it: what was verified before and is committed after is
-refused by the table, which knows its generation. No connection of a peer that may still connect is
-dropped.
+A file that is wrong changes nothing. One that is right counts from one step of the event loop on,
+for everybody, so nothing is ever judged by half of it: what was verified before and is committed
+after is refused by the table, which knows its generation. No connection of a peer that may still
+connect is dropped.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import timedelta
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -25,11 +24,11 @@ from sessiond.daemon import settings
 from sessiond.daemon.issuers import RunningIssuer
 from sessiond.daemon.resuming import disown, is_answered_for
 from sessiond.daemon.services import Endpoints, Services
-from sessiond.daemon.settings import LookedUp
+from sessiond.daemon.snapshot import Current, Snapshot
 from sessiond.system import systemd
 from sessiond.system.hardening import look_at_descriptors
 
-# Bound or opened once, at the start. Every other key is applied.
+# Bound or opened once, at the start. Every other key is in the snapshot.
 NEEDS_RESTART = (
     ("listen", "port"),
     ("listen", "directory"),
@@ -48,8 +47,8 @@ class Prepared:
     """A configuration that was checked whole: nothing of it can fail any more."""
 
     config: Config
-    looked_up: LookedUp
     running: Mapping[str, RunningIssuer]
+    snapshot: Snapshot
 
 
 class Reload:
@@ -59,6 +58,7 @@ class Reload:
         self,
         path: Path,
         config: Config,
+        current: Current[Snapshot],
         services: Services,
         endpoints: Endpoints,
         environ: Mapping[str, str],
@@ -68,13 +68,14 @@ class Reload:
         Args:
             path: The configuration file.
             config: What it said at the start.
-            parts: The services.
-            front: What faces the outside.
+            current: What came of it; nobody else writes there.
+            services: Those with more to do than to read what counts now.
+            endpoints: The same of what faces the outside.
             environ: Where credentials and systemd are.
         """
-        self.config = config  # what is applied
         self._started_with = config
         self._path = path
+        self._current = current
         self._services = services
         self._endpoints = endpoints
         self._environ = environ
@@ -116,7 +117,7 @@ class Reload:
         for key in self._endpoints.view.configuration.needs_restart:
             logger.warning("needs a restart", key=key)
         await disown(self._services.table, gone)
-        await self._services.subscribers.apply(prepared.config.subscribers)
+        await self._services.subscribers.apply()
 
     async def _prepare(self) -> Prepared:
         """Read and check everything, away from the loop: a file or a directory may be slow."""
@@ -125,51 +126,31 @@ class Reload:
         looked_up = await away(settings.look_up, config, self._environ)
         await self._services.subscribers.check(config.subscribers)
         running = await self._services.issuers.build(config)
-        return Prepared(config=config, looked_up=looked_up, running=running)
+        snapshot = settings.snapshot_of(config, looked_up, running)
+        return Prepared(config=config, running=running, snapshot=snapshot)
 
-    def _apply(self, new: Prepared) -> list[Grant]:
-        """Put the new values in, without a pause; return the grants of issuers that are gone."""
-        log.configure(new.config.log.format, new.config.log.level)
-        services, config, running = self._services, new.config, new.running
-        rules = settings.rules_of(config, running)
-        services.table.use(rules, keep_events=settings.keep_events(config))
-        gone = [grant for grant in services.table.grants() if not is_answered_for(grant, rules)]
-        services.issuers.use(running)
-        for each in running.values():
-            each.breaker.slow_after = settings.slow_after(config)
-        services.gate.use(settings.gate_issuers_of(config, running), waiting=config.login.waiting)
-        services.refresher.use(settings.refresh_issuers_of(running), recheck=config.refresh.recheck)
-        services.timekeeper.use(settings.witnesses_of(running))
-        services.login_services.proved = rules.proved
-        services.subscribers.use(settings.delivery_rules(config))
-        self._apply_to_front(new)
-        self.config = config
-        return gone
+    def _apply(self, prepared: Prepared) -> list[Grant]:
+        """Have the new snapshot count, without a pause; return the grants of issuers that are gone.
 
-    def _apply_to_front(self, new: Prepared) -> None:
-        endpoints, config, listen = self._endpoints, new.config, new.config.listen
-        welcome = replace(
-            endpoints.welcome,
-            deadline=timedelta(seconds=config.login.deadline),
-            key=new.looked_up.proof_key,
+        All after the swap is what must be done beside reading it.
+        """
+        before, now = self._current.now, prepared.snapshot
+        self._current.now = now
+        log.configure(now.log_format, now.log_level)
+        look_at_descriptors(now.listen.max_connections)
+        services, endpoints = self._services, self._endpoints
+        services.issuers.use(prepared.running)
+        services.gate.use(now.gate_issuers, waiting=now.waiting)
+        services.refresher.forget_gone()
+        endpoints.listener.end_disallowed()
+        if now.access != before.access:
+            endpoints.control.end_streams()
+        endpoints.view.configuration.applied(
+            services.clock.now(),
+            needs_restart=needing_restart(self._started_with, prepared.config),
         )
-        endpoints.reception.context = replace(
-            endpoints.reception.context,
-            welcome=welcome.answer,
-            deadline=config.login.deadline,
-            max_message=listen.max_message,
-        )
-        endpoints.reception.context.audience.allowed = new.looked_up.subscribers
-        endpoints.listener.use(new.looked_up.allowed, max_connections=listen.max_connections)
-        look_at_descriptors(listen.max_connections)
-        endpoints.control.use(new.looked_up.access)
-        view = endpoints.view
-        view.issuers = settings.views_of(new.running)
-        view.proved = self._services.login_services.proved
-        view.deadline = config.login.deadline
-        view.configuration.applied(
-            self._services.clock.now(), needs_restart=needing_restart(self._started_with, config)
-        )
+        grants, rules = services.table.grants(), now.table.rules
+        return [grant for grant in grants if not is_answered_for(grant, rules)]
 
 
 def needing_restart(started_with: Config, now: Config) -> Sequence[str]:

@@ -4,6 +4,7 @@ import secrets
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from uuid import uuid4
 
 from anyio.abc import ByteStream
@@ -12,13 +13,11 @@ from anyio.streams.memory import MemoryObjectReceiveStream
 from sessiond import store
 from sessiond.bus import Bus, Committed
 from sessiond.clock import SystemClock
-from sessiond.config import Config
 from sessiond.control import instrumented
 from sessiond.control.server import ControlServer
 from sessiond.control.view import View
-from sessiond.daemon import settings
 from sessiond.daemon.issuers import Issuers
-from sessiond.daemon.settings import LookedUp
+from sessiond.daemon.snapshot import Current, Snapshot
 from sessiond.eventlog import EventLog
 from sessiond.extensions.subscribers import Subscribers, starter
 from sessiond.gate import Gate
@@ -28,7 +27,7 @@ from sessiond.kdb.connection import Connection
 from sessiond.kdb.conversation import ConnectionContext
 from sessiond.kdb.directory import Directory
 from sessiond.kdb.listener import Listener
-from sessiond.kdb.welcome import Welcome
+from sessiond.kdb.welcome import ConnectionSettings, Welcome
 from sessiond.metrics import Metrics
 from sessiond.refresher import Refresher
 from sessiond.store.sealing import TokenHasher
@@ -61,7 +60,7 @@ class Services:
 
 
 def services_of(
-    config: Config,
+    current: Current[Snapshot],
     *,
     clock: SystemClock,
     store: store.SqliteStore,
@@ -69,27 +68,32 @@ def services_of(
     hasher: TokenHasher,
     environ: Mapping[str, str],
 ) -> Services:
-    """Make the services. Each is given the values it uses, never the configuration."""
-    running = issuers.running
+    """Make the services. Each is given a reader of its own part of what is configured by now."""
     metrics = issuers.metrics
     bus, kept = Bus(), instrumented.InstrumentedStore(store, clock, metrics)
     events = EventLog(kept, bus.listen(), clock)  # listens first: it knows what others act on
-    rules, keep_events = settings.rules_of(config, running), settings.keep_events(config)
-    table = Table(kept, bus, clock, rules, keep_events=keep_events)
+    table = Table(kept, bus, clock, lambda: current.now.table)
     gate = Gate(
-        settings.gate_issuers_of(config, running),
+        current.now.gate_issuers,
         news=bus.listen(),
         clock=clock,
-        waiting=config.login.waiting,
+        waiting=current.now.waiting,
         containment=issuers.containment,
     )
-    refresher = _refresher(config, issuers, table, bus, clock, hasher)
-    feeding, start = settings.delivery_rules(config), starter(environ, clock)
+    refresher = _refresher(current, issuers, table, bus, clock, hasher)
+    subscribers = Subscribers(
+        lambda: current.now.subscribers,
+        events,
+        table,
+        clock,
+        start=starter(environ, clock),
+        draw=draw,
+    )
     return Services(
         clock=clock,
         metrics=metrics,
         issuers=issuers,
-        timekeeper=Timekeeper(clock, settings.witnesses_of(running), issuers.containment),
+        timekeeper=Timekeeper(clock, lambda: current.now.witnesses, issuers.containment),
         bus=bus,
         store=kept,
         events=events,
@@ -100,14 +104,14 @@ def services_of(
         gate=gate,
         refresher=refresher,
         login_services=_login_services(
-            table, gate, refresher, clock, hasher, metrics, proved=rules.proved
+            table, gate, refresher, clock, hasher, metrics, lambda: current.now.table.rules.proved
         ),
-        subscribers=Subscribers(events, table, clock, start=start, draw=draw, rules=feeding),
+        subscribers=subscribers,
     )
 
 
 def _refresher(
-    config: Config,
+    current: Current[Snapshot],
     issuers: Issuers,
     table: Table,
     bus: Bus,
@@ -115,13 +119,12 @@ def _refresher(
     hasher: TokenHasher,
 ) -> Refresher:
     return Refresher(
-        settings.refresh_issuers_of(issuers.running),
+        lambda: current.now.refresh,
         table,
         news=bus.listen(),
         clock=clock,
         hashed=hasher.token_hash,
         draw=draw,
-        recheck=config.refresh.recheck,
         note_late=issuers.metrics.refresh_late.observe,
         containment=issuers.containment,
     )
@@ -134,8 +137,7 @@ def _login_services(
     clock: SystemClock,
     hasher: TokenHasher,
     metrics: Metrics,
-    *,
-    proved: frozenset[str],
+    proved: Callable[[], frozenset[str]],
 ) -> LoginServices:
     return LoginServices(
         table=table,
@@ -153,66 +155,50 @@ def _login_services(
 class Reception:
     """Receives connections. Each is served as was configured when it came."""
 
-    def __init__(self, context: ConnectionContext) -> None:
-        self.context = context
+    def __init__(
+        self, context: ConnectionContext, settings: Callable[[], ConnectionSettings]
+    ) -> None:
+        self._context = context
+        self._settings = settings
 
     async def attend(self, stream: ByteStream, peer: Peer, said_hello: Callable[[], None]) -> None:
-        await Connection(stream, peer, self.context, said_hello).serve()
+        await Connection(stream, peer, self._context, self._settings(), said_hello).serve()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoints:
     """What faces the outside."""
 
-    welcome: Welcome
-    reception: Reception
     listener: Listener
     view: View
     control: ControlServer
 
 
 def endpoints_of(
-    config: Config,
+    current: Current[Snapshot],
     services: Services,
-    looked_up: LookedUp,
     *,
     welcome: Welcome,
+    database: Path,
     sockets: list[socket.socket],
     control: socket.socket | None,
 ) -> Endpoints:
     """Make it, once the table is loaded."""
-    reception = Reception(
-        ConnectionContext(
-            login_services=services.login_services,
-            directory=services.directory,
-            events=services.events,
-            clock=services.clock,
-            welcome=welcome.answer,
-            instance=welcome.instance,
-            deadline=config.login.deadline,
-            max_message=config.listen.max_message,
-            audience=Audience(looked_up.subscribers),
-            names=services.names,
-        )
+    context = ConnectionContext(
+        login_services=services.login_services,
+        directory=services.directory,
+        events=services.events,
+        clock=services.clock,
+        welcome=welcome,
+        audience=Audience(lambda: current.now.audience),
+        names=services.names,
     )
     listener = Listener(
         sockets,
-        allowed=looked_up.allowed,
-        max_connections=config.listen.max_connections,
-        serve=reception.attend,
+        lambda: current.now.listen,
+        serve=Reception(context, lambda: current.now.connection).attend,
     )
-    view = _view(config, services, listener, welcome)
-    return Endpoints(
-        welcome=welcome,
-        reception=reception,
-        listener=listener,
-        view=view,
-        control=ControlServer(control, view, looked_up.access),
-    )
-
-
-def _view(config: Config, services: Services, listener: Listener, welcome: Welcome) -> View:
-    return View(
+    view = View(
         instance=welcome.instance,
         clock=services.clock,
         table=services.table,
@@ -220,14 +206,17 @@ def _view(config: Config, services: Services, listener: Listener, welcome: Welco
         events=services.events,
         directory=services.directory,
         gate=services.gate,
-        issuers=settings.views_of(services.issuers.running),
-        proved=services.login_services.proved,
+        settings=lambda: current.now.view,
         hashed=services.login_services.hashed,
         new_id=uuid4,
-        deadline=config.login.deadline,
-        database=settings.database_of(config),
+        database=database,
         refused=lambda: listener.refused,
         metrics=services.metrics,
         failures=services.issuers.containment.failures,
         subscribers=services.subscribers,
+    )
+    return Endpoints(
+        listener=listener,
+        view=view,
+        control=ControlServer(control, view, lambda: current.now.access),
     )

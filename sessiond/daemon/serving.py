@@ -7,7 +7,6 @@ import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
-from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from uuid import uuid4
@@ -26,6 +25,7 @@ from sessiond.daemon.issuers import Issuers
 from sessiond.daemon.reload import Reload
 from sessiond.daemon.resuming import resume
 from sessiond.daemon.services import Endpoints, Services, endpoints_of, services_of
+from sessiond.daemon.snapshot import Current, Snapshot
 from sessiond.kdb.addresses import Addresses, listening
 from sessiond.kdb.directory import Directory
 from sessiond.kdb.listener import Listener
@@ -84,35 +84,36 @@ async def serve(path: Path, config: Config, environ: Mapping[str, str]) -> None:
             control_socket(listen.control, group=listen.control_group, passed=passed)
         )
         store = await stack.enter_async_context(opened(database, ring))
-        issuers = Issuers(clock, Metrics(), environ)
+        issuers = Issuers(clock, Metrics(), environ, lambda: current.now.slow_after)
         stack.push_async_callback(issuers.close)
-        issuers.use(await issuers.build(config))
+        running = await issuers.build(config)
+        issuers.use(running)
+        current = Current(settings.snapshot_of(config, looked_up, running))
         hasher = TokenHasher(store.lookup_key)
         services = services_of(
-            config, clock=clock, store=store, issuers=issuers, hasher=hasher, environ=environ
+            current, clock=clock, store=store, issuers=issuers, hasher=hasher, environ=environ
         )
         await services.subscribers.check(config.subscribers)
-        await services.subscribers.apply(config.subscribers)
         collector = Collector()
         collector.rest()
         await services.table.load()
         services.events.begin(services.table.sequence)
         services.directory.begin(services.table.sequence)
-        welcome = Welcome(
-            instance=uuid4(),
-            deadline=timedelta(seconds=config.login.deadline),
-            address=addresses.path,
-            key=looked_up.proof_key,
-        )
         endpoints = endpoints_of(
-            config, services, looked_up, welcome=welcome, sockets=sockets, control=control
+            current,
+            services,
+            welcome=Welcome(instance=uuid4(), address=addresses.path),
+            database=database,
+            sockets=sockets,
+            control=control,
         )
-        reload = Reload(path, config, services, endpoints, environ)
+        reload = Reload(path, config, current, services, endpoints, environ)
         watchdog = _watchdog(addresses, services, environ)
-        await _run(services, endpoints, reload, hangups, watchdog, collector, environ)
+        await _run(current, services, endpoints, reload, hangups, watchdog, collector, environ)
 
 
 async def _run(
+    current: Current[Snapshot],
     services: Services,
     endpoints: Endpoints,
     reload: Reload,
@@ -134,7 +135,7 @@ async def _run(
             root.start_soon(services.timekeeper.run)
             root.start_soon(services.issuers.run)
             root.start_soon(_then, services.table.run, ends.written)
-            rules = settings.rules_of(reload.config, services.issuers.running)
+            rules = current.now.table.rules
             await resume(services.table, services.refresher, rules, services.names)
             collector.calm()
             root.start_soon(collector.run, services.clock)
@@ -153,9 +154,9 @@ async def _run(
             reload.stop()
             if watchdog is not None:
                 watchdog.stop()
-            grace = settings.grace_of(reload.config)
-            signal.setitimer(signal.ITIMER_REAL, grace + LAST_RESORT)  # SIGALRM ends the process
-            with anyio.move_on_after(grace):
+            within = current.now.stop_within
+            signal.setitimer(signal.ITIMER_REAL, within + LAST_RESORT)  # SIGALRM ends the process
+            with anyio.move_on_after(within):
                 await _end(services, endpoints, ends)
             root.cancel_scope.cancel()
     logger.info("stopped")

@@ -7,15 +7,18 @@ from pathlib import Path
 
 from sessiond.config import Config, credentials
 from sessiond.control.access import Access
-from sessiond.control.view import IssuerView
+from sessiond.control.view import IssuerView, ViewSettings
 from sessiond.core.decide import Rules
 from sessiond.core.secret import Secret
 from sessiond.daemon.issuers import RunningIssuer
-from sessiond.extensions.subscribers import STOP_WITHIN, DeliveryRules
+from sessiond.daemon.snapshot import Snapshot
+from sessiond.extensions.subscribers import STOP_WITHIN, DeliveryRules, SubscriberSettings
 from sessiond.gate import GateIssuer
-from sessiond.refresher import RefreshIssuer
+from sessiond.kdb.listener import ListenSettings
+from sessiond.kdb.welcome import ConnectionSettings
+from sessiond.refresher import RefreshSettings
 from sessiond.system.peer import AllowList
-from sessiond.timekeeper import Witness
+from sessiond.table import TableSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,13 +40,13 @@ def look_up(config: Config, environ: Mapping[str, str]) -> LookedUp:
     listen = config.listen
     return LookedUp(
         allowed=AllowList.of(listen.allow_users, listen.allow_groups),
-        subscribers=_subscribers(listen.subscribers),
+        subscribers=_audience(listen.subscribers),
         access=Access.of(readers=listen.control_readers, admins=listen.control_admins),
         proof_key=credentials.proof_key(listen.proof_key_file, environ=environ),
     )
 
 
-def _subscribers(names: Sequence[str | int]) -> AllowList | None:
+def _audience(names: Sequence[str | int]) -> AllowList | None:
     return AllowList.listed("listen.subscribers", names) if names else None
 
 
@@ -52,47 +55,53 @@ def database_of(config: Config) -> Path:
     return Path(config.store.path).resolve()
 
 
-def grace_of(config: Config) -> float:
-    """Return the seconds that stopping may take.
+def snapshot_of(
+    config: Config, looked_up: LookedUp, running: Mapping[str, RunningIssuer]
+) -> Snapshot:
+    """Return what each part goes by. A key that is not used here builds the issuers that run."""
+    listen, login = config.listen, config.login
+    rules = _rules(config, running)
+    return Snapshot(
+        log_format=config.log.format,
+        log_level=config.log.level,
+        listen=ListenSettings(allowed=looked_up.allowed, max_connections=listen.max_connections),
+        connection=ConnectionSettings(
+            deadline=login.deadline,
+            max_message=listen.max_message,
+            proof_key=looked_up.proof_key,
+        ),
+        audience=looked_up.subscribers,
+        gate_issuers=tuple(_gate_issuer(config, each) for each in running.values()),
+        waiting=login.waiting,
+        slow_after=login.deadline / 2,
+        table=TableSettings(rules=rules, keep_events=_keep_events(config)),
+        refresh=RefreshSettings(
+            issuers={name: each.refresh_issuer for name, each in running.items()},
+            recheck=config.refresh.recheck,
+        ),
+        witnesses={name: each.ahead for name, each in running.items()},
+        subscribers=_subscribers(config),
+        access=looked_up.access,
+        view=ViewSettings(issuers=_views(running), proved=rules.proved, deadline=login.deadline),
+        stop_within=_stop_within(config),
+    )
 
-    A refresh under way is worth waiting for, and subscribers hear the last events.
-    """
-    return config.refresh.timeout + 5.0 + STOP_WITHIN * bool(config.subscribers)
 
-
-def rules_of(config: Config, running: Mapping[str, RunningIssuer]) -> Rules:
+def _rules(config: Config, running: Mapping[str, RunningIssuer]) -> Rules:
     return Rules(
         unbound=timedelta(seconds=config.login.unbound),
         grace=timedelta(seconds=config.login.grace),
         share=config.refresh.share,
         jitter=config.refresh.jitter,
-        proved=proved_of(config),
+        proved=frozenset(each.name for each in config.issuers if each.prove_by_refresh),
         generations={name: each.generation for name, each in running.items()},
         iss={each.name: each.issuer for each in config.issuers},
         max_sessions=config.login.max_sessions,
     )
 
 
-def proved_of(config: Config) -> frozenset[str]:
-    """Return the issuers whose tokens count once a refresh has proved them."""
-    return frozenset(each.name for each in config.issuers if each.prove_by_refresh)
-
-
-def keep_events(config: Config) -> timedelta:
+def _keep_events(config: Config) -> timedelta:
     return timedelta(seconds=config.events.keep)
-
-
-def delivery_rules(config: Config) -> DeliveryRules:
-    return DeliveryRules(max_attempts=config.events.max_attempts, keep=keep_events(config))
-
-
-def slow_after(config: Config) -> float:
-    """Return the seconds after which an issuer's answer to a login counts as none."""
-    return config.login.deadline / 2
-
-
-def gate_issuers_of(config: Config, running: Mapping[str, RunningIssuer]) -> tuple[GateIssuer, ...]:
-    return tuple(_gate_issuer(config, each) for each in running.values())
 
 
 def _gate_issuer(config: Config, running: RunningIssuer) -> GateIssuer:
@@ -108,15 +117,12 @@ def _gate_issuer(config: Config, running: RunningIssuer) -> GateIssuer:
     )
 
 
-def refresh_issuers_of(running: Mapping[str, RunningIssuer]) -> dict[str, RefreshIssuer]:
-    return {name: each.refresh_issuer for name, each in running.items()}
+def _subscribers(config: Config) -> SubscriberSettings:
+    rules = DeliveryRules(max_attempts=config.events.max_attempts, keep=_keep_events(config))
+    return SubscriberSettings(wanted=config.subscribers, rules=rules)
 
 
-def witnesses_of(running: Mapping[str, RunningIssuer]) -> dict[str, Witness]:
-    return {name: each.ahead for name, each in running.items()}
-
-
-def views_of(running: Mapping[str, RunningIssuer]) -> dict[str, IssuerView]:
+def _views(running: Mapping[str, RunningIssuer]) -> dict[str, IssuerView]:
     return {
         name: IssuerView(
             route=each.route,
@@ -128,3 +134,11 @@ def views_of(running: Mapping[str, RunningIssuer]) -> dict[str, IssuerView]:
         )
         for name, each in running.items()
     }
+
+
+def _stop_within(config: Config) -> float:
+    """Return the seconds that stopping may take.
+
+    A refresh under way is worth waiting for, and subscribers hear the last events.
+    """
+    return config.refresh.timeout + 5.0 + STOP_WITHIN * bool(config.subscribers)

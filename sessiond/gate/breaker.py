@@ -37,7 +37,7 @@ class Breaker:
         self,
         clock: Clock,
         *,
-        slow_after: float,
+        slow_after: Callable[[], float],
         doubts: bool = False,
         note: Callable[[bool], object] = lambda _: None,
     ) -> None:
@@ -45,11 +45,11 @@ class Breaker:
 
         Args:
             clock: Measures the calls.
-            slow_after: Seconds.
+            slow_after: The seconds of now.
             doubts: Whether quick failures alone open it only once a trial call has failed too.
             note: Told whether it is open when that changes.
         """
-        self.slow_after = slow_after
+        self._slow_after = slow_after
         self._clock = clock
         self._doubts = doubts
         self._note = note
@@ -132,8 +132,8 @@ class Breaker:
         self._under_way.pop(call, None)
 
     def _count_slow(self) -> None:
-        now = self._clock.monotonic()
-        slow = takewhile(lambda call: now - call.began_at > self.slow_after, self._under_way)
+        now, slow_after = self._clock.monotonic(), self._slow_after()
+        slow = takewhile(lambda call: now - call.began_at > slow_after, self._under_way)
         for call in tuple(slow):
             self.forget(call)
             self._count(call, is_slow=True)

@@ -14,12 +14,13 @@ ANOTHER_EVERY: Final = 360.0  # seconds: beyond that ten new ones an hour
 class Audience:
     """Who may subscribe, as configured by now."""
 
-    def __init__(self, allowed: AllowList | None = None) -> None:
-        """Let these in, or (None) every process that may connect."""
-        self.allowed = allowed
+    def __init__(self, allowed: Callable[[], AllowList | None]) -> None:
+        """Let those of now in, or (None) every process that may connect."""
+        self._allowed = allowed
 
     def admits(self, peer: Peer) -> bool:
-        return self.allowed is None or self.allowed.admits(peer)
+        allowed = self._allowed()
+        return allowed is None or allowed.admits(peer)
 
 
 @dataclass(slots=True)

@@ -28,7 +28,7 @@ from sessiond.table.agenda import Submission
 log = structlog.get_logger()
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LoginServices:
     """What an attempt works with; one for all processes."""
 
@@ -39,7 +39,7 @@ class LoginServices:
     hashed: Callable[[Secret], TokenHash]
     draw: Callable[[], float]  # uniform in [0, 1)
     new_id: Callable[[], UUID]
-    proved: frozenset[str]  # issuers whose tokens are proved by refreshing at once; as configured
+    proved: Callable[[], frozenset[str]]  # issuers of now whose tokens a refresh proves at once
     metrics: Metrics = field(default_factory=Metrics)
 
 
@@ -155,7 +155,7 @@ class Authentication(ABC):
         The table lets nobody in at such an issuer on a grant that is not proven.
         """
         issuer, table = admission.verdict.principal.issuer, self._login_services.table
-        if issuer not in self._login_services.proved or admission.presented.refresh is None:
+        if issuer not in self._login_services.proved() or admission.presented.refresh is None:
             return
         grant_id = GrantId(self._login_services.new_id())
         grant = await table.ask(KeepGrant(grant=grant_id, presented=self._presented(admission)))

@@ -22,6 +22,7 @@ from sessiond.kdb.outbox import Outbox
 from sessiond.kdb.process_line import ProcessLine
 from sessiond.kdb.steps import Encoded, Step, Wrong
 from sessiond.kdb.tasks import later
+from sessiond.kdb.welcome import ConnectionSettings
 from sessiond.notifier import Notifier
 from sessiond.qipc import Handshake, Received, ServerConnection, Value
 from sessiond.qipc.messages import MessageKind
@@ -62,14 +63,16 @@ class Connection:
         stream: ByteStream,
         peer: Peer,
         context: ConnectionContext,
+        settings: ConnectionSettings,
         said_hello: Callable[[], None] = lambda: None,
     ) -> None:
         self._stream = stream
         self._peer = peer
         self._context = context
+        self._settings = settings
         self._said_hello = said_hello
         self._account = context.budget.open(peer.uid)
-        first = min(STRANGERS_MESSAGE, context.max_message)
+        first = min(STRANGERS_MESSAGE, settings.max_message)
         self._wire = ServerConnection(first, max_items=MAX_ITEMS)
         self._scope = anyio.CancelScope()
         self._outbox = Outbox(self._scope, self._account)
@@ -119,7 +122,7 @@ class Connection:
         async with anyio.create_task_group() as verifying:
             begin = later(verifying)
             conversation = self._conversation = Conversation(
-                self._context, self._peer, self._line, self._account, begin
+                self._context, self._settings, self._peer, self._line, self._account, begin
             )
             begin(partial(self._expect_hello, conversation))
             begin(partial(self._record, recording, to_answer))
@@ -177,7 +180,7 @@ class Connection:
 
     def _take(self, conversation: Conversation, received: Received, size: int) -> _InHand:
         is_sync, began = received.kind is MessageKind.SYNC, self._first_byte
-        answer_by = began + self._context.deadline * IN_TIME
+        answer_by = began + self._settings.deadline * IN_TIME
         was_known = conversation.is_known
         try:
             step = conversation.step(Message(received.value, is_sync, began, answer_by))
@@ -185,7 +188,7 @@ class Connection:
             step = Wrong(str(error))
         if conversation.is_known and not was_known:
             self._said_hello()
-            self._wire.admit(self._context.max_message)
+            self._wire.admit(self._settings.max_message)
         self._in_hand += size
         return _InHand(step, is_sync, answer_by, size)
 
@@ -202,7 +205,7 @@ class Connection:
     ) -> None:
         async with recording, to_answer:
             async for each in recording:
-                patience = None if each.step.keeps_time else self._context.deadline
+                patience = None if each.step.keeps_time else self._settings.deadline
                 with anyio.move_on_after(patience) as time:
                     await each.step.record()
                 if time.cancelled_caught:  # what it said is lost, so the process must reconcile

@@ -5,7 +5,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
-from uuid import UUID
 
 import anyio
 import structlog
@@ -42,6 +41,7 @@ from sessiond.kdb.steps import (
     renew_apart,
 )
 from sessiond.kdb.tasks import Later
+from sessiond.kdb.welcome import ConnectionSettings, Welcome
 from sessiond.qipc import NIL, Value, dictionary, is_ping
 from sessiond.qipc.values import QType, Vector
 from sessiond.system.peer import Peer
@@ -61,10 +61,7 @@ class ConnectionContext:
     directory: Directory
     events: EventLog
     clock: Clock
-    welcome: Callable[[calls.Hello], Value]
-    instance: UUID  # new at each start
-    deadline: float  # seconds for each answer
-    max_message: int  # bytes
+    welcome: Welcome
     audience: Audience
     names: ProcessNames
     budget: Budget = field(default_factory=Budget)
@@ -87,6 +84,7 @@ class Conversation:
     def __init__(
         self,
         context: ConnectionContext,
+        settings: ConnectionSettings,
         peer: Peer,
         line: ProcessLine,
         account: Account,
@@ -95,13 +93,15 @@ class Conversation:
         """Begin with a process that has said nothing yet.
 
         Args:
-            counter: What there is for all connections.
+            context: What there is for all connections.
+            settings: What this one goes by.
             peer: Who is at the other end.
             line: The way back.
             account: What the connection may keep.
             later: Starts what goes on beside the messages.
         """
         self._context = context
+        self._settings = settings
         self._peer = peer
         self._line = line
         self._account = account
@@ -174,18 +174,18 @@ class Conversation:
             uid=self._peer.uid,
             pid=self._peer.pid,
         )
-        welcome = self._context.welcome
+        welcome, settings = self._context.welcome, self._settings
         return Changed(
             self._context.login_services.table,
             ProcessLost(process=owner.key),
-            lambda _: welcome(call),
+            lambda _: welcome.answer(call, settings),
         )
 
     def _key(self) -> ProcessKey:
         """Return who the process is; without a pid, this connection of this run and nobody else."""
         peer, label = self._peer, ""
         if not peer.pid:
-            label = f"{self._line.label} #{self._number} of {self._context.instance}"
+            label = f"{self._line.label} #{self._number} of {self._context.welcome.instance}"
         return ProcessKey(uid=peer.uid, pid=peer.pid, started=peer.started, label=label)
 
     def _connect(self, call: calls.Connect, owner: Owner, message: Message) -> Step:

@@ -4,6 +4,7 @@ import math
 import socket
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
 from functools import partial
 
 import anyio
@@ -21,28 +22,33 @@ Serve = Callable[[ByteStream, Peer, Callable[[], None]], Awaitable[None]]
 log = structlog.get_logger()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListenSettings:
+    """Who is let in, and how many at most."""
+
+    allowed: AllowList
+    max_connections: int
+
+
 class Listener:
     """The guard at the sockets. Refused peers get no byte, not even the handshake's answer."""
 
     def __init__(
         self,
         sockets: Iterable[socket.socket],
+        settings: Callable[[], ListenSettings],
         *,
-        allowed: AllowList,
-        max_connections: int,
         serve: Serve,
     ) -> None:
         """Make one; `run` begins it.
 
         Args:
             sockets: Where to accept.
-            allowed: Who is let in.
-            max_connections: How many, at most.
+            settings: Those of now. A lower bound on connections ends none.
             serve: Serves one to its end, and calls what it is given once it knows the process.
         """
         self._sockets = list(sockets)
-        self._allowed = allowed
-        self._max_connections = max_connections
+        self._settings = settings
         self._serve = serve
         self._accepting = anyio.CancelScope()
         self._serving = anyio.CancelScope()
@@ -51,12 +57,9 @@ class Listener:
         self._strangers: defaultdict[int, dict[anyio.CancelScope, None]] = defaultdict(dict)
         self.refused = 0  # connections since the start
 
-    def use(self, allowed: AllowList, *, max_connections: int) -> None:
-        """Admit others from now on, and end the connections of those who may not connect any more.
-
-        A lower bound on connections ends none.
-        """
-        self._allowed, self._max_connections = allowed, max_connections
+    def end_disallowed(self) -> None:
+        """End the connections of those who may not connect any more."""
+        allowed = self._settings().allowed
         for connection, peer in self._admitted.items():
             if not allowed.admits(peer):
                 log.warning("connection ended: not allowed any more", uid=peer.uid, pid=peer.pid)
@@ -102,7 +105,7 @@ class Listener:
             log.warning("peer unknown", error=str(error), refused=self.refused)
             await stream.aclose()
             return
-        if not self._allowed.admits(peer) or self._is_full(peer.uid):
+        if not self._settings().allowed.admits(peer) or self._is_full(peer.uid):
             self.refused += 1
             log.warning("connection refused", uid=peer.uid, pid=peer.pid, refused=self.refused)
             await stream.aclose()
@@ -127,7 +130,7 @@ class Listener:
         keeps none of the same user's processes out.
         """
         strangers = self._strangers[peer.uid]
-        if len(strangers) >= math.ceil(self._max_connections * STRANGERS_SHARE):
+        if len(strangers) >= math.ceil(self._settings().max_connections * STRANGERS_SHARE):
             log.warning("connection ended: it says nothing", uid=peer.uid)
             oldest = next(iter(strangers))
             self._know(oldest, peer.uid)
@@ -142,5 +145,6 @@ class Listener:
 
     def _is_full(self, uid: int) -> bool:
         """Bound all connections, and keep some for others than the one user who has most."""
-        share = math.ceil(self._max_connections * ONE_USERS_SHARE)
-        return self._open.total() >= self._max_connections or self._open[uid] >= share
+        most = self._settings().max_connections
+        share = math.ceil(most * ONE_USERS_SHARE)
+        return self._open.total() >= most or self._open[uid] >= share

@@ -1,7 +1,7 @@
 """What the refresher asks of one issuer."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol
 
@@ -12,6 +12,7 @@ from sessiond.core.errors import Refusal, TokenRejected
 from sessiond.core.secret import Secret
 from sessiond.core.verdict import Verdict
 from sessiond.gate.fair import FairLimiter
+from sessiond.refresher.pace import Pace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +54,7 @@ class RefreshIssuer:
     limiter: anyio.CapacityLimiter
     unproved: FairLimiter  # the budget of refresh tokens that may be anybody's
     generation: int = 0  # of the issuer's configuration; its verdicts carry it
+    pace: Pace = field(default_factory=Pace)  # what it asked for ends with it
 
     async def verify(
         self, token: Secret, *, now: datetime, expires_in: float | None = None
@@ -62,3 +64,11 @@ class RefreshIssuer:
         if not self.admits(verdict.principal.name):
             raise TokenRejected(Refusal.WRONGISSUER, "this issuer does not answer for that user")
         return replace(verdict, generation=self.generation)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefreshSettings:
+    """What the refresher goes by."""
+
+    issuers: Mapping[str, RefreshIssuer]  # by their configured names
+    recheck: float  # seconds between asking again where nothing can be refreshed; 0 = never

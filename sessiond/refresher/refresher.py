@@ -1,7 +1,7 @@
 """Refreshes grants ahead of time, and asks again for those that cannot be refreshed."""
 
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -35,7 +35,7 @@ from sessiond.due import DueQueue
 from sessiond.refresher.asking_again import AskingAgain
 from sessiond.refresher.giving_back import GivingBack, give_back
 from sessiond.refresher.pace import FIRST_RETRY, Pace, retry_in
-from sessiond.refresher.refresh_issuer import RefreshIssuer, Tokens, TokenSource
+from sessiond.refresher.refresh_issuer import RefreshIssuer, RefreshSettings, Tokens, TokenSource
 from sessiond.table import Table
 
 # What time alone may mend in a fresh token: the issuer's clock is ahead, or its key not here yet.
@@ -45,7 +45,7 @@ AT_ONCE = 64  # grants looked at in one go
 log = structlog.get_logger()
 A = TypeVar("A")
 
-__all__ = ["RefreshIssuer", "Refresher", "TokenSource", "Tokens"]
+__all__ = ["RefreshIssuer", "RefreshSettings", "Refresher", "TokenSource", "Tokens"]
 
 
 class _Key(NamedTuple):
@@ -74,30 +74,29 @@ class Refresher:
 
     def __init__(
         self,
-        refresh_issuers: Mapping[str, RefreshIssuer],
+        settings: Callable[[], RefreshSettings],
         table: Table,
         *,
         news: MemoryObjectReceiveStream[Committed],
         clock: Clock,
         hashed: Callable[[Secret], TokenHash],
         draw: Callable[[], float],
-        recheck: float,
         note_late: Callable[[float], object] = lambda _: None,
         containment: Containment | None = None,
     ) -> None:
         """Make a refresher.
 
         Args:
-            refresh_issuers: By the configured name of the issuer.
+            settings: Those of now. What is under way ends on its own, but is judged by them.
             table: Asked to record each step.
             news: What the table has committed: new and changed grants.
             clock: Wall time decides what is due.
             hashed: Turns a token into what it is known by.
             draw: Gives numbers uniform in [0, 1).
-            recheck: Seconds between asking again where nothing can be refreshed; 0 = never.
             note_late: Told how many seconds after it was due each refresh begins.
             containment: Where exceptions end that no issuer's part may raise.
         """
+        self._settings = settings
         self._containment = containment or Containment()
         self._table = table
         self._news = news
@@ -108,33 +107,17 @@ class Refresher:
         self._due = DueQueue[_Key](clock)
         self._held: dict[GrantId, _Held] = {}
         self._asking_again = AskingAgain(table, clock)
-        self._giving_back = GivingBack(
-            lambda name: self._refresh_issuers.get(name), self._containment, clock
-        )
-        self._paces: defaultdict[str, Pace] = defaultdict(Pace)  # by issuer
+        self._giving_back = GivingBack(self._issuer, self._containment, clock)
         self._proving = Counter[GrantId]()  # how many logins wait for the proof
         self._busy: dict[GrantId, anyio.Event] = {}
         self._begun = Counter[str]()  # by issuer; what is due beyond its budget waits in a queue
         self._waiting: defaultdict[str, deque[_Key]] = defaultdict(deque)
         self._tasks: TaskGroup | None = None
         self._watching = anyio.CancelScope()
-        self._refresh_issuers: Mapping[str, RefreshIssuer] = {}
-        self.use(refresh_issuers, recheck=recheck)
 
-    def use(self, refresh_issuers: Mapping[str, RefreshIssuer], *, recheck: float) -> None:
-        """Go on with these issuers. A refresh under way ends on its own, but is judged by them.
-
-        Whoever takes an issuer away ends its grants: nothing more is done for them. Nor is what it
-        gave sent to another one that has got its name.
-        """
-        before, self._refresh_issuers = self._refresh_issuers, refresh_issuers
-        self._recheck = recheck
-        for issuer, refresh_issuer in before.items():
-            if (
-                refresh_issuers.get(issuer) is not refresh_issuer
-            ):  # what was wished for on it counts no more
-                self._paces.pop(issuer, None)
-        for issuer in self._waiting.keys() - refresh_issuers.keys():
+    def forget_gone(self) -> None:
+        """Forget what waits for issuers that are not there any more: their grants end."""
+        for issuer in self._waiting.keys() - self._settings().issuers.keys():
             del self._waiting[issuer]
 
     def follow(self, grant: Grant) -> None:
@@ -144,12 +127,12 @@ class Refresher:
 
     def hold(self, grant: GrantId, *, issuer: str, access: Secret) -> None:
         """Keep an access token in memory, to ask the issuer for it again from time to time."""
-        refresh_issuer = self._refresh_issuers.get(issuer)
+        recheck, refresh_issuer = self._settings().recheck, self._issuer(issuer)
         is_asked_again = (
-            refresh_issuer is not None and self._recheck > 0 and refresh_issuer.verifier.is_online
+            refresh_issuer is not None and recheck > 0 and refresh_issuer.verifier.is_online
         )
         if is_asked_again and self._asking_again.keep(grant, access):  # else it is queued already
-            self._due.add_in(self._recheck, _Key(grant, issuer))
+            self._due.add_in(recheck, _Key(grant, issuer))
 
     async def run(self) -> None:
         """Refresh what is due until the news ends; a call under way is then still finished."""
@@ -184,7 +167,7 @@ class Refresher:
             grant: One that is not proved, as the table has just said.
             process: Turns go round by it, and within it by subject.
         """
-        refresh_issuer = self._refresh_issuers.get(grant.issuer)
+        refresh_issuer = self._issuer(grant.issuer)
         if refresh_issuer is None or self._is_too_early(_key(grant)):
             return
         self._proving[grant.id] += 1
@@ -216,7 +199,7 @@ class Refresher:
     def _begin(self, key: _Key) -> None:
         if self._is_too_early(key) or key.grant in self._busy:
             return
-        refresh_issuer = self._refresh_issuers.get(key.issuer)
+        refresh_issuer = self._issuer(key.issuer)
         if key.is_unproved and refresh_issuer is not None:
             begin = partial(self._start, key, refresh_issuer.unproved.give)
             refresh_issuer.unproved.when_free(begin, None, key.subject)
@@ -244,7 +227,7 @@ class Refresher:
         self._tasks.start_soon(self._attend, key, leave, at_once)
 
     def _has_place(self, issuer: str) -> bool:
-        refresh_issuer = self._refresh_issuers.get(issuer)
+        refresh_issuer = self._issuer(issuer)
         return refresh_issuer is None or self._begun[issuer] < refresh_issuer.limiter.total_tokens
 
     def _leave_place(self, issuer: str) -> None:
@@ -255,7 +238,7 @@ class Refresher:
 
     async def _attend(self, key: _Key, leave: Callable[[], None], at_once: bool) -> None:
         """Do what is due for one grant: at most one task at a time does."""
-        refresh_issuer = self._refresh_issuers.get(key.issuer)
+        refresh_issuer = self._issuer(key.issuer)
         try:
             with self._containment.around("refresh", key.issuer):
                 await self._do(key, refresh_issuer, at_once)
@@ -303,7 +286,7 @@ class Refresher:
         ):  # sent for another client it would count as stolen
             self._retry_later(grant, IssuerUnavailable("the refresh token is another client's"))
             return
-        closed_until = self._paces[grant.issuer].not_before(grant, self._clock.now())
+        closed_until = self._pace(grant).not_before(grant, self._clock.now())
         if closed_until is not None:
             self._put_off(grant, closed_until + timedelta(seconds=FIRST_RETRY * self._draw()))
             return
@@ -313,7 +296,7 @@ class Refresher:
             tokens = await refresh_issuer.source.refresh(grant.refresh_token)
         except RefreshRefused as refused:
             log.info("refresh refused", issuer=grant.issuer, error=refused.error)
-            self._paces[grant.issuer].note_refusal(grant, self._clock.now())
+            self._pace(grant).note_refusal(grant, self._clock.now())
             await self._persist(Refuse(grant=grant.id, reason="refused"))
         except IssuerUnavailable as unavailable:
             self._retry_later(grant, unavailable)
@@ -356,15 +339,23 @@ class Refresher:
                 return
             self._held.pop(grant.id, None)
             if kept:
-                self._paces[grant.issuer].note_proof(grant)
+                self._pace(grant).note_proof(grant)
             log.info("refreshed" if kept else "refresh thrown away", issuer=grant.issuer)
 
+    def _issuer(self, name: str) -> RefreshIssuer | None:
+        """Return the issuer that has the name now; None: no one has."""
+        return self._settings().issuers.get(name)
+
+    def _pace(self, grant: Grant) -> Pace:
+        """Return the pace of the issuer that has the name now; of one that is gone none is kept."""
+        return issuer.pace if (issuer := self._issuer(grant.issuer)) else Pace()
+
     def _is_newest(self, refresh_issuer: RefreshIssuer, issuer: str) -> bool:
-        return self._refresh_issuers.get(issuer) is refresh_issuer
+        return self._issuer(issuer) is refresh_issuer
 
     def _now(self, refresh_issuer: RefreshIssuer, of: Grant | _Key) -> RefreshIssuer | None:
         """Return the issuer that has taken an earlier one's place; None: its issuer is gone."""
-        newest = self._refresh_issuers.get(of.issuer)
+        newest = self._issuer(of.issuer)
         return newest if newest is not None and newest.iss == refresh_issuer.iss else None
 
     async def _persist(self, change: Change[A]) -> A:
@@ -386,7 +377,7 @@ class Refresher:
             pause = max(pause, unavailable.retry_after)
         if isinstance(unavailable, IssuerThrottled):  # a wish for all like it, not for this alone
             until = self._clock.now() + timedelta(seconds=unavailable.retry_after)
-            self._paces[grant.issuer].close(grant, until)
+            self._pace(grant).close(grant, until)
         self._put_off(grant, self._clock.now() + timedelta(seconds=pause))
         log.warning(
             "refresh put off", issuer=grant.issuer, error=str(unavailable), seconds=round(pause, 1)
@@ -400,10 +391,10 @@ class Refresher:
     async def _ask_again(self, key: _Key, begun_on: RefreshIssuer | None) -> None:
         """Ask the issuer whether it still accepts a token that cannot be refreshed."""
         refresh_issuer = None if begun_on is None else self._now(begun_on, key)
-        if refresh_issuer is None or not self._recheck:
+        if refresh_issuer is None or not self._settings().recheck:
             self._asking_again.drop(key.grant)
         elif await self._asking_again.ask(
             key.grant, refresh_issuer, partial(self._is_newest, refresh_issuer, key.issuer)
         ):
-            self._due.add_in(self._recheck, key)
+            self._due.add_in(self._settings().recheck, key)
         self._held.pop(key.grant, None)

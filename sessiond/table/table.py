@@ -1,7 +1,7 @@
 """The token table: one writer, and what waits is written together."""
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -78,6 +78,14 @@ class Loaded:
     sequence: int  # the last event's, also when that event is no longer kept
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableSettings:
+    """What the table goes by."""
+
+    rules: Rules
+    keep_events: timedelta
+
+
 class Store(Protocol):
     """Keeps rows and events. Only the table task calls `commit`, one call at a time."""
 
@@ -106,14 +114,14 @@ class Table:
     """Owns the rows. Every change and query goes through `submit`; nothing else writes."""
 
     def __init__(
-        self, store: Store, bus: Bus, clock: Clock, rules: Rules, *, keep_events: timedelta
+        self, store: Store, bus: Bus, clock: Clock, settings: Callable[[], TableSettings]
     ) -> None:
-        self._keep_events = keep_events
+        """Make a table; `settings` are those of now, also for what waits in the queue already."""
+        self._settings = settings
         self._pruned_at = float("-inf")  # monotonic
         self._store = store
         self._bus = bus
         self._clock = clock
-        self._rules = rules
         self._rows = Rows()
         self._sequence = 0
         self._owed = deque[Batch]()  # what has ended and could not be written yet
@@ -139,18 +147,14 @@ class Table:
         To be called at readiness: until then no process could have come back. What a revocation
         had only begun to end ends first.
         """
-        now = self._clock.now()
+        now, rules = self._clock.now(), self._settings().rules
         for session in tuple(self._rows.sessions.values()):
-            self._rows.put_state(resumed(session, now=now, rules=self._rules))
+            self._rows.put_state(resumed(session, now=now, rules=rules))
         for rows in (self._rows.sessions, self._rows.grants, self._rows.tokens):
             for row in rows.values():
                 self._note_due(row)
         self._agenda.put_back(Submission(change) for change in unfinished(self._rows))
         return self.grants()
-
-    def use(self, rules: Rules, *, keep_events: timedelta) -> None:
-        """Decide by other rules, what waits in the queue already included."""
-        self._rules, self._keep_events = rules, keep_events
 
     def grants(self) -> list[Grant]:
         """Return the grants as they stand, those that are being written included."""
@@ -227,10 +231,9 @@ class Table:
         if monotonic - self._pruned_at < PRUNE_EVERY:
             return
         self._pruned_at = monotonic
+        before = self._clock.now() - self._settings().keep_events
         with suppress(StoreError), anyio.CancelScope(shield=True):  # the next time will do
-            await self._store.forget_events(
-                before=self._clock.now() - self._keep_events, up_to=self._sequence - MAX_EVENTS
-            )
+            await self._store.forget_events(before=before, up_to=self._sequence - MAX_EVENTS)
 
     async def _write(self, batch: list[Submission[Any]]) -> None:
         try:
@@ -293,14 +296,14 @@ class Table:
 
         What there is no room for, or must wait for an unfinished one, goes back on the agenda.
         """
-        draft, now = Batch(), self._clock.now()
+        draft, now, rules = Batch(), self._clock.now(), self._settings().rules
         for number, submission in enumerate(batch):
             if draft.is_full:
                 self._agenda.put_back(batch[number:])
                 break
             if self._agenda.holds_back(submission):
                 continue
-            outcome = self._carry_out(submission.asked, draft, now)
+            outcome = self._carry_out(submission.asked, draft, now, rules)
             draft.decided.append(Decided(submission, outcome.answer, outcome.rest))
             if outcome.rest is not None:
                 self._agenda.claim(submission, outcome.rest)
@@ -309,10 +312,12 @@ class Table:
                 self._note_due(write.row)
         return draft
 
-    def _carry_out(self, asked: Asked[Any], draft: Batch, now: datetime) -> Answered | Decision:
+    def _carry_out(
+        self, asked: Asked[Any], draft: Batch, now: datetime, rules: Rules
+    ) -> Answered | Decision:
         if isinstance(asked, Query):
-            return answer(self._rows, asked, now, self._rules)
-        decision = decide(self._rows, asked, now, self._rules)
+            return answer(self._rows, asked, now, rules)
+        decision = decide(self._rows, asked, now, rules)
         draft.writes += decision.writes
         draft.notices += decision.notices
         draft.undo += filter(None, map(self._rows.apply, decision.writes))
@@ -343,12 +348,12 @@ class Table:
             await self._bus.publish(Committed(draft.writes, draft.notices))
             draft.notices = [replace(notice, push_to=None) for notice in draft.notices]
             self._owed.append(draft)
-        now = self._clock.now()
+        now, rules = self._clock.now(), self._settings().rules
         for submission in batch:
             asked = submission.asked
             if isinstance(asked, (Query, *ENDING)):
                 continue
-            decision = decide(self._rows, asked, now, self._rules)
+            decision = decide(self._rows, asked, now, rules)
             if decision.writes or decision.notices:
                 submission.fail(error)
             self._agenda.finish(submission)

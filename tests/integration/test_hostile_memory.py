@@ -14,7 +14,7 @@ from uuid import UUID
 import pytest
 
 from sessiond.qipc import ClientConnection, call, string, symbol
-from tests.integration.conftest import Start
+from tests.integration.conftest import Connected, Start
 from tests.integration.test_reload import reload
 from tests.issuer.running import ALICE, RunningIssuer
 from tests.qprocess import QProcess, QReplyError
@@ -188,6 +188,33 @@ def test_who_may_subscribe_is_configured_and_counts_from_the_reload_on(
             answers.append(int(theirs.stdout.readline()))
     error, table = 128, 0
     assert answers == [table, table, error, table, table]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+def test_only_the_connections_of_who_may_not_connect_any_more_end(
+    strict_issuer: RunningIssuer, start: Start, process: Connected
+) -> None:
+    allowed = configuration(strict_issuer, listen=f"allow_users = [{NOBODY}]")
+    daemon = start(allowed)
+    daemon.folder.chmod(0o755)
+    program = """
+        peer = greet(*sys.argv[1:])
+        print("in", flush=True)
+        peer.recv(1)
+        print("out", flush=True)
+    """
+    words = (daemon.address.hex(), said()[0].hex())
+    q = process(daemon)
+    with somebody_else(program, *words) as theirs:
+        assert theirs.stdout is not None
+        assert theirs.stdout.readline() == "in\n"
+        reload(daemon, configuration(strict_issuer))
+        assert theirs.stdout.readline() == "out\n"
+    q.ping()
+    reload(daemon, allowed)
+    with somebody_else(program, *words) as theirs:
+        assert theirs.stdout is not None
+        assert theirs.stdout.readline() == "in\n"
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a pid namespace")

@@ -5,17 +5,19 @@ import signal
 import socket
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from sessiond.qipc import octets_of, string
 from tests.integration.conftest import Connected, Start
-from tests.integration.operating import Operator
+from tests.integration.operating import Operator, watching
 from tests.integration.test_login import pair
 from tests.issuer.control import ALWAYS
 from tests.issuer.running import ALICE, BOB, RunningIssuer
-from tests.qprocess import QProcess, connect_call, plain_dict
+from tests.qprocess import QProcess, QReplyError, connect_call, plain_dict
 from tests.running_daemon import RunningDaemon, configuration
 
 ALICES = 'users = ["alice*"]'
@@ -300,6 +302,70 @@ def test_a_connection_has_the_deadline_that_its_hello_was_told(
             newer.hello()
             assert newer.connect(ALICE, tokens[1])["reason"] == "deadline"
         strict_issuer.control.clear_faults()
+
+
+def test_a_connection_has_its_proof_and_message_size_to_its_end_and_newer_ones_have_others(
+    strict_issuer: RunningIssuer, start: Start, folder: Path
+) -> None:
+    key_file = folder / "proof.key"
+    key_file.write_text("shared-key")
+    key_file.chmod(0o640)
+    large, small = "max_message = 1000000", "max_message = 65536"
+    daemon = start(configuration(strict_issuer, listen=large))
+    with QProcess(daemon.address) as q, QProcess(daemon.address) as late:
+        q.hello()
+        late.ping()  # it is being served
+        reload(
+            daemon, configuration(strict_issuer, listen=f'{small}\nproof_key_file = "{key_file}"')
+        )
+        with pytest.raises(QReplyError, match="unknown function"):
+            q.sync(string("x" * 500_000))
+        assert octets_of(late.hello()["proof"]) == b""  # of the same process: it replaces the older
+        with pytest.raises(QReplyError, match="unknown function"):
+            late.sync(string("x" * 500_000))
+        with QProcess(daemon.address) as newer:
+            assert octets_of(newer.hello()["proof"]) != b""
+            with suppress(BrokenPipeError):  # it was cut before all was sent
+                newer.ask(string("x" * 500_000))
+            assert newer.is_cut()
+
+
+def test_a_limit_counts_for_connections_and_processes_that_are_there_already(
+    strict_issuer: RunningIssuer, start: Start, process: Connected
+) -> None:
+    token = strict_issuer.tokens()["access_token"]
+    one, two = "max_connections = 2", "max_connections = 3"
+    daemon = start(configuration(strict_issuer, login="max_sessions = 1", listen=one))
+    q = process(daemon)
+    q.log_in(ALICE, token)
+    assert q.connect(ALICE, token, 6)["reason"] == "throttled"
+    reload(daemon, configuration(strict_issuer, login="max_sessions = 2", listen=one))
+    q.log_in(ALICE, token, 6)
+    with QProcess(daemon.address) as second, socket.socket(socket.AF_UNIX) as third:
+        second.ping()
+        third.connect(daemon.address)
+        assert third.recv(1) == b""
+        reload(daemon, configuration(strict_issuer, login="max_sessions = 1", listen=two))
+        with QProcess(daemon.address) as fourth:
+            fourth.ping()
+    assert len(q.sessions()) == 2  # a lower limit ends none
+
+
+def test_who_follows_events_asks_again_only_when_others_may(
+    strict_issuer: RunningIssuer, start: Start
+) -> None:
+    daemon = start(configuration(strict_issuer))
+    with watching(daemon, after=0) as stream:
+        stream.next()
+        reload(daemon, configuration(strict_issuer, login="unbound = 20.0"))
+        with QProcess(daemon.address) as q:
+            q.hello()
+            q.log_in(ALICE, strict_issuer.tokens()["access_token"])
+        assert stream.until("session.opened")
+        reload(daemon, configuration(strict_issuer, listen="control_readers = [12345]"))
+        assert stream.is_over()
+    with watching(daemon, after=0) as stream:  # root and the daemon's own user still may
+        assert stream.until("session.opened")
 
 
 def test_the_log_level_changes(strict_issuer: RunningIssuer, start: Start) -> None:

@@ -184,7 +184,7 @@ async def test_a_witness_that_fails_is_asked_again(error: Exception) -> None:
             await wire.wait()
             return HOUR.total_seconds()
 
-        keeper = Timekeeper(clock, {"corp": witness}, containment)
+        keeper = Timekeeper(clock, lambda: {"corp": witness}, containment)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(keeper.run)
             clock.error = HOUR.total_seconds()

@@ -9,7 +9,7 @@ import pytest
 
 from sessiond.clock import SystemClock
 from sessiond.timekeeper import ASK_EVERY, PATIENCE, Timekeeper, Witness
-from tests.fakes import FakeClock
+from tests.fakes import FakeClock, Settings
 
 pytestmark = pytest.mark.anyio
 
@@ -52,7 +52,7 @@ def named(witnesses: Sequence[Witness]) -> dict[str, Witness]:
 @asynccontextmanager
 async def kept(clock: SettableFakeClock, witnesses: Sequence[Witness]) -> AsyncIterator[None]:
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(Timekeeper(clock, named(witnesses)).run)
+        tasks.start_soon(Timekeeper(clock, lambda: named(witnesses)).run)
         yield
         tasks.cancel_scope.cancel()
 
@@ -135,10 +135,11 @@ def test_the_machines_clock_carries_on_from_where_it_was_taken_over() -> None:
 
 async def test_the_issuers_of_now_are_asked(clock: SettableFakeClock) -> None:
     before, after = list[float](), list[float]()
-    keeper = Timekeeper(clock, named([witness(0.0, before)]))
+    witnesses = Settings(named([witness(0.0, before)]))
+    keeper = Timekeeper(clock, witnesses)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(keeper.run)
-        keeper.use(named([witness(HOUR, after)]))
+        witnesses.now = named([witness(HOUR, after)])
         clock.error = HOUR
         await clock.advance(10.0)
         tasks.cancel_scope.cancel()

@@ -87,7 +87,7 @@ class AskedSource:
         self._deadline = deadline
         self._cache = cache
         self._clock = clock
-        self._breaker = Breaker(clock, slow_after=deadline, note=self._tell)
+        self._breaker = Breaker(clock, slow_after=lambda: deadline, note=self._tell)
         self._once = AskOnce[Principal, Answer](
             f"role source {name!r}",
             task="role source",

@@ -3,6 +3,17 @@
 from sessiond.extensions.subscribers.runner import DeliveryRules
 from sessiond.extensions.subscribers.state import SubscriberState
 from sessiond.extensions.subscribers.subprocesses import starter
-from sessiond.extensions.subscribers.supervision import STOP_WITHIN, Subscribers
+from sessiond.extensions.subscribers.supervision import (
+    STOP_WITHIN,
+    Subscribers,
+    SubscriberSettings,
+)
 
-__all__ = ["STOP_WITHIN", "DeliveryRules", "SubscriberState", "Subscribers", "starter"]
+__all__ = [
+    "STOP_WITHIN",
+    "DeliveryRules",
+    "SubscriberSettings",
+    "SubscriberState",
+    "Subscribers",
+    "starter",
+]

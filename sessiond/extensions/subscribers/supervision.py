@@ -31,6 +31,14 @@ STOP_WITHIN = GRACE + subprocesses.STOP_WITHIN + subprocesses.LAST_OUTPUT  # sec
 log = structlog.get_logger()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubscriberSettings:
+    """Which subscribers there are to be, and by which rules events are delivered."""
+
+    wanted: tuple[SubscriberConfig, ...]
+    rules: DeliveryRules
+
+
 @dataclass(slots=True, kw_only=True)
 class _Fed:
     config: SubscriberConfig
@@ -43,31 +51,30 @@ class Subscribers:
 
     def __init__(
         self,
+        settings: Callable[[], SubscriberSettings],
         events: EventLog,
         table: Asking,
         clock: Clock,
         *,
         start: Start,
         draw: Callable[[], float],
-        rules: DeliveryRules,
     ) -> None:
-        """Make them; `apply` says which, `run` brings them to life.
+        """Make them; `run` brings them to life.
 
         Args:
+            settings: Those of now; other rules count at once, other subscribers from `apply` on.
             events: Where each reads from its place.
             table: Keeps the places.
             clock: Measures deadlines and pauses.
             start: Starts a process.
             draw: Uniform in [0, 1): spreads the pauses.
-            rules: The `[events]` table's.
         """
+        self._settings = settings
         self._events = events
         self._table = table
         self._clock = clock
         self._start = start
         self._draw = draw
-        self._rules = rules
-        self._wanted: tuple[SubscriberConfig, ...] = ()
         self._fed: dict[str, _Fed] = {}
         self._tasks: TaskGroup | None = None  # while running
         self._stopped = anyio.Event()
@@ -90,32 +97,27 @@ class Subscribers:
         if found := [each for of_one in problems.values() for each in of_one]:
             raise ConfigError("\n".join(found))
 
-    async def apply(self, configs: Sequence[SubscriberConfig]) -> None:
-        """Have these subscribers and no others; one whose table has changed is started anew.
+    async def apply(self) -> None:
+        """Have those that are wanted now; one whose table has changed is started anew.
 
         Who is removed keeps its place, and goes on from there when it is wanted again.
         """
-        self._wanted = tuple(configs)
         if self._tasks is None or self._stopped.is_set():
             return
-        wanted = {config.name: config for config in configs}
+        wanted = {config.name: config for config in self._settings().wanted}
         await self._end(
             [each for name, each in self._fed.items() if wanted.get(name) != each.config], last=0
         )
         for name in [name for name in self._fed if self._fed[name].ended.is_set()]:
             del self._fed[name]
-        for config in configs:
-            if config.name not in self._fed:
+        for name, config in wanted.items():
+            if name not in self._fed:
                 self._begin(config, self._tasks)
-
-    def use(self, rules: DeliveryRules) -> None:
-        """Go on by other rules."""
-        self._rules = rules
 
     async def run(self) -> None:
         """Feed them until `stop`."""
         async with anyio.create_task_group() as self._tasks:
-            for config in self._wanted:
+            for config in self._settings().wanted:
                 self._begin(config, self._tasks)
             await self._stopped.wait()
 
@@ -134,7 +136,7 @@ class Subscribers:
 
     def states(self) -> list[SubscriberState]:
         """Return how each subscriber stands, in the configuration's order."""
-        order = {config.name: number for number, config in enumerate(self._wanted)}
+        order = {config.name: number for number, config in enumerate(self._settings().wanted)}
         states = [each.feeder.state for each in self._fed.values()]
         return sorted(states, key=lambda each: order.get(each.name, len(order)))
 
@@ -162,7 +164,7 @@ class Subscribers:
             start=self._start,
             clock=self._clock,
             draw=self._draw,
-            rules=lambda: self._rules,
+            rules=lambda: self._settings().rules,
         )
         fed = self._fed[config.name] = _Fed(config=config, feeder=feeder)
 

@@ -90,7 +90,8 @@ async def test_an_issuer_whose_breaker_is_open_is_not_healthy() -> None:
 async def test_a_role_source_has_health_of_its_own() -> None:
     async with viewing() as v, anyio.create_task_group() as tasks:
         source = asked(ScriptedSource(OSError("no route")), v.clock, tasks)
-        v.view.issuers = {"corp": replace(v.view.issuers["corp"], roles=(source,))}
+        issuers = {"corp": replace(v.view.issuers["corp"], roles=(source,))}
+        v.settings.now = replace(v.settings.now, issuers=issuers)
         for _ in range(3):
             with pytest.raises(IssuerUnavailable):
                 await source.answer(principal(), now=v.clock.now())

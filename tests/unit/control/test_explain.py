@@ -1,5 +1,6 @@
 """Explaining says what the login would come to, and does nothing of it."""
 
+from dataclasses import replace
 from typing import Any
 
 import anyio
@@ -90,7 +91,7 @@ async def test_what_the_issuer_or_the_claims_say_is_the_verification(
 async def test_an_issuer_that_hangs_is_what_the_login_would_hear() -> None:
     async with viewing() as v:
         held = v.verifier.hold()
-        v.view.deadline = 0.01
+        v.settings.now = replace(v.settings.now, deadline=0.01)
         found, _ = await explained(v)
         assert found["reason"] == "deadline"
         held.set()

@@ -2,7 +2,7 @@
 
 import signal
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from itertools import repeat
 from pathlib import Path
@@ -19,12 +19,15 @@ from sessiond.control.access import Access
 from sessiond.control.address import control_socket
 from sessiond.control.server import ControlServer
 from sessiond.system.peer import AllowList, Peer
-from tests.fakes import login, presented, verdict
+from tests.fakes import Settings, login, presented, verdict
 from tests.unit.control.viewing import Viewing, viewing
 
 pytestmark = pytest.mark.anyio
 
 EVERYBODY = Access.of(readers=(), admins=())
+NOBODY = Access(
+    readers=AllowList(frozenset(), frozenset()), admins=AllowList(frozenset(), frozenset())
+)
 
 
 @pytest.fixture
@@ -34,11 +37,13 @@ def path() -> Iterator[str]:
 
 
 @asynccontextmanager
-async def serving(path: str) -> AsyncIterator[tuple[Viewing, ControlServer]]:
+async def serving(
+    path: str, access: Callable[[], Access] = lambda: EVERYBODY
+) -> AsyncIterator[tuple[Viewing, ControlServer]]:
     """Serve until the block ends; the stop that follows must end by itself."""
     async with viewing() as v:
         with control_socket(path, group="", passed=()) as listener:
-            served = ControlServer(listener, v.view, EVERYBODY)
+            served = ControlServer(listener, v.view, access)
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(served.run)
                 yield v, served
@@ -188,7 +193,7 @@ async def test_a_stream_ends_with_the_server_and_a_half_sent_request_is_cut(path
 async def test_without_a_socket_nobody_is_served() -> None:
     async with viewing() as v:
         with anyio.fail_after(15):
-            await ControlServer(None, v.view, EVERYBODY).run()
+            await ControlServer(None, v.view, lambda: EVERYBODY).run()
 
 
 def test_the_signals_stay_the_daemons() -> None:
@@ -198,24 +203,23 @@ def test_the_signals_stay_the_daemons() -> None:
 
 
 async def test_others_may_be_let_in_while_it_serves(path: str) -> None:
-    async with serving(path) as (_, served), client_of(path) as client:
-        nobody = AllowList(frozenset(), frozenset())
-        served.use(Access(readers=nobody, admins=nobody))
+    access = Settings(NOBODY)
+    async with serving(path, access) as _, client_of(path) as client:
         assert (await client.get("/healthz")).status_code == 403
-        served.use(EVERYBODY)
+        access.now = EVERYBODY
         assert (await client.get("/healthz")).status_code == 200
 
 
 async def test_who_follows_events_is_judged_anew_when_others_are_let_in(path: str) -> None:
+    access = Settings(EVERYBODY)
     async with (
-        serving(path) as (_, served),
+        serving(path, access) as (_, served),
         client_of(path) as client,
         client.stream("GET", "/v1/events") as response,
     ):
         blocks = response.aiter_text()
         assert await anext(blocks) == "id: 0\n\n"
-        served.use(EVERYBODY)  # nothing has changed: the stream goes on
-        nobody = AllowList(frozenset(), frozenset())
-        served.use(Access(readers=nobody, admins=nobody))
+        access.now = NOBODY
+        served.end_streams()
         assert [block async for block in blocks] == []
         assert (await client.get("/v1/events")).status_code == 403

@@ -22,7 +22,7 @@ async def begin(running: Viewing, tasks: TaskGroup) -> Children:
     children = Children()
     subscribers = running.view.subscribers
     subscribers._start = children.start
-    await subscribers.apply((SubscriberConfig(plugin="audit", name="audit"),))
+    await running.want(SubscriberConfig(plugin="audit", name="audit"))
     table = running.view.table
     await table.ask(RecordEvents(events=(event(), event())))
     await table.ask(
@@ -87,7 +87,7 @@ async def test_the_place_of_one_that_is_not_configured_any_more_is_shown_and_can
         assert "it is configured" in problem(
             await running.ask("DELETE", "/v1/subscribers/audit"), HTTPStatus.CONFLICT
         )
-        await running.view.subscribers.apply(())
+        await running.want()
         found = await running.get("/v1/subscribers")
         assert found["subscribers"] == []
         (former,) = found["former"]

@@ -16,16 +16,22 @@ import httpx
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sessiond.bus import Bus
+from sessiond.config import SubscriberConfig
 from sessiond.containment import Containment
 from sessiond.control.access import Access
 from sessiond.control.app import control_app
 from sessiond.control.instrumented import InstrumentedStore, InstrumentedVerifier
-from sessiond.control.view import IssuerView, View
+from sessiond.control.view import IssuerView, View, ViewSettings
 from sessiond.core.grant import TokenHash
 from sessiond.core.secret import Secret
 from sessiond.core.session import ActiveSession
 from sessiond.eventlog import EventLog
-from sessiond.extensions.subscribers import DeliveryRules, Subscribers, starter
+from sessiond.extensions.subscribers import (
+    DeliveryRules,
+    Subscribers,
+    SubscriberSettings,
+    starter,
+)
 from sessiond.gate import Gate
 from sessiond.issuers.health import IssuerHealth
 from sessiond.kdb.directory import Directory
@@ -35,11 +41,13 @@ from tests.fakes import (
     RULES,
     FakeClock,
     MemoryStore,
+    Settings,
     bind,
     idle,
     login,
     presented,
     process_key,
+    table_settings,
     token_hash,
     verdict,
 )
@@ -68,6 +76,8 @@ class Viewing:
     health: IssuerHealth
     closing: anyio.Event
     line: FakeLine  # of the process that logs in
+    settings: Settings[ViewSettings]
+    subscribed: Settings[SubscriberSettings]
     peer: Peer = ADMIN
     answers: list[httpx.Response] = field(default_factory=list)
 
@@ -77,6 +87,11 @@ class Viewing:
             transport=httpx.ASGITransport(self._as_peer), base_url="http://sessiond"
         ) as client:
             return await client.request(method, path, **content)
+
+    async def want(self, *subscribers: SubscriberConfig) -> None:
+        """Have these subscribers and no others configured, and return when that is so."""
+        self.subscribed.now = replace(self.subscribed.now, wanted=subscribers)
+        await self.view.subscribers.apply()
 
     async def get(self, path: str, **query: Any) -> Any:
         response = await self.ask("GET", path, params=query)
@@ -108,7 +123,7 @@ async def viewing(
     store, clock, bus = store or MemoryStore(), FakeClock(), Bus()
     watched = InstrumentedStore(store, clock)
     events = EventLog(watched, bus.listen(), clock)
-    table = Table(watched, bus, clock, replace(RULES, proved=proved), keep_events=timedelta(days=7))
+    table = Table(watched, bus, clock, table_settings(replace(RULES, proved=proved)))
     await table.load()
     events.begin(table.sequence)
     verifier, health, containment = ScriptedVerifier(), IssuerHealth(clock), Containment()
@@ -120,6 +135,10 @@ async def viewing(
         directory.enter(process_key(pid), line if pid == 100 else FakeLine(), hook)
     directory.begin(table.sequence)
     numbers = count(9001)
+    shown = IssuerView(route=corp.route, breaker=corp.breaker, health=health)
+    settings = Settings(ViewSettings(issuers={"corp": shown}, proved=proved, deadline=2.0))
+    rules = DeliveryRules(max_attempts=3, keep=timedelta(days=7))
+    subscribed = Settings(SubscriberSettings(wanted=(), rules=rules))
     view = View(
         instance=INSTANCE,
         clock=clock,
@@ -128,32 +147,33 @@ async def viewing(
         events=events,
         directory=directory,
         gate=gate,
-        issuers={"corp": IssuerView(route=corp.route, breaker=corp.breaker, health=health)},
-        proved=proved,
+        settings=settings,
         hashed=hashed,
         new_id=lambda: UUID(int=next(numbers)),
-        deadline=2.0,
         database=Path("/nowhere/sessiond.db"),
         subscribers=Subscribers(
+            subscribed,
             events,
             table,
             clock,
             start=starter({}, clock),
             draw=lambda: 0.5,
-            rules=DeliveryRules(max_attempts=3, keep=timedelta(days=7)),
         ),
         refused=lambda: 4,
         failures=containment.failures,
     )
     closing = anyio.Event()
-    app = control_app(view, access or Access.of(readers=(), admins=()), closing)
+    permitted = access or Access.of(readers=(), admins=())
+    app = control_app(view, lambda: permitted, closing)
     async with anyio.create_task_group() as tasks:
         for run in (table.run, gate.run, events.run, partial(directory.deliver, bus.listen())):
             tasks.start_soon(run)
         view.begin()
         await idle()
         try:
-            yield Viewing(view, app, store, clock, verifier, health, closing, line)
+            yield Viewing(
+                view, app, store, clock, verifier, health, closing, line, settings, subscribed
+            )
         finally:
             table.close()
             await idle()

@@ -55,7 +55,7 @@ def kept_by(running: RunningIssuer) -> Kept[KeySet]:
 async def test_the_keys_are_taken_over_as_they_are_when_the_issuer_is_replaced(
     tmp_path: Path, extra: str, is_taken: bool
 ) -> None:
-    issuers = Issuers(SystemClock(), Metrics(), {})
+    issuers = Issuers(SystemClock(), Metrics(), {}, lambda: 1.0)
     try:
         issuers.use(await issuers.build(read(tmp_path)))
         old = kept_by(issuers.running["corp"])
@@ -68,7 +68,7 @@ async def test_the_keys_are_taken_over_as_they_are_when_the_issuer_is_replaced(
 
 
 async def test_an_issuer_about_which_nothing_changes_is_left_alone(tmp_path: Path) -> None:
-    issuers = Issuers(SystemClock(), Metrics(), {})
+    issuers = Issuers(SystemClock(), Metrics(), {}, lambda: 1.0)
     try:
         issuers.use(await issuers.build(read(tmp_path)))
         before = issuers.running["corp"]
@@ -79,7 +79,7 @@ async def test_an_issuer_about_which_nothing_changes_is_left_alone(tmp_path: Pat
 
 @pytest.fixture
 async def issuers() -> AsyncIterator[Issuers]:
-    made = Issuers(SystemClock(), Metrics(), {})
+    made = Issuers(SystemClock(), Metrics(), {}, lambda: 1.0)
     yield made
     await made.close()
 

@@ -117,7 +117,7 @@ def gate_issuer(
         client="qstudio",
         cache_for=cache_for,
         limiter=FairLimiter(places),
-        breaker=Breaker(clock, slow_after=SLOW_AFTER, doubts=True),
+        breaker=Breaker(clock, slow_after=lambda: SLOW_AFTER, doubts=True),
     )
 
 

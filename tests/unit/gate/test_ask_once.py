@@ -28,7 +28,7 @@ class Stranger:
         self.asked: list[str] = []
         self.held: anyio.Event | None = None
         self.containment = Containment()
-        self.breaker = Breaker(clock, slow_after=1e9)
+        self.breaker = Breaker(clock, slow_after=lambda: 1e9)
         self._kept = kept
         self._refused = refused
         self._clock = clock

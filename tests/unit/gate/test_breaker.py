@@ -23,7 +23,7 @@ def clock() -> FakeClock:
 
 @pytest.fixture
 def breaker(clock: FakeClock) -> Breaker:
-    return Breaker(clock, slow_after=1.0)
+    return Breaker(clock, slow_after=lambda: 1.0)
 
 
 def fail(breaker: Breaker, times: int = 1) -> None:
@@ -91,7 +91,7 @@ async def test_a_call_that_is_given_up_counts_as_nothing(
 
 
 def test_where_there_is_doubt_quick_failures_ask_for_a_trial_at_once(clock: FakeClock) -> None:
-    breaker = Breaker(clock, slow_after=1.0, doubts=True)
+    breaker = Breaker(clock, slow_after=lambda: 1.0, doubts=True)
     fail(breaker, 2)
     assert not breaker.needs_trial
     fail(breaker, 2)
@@ -104,7 +104,7 @@ def test_where_there_is_doubt_quick_failures_ask_for_a_trial_at_once(clock: Fake
 
 
 async def test_a_slow_call_leaves_no_doubt(clock: FakeClock) -> None:
-    breaker = Breaker(clock, slow_after=1.0, doubts=True)
+    breaker = Breaker(clock, slow_after=lambda: 1.0, doubts=True)
     fail(breaker, 2)
     breaker.start()
     await clock.advance(1.5)
@@ -230,7 +230,7 @@ def test_a_short_hold_does_not_shorten_the_pause_of_an_open_breaker(breaker: Bre
 
 async def test_it_tells_when_it_opens_and_closes_and_nothing_else(clock: FakeClock) -> None:
     told: list[bool] = []
-    breaker = Breaker(clock, slow_after=1.0, note=told.append)
+    breaker = Breaker(clock, slow_after=lambda: 1.0, note=told.append)
     breaker.finish(breaker.start(), ok=True)
     assert told == []
     fail(breaker, 5)

@@ -25,7 +25,7 @@ class Stranger:
         self.calls = self.probes = 0
         self.held: anyio.Event | None = None
         self.containment = Containment()
-        self.breaker = Breaker(clock, slow_after=5.0, doubts=doubts)
+        self.breaker = Breaker(clock, slow_after=lambda: 5.0, doubts=doubts)
         self.guard = Guard(
             self.breaker,
             name="the stranger",

@@ -4,7 +4,7 @@ import math
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import count
 from typing import Any
 from uuid import UUID
@@ -25,7 +25,7 @@ from sessiond.kdb.authentication import LoginServices
 from sessiond.kdb.connection import Connection
 from sessiond.kdb.conversation import ConnectionContext
 from sessiond.kdb.directory import Directory
-from sessiond.kdb.welcome import Welcome
+from sessiond.kdb.welcome import ConnectionSettings, Welcome
 from sessiond.qipc import (
     Accepted,
     ClientConnection,
@@ -46,10 +46,10 @@ from sessiond.qipc import (
 )
 from sessiond.qipc import Table as QTable
 from sessiond.qipc.values import QType
-from sessiond.refresher import Refresher, RefreshIssuer
-from sessiond.system.peer import Peer
+from sessiond.refresher import Refresher, RefreshIssuer, RefreshSettings
+from sessiond.system.peer import AllowList, Peer
 from sessiond.table import Table
-from tests.fakes import RULES, FakeClock, MemoryStore, idle
+from tests.fakes import RULES, FakeClock, MemoryStore, Settings, idle, table_settings
 from tests.qprocess import NONCE, QReplyError, connect_call, plain, plain_dict
 from tests.unit.gate.fakes import ScriptedVerifier, gate_issuer, opaque
 from tests.unit.kdb.pipe import PipeEnd, pipe
@@ -258,6 +258,8 @@ class Serving:
     source: ScriptedTokens
     directory: Directory
     context: ConnectionContext
+    settings: ConnectionSettings
+    audience: Settings[AllowList | None]
     tasks: TaskGroup
     ends: list[PipeEnd] = field(default_factory=list)
 
@@ -268,7 +270,7 @@ class Serving:
         over = anyio.Event()
 
         async def serve() -> None:
-            await Connection(ours, who or peer(), self.context).serve()
+            await Connection(ours, who or peer(), self.context, self.settings).serve()
             over.set()
 
         self.tasks.start_soon(serve)
@@ -316,7 +318,7 @@ async def serving(
     bus, store, directory, numbers = Bus(), MemoryStore(), Directory(), count(1)
     events = EventLog(store, bus.listen(), clock)
     rules = replace(RULES, proved=frozenset(proved))
-    table = Table(store, bus, clock, rules, keep_events=timedelta(days=7))
+    table = Table(store, bus, clock, table_settings(rules))
     verifier, source = TokenVerifier(), ScriptedTokens(clock, [])
     gate = Gate([gate_issuer(verifier, clock)], news=bus.listen(), clock=clock, waiting=waiting)
     refresh_issuer = RefreshIssuer(
@@ -328,14 +330,14 @@ async def serving(
         limiter=anyio.CapacityLimiter(4),
         unproved=FairLimiter(4),
     )
+    refreshed = RefreshSettings(issuers={"corp": refresh_issuer}, recheck=recheck)
     refresher = Refresher(
-        {"corp": refresh_issuer},
+        lambda: refreshed,
         table,
         news=bus.listen(),
         clock=clock,
         hashed=hashed,
         draw=lambda: 0.5,
-        recheck=recheck,
     )
     login_services = LoginServices(
         table=table,
@@ -345,21 +347,17 @@ async def serving(
         hashed=hashed,
         draw=lambda: 0.5,
         new_id=lambda: UUID(int=next(numbers)),
-        proved=frozenset(proved),
+        proved=lambda: rules.proved,
     )
-    welcome = Welcome(
-        instance=INSTANCE, deadline=timedelta(seconds=2), address="/tmp/kx.5099", key=None
-    )
+    settings = ConnectionSettings(deadline=deadline, max_message=max_message, proof_key=None)
+    audience = Settings[AllowList | None](None)
     context = ConnectionContext(
         login_services=login_services,
         directory=directory,
         events=events,
         clock=clock,
-        welcome=welcome.answer,
-        instance=INSTANCE,
-        deadline=deadline,
-        max_message=max_message,
-        audience=Audience(),
+        welcome=Welcome(instance=INSTANCE, address="/tmp/kx.5099"),
+        audience=Audience(audience),
         names=ProcessNames(clock.monotonic),
     )
     async with table._agenda._inbox, anyio.create_task_group() as tasks:
@@ -367,7 +365,17 @@ async def serving(
             tasks.start_soon(run)
         tasks.start_soon(directory.deliver, bus.listen())
         at_work = Serving(
-            clock, store, table, refresher, verifier, source, directory, context, tasks
+            clock,
+            store,
+            table,
+            refresher,
+            verifier,
+            source,
+            directory,
+            context,
+            settings,
+            audience,
+            tasks,
         )
         try:
             yield at_work

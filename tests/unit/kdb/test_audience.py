@@ -6,6 +6,7 @@ import pytest
 
 from sessiond.kdb.audience import ANOTHER_EVERY, NAMES, Audience, ProcessNames
 from sessiond.system.peer import AllowList
+from tests.fakes import Settings
 from tests.unit.kdb.serving import peer
 
 ALICE, BOB = 500, 501
@@ -32,11 +33,12 @@ def given(names: ProcessNames, *wanted: str) -> Iterator[bool]:
 
 
 def test_an_empty_list_admits_whoever_may_connect_and_another_only_those() -> None:
-    audience = Audience()
+    allowed = Settings[AllowList | None](None)
+    audience = Audience(allowed)
     assert audience.admits(peer())
-    audience.allowed = AllowList(frozenset({501}), frozenset())
+    allowed.now = AllowList(frozenset({501}), frozenset())
     assert not audience.admits(peer())
-    audience.allowed = AllowList(frozenset(), frozenset({500}))  # its group
+    allowed.now = AllowList(frozenset(), frozenset({500}))  # its group
     assert audience.admits(peer())
 
 

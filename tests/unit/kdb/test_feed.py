@@ -306,14 +306,14 @@ async def test_a_wrong_subscription_is_an_error_and_the_connection_stays(
 
 async def test_only_who_is_configured_may_subscribe(clock: FakeClock) -> None:
     async with serving(clock) as at:
-        at.context.audience.allowed = AllowList(frozenset({499}), frozenset())
+        at.audience.now = AllowList(frozenset({499}), frozenset())
         q, monitor = await at.process(100), await Monitor.at(at)
         for _ in range(2):
             with pytest.raises(QReplyError, match="this user"):
                 await monitor.subscribe()
         await q.log_in()
         assert await monitor.told("sym") == []
-        at.context.audience.allowed = AllowList(frozenset({500}), frozenset())
+        at.audience.now = AllowList(frozenset({500}), frozenset())
         await monitor.subscribe()
         await q.log_in("other", handle=6)
         assert await monitor.told("sym") == [("alice",)]
@@ -325,14 +325,14 @@ async def test_the_subscription_of_who_may_not_any_more_ends_and_may_begin_again
     async with serving(clock) as at:
         q, monitor = await at.process(100), await Monitor.at(at)
         await monitor.subscribe()
-        at.context.audience.allowed = AllowList(frozenset({499}), frozenset())
+        at.audience.now = AllowList(frozenset({499}), frozenset())
         with capture_logs() as logs:
             await q.log_in(handle=5)
             assert await monitor.told("sym") == []
         assert "subscription ended: not allowed any more" in {each["event"] for each in logs}
         with pytest.raises(QReplyError, match="this user"):
             await monitor.subscribe()
-        at.context.audience.allowed = None
+        at.audience.now = None
         await q.log_in("other", handle=6)
         assert await monitor.told("handle") == []  # it has ended
         await monitor.subscribe()

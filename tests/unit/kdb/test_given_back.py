@@ -17,7 +17,7 @@ from anyio.abc import ByteStream
 
 from sessiond.kdb import tasks
 from sessiond.kdb.connection import Connection
-from sessiond.kdb.listener import Listener
+from sessiond.kdb.listener import Listener, ListenSettings
 from sessiond.qipc import ClientConnection, call, guid, int_, string, symbol
 from sessiond.system.peer import AllowList, Peer
 from tests.fakes import FakeClock, idle
@@ -84,7 +84,7 @@ class Crowd:
     moved: anyio.Event = field(default_factory=anyio.Event)
 
     async def serve(self, stream: ByteStream, peer: Peer, _: object) -> None:
-        await Connection(stream, peer, self.daemon.context).serve()
+        await Connection(stream, peer, self.daemon.context, self.daemon.settings).serve()
         self.served += 1
         self.moved.set()
         self.moved = anyio.Event()
@@ -121,7 +121,8 @@ async def crowd(clock: FakeClock, folder: Path) -> AsyncIterator[Crowd]:
         listening.bind(address)
         listening.listen(AT_ONCE)
         crowd = Crowd(daemon, address)
-        listener = Listener([listening], allowed=EVERYBODY, max_connections=4096, serve=crowd.serve)
+        settings = ListenSettings(allowed=EVERYBODY, max_connections=4096)
+        listener = Listener([listening], lambda: settings, serve=crowd.serve)
         daemon.tasks.start_soon(listener.run)
         await idle()
         yield crowd

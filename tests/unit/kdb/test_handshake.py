@@ -92,7 +92,7 @@ async def test_hello_is_answered_with_who_the_daemon_is(clock: FakeClock) -> Non
         assert list(answer) == ["server", "instance", "proof", "deadline"]
         assert answer["instance"] == Atom(QType.GUID, INSTANCE)
         assert answer["proof"] == Vector(QType.BYTE, b"")
-        assert answer["deadline"] == Atom(QType.TIMESPAN, 2 * 10**9)
+        assert answer["deadline"] == Atom(QType.TIMESPAN, 30 * 10**9)
         assert len(daemon.directory) == 1
 
 

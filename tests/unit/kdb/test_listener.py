@@ -16,8 +16,9 @@ from anyio.lowlevel import checkpoint
 from structlog.testing import capture_logs
 
 from sessiond.kdb import listener as listener_module
-from sessiond.kdb.listener import Listener
+from sessiond.kdb.listener import Listener, ListenSettings
 from sessiond.system.peer import AllowList, Peer, peer_of
+from tests.fakes import Settings
 
 pytestmark = pytest.mark.anyio
 
@@ -52,6 +53,12 @@ class Open:
     addresses: list[str]
     sockets: list[socket.socket]
     over: anyio.Event
+    settings: Settings[ListenSettings]
+
+    def use(self, allowed: AllowList, *, max_connections: int = 10) -> None:
+        """Do what a reload does."""
+        self.settings.now = ListenSettings(allowed=allowed, max_connections=max_connections)
+        self.listener.end_disallowed()
 
     async def connect(self, which: int = 0) -> UNIXSocketStream:
         return await anyio.connect_unix(self.addresses[which])
@@ -71,7 +78,8 @@ async def opened(
         each.bind(address)
         each.listen()
     served, over = Served(), anyio.Event()
-    listener = Listener(sockets, allowed=allowed, max_connections=max_connections, serve=served)
+    settings = Settings(ListenSettings(allowed=allowed, max_connections=max_connections))
+    listener = Listener(sockets, settings, serve=served)
 
     async def run() -> None:
         await listener.run()
@@ -79,7 +87,7 @@ async def opened(
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(run)
-        yield Open(listener, served, addresses, sockets, over)
+        yield Open(listener, served, addresses, sockets, over, settings)
         listener.stop()
         await over.wait()
 
@@ -135,7 +143,7 @@ async def test_a_refused_connection_takes_no_place(tmp_path: Path) -> None:
     async with opened(tmp_path, NOBODY, max_connections=1) as open_:
         for _ in range(3):
             assert await is_refused(await open_.connect())
-        open_.listener._allowed = OURSELVES
+        open_.settings.now = ListenSettings(allowed=OURSELVES, max_connections=10)
         async with await open_.connect() as client:
             assert await client.receive() == b"hello"
 
@@ -283,15 +291,15 @@ async def test_connections_can_be_ended_at_any_time(tmp_path: Path) -> None:
 async def test_who_may_not_connect_any_more_is_cut_off_and_others_stay(tmp_path: Path) -> None:
     async with opened(tmp_path, OURSELVES) as open_, await open_.connect() as client:
         assert await client.receive() == b"hello"
-        open_.listener.use(OUR_GROUP, max_connections=10)
+        open_.use(OUR_GROUP)
         async with await open_.connect() as another:
             assert await another.receive() == b"hello"
-            open_.listener.use(NOBODY, max_connections=10)
+            open_.use(NOBODY)
             assert await is_refused(client)
             assert await is_refused(another)
         assert await is_refused(await open_.connect())
-        open_.listener.use(OURSELVES, max_connections=10)
+        open_.use(OURSELVES)
         async with await open_.connect() as again:
             assert await again.receive() == b"hello"
-            open_.listener.use(OURSELVES, max_connections=1)  # it stays
+            open_.use(OURSELVES, max_connections=1)  # it stays
             assert await is_refused(await open_.connect())

@@ -1,7 +1,6 @@
 """The daemon's proof to q, and its answer to `hello`."""
 
 import hashlib
-from datetime import timedelta
 from uuid import UUID
 
 import pytest
@@ -11,8 +10,8 @@ from sessiond.core.secret import Secret
 from sessiond.core.session import ProcessAbout
 from sessiond.kdb.calls import Hello
 from sessiond.kdb.proof import proof_of
-from sessiond.kdb.welcome import Welcome
-from sessiond.qipc import Atom, Vector, mapping
+from sessiond.kdb.welcome import ConnectionSettings, Welcome
+from sessiond.qipc import Atom, Value, Vector, mapping
 from sessiond.qipc.values import QType
 
 ADDRESS = "/tmp/kx.5099"
@@ -25,8 +24,13 @@ def proof(key: str = KEY, address: str = ADDRESS, nonce: str = NONCE) -> bytes:
     return proof_of(Secret(key), address=address, nonce=nonce)
 
 
-def welcome(key: Secret | None) -> Welcome:
-    return Welcome(instance=UUID(int=42), deadline=timedelta(seconds=2.5), address=ADDRESS, key=key)
+def settings(key: Secret | None) -> ConnectionSettings:
+    return ConnectionSettings(deadline=2.5, max_message=65536, proof_key=key)
+
+
+def answer(key: Secret | None) -> dict[str, Value]:
+    welcome = Welcome(instance=UUID(int=42), address=ADDRESS)
+    return mapping(welcome.answer(HELLO, settings(key)))
 
 
 def test_the_proof_is_what_other_tools_make_of_it() -> None:
@@ -49,7 +53,7 @@ def test_another_key_address_or_nonce_is_another_proof(other: bytes) -> None:
 
 
 def test_the_answer_to_hello_has_four_keys_of_these_types() -> None:
-    entries = mapping(welcome(Secret(KEY)).answer(HELLO))
+    entries = answer(Secret(KEY))
     assert entries == {
         "server": Vector(QType.CHAR, f"sessiond {__version__}".encode()),
         "instance": Atom(QType.GUID, UUID(int=42)),
@@ -59,9 +63,9 @@ def test_the_answer_to_hello_has_four_keys_of_these_types() -> None:
 
 
 def test_without_a_key_the_proof_is_empty() -> None:
-    entries = mapping(welcome(None).answer(HELLO))
+    entries = answer(None)
     assert entries["proof"] == Vector(QType.BYTE, b"")
 
 
 def test_the_key_is_not_shown() -> None:
-    assert KEY not in repr(welcome(Secret(KEY)))
+    assert KEY not in repr(settings(Secret(KEY)))

@@ -1,6 +1,6 @@
 """What the refresher's tests steer: an issuer's token endpoint, and a refresher at work."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -10,6 +10,7 @@ import anyio
 
 from sessiond.bus import Bus
 from sessiond.core.changes import Close, Reconcile, Revoke, Taken
+from sessiond.core.decide import Rules
 from sessiond.core.errors import IssuerUnavailable, RefreshRefused, Refusal
 from sessiond.core.events import Event
 from sessiond.core.grant import Grant, TokenHash
@@ -20,13 +21,13 @@ from sessiond.core.secret import Secret
 from sessiond.core.session import ActiveSession
 from sessiond.core.verdict import Verdict
 from sessiond.gate import FairLimiter
-from sessiond.refresher import Refresher, RefreshIssuer, Tokens
-from sessiond.table import Table
+from sessiond.refresher import Refresher, RefreshIssuer, RefreshSettings, Tokens
+from sessiond.table import Table, TableSettings
 from tests.fakes import (
-    RULES,
     START,
     FakeClock,
     MemoryStore,
+    Settings,
     bind,
     grant_id,
     idle,
@@ -35,6 +36,7 @@ from tests.fakes import (
     process_about,
     process_key,
     session_id,
+    table_settings,
     token_hash,
     verdict,
 )
@@ -145,6 +147,8 @@ class Work:
     source: ScriptedTokens
     verifier: FreshVerifier
     journal: list[str]
+    rules: Settings[TableSettings]
+    settings: Settings[RefreshSettings]
 
     @property
     def asked_at(self) -> list[float]:
@@ -198,6 +202,14 @@ class Work:
         (grant,) = (each for each in self.table.grants() if each.id == grant_id(number))
         await self.refresher.prove(grant, process=process_key())
 
+    def use(self, issuers: Mapping[str, RefreshIssuer], *, recheck: float = 0.0) -> None:
+        """Do what a reload does."""
+        self.settings.now = RefreshSettings(issuers=issuers, recheck=recheck)
+        self.refresher.forget_gone()
+
+    def decide_by(self, rules: Rules) -> None:
+        self.rules.now = replace(self.rules.now, rules=rules)
+
     async def live(self) -> list[ActiveSession]:
         return await self.table.ask(ListOwnSessions(process=process_key()))
 
@@ -221,7 +233,8 @@ async def at_work(
     journal: list[str] = []
     bus = Bus()
     store = store or JournalStore(journal)
-    table = Table(store, bus, clock, RULES, keep_events=timedelta(days=7))
+    rules = table_settings()
+    table = Table(store, bus, clock, rules)
     source = ScriptedTokens(clock, journal, list(answers))
     verifier = FreshVerifier(is_online=is_online, journal=journal)
     refresh_issuer = RefreshIssuer(
@@ -233,14 +246,14 @@ async def at_work(
         limiter=anyio.CapacityLimiter(concurrency),
         unproved=FairLimiter(concurrency),
     )
+    settings = Settings(RefreshSettings(issuers={"corp": refresh_issuer}, recheck=recheck))
     refresher = Refresher(
-        {"corp": refresh_issuer},
+        settings,
         table,
         news=bus.listen(),
         clock=clock,
         hashed=hashed,
         draw=lambda: draw,
-        recheck=recheck,
     )
     await table.load()
     async with table._agenda._inbox, anyio.create_task_group() as tasks:
@@ -250,7 +263,7 @@ async def at_work(
             refresher.follow(grant)
         await idle()
         try:
-            yield Work(clock, store, table, refresher, source, verifier, journal)
+            yield Work(clock, store, table, refresher, source, verifier, journal, rules, settings)
         finally:
             table.close()
             tasks.cancel_scope.cancel()

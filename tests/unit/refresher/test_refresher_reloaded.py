@@ -15,7 +15,7 @@ from sessiond.core.rows import Write
 from sessiond.core.secret import Secret
 from sessiond.gate import FairLimiter
 from sessiond.refresher import RefreshIssuer
-from tests.fakes import FakeClock, MemoryStore, grant, grant_id, session, session_id
+from tests.fakes import RULES, FakeClock, MemoryStore, grant, grant_id, session, session_id
 from tests.unit.refresher.refreshing import FreshVerifier, ScriptedTokens, Work, at_work
 
 pytestmark = pytest.mark.anyio
@@ -73,7 +73,7 @@ async def test_a_refresh_under_way_is_verified_by_the_new_line(clock: FakeClock)
         held = work.source.hold()
         await work.minutes(6)
         newest = FreshVerifier()
-        work.refresher.use({"corp": refresh_issuer(work, verifier=newest)}, recheck=0.0)
+        work.use({"corp": refresh_issuer(work, verifier=newest)})
         held.set()
         await work.minutes(0.1)
         assert len(newest.asked) == 1
@@ -92,14 +92,14 @@ async def test_a_verdict_of_a_line_that_is_replaced_meanwhile_ends_nothing(
         held = work.verifier.hold()
         await work.minutes(6)
         newest = FreshVerifier()
-        work.refresher.use({"corp": refresh_issuer(work, verifier=newest)}, recheck=0.0)
+        work.use({"corp": refresh_issuer(work, verifier=newest)})
         if not rejects:  # as the table decides it
-            work.table._rules = replace(work.table._rules, generations={"corp": 7})
+            work.decide_by(replace(RULES, generations={"corp": 7}))
         held.set()
         await work.minutes(0.01)
         assert work.told == []
         assert len(await work.live()) == 1
-        work.table._rules = replace(work.table._rules, generations={})
+        work.decide_by(RULES)
         await work.minutes(1)
         assert work.told == [("session.refreshed", "")]  # tried again
 
@@ -111,7 +111,7 @@ async def test_nothing_is_done_for_an_issuer_that_is_gone(clock: FakeClock) -> N
         work.refresher.hold(grant_id(2), issuer="corp", access=Secret("access2"))
         held = work.source.hold()
         await work.minutes(6)
-        work.refresher.use({}, recheck=60.0)
+        work.use({}, recheck=60.0)
         work.refresher.hold(grant_id(1), issuer="corp", access=Secret("access1"))
         asked = len(work.verifier.asked)
         held.set()
@@ -131,8 +131,8 @@ async def test_when_all_are_due_at_once_the_issuer_is_asked_for_a_few_at_a_time(
         await work.minutes(0.1)
         in_flight = [each for each in work.table.grants() if each.in_flight_since is not None]
         assert (len(work.sent), len(in_flight)) == (4, 4)
-        work.refresher.use({"other": refresh_issuer(work)}, recheck=0.0)  # what waits is forgotten
-        work.refresher.use({"corp": refresh_issuer(work)}, recheck=0.0)
+        work.use({"other": refresh_issuer(work)})  # what waits is forgotten
+        work.use({"corp": refresh_issuer(work)})
         for each in in_flight:
             work.refresher.follow(each)
         gate.set()
@@ -166,10 +166,10 @@ async def test_nobody_is_asked_again_once_that_is_switched_off(clock: FakeClock)
         work.refresher.hold(grant_id(1), issuer="corp", access=Secret("access0"))
         await work.minutes(1)
         assert len(work.verifier.asked) == 1
-        work.refresher.use({"corp": refresh_issuer(work)}, recheck=0.0)
+        work.use({"corp": refresh_issuer(work)})
         await work.minutes(3)
         assert len(work.verifier.asked) == 1
-        work.refresher.use({"corp": refresh_issuer(work)}, recheck=60.0)
+        work.use({"corp": refresh_issuer(work)}, recheck=60.0)
         work.refresher.hold(grant_id(1), issuer="corp", access=Secret("access0"))
         await work.minutes(1)
         assert len(work.verifier.asked) == 2
@@ -180,7 +180,7 @@ async def test_a_wish_to_be_left_alone_ends_with_the_line_it_was_told_on(clock: 
     async with at_work(clock, answers=[years]) as work:
         await work.log_in()
         await work.minutes(7)
-        work.refresher.use({"corp": refresh_issuer(work)}, recheck=0.0)
+        work.use({"corp": refresh_issuer(work)})
         await work.log_in(2, access="access8", refresh="refresh8")
         await work.minutes(7)
         assert work.sent == ["refresh0", "refresh8"]
@@ -198,7 +198,7 @@ async def test_what_one_issuer_gave_is_never_sent_to_another_that_has_got_its_na
         bank = refresh_issuer(
             work, source=other, verifier=verifier, iss="https://bank.example.com/"
         )
-        work.refresher.use({"corp": bank}, recheck=0.0)
+        work.use({"corp": bank})
         held.set()
         await work.table.ask(Disown(grants=(grant_id(1),)))
         await work.minutes(1)
@@ -212,7 +212,7 @@ async def test_what_is_begun_as_the_name_changes_hands_is_sent_to_nobody(clock: 
         await work.minutes(6)  # being recorded
         other = ScriptedTokens(clock, [])
         bank = refresh_issuer(work, source=other, iss="https://bank.example.com/")
-        work.refresher.use({"corp": bank}, recheck=0.0)
+        work.use({"corp": bank})
         await work.table.submit(Disown(grants=(grant_id(1),)))
         held.set()
         await work.minutes(1)
@@ -222,10 +222,10 @@ async def test_what_is_begun_as_the_name_changes_hands_is_sent_to_nobody(clock: 
 async def test_a_refresh_token_is_sent_for_no_other_client_than_its_own(clock: FakeClock) -> None:
     async with at_work(clock) as work:
         await work.log_in()
-        work.refresher.use({"corp": refresh_issuer(work, client="another")}, recheck=0.0)
+        work.use({"corp": refresh_issuer(work, client="another")})
         await work.minutes(7)
         assert (work.sent, work.told) == ([], [])
-        work.refresher.use({"corp": refresh_issuer(work)}, recheck=0.0)
+        work.use({"corp": refresh_issuer(work)})
         await work.minutes(2)
         assert (work.sent, work.told) == (["refresh0"], [("session.refreshed", "")])
 
@@ -238,7 +238,7 @@ async def test_a_user_who_may_not_come_from_there_any_more_stays_no_longer(
         await work.log_in(refresh="refresh0" if is_refreshed else None)
         work.refresher.hold(grant_id(1), issuer="corp", access=Secret("access0"))
         bobs = refresh_issuer(work, admits=lambda name: name == "bob")
-        work.refresher.use({"corp": bobs}, recheck=60.0)
+        work.use({"corp": bobs}, recheck=60.0)
         await work.minutes(7)
         assert work.told == [("session.revoked", "wrongissuer")]
 
@@ -251,7 +251,7 @@ async def test_a_recheck_that_a_replaced_line_refuses_ends_nothing(clock: FakeCl
         held = work.verifier.hold()
         await work.minutes(1)
         newest = FreshVerifier()
-        work.refresher.use({"corp": refresh_issuer(work, verifier=newest)}, recheck=60.0)
+        work.use({"corp": refresh_issuer(work, verifier=newest)}, recheck=60.0)
         held.set()
         await work.minutes(1.1)
         assert (work.told, len(newest.asked)) == ([("session.refreshed", "")], 1)
@@ -264,7 +264,7 @@ async def test_a_wish_to_be_left_alone_stands_where_nothing_about_the_line_chang
     async with at_work(clock, answers=[throttled]) as work:
         await work.log_in()
         await work.minutes(7)
-        work.refresher.use(dict(work.refresher._refresh_issuers), recheck=0.0)
+        work.use(dict(work.settings.now.issuers))
         await work.log_in(2, access="access8", refresh="refresh8")
         await work.minutes(7)
         assert work.sent == ["refresh0"]

@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 from sessiond.core.changes import Revoke
 from sessiond.core.revocation import Scope
 from sessiond.kdb.connection import Connection
-from sessiond.kdb.listener import Listener
+from sessiond.kdb.listener import Listener, ListenSettings
 from sessiond.qipc import Handshake, ServerConnection, string
 from sessiond.system.peer import AllowList, Peer
 from sessiond.system.watchdog import NoAnswerError, Watchdog, round_trip
@@ -126,9 +126,10 @@ async def gate_issuer(folder: Path, *, max_connections: int = 10) -> AsyncIterat
     async with serving(FakeClock()) as at_work:
 
         async def attend(stream: ByteStream, peer: Peer, know: Callable[[], None]) -> None:
-            await Connection(stream, peer, at_work.context, know).serve()
+            await Connection(stream, peer, at_work.context, at_work.settings, know).serve()
 
-        listener = Listener([sock], allowed=ALLOWED, max_connections=max_connections, serve=attend)
+        settings = ListenSettings(allowed=ALLOWED, max_connections=max_connections)
+        listener = Listener([sock], lambda: settings, serve=attend)
         over = anyio.Event()
 
         async def listen() -> None:
@@ -209,7 +210,7 @@ async def test_a_queue_that_somebody_fills_is_waited_for_while_the_listener_empt
     async with serving(FakeClock()) as at_work:
 
         async def attend(stream: ByteStream, peer: Peer, know: Callable[[], None]) -> None:
-            await Connection(stream, peer, at_work.context, know).serve()
+            await Connection(stream, peer, at_work.context, at_work.settings, know).serve()
 
         async def go() -> None:
             await round_trip(address, at_work.table)
@@ -219,7 +220,8 @@ async def test_a_queue_that_somebody_fills_is_waited_for_while_the_listener_empt
             first.connect(address)
             at_work.tasks.start_soon(go)
             await idle()
-            listener = Listener([sock], allowed=ALLOWED, max_connections=9, serve=attend)
+            settings = ListenSettings(allowed=ALLOWED, max_connections=9)
+            listener = Listener([sock], lambda: settings, serve=attend)
             at_work.tasks.start_soon(listener.run)
             await returned.wait()
             listener.stop()

@@ -15,7 +15,6 @@ from sessiond.core.queries import ListOwnSessions
 from sessiond.core.session import ActiveSession
 from sessiond.table import Table
 from tests.fakes import (
-    RULES,
     FakeClock,
     MemoryStore,
     bind,
@@ -23,6 +22,7 @@ from tests.fakes import (
     login,
     presented,
     process_key,
+    table_settings,
     verdict,
 )
 
@@ -36,7 +36,7 @@ class RunningTable:
         self.store = store
         self.clock = clock
         self.bus = Bus()
-        self.table = Table(store, self.bus, clock, RULES, keep_events=KEEP)
+        self.table = Table(store, self.bus, clock, table_settings(keep=KEEP))
         self.ask, self.submit = self.table.ask, self.table.submit
         self.news = self.bus.listen()
         self.resumed: list[Grant] = []  # what was there at start

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 
 import anyio
@@ -14,11 +15,11 @@ from sessiond.core.cursor import Cursor, DeadLetter
 from sessiond.core.events import Event, LoginRefused
 from sessiond.core.rows import Put
 from sessiond.eventlog import EventLog
-from sessiond.extensions.subscribers import DeliveryRules, Subscribers
+from sessiond.extensions.subscribers import DeliveryRules, Subscribers, SubscriberSettings
 from sessiond.extensions.subscribers.subprocesses import Gone, NotStartedError
 from sessiond.extensions.subscribers.wire import Batch, FromChild, Ready, Received, Setup, ToChild
 from sessiond.table import Table
-from tests.fakes import RULES, START, FakeClock, MemoryStore, idle
+from tests.fakes import START, FakeClock, MemoryStore, Settings, idle, table_settings
 
 KEEP = timedelta(hours=1)
 AUDIT = SubscriberConfig(plugin="audit", name="audit", deadline=5.0)
@@ -94,20 +95,33 @@ class Children:
 class Fed:
     """Running subscribers, and what a test does to them."""
 
-    def __init__(self, store: MemoryStore, clock: FakeClock, children: Children) -> None:
+    def __init__(
+        self,
+        store: MemoryStore,
+        clock: FakeClock,
+        children: Children,
+        wanted: tuple[SubscriberConfig, ...],
+    ) -> None:
         self.tasks: TaskGroup  # the test may start more
         self.store, self.clock, self.bus = store, clock, Bus()
         self.children = children
         self.events = EventLog(store, self.bus.listen(), clock)
-        self.table = Table(store, self.bus, clock, RULES, keep_events=KEEP)
+        self.table = Table(store, self.bus, clock, table_settings(keep=KEEP))
+        rules = DeliveryRules(max_attempts=3, keep=KEEP)
+        self.settings = Settings(SubscriberSettings(wanted=wanted, rules=rules))
         self.subscribers = Subscribers(
+            self.settings,
             self.events,
             self.table,
             clock,
             start=self.children.start,
             draw=lambda: 0.0,
-            rules=DeliveryRules(max_attempts=3, keep=KEEP),
         )
+
+    async def want(self, *configs: SubscriberConfig) -> None:
+        """Have these and no others configured, and return when that is so."""
+        self.settings.now = replace(self.settings.now, wanted=configs)
+        await self.subscribers.apply()
 
     async def happen(self, count: int) -> None:
         """Have so many events committed at once, and heard by who listens."""
@@ -150,10 +164,9 @@ async def fed(
     children: Children | None = None,
 ) -> AsyncIterator[Fed]:
     """Run subscribers until the block ends; they are stopped there, if they were not before."""
-    running = Fed(store or MemoryStore(), FakeClock(), children or Children())
+    running = Fed(store or MemoryStore(), FakeClock(), children or Children(), configs or (AUDIT,))
     await running.table.load()
     running.events.begin((await running.store.load()).sequence)
-    await running.subscribers.apply(configs or (AUDIT,))
     async with anyio.create_task_group() as tasks:
         running.tasks = tasks
         tasks.start_soon(running.events.run)

@@ -60,7 +60,7 @@ class Moody:
         assert self.running is not None
         self.reloads += 1
         changed = msgspec.structs.replace(AUDIT, deadline=5.0 + self.reloads)
-        self.running.tasks.start_soon(self.running.subscribers.apply, (changed,))
+        self.running.tasks.start_soon(self.running.want, changed)
 
 
 @settings(max_examples=30)

@@ -1,6 +1,7 @@
 """One subscriber is fed from its place, whatever its process does."""
 
 from collections.abc import Iterable, MutableMapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -353,7 +354,8 @@ async def test_whoever_is_late_is_warned_of_and_not_more_often_than_needed() -> 
     store = await stored(1)
     with capture_logs() as logs:
         async with fed(store=store, children=children) as running:
-            running.subscribers.use(runner.DeliveryRules(max_attempts=10_000, keep=KEEP))
+            rules = runner.DeliveryRules(max_attempts=10_000, keep=KEEP)
+            running.settings.now = replace(running.settings.now, rules=rules)
             await running.clock.advance(0.75 * KEEP)
             assert not late(logs)
             await running.clock.advance(0.06 * KEEP)

@@ -60,16 +60,16 @@ async def test_each_is_given_its_own_settings_and_nothing_else() -> None:
 async def test_new_ones_are_started_and_removed_ones_stopped_and_the_others_left_alone() -> None:
     async with fed(AUDIT) as running:
         await running.happen(1)
-        await running.subscribers.apply((HOOK, AUDIT))
+        await running.want(HOOK, AUDIT)
         await running.clock.advance(0.1)
         assert [setup.name for setup in running.children.setups] == ["audit", "hook"]
         assert [each.name for each in running.subscribers.states()] == ["hook", "audit"]
-        await running.subscribers.apply((HOOK,))
+        await running.want(HOOK)
         assert running.children.stopped == [1]
         assert [each.name for each in running.subscribers.states()] == ["hook"]
         await running.happen(1)
         assert running.children.offered == [[1], [2]]  # one to each
-        await running.subscribers.apply((HOOK, AUDIT))
+        await running.want(HOOK, AUDIT)
         await running.clock.advance(0.1)
         assert running.children.offered == [[1], [2], [2]]  # audit goes on from its place
 
@@ -77,7 +77,7 @@ async def test_new_ones_are_started_and_removed_ones_stopped_and_the_others_left
 async def test_one_whose_settings_have_changed_is_started_anew() -> None:
     async with fed(HOOK) as running:
         changed = msgspec.structs.replace(HOOK, settings={"url": "v"})
-        await running.subscribers.apply((changed,))
+        await running.want(changed)
         await running.clock.advance(0.1)
         assert running.children.stopped == [1]
         assert [setup.settings["url"] for setup in running.children.setups] == ["u", "v"]
@@ -86,7 +86,7 @@ async def test_one_whose_settings_have_changed_is_started_anew() -> None:
 async def test_after_the_stop_nothing_is_started_any_more() -> None:
     async with fed(AUDIT) as running:
         await running.subscribers.stop()
-        await running.subscribers.apply((AUDIT, HOOK))
+        await running.want(AUDIT, HOOK)
         await running.clock.advance(1)
         assert len(running.children.setups) == 1
 

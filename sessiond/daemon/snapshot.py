@@ -1,0 +1,51 @@
+"""What is configured by now: one frozen value, and the one cell that holds it.
+
+Each service is given a reader of its own part, and reads it whenever it needs it. So what a reload
+has put into the cell counts everywhere from that step of the loop on, and nobody keeps a copy that
+could be forgotten. The gate alone is handed what it goes by: its issuers are at work in it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from sessiond.control.access import Access
+from sessiond.control.view import ViewSettings
+from sessiond.extensions.subscribers import SubscriberSettings
+from sessiond.gate import GateIssuer
+from sessiond.kdb.listener import ListenSettings
+from sessiond.kdb.welcome import ConnectionSettings
+from sessiond.refresher import RefreshSettings
+from sessiond.system.peer import AllowList
+from sessiond.table import TableSettings
+from sessiond.timekeeper import Witness
+
+T = TypeVar("T")
+
+
+class Current(Generic[T]):
+    """Holds what counts now. Written by a reload alone."""
+
+    def __init__(self, now: T) -> None:
+        self.now = now
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """All that a reload can change, as the parts take it. `daemon.settings` makes it."""
+
+    log_format: str
+    log_level: str
+    listen: ListenSettings
+    connection: ConnectionSettings  # of those that come from now on
+    audience: AllowList | None  # who may hear of everybody; None: whoever may connect
+    gate_issuers: tuple[GateIssuer, ...]
+    waiting: int  # logins of one process at an issuer that is asked each time
+    slow_after: float  # seconds after which an issuer's answer to a login counts as none
+    table: TableSettings
+    refresh: RefreshSettings
+    witnesses: Mapping[str, Witness]  # of the time, by the issuer's name
+    subscribers: SubscriberSettings
+    access: Access
+    view: ViewSettings
+    stop_within: float  # seconds

@@ -1,0 +1,146 @@
+"""Every key of the configuration counts: it is in the snapshot, or a restart is asked for."""
+
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+import msgspec
+import pytest
+
+from sessiond import config as configuration
+from sessiond.clock import SystemClock
+from sessiond.config import Config, IssuerConfig, RoleSourceConfig, SubscriberConfig
+from sessiond.daemon import issuers as issuers_module
+from sessiond.daemon.issuers import Issuers
+from sessiond.daemon.reload import NEEDS_RESTART, needing_restart
+from sessiond.daemon.settings import look_up, snapshot_of
+from sessiond.daemon.snapshot import Snapshot
+from sessiond.extensions.issuer_plugins import Plugged
+from sessiond.metrics import Metrics
+
+pytestmark = pytest.mark.anyio
+
+TEXT = """
+[[issuer]]
+name = "corp"
+issuer = "https://login.example.com/"
+verify = "jwt"
+audience = ["api://kdb"]
+users = ["alice"]
+
+[[issuer]]
+name = "online"
+issuer = "https://other.example.com/"
+verify = "userinfo"
+users = ["bob"]
+
+[[role_source]]
+plugin = "directory"
+
+[[subscriber]]
+plugin = "audit"
+"""
+ARRAYS = {
+    "issuers": IssuerConfig,
+    "role_sources": RoleSourceConfig,
+    "subscribers": SubscriberConfig,
+}
+Key = tuple[str, str]
+
+
+def keys() -> Iterator[Key]:
+    """Return every key that there is, with its table."""
+    for table in msgspec.structs.fields(Config):
+        struct = ARRAYS.get(table.name, table.type)
+        for key in msgspec.structs.fields(struct):
+            yield table.name, key.name
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def _nothing_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have no plugin looked for, and no authorities read 100 times."""
+
+    async def plugged_in(config: IssuerConfig, *_: object, **__: object) -> Plugged:
+        return Plugged(config=config, verifier=None, roles=None)
+
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    monkeypatch.setattr(issuers_module, "plugged_in", plugged_in)
+    monkeypatch.setattr(issuers_module, "trust", lambda _: tls)
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    path = tmp_path / "config.toml"
+    path.write_text(TEXT)
+    return configuration.load(path)
+
+
+def changed(config: Config, key: Key, file: Path) -> Config:
+    """Return a configuration with another value of one key alone."""
+    table, name = key
+    was = getattr(config, table)
+    one = was[0] if table in ARRAYS else was
+    (kind,) = (each.type for each in msgspec.structs.fields(one) if each.name == name)
+    value = str(file) if name.endswith("_file") else another(getattr(one, name), kind)
+    changed = msgspec.structs.replace(one, **{name: value})
+    now = (changed, *was[1:]) if table in ARRAYS else changed
+    return msgspec.structs.replace(config, **{table: now})
+
+
+def another(value: Any, kind: Any) -> Any:
+    """Return another value of a key's type."""
+    if get_origin(kind) is Literal:
+        return next(each for each in reversed(get_args(kind)) if each not in (value, "plugin"))
+    match value:
+        case bool():
+            return not value
+        case int() | float():
+            return value + 1
+        case str():
+            return f"{value}x"
+        case tuple():
+            return value[:-1] if value else (12345,)
+        case dict():
+            return {**value, "one": "more"}
+        case _:
+            raise TypeError(f"no other value of {value!r}")
+
+
+async def snapshot(issuers: Issuers, config: Config) -> Snapshot:
+    """Return what becomes of a configuration, and go on with it."""
+    running = await issuers.build(config)
+    issuers.use(running)
+    return snapshot_of(config, look_up(config, {}), running)
+
+
+def are_equal(one: Snapshot, other: Snapshot) -> bool:
+    try:
+        return one == other
+    except TypeError:  # one has a secret that the other has not: those are not compared
+        return False
+
+
+@pytest.mark.parametrize("key", [*keys()], ids=".".join)
+async def test_a_key_is_in_the_snapshot_or_asks_for_a_restart(
+    config: Config, key: Key, tmp_path: Path
+) -> None:
+    file = tmp_path / "secret"
+    file.touch(mode=0o600)
+    file.write_text("a secret, long enough for anybody to have")
+    now = changed(config, key, file)
+    issuers = Issuers(SystemClock(), Metrics(), {}, lambda: 1.0)
+    try:
+        before = await snapshot(issuers, config)
+        assert await snapshot(issuers, config) == before  # so what differs below is the key's doing
+        is_in_it = not are_equal(await snapshot(issuers, now), before)
+    finally:
+        await issuers.close()
+    asks = needing_restart(config, now)
+    assert asks == ((".".join(key),) if key in NEEDS_RESTART else ())
+    assert is_in_it is not bool(asks)
