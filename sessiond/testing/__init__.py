@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from sessiond.testing.clock import START, FakeClock, idle
     from sessiond.testing.delivery import Delivery
     from sessiond.testing.events import EventFactory
-    from sessiond.testing.fake_issuer import FakeIssuer, Issued
+    from sessiond.testing.fake_issuer import FakeIssuer
+    from sessiond.testing.issued import Issued
     from sessiond.testing.issuer import issuer_about
     from sessiond.testing.process import FakeProcess
     from sessiond.testing.receiver import FakeReceiver
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from sessiond.testing.settings_contract import check_settings
     from sessiond.testing.subscriber_contract import check_subscriber
     from sessiond.testing.verifier_contract import check_verifier
+    from sessiond.testing.wire import QReplyError
 
 __all__ = [
     "START",
@@ -31,6 +33,7 @@ __all__ = [
     "FakeProcess",
     "FakeReceiver",
     "Issued",
+    "QReplyError",
     "check_role_source",
     "check_settings",
     "check_subscriber",
@@ -48,7 +51,8 @@ _HOMES = {
     "FakeIssuer": "fake_issuer",
     "FakeProcess": "process",
     "FakeReceiver": "receiver",
-    "Issued": "fake_issuer",
+    "Issued": "issued",
+    "QReplyError": "wire",
     "check_role_source": "role_source_contract",
     "check_settings": "settings_contract",
     "check_subscriber": "subscriber_contract",

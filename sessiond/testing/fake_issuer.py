@@ -17,6 +17,7 @@ from sessiond.api import Secret
 from sessiond.clock import Clock, SystemClock
 from sessiond.testing.answer import Answer, Asked
 from sessiond.testing.faults import Fault, Faults
+from sessiond.testing.issued import Issued
 from sessiond.testing.loopback import Loopback
 
 URL = "https://issuer.example.com"
@@ -31,15 +32,6 @@ PATHS = {
 }
 INACTIVE = {"active": False}
 UNAUTHORIZED = Answer(401, {"error": "invalid_token"}, {"WWW-Authenticate": "Bearer"})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Issued:
-    """What came of a sign-in."""
-
-    access: Secret
-    refresh: Secret
-    expires_in: float  # seconds
 
 
 @dataclass(slots=True, kw_only=True)

@@ -1,119 +1,228 @@
-"""A q process on a running daemon, for tests of a plugin in the whole."""
+"""A q process as the daemon sees one, for tests of a plugin in the whole, and of the daemon."""
 
-import os
 import socket
-from contextlib import ExitStack
-from typing import Self, TypeVar
+from collections.abc import Callable
+from typing import Any, Self, TypeVar
 from uuid import UUID
 
-from sessiond import qipc
 from sessiond.api import Secret
-from sessiond.qipc import Value
-from sessiond.testing.fake_issuer import Issued
+from sessiond.qipc import Table, Value, mapping
+from sessiond.testing.calls import (
+    NONCE,
+    PING,
+    SESSIONS,
+    connect_call,
+    disconnect_call,
+    hello_call,
+    opened_call,
+    reconcile_call,
+    renew_call,
+)
+from sessiond.testing.issued import Issued
+from sessiond.testing.plain import plain, plain_dict, plain_rows
+from sessiond.testing.wire import ProcessWire
 
-MAX_MESSAGE = 1 << 20  # bytes
-PATIENCE = 20.0  # seconds to wait for an answer
-NONCE = "0123456789abcdef"  # of a test: it proves nothing
+PATIENCE = 20.0  # seconds to wait for the daemon
+CHUNK = 65536  # bytes
 
-E = TypeVar("E")
+R = TypeVar("R")
+Token = Secret | Issued | str
 
 
 class FakeProcess:
-    """Logs users in as the q hook does, and hears what becomes of them. Blocking."""
+    """One connection to the daemon: kdb+ IPC over a Unix socket, blocking.
 
-    def __init__(self, path: str, *, name: str = "rdb1") -> None:
-        """Connect, and say hello.
+    It reads only while it waits for something, so one that is asked nothing is a slow reader.
+    `pushes` are those that came meanwhile, in their order. Tokens are a `Secret`, what
+    `FakeIssuer.sign_in` gave, or the text that a user would type.
+    """
+
+    def __init__(
+        self,
+        address: bytes | str | socket.socket,
+        *,
+        name: str = "gw1",
+        greets: bool = True,
+        capability: int = 3,
+        piece: int = CHUNK,
+    ) -> None:
+        """Connect. Say `hello` next: the daemon serves nobody who has not.
 
         Args:
-            path: The daemon's socket: `[listen] directory` and `/kx.PORT`.
+            address: The daemon's socket, `[listen] directory` and `/kx.PORT`, a first NUL before
+                an abstract name; or a socket that is connected to it.
             name: What the process is called.
+            greets: False: say nothing at all, not even kdb+'s handshake.
+            capability: Offered in the handshake; the daemon needs 3.
+            piece: Send so many bytes at a time.
+
+        Raises:
+            ConnectionError: The daemon refuses it.
         """
-        self._client = qipc.ClientConnection(max_message=MAX_MESSAGE)
-        self._socket = socket.socket(socket.AF_UNIX)
-        self._socket.settimeout(PATIENCE)
-        self._pushes: list[qipc.Push] = []
-        with ExitStack() as on_failure:
-            on_failure.enter_context(self._socket)
-            self._socket.connect(path)
-            self._socket.sendall(self._client.greeting(name, ""))
-            self._wait_for(qipc.Accepted)
-            self._call("hello", _about(name))
-            on_failure.pop_all()
+        self.name = name
+        self._piece = piece
+        if isinstance(address, socket.socket):
+            self.socket = address
+        else:
+            self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.settimeout(PATIENCE)
+        self._wire = ProcessWire()
+        try:
+            if not isinstance(address, socket.socket):
+                self.socket.connect(address)
+            if greets:
+                self.send(self._wire.greeting(name, "ignored", capability))
+                self._wait_for(self._wire.accepted)
+        except OSError:
+            self.close()
+            raise
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._socket.close()
+        self.close()
 
-    def log_in(self, user: str, token: Secret | Issued, *, handle: int = 5) -> UUID:
-        """Log a user in on a handle; return the session once it is open.
+    def close(self) -> None:
+        self.socket.close()
 
-        What `FakeIssuer.sign_in` gave brings its refresh token too.
+    def fileno(self) -> int:
+        return self.socket.fileno()
+
+    @property
+    def pushes(self) -> list[dict[str, Any]]:
+        """What the daemon has told of sessions, and nobody has asked for."""
+        self._wire.keep_all()
+        return self._wire.pushes
+
+    def hello(
+        self, name: str = "", *, host: str = "host1", pid: int = 4711, nonce: str = NONCE
+    ) -> dict[str, Value]:
+        """Say who it is, and return the entries of the answer."""
+        return mapping(self.sync(hello_call(name or self.name, host=host, pid=pid, nonce=nonce)))
+
+    def connect(self, user: str, token: Token, handle: int = 5) -> dict[str, Any]:
+        """Bring a user's tokens; return the answer, which is `ok` or has a `reason`."""
+        return plain_dict(self.sync(connect_call(user, _password(token), handle)))
+
+    def log_in(self, user: str, token: Token, handle: int = 5) -> dict[str, Any]:
+        """Log a user in on a handle; return the answer, once the `session` is open.
 
         Raises:
             PermissionError: He was refused; the text is the reason.
         """
-        asked: dict[str, Value] = {
-            "user": qipc.symbol(user),
-            "password": qipc.string(_password(token)),
-            "handle": qipc.int_(handle),
-            "address": qipc.int_(0x7F000001),
-        }
-        answer = qipc.mapping(self._call("connect", qipc.dictionary(asked)))
-        if not qipc.flag(answer["ok"]):
-            raise PermissionError(qipc.text(answer["reason"]))
-        session = qipc.guid_of(answer["session"])
-        self._tell("opened", qipc.guid(session), qipc.int_(handle))
-        self._call("sessions")  # answered in order: it is open by then
-        return session
+        answer = self.connect(user, token, handle)
+        if not answer["ok"]:
+            raise PermissionError(answer["reason"])
+        self.opened(answer["session"], handle)
+        self.ping()
+        return answer
 
-    def log_out(self, *, handle: int = 5) -> None:
-        """Say that the user on a handle has left."""
-        self._tell("disconnect", qipc.int_(handle))
-        self._call("sessions")
+    def log_out(self, handle: int = 5) -> None:
+        """Say that the user on a handle has left; return when that has had its turn."""
+        self.disconnect(handle)
+        self.ping()
 
-    def next_push(self) -> str:
-        """Wait for the daemon's next push; return its event, such as `revoked`."""
-        while not self._pushes:
-            self._pushes.append(self._wait_for(qipc.Push))
-        _, (about,) = qipc.unpack_call(self._pushes.pop(0).value)
-        return qipc.text(qipc.mapping(about)["event"])
+    def opened(self, session: UUID, handle: int) -> None:
+        """Say that the handle of a login is open."""
+        self.tell(opened_call(session, handle))
 
-    def _call(self, name: str, *arguments: Value) -> Value:
-        self._socket.sendall(self._client.sync(qipc.call(name, *arguments)))
-        value = self._wait_for(qipc.Response).value
-        if isinstance(value, qipc.QError):
-            raise RuntimeError(value.text)
-        return value
+    def disconnect(self, handle: int, session: UUID | None = None) -> None:
+        """Say that a user left; where the session is named, it is that one."""
+        self.tell(disconnect_call(handle, session))
 
-    def _tell(self, name: str, *arguments: Value) -> None:
-        self._socket.sendall(self._client.async_(qipc.call(name, *arguments)))
+    def renew(self, session: UUID, token: Token) -> dict[str, Any]:
+        """Bring other tokens for a live session; return the answer."""
+        return plain_dict(self.sync(renew_call(session, _password(token))))
 
-    def _wait_for(self, kind: type[E]) -> E:
-        while not isinstance(event := self._client.next_event(), kind):
-            if isinstance(event, qipc.Push):
-                self._pushes.append(event)
-            elif event is None:
-                data = self._socket.recv(65536)
-                if not data:
-                    raise ConnectionError("the daemon closed the connection")
-                self._client.receive_data(data)
-        return event
+    def reconcile(self, held: dict[int, UUID]) -> list[int]:
+        """Say what is held; return the handles to close."""
+        doomed: list[int] = plain(self.sync(reconcile_call(held)))
+        return doomed
+
+    def sessions(self) -> list[dict[str, Any]]:
+        """Return the live sessions of this process, a dictionary each."""
+        return plain_rows(self.sync(SESSIONS))
+
+    def ping(self) -> None:
+        """Return when everything sent before was taken in its turn."""
+        self.sync(PING)
+
+    def sync(self, value: Value) -> Value:
+        """Call and return the answer, as `h(...)` does.
+
+        Raises:
+            QReplyError: It is a q error.
+            ConnectionError: The daemon has gone.
+        """
+        self.ask(value)
+        return self.answer()
+
+    def ask(self, value: Value) -> None:
+        """Send a sync call and do not wait; `answer` does, for the oldest."""
+        self.send(self._wire.sync(value))
+
+    def answer(self) -> Value:
+        """Wait for the answer to the oldest call that has none; errors as `sync`'s."""
+        while (answer := self._wire.next_answer()) is None:
+            self.receive()
+        return answer
+
+    def tell(self, value: Value) -> None:
+        """Call and wait for nothing, as `neg[h](...)` does."""
+        self.send(self._wire.async_(value))
+
+    def next_push(self) -> dict[str, Any]:
+        """Wait for the daemon's next push; its `event` says what happened, such as `revoked`."""
+        return self._wait_for(self._wire.next_push)
+
+    def next_published(self) -> tuple[str, Table]:
+        """Wait for the next rows of what was subscribed to, and return their table's name too."""
+        return self._wait_for(self._wire.next_published)
+
+    def receive(self) -> None:
+        """Take what is there; to be called when there is something to read.
+
+        Raises:
+            ConnectionError: The daemon closed the connection.
+        """
+        data = self.socket.recv(CHUNK)
+        if not data:
+            raise ConnectionError("the daemon closed the connection")
+        self._wire.receive_data(data)
+
+    def send(self, data: bytes) -> None:
+        """Send bytes, whatever they are."""
+        for start in range(0, len(data), self._piece):
+            self.socket.sendall(data[start : start + self._piece])
+
+    def expect(self, count: int) -> None:
+        """Be ready for the answers to so many calls that are sent by `send`."""
+        self._wire.expect(count)
+
+    def half_close(self) -> None:
+        """Say no more, and hear what is still to come."""
+        self.socket.shutdown(socket.SHUT_WR)
+
+    def is_cut(self) -> bool:
+        """Wait for the daemon to end the connection."""
+        try:
+            while True:
+                self.receive()
+        except ConnectionError:
+            return True
+
+    def _wait_for(self, asked: Callable[[], R | None]) -> R:
+        while (found := asked()) is None:
+            self.receive()
+        return found
 
 
-def _password(token: Secret | Issued) -> str:
-    if isinstance(token, Issued):
-        return f"{token.access.reveal()};{token.refresh.reveal()}"
-    return f"bearer:{token.reveal()}"
-
-
-def _about(name: str) -> Value:
-    about: dict[str, Value] = {
-        "name": qipc.symbol(name),
-        "type": qipc.symbol("rdb"),
-        "host": qipc.string("localhost"),
-        "pid": qipc.int_(os.getpid()),
-        "nonce": qipc.string(NONCE),
-    }
-    return qipc.dictionary(about)
+def _password(token: Token) -> str:
+    match token:
+        case Issued():
+            return f"{token.access.reveal()};{token.refresh.reveal()}"
+        case Secret():
+            return f"bearer:{token.reveal()}"
+        case _:
+            return token

@@ -4,10 +4,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from sessiond.testing import FakeProcess
 from tests.bench.bench import Bench
 from tests.bench.figures import Row, waits
 from tests.issuer.running import ALICE
-from tests.qprocess import QProcess
 from tests.running_daemon import RunningDaemon, configuration
 from tests.subscribed import Listening, installed
 
@@ -18,7 +18,7 @@ def measure(bench: Bench) -> Iterator[Row]:
     """Measure one event after the other, each told to a subscriber that waits for it."""
     token = bench.issuer.tokens()["access_token"]
     taken = []
-    with _subscribed(bench) as (daemon, heard), QProcess(daemon.address) as process:
+    with _subscribed(bench) as (daemon, heard), FakeProcess(daemon.address) as process:
         process.hello()
         for number in range(1, SESSIONS + 1):
             session = process.connect(ALICE, token, number)["session"]

@@ -32,9 +32,10 @@ from sessiond.qipc import (
     string,
     text,
 )
+from sessiond.testing import FakeProcess
+from sessiond.testing.calls import connect_call
 from tests.bench.machine import cpu_seconds, resident_mib
 from tests.peers import PeerFarm
-from tests.qprocess import QProcess, connect_call
 
 PATIENCE = 30.0  # seconds without any answer until the measurement is given up
 PING = encode_message(MessageKind.SYNC, string(""))
@@ -175,7 +176,7 @@ def carry_out(plan: Plan) -> Load:
     beside = 0 if plan.meanwhile is None else 1
     with PeerFarm(plan.address, len(plan.logins) + beside) as farm:
         for number, connection in enumerate(farm.sockets):
-            QProcess(connection, user=f"q{number}").hello(f"q{number}")
+            FakeProcess(connection, name=f"q{number}").hello()
         callers = [
             Caller(connection, iter(list(connects(logins))), opens=plan.opens, waits=load.waits)
             for connection, logins in zip(farm.sockets, plan.logins, strict=False)

@@ -3,11 +3,11 @@
 import time
 from collections.abc import Iterator
 
+from sessiond.testing import FakeProcess
 from tests.bench.bench import Bench
 from tests.bench.figures import Row, waits
 from tests.bench.refusing import RefusingEndpoint
 from tests.bench.tokens import grant_tokens
-from tests.qprocess import QProcess
 
 SESSIONS = 60
 # A lease is an hour: refreshes are due 3.6 to 7.2 s after the tokens were issued.
@@ -19,7 +19,7 @@ def measure(bench: Bench) -> Iterator[Row]:
     with (
         RefusingEndpoint() as endpoint,
         bench.daemon(extra=f'token_endpoint = "{endpoint.url}"', refresh=SOON) as daemon,
-        QProcess(daemon.address) as process,
+        FakeProcess(daemon.address) as process,
     ):
         process.hello()
         refresh_tokens = {}

@@ -27,8 +27,9 @@ from sessiond.qipc import (
     symbol,
 )
 from sessiond.qipc.connection import Accepted
+from sessiond.testing.calls import NONCE, connect_call
+from sessiond.testing.plain import plain, plain_dict
 from tests.chaos.journal import Journal
-from tests.qprocess import NONCE, connect_call, plain, plain_dict
 
 PEER = Path(__file__).with_name("peer.py")
 PATIENCE = 20.0  # seconds for a handshake

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from sessiond.testing import FakeProcess
 from tests import canary
-from tests.qprocess import QProcess
 from tests.running_daemon import RunningDaemon
 
 Start = Callable[[str], RunningDaemon]
-Connected = Callable[[RunningDaemon], QProcess]
+Connected = Callable[[RunningDaemon], FakeProcess]
 
 
 @pytest.fixture
@@ -36,12 +36,12 @@ def start(folder: Path) -> Iterator[Start]:
 
 
 @pytest.fixture
-def process() -> Iterator[Callable[[RunningDaemon], QProcess]]:
+def process() -> Iterator[Callable[[RunningDaemon], FakeProcess]]:
     """Connect this test as one q process, and say hello."""
     with ExitStack() as stack:
 
-        def connect(daemon: RunningDaemon) -> QProcess:
-            connected = stack.enter_context(QProcess(daemon.address))
+        def connect(daemon: RunningDaemon) -> FakeProcess:
+            connected = stack.enter_context(FakeProcess(daemon.address))
             connected.hello()
             return connected
 

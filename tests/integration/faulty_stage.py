@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from sessiond.testing import FakeProcess
 from tests.integration.faulty_issuer import FaultyIssuer, Stuck, serving
-from tests.qprocess import QProcess
 from tests.running_daemon import RunningDaemon
 
 # An issuer that hangs is given up after HASTE, any other has time even on a machine that has not.
@@ -52,7 +52,9 @@ WAYS = {
 class Stage:
     """What a test of these issuers works with."""
 
-    def __init__(self, issuers: Iterable[FaultyIssuer], daemon: RunningDaemon, q: QProcess) -> None:
+    def __init__(
+        self, issuers: Iterable[FaultyIssuer], daemon: RunningDaemon, q: FakeProcess
+    ) -> None:
         self.issuers = {issuer.name: issuer for issuer in issuers}
         self.daemon = daemon
         self.q = q
@@ -98,7 +100,7 @@ def staged(issuers: Iterable[FaultyIssuer], folder: Path) -> Iterator[Stage]:
         tables = [_table(issuer, ca_file) for issuer in served]
         with (
             RunningDaemon(folder, "".join([SETTINGS, *tables])) as daemon,
-            QProcess(daemon.address) as q,
+            FakeProcess(daemon.address) as q,
         ):
             q.hello()
             yield Stage(served, daemon, q)

@@ -5,13 +5,15 @@ from pathlib import Path
 import pytest
 
 from sessiond.qipc import Value
+from sessiond.testing import FakeProcess
+from sessiond.testing.calls import connect_call
+from sessiond.testing.plain import plain_dict
 from tests.integration.conftest import Connected, Start
 from tests.integration.operating import Operator
 from tests.integration.test_login import pair
 from tests.issuer.control import ALWAYS
 from tests.issuer.running import ALICE, BOB, RunningIssuer
 from tests.peers import PeerFarm
-from tests.qprocess import QProcess, connect_call, plain_dict
 from tests.running_daemon import RunningDaemon, configuration
 
 OPAQUE = "qstudio-opaque"
@@ -51,7 +53,7 @@ def subject(issuer: RunningIssuer, token: str) -> str:
     return found
 
 
-def together(processes: list[QProcess], calls: list[Value]) -> list[dict[str, object]]:
+def together(processes: list[FakeProcess], calls: list[Value]) -> list[dict[str, object]]:
     """Let every process call at once; return the answers."""
     for process, call in zip(processes, calls, strict=True):
         process.ask(call)
@@ -65,7 +67,7 @@ def test_two_hundred_logins_with_one_token_cost_one_introspection(
     user = subject(strict_issuer, token)
     strict_issuer.control.fault("/introspect", "delay", delay_ms=300)
     with PeerFarm(introspecting.address, 200) as farm:
-        processes = [QProcess(each) for each in farm.sockets]
+        processes = [FakeProcess(each) for each in farm.sockets]
         for process in processes:
             process.hello()
         calls = [connect_call(user, f"bearer:{token}") for _ in processes]
@@ -82,7 +84,7 @@ def test_two_hundred_different_logins_are_all_let_in(
     user = subject(strict_issuer, tokens[0])
     strict_issuer.control.fault("/introspect", "delay", delay_ms=50, count=200)
     with PeerFarm(introspecting.address, 200) as farm:
-        processes = [QProcess(each) for each in farm.sockets]
+        processes = [FakeProcess(each) for each in farm.sockets]
         for process in processes:
             process.hello()
         answers = together(processes, [connect_call(user, f"bearer:{each}") for each in tokens])
@@ -107,7 +109,7 @@ def test_a_process_that_floods_is_throttled_and_another_is_not(
     user = subject(strict_issuer, tokens[0])
     strict_issuer.control.fault("/introspect", "hold", count=100)
     with PeerFarm(introspecting.address, 2) as farm:
-        flooding, quiet = (QProcess(each) for each in farm.sockets)
+        flooding, quiet = (FakeProcess(each) for each in farm.sockets)
         for q in (flooding, quiet):
             q.hello()
         for handle, token in enumerate(tokens[:12], 5):
@@ -222,7 +224,7 @@ def test_a_process_that_floods_with_proofs_makes_no_other_process_wait_for_them(
     tokens = pair(strict_issuer.tokens(BOB, client=OPAQUE, scope=scope))
     strict_issuer.control.fault("/token", "delay", count=ALWAYS, delay_ms=300)
     with PeerFarm(daemon.address, 2) as farm:
-        flooding, other = (QProcess(each) for each in farm.sockets)
+        flooding, other = (FakeProcess(each) for each in farm.sockets)
         flooding.hello()
         other.hello()
         for handle, each in enumerate(flood, start=5):

@@ -20,10 +20,12 @@ from sessiond.qipc import (
     symbols,
 )
 from sessiond.qipc.messages import MessageKind
+from sessiond.testing import FakeProcess, QReplyError
+from sessiond.testing.calls import connect_call
+from sessiond.testing.plain import plain_dict
 from tests.integration.conftest import Start
 from tests.issuer.running import ALICE, RunningIssuer
 from tests.peers import PeerFarm
-from tests.qprocess import QProcess, QReplyError, connect_call, plain_dict
 from tests.running_daemon import RunningDaemon, configuration
 
 
@@ -33,10 +35,10 @@ def daemon(strict_issuer: RunningIssuer, start: Start) -> RunningDaemon:
 
 
 @pytest.fixture
-def pair_of(daemon: RunningDaemon, strict_issuer: RunningIssuer) -> Iterator[list[QProcess]]:
+def pair_of(daemon: RunningDaemon, strict_issuer: RunningIssuer) -> Iterator[list[FakeProcess]]:
     """Two processes; the second must work at the end of the test as if nothing had been."""
     with PeerFarm(daemon.address, 2) as farm:
-        bad, good = (QProcess(each) for each in farm.sockets)
+        bad, good = (FakeProcess(each) for each in farm.sockets)
         good.hello()
         session = good.log_in(ALICE, strict_issuer.tokens()["access_token"])["session"]
         yield [bad, good]
@@ -62,11 +64,11 @@ MALFORMED = {
 
 @pytest.mark.parametrize("name", MALFORMED)
 def test_a_malformed_message_closes_that_connection_only(
-    pair_of: list[QProcess], name: str
+    pair_of: list[FakeProcess], name: str
 ) -> None:
     bad, _ = pair_of
     bad.hello()
-    bad.socket.sendall(MALFORMED[name])
+    bad.send(MALFORMED[name])
     assert bad.is_cut()
 
 
@@ -95,7 +97,7 @@ WRONG: dict[str, Value] = {
 
 
 def test_a_wrong_call_is_answered_with_an_error_and_the_connection_stays(
-    pair_of: list[QProcess],
+    pair_of: list[FakeProcess],
 ) -> None:
     bad, _ = pair_of
     with pytest.raises(QReplyError, match="sessiond: say hello first"):
@@ -107,12 +109,12 @@ def test_a_wrong_call_is_answered_with_an_error_and_the_connection_stays(
     assert bad.sessions() == []
 
 
-def test_the_same_wrong_calls_sent_async_cost_nothing(pair_of: list[QProcess]) -> None:
+def test_the_same_wrong_calls_sent_async_cost_nothing(pair_of: list[FakeProcess]) -> None:
     bad, _ = pair_of
     bad.hello()
     for wrong in WRONG.values():
-        bad.push(wrong)
-    bad.push(connect_call(ALICE, "eyJ"))
+        bad.tell(wrong)
+    bad.tell(connect_call(ALICE, "eyJ"))
     assert bad.sessions() == []
     assert bad.pushes == []
 
@@ -137,7 +139,7 @@ def test_the_same_wrong_calls_sent_async_cost_nothing(pair_of: list[QProcess]) -
 def test_odd_names_and_passwords_are_refused_with_a_reason(
     strict_issuer: RunningIssuer,
     daemon: RunningDaemon,
-    pair_of: list[QProcess],
+    pair_of: list[FakeProcess],
     user: str,
     password: str,
     reason: str,
@@ -153,7 +155,7 @@ def test_odd_names_and_passwords_are_refused_with_a_reason(
 
 
 def test_a_token_typed_as_the_user_name_is_not_shown(
-    strict_issuer: RunningIssuer, daemon: RunningDaemon, pair_of: list[QProcess]
+    strict_issuer: RunningIssuer, daemon: RunningDaemon, pair_of: list[FakeProcess]
 ) -> None:
     bad, _ = pair_of
     bad.hello()
@@ -164,18 +166,18 @@ def test_a_token_typed_as_the_user_name_is_not_shown(
     assert shown == ["(token)", "(token)"]
 
 
-def test_bytes_that_are_no_utf8_are_the_callers_error(pair_of: list[QProcess]) -> None:
+def test_bytes_that_are_no_utf8_are_the_callers_error(pair_of: list[FakeProcess]) -> None:
     bad, _ = pair_of
     bad.hello()
     odd = encode_message(MessageKind.SYNC, connect_call("XY", "some password"))
     bad.expect(1)
-    bad.socket.sendall(odd.replace(b"XY", b"\xff\xfe"))
+    bad.send(odd.replace(b"XY", b"\xff\xfe"))
     with pytest.raises(QReplyError, match="user"):
         bad.answer()
 
 
 def test_no_handshake_is_not_waited_for_beyond_4_kib(
-    daemon: RunningDaemon, pair_of: list[QProcess]
+    daemon: RunningDaemon, pair_of: list[FakeProcess]
 ) -> None:
     assert pair_of
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as raw:
@@ -187,7 +189,7 @@ def test_no_handshake_is_not_waited_for_beyond_4_kib(
 
 
 def test_replies_come_in_the_order_of_the_calls(
-    strict_issuer: RunningIssuer, pair_of: list[QProcess]
+    strict_issuer: RunningIssuer, pair_of: list[FakeProcess]
 ) -> None:
     bad, _ = pair_of
     bad.hello()
@@ -195,7 +197,7 @@ def test_replies_come_in_the_order_of_the_calls(
     bad.ask(connect_call(ALICE, token, 5))
     bad.ask(call("nonsense"))
     bad.ask(connect_call(ALICE, "plain", 6))
-    bad.push(call("disconnect", int_(5)))
+    bad.tell(call("disconnect", int_(5)))
     bad.ask(call("sessions"))
     bad.ask(string(""))
     assert plain_dict(bad.answer())["ok"]

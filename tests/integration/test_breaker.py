@@ -4,13 +4,15 @@ from pathlib import Path
 
 import pytest
 
+from sessiond.testing import FakeProcess
+from sessiond.testing.calls import connect_call
+from sessiond.testing.plain import plain_dict
 from tests.integration.conftest import Connected, Start
 from tests.integration.operating import Operator
 from tests.integration.test_asking import INTROSPECTION, OPAQUE, subject
 from tests.issuer.control import ALWAYS
 from tests.issuer.running import ALICE, RunningIssuer
 from tests.peers import PeerFarm
-from tests.qprocess import QProcess, connect_call, plain_dict
 from tests.running_daemon import configuration
 
 USERINFO = 'verify = "userinfo"\ntimeout = 0.4'
@@ -57,7 +59,7 @@ def test_a_hung_issuer_delays_nobody_who_does_not_need_it(
     )
     known, unknown = opaque(strict_issuer), opaque(strict_issuer)
     with PeerFarm(daemon.address, 2) as farm:
-        waiting, quick = (QProcess(each) for each in farm.sockets)
+        waiting, quick = (FakeProcess(each) for each in farm.sockets)
         for q in (waiting, quick):
             q.hello()
         assert quick.connect(ALICE, known)["ok"]

@@ -16,9 +16,9 @@ import pytest
 
 import sessiond.clock
 from sessiond.daemon import run
+from sessiond.testing import FakeProcess
 from tests.issuer.control import ALWAYS
 from tests.issuer.running import ALICE, BOB, RunningIssuer
-from tests.qprocess import QProcess
 from tests.running_daemon import RunningDaemon, configuration
 
 HOUR = 3600  # seconds
@@ -50,7 +50,7 @@ class SteppedDaemon(RunningDaemon):
         draft.replace(self._wall)
 
 
-Stepped = Callable[[RunningIssuer, float], tuple[SteppedDaemon, QProcess]]
+Stepped = Callable[[RunningIssuer, float], tuple[SteppedDaemon, FakeProcess]]
 
 
 @pytest.fixture
@@ -58,9 +58,9 @@ def stepped(folder: Path) -> Iterator[Stepped]:
     """Start a daemon whose wall clock is so many seconds wrong, and connect to it."""
     with ExitStack() as stack:
 
-        def run(issuer: RunningIssuer, wrong: float) -> tuple[SteppedDaemon, QProcess]:
+        def run(issuer: RunningIssuer, wrong: float) -> tuple[SteppedDaemon, FakeProcess]:
             daemon = stack.enter_context(SteppedDaemon(folder, configuration(issuer), wrong=wrong))
-            q = stack.enter_context(QProcess(daemon.address))
+            q = stack.enter_context(FakeProcess(daemon.address))
             q.hello()
             return daemon, q
 

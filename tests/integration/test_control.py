@@ -6,11 +6,11 @@ from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from sessiond.testing import FakeProcess
 from tests.integration.conftest import Connected, Start
 from tests.integration.operating import Operator, control_of, watching
 from tests.integration.test_login import pair
 from tests.issuer.running import ALICE, BOB, RunningIssuer
-from tests.qprocess import QProcess
 from tests.running_daemon import configuration
 
 OPAQUE = "qstudio-opaque"
@@ -21,7 +21,7 @@ def test_a_revoked_user_is_out_at_once_and_stays_out_until_forgiven(
 ) -> None:
     daemon = start(configuration(strict_issuer))
     tokens, other = pair(strict_issuer.tokens()), strict_issuer.tokens(BOB)["access_token"]
-    with QProcess(daemon.address) as q, Operator(daemon) as operator:
+    with FakeProcess(daemon.address) as q, Operator(daemon) as operator:
         q.hello()
         sessions = {q.log_in(ALICE, tokens, handle)["session"] for handle in (5, 6)}
         q.log_in(BOB, other, 7)
@@ -34,7 +34,7 @@ def test_a_revoked_user_is_out_at_once_and_stays_out_until_forgiven(
         assert q.connect(ALICE, tokens, 8)["reason"] == "revoked"
     daemon.stop()
     daemon.start()
-    with QProcess(daemon.address) as q, Operator(daemon) as operator:
+    with FakeProcess(daemon.address) as q, Operator(daemon) as operator:
         q.hello()
         assert q.connect(ALICE, tokens, 8)["reason"] == "revoked"
         (in_force,) = operator.get("/v1/revocations")["revocations"]
@@ -129,7 +129,7 @@ def test_events_are_resumed_over_a_restart_without_loss(
 ) -> None:
     daemon = start(configuration(strict_issuer))
     token = strict_issuer.tokens()["access_token"]
-    with QProcess(daemon.address) as q:
+    with FakeProcess(daemon.address) as q:
         q.hello()
         q.log_in(ALICE, token, 5)
         with watching(daemon) as stream:
@@ -146,7 +146,7 @@ def test_events_are_resumed_over_a_restart_without_loss(
             daemon.stop()
             assert stream.is_over()
     daemon.start()
-    with QProcess(daemon.address) as q:
+    with FakeProcess(daemon.address) as q:
         q.hello()
         q.log_in(ALICE, token, 8)
         with watching(daemon, last=last, after=0) as stream:
@@ -169,7 +169,7 @@ def test_a_kill_loses_no_event_and_repeats_none_to_who_resumes(
 ) -> None:
     daemon = start(configuration(strict_issuer))
     token = strict_issuer.tokens()["access_token"]
-    with QProcess(daemon.address) as q:
+    with FakeProcess(daemon.address) as q:
         q.hello()
         q.log_in(ALICE, token, 5)
         with watching(daemon, after=0) as stream:

@@ -16,10 +16,10 @@ from uuid import UUID
 
 import pytest
 
+from sessiond.testing import FakeProcess
 from tests.integration.conftest import Start
 from tests.integration.test_login import pair
 from tests.issuer.running import ALICE, RunningIssuer
-from tests.qprocess import QProcess
 from tests.running_daemon import DAEMON, RunningDaemon, configuration
 
 pytestmark = pytest.mark.chaos
@@ -106,7 +106,7 @@ def live(issuer: RunningIssuer, daemon: RunningDaemon) -> Told:
     """Live alice's life until the daemon dies, noting what is acknowledged."""
     told = Told()
     long, short = long_and_short(issuer)
-    with QProcess(daemon.address) as q, suppress(ConnectionError):
+    with FakeProcess(daemon.address) as q, suppress(ConnectionError):
         q.hello()
         answer = q.connect(ALICE, pair(long), HANDLE)
         assert answer["ok"], answer["reason"]
@@ -159,7 +159,7 @@ def test_what_was_acknowledged_is_there_and_no_step_is_half_there(
     assert told.steps == list(range(1, number))
     assert on_disk(daemon.database) == LIFE[reached]
     daemon.start()
-    with QProcess(daemon.address) as q:
+    with FakeProcess(daemon.address) as q:
         q.hello()
         assert q.reconcile(told.held) == []
         seen = {each["handle"]: each["session"] for each in q.sessions()}
@@ -195,7 +195,7 @@ def test_killed_after_all_was_written_it_does_not_refresh_again(
     told = live(issuer, daemon)
     assert told.steps == [LOGIN, BIND, RENEW]  # the process was not told of the refresh
     daemon.start()
-    with QProcess(daemon.address) as q:
+    with FakeProcess(daemon.address) as q:
         q.hello()
         assert q.reconcile(told.held) == []
         (live_on,) = q.sessions()
@@ -210,7 +210,7 @@ def assert_refreshed_once(
 ) -> None:
     """Start the daemon again: it asks once more, and the session goes on with the new lease."""
     daemon.start()
-    with QProcess(daemon.address) as q:
+    with FakeProcess(daemon.address) as q:
         q.hello()
         issuer.control.wait_for_calls("/token", asked + 1)
         assert q.reconcile(told.held) == []
@@ -229,7 +229,7 @@ def test_killed_with_the_answer_in_hand_a_strict_issuer_wants_a_new_login(
     told = live(strict_issuer, daemon)
     assert on_disk(daemon.database) == LIFE[BEGIN]
     daemon.start()
-    with QProcess(daemon.address) as q:
+    with FakeProcess(daemon.address) as q:
         q.hello()
         if q.reconcile(told.held) == []:  # else it was refused before the process was back
             push = q.next_push()
@@ -261,7 +261,7 @@ def test_killed_while_the_issuer_is_at_work_it_asks_once_more_and_no_oftener(
     daemon = start(configuration(issuer, refresh=QUICK))
     _, short = long_and_short(issuer)
     told = Told()
-    with QProcess(daemon.address) as q:
+    with FakeProcess(daemon.address) as q:
         q.hello()
         answer = q.log_in(ALICE, pair(short), HANDLE)
         told.session, told.expires, told.is_held = answer["session"], answer["expires"], True
@@ -269,7 +269,7 @@ def test_killed_while_the_issuer_is_at_work_it_asks_once_more_and_no_oftener(
         daemon.kill()
     assert on_disk(daemon.database).in_flight == 1
     daemon.start()
-    with QProcess(daemon.address) as q:
+    with FakeProcess(daemon.address) as q:
         q.hello()
         issuer.control.wait_for_calls("/token", 2)
         assert q.reconcile(told.held) == []
@@ -290,7 +290,7 @@ def test_a_lease_that_ends_while_the_daemon_is_dead_is_over(
     issuer.control.set_access_token_lifetime(3)
     tokens = issuer.tokens()
     issuer.control.fault("/token", "hold")
-    with QProcess(daemon.address) as q:
+    with FakeProcess(daemon.address) as q:
         q.hello()
         answer = q.log_in(ALICE, pair(tokens), HANDLE)
         issuer.control.wait_for_calls("/token")
@@ -298,7 +298,7 @@ def test_a_lease_that_ends_while_the_daemon_is_dead_is_over(
     while epoch_ns() < answer["expires"]:
         time.sleep(0.05)  # nothing tells of a moment but the clock
     daemon.start()
-    with QProcess(daemon.address) as q:
+    with FakeProcess(daemon.address) as q:
         q.hello()
         assert q.reconcile({HANDLE: answer["session"]}) == [HANDLE]
         assert q.sessions() == []
@@ -313,7 +313,7 @@ def test_a_refused_refresh_ends_its_sessions_for_good_and_leaves_a_newer_grant_a
     issuer.control.fault("/token", status=400, body={"error": "invalid_grant"})
     daemon = start(configuration(issuer, refresh=QUICK))
     newer, older = long_and_short(issuer)
-    with QProcess(daemon.address) as q:
+    with FakeProcess(daemon.address) as q:
         q.hello()
         stays = q.log_in(ALICE, pair(newer), HANDLE)
         ends = q.log_in(ALICE, pair(older), HANDLE + 1)["session"]
@@ -323,7 +323,7 @@ def test_a_refused_refresh_ends_its_sessions_for_good_and_leaves_a_newer_grant_a
         daemon.kill()
     daemon.start()
     held = {HANDLE: stays["session"], HANDLE + 1: ends}
-    with QProcess(daemon.address) as q:
+    with FakeProcess(daemon.address) as q:
         q.hello()
         assert q.reconcile(held) == [HANDLE + 1]
         assert [(each["session"], each["expires"]) for each in q.sessions()] == [

@@ -7,13 +7,14 @@ import sys
 
 import pytest
 
-from sessiond.qipc import List, Push, Table, call, symbol, text
+from sessiond.qipc import call, symbol
+from sessiond.testing import FakeProcess, QReplyError
+from sessiond.testing.plain import plain
 from tests.integration.conftest import Start
 from tests.integration.operating import Operator
 from tests.integration.test_login import pair
 from tests.issuer.running import ALICE, RunningIssuer
 from tests.peers import PeerFarm
-from tests.qprocess import QProcess, QReplyError, plain
 from tests.running_daemon import configuration
 
 pytestmark = pytest.mark.needs("real")
@@ -59,7 +60,7 @@ def test_kxs_own_library_reads_opened_refreshed_and_revoked_as_they_happen(
         stdout=subprocess.PIPE,
         text=True,
     )
-    with monitor, QProcess(daemon.address) as q, Operator(daemon) as operator:
+    with monitor, FakeProcess(daemon.address) as q, Operator(daemon) as operator:
         assert monitor.stdout is not None
         answer = json.loads(monitor.stdout.readline())
         assert (answer["name"], answer["rows"]) == ("sessionevents", 0)
@@ -87,14 +88,10 @@ def test_kxs_own_library_reads_opened_refreshed_and_revoked_as_they_happen(
     }
 
 
-def handles(q: QProcess) -> list[int]:
+def handles(q: FakeProcess) -> list[int]:
     """Wait for one message of rows; return their handles."""
-    event = q._next()
-    assert isinstance(event, Push)
-    assert isinstance(event.value, List)
-    function, name, rows = event.value.items
-    assert (text(function), text(name)) == ("upd", "sessionevents")
-    assert isinstance(rows, Table)
+    name, rows = q.next_published()
+    assert name == "sessionevents"
     found: list[int] = plain(dict(zip(rows.columns, rows.values, strict=True))["handle"])
     return found
 
@@ -105,7 +102,7 @@ def test_a_subscriber_that_sleeps_holds_no_login_and_has_missed_nothing_when_it_
     daemon = start(configuration(strict_issuer))
     token = strict_issuer.tokens()["access_token"]
     with PeerFarm(daemon.address, 2) as farm:
-        asleep, q = QProcess(farm.sockets[0]), QProcess(farm.sockets[1])
+        asleep, q = FakeProcess(farm.sockets[0]), FakeProcess(farm.sockets[1])
         asleep.hello("monitor1")
         asleep.sync(SUBSCRIBE)
         q.hello("rdb1")
@@ -120,5 +117,5 @@ def test_a_subscriber_that_sleeps_holds_no_login_and_has_missed_nothing_when_it_
 
 def test_before_hello_there_is_no_subscription(strict_issuer: RunningIssuer, start: Start) -> None:
     daemon = start(configuration(strict_issuer))
-    with QProcess(daemon.address) as q, pytest.raises(QReplyError, match="say hello first"):
+    with FakeProcess(daemon.address) as q, pytest.raises(QReplyError, match="say hello first"):
         q.sync(SUBSCRIBE)

@@ -5,16 +5,16 @@ from uuid import UUID
 
 import pytest
 
+from sessiond.testing import FakeProcess
 from tests.integration.conftest import Connected, Start
 from tests.integration.test_login import pair
 from tests.issuer.running import ALICE, BOB, RunningIssuer
-from tests.qprocess import QProcess
 from tests.running_daemon import configuration
 
 EARLY = "share = 0.2\njitter = 0.0"
 
 
-def pushed(q: QProcess, event: str, count: int) -> list[dict[str, Any]]:
+def pushed(q: FakeProcess, event: str, count: int) -> list[dict[str, Any]]:
     """Wait for so many pushes and return them; all must be of that event."""
     pushes = [q.next_push() for _ in range(count)]
     assert {push["event"] for push in pushes} == {event}

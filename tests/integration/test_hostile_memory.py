@@ -14,12 +14,12 @@ from uuid import UUID
 import pytest
 
 from sessiond.qipc import ClientConnection, call, string, symbol
+from sessiond.testing import FakeProcess, QReplyError
+from sessiond.testing.calls import hello_call
 from tests.integration.conftest import Connected, Start
 from tests.integration.test_reload import reload
 from tests.issuer.running import ALICE, RunningIssuer
-from tests.qprocess import QProcess, QReplyError
 from tests.running_daemon import RunningDaemon, configuration
-from tests.unit.kdb.serving import hello_call
 
 MIB = 1 << 20
 BROKEN = 200  # connections at a time
@@ -55,9 +55,9 @@ def break_off_before_hello(daemon: RunningDaemon, message: bytes) -> None:
 
 def break_off_after_hello(daemon: RunningDaemon, message: bytes) -> None:
     for _ in range(BROKEN):
-        with QProcess(daemon.address) as q:
+        with FakeProcess(daemon.address) as q:
             q.hello()
-            q.socket.sendall(message)
+            q.send(message)
 
 
 def test_memory_for_messages_that_never_end_is_given_back(
@@ -69,7 +69,7 @@ def test_memory_for_messages_that_never_end_is_given_back(
         break_off_before_hello(daemon, half(MIB))
         break_off_before_hello(daemon, half(65_536))
         break_off_after_hello(daemon, half(MIB))
-    with QProcess(daemon.address) as q:
+    with FakeProcess(daemon.address) as q:
         q.hello()
         assert q.connect(ALICE, strict_issuer.tokens()["access_token"])["ok"]
     assert resident(daemon) - before < KEPT
@@ -151,7 +151,7 @@ def test_one_user_s_unread_messages_are_bounded_and_cost_no_other_user_anything(
         assert theirs.stdout is not None
         assert theirs.stdout.readline() == "sent\n"
         daemon.logged(1, event="process cut off", process="theirs")
-        with QProcess(daemon.address) as q:
+        with FakeProcess(daemon.address) as q:
             q.hello()
             assert q.connect(ALICE, strict_issuer.tokens()["access_token"])["ok"]
             with pytest.raises(QReplyError, match="unknown function"):
@@ -227,13 +227,13 @@ def test_after_a_restart_nobody_is_taken_for_a_process_without_a_pid(
         " sys.executable, '-m', 'sessiond', 'run', '--config', sys.argv[1]])",
     )
     with RunningDaemon(folder, configuration(strict_issuer), program=apart) as daemon:
-        with QProcess(daemon.address) as q:
+        with FakeProcess(daemon.address) as q:
             q.hello()
             session: UUID = q.log_in(ALICE, strict_issuer.tokens()["access_token"])["session"]
             daemon.kill()
         daemon.start()
         daemon.logged(1, event="process cannot come back, sessions end", process="gw1")
-        with QProcess(daemon.address) as q:
+        with FakeProcess(daemon.address) as q:
             q.hello()
             assert q.sessions() == []
             assert q.reconcile({5: session}) == [5]

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from sessiond.qipc import call, guid, int_, string
+from sessiond.testing import FakeProcess
 from tests.integration.conftest import Start
 from tests.integration.test_login import pair
 from tests.issuer.running import ALICE, RunningIssuer
-from tests.qprocess import QProcess
 from tests.running_daemon import RunningDaemon, configuration
 
 OPAQUE = "qstudio-opaque"
@@ -22,7 +22,7 @@ OPAQUE = "qstudio-opaque"
 
 def still_serves(daemon: RunningDaemon, issuer: RunningIssuer) -> bool:
     """Say whether a process that behaves is let in as ever."""
-    with QProcess(daemon.address) as q:
+    with FakeProcess(daemon.address) as q:
         q.hello()
         return bool(q.connect(ALICE, issuer.tokens()["access_token"])["ok"])
 
@@ -51,7 +51,7 @@ def test_running_out_of_files_costs_new_connections_and_nothing_else(
     strict_issuer: RunningIssuer, start: Start
 ) -> None:
     daemon = start(configuration(strict_issuer))
-    with QProcess(daemon.address) as q:
+    with FakeProcess(daemon.address) as q:
         q.hello()
         q.log_in(ALICE, strict_issuer.tokens()["access_token"])
         in_use = len(list(Path(f"/proc/{daemon.pid}/fd").iterdir()))
@@ -120,14 +120,14 @@ def test_a_renewal_that_hangs_holds_no_other_call_up(
         strict_issuer.tokens(client=OPAQUE, scope="openid profile")["access_token"]
         for _ in range(2)
     ]
-    with QProcess(daemon.address) as q:
+    with FakeProcess(daemon.address) as q:
         q.hello()
         session = q.log_in(ALICE, f"bearer:{tokens[0]}")["session"]
         strict_issuer.control.fault("/userinfo", "hold")
-        q.push(call("renew", guid(session), string(f"bearer:{tokens[1]}")))
+        q.tell(call("renew", guid(session), string(f"bearer:{tokens[1]}")))
         strict_issuer.control.wait_for_calls("/userinfo", 2)
         assert q.connect(ALICE, f"bearer:{tokens[0]}", 6)["ok"]
-        q.push(call("disconnect", int_(6)))
+        q.tell(call("disconnect", int_(6)))
         assert len(q.sessions()) == 1
         assert q.pushes == []
         strict_issuer.control.clear_faults()
@@ -141,7 +141,7 @@ def test_without_proof_nothing_is_renewed_and_nothing_opened(
     daemon = start(configuration(strict_issuer, extra=proving))
     ours = strict_issuer.tokens(client=OPAQUE, scope="openid profile offline_access")
     foreign = strict_issuer.tokens(client=OPAQUE, scope="openid profile")["access_token"]
-    with QProcess(daemon.address) as q:
+    with FakeProcess(daemon.address) as q:
         q.hello()
         before = q.log_in(ALICE, pair(ours))
         refused = q.renew(before["session"], f"bearer:{foreign}")
@@ -155,14 +155,14 @@ def test_an_issuer_taken_out_of_the_configuration_takes_its_sessions_along(
 ) -> None:
     strict_issuer.control.set_access_token_lifetime(20)
     daemon = start(configuration(strict_issuer, refresh="share = 0.2\njitter = 0.0"))
-    with QProcess(daemon.address) as q:
+    with FakeProcess(daemon.address) as q:
         q.hello()
         session = q.log_in(ALICE, pair(strict_issuer.tokens()))["session"]
     daemon.stop()
     file = daemon.folder / "config.toml"
     file.write_text(file.read_text().replace('name = "corp"', 'name = "renamed"'))
     daemon.start()
-    with QProcess(daemon.address) as q:
+    with FakeProcess(daemon.address) as q:
         q.hello()
         assert q.reconcile({5: session}) == [5]
         assert strict_issuer.control.calls("/token") == 0

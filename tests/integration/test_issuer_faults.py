@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from sessiond.testing import FakeProcess
 from tests.integration.conftest import Start
 from tests.integration.faulty_issuer import Answer, Certificate, Fault, FaultyIssuer, Gone, Stuck
 from tests.integration.faulty_stage import Stage, staged
 from tests.issuer.running import ALICE, BOB, RunningIssuer
-from tests.qprocess import QProcess
 from tests.running_daemon import configuration
 
 pytestmark = pytest.mark.chaos
@@ -182,7 +182,7 @@ def test_five_minutes_of_clock_skew_are_too_many_for_the_begin_and_never_excused
 def test_a_withdrawn_key_ends_the_verdicts_it_has_signed_and_no_session(
     strict_issuer: RunningIssuer, start: Start
 ) -> None:
-    with QProcess(start(configuration(strict_issuer)).address) as q:
+    with FakeProcess(start(configuration(strict_issuer)).address) as q:
         q.hello()
         old = strict_issuer.tokens(ALICE)["access_token"]
         session = q.log_in(ALICE, old)["session"]

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from sessiond.qipc import octets_of, span
+from sessiond.testing import FakeProcess
 from tests.integration.conftest import Connected, Start
 from tests.issuer.running import ALICE, BOB, RunningIssuer
-from tests.qprocess import QProcess
 from tests.running_daemon import configuration
 
 ROLES = """
@@ -136,7 +136,7 @@ def test_hello_states_the_deadline_that_is_configured(
     strict_issuer: RunningIssuer, start: Start
 ) -> None:
     daemon = start(configuration(strict_issuer, login="deadline = 1.25"))
-    with QProcess(daemon.address) as q:
+    with FakeProcess(daemon.address) as q:
         assert span(q.hello()["deadline"]).total_seconds() == 1.25
 
 
@@ -145,7 +145,7 @@ def test_every_address_of_the_port_answers(
     strict_issuer: RunningIssuer, start: Start, address: str
 ) -> None:
     daemon = start(configuration(strict_issuer))
-    with QProcess(getattr(daemon, address)) as q:
+    with FakeProcess(getattr(daemon, address)) as q:
         assert set(q.hello()) == {"server", "instance", "proof", "deadline"}
 
 
@@ -156,7 +156,7 @@ def test_the_daemon_proves_itself_with_the_key_it_shares_with_q(
     key_file.write_text("shared-key\n")
     key_file.chmod(0o640)
     daemon = start(configuration(strict_issuer, listen=f'proof_key_file = "{key_file}"'))
-    with QProcess(daemon.address) as q:
+    with FakeProcess(daemon.address) as q:
         proof = octets_of(q.hello(nonce="n" * 40)["proof"])
     inner = sha1(f"shared-keysessiond:{daemon.path}:{'n' * 40}".encode()).digest()  # noqa: S324
     assert proof == sha1(b"shared-key" + inner).digest()  # noqa: S324

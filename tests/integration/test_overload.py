@@ -6,10 +6,12 @@ import pytest
 
 from sessiond.qipc import encode_message
 from sessiond.qipc.messages import MessageKind
+from sessiond.testing import FakeProcess
+from sessiond.testing.calls import connect_call
+from sessiond.testing.plain import plain_dict
 from tests.integration.conftest import Start
 from tests.issuer.running import ALICE, BOB, RunningIssuer
 from tests.peers import PeerFarm
-from tests.qprocess import QProcess, connect_call, plain_dict
 from tests.running_daemon import configuration
 
 MANY = 1000
@@ -22,7 +24,7 @@ def test_a_thousand_processes_have_a_session_each(
     daemon = start(configuration(strict_issuer))
     call = connect_call(ALICE, strict_issuer.tokens()["access_token"])
     with PeerFarm(daemon.address, MANY) as farm:
-        processes = [QProcess(each) for each in farm.sockets]
+        processes = [FakeProcess(each) for each in farm.sockets]
         for process in processes:
             process.hello()
             process.ask(call)
@@ -31,10 +33,10 @@ def test_a_thousand_processes_have_a_session_each(
         assert len({answer["session"] for answer in answers}) == MANY
 
 
-def flood(q: QProcess, token: str) -> None:
+def flood(q: FakeProcess, token: str) -> None:
     """Send logins without end, as fast as the socket takes them."""
     for handle in range(1, FLOOD + 1):
-        q.socket.sendall(encode_message(MessageKind.SYNC, connect_call(ALICE, token, handle)))
+        q.send(encode_message(MessageKind.SYNC, connect_call(ALICE, token, handle)))
 
 
 @pytest.mark.timeout(180)  # ten thousand commits, on a machine that other tests share
@@ -44,7 +46,7 @@ def test_a_process_that_floods_makes_no_other_process_miss_its_deadline(
     daemon = start(configuration(strict_issuer))
     token, other = (strict_issuer.tokens(user)["access_token"] for user in (ALICE, BOB))
     with PeerFarm(daemon.address, 2) as farm:
-        flooding, quiet = (QProcess(each) for each in farm.sockets)
+        flooding, quiet = (FakeProcess(each) for each in farm.sockets)
         for q in (flooding, quiet):
             q.hello()
         flooding.expect(FLOOD)

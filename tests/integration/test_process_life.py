@@ -2,15 +2,16 @@
 
 from uuid import UUID, uuid4
 
+from sessiond.testing import FakeProcess
+from sessiond.testing.plain import plain
 from tests.integration.conftest import Connected, Start
 from tests.integration.test_login import pair
 from tests.issuer.running import ALICE, BOB, RunningIssuer
 from tests.peers import PeerFarm
-from tests.qprocess import QProcess, plain
 from tests.running_daemon import configuration
 
 
-def by_handle(q: QProcess) -> dict[int, UUID]:
+def by_handle(q: FakeProcess) -> dict[int, UUID]:
     return {each["handle"]: each["session"] for each in q.sessions()}
 
 
@@ -75,14 +76,14 @@ def test_killed_and_restarted_the_daemon_has_lost_nothing(
     daemon = start(configuration(strict_issuer, refresh="share = 0.2\njitter = 0.0"))
     strict_issuer.control.set_access_token_lifetime(20)
     tokens = strict_issuer.tokens()
-    with QProcess(daemon.address) as q:
+    with FakeProcess(daemon.address) as q:
         instance = plain(q.hello()["instance"])
         alice = q.log_in(ALICE, pair(tokens))
         bob = q.log_in(BOB, strict_issuer.tokens(BOB)["access_token"], 6)
         q.log_in(BOB, strict_issuer.tokens(BOB)["access_token"], 7)
         daemon.kill()
     daemon.start()
-    with QProcess(daemon.address) as q:
+    with FakeProcess(daemon.address) as q:
         assert plain(q.hello()["instance"]) != instance
         # The third user left while the daemon was away; handle 9 is not known to it.
         held = {5: alice["session"], 6: bob["session"], 9: uuid4()}
@@ -97,10 +98,10 @@ def test_sessions_of_a_process_that_does_not_come_back_end_after_the_grace(
     strict_issuer: RunningIssuer, start: Start
 ) -> None:
     daemon = start(configuration(strict_issuer, login="grace = 1.0"))
-    with QProcess(daemon.address) as q:
+    with FakeProcess(daemon.address) as q:
         q.hello()
         session = q.log_in(ALICE, strict_issuer.tokens()["access_token"])["session"]
-    with QProcess(daemon.address) as q:
+    with FakeProcess(daemon.address) as q:
         q.hello()
         while q.sessions():
             pass  # the test's timeout ends this
@@ -111,7 +112,7 @@ def test_a_newer_connection_of_a_process_replaces_the_older_and_reconciles(
     strict_issuer: RunningIssuer, start: Start
 ) -> None:
     daemon = start(configuration(strict_issuer))
-    with QProcess(daemon.address) as older, QProcess(daemon.address) as newer:
+    with FakeProcess(daemon.address) as older, FakeProcess(daemon.address) as newer:
         older.hello()
         session = older.log_in(ALICE, strict_issuer.tokens()["access_token"])["session"]
         newer.hello()
@@ -126,7 +127,7 @@ def test_processes_see_and_touch_only_their_own_sessions(
     daemon = start(configuration(strict_issuer))
     token = strict_issuer.tokens()["access_token"]
     with PeerFarm(daemon.address, 2) as farm:
-        one, other = (QProcess(each) for each in farm.sockets)
+        one, other = (FakeProcess(each) for each in farm.sockets)
         for q in (one, other):
             q.hello()
         session = one.log_in(ALICE, token)["session"]

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from sessiond.testing import FakeProcess
 from tests.integration.conftest import Start
 from tests.integration.faulty_issuer import (
     ALWAYS,
@@ -28,7 +29,6 @@ from tests.integration.faulty_stage import Stage, staged
 from tests.integration.test_issuer_faults import ALIEN, FAULTS, HEALTHY, THROTTLES
 from tests.integration.test_login import pair
 from tests.issuer.running import ALICE, RunningIssuer
-from tests.qprocess import QProcess
 from tests.running_daemon import configuration
 
 pytestmark = pytest.mark.chaos
@@ -173,7 +173,7 @@ def test_a_refresh_signed_by_a_key_of_which_nobody_has_heard_has_the_keys_fetche
 ) -> None:
     strict_issuer.control.set_access_token_lifetime(10)
     early = "share = 0.2\njitter = 0.0"
-    with QProcess(start(configuration(strict_issuer, refresh=early)).address) as q:
+    with FakeProcess(start(configuration(strict_issuer, refresh=early)).address) as q:
         q.hello()
         session = q.log_in(ALICE, pair(strict_issuer.tokens()))["session"]
         strict_issuer.control.rotate_keys(drop_old=True)
@@ -186,7 +186,7 @@ def test_a_refresh_whose_key_cannot_be_fetched_is_tried_again_and_never_a_forger
 ) -> None:
     strict_issuer.control.set_access_token_lifetime(40)
     daemon = start(configuration(strict_issuer, refresh="share = 0.05\njitter = 0.0"))
-    with QProcess(daemon.address) as q:
+    with FakeProcess(daemon.address) as q:
         q.hello()
         session = q.log_in(ALICE, pair(strict_issuer.tokens()))["session"]
         strict_issuer.control.rotate_keys(drop_old=True)

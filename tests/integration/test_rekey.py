@@ -9,10 +9,10 @@ from pathlib import Path
 from sessiond.config.credentials import new_key
 from sessiond.core.secret import Secret
 from sessiond.store.sealing import KeyRing
+from sessiond.testing import FakeProcess
 from tests.integration.conftest import Start
 from tests.integration.test_login import pair
 from tests.issuer.running import ALICE, RunningIssuer
-from tests.qprocess import QProcess
 from tests.running_daemon import RunningDaemon, configuration
 
 
@@ -48,7 +48,7 @@ def test_a_new_key_takes_over_and_the_old_one_can_go(
             refresh="share = 0.05\njitter = 0.0",
         )
     )
-    with QProcess(daemon.address) as q:
+    with FakeProcess(daemon.address) as q:
         q.hello()
         session = q.log_in(ALICE, pair(strict_issuer.tokens()))["session"]
         key_file.write_text(f"1:{old}\n2:{new}\n")
@@ -59,7 +59,7 @@ def test_a_new_key_takes_over_and_the_old_one_can_go(
     assert all(ring.is_current(value) for value in sealed(daemon))
     key_file.write_text(f"2:{new}\n")
     daemon.start()
-    with QProcess(daemon.address) as q:
+    with FakeProcess(daemon.address) as q:
         q.hello()
         assert q.reconcile({5: session}) == []
         assert q.next_push()["event"] == "refreshed"

@@ -12,12 +12,14 @@ from typing import Any
 import pytest
 
 from sessiond.qipc import octets_of, string
+from sessiond.testing import FakeProcess, QReplyError
+from sessiond.testing.calls import connect_call
+from sessiond.testing.plain import plain_dict
 from tests.integration.conftest import Connected, Start
 from tests.integration.operating import Operator, watching
 from tests.integration.test_login import pair
 from tests.issuer.control import ALWAYS
 from tests.issuer.running import ALICE, BOB, RunningIssuer
-from tests.qprocess import QProcess, QReplyError, connect_call, plain_dict
 from tests.running_daemon import RunningDaemon, configuration
 
 ALICES = 'users = ["alice*"]'
@@ -292,13 +294,13 @@ def test_a_connection_has_the_deadline_that_its_hello_was_told(
 ) -> None:
     daemon = start(configuration(strict_issuer, extra=USERINFO, login="deadline = 60.0"))
     tokens = [opaque(strict_issuer) for _ in range(2)]
-    with QProcess(daemon.address) as q:
+    with FakeProcess(daemon.address) as q:
         q.hello()
         strict_issuer.control.fault("/userinfo", "hold", count=2)
         q.ask(connect_call(ALICE, tokens[0]))
         strict_issuer.control.wait_for_calls("/userinfo")
         reload(daemon, configuration(strict_issuer, extra=USERINFO, login="deadline = 0.3"))
-        with QProcess(daemon.address) as newer:  # of the same process: it replaces the older
+        with FakeProcess(daemon.address) as newer:  # of the same process: it replaces the older
             newer.hello()
             assert newer.connect(ALICE, tokens[1])["reason"] == "deadline"
         strict_issuer.control.clear_faults()
@@ -312,7 +314,7 @@ def test_a_connection_has_its_proof_and_message_size_to_its_end_and_newer_ones_h
     key_file.chmod(0o640)
     large, small = "max_message = 1000000", "max_message = 65536"
     daemon = start(configuration(strict_issuer, listen=large))
-    with QProcess(daemon.address) as q, QProcess(daemon.address) as late:
+    with FakeProcess(daemon.address) as q, FakeProcess(daemon.address) as late:
         q.hello()
         late.ping()  # it is being served
         reload(
@@ -323,7 +325,7 @@ def test_a_connection_has_its_proof_and_message_size_to_its_end_and_newer_ones_h
         assert octets_of(late.hello()["proof"]) == b""  # of the same process: it replaces the older
         with pytest.raises(QReplyError, match="unknown function"):
             late.sync(string("x" * 500_000))
-        with QProcess(daemon.address) as newer:
+        with FakeProcess(daemon.address) as newer:
             assert octets_of(newer.hello()["proof"]) != b""
             with suppress(BrokenPipeError):  # it was cut before all was sent
                 newer.ask(string("x" * 500_000))
@@ -341,12 +343,12 @@ def test_a_limit_counts_for_connections_and_processes_that_are_there_already(
     assert q.connect(ALICE, token, 6)["reason"] == "throttled"
     reload(daemon, configuration(strict_issuer, login="max_sessions = 2", listen=one))
     q.log_in(ALICE, token, 6)
-    with QProcess(daemon.address) as second, socket.socket(socket.AF_UNIX) as third:
+    with FakeProcess(daemon.address) as second, socket.socket(socket.AF_UNIX) as third:
         second.ping()
         third.connect(daemon.address)
         assert third.recv(1) == b""
         reload(daemon, configuration(strict_issuer, login="max_sessions = 1", listen=two))
-        with QProcess(daemon.address) as fourth:
+        with FakeProcess(daemon.address) as fourth:
             fourth.ping()
     assert len(q.sessions()) == 2  # a lower limit ends none
 
@@ -358,7 +360,7 @@ def test_who_follows_events_asks_again_only_when_others_may(
     with watching(daemon, after=0) as stream:
         stream.next()
         reload(daemon, configuration(strict_issuer, login="unbound = 20.0"))
-        with QProcess(daemon.address) as q:
+        with FakeProcess(daemon.address) as q:
             q.hello()
             q.log_in(ALICE, strict_issuer.tokens()["access_token"])
         assert stream.until("session.opened")

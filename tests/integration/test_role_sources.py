@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from sessiond.testing import FakeProcess
 from tests.integration.conftest import Connected, Start
 from tests.integration.minting import Mint, configuration
 from tests.integration.operating import Operator
@@ -12,7 +13,6 @@ from tests.integration.test_login import pair
 from tests.integration.test_reload import reload
 from tests.integration.test_sessionctl_doctor import doctor
 from tests.issuer.running import ALICE, RunningIssuer
-from tests.qprocess import QProcess
 from tests.running_daemon import DaemonError
 from tests.running_daemon import configuration as of_issuer
 
@@ -65,7 +65,7 @@ def grant(folder: Path, *lines: str) -> Path:
     return draft.rename(folder / "roles.csv")
 
 
-def reason(q: QProcess, mint: Mint, user: str = "alice") -> str:
+def reason(q: FakeProcess, mint: Mint, user: str = "alice") -> str:
     said: str = q.connect(user, mint.password(user), handle=50)["reason"]
     return said
 

@@ -3,12 +3,12 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+from sessiond.testing import FakeProcess
 from tests import canary
 from tests.integration.conftest import Connected, Start
 from tests.integration.journaled import JournaledDaemon
 from tests.integration.test_login import pair
 from tests.issuer.running import ALICE, RunningIssuer
-from tests.qprocess import QProcess
 from tests.running_daemon import configuration
 
 WINDOW = 16  # characters of a secret that must not be found anywhere
@@ -28,7 +28,7 @@ def leaks(secrets: Iterable[str], text: bytes) -> list[str]:
     ]
 
 
-def log_in_every_way(q: QProcess, issuer: RunningIssuer) -> list[str]:
+def log_in_every_way(q: FakeProcess, issuer: RunningIssuer) -> list[str]:
     """Log in well and badly, be refreshed and revoked; return what was secret in it."""
     presented = [issuer.tokens() for _ in range(3)]
     q.log_in(ALICE, pair(presented[0]))

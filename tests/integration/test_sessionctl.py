@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
+from sessiond.testing import FakeProcess
 from tests.integration.conftest import Start
 from tests.integration.operating import PATIENCE, control_of
 from tests.integration.terminal import PROGRAM
 from tests.issuer.running import ALICE, BOB, RunningIssuer
-from tests.qprocess import QProcess
 from tests.running_daemon import RunningDaemon, configuration
 
-Connected = Callable[[RunningDaemon], QProcess]
+Connected = Callable[[RunningDaemon], FakeProcess]
 ABSENT = "00000000-0000-0000-0000-000000000000"
 
 
@@ -125,13 +125,13 @@ def test_events_are_watched_over_a_restart(strict_issuer: RunningIssuer, start: 
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as run:
         assert run.stdout is not None
-        with QProcess(daemon.address) as q:
+        with FakeProcess(daemon.address) as q:
             q.hello()
             q.log_in(ALICE, token, 5)
             first = json.loads(run.stdout.readline())
             daemon.stop()
         daemon.start()
-        with QProcess(daemon.address) as q:
+        with FakeProcess(daemon.address) as q:
             q.hello()
             q.log_in(ALICE, token, 6)
             second = json.loads(run.stdout.readline())

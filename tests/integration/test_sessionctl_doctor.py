@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 
 from sessiond import __version__
+from sessiond.testing import FakeProcess
 from tests.integration.conftest import Start
 from tests.integration.operating import PATIENCE
 from tests.integration.terminal import PROGRAM
 from tests.issuer.running import RunningIssuer
-from tests.qprocess import QProcess
 from tests.running_daemon import RunningDaemon, configuration
 
-Connected = Callable[[RunningDaemon], QProcess]
+Connected = Callable[[RunningDaemon], FakeProcess]
 HOOK = Path(__file__).parents[2] / "plugins/torq/sessiond.q"
 
 

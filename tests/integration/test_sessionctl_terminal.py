@@ -5,14 +5,14 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from sessiond.testing import FakeProcess
 from tests.integration.conftest import Start
 from tests.integration.operating import control_of
 from tests.integration.terminal import OnTerminal, on_terminal
 from tests.issuer.running import ALICE, RunningIssuer
-from tests.qprocess import QProcess
 from tests.running_daemon import RunningDaemon, configuration
 
-Connected = Callable[[RunningDaemon], QProcess]
+Connected = Callable[[RunningDaemon], FakeProcess]
 MANY = 1000  # live sessions from which on a bar is drawn
 
 
@@ -79,7 +79,7 @@ def test_the_list_is_drawn_again_until_ctrl_c(
 def test_watching_ends_with_ctrl_c(strict_issuer: RunningIssuer, start: Start) -> None:
     daemon = start(configuration(strict_issuer))
     with on_terminal(daemon, "watch", "--after", "0") as run:
-        with QProcess(daemon.address) as q:
+        with FakeProcess(daemon.address) as q:
             q.hello()
             q.log_in(ALICE, strict_issuer.tokens()["access_token"])
             run.expect("session.opened")

@@ -12,9 +12,9 @@ from typing import Self
 import pytest
 
 from sessiond.qipc import call, int_
+from sessiond.testing import FakeProcess
 from tests.integration.conftest import Start
 from tests.issuer.running import ALICE, RunningIssuer
-from tests.qprocess import QProcess
 from tests.running_daemon import RunningDaemon, configuration
 
 SCRIPT = Path(__file__).parents[2] / "docs" / "examples" / "events.sh"
@@ -66,10 +66,10 @@ class Following:
 
 def live(daemon: RunningDaemon, issuer: RunningIssuer, first: int) -> list[str]:
     """Log Alice in and out; return the lines that tell of it, the first with this number."""
-    with QProcess(daemon.address) as q:
+    with FakeProcess(daemon.address) as q:
         q.hello()
         q.log_in(ALICE, issuer.tokens()["access_token"], 5)
-        q.push(call("disconnect", int_(5)))
+        q.tell(call("disconnect", int_(5)))
         assert q.sessions() == []
     return [f"{first + n} {kind} {ALICE}" for n, kind in enumerate(LIFE)]
 

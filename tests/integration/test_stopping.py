@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from sessiond.testing import FakeProcess
+from sessiond.testing.calls import connect_call
+from sessiond.testing.plain import plain_dict
 from tests.integration.conftest import Connected, Start
 from tests.integration.operating import Operator, watching
 from tests.integration.stuck import STUCK
@@ -15,7 +18,6 @@ from tests.integration.test_login import pair
 from tests.integration.test_reload import opaque, write
 from tests.issuer.control import ALWAYS
 from tests.issuer.running import ALICE, RunningIssuer
-from tests.qprocess import QProcess, connect_call, plain_dict
 from tests.running_daemon import RunningDaemon, configuration
 
 SOON = "share = 0.02\njitter = 0.0\ntimeout = {timeout}"
@@ -28,7 +30,7 @@ def begin_to_stop(daemon: RunningDaemon) -> None:
 
 def with_a_refresh_under_way(
     issuer: RunningIssuer, start: Start, process: Connected, *, timeout: float
-) -> tuple[RunningDaemon, QProcess]:
+) -> tuple[RunningDaemon, FakeProcess]:
     """Return a daemon that waits for the token endpoint, which holds its answer."""
     issuer.control.set_access_token_lifetime(60)
     daemon = start(configuration(issuer, refresh=SOON.format(timeout=timeout)))
@@ -113,7 +115,7 @@ def test_a_disk_that_hangs_does_not_hold_up_the_end(
     strict_issuer: RunningIssuer, folder: Path
 ) -> None:
     text = configuration(strict_issuer, refresh="timeout = 0.1")
-    with RunningDaemon(folder, text, program=STUCK) as daemon, QProcess(daemon.address) as q:
+    with RunningDaemon(folder, text, program=STUCK) as daemon, FakeProcess(daemon.address) as q:
         q.hello()
         (folder / "stuck").touch()
         q.ask(connect_call(ALICE, strict_issuer.tokens()["access_token"]))

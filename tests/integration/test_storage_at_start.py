@@ -18,8 +18,8 @@ from sessiond.core.rows import NameOwner, Put
 from sessiond.store import opened
 from sessiond.store.sealing import KeyRing
 from sessiond.store.sqlite import VERSION
+from sessiond.testing import FakeProcess
 from tests.fakes import grant, opened_event, session
-from tests.qprocess import QProcess
 from tests.running_daemon import DaemonError, RunningDaemon
 
 BARE = """
@@ -198,7 +198,7 @@ def test_a_full_disk_keeps_the_daemon_from_starting_and_costs_nothing(rested: Pa
 @pytest.mark.parametrize("name", ["sessiond.db", "alias.db"])
 def test_a_second_daemon_on_the_same_database_is_kept_out(rested: Path, name: str) -> None:
     (rested.parent / "alias.db").symlink_to(rested)
-    with RunningDaemon(rested.parent.parent, BARE) as daemon, QProcess(daemon.address) as q:
+    with RunningDaemon(rested.parent.parent, BARE) as daemon, FakeProcess(daemon.address) as q:
         with pytest.raises(DaemonError) as refused:  # at another port
             RunningDaemon(rested.parent.parent, BARE.replace("sessiond.db", name))
         ended = str(refused.value)

@@ -15,10 +15,10 @@ from uuid import uuid4
 
 import pytest
 
+from sessiond.testing import FakeProcess
 from tests.integration.conftest import Connected, Start
 from tests.integration.test_login import pair
 from tests.issuer.running import ALICE, BOB, RunningIssuer
-from tests.qprocess import QProcess
 from tests.running_daemon import RunningDaemon, configuration
 
 pytestmark = pytest.mark.chaos
@@ -48,7 +48,7 @@ def events(daemon: RunningDaemon) -> list[object]:
     return [kind for (kind,) in rows]
 
 
-def write_something(q: QProcess, issuer: RunningIssuer, handle: int) -> None:
+def write_something(q: FakeProcess, issuer: RunningIssuer, handle: int) -> None:
     """Log bob in: whatever the table owes the disk is written before."""
     q.log_in(BOB, issuer.tokens(BOB)["access_token"], handle)
 
@@ -203,7 +203,7 @@ def test_the_watchdog_is_fed_while_the_disk_is_full(
         monkeypatch.setenv("NOTIFY_SOCKET", f"{folder}/notify")
         monkeypatch.setenv("WATCHDOG_USEC", "400000")
         daemon = start(configuration(strict_issuer))
-        with QProcess(daemon.address) as q, disk_full(daemon):
+        with FakeProcess(daemon.address) as q, disk_full(daemon):
             q.hello()
             bob = strict_issuer.tokens(BOB)["access_token"]
             assert q.connect(BOB, bob)["reason"] == "unavailable"

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from sessiond.qipc import call, int_
+from sessiond.testing import FakeProcess
 from tests.integration.conftest import Start
 from tests.integration.operating import Operator
 from tests.issuer.running import ALICE, RunningIssuer
-from tests.qprocess import QProcess
 from tests.running_daemon import DaemonError, RunningDaemon, configuration
 from tests.subscribed import Listening, in_order, python_path
 
@@ -42,12 +42,12 @@ def other(folder: Path) -> Iterator[Listening]:
 def log_in(daemon: RunningDaemon, issuer: RunningIssuer, count: int, *, first: int = 1) -> None:
     """Open so many sessions, then close them: two events for each, on disk when this returns."""
     token = issuer.tokens()["access_token"]
-    with QProcess(daemon.address) as q:
+    with FakeProcess(daemon.address) as q:
         q.hello()
         for handle in range(first, first + count):
             q.log_in(ALICE, token, handle)
         for handle in range(first, first + count):
-            q.push(call("disconnect", int_(handle)))
+            q.tell(call("disconnect", int_(handle)))
         assert q.sessions() == []
 
 

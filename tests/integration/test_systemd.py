@@ -17,11 +17,12 @@ from sessiond.core.secret import Secret
 from sessiond.kdb.proof import proof_of
 from sessiond.qipc import octets
 from sessiond.system import hardening
+from sessiond.testing import FakeProcess
+from sessiond.testing.calls import NONCE
 from tests.integration.activated import ActivatedDaemon
 from tests.integration.operating import Operator, control_of
 from tests.integration.stuck import STUCK
 from tests.issuer.running import ALICE, BOB, RunningIssuer
-from tests.qprocess import NONCE, QProcess
 from tests.running_daemon import DaemonError, configuration
 
 pytestmark = pytest.mark.needs("systemd")
@@ -104,7 +105,7 @@ def test_from_the_first_connection_to_the_end_systemd_is_told(
     keys = {"proof": new_key().reveal(), "store": new_key().reveal()}
     daemon = activate(configuration(strict_issuer), credentials=keys)
     assert daemon.notices.until("READY=1") == ["READY=1", "STATUS=serving"]
-    with QProcess(daemon.path) as q, Operator(daemon) as operator:
+    with FakeProcess(daemon.path) as q, Operator(daemon) as operator:
         proved = proof_of(Secret(keys["proof"]), address=daemon.path, nonce=NONCE)
         assert q.hello()["proof"] == octets(proved)
         assert q.log_in(ALICE, strict_issuer.tokens()["access_token"])["ok"]
@@ -136,7 +137,7 @@ def test_a_table_that_cannot_write_is_not_said_to_be_alive(
 ) -> None:
     daemon = activate(configuration(strict_issuer), program=STUCK)
     daemon.notices.until("WATCHDOG=1")
-    with QProcess(daemon.address) as q:
+    with FakeProcess(daemon.address) as q:
         q.hello()
         (folder / "stuck").touch()
         answer = q.connect(BOB, strict_issuer.tokens(BOB)["access_token"])

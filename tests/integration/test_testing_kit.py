@@ -47,9 +47,10 @@ def test_a_daemon_believes_the_fake_issuers_tokens_and_no_others(
     with issuer.serve() as url:
         daemon = start(CONFIGURATION.format(url=url, rest=verify))
         with FakeProcess(daemon.path) as q:
+            q.hello()
             token = issuer.issue("alice", is_opaque=is_opaque)
-            session = q.log_in("alice", token)
-            assert q.log_in("alice", token, handle=6) != session
+            session = q.log_in("alice", token)["session"]
+            assert q.log_in("alice", token, handle=6)["session"] != session
             q.log_out(handle=6)
             revoked = issuer.issue("alice", is_opaque=is_opaque, by_stranger=True)
             issuer.revoke(revoked)
@@ -57,7 +58,7 @@ def test_a_daemon_believes_the_fake_issuers_tokens_and_no_others(
             with pytest.raises(PermissionError, match=reason):
                 q.log_in("alice", revoked, handle=7)
             daemon.stop()
-            assert q.next_push() == "bye"
+            assert q.next_push()["event"] == "bye"
             with pytest.raises(ConnectionError, match="closed the connection"):
                 q.next_push()
 
@@ -67,10 +68,11 @@ def test_a_session_is_refreshed_until_the_issuer_says_no(start: Start) -> None:
     with issuer.serve() as url:
         daemon = start(CONFIGURATION.format(url=url, rest=JWT))
         with FakeProcess(daemon.path) as q:
+            q.hello()
             q.log_in("alice", issuer.sign_in("alice", expires_in=3))
-            assert q.next_push() == "refreshed"
+            assert q.next_push()["event"] == "refreshed"
             issuer.fail("token", error="invalid_grant")
-            assert q.next_push() == "revoked"
+            assert q.next_push()["event"] == "revoked"
     assert issuer.asked[-1].form["grant_type"] == "refresh_token"
 
 

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from sessiond.qipc import call, dictionary, long, symbol, symbols
+from sessiond.testing import FakeProcess
 from tests.integration.operating import Operator
 from tests.issuer.running import ALICE, BOB, RunningIssuer
 from tests.q.conftest import Start
 from tests.q.interpreter import HOOK, Interpreter
 from tests.q.test_against_daemon import folder as folder  # fixtures
 from tests.q.test_against_daemon import unix_shim as unix_shim
-from tests.qprocess import QProcess
 from tests.running_daemon import RunningDaemon, configuration
 
 pytestmark = [pytest.mark.needs("q"), pytest.mark.needs("real")]
@@ -59,14 +59,14 @@ def monitor(
         yield start
 
 
-def log_in(q: QProcess, issuer: RunningIssuer, user: str, handle: int) -> None:
+def log_in(q: FakeProcess, issuer: RunningIssuer, user: str, handle: int) -> None:
     q.log_in(user, issuer.tokens(user)["access_token"], handle)
 
 
 def test_it_shows_who_is_logged_in_where_as_it_happens(
     strict_issuer: RunningIssuer, daemon: RunningDaemon, monitor: Monitor
 ) -> None:
-    with QProcess(daemon.address) as q:
+    with FakeProcess(daemon.address) as q:
         q.hello("rdb1")
         watching = monitor()
         assert watching.evaluate("type .monitor.events") == "98h"  # .u.sub's answer: the table
@@ -87,7 +87,7 @@ def test_it_shows_who_is_logged_in_where_as_it_happens(
 def test_a_revocation_is_seen_and_so_is_who_was_there_before_once_he_is_refreshed(
     strict_issuer: RunningIssuer, daemon: RunningDaemon, monitor: Monitor
 ) -> None:
-    with QProcess(daemon.address) as q:
+    with FakeProcess(daemon.address) as q:
         q.hello("rdb1")
         tokens = [strict_issuer.tokens(ALICE)["access_token"] for _ in range(2)]
         session = q.log_in(ALICE, tokens[0])["session"]
@@ -106,7 +106,7 @@ def test_a_revocation_is_seen_and_so_is_who_was_there_before_once_he_is_refreshe
 def test_a_refused_login_shows_no_name_that_was_only_typed(
     strict_issuer: RunningIssuer, daemon: RunningDaemon, monitor: Monitor
 ) -> None:
-    with QProcess(daemon.address) as q:
+    with FakeProcess(daemon.address) as q:
         q.hello("rdb1")
         watching = monitor()
         log_in(q, strict_issuer, ALICE, 5)
@@ -123,7 +123,7 @@ def test_a_refused_login_shows_no_name_that_was_only_typed(
 def test_it_hears_only_of_whom_it_asked_for(
     strict_issuer: RunningIssuer, daemon: RunningDaemon, monitor: Monitor
 ) -> None:
-    with QProcess(daemon.address) as q:
+    with FakeProcess(daemon.address) as q:
         q.hello("rdb1")
         watching = monitor(f'.monitor.users:`nobody,`$"{BOB.upper()}"')
         log_in(q, strict_issuer, ALICE, 5)
@@ -136,7 +136,7 @@ def test_it_begins_anew_when_the_daemon_is_back(
     strict_issuer: RunningIssuer, daemon: RunningDaemon, monitor: Monitor
 ) -> None:
     watching = monitor()
-    with QProcess(daemon.address) as q:
+    with FakeProcess(daemon.address) as q:
         q.hello("rdb1")
         log_in(q, strict_issuer, ALICE, 5)
         watching.wait_until("1=count .monitor.who[]")
@@ -147,7 +147,7 @@ def test_it_begins_anew_when_the_daemon_is_back(
     watching.wait_until("not null .monitor.h")
     watching.wait_until("0=count .monitor.who[]")
     assert watching.evaluate(".monitor.since>.z.p-0D00:01") == "1b"
-    with QProcess(daemon.address) as q:
+    with FakeProcess(daemon.address) as q:
         q.hello("rdb1")
         log_in(q, strict_issuer, BOB, 6)
         watching.wait_until("1=count .monitor.who[]")

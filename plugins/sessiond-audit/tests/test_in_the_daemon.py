@@ -7,22 +7,22 @@ import pytest
 from audit_events import whole, written
 
 from sessiond.qipc import call, int_
+from sessiond.testing import FakeProcess
 from tests.integration.operating import Operator
 from tests.issuer.running import ALICE, RunningIssuer
 from tests.needs import absent
-from tests.qprocess import QProcess
 from tests.running_daemon import RunningDaemon, configuration
 
 
 def log_in_and_out(daemon: RunningDaemon, issuer: RunningIssuer, count: int) -> None:
     """Make two events for each session; they are on disk at the daemon when this returns."""
     token = issuer.tokens()["access_token"]
-    with QProcess(daemon.address) as q:
+    with FakeProcess(daemon.address) as q:
         q.hello()
         for handle in range(1, count + 1):
             q.log_in(ALICE, token, handle)
         for handle in range(1, count + 1):
-            q.push(call("disconnect", int_(handle)))
+            q.tell(call("disconnect", int_(handle)))
         assert q.sessions() == []
 
 

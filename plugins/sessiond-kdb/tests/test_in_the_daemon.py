@@ -8,19 +8,19 @@ import pytest
 from kdb_standin import COLUMNS, Tickerplant
 
 from sessiond.qipc import List, Value, Vector, call, int_
+from sessiond.testing import FakeProcess
 from tests.integration.operating import Operator
 from tests.issuer.running import ALICE, RunningIssuer
 from tests.needs import absent
-from tests.qprocess import QProcess
 from tests.running_daemon import RunningDaemon, configuration
 
 
 def log_in(daemon: RunningDaemon, issuer: RunningIssuer, handle: int) -> None:
     """Make two events: a session is opened and closed."""
-    with QProcess(daemon.address) as q:
+    with FakeProcess(daemon.address) as q:
         q.hello()
         q.log_in(ALICE, issuer.tokens()["access_token"], handle)
-        q.push(call("disconnect", int_(handle)))
+        q.tell(call("disconnect", int_(handle)))
         assert q.sessions() == []
 
 

@@ -9,9 +9,9 @@ import trustme
 from receiving import PATIENCE, SECRET, Receiver, answering, hang_up, secret_file, signatures
 
 from sessiond.qipc import call, int_
+from sessiond.testing import FakeProcess
 from tests.issuer.running import ALICE, RunningIssuer
 from tests.needs import absent
-from tests.qprocess import QProcess
 from tests.running_daemon import RunningDaemon, configuration
 
 SUBSCRIBER = """
@@ -26,10 +26,10 @@ source = "/test"
 
 def log_in(daemon: RunningDaemon, issuer: RunningIssuer, handle: int) -> None:
     """Make two events: a session is opened and closed."""
-    with QProcess(daemon.address) as q:
+    with FakeProcess(daemon.address) as q:
         q.hello()
         q.log_in(ALICE, issuer.tokens()["access_token"], handle)
-        q.push(call("disconnect", int_(handle)))
+        q.tell(call("disconnect", int_(handle)))
         assert q.sessions() == []
 
 

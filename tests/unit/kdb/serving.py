@@ -1,12 +1,12 @@
 """Connections at work on everything behind them; what is not the daemon is steered by the test."""
 
 import math
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import count
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import anyio
@@ -28,35 +28,33 @@ from sessiond.kdb.directory import Directory
 from sessiond.kdb.welcome import ConnectionSettings, Welcome
 from sessiond.qipc import (
     Accepted,
-    ClientConnection,
-    List,
-    Push,
-    QError,
-    Response,
     Value,
     Vector,
-    call,
-    dictionary,
-    guid,
-    int_,
     mapping,
-    string,
-    symbol,
-    text,
 )
 from sessiond.qipc import Table as QTable
 from sessiond.qipc.values import QType
 from sessiond.refresher import Refresher, RefreshIssuer, RefreshSettings
 from sessiond.system.peer import AllowList, Peer
 from sessiond.table import Table
+from sessiond.testing.calls import (
+    PING,
+    SESSIONS,
+    connect_call,
+    hello_call,
+    opened_call,
+    reconcile_call,
+    renew_call,
+)
+from sessiond.testing.plain import plain, plain_dict
+from sessiond.testing.wire import ProcessWire
 from tests.fakes import RULES, FakeClock, MemoryStore, Settings, idle, table_settings
-from tests.qprocess import NONCE, QReplyError, connect_call, plain, plain_dict
 from tests.unit.gate.fakes import ScriptedVerifier, gate_issuer, opaque
 from tests.unit.kdb.pipe import PipeEnd, pipe
 from tests.unit.refresher.refreshing import ScriptedTokens, hashed
 
 INSTANCE = UUID(int=42)
-PING = string("")
+R = TypeVar("R")
 
 
 @dataclass
@@ -80,19 +78,22 @@ class TokenVerifier(ScriptedVerifier):
 
 
 class Process:
-    """q's end of a connection, in the test's own task."""
+    """q's end of a connection in memory, in the test's own task: a FakeProcess that awaits."""
 
     def __init__(self, end: PipeEnd, over: anyio.Event) -> None:
         self.end = end
         self.over = over  # the daemon is done with this connection
-        self._wire = ClientConnection(max_message=1 << 24)
-        self.pushes: list[dict[str, Any]] = []
+        self.wire = ProcessWire()
+
+    @property
+    def pushes(self) -> list[dict[str, Any]]:
+        """Those that came meanwhile."""
+        self.wire.keep_all()
+        return self.wire.pushes
 
     async def greet(self, user: str = "gw1", capability: int = 3) -> Accepted:
-        await self.end.send(self._wire.greeting(user, "ignored", capability))
-        accepted = await self._next()
-        assert isinstance(accepted, Accepted)
-        return accepted
+        await self.end.send(self.wire.greeting(user, "ignored", capability))
+        return await self._wait_for(self.wire.accepted)
 
     async def hello(self, name: str = "gw1") -> dict[str, Value]:
         return mapping(await self.sync(hello_call(name)))
@@ -108,19 +109,17 @@ class Process:
         answer = await self.connect("alice", brings, handle)
         assert answer["ok"], answer["reason"]
         session: UUID = answer["session"]
-        await self.push(opened(session, handle))
+        await self.tell(opened_call(session, handle))
         await self.ping()
         return session
 
     async def sessions(self) -> list[int]:
         """Return the handles of this process's live sessions."""
-        return columns(await self.sync(call("sessions")))["handle"]
+        return columns(await self.sync(SESSIONS))["handle"]
 
     async def reconcile(self, held: dict[int, UUID]) -> list[int]:
         """Say what is held; return the handles to close."""
-        handles = Vector(QType.INT, tuple(held))
-        sessions = Vector(QType.GUID, tuple(held.values()))
-        doomed = await self.sync(call("reconcile", handles, sessions))
+        doomed = await self.sync(reconcile_call(held))
         assert isinstance(doomed, Vector)
         assert doomed.type is QType.INT
         return plain(doomed)  # type: ignore[no-any-return]
@@ -135,36 +134,25 @@ class Process:
 
     async def ask(self, *values: Value) -> None:
         """Send sync calls together, and do not wait."""
-        await self.end.send(b"".join(map(self._wire.sync, values)))
+        await self.end.send(b"".join(map(self.wire.sync, values)))
 
-    async def push(self, value: Value) -> None:
+    async def tell(self, value: Value) -> None:
         """Send async."""
-        await self.end.send(self._wire.async_(value))
-
-    def async_bytes(self, value: Value) -> bytes:
-        return self._wire.async_(value)
-
-    def sync_bytes(self, value: Value) -> bytes:
-        return self._wire.sync(value)
+        await self.end.send(self.wire.async_(value))
 
     async def answer(self) -> Value:
         """Wait for the answer to the oldest call that has none."""
-        while not isinstance(event := await self._next(), Response):
-            self._keep(event)
-        if isinstance(event.value, QError):
-            raise QReplyError(event.value.text)
-        return event.value
+        answer: Value = await self._wait_for(self.wire.next_answer)
+        return answer
 
     async def next_push(self) -> dict[str, Any]:
-        while not self.pushes:
-            self._keep(await self._next())
-        return self.pushes.pop(0)
+        return await self._wait_for(self.wire.next_push)
 
     async def end_of_stream(self) -> None:
         """Wait for the daemon to end the connection, and keep the pushes before that."""
         with suppress(anyio.EndOfStream):
             while True:
-                self._keep(await self._next())
+                self.wire.receive_data(await self.end.receive())
 
     async def is_cut(self) -> bool:
         """Wait for the daemon to end the connection and to be done with it."""
@@ -177,16 +165,10 @@ class Process:
         await self.end.aclose()
         await self.over.wait()
 
-    def _keep(self, event: object) -> None:
-        assert isinstance(event, Push), event
-        assert isinstance(event.value, List)
-        assert text(event.value.items[0]) == ".sessiond.upd"
-        self.pushes.append(plain_dict(event.value.items[1]))
-
-    async def _next(self) -> object:
-        while (event := self._wire.next_event()) is None:
-            self._wire.receive_data(await self.end.receive())
-        return event
+    async def _wait_for(self, asked: Callable[[], R | None]) -> R:
+        while (found := asked()) is None:
+            self.wire.receive_data(await self.end.receive())
+        return found
 
 
 def refused(reason: str) -> dict[str, Any]:
@@ -213,32 +195,13 @@ def password_of(tokens: str) -> str:
     return tokens if ";" in tokens else opaque(tokens)
 
 
-def hello_call(name: str = "gw1") -> Value:
-    about: dict[str, Value] = {
-        "name": symbol(name),
-        "type": symbol("gateway"),
-        "host": string("host1"),
-        "pid": int_(4711),
-        "nonce": string(NONCE),
-    }
-    return call("hello", dictionary(about))
-
-
 def connect(user: str = "alice", brings: str = "access", handle: int = 5) -> Value:
     """Return a connect that brings an access token, or a pair."""
     return connect_call(user, password_of(brings), handle)
 
 
-def opened(session: UUID, handle: int) -> Value:
-    return call("opened", guid(session), int_(handle))
-
-
-def disconnect(handle: int) -> Value:
-    return call("disconnect", int_(handle))
-
-
 def renew(session: UUID, brings: str) -> Value:
-    return call("renew", guid(session), string(password_of(brings)))
+    return renew_call(session, password_of(brings))
 
 
 def peer(pid: int = 100) -> Peer:

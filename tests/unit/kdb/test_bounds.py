@@ -16,9 +16,11 @@ from sessiond.kdb.budget import ALWAYS
 from sessiond.qipc import NIL, Value, call, decode, string
 from sessiond.qipc import connection as qipc_connection
 from sessiond.system.peer import Peer
+from sessiond.testing import QReplyError
+from sessiond.testing.calls import PING, hello_call
+from sessiond.testing.plain import plain_dict
 from tests.fakes import FakeClock, idle
-from tests.qprocess import QReplyError, plain_dict
-from tests.unit.kdb.serving import PING, columns, connect, hello_call, serving
+from tests.unit.kdb.serving import columns, connect, serving
 
 pytestmark = pytest.mark.anyio
 
@@ -153,7 +155,7 @@ async def test_a_flood_on_one_connection_is_read_one_message_a_turn(
 ) -> None:
     async with serving(clock) as daemon:
         q = await daemon.process()
-        ping = q.async_bytes(PING)
+        ping = q.wire.async_(PING)
         async with turns(monkeypatch) as found:
             await q.end.send(4000 * ping)
             await q.ping()
@@ -169,7 +171,7 @@ async def test_of_big_messages_one_a_turn_is_decoded_from_one_user_after_the_oth
         for q in crowd:
             await q.greet()
             await q.hello()
-        big = crowd[0].async_bytes(call("nonsense", string("x" * 20_000)))
+        big = crowd[0].wire.async_(call("nonsense", string("x" * 20_000)))
         async with turns(monkeypatch) as found:
             for q in crowd:  # the other user's comes last
                 await q.end.send(20 * big)

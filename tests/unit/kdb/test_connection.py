@@ -8,16 +8,11 @@ import pytest
 from sessiond.core.session import SessionState
 from sessiond.kdb import connection
 from sessiond.qipc import NIL, Value, call, int_, list_, string, symbol
+from sessiond.testing import QReplyError
+from sessiond.testing.calls import PING, disconnect_call, opened_call
+from sessiond.testing.plain import plain_dict
 from tests.fakes import FakeClock, idle, session_id
-from tests.qprocess import QReplyError, plain_dict
-from tests.unit.kdb.serving import (
-    PING,
-    columns,
-    connect,
-    disconnect,
-    opened,
-    serving,
-)
+from tests.unit.kdb.serving import columns, connect, serving
 
 pytestmark = pytest.mark.anyio
 
@@ -49,8 +44,8 @@ async def test_a_call_that_is_wrong_is_an_error_and_the_connection_stays(
 async def test_an_async_call_is_never_answered(clock: FakeClock) -> None:
     async with serving(clock) as daemon:
         q = await daemon.process()
-        for value in (symbol("exit"), PING, call("sessions"), disconnect(5)):
-            await q.push(value)
+        for value in (symbol("exit"), PING, call("sessions"), disconnect_call(5)):
+            await q.tell(value)
         assert await q.sync(PING) == NIL
         assert q.pushes == []
 
@@ -58,7 +53,7 @@ async def test_an_async_call_is_never_answered(clock: FakeClock) -> None:
 async def test_an_async_connect_logs_nobody_in(clock: FakeClock) -> None:
     async with serving(clock) as daemon:
         q = await daemon.process()
-        await q.push(connect())
+        await q.tell(connect())
         await q.ping()
         assert await q.sessions() == []
         assert daemon.verifier.asked == []
@@ -67,7 +62,7 @@ async def test_an_async_connect_logs_nobody_in(clock: FakeClock) -> None:
 async def test_what_breaks_the_protocol_ends_that_connection_alone(clock: FakeClock) -> None:
     async with serving(clock) as daemon:
         bad, good = await daemon.process(1), await daemon.process(2)
-        await bad.end.send(bad.sync_bytes(PING) + b"\x01\x01\x00\x00\xff\xff\xff\xff")
+        await bad.end.send(bad.wire.sync(PING) + b"\x01\x01\x00\x00\xff\xff\xff\xff")
         assert await bad.answer() == NIL  # what was asked before is still answered
         assert await bad.is_cut()
         assert (await good.connect())["ok"]
@@ -127,7 +122,7 @@ async def test_a_login_and_its_end_reach_the_table_in_the_order_in_which_they_we
         q = await daemon.process()
         slow = daemon.verifier.hold_token("access")
         await q.ask(connect(handle=5))
-        await q.push(disconnect(5))
+        await q.tell(disconnect_call(5))
         await idle()
         slow.set()
         assert plain_dict(await q.answer())["ok"]
@@ -138,7 +133,7 @@ async def test_a_login_and_its_end_reach_the_table_in_the_order_in_which_they_we
 async def test_calls_may_come_torn_or_many_at_once(clock: FakeClock) -> None:
     async with serving(clock) as daemon:
         q = await daemon.process()
-        wire = q.sync_bytes(connect(handle=5)) + q.sync_bytes(call("sessions"))
+        wire = q.wire.sync(connect(handle=5)) + q.wire.sync(call("sessions"))
         for at in range(0, len(wire), 7):
             await q.end.send(wire[at : at + 7])
         assert plain_dict(await q.answer())["ok"]
@@ -170,7 +165,7 @@ async def test_opening_what_does_not_stand_is_pushed_as_revoked(clock: FakeClock
         one, other = await daemon.process(1), await daemon.process(2)
         theirs = await other.log_in()
         for session in (UNKNOWN, theirs):
-            await one.push(opened(session, 5))
+            await one.tell(opened_call(session, 5))
             push = await one.next_push()
             assert (push["event"], push["reason"]) == ("revoked", "unbound")
             assert (push["session"], push["handle"]) == (session, 5)
@@ -184,7 +179,7 @@ async def test_a_login_that_was_not_opened_in_time_ends_without_a_push(clock: Fa
         await clock.advance(10)
         assert await q.sessions() == []
         assert q.pushes == []
-        await q.push(opened(answer["session"], 5))
+        await q.tell(opened_call(answer["session"], 5))
         assert (await q.next_push())["reason"] == "unbound"
 
 
@@ -220,7 +215,7 @@ async def test_what_the_table_does_not_answer_in_time_is_an_error(clock: FakeClo
         session = await q.log_in()
         disk = daemon.store.hold()
         with pytest.raises(QReplyError, match=r"^sessiond: no answer in time$"):
-            await q.sync(disconnect(5))
+            await q.sync(disconnect_call(5))
         disk.set()
         await idle()
         assert daemon.kept == []
@@ -233,5 +228,5 @@ async def test_what_cannot_be_written_is_an_error(clock: FakeClock) -> None:
         await q.log_in()
         daemon.store.failing = 1
         with pytest.raises(QReplyError, match=r"^sessiond: the disk is full$"):
-            await q.sync(disconnect(5))
-        assert await q.sync(disconnect(5)) == NIL
+            await q.sync(disconnect_call(5))
+        assert await q.sync(disconnect_call(5)) == NIL

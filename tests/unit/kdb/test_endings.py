@@ -12,17 +12,10 @@ from sessiond.kdb import connection, outbox
 from sessiond.qipc import NIL, Value
 from sessiond.system.peer import Peer
 from sessiond.table import agenda
+from sessiond.testing.calls import PING, disconnect_call, opened_call
+from sessiond.testing.plain import plain_dict
 from tests.fakes import START, FakeClock, idle, process_key
-from tests.qprocess import plain_dict
-from tests.unit.kdb.serving import (
-    INSTANCE,
-    PING,
-    connect,
-    disconnect,
-    opened,
-    peer,
-    serving,
-)
+from tests.unit.kdb.serving import INSTANCE, connect, peer, serving
 
 pytestmark = pytest.mark.anyio
 
@@ -58,7 +51,7 @@ async def test_a_user_who_leaves_is_told_of_once(clock: FakeClock) -> None:
         q = await daemon.process()
         await q.log_in()
         for _ in range(2):
-            assert await q.sync(disconnect(5)) == NIL
+            assert await q.sync(disconnect_call(5)) == NIL
         assert daemon.told == [("session.opened", ""), ("session.closed", "disconnect")]
 
 
@@ -154,7 +147,7 @@ async def test_bye_is_pushed_when_the_daemon_stops(clock: FakeClock) -> None:
         assert (push["event"], push["session"], push["handle"]) == ("bye", UUID(int=0), 0)
 
 
-@pytest.mark.parametrize("lost", [disconnect(5), opened(UNKNOWN, 5)])
+@pytest.mark.parametrize("lost", [disconnect_call(5), opened_call(UNKNOWN, 5)])
 async def test_a_process_whose_changes_the_table_does_not_take_is_cut_to_reconcile(
     clock: FakeClock, monkeypatch: pytest.MonkeyPatch, lost: Value
 ) -> None:
@@ -164,11 +157,11 @@ async def test_a_process_whose_changes_the_table_does_not_take_is_cut_to_reconci
         await q.log_in()
         await other.log_in()
         disk = daemon.store.hold()
-        await other.push(disconnect(5))
+        await other.tell(disconnect_call(5))
         await daemon.store.arrived.wait()  # one is being written
-        await other.push(disconnect(6))
+        await other.tell(disconnect_call(6))
         await idle()  # one waits
-        await q.push(lost)
+        await q.tell(lost)
         await q.end_of_stream()
         disk.set()
         await q.over.wait()

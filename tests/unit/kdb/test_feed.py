@@ -26,13 +26,14 @@ from sessiond.qipc import (
     encode,
     symbol,
     symbols,
-    text,
 )
 from sessiond.qipc.values import QType
 from sessiond.system.peer import AllowList
+from sessiond.testing import QReplyError
+from sessiond.testing.calls import disconnect_call
+from sessiond.testing.plain import plain, plain_rows
 from tests.fakes import HOUR, START, FakeClock, idle, opened_event, process_about, session_id
-from tests.qprocess import QReplyError, plain
-from tests.unit.kdb.serving import Process, Serving, columns, disconnect, peer, serving
+from tests.unit.kdb.serving import Process, Serving, peer, serving
 
 pytestmark = pytest.mark.anyio
 
@@ -65,19 +66,16 @@ ALL = symbol("")
 
 
 class Monitor(Process):
-    """A process that subscribes; `rows` are those received while waiting for something else."""
+    """A process that subscribes."""
+
+    messages = 0  # of rows, looked at
 
     @classmethod
     async def at(cls, serving: Serving, *, pid: int = 200, room: float = math.inf) -> "Monitor":
-        plain_process = await serving.process(pid, room=room)
-        monitor = cls(plain_process.end, plain_process.over)
-        monitor._wire = plain_process._wire
-        monitor.rows = []
-        monitor.messages = 0
+        said_hello = await serving.process(pid, room=room)
+        monitor = cls(said_hello.end, said_hello.over)
+        monitor.wire = said_hello.wire
         return monitor
-
-    rows: list[dict[str, Any]]
-    messages: int
 
     async def subscribe(self, users: Value = ALL, name: str = TABLE) -> Value:
         return await self.sync(call(".u.sub", symbol(name), users))
@@ -86,18 +84,13 @@ class Monitor(Process):
         """Return these columns of the rows since last asked, once everything was sent."""
         await idle()
         await self.ping()
-        rows, self.rows = self.rows, []
-        return [tuple(row[each] for each in wanted) for row in rows]
-
-    def _keep(self, event: object) -> None:
-        value = getattr(event, "value", None)
-        if isinstance(value, List) and text(value.items[0]) == "upd":
-            assert text(value.items[1]) == TABLE
-            of = columns(value.items[2])
+        told = []
+        while (published := self.wire.next_published()) is not None:
+            name, rows = published
+            assert name == TABLE
             self.messages += 1
-            self.rows += [dict(zip(of, row, strict=True)) for row in zip(*of.values(), strict=True)]
-        else:
-            super()._keep(event)
+            told += [tuple(row[each] for each in wanted) for row in plain_rows(rows)]
+        return told
 
 
 def revoked(sequence: int, user: str = "alice") -> SessionRevoked:
@@ -192,7 +185,7 @@ async def test_a_subscriber_is_answered_with_the_empty_table_and_then_gets_rows(
         assert answer == List((symbol(TABLE), feed.rows([])))
         assert await monitor.told("event") == []  # from now on
         session = await q.log_in("other", handle=5)
-        await q.push(disconnect(5))
+        await q.tell(disconnect_call(5))
         await q.ping()
         told = await monitor.told("event", "sym", "session", "handle", "process", "sequence")
         assert told == [
@@ -362,7 +355,7 @@ async def test_it_must_be_sync_and_after_hello(clock: FakeClock) -> None:
         with pytest.raises(QReplyError, match="say hello first"):
             await early.sync(call(".u.sub", symbol(TABLE), ALL))
         q, monitor = await at.process(100), await Monitor.at(at)
-        await monitor.push(call(".u.sub", symbol(TABLE), ALL))
+        await monitor.tell(call(".u.sub", symbol(TABLE), ALL))
         await q.log_in()
         assert await monitor.told("sym") == []
 

@@ -20,16 +20,9 @@ from sessiond.kdb.connection import Connection
 from sessiond.kdb.listener import Listener, ListenSettings
 from sessiond.qipc import ClientConnection, call, guid, int_, string, symbol
 from sessiond.system.peer import AllowList, Peer
+from sessiond.testing.calls import disconnect_call, hello_call, opened_call
 from tests.fakes import FakeClock, idle
-from tests.unit.kdb.serving import (
-    Serving,
-    connect,
-    disconnect,
-    hello_call,
-    opened,
-    renew,
-    serving,
-)
+from tests.unit.kdb.serving import Serving, connect, renew, serving
 
 pytestmark = pytest.mark.anyio
 
@@ -64,8 +57,12 @@ def said() -> dict[str, bytes]:
         "in broken protocol": hello + bytes(20),
         "after wrong calls": hello + b"".join(map(client.sync, calls)),
         "after a big call": hello + client.sync(string("x" * 50_000)),
-        "after a login": hello + client.sync(connect()) + client.async_(opened(UUID(int=1), 5)),
-        "in a login": hello + client.sync(connect(brings="hung")) + client.async_(disconnect(5)),
+        "after a login": hello
+        + client.sync(connect())
+        + client.async_(opened_call(UUID(int=1), 5)),
+        "in a login": hello
+        + client.sync(connect(brings="hung"))
+        + client.async_(disconnect_call(5)),
         "in a renewal": hello + client.async_(renew(UUID(int=3), "hung")),
         "in a sync renewal": hello + client.sync(renew(UUID(int=3), "hung")),
         "subscribed": hello + subscribe,

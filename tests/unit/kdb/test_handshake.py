@@ -7,17 +7,10 @@ from sessiond.kdb import connection
 from sessiond.qipc import NIL, Atom, Vector, call, string, symbol
 from sessiond.qipc.values import QType
 from sessiond.system.peer import Peer
+from sessiond.testing import QReplyError
+from sessiond.testing.calls import PING, hello_call, opened_call
 from tests.fakes import FakeClock
-from tests.qprocess import QReplyError
-from tests.unit.kdb.serving import (
-    INSTANCE,
-    PING,
-    connect,
-    hello_call,
-    opened,
-    peer,
-    serving,
-)
+from tests.unit.kdb.serving import INSTANCE, connect, peer, serving
 
 pytestmark = pytest.mark.anyio
 
@@ -104,7 +97,7 @@ async def test_before_hello_there_is_an_answer_to_a_ping_and_an_error_to_all_els
         await q.greet()
         assert await q.sync(PING) == NIL
         assert await q.sync(NIL) == NIL
-        for value in (connect(), call("sessions"), symbol("sessions"), opened(INSTANCE, 5)):
+        for value in (connect(), call("sessions"), symbol("sessions"), opened_call(INSTANCE, 5)):
             with pytest.raises(QReplyError, match=r"^sessiond: say hello first$"):
                 await q.sync(value)
         assert daemon.verifier.asked == []
@@ -127,7 +120,7 @@ async def test_an_async_hello_is_no_hello(clock: FakeClock) -> None:
     async with serving(clock) as daemon:
         q = daemon.arrive()
         await q.greet()
-        await q.push(hello_call())
+        await q.tell(hello_call())
         with pytest.raises(QReplyError, match="say hello first"):
             await q.sync(call("sessions"))
 

@@ -20,16 +20,10 @@ from sessiond.kdb.calls import Connect
 from sessiond.kdb.steps import Changed
 from sessiond.qipc import NIL, call, timestamp
 from sessiond.table import agenda
+from sessiond.testing.calls import disconnect_call
+from sessiond.testing.plain import plain_dict
 from tests.fakes import START, FakeClock, idle, principal, process_about, process_key, verdict
-from tests.qprocess import plain_dict
-from tests.unit.kdb.serving import (
-    columns,
-    connect,
-    disconnect,
-    password_of,
-    refused,
-    serving,
-)
+from tests.unit.kdb.serving import columns, connect, password_of, refused, serving
 
 pytestmark = pytest.mark.anyio
 
@@ -160,7 +154,7 @@ async def test_a_login_that_the_table_does_not_take_in_time_never_is(
         disk = daemon.store.hold()
         await other.ask(connect(brings="other"))
         await daemon.store.arrived.wait()
-        await other.push(disconnect(6))
+        await other.tell(disconnect_call(6))
         await idle()
         assert await q.connect() == refused("deadline")
         disk.set()

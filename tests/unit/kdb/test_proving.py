@@ -10,11 +10,7 @@ from sessiond.core.errors import (
     RefreshRefused,
 )
 from tests.fakes import FakeClock, idle
-from tests.unit.kdb.serving import (
-    Serving,
-    refused,
-    serving,
-)
+from tests.unit.kdb.serving import Serving, refused, serving
 
 pytestmark = pytest.mark.anyio
 

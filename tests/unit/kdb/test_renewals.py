@@ -14,14 +14,9 @@ from sessiond.core.verdict import Verdict
 from sessiond.kdb import conversation
 from sessiond.kdb.budget import ALWAYS
 from sessiond.qipc import timestamp
+from sessiond.testing.plain import plain_dict
 from tests.fakes import START, FakeClock, idle, principal, verdict
-from tests.qprocess import plain_dict
-from tests.unit.kdb.serving import (
-    connect,
-    refused,
-    renew,
-    serving,
-)
+from tests.unit.kdb.serving import connect, refused, renew, serving
 
 pytestmark = pytest.mark.anyio
 
@@ -46,7 +41,7 @@ async def test_an_async_renewal_is_answered_by_a_push(clock: FakeClock) -> None:
     async with serving(clock) as daemon:
         q = await daemon.process()
         session = await q.log_in()
-        await q.push(renew(session, "fresh"))
+        await q.tell(renew(session, "fresh"))
         push = await q.next_push()
         assert (push["event"], push["session"], push["handle"]) == ("renewed", session, 5)
         assert (push["user"], push["roles"], push["reason"]) == ("alice", ["reader"], "")
@@ -61,7 +56,7 @@ async def test_an_async_renewal_that_is_refused_is_pushed_with_its_reason(
         q = await daemon.process()
         session = await q.log_in()
         daemon.verifier.of["old"] = TokenRejected(Refusal.EXPIRED, "it is over")
-        await q.push(renew(session, "old"))
+        await q.tell(renew(session, "old"))
         push = await q.next_push()
         assert (push["event"], push["ok"], push["reason"]) == ("renewed", False, "expired")
         assert (push["session"], push["handle"]) == (session, 5)
@@ -87,7 +82,7 @@ async def test_a_session_of_nobody_or_of_another_process_cannot_be_renewed(
         theirs = await other.log_in()
         for session in (UUID(int=999), theirs):
             assert plain_dict(await q.sync(renew(session, "fresh"))) == refused("revoked")
-        await q.push(renew(theirs, "fresh"))
+        await q.tell(renew(theirs, "fresh"))
         push = await q.next_push()
         assert (push["reason"], push["handle"], push["user"]) == ("revoked", 0, "")
         assert daemon.verifier.asked == ["access"]
@@ -127,7 +122,7 @@ async def test_an_async_renewal_holds_no_other_message_up(clock: FakeClock) -> N
         q = await daemon.process()
         session = await q.log_in()
         hung = daemon.verifier.hold_token("fresh")
-        await q.push(renew(session, "fresh"))
+        await q.tell(renew(session, "fresh"))
         assert (await q.connect("alice", "another", 6))["ok"]
         hung.set()
         assert (await q.next_push())["event"] == "renewed"
@@ -141,8 +136,8 @@ async def test_a_session_that_is_being_renewed_is_throttled_until_that_is_over(
         session = await q.log_in()
         for fresh in ("fresh", "fresher"):
             hung = daemon.verifier.hold_token(fresh)
-            await q.push(renew(session, fresh))
-            await q.push(renew(session, "surplus"))
+            await q.tell(renew(session, fresh))
+            await q.tell(renew(session, "surplus"))
             push = await q.next_push()
             assert (push["event"], push["ok"], push["reason"]) == ("renewed", False, "throttled")
             assert push["session"] == session
@@ -160,7 +155,7 @@ async def test_a_sync_renewal_under_way_throttles_another_of_its_session_alone(
         session, other = await q.log_in(handle=5), await q.log_in("another", handle=6)
         hung = daemon.verifier.hold_token("fresh")
         await q.ask(renew(session, "fresh"), renew(session, "surplus"))
-        await q.push(renew(other, "others"))
+        await q.tell(renew(other, "others"))
         push = await q.next_push()
         assert (push["session"], push["reason"]) == (other, "")
         hung.set()
@@ -176,7 +171,7 @@ async def test_renewals_without_end_take_no_login_s_place(clock: FakeClock) -> N
         for number, session in enumerate(sessions):
             daemon.verifier.hold_token(f"hung{number}")
             for _ in range(3):
-                await q.push(renew(session, f"hung{number}"))
+                await q.tell(renew(session, f"hung{number}"))
         assert (await q.connect("alice", "another", 8))["ok"]
         reasons = [push["reason"] for push in q.pushes]
         assert reasons == ["throttled"] * 6  # none of them the first of its session
@@ -193,8 +188,8 @@ async def test_renewals_of_many_sessions_are_bounded_by_what_they_keep(
         kept = daemon.context.budget.kept
         hung = daemon.verifier.hold_token("fresh")
         monkeypatch.setattr(conversation, "RENEWAL_SIZE", ALWAYS // 2)
-        await q.push(renew(one, "fresh"))
-        await q.push(renew(other, "surplus"))
+        await q.tell(renew(one, "fresh"))
+        await q.tell(renew(other, "surplus"))
         assert (await q.next_push())["reason"] == "throttled"
         hung.set()
         assert (await q.next_push())["reason"] == ""
