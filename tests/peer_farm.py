@@ -1,8 +1,9 @@
 """The program that PeerFarm runs: `python -S -E peer_farm.py ADDRESS_HEX COUNT FD`.
 
-Forks COUNT children. Each connects to the address, sends the connected socket and its pid over FD,
-and lives until killed. Then reads `kill PID` lines and answers `gone PID`; at the end of its input
-it kills the rest. Only the standard library, and little of it: a thousand of these must be cheap.
+Forks COUNT children and prints their pids. At a line `connect PID` that child connects to the
+address and sends its pid and the connected socket over FD, or its pid alone when nobody listens;
+`kill PID` is answered `gone PID`. At the end of its input it kills the rest. Only the standard
+library, and little of it: a thousand of these must be cheap.
 """
 
 import os
@@ -11,31 +12,36 @@ import socket
 import sys
 
 
-def child(address: bytes, out: socket.socket, life: int) -> None:
-    """Connect, hand the socket over, live until the farm's end of `life` is closed."""
-    with socket.socket(socket.AF_UNIX) as connection:
-        connection.connect(address)
-        socket.send_fds(out, [os.getpid().to_bytes(4, "little")], [connection.fileno()])
-    out.close()
-    os.read(life, 1)
+def child(address: bytes, out: socket.socket, orders: int) -> None:
+    """Connect at each order, and hand the socket over; live until the farm has gone."""
+    pid = os.getpid().to_bytes(4, "little")
+    while os.read(orders, 1):
+        with socket.socket(socket.AF_UNIX) as connection:
+            try:
+                connection.connect(address)
+            except OSError:
+                out.send(pid)
+            else:
+                socket.send_fds(out, [pid], [connection.fileno()])
 
 
-def plant(address: bytes, count: int, out: socket.socket) -> set[int]:
-    """Fork the children; return their pids. The pipe's end dies with this process, as they do."""
-    life, farm_end = os.pipe()
-    pids = set()
+def plant(address: bytes, count: int, out: socket.socket) -> dict[int, int]:
+    """Fork the children; return what each is ordered by. The pipes end with this process."""
+    orders: dict[int, int] = {}
     for _ in range(count):
+        theirs, ours = os.pipe()
         pid = os.fork()
         if pid == 0:
-            os.close(farm_end)
             try:
-                child(address, out, life)
-            except OSError as error:
-                sys.stderr.write(f"peer {os.getpid()}: {error}\n")
+                os.close(ours)
+                for each in orders.values():
+                    os.close(each)
+                child(address, out, theirs)
             finally:
                 os._exit(0)
-        pids.add(pid)
-    return pids
+        os.close(theirs)
+        orders[pid] = ours
+    return orders
 
 
 def end(pid: int) -> None:
@@ -43,18 +49,26 @@ def end(pid: int) -> None:
     os.waitpid(pid, 0)  # until then its /proc entry stays
 
 
+def say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
 def main() -> None:
     address, count, number = bytes.fromhex(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
     out = socket.socket(fileno=number)
-    pids = plant(address, count, out)
+    orders = plant(address, count, out)
     out.close()
+    say(" ".join(map(str, orders)))
     for line in sys.stdin:
-        pid = int(line.split()[1])
-        pids.remove(pid)
-        end(pid)
-        sys.stdout.write(f"gone {pid}\n")
-        sys.stdout.flush()
-    for pid in pids:
+        word, pid = line.split()[0], int(line.split()[1])
+        if word == "connect":
+            os.write(orders[pid], b"c")
+        else:
+            os.close(orders.pop(pid))
+            end(pid)
+            say(f"gone {pid}")
+    for pid in orders:
         end(pid)
 
 

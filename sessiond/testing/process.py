@@ -6,7 +6,7 @@ from typing import Any, Self, TypeVar
 from uuid import UUID
 
 from sessiond.api import Secret
-from sessiond.qipc import Table, Value, mapping
+from sessiond.qipc import Accepted, Asked, Push, Response, Table, Value, mapping
 from sessiond.testing.calls import (
     NONCE,
     PING,
@@ -179,6 +179,13 @@ class FakeProcess:
     def next_published(self) -> tuple[str, Table]:
         """Wait for the next rows of what was subscribed to, and return their table's name too."""
         return self._wait_for(self._wire.next_published)
+
+    def next_event(self) -> Accepted | Response | Push | Asked | None:
+        """Return what came next, of whatever kind, or None when nothing more is there.
+
+        For one who takes all in the order in which it came: nothing of it is kept.
+        """
+        return self._wire.next_event()
 
     def receive(self) -> None:
         """Take what is there; to be called when there is something to read.

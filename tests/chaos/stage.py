@@ -109,21 +109,21 @@ class Stage:
     @property
     def present(self) -> list[ChaosProcess]:
         """The processes that are connected."""
-        return [each for each in self.processes if each.socket is not None]
+        return [each for each in self.processes if each.connection is not None]
 
     @property
     def absent(self) -> list[ChaosProcess]:
-        return [each for each in self.processes if each.socket is None]
+        return [each for each in self.processes if each.connection is None]
 
     def pump(self, seconds: float) -> None:
         """Let the processes take what the daemon sends."""
         until = time.monotonic() + seconds
         while True:
-            by_socket = {each.socket: each for each in self.processes if each.socket is not None}
+            present = {each.connection: each for each in self.processes if each.connection}
             left = max(0.0, until - time.monotonic())
-            readable, _, _ = select.select(list(by_socket), [], [], left)
+            readable, _, _ = select.select(list(present), [], [], left)
             for each in readable:
-                by_socket[each].read()
+                present[each].read()
             if not left:
                 return
 

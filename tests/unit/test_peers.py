@@ -90,3 +90,16 @@ def test_a_thousand_processes_connect_at_once(listener: socket.socket) -> None:
         assert len(accepted) == len(set(farm.pids)) == 1000
         for connection in accepted.values():
             connection.close()
+
+
+def test_a_process_connects_as_often_as_it_is_told_to(listener: socket.socket) -> None:
+    with PeerFarm(listener.getsockname(), 2, connects=False) as farm:
+        for _ in range(2):
+            with farm.connect(1), listener.accept()[0] as accepted:
+                assert peer_pid(accepted) == farm.pids[1]
+        farm.kill(0)
+
+
+def test_where_nobody_listens_nobody_connects(tmp_path: Path) -> None:
+    with pytest.raises(ConnectionError):
+        PeerFarm(str(tmp_path / "nobody"), 2)
