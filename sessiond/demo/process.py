@@ -23,29 +23,9 @@ from uuid import UUID
 from sessiond.core.errors import TokenRejected
 from sessiond.core.password import read_password
 from sessiond.demo.lines import Commands, report
-from sessiond.demo.link import Link, LinkLost
-from sessiond.qipc import (
-    QType,
-    Table,
-    Value,
-    Vector,
-    call,
-    dictionary,
-    flag,
-    guid,
-    guid_of,
-    guids,
-    int_,
-    integer,
-    integers,
-    mapping,
-    moment,
-    octets_of,
-    string,
-    symbol,
-    text,
-    texts,
-)
+from sessiond.qipc import octets_of, text
+from sessiond.testing.plain import instant
+from sessiond.testing.process import FakeProcess
 
 RETRY = 0.05  # seconds between two attempts to reach the daemon; the hook takes longer
 FIRST_HANDLE = 6  # what q gives its first caller, about
@@ -73,63 +53,53 @@ class SimulatedProcess:
         self._name = name
         self._address = address
         self._key = key
-        self._link: Link | None = None
+        self._daemon: FakeProcess | None = None
         self._held: dict[int, Held] = {}
         self._handles = count(FIRST_HANDLE)
 
     def run(self, commands: Commands) -> None:
         """Serve until the commands end."""
         while True:
-            if self._link is None:
+            if self._daemon is None:
                 self._reach()
             self._hear()
-            waited_for: list[Commands | Link] = [commands]
-            if self._link is not None:
-                waited_for.append(self._link)
-            wait = RETRY if self._link is None else None
+            waited_for: list[Commands | FakeProcess] = [commands]
+            if self._daemon is not None:
+                waited_for.append(self._daemon)
+            wait = RETRY if self._daemon is None else None
             ready, _, _ = select.select(waited_for, [], [], wait)
             try:
-                if self._link is not None and self._link in ready:
-                    self._link.receive()
+                if self._daemon is not None and self._daemon in ready:
+                    self._daemon.receive()
                 if commands in ready:
                     told = commands.read()
                     if told is None:
                         return
                     for command in told:
                         self._obey(command)
-            except LinkLost:
+            except OSError:  # the daemon has gone
                 self._lose()
 
     def _reach(self) -> None:
         """Find the daemon, make it prove itself, and agree with it on what is live."""
         started = time.monotonic()
         try:
-            link = Link(self._address, name=self._name)
-        except LinkLost:
+            daemon = FakeProcess(f"\0{self._address}", name=self._name)
+        except OSError:  # nobody listens there
             return
         try:
             nonce = secrets.token_hex(16)
-            welcome = mapping(link.ask(self._hello(nonce)))
+            welcome = daemon.hello(host="localhost", pid=os.getpid(), nonce=nonce)
             if not self._is_proof(octets_of(welcome["proof"]), nonce):
                 report("unproved")  # no token goes there
-                link.close()
+                daemon.close()
                 return
             report("connected", server=text(welcome["server"]), took=time.monotonic() - started)
-            self._link = link
-            self._reconcile(link)
-        except LinkLost:
-            link.close()
-            self._link = None
-
-    def _hello(self, nonce: str) -> Value:
-        about: dict[str, Value] = {
-            "name": symbol(self._name),
-            "type": symbol("gateway"),
-            "host": symbol("localhost"),
-            "pid": int_(os.getpid()),
-            "nonce": string(nonce),
-        }
-        return call("hello", dictionary(about))
+            self._daemon = daemon
+            self._reconcile(daemon)
+        except OSError:
+            daemon.close()
+            self._daemon = None
 
     def _is_proof(self, proof: bytes, nonce: str) -> bool:
         """Do what the hook does with q's -33!, which is SHA-1."""
@@ -138,19 +108,17 @@ class SimulatedProcess:
         outer = hashlib.sha1(key + inner.digest())  # noqa: S324
         return hmac.compare_digest(proof, outer.digest())
 
-    def _reconcile(self, link: Link) -> None:
-        handles = Vector(QType.INT, tuple(self._held))
-        sessions = Vector(QType.GUID, tuple(held.session for held in self._held.values()))
-        doomed = integers(link.ask(call("reconcile", handles, sessions)))
+    def _reconcile(self, daemon: FakeProcess) -> None:
+        doomed = daemon.reconcile({handle: held.session for handle, held in self._held.items()})
         report("reconciled", held=len(self._held), doomed=doomed)
         for handle in doomed:
             self._close(handle, "reconcile")
 
     def _lose(self) -> None:
         """Live on without the daemon: what is live stays."""
-        if self._link is not None:
-            self._link.close()
-            self._link = None
+        if self._daemon is not None:
+            self._daemon.close()
+            self._daemon = None
         report("lost", held=len(self._held))
 
     def _obey(self, command: dict[str, Any]) -> None:
@@ -169,57 +137,48 @@ class SimulatedProcess:
         except TokenRejected as rejected:  # a plain password never leaves q
             report("refused", user=user, reason=rejected.reason, sent=False)
             return
-        if self._link is None:
+        if self._daemon is None:
             report("refused", user=user, reason="unavailable", sent=False)
             return
         handle, started = next(self._handles), time.monotonic()
-        login: dict[str, Value] = {
-            "user": symbol(user),
-            "password": string(password),
-            "handle": int_(handle),
-            "address": int_(0),
-        }
-        answer = mapping(self._link.ask(call("connect", dictionary(login))))
+        answer = self._daemon.connect(user, password, handle)
         took = time.monotonic() - started
-        if not flag(answer["ok"]):
-            report("refused", user=user, reason=text(answer["reason"]), sent=True, took=took)
+        if not answer["ok"]:
+            report("refused", user=user, reason=answer["reason"], sent=True, took=took)
             return
-        session = guid_of(answer["session"])
+        session = answer["session"]
         self._held[handle] = Held(session, user)
-        self._link.tell(call("opened", guid(session), int_(handle)))
+        self._daemon.opened(session, handle)
         report(
             "accepted",
-            user=text(answer["user"]),
+            user=answer["user"],
             session=str(session),
             handle=handle,
-            roles=texts(answer["roles"]),
+            roles=answer["roles"],
             expires=_moment(answer["expires"]),
             took=took,
         )
 
     def _list_sessions(self) -> None:
         """Tell what the daemon has of this process."""
-        found: list[str] = []
-        if self._link is not None:
-            table = self._link.ask(call("sessions"))
-            if isinstance(table, Table):
-                columns = dict(zip(table.columns, table.values, strict=True))
-                found = [str(session) for session in guids(columns["session"])]
-        report("sessions", sessions=found, handles=list(self._held))
+        found = [] if self._daemon is None else self._daemon.sessions()
+        sessions = [str(each["session"]) for each in found]
+        report("sessions", sessions=sessions, handles=list(self._held))
 
     def _hear(self) -> None:
         """Do what the daemon's pushes say."""
-        while self._link is not None and (push := self._link.next_push()) is not None:
-            handle = integer(push["handle"])
+        while self._daemon is not None and self._daemon.pushes:
+            push = self._daemon.next_push()
+            handle = push["handle"]
             held = self._held.get(handle)
-            if held is None or held.session != guid_of(push["session"]):
+            if held is None or held.session != push["session"]:
                 continue  # stale: the handle is another's by now
-            match text(push["event"]):
+            match push["event"]:
                 case "refreshed":
                     expires = _moment(push["expires"])
                     report("refreshed", user=held.user, handle=handle, expires=expires)
                 case "revoked" | "expired":
-                    self._close(handle, text(push["reason"]))
+                    self._close(handle, push["reason"])
                 case _:
                     pass  # the story asks for nothing else
 
@@ -228,8 +187,8 @@ class SimulatedProcess:
         report("closed", user=held.user, handle=handle, reason=reason)
 
 
-def _moment(value: Value) -> str:
-    found = moment(value)
+def _moment(nanoseconds: int) -> str:
+    found = instant(nanoseconds)
     return "" if found is None else found.isoformat()
 
 

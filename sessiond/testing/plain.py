@@ -1,12 +1,27 @@
 """q's values in Python's terms, for tests to compare."""
 
+from datetime import datetime
 from typing import Any
 
-from sessiond.qipc import Atom, Dictionary, List, Table, Value, Vector, mapping, texts
+from sessiond.qipc import (
+    Atom,
+    Dictionary,
+    List,
+    QType,
+    Table,
+    Value,
+    Vector,
+    mapping,
+    moment,
+    texts,
+)
 
 
 def plain(value: Value) -> Any:
-    """Return a value as text, a number, a UUID, or a list or dictionary of them."""
+    """Return a value as text, a number, a UUID, or a list or dictionary of them.
+
+    A timestamp is a number, see `instant`.
+    """
     match value:
         case Atom():
             return value.value
@@ -33,3 +48,8 @@ def plain_rows(table: Value) -> list[dict[str, Any]]:
         raise TypeError(f"no table but {table!r}")
     rows = zip(*map(plain, table.values), strict=True)
     return [dict(zip(table.columns, row, strict=True)) for row in rows]
+
+
+def instant(nanoseconds: int) -> datetime | None:
+    """Return a timestamp, which kdb+ counts from 2000, as aware UTC; None for 0Np."""
+    return moment(Atom(QType.TIMESTAMP, nanoseconds))

@@ -18,11 +18,9 @@ from sessiond.testing.calls import (
     reconcile_call,
     renew_call,
 )
-from sessiond.testing.plain import plain, plain_dict, plain_rows
+from sessiond.testing.plain import instant, plain, plain_dict, plain_rows
 from tests.chaos.journal import Journal
 from tests.peers import PeerFarm
-
-Q_EPOCH = 946_684_800  # Unix time of 2000-01-01
 
 
 class ChaosProcess:
@@ -229,4 +227,5 @@ class ChaosProcess:
 
 def unix(timestamp: int) -> float | None:
     """Return kdb+'s nanoseconds since 2000 as Unix time; None for 0Np."""
-    return None if timestamp == -(2**63) else Q_EPOCH + timestamp / 1e9
+    found = instant(timestamp)
+    return None if found is None else found.timestamp()
