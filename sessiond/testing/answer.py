@@ -35,6 +35,9 @@ class Answer:
     body: Mapping[str, Any]
     headers: Mapping[str, str] = field(default_factory=dict)
     raw: bytes | None = None
+    pace: float = 0.0  # seconds between two bytes of the body; 0 = it is sent whole
+    is_endless: bool = False  # blanks come after the body, at its pace, without an end
+    is_dropped: bool = False  # the connection is closed instead
 
     @property
     def content(self) -> bytes:

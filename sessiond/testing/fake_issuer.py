@@ -1,58 +1,46 @@
 """An OAuth issuer that does what a test says, well or badly."""
 
-import secrets
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
-from uuid import NAMESPACE_URL, uuid4, uuid5
+from typing import Any, Unpack
+from urllib.parse import urlsplit
 
 import anyio
 import httpx
-from joserfc import jwt
-from joserfc.jwk import ECKey, KeySet
 
 from sessiond.api import Secret
 from sessiond.clock import Clock, SystemClock
 from sessiond.testing.answer import Answer, Asked
-from sessiond.testing.faults import Fault, Faults
+from sessiond.testing.endpoints import PATHS, Endpoints
+from sessiond.testing.faults import Fault, FaultMembers, Faults
+from sessiond.testing.granting import Brings, Grants
 from sessiond.testing.issued import Issued
-from sessiond.testing.loopback import Loopback
+from sessiond.testing.loopback import Loopback, Tls
 
 URL = "https://issuer.example.com"
-CLIENT = "qstudio"  # whose tokens they are (RFC 9068, 2.2)
-PATHS = {
-    "/.well-known/openid-configuration": "discovery",
-    "/keys": "keys",
-    "/token": "token",
-    "/introspection": "introspection",
-    "/userinfo": "userinfo",
-    "/revocation": "revocation",
-}
-INACTIVE = {"active": False}
-UNAUTHORIZED = Answer(401, {"error": "invalid_token"}, {"WWW-Authenticate": "Bearer"})
-
-
-@dataclass(slots=True, kw_only=True)
-class _Grant:
-    claims: dict[str, Any]  # of the user
-    expires_in: float
-    is_opaque: bool
-    refresh: str = ""  # the one that is good
-    is_over: bool = False
 
 
 class FakeIssuer:
-    """Discovery, keys, refresh (rotating), introspection, userinfo and revocation of tokens.
+    """Discovery, keys, sign-in, refresh (rotating), introspection, userinfo and revocation.
 
     In process it is asked through `client()`, on loopback inside `with issuer.serve():`, which a
-    whole daemon can be given as its issuer with `insecure_http = true`. Whoever asks is believed
-    to be a client; what was asked is in `asked`.
+    whole daemon can be given as its issuer with `insecure_http = true`. What was asked is in
+    `asked`. Everything may be changed while it runs, from any thread.
     """
 
     def __init__(
-        self, url: str = URL, *, clock: Clock | None = None, audience: str = "api://kdb"
+        self,
+        url: str = URL,
+        *,
+        clock: Clock | None = None,
+        audience: str = "api://kdb",
+        claims: Mapping[str, Any] | None = None,
+        life: float = 3600.0,
+        detects_reuse: bool = False,
+        client: str = "",
+        passwords: Mapping[str, str] | None = None,
+        on_answer: Callable[[Asked, Answer], object] = lambda _asked, _answer: None,
     ) -> None:
         """Begin with one key (ES256) and no faults.
 
@@ -60,24 +48,46 @@ class FakeIssuer:
             url: What it calls itself, as `iss`; `serve` changes it.
             clock: For the times of tokens and for being slow; else the machine's.
             audience: The `aud` of its tokens.
+            claims: More that they say, or others instead; None leaves one out.
+            life: Seconds that an access token is good, where nothing else is said.
+            detects_reuse: A refresh token that comes twice ends its whole sign-in.
+            client: Only this one may sign in and refresh; empty = whoever asks is believed to be
+                a client.
+            passwords: By user: the token endpoint takes them (RFC 6749, 4.3), in place of the
+                browser in which a user really signs in.
+            on_answer: Called with each request and its answer, as that is about to be sent.
         """
-        self.url = url
         self.asked: list[Asked] = []
+        self.skew = 0.0  # seconds by which its clock is ahead
         self._clock = clock or SystemClock()
-        self._audience = audience
+        self._on_answer = on_answer
         self._faults = Faults()
-        self._keys: list[ECKey] = []
-        self._grants: dict[str, _Grant] = {}  # by every token there ever was
-        self._claims: dict[str, dict[str, Any]] = {}  # by access token
-        self._lock = threading.Lock()  # calls on loopback come in threads
-        self.rotate_keys()
+        self._grants = Grants(
+            url,
+            lambda: self._clock.now().timestamp() + self.skew,
+            audience=audience,
+            claims=claims or {},
+            life=life,
+            detects_reuse=detects_reuse,
+        )
+        self._endpoints = Endpoints(self._grants, client=client, passwords=passwords or {})
+        self._lock = threading.RLock()  # calls on loopback come in threads
+
+    @property
+    def url(self) -> str:
+        """Where it is, and what it calls itself."""
+        return self._grants.url
+
+    @url.setter
+    def url(self, url: str) -> None:
+        self._grants.url = url
 
     def issue(
         self,
         user: str = "alice",
         *,
         roles: tuple[str, ...] = ("reader",),
-        expires_in: float = 3600.0,
+        expires_in: float | None = None,
         is_opaque: bool = False,
         by_stranger: bool = False,
         **claims: Any,
@@ -92,91 +102,131 @@ class FakeIssuer:
             by_stranger: Signed with a key that is not ours, under our key's name.
             claims: More of them, or others instead; None leaves one out.
         """
-        of_user = {**_of(user), "roles": list(roles), **claims}
-        grant = _Grant(claims=of_user, expires_in=expires_in, is_opaque=is_opaque)
-        return self._access(grant, by_stranger=by_stranger)
+        with self._lock:
+            grant = self._grants.grant(
+                user, expires_in, is_opaque=is_opaque, roles=list(roles), **claims
+            )
+            return Secret(self._grants.access(grant, by_stranger=by_stranger)[0])
 
     def sign_in(
         self,
         user: str = "alice",
         *,
         roles: tuple[str, ...] = ("reader",),
-        expires_in: float = 3600.0,
+        expires_in: float | None = None,
         is_opaque: bool = False,
         **claims: Any,
     ) -> Issued:
         """Return an access token and a refresh token, which the token endpoint takes once."""
-        of_user = {**_of(user), "roles": list(roles), **claims}
-        return self._issued(_Grant(claims=of_user, expires_in=expires_in, is_opaque=is_opaque))
+        with self._lock:
+            grant = self._grants.grant(
+                user, expires_in, is_opaque=is_opaque, roles=list(roles), **claims
+            )
+            return Issued(
+                access=Secret(self._grants.access(grant)[0]),
+                refresh=Secret(self._grants.refresh(grant)),
+                expires_in=grant.expires_in,
+            )
 
     def revoke(self, token: Secret) -> None:
         """End the grant that a token belongs to: introspection, userinfo and refresh say so."""
-        grant = self._grants.get(token.reveal())
-        if grant is not None:
-            grant.is_over = True
+        with self._lock:
+            self._grants.revoke(token.reveal())
+
+    def disable(self, user: str) -> None:
+        """Let a user neither sign in nor refresh from now on."""
+        with self._lock:
+            self._grants.disabled.add(user)
+
+    def user_of(self, token: Secret) -> str:
+        """Return whose token this is, whether it is good or not; empty = nobody's."""
+        with self._lock:
+            grant = self._grants.of(token.reveal())
+        return "" if grant is None else grant.user
 
     def rotate_keys(self, *, withdraw: bool = True) -> None:
         """Sign with a new key from now on; the earlier ones are withdrawn, or stay known."""
-        key = ECKey.generate_key("P-256", {"kid": secrets.token_hex(4), "use": "sig"})
-        self._keys = [key] if withdraw else [key, *self._keys]
+        with self._lock:
+            self._grants.rotate_keys(withdraw=withdraw)
+
+    def keys(self) -> dict[str, Any]:
+        """Return the key set that it publishes (RFC 7517, 5)."""
+        return self._grants.keys()
+
+    def publish(self, **members: str | None) -> None:
+        """Have its metadata say this from now on, true or not; None leaves a member out."""
+        with self._lock:
+            self._endpoints.metadata.update(members)
+
+    def bring(
+        self,
+        *,
+        expires_in: float | None = None,
+        skew: float = 0.0,
+        answer: Mapping[str, Any] | None = None,
+        **claims: Any,
+    ) -> None:
+        """Have refreshes bring other tokens than the sign-in did.
+
+        Args:
+            expires_in: Seconds that their access tokens are good.
+            skew: Seconds by which their times are ahead.
+            answer: Other members of the token endpoint's answer; None leaves one out.
+            claims: Others in the access tokens.
+        """
+        with self._lock:
+            self._endpoints.brings = Brings(
+                expires_in=expires_in, skew=skew, answer=answer or {}, claims=claims
+            )
 
     def fail(
-        self,
-        endpoint: str,
-        *,
-        times: int | None = None,
-        delay: float = 0.0,
-        hang: bool = False,
-        status: int | None = None,
-        error: str = "",
-        retry_after: float | None = None,
-        body: bytes | None = None,
+        self, endpoint: str, *, times: int | None = None, **fault: Unpack[FaultMembers]
     ) -> None:
         """Answer badly from now on; what is not said stays well.
 
         Args:
             endpoint: discovery, keys, token, introspection, userinfo or revocation.
             times: So often, then well again; None = until `mend`.
-            delay: Seconds before the answer.
-            hang: Never answer.
-            status: This one, such as 500; where only `error` is said, 400.
-            error: An OAuth error code, such as invalid_grant (RFC 6749, 5.2).
-            retry_after: Seconds, in the header of a 429 or 503 (RFC 9110, 10.2.3).
-            body: These bytes instead of JSON.
+            fault: `delay`, `hang`, `drop`, `pace`, `endless`, `status`, `error`, `retry_after`,
+                `body`, `headers`: see `Fault`.
         """
         if endpoint not in PATHS.values():
             raise ValueError(f"no endpoint {endpoint!r}; there are: {', '.join(PATHS.values())}")
-        fault = Fault(
-            delay=delay,
-            hang=hang,
-            status=status,
-            error=error,
-            retry_after=retry_after,
-            body=body,
-        )
-        self._faults.begin(endpoint, fault, times=times)
+        self._faults.begin(endpoint, Fault(**fault), times=times)
 
     def mend(self) -> None:
         """Answer well again, everywhere."""
         self._faults.end()
 
+    def calls(self, endpoint: str) -> int:
+        """Return how often an endpoint, or a path below `url`, was asked."""
+        with self._lock:
+            return [self._endpoint(asked) for asked in self.asked].count(endpoint)
+
     def client(self) -> httpx.AsyncClient:
         """Return a client that reaches this issuer alone, without any network.
 
-        A fault's delay is slept on the clock; httpx's timeouts do not count here.
+        A fault's times are slept on the clock; httpx's timeouts do not count here.
         """
         return httpx.AsyncClient(transport=httpx.MockTransport(self._handle))
 
     @contextmanager
-    def serve(self, *, port: int = 0) -> Iterator[str]:
+    def serve(self, *, port: int = 0, tls: Tls | None = None) -> Iterator[str]:
         """Be there on loopback while the block runs; `url` is its address from then on.
 
         Args:
             port: 0 = any that is free.
+            tls: See `Loopback`.
         """
-        with Loopback(self._respond, port=port) as served:
+        with Loopback(self.respond, port=port, tls=tls) as served:
             self.url = served.url
             yield served.url
+
+    def respond(self, asked: Asked, wait: Callable[[float], None]) -> Answer:
+        """Answer one request, on a `Loopback`."""
+        fault = self._noted(asked)
+        wait(fault.seconds)
+        return self._answer(asked, fault)
 
     async def _handle(self, request: httpx.Request) -> httpx.Response:
         asked = Asked(
@@ -185,118 +235,35 @@ class FakeIssuer:
             headers=dict(request.headers),
             content=request.content,
         )
-        fault = self._faults.take(PATHS.get(asked.path, ""))
-        if fault is not None:
-            if fault.hang:
-                await anyio.sleep_forever()
-            await self._clock.sleep(fault.delay)
-        answer = self._answer(asked)
-        answer = answer if fault is None else fault.on(answer)
-        return httpx.Response(answer.status, headers=answer.headers, content=answer.content)
+        fault = self._noted(asked)
+        if fault.hang:
+            await anyio.sleep_forever()
+        await self._clock.sleep(fault.delay)
+        answer = self._answer(asked, fault)
+        if answer.is_dropped:
+            raise httpx.RemoteProtocolError("the issuer closed the connection")
+        content = self._paced(answer) if answer.pace else answer.content
+        return httpx.Response(answer.status, headers=answer.headers, content=content)
 
-    def _respond(self, asked: Asked, wait: Callable[[float], None]) -> Answer:
+    async def _paced(self, answer: Answer) -> AsyncIterator[bytes]:
+        for byte in answer.content:
+            yield bytes([byte])
+            await self._clock.sleep(answer.pace)
+        while answer.is_endless:
+            yield b" "
+            await self._clock.sleep(answer.pace)
+
+    def _noted(self, asked: Asked) -> Fault:
         with self._lock:
-            fault = self._faults.take(PATHS.get(asked.path, ""))
-        if fault is not None:
-            wait(fault.seconds)
+            self.asked.append(asked)
+        return self._faults.take(self._endpoint(asked)) or Fault()
+
+    def _endpoint(self, asked: Asked) -> str:
+        below = asked.path.removeprefix(urlsplit(self.url).path.rstrip("/"))
+        return PATHS.get(below, below)
+
+    def _answer(self, asked: Asked, fault: Fault) -> Answer:
         with self._lock:
-            answer = self._answer(asked)
-        return answer if fault is None else fault.on(answer)
-
-    def _answer(self, asked: Asked) -> Answer:
-        self.asked.append(asked)
-        token = asked.form.get("token", "")
-        match asked.method, PATHS.get(asked.path):
-            case "GET", "discovery":
-                return Answer(200, self._metadata())
-            case "GET", "keys":
-                return Answer(200, dict(KeySet([*self._keys]).as_dict(private=False)))
-            case "POST", "token":
-                return self._refreshed(asked.form)
-            case "POST", "introspection":
-                return Answer(200, self._introspected(token))
-            case "GET" | "POST", "userinfo":
-                token = asked.headers.get("authorization", "").removeprefix("Bearer ")
-                return Answer(200, self._user(token)) if self._is_good(token) else UNAUTHORIZED
-            case "POST", "revocation":
-                self.revoke(Secret(token))
-                return Answer(200, {})  # also for a token that nobody knows (RFC 7009, 2.2)
-            case _:
-                return Answer(404, {"error": "not_found"})
-
-    def _metadata(self) -> dict[str, Any]:
-        """Return what OpenID Connect Discovery 1.0, section 3, asks for."""
-        ends = {name: f"{self.url}{path}" for path, name in PATHS.items()}
-        return {
-            "issuer": self.url,
-            "jwks_uri": ends["keys"],
-            "token_endpoint": ends["token"],
-            "introspection_endpoint": ends["introspection"],
-            "userinfo_endpoint": ends["userinfo"],
-            "revocation_endpoint": ends["revocation"],
-        }
-
-    def _refreshed(self, form: Mapping[str, str]) -> Answer:
-        if form.get("grant_type") != "refresh_token":
-            return Answer(400, {"error": "unsupported_grant_type"})
-        token = form.get("refresh_token", "")
-        grant = self._grants.get(token)
-        if grant is None or grant.is_over or grant.refresh != token:
-            return Answer(400, {"error": "invalid_grant"})
-        issued = self._issued(grant)
-        return Answer(
-            200,
-            {
-                "token_type": "Bearer",
-                "access_token": issued.access.reveal(),
-                "refresh_token": issued.refresh.reveal(),
-                "expires_in": issued.expires_in,
-            },
-        )
-
-    def _issued(self, grant: _Grant) -> Issued:
-        grant.refresh = f"refresh-{secrets.token_urlsafe(24)}"
-        self._grants[grant.refresh] = grant
-        return Issued(
-            access=self._access(grant),
-            refresh=Secret(grant.refresh),
-            expires_in=grant.expires_in,
-        )
-
-    def _access(self, grant: _Grant, *, by_stranger: bool = False) -> Secret:
-        now = int(self._clock.now().timestamp())
-        plain = {
-            "iss": self.url,
-            "aud": self._audience,
-            "client_id": CLIENT,
-            "iat": now,
-            "exp": now + int(grant.expires_in),
-            "jti": str(uuid4()),
-        }
-        claims = {k: v for k, v in {**plain, **grant.claims}.items() if v is not None}
-        token = f"opaque-{secrets.token_urlsafe(24)}"
-        if not grant.is_opaque:
-            key = ECKey.generate_key("P-256") if by_stranger else self._keys[0]
-            header = {"alg": "ES256", "typ": "at+jwt", "kid": self._keys[0].kid}
-            token = jwt.encode(header, claims, key)
-        self._grants[token], self._claims[token] = grant, claims
-        return Secret(token)
-
-    def _is_good(self, token: str) -> bool:
-        if token not in self._claims or self._grants[token].is_over:
-            return False
-        return bool(self._claims[token].get("exp", 0) > self._clock.now().timestamp())
-
-    def _introspected(self, token: str) -> dict[str, Any]:
-        """Return what RFC 7662, 2.2, asks for."""
-        if not self._is_good(token):
-            return INACTIVE
-        return {"active": True, "token_type": "Bearer", **self._claims[token]}
-
-    def _user(self, token: str) -> dict[str, Any]:
-        about_token = ("iss", "aud", "client_id", "iat", "exp", "jti")
-        return {k: v for k, v in self._claims[token].items() if k not in about_token}
-
-
-def _of(user: str) -> dict[str, Any]:
-    return {"preferred_username": user, "sub": str(uuid5(NAMESPACE_URL, user))}
+            answer = fault.on(lambda: self._endpoints.answer(self._endpoint(asked), asked))
+        self._on_answer(asked, answer)
+        return answer

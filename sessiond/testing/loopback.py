@@ -1,33 +1,42 @@
 """An HTTP server on a free port of loopback, in threads, for as long as a `with` block."""
 
+import itertools
+import ssl
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Self
+from typing import Any, Self
 
 from sessiond.testing.answer import Answer, Asked
 
 MAX_BODY = 65536  # bytes
+HANDSHAKE_WITHIN = 10.0  # seconds, of TLS
 LONGEST = 3600.0  # seconds that a call may hang: no thread waits for ever
 
 Respond = Callable[[Asked, Callable[[float], None]], Answer]
+Tls = Callable[[], ssl.SSLContext]
 
 
 class Loopback:
     """Serves while its block runs. `url` is where."""
 
-    def __init__(self, respond: Respond, *, port: int = 0) -> None:
+    def __init__(self, respond: Respond, *, port: int = 0, tls: Tls | None = None) -> None:
         """Make a server.
 
         Args:
             respond: Called in many threads, with the request and with a way to wait for so many
                 seconds, which the end of the block cuts short.
             port: 0 = any that is free.
+            tls: Called for each connection; returns what it shows of itself, to whoever asks for
+                `localhost`. None = plain http.
         """
         self._server = _Server(("127.0.0.1", port), _Handler)
         self._server.respond = respond
+        self._server.tls = tls
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self.port: int = self._server.server_port
+        home = "http://127.0.0.1" if tls is None else "https://localhost"
+        self.url = f"{home}:{self.port}"
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -42,7 +51,9 @@ class Loopback:
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
+    request_queue_size = 64
     respond: Respond
+    tls: Tls | None = None
 
     def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
         super().__init__(address, handler)
@@ -51,6 +62,14 @@ class _Server(ThreadingHTTPServer):
     def wait(self, seconds: float) -> None:
         if seconds > 0:
             self.closing.wait(min(seconds, LONGEST))
+
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        if self.tls is None:
+            super().finish_request(request, client_address)
+            return
+        request.settimeout(HANDSHAKE_WITHIN)
+        with self.tls().wrap_socket(request, server_side=True) as stream:
+            super().finish_request(stream, client_address)
 
     def handle_error(self, *_: object) -> None:
         """Say nothing: whoever asked has gone."""
@@ -70,21 +89,38 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _respond(self) -> None:
         size = int(self.headers.get("Content-Length", "0"))
-        content = self.rfile.read(size) if 0 <= size <= MAX_BODY else b""
+        is_read = 0 <= size <= MAX_BODY
         asked = Asked(
             method=self.command,
             path=self.path.partition("?")[0],
             headers={name.lower(): value for name, value in self.headers.items()},
-            content=content,
+            content=self.rfile.read(size) if is_read else b"",
         )
         answer = self.server.respond(asked, self.server.wait)
+        if not is_read or answer.is_dropped:
+            self.close_connection = True
+        if not answer.is_dropped:
+            self._send(answer)
+
+    def _send(self, answer: Answer) -> None:
         body = answer.content
         self.send_response(answer.status)
-        for name, value in {"Content-Type": "application/json", **answer.headers}.items():
+        headers = {"Content-Type": "application/json", **answer.headers}
+        if answer.is_endless:
+            headers["Connection"] = "close"
+        else:
+            headers["Content-Length"] = str(len(body))
+        for name, value in headers.items():
             self.send_header(name, value)
-        self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body)
+        if not answer.pace:
+            self.wfile.write(body)
+            return
+        for byte in itertools.chain(body, itertools.repeat(0x20) if answer.is_endless else ()):
+            self.wfile.write(bytes([byte]))
+            self.wfile.flush()
+            if self.server.closing.wait(answer.pace):
+                return
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name
         """Say nothing: the test has what was asked."""

@@ -2,10 +2,10 @@
 
 import queue
 from collections.abc import Callable
-from typing import Self
+from typing import Self, Unpack
 
 from sessiond.testing.answer import Answer, Asked
-from sessiond.testing.faults import Fault, Faults
+from sessiond.testing.faults import Fault, FaultMembers, Faults
 from sessiond.testing.loopback import Loopback
 
 PATIENCE = 20.0  # seconds
@@ -33,18 +33,9 @@ class FakeReceiver:
     def __exit__(self, *error: object) -> None:
         self._loopback.__exit__(*error)
 
-    def fail(
-        self,
-        *,
-        times: int | None = None,
-        status: int | None = None,
-        delay: float = 0.0,
-        hang: bool = False,
-        retry_after: float | None = None,
-    ) -> None:
+    def fail(self, *, times: int | None = None, **fault: Unpack[FaultMembers]) -> None:
         """Answer badly from now on; see `FakeIssuer.fail`. What comes is received all the same."""
-        fault = Fault(status=status, delay=delay, hang=hang, retry_after=retry_after)
-        self._faults.begin("", fault, times=times)
+        self._faults.begin("", Fault(**fault), times=times)
 
     def mend(self) -> None:
         """Answer well again."""
@@ -64,8 +55,6 @@ class FakeReceiver:
     def _respond(self, asked: Asked, wait: Callable[[float], None]) -> Answer:
         self.received.append(asked)
         self._news.put(asked)
-        fault = self._faults.take("")
-        if fault is None:
-            return Answer(200, {})
+        fault = self._faults.take("") or Fault()
         wait(fault.seconds)
-        return fault.on(Answer(200, {}))
+        return fault.on(lambda: Answer(200, {}))

@@ -1,12 +1,14 @@
 """An issuer for tests: well, badly, in process and on loopback."""
 
 import json
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import suppress
 
 import anyio
 import httpx
 import pytest
+import trustme
 from joserfc import jwt
 from joserfc.errors import BadSignatureError, InvalidKeyIdError
 from joserfc.jwk import KeySet
@@ -182,6 +184,112 @@ async def test_a_slow_answer_comes_by_the_clock_and_a_hanging_one_never(
         tasks.cancel_scope.cancel()
 
 
+async def test_a_body_comes_byte_by_byte_or_for_ever_by_the_clock_and_a_dropped_one_not_at_all(
+    client: httpx.AsyncClient, issuer: FakeIssuer, clock: FakeClock
+) -> None:
+    got: list[bytes] = []
+
+    async def get() -> None:
+        async with client.stream("GET", f"{issuer.url}/keys") as answer:
+            got.extend([chunk async for chunk in answer.aiter_raw()])
+
+    async with anyio.create_task_group() as tasks:
+        issuer.fail("keys", pace=1, body=b"abc")
+        tasks.start_soon(get)
+        await clock.advance(3)
+        assert got == [b"a", b"b", b"c"]
+        issuer.fail("keys", endless=True, pace=1)
+        tasks.start_soon(get)
+        await clock.advance(3600)
+        assert len(got) == 3
+        tasks.cancel_scope.cancel()
+    issuer.fail("keys", drop=True)
+    with pytest.raises(httpx.RemoteProtocolError):
+        await client.get(f"{issuer.url}/keys")
+
+
+async def test_what_is_answered_badly_is_not_done(
+    client: httpx.AsyncClient, issuer: FakeIssuer
+) -> None:
+    issued = issuer.sign_in()
+    issuer.fail("token", status=500, times=1)
+    assert (await refreshed(client, issuer, issued.refresh.reveal())).status_code == 500
+    assert (await refreshed(client, issuer, issued.refresh.reveal())).status_code == 200
+    assert issuer.calls("token") == 2
+    assert issuer.calls("/elsewhere") == 0
+
+
+async def test_an_answer_can_have_other_headers(
+    client: httpx.AsyncClient, issuer: FakeIssuer
+) -> None:
+    issuer.fail("keys", status=302, headers={"Location": "elsewhere", "Content-Type": "text/html"})
+    answer = await client.get(f"{issuer.url}/keys")
+    assert (answer.status_code, answer.headers["Location"]) == (302, "elsewhere")
+
+
+async def test_where_reuse_is_detected_it_ends_the_whole_sign_in(clock: FakeClock) -> None:
+    issuer = FakeIssuer(clock=clock, detects_reuse=True)
+    first = issuer.sign_in().refresh.reveal()
+    async with issuer.client() as client:
+        second = (await refreshed(client, issuer, first)).json()["refresh_token"]
+        for token in (first, second):
+            assert (await refreshed(client, issuer, token)).json() == {"error": "invalid_grant"}
+
+
+async def test_users_sign_in_with_passwords_where_it_has_some(clock: FakeClock) -> None:
+    told: list[tuple[str, int]] = []
+    issuer = FakeIssuer(
+        clock=clock,
+        claims={"scope": "read", "jti": None},
+        life=60,
+        client="app",
+        passwords={"bob": "builder"},
+        on_answer=lambda asked, answer: told.append((asked.path, answer.status)),
+    )
+    form = {"grant_type": "password", "client_id": "app", "username": "bob", "password": "builder"}
+    async with issuer.client() as client:
+
+        async def answered(**other: str) -> httpx.Response:
+            return await client.post(f"{issuer.url}/token", data={**form, **other})
+
+        given = (await answered(resource="api://other")).json()
+        claims = (await claims_of(client, issuer, Secret(given["access_token"]))).claims
+        assert (claims["aud"], claims["scope"], given["expires_in"]) == ("api://other", "read", 60)
+        assert issuer.user_of(Secret(given["refresh_token"])) == "bob"
+        assert issuer.user_of(Secret("unknown")) == ""
+        assert (await answered(password="wrong")).json() == {"error": "invalid_grant"}
+        assert (await answered(client_id="other")).json() == {"error": "invalid_client"}
+        issuer.disable("bob")
+        assert (await answered()).json() == {"error": "invalid_grant"}
+        again = {"grant_type": "refresh_token", "refresh_token": given["refresh_token"]}
+        assert (await answered(**again)).json() == {"error": "invalid_grant"}
+    assert told[0] == ("/token", 200)
+    assert told[-1] == ("/token", 400)
+
+
+async def test_a_refresh_brings_other_tokens_where_that_is_wanted(
+    client: httpx.AsyncClient, issuer: FakeIssuer
+) -> None:
+    issuer.bring(expires_in=30, skew=-10, answer={"refresh_token": None, "more": 1}, sub="eve")
+    given = (await refreshed(client, issuer, issuer.sign_in().refresh.reveal())).json()
+    claims = (await claims_of(client, issuer, Secret(given.pop("access_token")))).claims
+    assert given == {"token_type": "Bearer", "expires_in": 30, "more": 1}
+    now = int(START.timestamp())
+    assert (claims["iat"], claims["exp"], claims["sub"]) == (now - 10, now + 20, "eve")
+
+
+async def test_its_clock_and_its_metadata_can_be_wrong(
+    client: httpx.AsyncClient, issuer: FakeIssuer
+) -> None:
+    issuer.skew = 60.0
+    claims = (await claims_of(client, issuer, issuer.issue())).claims
+    assert claims["iat"] == int(START.timestamp()) + 60
+    issuer.publish(jwks_uri="https://other.example.com/keys", userinfo_endpoint=None)
+    told = await metadata(client, issuer)
+    assert told["jwks_uri"] == "https://other.example.com/keys"
+    assert "userinfo_endpoint" not in told
+
+
 async def test_what_was_asked_is_there_to_be_looked_at(
     client: httpx.AsyncClient, issuer: FakeIssuer
 ) -> None:
@@ -207,3 +315,30 @@ def test_it_can_be_asked_on_loopback() -> None:
         issuer.fail("keys", hang=True)
         with pytest.raises(httpx.ReadTimeout):
             client.get(f"{url}/keys", timeout=0.05)
+
+
+def test_on_loopback_connections_are_closed_and_bodies_never_end() -> None:
+    issuer = FakeIssuer()
+    with issuer.serve() as url, httpx.Client() as client:
+        issuer.fail("keys", drop=True, times=1)
+        with pytest.raises(httpx.RemoteProtocolError):
+            client.get(f"{url}/keys")
+        issuer.fail("keys", endless=True, times=1)
+        with client.stream("GET", f"{url}/keys") as answer:
+            assert [next(answer.iter_raw(1)) for _ in range(1)] == [b"{"]
+        issuer.fail("keys", pace=0.001, body=b"abc")
+        assert client.get(f"{url}/keys").text == "abc"
+        answer = client.post(f"{url}/token", content=b"x" * 70_000)
+        assert answer.json() == {"error": "unsupported_grant_type"}
+
+
+def test_on_loopback_it_shows_the_certificate_that_it_is_given() -> None:
+    authority = trustme.CA()
+    shown = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(shown)
+    trust = ssl.create_default_context()
+    authority.configure_trust(trust)
+    issuer = FakeIssuer()
+    with issuer.serve(tls=lambda: shown) as url, httpx.Client(verify=trust) as client:
+        assert url.startswith("https://localhost:")
+        assert client.get(f"{url}/keys").json() == issuer.keys()
