@@ -1,7 +1,8 @@
 """The load generator: many q processes' logins from one select loop, in a process of its own.
 
-Each connection is a process's own (PeerFarm), with one login under way at a time. The messages are
-encoded beforehand; of the answers only those to logins are decoded.
+Each connection is a process's own (PeerFarm), with one login under way at a time. A FakeProcess
+says hello on it; then the messages are encoded beforehand, and of the answers only those to logins
+are decoded, so that it is the daemon that is measured.
 """
 
 import multiprocessing
@@ -21,24 +22,19 @@ from sessiond.qipc import (
     MessageDecoder,
     MessageKind,
     QError,
-    call,
     decode,
     encode_message,
     flag,
-    guid,
     guid_of,
-    int_,
     mapping,
-    string,
     text,
 )
-from sessiond.testing import FakeProcess
-from sessiond.testing.calls import connect_call
+from sessiond.testing import FakeProcess, calls
 from tests.bench.machine import cpu_seconds, resident_mib
 from tests.peers import PeerFarm
 
 PATIENCE = 30.0  # seconds without any answer until the measurement is given up
-PING = encode_message(MessageKind.SYNC, string(""))
+PING = encode_message(MessageKind.SYNC, calls.PING)
 
 Login = tuple[str, str]  # user, password
 
@@ -134,7 +130,7 @@ class Caller:
     def close_handles(self) -> None:
         """Leave every handle, and wait until the daemon has it on disk."""
         handles = range(1, self._handle + 1)
-        closing = [encode_message(MessageKind.ASYNC, call("disconnect", int_(n))) for n in handles]
+        closing = [encode_message(MessageKind.ASYNC, calls.disconnect_call(n)) for n in handles]
         self.connection.sendall(b"".join([*closing, PING]))
         kind: MessageKind | None = None
         while kind is not MessageKind.RESPONSE:
@@ -161,13 +157,13 @@ class Caller:
 
 def opened_and_ping(session: UUID, handle: int) -> bytes:
     """Return `opened`, and a ping that is answered once that is on disk."""
-    return encode_message(MessageKind.ASYNC, call("opened", guid(session), int_(handle))) + PING
+    return encode_message(MessageKind.ASYNC, calls.opened_call(session, handle)) + PING
 
 
 def connects(logins: Iterable[Login]) -> Iterator[bytes]:
     """Yield each login's message, for the handles 1, 2, 3 and so on."""
     for handle, (user, password) in enumerate(logins, 1):
-        yield encode_message(MessageKind.SYNC, connect_call(user, password, handle))
+        yield encode_message(MessageKind.SYNC, calls.connect_call(user, password, handle))
 
 
 def carry_out(plan: Plan) -> Load:

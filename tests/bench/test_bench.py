@@ -1,9 +1,6 @@
 """The bench's own arithmetic, and its generator against a daemon."""
 
-import json
 import sqlite3
-import urllib.error
-import urllib.request
 from contextlib import closing
 from pathlib import Path
 
@@ -13,7 +10,6 @@ from tests.bench.bench import dealt, must_be_accepted
 from tests.bench.figures import Row, medians, percentile, table
 from tests.bench.load import Load, Plan, carry_out
 from tests.bench.machine import facts
-from tests.bench.refusing import RefusingEndpoint
 from tests.bench.tokens import grant_tokens
 from tests.issuer.running import RunningIssuer
 from tests.running_daemon import RunningDaemon, configuration
@@ -61,17 +57,6 @@ def test_a_load_with_a_refused_login_is_no_measurement() -> None:
 
     with pytest.raises(RuntimeError, match="deadline"):
         must_be_accepted(load)
-
-
-def test_the_endpoint_refuses_and_knows_when() -> None:
-    with RefusingEndpoint() as endpoint:
-        with pytest.raises(urllib.error.HTTPError) as refused:
-            urllib.request.urlopen(endpoint.url, data=b"refresh_token=abc")  # noqa: S310 - ours
-
-        with refused.value as answer:
-            assert answer.status == 400
-            assert json.load(answer) == {"error": "invalid_grant"}
-        assert list(endpoint.refused_at) == ["abc"]
 
 
 def test_a_load_makes_every_login_and_leaves_nothing(

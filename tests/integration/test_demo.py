@@ -16,7 +16,7 @@ import pytest
 
 from sessiond.demo import stage, story
 from sessiond.demo.actor import Actor, StepFailedError
-from sessiond.demo.issuer import CLIENT, PASSWORDS, REFRESH_MARK, Issuer, served
+from sessiond.demo.issuer import CLIENT, PASSWORDS, DemoIssuer
 from sessiond.demo.users import sign_in
 from sessiond.qipc import (
     Handshake,
@@ -27,6 +27,7 @@ from sessiond.qipc import (
     string,
     unpack_call,
 )
+from sessiond.testing.granting import REFRESH_MARK
 
 STORY = [
     r"sessiond \S+ at work",
@@ -86,12 +87,8 @@ def told(folder: Path) -> "subprocess.CompletedProcess[str]":
 
 @pytest.fixture
 def issuer_url() -> Iterator[str]:
-    with served(life=60) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield server.issuer.url
-        server.shutdown()
-        thread.join()
+    with DemoIssuer(life=60).serve() as url:
+        yield url
 
 
 def test_the_demo_ends_well_and_tells_everything_in_order(
@@ -167,19 +164,16 @@ def test_a_refresh_token_is_good_once_and_its_reuse_ends_the_whole_sign_in(
 
 
 def test_a_disabled_user_neither_refreshes_nor_signs_in_and_others_do() -> None:
-    with served(life=60) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        alice, bob = (sign_in(server.issuer.url, user) for user in ("alice", "bob"))
-        server.issuer.disable("alice")
+    issuer = DemoIssuer(life=60)
+    with issuer.serve() as url:
+        alice, bob = (sign_in(url, user) for user in ("alice", "bob"))
+        issuer.disable("alice")
 
         refusal = (400, {"error": "invalid_grant"})
-        assert refreshed(server.issuer.url, alice.refresh.reveal()) == refusal
+        assert refreshed(url, alice.refresh.reveal()) == refusal
         with pytest.raises(httpx.HTTPStatusError, match="400"):
-            sign_in(server.issuer.url, "alice")
-        assert refreshed(server.issuer.url, bob.refresh.reveal())[0] == 200
-        server.shutdown()
-        thread.join()
+            sign_in(url, "alice")
+        assert refreshed(url, bob.refresh.reveal())[0] == 200
 
 
 @pytest.mark.parametrize(
@@ -200,8 +194,8 @@ def test_the_issuer_refuses_what_is_wrong(issuer_url: str, form: dict[str, str],
 
 
 def test_the_issuers_public_keys_hold_nothing_private() -> None:
-    keys = Issuer("http://127.0.0.1:1", life=60).keys()["keys"]
-    assert [set(key) for key in keys] == [{"kty", "kid", "use", "alg", "n", "e"}]
+    keys = DemoIssuer(life=60).keys()["keys"]
+    assert [set(key) for key in keys] == [{"kty", "kid", "use", "crv", "x", "y"}]
 
 
 def test_a_simulated_process_sends_no_token_to_a_daemon_that_cannot_prove_itself(
