@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from sessiond.testing import FakeProcess
-from tests.integration.faulty_issuer import FaultyIssuer, Stuck, serving
+from tests.integration.faulty_issuer import FaultyIssuer, serving
 from tests.running_daemon import RunningDaemon
 
 # An issuer that hangs is given up after HASTE, any other has time even on a machine that has not.
@@ -113,8 +113,8 @@ def _table(issuer: FaultyIssuer, ca_file: Path) -> str:
     way = WAYS[kind]
     if "audience" in way:
         named = named.replace('audience = ["api://kdb"]\n', "")
-    timeout = HASTE if isinstance(issuer.fault, Stuck) else PATIENCE
-    if issuer.endpoint == "metadata" and kind in ("refresh", "entra"):
+    timeout = HASTE if issuer.never_answers else PATIENCE
+    if issuer.endpoint == "discovery" and kind in ("refresh", "entra"):
         way += f'\njwks_uri = "{issuer.url}/keys"'  # so that its users can log in
     lines = [way, f'ca_file = "{ca_file}"', f"timeout = {timeout}", ""]
     return named.replace("USER", issuer.user) + "\n".join(lines)

@@ -3,16 +3,17 @@
 docs/issuer-faults.md has these outcomes as a table; test_refresh_faults.py is about refreshes.
 """
 
+import json
 import tempfile
 from collections.abc import Iterator
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from sessiond.testing import FakeProcess
+from sessiond.testing.faults import Fault
 from tests.integration.conftest import Start
-from tests.integration.faulty_issuer import Answer, Certificate, Fault, FaultyIssuer, Gone, Stuck
+from tests.integration.faulty_issuer import Certificate, FaultyIssuer, Gone, Wrong
 from tests.integration.faulty_stage import Stage, staged
 from tests.issuer.running import ALICE, BOB, RunningIssuer
 from tests.running_daemon import configuration
@@ -20,39 +21,41 @@ from tests.running_daemon import configuration
 pytestmark = pytest.mark.chaos
 
 MANY = b'{"keys": [' + b" " * 5_000_000 + b"]}"
-FAULTS: dict[str, Fault] = {
-    "hang": Stuck.HANG,
-    "trickle": Stuck.TRICKLE,
-    "drop": Stuck.DROP,
+FAULTS: dict[str, Wrong] = {
+    "hang": Fault(hang=True),
+    "trickle": Fault(endless=True),
+    "drop": Fault(drop=True),
     "stranger": Certificate.STRANGER,
     "expired": Certificate.EXPIRED,
     "othername": Certificate.OTHER_NAME,
-    "500": Answer(500),
-    "503": Answer(503),
-    "302": Answer(302, headers={"location": "elsewhere"}),
-    "html": Answer(200, b"<!doctype html><title>Sign in</title>", {"content-type": "text/html"}),
-    "empty": Answer(200, b""),
-    "5MB": Answer(200, MANY),
+    "500": Fault(status=500),
+    "503": Fault(status=503),
+    "302": Fault(status=302, headers={"Location": "elsewhere"}),
+    "html": Fault(
+        body=b"<!doctype html><title>Sign in</title>", headers={"Content-Type": "text/html"}
+    ),
+    "empty": Fault(body=b""),
+    "5MB": Fault(body=MANY),
 }
-THROTTLES: dict[str, Fault] = {
-    "429": Answer(429),  # which counts as 5 seconds
-    "429after": Answer(429, headers={"retry-after": "5"}),
-    "503after": Answer(503, headers={"retry-after": "5"}),
+THROTTLES: dict[str, Wrong] = {
+    "429": Fault(status=429),  # which counts as 5 seconds
+    "429after": Fault(status=429, retry_after=5),
+    "503after": Fault(status=503, retry_after=5),
 }
-GONE: dict[str, Fault] = {"refused": Gone.REFUSED, "noname": Gone.NO_NAME}
-ENDPOINTS = {"jwt": "keys", "introspection": "introspect", "userinfo": "userinfo"}
+GONE: dict[str, Wrong] = {"refused": Gone.REFUSED, "noname": Gone.NO_NAME}
+ENDPOINTS = {"jwt": "keys", "introspection": "introspection", "userinfo": "userinfo"}
 ASKED = ["introspection", "userinfo"]
-HEALTHY = Answer(200)  # of an issuer whose fault never strikes
-ALIEN = Answer(200, b'{"issuer": "https://other.example.test/"}')
-MINUTES = {f"{number:+d}": timedelta(minutes=number) for number in (-5, 5)}
+HEALTHY = Fault()  # of an issuer whose fault never strikes
+ALIEN = Fault(body=b'{"issuer": "https://other.example.test/"}')
+MINUTES = {f"{number:+d}": 60.0 * number for number in (-5, 5)}
 
 
 def each_issuer() -> Iterator[FaultyIssuer]:
     for way, endpoint in ENDPOINTS.items():
         for name, fault in {**FAULTS, **THROTTLES, **GONE}.items():
-            yield FaultyIssuer(f"{name}.{way}", endpoint=endpoint, fault=fault)
-        yield FaultyIssuer(f"metadata.{way}", endpoint="metadata", fault=ALIEN)
-        yield FaultyIssuer(f"well.{way}", endpoint=endpoint, fault=HEALTHY, times=0)
+            yield FaultyIssuer(f"{name}.{way}", endpoint=endpoint, wrong=fault)
+        yield FaultyIssuer(f"metadata.{way}", endpoint="discovery", wrong=ALIEN)
+        yield FaultyIssuer(f"well.{way}", endpoint=endpoint, wrong=HEALTHY, times=0)
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +75,7 @@ def test_an_issuer_that_throttles_is_left_alone_and_a_trial_call_finds_it_well(
     issuers = [stage.issuers[f"{name}.{way}"] for name in THROTTLES for way in ENDPOINTS]
     for issuer in issuers:
         assert stage.connect(issuer, presented(issuer)) == "unavailable"
-        issuer.heal()
+        issuer.mend()
         assert stage.connect(issuer, presented(issuer)) == "unavailable"  # well, but not asked
     for issuer in issuers:
         while (reason := stage.connect(issuer, presented(issuer))) == "unavailable":
@@ -84,13 +87,14 @@ def test_an_issuer_that_throttles_is_left_alone_and_a_trial_call_finds_it_well(
 def test_a_faulty_key_set_stops_new_keys_and_nothing_else(stage: Stage, fault: str) -> None:
     issuer = stage.issuers[f"{fault}.jwt"]
     assert stage.connect(issuer, issuer.jwt()) == "unavailable"
-    issuer.heal()
+    issuer.mend()
     session = stage.log_in(issuer, issuer.jwt())["session"]
-    issuer.break_down()
-    issuer.rotate()
+    issuer.strike()
+    earlier = issuer.jwt()
+    issuer.rotate_keys(withdraw=False)
     for _ in range(2):  # nor is it `badsignature` while the keys are not fetched again
         assert stage.connect(issuer, issuer.jwt()) == "unavailable"
-    assert stage.connect(issuer, issuer.jwt(key=-1)) == ""
+    assert stage.connect(issuer, earlier) == ""
     assert stage.is_live(session)
 
 
@@ -102,13 +106,13 @@ def test_a_faulty_answer_about_a_token_is_no_verdict_and_the_next_login_asks_aga
     issuer = stage.issuers[f"{fault}.{way}"]
     known, unknown = issuer.opaque(), issuer.opaque()
     assert stage.connect(issuer, known) == "unavailable"
-    issuer.heal()
+    issuer.mend()
     session = stage.log_in(issuer, known)["session"]
-    issuer.break_down()
+    issuer.strike()
     assert stage.connect(issuer, unknown) == "unavailable"
     assert stage.connect(issuer, known) == ""  # its verdict is kept
     assert stage.is_live(session)
-    issuer.heal()
+    issuer.mend()
     assert stage.connect(issuer, unknown) == ""
 
 
@@ -118,7 +122,7 @@ def test_a_server_with_a_wrong_certificate_is_sent_nothing(
     stage: Stage, fault: str, way: str
 ) -> None:
     issuer = stage.issuers[f"{fault}.{way}"]
-    issuer.break_down()
+    issuer.strike()
     asked = issuer.calls(ENDPOINTS[way])
     assert stage.connect(issuer, presented(issuer)) == "unavailable"
     assert issuer.calls(ENDPOINTS[way]) == asked
@@ -127,10 +131,10 @@ def test_a_server_with_a_wrong_certificate_is_sent_nothing(
 @pytest.mark.parametrize("way", ENDPOINTS)
 def test_no_redirect_is_followed(stage: Stage, way: str) -> None:
     issuer = stage.issuers[f"302.{way}"]
-    issuer.break_down()
-    issuer.rotate()
+    issuer.strike()
+    issuer.rotate_keys(withdraw=False)
     assert stage.connect(issuer, presented(issuer)) == "unavailable"
-    assert issuer.calls("elsewhere") == 0
+    assert issuer.calls("/elsewhere") == 0
 
 
 @pytest.mark.parametrize("way", ENDPOINTS)
@@ -149,17 +153,17 @@ def test_metadata_of_another_issuer_is_not_believed_and_no_token_is_sent(
     issuer = stage.issuers[f"metadata.{way}"]
     assert stage.connect(issuer, presented(issuer)) == "unavailable"
     assert issuer.calls(ENDPOINTS[way]) == 0
-    issuer.heal()
+    issuer.mend()
     assert stage.connect(issuer, presented(issuer)) == ""
 
 
 def test_a_key_set_of_20_kb_is_read(stage: Stage) -> None:
     issuer = stage.issuers["well.jwt"]
-    issuer.padding = [
-        {"kty": "RSA", "use": "enc", "kid": f"e{n}", "n": "A" * 340} for n in range(60)
-    ]
-    assert len(issuer.answer("keys", bearer="", form={}).body) > 20_000
-    issuer.rotate()  # so that the set is fetched
+    padding = [{"kty": "RSA", "use": "enc", "kid": f"e{n}", "n": "A" * 340} for n in range(60)]
+    issuer.rotate_keys(withdraw=False)  # so that the set is fetched
+    published = json.dumps({"keys": [*issuer.keys()["keys"], *padding]}).encode()
+    assert len(published) > 20_000
+    issuer.fail("keys", body=published, times=1)
     assert stage.connect(issuer, issuer.jwt()) == ""
 
 
@@ -169,14 +173,18 @@ def test_a_key_set_of_20_kb_is_read(stage: Stage) -> None:
 )
 @pytest.mark.parametrize("way", ENDPOINTS)
 def test_five_minutes_of_clock_skew_are_too_many_for_the_begin_and_never_excused_for_the_end(
-    stage: Stage, way: str, minutes: str, lifetime: int, reason: str
+    stage: Stage,
+    monkeypatch: pytest.MonkeyPatch,
+    way: str,
+    minutes: str,
+    lifetime: int,
+    reason: str,
 ) -> None:
     issuer = stage.issuers[f"well.{way}"]
+    monkeypatch.setattr(issuer, "skew", MINUTES[minutes])
+    # userinfo answers without dates, so those of a JWT-shaped token count
     make = issuer.opaque if way == "introspection" else issuer.jwt
-    token = make(skew=MINUTES[minutes], lifetime=timedelta(minutes=lifetime))
-    if way == "userinfo":  # which answers without dates, so those of a JWT-shaped token count
-        issuer.vouch_for(token)
-    assert stage.connect(issuer, token) == reason
+    assert stage.connect(issuer, make(lifetime=60.0 * lifetime)) == reason
 
 
 def test_a_withdrawn_key_ends_the_verdicts_it_has_signed_and_no_session(

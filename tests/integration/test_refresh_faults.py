@@ -4,84 +4,75 @@ docs/issuer-faults.md has these outcomes as a table. All users log in at once, s
 wait for the same few seconds.
 """
 
-import json
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sessiond.testing import FakeProcess
+from sessiond.testing.faults import Fault
 from tests.integration.conftest import Start
-from tests.integration.faulty_issuer import (
-    ALWAYS,
-    HOUR,
-    Answer,
-    Certificate,
-    Fault,
-    FaultyIssuer,
-    Gone,
-)
+from tests.integration.faulty_issuer import HOUR, Certificate, FaultyIssuer, Gone, Wrong
 from tests.integration.faulty_stage import Stage, staged
 from tests.integration.test_issuer_faults import ALIEN, FAULTS, HEALTHY, THROTTLES
 from tests.integration.test_login import pair
+from tests.issuer.control import ALWAYS
 from tests.issuer.running import ALICE, RunningIssuer
 from tests.running_daemon import configuration
 
 pytestmark = pytest.mark.chaos
 
-FIVE_MINUTES = timedelta(minutes=5)
-SHORT, LONG = timedelta(seconds=8), timedelta(seconds=50)  # refreshed after 0.02 of it
-
-
-def error(status: int, code: str) -> Answer:
-    return Answer(status, json.dumps({"error": code}).encode())
+FIVE_MINUTES = 300.0  # seconds
+SHORT, LONG = 8.0, 50.0  # seconds; refreshed after 0.02 of it
 
 
 # Each strikes one refresh; the next one is answered.
-TRANSIENT: dict[str, Fault] = {
+TRANSIENT: dict[str, Wrong] = {
     **FAULTS,
     **THROTTLES,
-    "notokens": Answer(200, b"{}"),
-    "error200": error(200, "invalid_grant"),  # RFC 6749, 5.2: an error's status is 400 or 401
-    "ourfault": error(401, "invalid_client"),
-    "busy": error(400, "temporarily_unavailable"),
+    "notokens": Fault(body=b"{}"),
+    "error200": Fault(
+        status=200, error="invalid_grant"
+    ),  # RFC 6749, 5.2: an error's status is 400 or 401
+    "ourfault": Fault(status=401, error="invalid_client"),
+    "busy": Fault(status=400, error="temporarily_unavailable"),
     "alien": ALIEN,
 }
-FINAL: dict[str, Fault] = {
-    "refused": error(400, "invalid_grant"),
-    "interaction": error(400, "interaction_required"),
+FINAL: dict[str, Wrong] = {
+    "refused": Fault(status=400, error="invalid_grant"),
+    "interaction": Fault(status=400, error="interaction_required"),
 }
-LASTING: dict[str, Fault] = {"gone": Gone.REFUSED, "noname": Gone.NO_NAME, "down": Answer(503)}
+LASTING: dict[str, Wrong] = {
+    "gone": Gone.REFUSED,
+    "noname": Gone.NO_NAME,
+    "down": Fault(status=503),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Brought:
     """What a refresh brings, and what comes of it."""
 
-    answers: dict[str, object] = field(default_factory=dict)  # changed members; None = left out
-    token: dict[str, Any] = field(default_factory=dict)  # how it is made
+    tokens: dict[str, Any] = field(default_factory=dict)  # as `FakeIssuer.bring` takes it
     event: str = "refreshed"
     reason: str = ""
-    span: timedelta = HOUR  # that the session then has
+    span: float = HOUR  # seconds that the session then has
 
 
 BROUGHT = {
-    "nospan": Brought({"expires_in": None}),
-    "spantext": Brought({"expires_in": "1800"}, span=HOUR / 2),
-    "spanwords": Brought({"expires_in": "soon"}),
-    "norefresh": Brought({"refresh_token": None}),
-    "otheruser": Brought({}, {"subject": "somebody-else"}, "revoked", "usermismatch"),
-    "ahead": Brought({}, {"skew": FIVE_MINUTES}, "expired", "expired"),  # tried again until then
+    "nospan": Brought({"answer": {"expires_in": None}}),
+    "spantext": Brought({"answer": {"expires_in": "1800"}}, span=HOUR / 2),
+    "spanwords": Brought({"answer": {"expires_in": "soon"}}),
+    "norefresh": Brought({"answer": {"refresh_token": None}}),
+    "otheruser": Brought({"sub": "somebody-else", "oid": "another"}, "revoked", "usermismatch"),
+    "ahead": Brought({"skew": FIVE_MINUTES}, "expired", "expired"),  # tried again until then
     "behind": Brought(
-        {"expires_in": 36000},
-        {"skew": -FIVE_MINUTES, "lifetime": 10 * HOUR},
-        span=10 * HOUR - FIVE_MINUTES,
+        {"skew": -FIVE_MINUTES, "expires_in": 10 * HOUR}, span=10 * HOUR - FIVE_MINUTES
     ),
-    "past": Brought({}, {"skew": -FIVE_MINUTES, "lifetime": FIVE_MINUTES}, "revoked", "expired"),
+    "past": Brought({"skew": -FIVE_MINUTES, "expires_in": FIVE_MINUTES}, "revoked", "expired"),
 }
 WAYS = ["refresh", "entra"]
 # MSAL answers an identical request from memory for 60 s after a 400, whatever the 400 said.
@@ -90,13 +81,13 @@ TRIED_AGAIN = [(fault, way) for fault in TRANSIENT for way in WAYS if fault + wa
 
 def each_issuer() -> Iterator[FaultyIssuer]:
     for way in WAYS:
-        for faults, times in ((TRANSIENT, 1), (FINAL, 1), (LASTING, ALWAYS)):
+        for faults, times in ((TRANSIENT, 1), (FINAL, 1), (LASTING, None)):
             for name, fault in faults.items():
-                struck = "metadata" if fault is ALIEN else "token"
-                yield FaultyIssuer(f"{name}.{way}", endpoint=struck, fault=fault, times=times)
+                struck = "discovery" if fault is ALIEN else "token"
+                yield FaultyIssuer(f"{name}.{way}", endpoint=struck, wrong=fault, times=times)
         for name, brought in BROUGHT.items():
-            issuer = FaultyIssuer(f"{name}.{way}", endpoint="token", fault=HEALTHY, times=0)
-            issuer.answers, issuer.refreshed = brought.answers, brought.token
+            issuer = FaultyIssuer(f"{name}.{way}", endpoint="token", wrong=HEALTHY, times=0)
+            issuer.bring(**{"expires_in": HOUR, **brought.tokens})
             yield issuer
 
 
@@ -129,7 +120,7 @@ def test_a_refresh_without_an_answer_is_tried_again_and_costs_nothing_but_time(
         assert put_off["seconds"] >= 5
     is_stranger = fault == "alien" or isinstance(TRANSIENT[fault], Certificate)
     assert issuer.calls("token") == (1 if is_stranger else 2)  # nothing is sent to a stranger
-    assert issuer.calls("elsewhere") == 0  # where the redirect leads
+    assert issuer.calls("/elsewhere") == 0  # where the redirect leads
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -164,7 +155,7 @@ def test_what_a_refresh_brings_is_judged_as_strictly_as_a_login(
     assert (told["event"], told["reason"]) == (brought.event, brought.reason)
     assert stage.is_live(answer["session"]) == (brought.event == "refreshed")
     if brought.event == "refreshed":  # the earlier of `exp` and `expires_in` is the end
-        longer = timedelta(microseconds=(told["expires"] - answer["expires"]) / 1000)
+        longer = (told["expires"] - answer["expires"]) / 1e9
         assert abs(longer - brought.span) < FIVE_MINUTES
 
 
