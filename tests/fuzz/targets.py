@@ -48,7 +48,7 @@ from sessiond.qipc import (
 )
 from tests.fuzz import control, seeds
 from tests.fuzz.control import fuzz_control
-from tests.unit.issuers.fake import FakeIssuer, HandClock
+from tests.unit.issuers.fake import HandClock, IssuerStub
 from tests.unit.jwt.forge import ISSUER, NOW
 
 MAX_MESSAGE = 4096  # bytes
@@ -230,7 +230,7 @@ class _Asked:
 
     def __init__(self) -> None:
         clock = HandClock()
-        self._issuer = FakeIssuer(clock)
+        self._issuer = IssuerStub(clock)
         self._issuer.publishes()
         http = self._issuer.http()
         discovery = self._issuer.discovery(http)

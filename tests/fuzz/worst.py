@@ -31,7 +31,7 @@ from sessiond.log import redact
 from sessiond.qipc import Received, ServerConnection, is_ping
 from sessiond.qipc.messages import HEADER
 from tests.fuzz import seeds
-from tests.unit.issuers.fake import ISSUER, FakeIssuer, HandClock
+from tests.unit.issuers.fake import ISSUER, HandClock, IssuerStub
 from tests.unit.issuers.test_introspection import verifier_of
 from tests.unit.jwt.forge import NOW, b64, jwk
 
@@ -173,18 +173,18 @@ _TOKEN_RULES = TokenRules(
 )
 
 
-def _jwt_verifier(issuer: FakeIssuer) -> JwtVerifier:
+def _jwt_verifier(issuer: IssuerStub) -> JwtVerifier:
     issuer.publishes()
     http = issuer.http()
     keys = Keys(http=http, discovery=issuer.discovery(http), clock=issuer.clock, name="corp")
     return JwtVerifier(keys=keys, tokens=_TOKEN_RULES, claims=_CLAIM_RULES)
 
 
-def _introspection(issuer: FakeIssuer) -> IntrospectionVerifier:
+def _introspection(issuer: IssuerStub) -> IntrospectionVerifier:
     return verifier_of(issuer)
 
 
-def _userinfo(issuer: FakeIssuer) -> UserinfoVerifier:
+def _userinfo(issuer: IssuerStub) -> UserinfoVerifier:
     issuer.publishes()
     http = issuer.http()
     discovery = issuer.discovery(http)
@@ -193,11 +193,11 @@ def _userinfo(issuer: FakeIssuer) -> UserinfoVerifier:
     )
 
 
-def _logged_in(verifier: Callable[[FakeIssuer], Verifier], password: str, **says: bytes) -> Work:
+def _logged_in(verifier: Callable[[IssuerStub], Verifier], password: str, **says: bytes) -> Work:
     """A login at an issuer that answers so, by a path's name."""
 
     async def log_in() -> None:
-        issuer = FakeIssuer(HandClock())
+        issuer = IssuerStub(HandClock())
         for path, content in says.items():
             issuer.says(f"/{path}", content)
         part = verifier(issuer)

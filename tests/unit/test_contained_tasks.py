@@ -16,7 +16,7 @@ from tests.fakes import HOUR, FakeClock, idle
 from tests.unit.extensions.roles.fakes import asked
 from tests.unit.gate.fakes import GateAtWork, ScriptedVerifier, at_work, gate_issuer, opaque
 from tests.unit.issuers import test_introspection, test_jwt, test_userinfo
-from tests.unit.issuers.fake import Answer, FakeIssuer, HandClock
+from tests.unit.issuers.fake import Answer, HandClock, IssuerStub
 from tests.unit.jwt.forge import NOW, token
 from tests.unit.refresher import test_refresher_recheck
 from tests.unit.refresher.refreshing import at_work as refreshing
@@ -60,23 +60,23 @@ def tripped(answer: Answer, wire: Tripwire) -> Answer:
     return slow
 
 
-def introspecting(issuer: FakeIssuer) -> Verifier:
+def introspecting(issuer: IssuerStub) -> Verifier:
     issuer.says("/introspect", test_introspection.ACTIVE)
     return test_introspection.verifier_of(issuer)
 
 
-def asking_userinfo(issuer: FakeIssuer) -> Verifier:
+def asking_userinfo(issuer: IssuerStub) -> Verifier:
     issuer.says("/userinfo", test_userinfo.ALICE)
     return test_userinfo.verifier_of(issuer)
 
 
-Make = Callable[[FakeIssuer], Verifier]
+Make = Callable[[IssuerStub], Verifier]
 WAYS = pytest.mark.parametrize("make", [introspecting, asking_userinfo, test_jwt.verifier_of])
 
 
 def made(make: Make, wire: Tripwire) -> Verifier:
     """Return a verifier that knows nothing of its issuer yet."""
-    issuer = FakeIssuer(HandClock())
+    issuer = IssuerStub(HandClock())
     verifier = make(issuer)
     for path, answer in tuple(issuer._answers.items()):
         issuer.on(path, tripped(answer, wire))

@@ -18,7 +18,7 @@ from sessiond.issuers.token_endpoint import TokenEndpoint
 from tests.fakes import verdict
 from tests.unit.extensions.roles.fakes import ScriptedSource
 from tests.unit.gate.fakes import ScriptedVerifier
-from tests.unit.issuers.fake import ISSUER, TLS, FakeIssuer, HandClock
+from tests.unit.issuers.fake import ISSUER, TLS, HandClock, IssuerStub
 from tests.unit.jwt.forge import NOW, RSA, jwk, token
 
 pytestmark = pytest.mark.anyio
@@ -34,8 +34,8 @@ class Stopping(ScriptedVerifier):
 
 
 @pytest.fixture
-def issuer() -> FakeIssuer:
-    return FakeIssuer(HandClock())
+def issuer() -> IssuerStub:
+    return IssuerStub(HandClock())
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def plugged_table(**keys: Any) -> IssuerConfig:
     return IssuerConfig(**{**given, **keys})
 
 
-def built(config: IssuerConfig, plugged: Plugged, issuer: FakeIssuer) -> Issuer:
+def built(config: IssuerConfig, plugged: Plugged, issuer: IssuerStub) -> Issuer:
     return build_issuer(
         config,
         leeway=30.0,
@@ -81,7 +81,7 @@ def built(config: IssuerConfig, plugged: Plugged, issuer: FakeIssuer) -> Issuer:
     )
 
 
-async def test_an_issuer_without_plugins_is_left_as_it_is(issuer: FakeIssuer) -> None:
+async def test_an_issuer_without_plugins_is_left_as_it_is(issuer: IssuerStub) -> None:
     config = plugged_table(verify="jwt", plugin="", require_role=True)
     plugged = await plugged_in(
         config, (), leeway=30.0, clock=HandClock(), containment=Containment()
@@ -104,7 +104,7 @@ async def test_a_plugin_is_told_what_the_table_says(verifier: Stopping) -> None:
 
 
 async def test_a_plugins_issuer_verifies_by_it_and_refreshes_nothing(
-    verifier: Stopping, issuer: FakeIssuer
+    verifier: Stopping, issuer: IssuerStub
 ) -> None:
     config = plugged_table()
     plugged = await plugged_in(
@@ -121,7 +121,7 @@ async def test_a_plugins_issuer_verifies_by_it_and_refreshes_nothing(
     assert issuer.requests == []
 
 
-async def test_with_a_token_endpoint_it_refreshes(issuer: FakeIssuer) -> None:
+async def test_with_a_token_endpoint_it_refreshes(issuer: IssuerStub) -> None:
     config = plugged_table(issuer=ISSUER, token_endpoint=f"{ISSUER}t")
     plugged = await plugged_in(
         config, (), leeway=30.0, clock=issuer.clock, containment=Containment()
@@ -129,14 +129,14 @@ async def test_with_a_token_endpoint_it_refreshes(issuer: FakeIssuer) -> None:
     assert isinstance(built(config, plugged, issuer).tokens, TokenEndpoint)
 
 
-async def test_without_the_plugin_such_an_issuer_is_not_built(issuer: FakeIssuer) -> None:
+async def test_without_the_plugin_such_an_issuer_is_not_built(issuer: IssuerStub) -> None:
     config = plugged_table()
     with pytest.raises(ConfigError, match=r"issuer\[corp\]: verify is plugin, but none was made"):
         built(config, Plugged(config=config, verifier=None, roles=None), issuer)
 
 
 async def test_roles_are_demanded_once_the_sources_have_spoken(
-    issuer: FakeIssuer, source: ScriptedSource
+    issuer: IssuerStub, source: ScriptedSource
 ) -> None:
     issuer.publishes()
     issuer.says("/keys", {"keys": [jwk(RSA, kid="rsa")]})

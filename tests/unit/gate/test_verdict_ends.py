@@ -18,7 +18,7 @@ from sessiond.issuers.keys import Keys
 from sessiond.jwt.access import TokenRules
 from tests.fakes import idle
 from tests.unit.gate.fakes import at_work, gate_issuer
-from tests.unit.issuers.fake import FakeIssuer, HandClock
+from tests.unit.issuers.fake import HandClock, IssuerStub
 from tests.unit.jwt.forge import ISSUER, OTHER_RSA, RSA, T, jwk, token
 
 pytestmark = pytest.mark.anyio
@@ -45,15 +45,15 @@ def clock() -> HandClock:
 
 
 @pytest.fixture
-def issuer(clock: HandClock) -> FakeIssuer:
-    issuer = FakeIssuer(clock)
+def issuer(clock: HandClock) -> IssuerStub:
+    issuer = IssuerStub(clock)
     issuer.publishes()
     issuer.says("/keys", {"keys": [jwk(RSA, kid="rsa")]})
     return issuer
 
 
 @pytest.fixture
-def keys(issuer: FakeIssuer, clock: HandClock) -> Keys:
+def keys(issuer: IssuerStub, clock: HandClock) -> Keys:
     http = issuer.http()
     return Keys(http=http, discovery=issuer.discovery(http), clock=clock, name="corp")
 
@@ -105,7 +105,7 @@ async def test_a_kept_verdict_ends_with_its_token(
 
 
 async def test_a_kept_verdict_ends_with_the_withdrawal_of_its_key(
-    verifier: CountingVerifier, keys: Keys, issuer: FakeIssuer, clock: HandClock
+    verifier: CountingVerifier, keys: Keys, issuer: IssuerStub, clock: HandClock
 ) -> None:
     async with at_work(gate_issuer(verifier, clock, cache_for=KEPT_FOR), clock=clock) as gate:
         assert await gate.said(ALICE, TOKEN) == ACCEPTED
@@ -120,7 +120,7 @@ async def test_a_kept_verdict_ends_with_the_withdrawal_of_its_key(
 
 
 async def test_a_kept_verdict_ends_when_its_kid_is_given_to_another_key(
-    verifier: CountingVerifier, keys: Keys, issuer: FakeIssuer, clock: HandClock
+    verifier: CountingVerifier, keys: Keys, issuer: IssuerStub, clock: HandClock
 ) -> None:
     async with at_work(gate_issuer(verifier, clock, cache_for=KEPT_FOR), clock=clock) as gate:
         assert await gate.said(ALICE, TOKEN) == ACCEPTED

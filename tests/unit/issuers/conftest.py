@@ -1,6 +1,6 @@
 import pytest
 
-from tests.unit.issuers.fake import FakeIssuer, HandClock
+from tests.unit.issuers.fake import HandClock, IssuerStub
 
 
 @pytest.fixture
@@ -14,5 +14,5 @@ def clock() -> HandClock:
 
 
 @pytest.fixture
-def issuer(clock: HandClock) -> FakeIssuer:
-    return FakeIssuer(clock)
+def issuer(clock: HandClock) -> IssuerStub:
+    return IssuerStub(clock)

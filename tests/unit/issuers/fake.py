@@ -1,4 +1,8 @@
-"""An issuer in memory, steered from the test: it says what it is told, keeps what it heard."""
+"""An issuer's end of IssuerHttp in memory: it says what it is told, and keeps what it heard.
+
+No issuer's rules are in it, so that a test can have any answer to any request. Where those rules
+are wanted, sessiond.testing.FakeIssuer has them.
+"""
 
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
@@ -41,7 +45,7 @@ class HandClock:
         self._passed += seconds
 
 
-class FakeIssuer:
+class IssuerStub:
     """Answers by path. What it was not told to answer is 404."""
 
     def __init__(self, clock: HandClock) -> None:

@@ -17,14 +17,14 @@ from sessiond.issuers.introspection import IntrospectionVerifier
 from sessiond.issuers.jwt import JwtVerifier
 from sessiond.issuers.token_endpoint import TokenEndpoint
 from sessiond.issuers.userinfo import UserinfoVerifier
-from tests.unit.issuers.fake import ISSUER, METADATA, TLS, FakeIssuer, form_of
+from tests.unit.issuers.fake import ISSUER, METADATA, TLS, IssuerStub, form_of
 from tests.unit.jwt.forge import RSA, jwk, token
 
 pytestmark = pytest.mark.anyio
 
 
 def built(
-    issuer: FakeIssuer,
+    issuer: IssuerStub,
     config: IssuerConfig,
     *,
     client_secret: str | None = None,
@@ -47,7 +47,7 @@ def of_jwt(**keys: object) -> IssuerConfig:
     return IssuerConfig(**{**given, **keys})  # type: ignore[arg-type]
 
 
-async def test_a_jwt_issuer_reads_tokens_as_configured(issuer: FakeIssuer) -> None:
+async def test_a_jwt_issuer_reads_tokens_as_configured(issuer: IssuerStub) -> None:
     issuer.publishes()
     issuer.says("/keys", {"keys": [jwk(RSA, kid="rsa")]})
     parts = built(
@@ -93,7 +93,7 @@ async def test_a_jwt_issuer_reads_tokens_as_configured(issuer: FakeIssuer) -> No
     ],
 )
 async def test_each_demand_of_the_table_is_made(
-    issuer: FakeIssuer, keys: dict[str, object], reason: Refusal
+    issuer: IssuerStub, keys: dict[str, object], reason: Refusal
 ) -> None:
     issuer.publishes()
     issuer.says("/keys", {"keys": [jwk(RSA, kid="rsa")]})
@@ -103,7 +103,7 @@ async def test_each_demand_of_the_table_is_made(
     assert raised.value.reason is reason
 
 
-async def test_introspection_and_userinfo_are_built_as_configured(issuer: FakeIssuer) -> None:
+async def test_introspection_and_userinfo_are_built_as_configured(issuer: IssuerStub) -> None:
     issuer.says("/asked", {"active": False}, status=200)
     asking = built(
         issuer,
@@ -119,13 +119,13 @@ async def test_introspection_and_userinfo_are_built_as_configured(issuer: FakeIs
     assert [request.url.path for request in issuer.requests] == ["/asked", "/who"]
 
 
-async def test_a_missing_secret_names_the_issuer(issuer: FakeIssuer) -> None:
+async def test_a_missing_secret_names_the_issuer(issuer: IssuerStub) -> None:
     with pytest.raises(ConfigError, match=r"issuer\[corp\].*basic"):
         built(issuer, of_jwt(verify="introspection"))
 
 
 async def test_refresh_tokens_are_spent_as_the_client_they_are_bound_to(
-    issuer: FakeIssuer,
+    issuer: IssuerStub,
 ) -> None:
     issuer.says("/t", {"error": "invalid_grant"}, status=400)
     config = of_jwt(token_endpoint=f"{ISSUER}t", refresh_client_id="qstudio", refresh_scope="a b")
@@ -146,7 +146,7 @@ async def test_refresh_tokens_are_spent_as_the_client_they_are_bound_to(
     ("method", "in_header"), [("basic", True), ("post", False), ("none", True)]
 )
 async def test_a_confidential_refresh_client_proves_itself(
-    issuer: FakeIssuer, method: str, in_header: bool
+    issuer: IssuerStub, method: str, in_header: bool
 ) -> None:
     issuer.says("/t", {"error": "invalid_grant"}, status=400)
     config = of_jwt(token_endpoint=f"{ISSUER}t", client_auth=method)
@@ -159,12 +159,12 @@ async def test_a_confidential_refresh_client_proves_itself(
     assert ("client_secret" in form_of(request)) is not in_header
 
 
-async def test_entra_refreshes_through_msal(issuer: FakeIssuer) -> None:
+async def test_entra_refreshes_through_msal(issuer: IssuerStub) -> None:
     config = of_jwt(kind="entra", issuer=f"{ISSUER}tenant/v2.0", refresh_scope="api://kdb/x")
     assert isinstance(built(issuer, config).tokens, EntraTokens)
 
 
-async def tended(parts: Issuer, issuer: FakeIssuer, *, seen_to: list[bool]) -> None:
+async def tended(parts: Issuer, issuer: IssuerStub, *, seen_to: list[bool]) -> None:
     """Run an issuer until it has asked so many times whether somebody else sees to it."""
     answers = iter(seen_to)
     async with anyio.create_task_group() as tasks:
@@ -180,7 +180,7 @@ async def tended(parts: Issuer, issuer: FakeIssuer, *, seen_to: list[bool]) -> N
 
 
 async def test_an_issuer_that_nobody_has_reached_is_tried_until_it_is_known_to_be_well(
-    issuer: FakeIssuer,
+    issuer: IssuerStub,
 ) -> None:
     issuer.publishes()
     await tended(
@@ -191,7 +191,7 @@ async def test_an_issuer_that_nobody_has_reached_is_tried_until_it_is_known_to_b
 
 
 async def test_an_issuer_that_is_asked_each_time_has_its_metadata_fetched_before_any_login(
-    issuer: FakeIssuer,
+    issuer: IssuerStub,
 ) -> None:
     issuer.publishes()
     for verify in ("userinfo", "introspection"):
@@ -200,7 +200,7 @@ async def test_an_issuer_that_is_asked_each_time_has_its_metadata_fetched_before
     assert issuer.asked(METADATA) == len(issuer.requests) == 2
 
 
-async def test_a_jwt_issuer_has_its_keys_kept_fresh(issuer: FakeIssuer) -> None:
+async def test_a_jwt_issuer_has_its_keys_kept_fresh(issuer: IssuerStub) -> None:
     fetched = anyio.Event()
     issuer.publishes()
     issuer.says("/keys", {"keys": [jwk(RSA, kid="rsa")]})
@@ -220,7 +220,7 @@ async def test_a_jwt_issuer_has_its_keys_kept_fresh(issuer: FakeIssuer) -> None:
 
 
 async def test_closing_closes_every_connection(
-    issuer: FakeIssuer, monkeypatch: pytest.MonkeyPatch
+    issuer: IssuerStub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     closed: list[object] = []
 
@@ -235,7 +235,7 @@ async def test_closing_closes_every_connection(
     assert set(map(id, closed)) == set(map(id, lanes))
 
 
-async def test_why_the_keys_were_not_fetched_is_known_until_they_are(issuer: FakeIssuer) -> None:
+async def test_why_the_keys_were_not_fetched_is_known_until_they_are(issuer: IssuerStub) -> None:
     issuer.publishes()
     parts = built(issuer, of_jwt())
     assert parts.keys_trouble() == ""

@@ -2,12 +2,12 @@ import pytest
 
 from sessiond.core.errors import IssuerThrottled, IssuerUnavailable
 from sessiond.issuers.discovery import MAX_AGE, Discovery, Endpoint, Place
-from tests.unit.issuers.fake import ISSUER, METADATA, FakeIssuer, HandClock
+from tests.unit.issuers.fake import ISSUER, METADATA, HandClock, IssuerStub
 
 pytestmark = pytest.mark.anyio
 
 
-async def test_endpoints_come_from_the_metadata(issuer: FakeIssuer) -> None:
+async def test_endpoints_come_from_the_metadata(issuer: IssuerStub) -> None:
     issuer.publishes()
     async with issuer.http() as http:
         discovery = issuer.discovery(http)
@@ -22,13 +22,13 @@ async def test_endpoints_come_from_the_metadata(issuer: FakeIssuer) -> None:
     assert issuer.asked(METADATA) == 1
 
 
-async def test_nothing_is_asked_before_an_endpoint_is_needed(issuer: FakeIssuer) -> None:
+async def test_nothing_is_asked_before_an_endpoint_is_needed(issuer: IssuerStub) -> None:
     async with issuer.http() as http:
         issuer.discovery(http)
     assert issuer.requests == []
 
 
-async def test_a_configured_endpoint_needs_no_metadata(issuer: FakeIssuer) -> None:
+async def test_a_configured_endpoint_needs_no_metadata(issuer: IssuerStub) -> None:
     async with issuer.http() as http:
         discovery = issuer.discovery(http, keys="https://keys.example.com/")
         assert await discovery.need(Endpoint.KEYS) == Place("https://keys.example.com/")
@@ -36,7 +36,7 @@ async def test_a_configured_endpoint_needs_no_metadata(issuer: FakeIssuer) -> No
 
 
 async def test_a_configured_endpoint_overrides_the_metadata_and_leaves_the_others(
-    issuer: FakeIssuer,
+    issuer: IssuerStub,
 ) -> None:
     issuer.publishes()
     async with issuer.http() as http:
@@ -45,7 +45,7 @@ async def test_a_configured_endpoint_overrides_the_metadata_and_leaves_the_other
         assert (await discovery.need(Endpoint.KEYS)).url == "https://keys.example.com/"
 
 
-async def test_the_metadata_may_be_elsewhere(issuer: FakeIssuer, clock: HandClock) -> None:
+async def test_the_metadata_may_be_elsewhere(issuer: IssuerStub, clock: HandClock) -> None:
     issuer.says("/elsewhere", {"issuer": ISSUER, "jwks_uri": f"{ISSUER}keys"})
     async with issuer.http() as http:
         discovery = Discovery(http=http, clock=clock, issuer=ISSUER, url=f"{ISSUER}elsewhere")
@@ -55,7 +55,7 @@ async def test_the_metadata_may_be_elsewhere(issuer: FakeIssuer, clock: HandCloc
 @pytest.mark.parametrize(
     "name", ["https://login.example.com", "https://LOGIN.example.com/", "", None, 1]
 )
-async def test_metadata_of_another_issuer_is_not_believed(issuer: FakeIssuer, name: object) -> None:
+async def test_metadata_of_another_issuer_is_not_believed(issuer: IssuerStub, name: object) -> None:
     issuer.publishes(issuer=name)
     async with issuer.http() as http:
         with pytest.raises(IssuerUnavailable, match="issuer"):
@@ -66,14 +66,14 @@ async def test_metadata_of_another_issuer_is_not_believed(issuer: FakeIssuer, na
     "url",
     ["http://login.example.com/keys", "http://localhost/keys", "keys", "https://a@b/", "", 1, None],
 )
-async def test_an_endpoint_that_is_no_https_url_is_refused(issuer: FakeIssuer, url: object) -> None:
+async def test_an_endpoint_that_is_no_https_url_is_refused(issuer: IssuerStub, url: object) -> None:
     issuer.publishes(jwks_uri=url)
     async with issuer.http() as http:
         with pytest.raises(IssuerUnavailable, match="jwks_uri"):
             await issuer.discovery(http).need(Endpoint.KEYS)
 
 
-async def test_an_endpoint_that_the_issuer_lacks_is_none_or_named(issuer: FakeIssuer) -> None:
+async def test_an_endpoint_that_the_issuer_lacks_is_none_or_named(issuer: IssuerStub) -> None:
     issuer.says(METADATA, {"issuer": ISSUER})
     async with issuer.http() as http:
         discovery = issuer.discovery(http)
@@ -82,13 +82,13 @@ async def test_an_endpoint_that_the_issuer_lacks_is_none_or_named(issuer: FakeIs
             await discovery.need(Endpoint.INTROSPECTION)
 
 
-async def test_an_issuer_without_metadata_is_unavailable(issuer: FakeIssuer) -> None:
+async def test_an_issuer_without_metadata_is_unavailable(issuer: IssuerStub) -> None:
     async with issuer.http() as http:
         with pytest.raises(IssuerUnavailable, match="404"):
             await issuer.discovery(http).need(Endpoint.KEYS)
 
 
-async def test_a_throttled_look_at_the_metadata_says_until_when(issuer: FakeIssuer) -> None:
+async def test_a_throttled_look_at_the_metadata_says_until_when(issuer: IssuerStub) -> None:
     issuer.says(METADATA, {}, status=429, headers={"Retry-After": "9"})
     async with issuer.http() as http:
         with pytest.raises(IssuerThrottled) as raised:
@@ -97,7 +97,7 @@ async def test_a_throttled_look_at_the_metadata_says_until_when(issuer: FakeIssu
 
 
 async def test_endpoints_are_looked_up_again_and_the_old_ones_serve_meanwhile(
-    issuer: FakeIssuer, clock: HandClock
+    issuer: IssuerStub, clock: HandClock
 ) -> None:
     issuer.publishes()
     async with issuer.http() as http:
@@ -111,7 +111,7 @@ async def test_endpoints_are_looked_up_again_and_the_old_ones_serve_meanwhile(
         assert (await discovery.need(Endpoint.KEYS)).url == f"{ISSUER}other"
 
 
-async def test_an_endpoint_says_how_clients_may_sign_there(issuer: FakeIssuer) -> None:
+async def test_an_endpoint_says_how_clients_may_sign_there(issuer: IssuerStub) -> None:
     issuer.publishes(
         token_endpoint_auth_signing_alg_values_supported=["RS256", 1, "PS256"],
         introspection_endpoint_auth_signing_alg_values_supported=["ES256"],

@@ -17,7 +17,7 @@ from sessiond.core.secret import Secret
 from sessiond.issuers.entra import EntraTokens
 from sessiond.issuers.token_endpoint import FINAL
 from sessiond.refresher import Tokens, TokenSource
-from tests.unit.issuers.fake import FakeIssuer, HandClock, form_of
+from tests.unit.issuers.fake import HandClock, IssuerStub, form_of
 
 pytestmark = pytest.mark.anyio
 
@@ -42,14 +42,14 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture
-def issuer() -> FakeIssuer:
-    entra = FakeIssuer(HandClock())
+def issuer() -> IssuerStub:
+    entra = IssuerStub(HandClock())
     publish(entra)
     entra.says(TOKEN, ANSWER)
     return entra
 
 
-def publish(entra: FakeIssuer, host: str = HOST) -> None:
+def publish(entra: IssuerStub, host: str = HOST) -> None:
     entra.says(
         METADATA,
         {
@@ -62,7 +62,7 @@ def publish(entra: FakeIssuer, host: str = HOST) -> None:
 
 
 def source_of(
-    issuer: FakeIssuer, *, host: str = HOST, scope: str = SCOPE, secret: Secret | None = None
+    issuer: IssuerStub, *, host: str = HOST, scope: str = SCOPE, secret: Secret | None = None
 ) -> EntraTokens:
     return EntraTokens(
         http=issuer.http(),
@@ -75,7 +75,7 @@ def source_of(
     )
 
 
-async def test_a_refresh_token_is_spent_for_new_tokens(issuer: FakeIssuer) -> None:
+async def test_a_refresh_token_is_spent_for_new_tokens(issuer: IssuerStub) -> None:
     part: TokenSource = source_of(issuer)
     tokens = await part.refresh(REFRESH)
     assert tokens.access_token.reveal() == "new-access-token"
@@ -89,24 +89,24 @@ async def test_a_refresh_token_is_spent_for_new_tokens(issuer: FakeIssuer) -> No
     assert "client_secret" not in sent
 
 
-async def test_a_confidential_client_sends_its_secret(issuer: FakeIssuer) -> None:
+async def test_a_confidential_client_sends_its_secret(issuer: IssuerStub) -> None:
     await source_of(issuer, secret=Secret("s3cret")).refresh(REFRESH)
     assert form_of(issuer.requests[-1])["client_secret"] == "s3cret"
 
 
-def test_a_private_key_is_not_sent_as_a_secret(issuer: FakeIssuer) -> None:
+def test_a_private_key_is_not_sent_as_a_secret(issuer: IssuerStub) -> None:
     with pytest.raises(ConfigError, match="key"):
         source_of(issuer, secret=Secret("-----BEGIN PRIVATE KEY-----\n..."))
 
 
-async def test_scopes_that_msal_adds_itself_may_be_configured(issuer: FakeIssuer) -> None:
+async def test_scopes_that_msal_adds_itself_may_be_configured(issuer: IssuerStub) -> None:
     await source_of(issuer, scope=f"openid {SCOPE} offline_access").refresh(REFRESH)
     assert SCOPE in form_of(issuer.requests[-1])["scope"].split()
 
 
 @pytest.mark.parametrize("scope", ["", "openid profile"])
 async def test_nothing_is_refreshed_without_a_scope_for_that_would_be_a_graph_token(
-    issuer: FakeIssuer, scope: str
+    issuer: IssuerStub, scope: str
 ) -> None:
     with pytest.raises(IssuerUnavailable, match="refresh_scope"):
         await source_of(issuer, scope=scope).refresh(REFRESH)
@@ -114,7 +114,7 @@ async def test_nothing_is_refreshed_without_a_scope_for_that_would_be_a_graph_to
 
 
 async def test_nothing_is_asked_before_it_is_needed_and_the_tenant_only_once(
-    issuer: FakeIssuer,
+    issuer: IssuerStub,
 ) -> None:
     part = source_of(issuer)
     assert issuer.requests == []
@@ -126,14 +126,14 @@ async def test_nothing_is_asked_before_it_is_needed_and_the_tenant_only_once(
 
 
 @pytest.mark.parametrize("host", [HOST, "https://login.microsoftonline.com"])
-async def test_nobody_but_the_issuer_is_asked(issuer: FakeIssuer, host: str) -> None:
+async def test_nobody_but_the_issuer_is_asked(issuer: IssuerStub, host: str) -> None:
     publish(issuer, host)
     await source_of(issuer, host=host).refresh(REFRESH)
     assert {request.url.host for request in issuer.requests} == {httpx.URL(host).host}
     assert len(issuer.requests) == 2
 
 
-async def test_the_users_of_one_client_are_not_mixed(issuer: FakeIssuer) -> None:
+async def test_the_users_of_one_client_are_not_mixed(issuer: IssuerStub) -> None:
     def answer(request: httpx.Request) -> httpx.Response:
         mine = form_of(request)["refresh_token"]
         return httpx.Response(
@@ -155,7 +155,7 @@ async def test_the_users_of_one_client_are_not_mixed(issuer: FakeIssuer) -> None
     }
 
 
-async def test_msal_keeps_no_token(issuer: FakeIssuer) -> None:
+async def test_msal_keeps_no_token(issuer: IssuerStub) -> None:
     part = source_of(issuer)
     await part.refresh(REFRESH)
     application = part._application.newest
@@ -163,7 +163,7 @@ async def test_msal_keeps_no_token(issuer: FakeIssuer) -> None:
     assert application.token_cache._cache == {}
 
 
-async def test_what_is_wrong_beside_the_tokens_does_not_lose_them(issuer: FakeIssuer) -> None:
+async def test_what_is_wrong_beside_the_tokens_does_not_lose_them(issuer: IssuerStub) -> None:
     odd = {"id_token": "no token", "client_info": "%%%", "refresh_in": "1800", "foci": 1}
     issuer.says(TOKEN, {**ANSWER, **odd, "expires_in": "3599"})
     tokens = await source_of(issuer).refresh(REFRESH)
@@ -172,7 +172,7 @@ async def test_what_is_wrong_beside_the_tokens_does_not_lose_them(issuer: FakeIs
 
 
 @pytest.mark.parametrize("error", sorted(FINAL))
-async def test_a_final_error_is_a_refusal(issuer: FakeIssuer, error: str) -> None:
+async def test_a_final_error_is_a_refusal(issuer: IssuerStub, error: str) -> None:
     said = {"error": error, "error_description": "AADSTS70000: ...", "error_codes": [70000]}
     issuer.says(TOKEN, said, status=400)
     with pytest.raises(RefreshRefused) as raised:
@@ -181,13 +181,13 @@ async def test_a_final_error_is_a_refusal(issuer: FakeIssuer, error: str) -> Non
 
 
 @pytest.mark.parametrize("error", ["invalid_client", "unauthorized_client", "invalid_scope"])
-async def test_an_error_of_ours_is_an_alarm_and_no_refusal(issuer: FakeIssuer, error: str) -> None:
+async def test_an_error_of_ours_is_an_alarm_and_no_refusal(issuer: IssuerStub, error: str) -> None:
     issuer.says(TOKEN, {"error": error}, status=401)
     with pytest.raises(IssuerUnavailable, match=f"{error}.*configuration"):
         await source_of(issuer).refresh(REFRESH)
 
 
-async def test_a_refusal_is_not_asked_for_twice_in_a_minute(issuer: FakeIssuer) -> None:
+async def test_a_refusal_is_not_asked_for_twice_in_a_minute(issuer: IssuerStub) -> None:
     issuer.says(TOKEN, {"error": "invalid_grant"}, status=400)
     part = source_of(issuer)
     for _ in range(3):
@@ -218,7 +218,7 @@ async def test_a_refusal_is_not_asked_for_twice_in_a_minute(issuer: FakeIssuer) 
     ],
 )
 async def test_any_other_answer_is_no_verdict(
-    issuer: FakeIssuer, status: int, content: object
+    issuer: IssuerStub, status: int, content: object
 ) -> None:
     issuer.says(TOKEN, content, status=status)
     with pytest.raises(IssuerUnavailable):
@@ -226,7 +226,7 @@ async def test_any_other_answer_is_no_verdict(
 
 
 @pytest.mark.parametrize("status", [400, 429, 503])
-async def test_retry_after_is_obeyed(issuer: FakeIssuer, status: int) -> None:
+async def test_retry_after_is_obeyed(issuer: IssuerStub, status: int) -> None:
     issuer.says(
         TOKEN, {"error": "temporarily_unavailable"}, status=status, headers={"Retry-After": "21"}
     )
@@ -236,7 +236,7 @@ async def test_retry_after_is_obeyed(issuer: FakeIssuer, status: int) -> None:
     assert raised.value.retry_after == 21.0  # type: ignore[attr-defined]
 
 
-async def test_a_final_error_stays_one_with_a_retry_after(issuer: FakeIssuer) -> None:
+async def test_a_final_error_stays_one_with_a_retry_after(issuer: IssuerStub) -> None:
     issuer.says(TOKEN, {"error": "invalid_grant"}, status=400, headers={"Retry-After": "21"})
     with pytest.raises(RefreshRefused):
         await source_of(issuer).refresh(REFRESH)
@@ -247,7 +247,7 @@ async def test_a_final_error_stays_one_with_a_retry_after(issuer: FakeIssuer) ->
     [(503, {}), (400, {"error": "invalid_tenant"}), (200, {}), (200, b"<html>"), (404, b"")],
 )
 async def test_a_tenant_that_cannot_be_looked_up_is_looked_up_again_later(
-    issuer: FakeIssuer, status: int, content: object
+    issuer: IssuerStub, status: int, content: object
 ) -> None:
     issuer.says(METADATA, content, status=status)
     part = source_of(issuer)
@@ -258,20 +258,20 @@ async def test_a_tenant_that_cannot_be_looked_up_is_looked_up_again_later(
     assert (await part.refresh(REFRESH)).access_token.reveal() == "new-access-token"
 
 
-async def test_a_token_endpoint_that_is_not_https_gets_nothing(issuer: FakeIssuer) -> None:
+async def test_a_token_endpoint_that_is_not_https_gets_nothing(issuer: IssuerStub) -> None:
     publish(issuer, "http://login.example.com")
     with pytest.raises(IssuerUnavailable):
         await source_of(issuer).refresh(REFRESH)
     assert issuer.asked(TOKEN) == 0
 
 
-async def test_an_issuer_that_is_not_https_is_given_up(issuer: FakeIssuer) -> None:
+async def test_an_issuer_that_is_not_https_is_given_up(issuer: IssuerStub) -> None:
     with pytest.raises(IssuerUnavailable, match="MSAL"):
         await source_of(issuer, host="http://login.example.com").refresh(REFRESH)
     assert issuer.requests == []
 
 
-async def test_a_cancelled_refresh_ends_at_once_and_frees_its_thread(issuer: FakeIssuer) -> None:
+async def test_a_cancelled_refresh_ends_at_once_and_frees_its_thread(issuer: IssuerStub) -> None:
     asked, cancelled = anyio.Event(), anyio.Event()
 
     async def never(_: httpx.Request) -> httpx.Response:
@@ -299,7 +299,7 @@ async def test_a_cancelled_refresh_ends_at_once_and_frees_its_thread(issuer: Fak
     [b'{"access_token": "very-secret', b"very-secret", {**ANSWER, "id_token": "very-secret"}],
 )
 async def test_no_token_reaches_a_log_or_an_error(
-    issuer: FakeIssuer, caplog: pytest.LogCaptureFixture, content: object
+    issuer: IssuerStub, caplog: pytest.LogCaptureFixture, content: object
 ) -> None:
     issuer.says(TOKEN, content)
     caplog.set_level(logging.DEBUG)
@@ -330,7 +330,7 @@ async def test_no_token_reaches_a_log_or_an_error(
     ],
 )
 async def test_whatever_msal_does_is_an_answer_or_unavailable(
-    issuer: FakeIssuer, monkeypatch: pytest.MonkeyPatch, outcome: object
+    issuer: IssuerStub, monkeypatch: pytest.MonkeyPatch, outcome: object
 ) -> None:
     def acquire(*_: object, **__: object) -> object:
         if isinstance(outcome, Exception):
@@ -344,12 +344,12 @@ async def test_whatever_msal_does_is_an_answer_or_unavailable(
     assert raised.value.__context__ is None
 
 
-async def test_entra_revokes_nothing(issuer: FakeIssuer) -> None:
+async def test_entra_revokes_nothing(issuer: IssuerStub) -> None:
     assert not await source_of(issuer).revoke(REFRESH)
     assert issuer.requests == []
 
 
-async def test_refreshes_wait_for_a_thread_and_not_for_each_other(issuer: FakeIssuer) -> None:
+async def test_refreshes_wait_for_a_thread_and_not_for_each_other(issuer: IssuerStub) -> None:
     inside, most = 0, 0
     full = anyio.Event()
 

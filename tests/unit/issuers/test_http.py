@@ -10,7 +10,7 @@ import pytest
 
 from sessiond.core.errors import IssuerThrottled, IssuerUnavailable, UnusableAnswer
 from sessiond.issuers.http import MAX_BODY_SIZE, Reply, retry_after, url_fault
-from tests.unit.issuers.fake import TLS, FakeIssuer, HandClock
+from tests.unit.issuers.fake import TLS, HandClock, IssuerStub
 from tests.unit.jwt.forge import NOW
 
 pytestmark = pytest.mark.anyio
@@ -80,7 +80,7 @@ def test_retry_after_is_seconds_or_a_date_within_bounds(header: str, seconds: fl
     assert retry_after(header, now=NOW) == seconds
 
 
-async def test_a_reply_has_what_its_reader_needs(issuer: FakeIssuer) -> None:
+async def test_a_reply_has_what_its_reader_needs(issuer: IssuerStub) -> None:
     issuer.says("/here", {"a": 1}, status=401, headers={"WWW-Authenticate": "Bearer"})
     async with issuer.http() as http:
         reply = await http.get(HERE)
@@ -88,7 +88,7 @@ async def test_a_reply_has_what_its_reader_needs(issuer: FakeIssuer) -> None:
     assert not reply.is_success
 
 
-async def test_a_form_is_posted_encoded(issuer: FakeIssuer) -> None:
+async def test_a_form_is_posted_encoded(issuer: IssuerStub) -> None:
     issuer.says("/here", {})
     async with issuer.http() as http:
         await http.post_form(HERE, {"token": "a+b&c=d"}, headers={"authorization": "Basic x"})
@@ -98,7 +98,7 @@ async def test_a_form_is_posted_encoded(issuer: FakeIssuer) -> None:
     assert request.headers["authorization"] == "Basic x"
 
 
-async def test_429_is_throttled_even_without_a_retry_after(issuer: FakeIssuer) -> None:
+async def test_429_is_throttled_even_without_a_retry_after(issuer: IssuerStub) -> None:
     issuer.says("/here", {}, status=429)
     async with issuer.http() as http:
         with pytest.raises(IssuerThrottled) as raised:
@@ -107,7 +107,7 @@ async def test_429_is_throttled_even_without_a_retry_after(issuer: FakeIssuer) -
 
 
 @pytest.mark.parametrize("status", [429, 503, 500])
-async def test_a_retry_after_is_obeyed(issuer: FakeIssuer, status: int) -> None:
+async def test_a_retry_after_is_obeyed(issuer: IssuerStub, status: int) -> None:
     issuer.says("/here", {}, status=status, headers={"Retry-After": "42"})
     async with issuer.http() as http:
         with pytest.raises(IssuerThrottled) as raised:
@@ -116,7 +116,7 @@ async def test_a_retry_after_is_obeyed(issuer: FakeIssuer, status: int) -> None:
 
 
 @pytest.mark.parametrize("status", [301, 302, 304, 307, 500, 502, 503, 504])
-async def test_what_is_no_answer_is_unavailable(issuer: FakeIssuer, status: int) -> None:
+async def test_what_is_no_answer_is_unavailable(issuer: IssuerStub, status: int) -> None:
     issuer.says("/here", {}, status=status)
     async with issuer.http() as http:
         with pytest.raises(IssuerUnavailable) as raised:
@@ -124,7 +124,7 @@ async def test_what_is_no_answer_is_unavailable(issuer: FakeIssuer, status: int)
     assert not isinstance(raised.value, IssuerThrottled)
 
 
-async def test_no_redirect_is_followed(issuer: FakeIssuer) -> None:
+async def test_no_redirect_is_followed(issuer: IssuerStub) -> None:
     issuer.says("/here", {}, status=307, headers={"Location": "https://elsewhere.example/"})
     async with issuer.http() as http:
         with pytest.raises(IssuerUnavailable):
@@ -133,7 +133,7 @@ async def test_no_redirect_is_followed(issuer: FakeIssuer) -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[1]", b'{"a":1,"a":2}', b"\xef\xbb\xbf{}"])
-async def test_what_is_no_json_object_is_unavailable(issuer: FakeIssuer, body: bytes) -> None:
+async def test_what_is_no_json_object_is_unavailable(issuer: IssuerStub, body: bytes) -> None:
     issuer.says("/here", body)
     async with issuer.http() as http:
         reply = await http.get(HERE)
@@ -141,7 +141,7 @@ async def test_what_is_no_json_object_is_unavailable(issuer: FakeIssuer, body: b
         reply.read()
 
 
-async def test_a_body_past_the_limit_is_left_unread(issuer: FakeIssuer) -> None:
+async def test_a_body_past_the_limit_is_left_unread(issuer: IssuerStub) -> None:
     sent = 0
 
     async def endless() -> AsyncIterator[bytes]:
@@ -157,7 +157,7 @@ async def test_a_body_past_the_limit_is_left_unread(issuer: FakeIssuer) -> None:
     assert sent == MAX_BODY_SIZE + 65536
 
 
-async def test_a_compressed_body_is_refused_unread(issuer: FakeIssuer) -> None:
+async def test_a_compressed_body_is_refused_unread(issuer: IssuerStub) -> None:
     issuer.says("/here", gzip.compress(b"{}"), headers={"Content-Encoding": "gzip"})
     async with issuer.http() as http:
         with pytest.raises(IssuerUnavailable, match="compressed"):
@@ -165,7 +165,7 @@ async def test_a_compressed_body_is_refused_unread(issuer: FakeIssuer) -> None:
     assert issuer.requests[0].headers["accept-encoding"] == "identity"
 
 
-async def test_a_body_that_drips_ends_with_the_timeout(issuer: FakeIssuer) -> None:
+async def test_a_body_that_drips_ends_with_the_timeout(issuer: IssuerStub) -> None:
     async def drip() -> AsyncIterator[bytes]:
         while True:
             yield b" "
@@ -177,7 +177,7 @@ async def test_a_body_that_drips_ends_with_the_timeout(issuer: FakeIssuer) -> No
             await http.get(HERE)
 
 
-async def test_the_wait_for_a_turn_counts_too(issuer: FakeIssuer) -> None:
+async def test_the_wait_for_a_turn_counts_too(issuer: IssuerStub) -> None:
     asked, done = anyio.Event(), anyio.Event()
 
     async def hold(_: httpx.Request) -> httpx.Response:
@@ -198,7 +198,7 @@ async def test_the_wait_for_a_turn_counts_too(issuer: FakeIssuer) -> None:
     assert issuer.asked("/here") == 1  # the second never had a turn
 
 
-async def test_a_timed_out_call_gives_its_turn_back(issuer: FakeIssuer) -> None:
+async def test_a_timed_out_call_gives_its_turn_back(issuer: IssuerStub) -> None:
     async def never(_: httpx.Request) -> httpx.Response:
         await anyio.sleep_forever()
         raise AssertionError
@@ -213,7 +213,7 @@ async def test_a_timed_out_call_gives_its_turn_back(issuer: FakeIssuer) -> None:
 
 
 @pytest.mark.parametrize("concurrency", [1, 3, 20])
-async def test_never_more_calls_than_allowed_at_once(issuer: FakeIssuer, concurrency: int) -> None:
+async def test_never_more_calls_than_allowed_at_once(issuer: IssuerStub, concurrency: int) -> None:
     now = most = 0
     full = anyio.Event()
 
@@ -240,7 +240,7 @@ async def test_never_more_calls_than_allowed_at_once(issuer: FakeIssuer, concurr
 
 
 async def test_one_users_cookie_does_not_travel_with_the_next_ones_token(
-    issuer: FakeIssuer,
+    issuer: IssuerStub,
 ) -> None:
     issuer.says("/here", {}, headers={"Set-Cookie": "session=alice; Path=/; Secure"})
     async with issuer.http(concurrency=1) as http:
@@ -250,7 +250,7 @@ async def test_one_users_cookie_does_not_travel_with_the_next_ones_token(
 
 
 async def test_the_issuers_clock_is_read_from_its_own_answers_and_from_no_caches(
-    issuer: FakeIssuer, clock: HandClock
+    issuer: IssuerStub, clock: HandClock
 ) -> None:
     date = format_datetime(clock.now() + timedelta(hours=1), usegmt=True)
     async with issuer.http() as http:
@@ -264,7 +264,7 @@ async def test_the_issuers_clock_is_read_from_its_own_answers_and_from_no_caches
 
 @pytest.mark.parametrize("error", [httpx.ConnectError, httpx.ReadTimeout, OSError])
 async def test_a_transport_error_is_unavailable_and_keeps_no_request(
-    issuer: FakeIssuer, error: type[Exception]
+    issuer: IssuerStub, error: type[Exception]
 ) -> None:
     def fail(_: httpx.Request) -> httpx.Response:
         raise error("it said: very-secret-token")
@@ -278,7 +278,7 @@ async def test_a_transport_error_is_unavailable_and_keeps_no_request(
     assert "very-secret-token" not in str(raised.value)
 
 
-async def test_an_endpoint_that_is_not_https_is_never_asked(issuer: FakeIssuer) -> None:
+async def test_an_endpoint_that_is_not_https_is_never_asked(issuer: IssuerStub) -> None:
     async with issuer.http() as http:
         with pytest.raises(IssuerUnavailable, match="an endpoint is http://"):
             await http.post_form("http://login.example.com/here", {"token": "secret"})
@@ -308,7 +308,7 @@ def test_the_tests_themselves_trust_nobody() -> None:
     ],
 )
 async def test_each_call_tells_what_it_has_shown_of_the_issuer(
-    issuer: FakeIssuer, status: int, headers: dict[str, str], shown: type[object]
+    issuer: IssuerStub, status: int, headers: dict[str, str], shown: type[object]
 ) -> None:
     told: list[object] = []
     http = issuer.http(note=told.append)
@@ -320,7 +320,7 @@ async def test_each_call_tells_what_it_has_shown_of_the_issuer(
 
 @pytest.mark.parametrize("status", [200, 204, 302, 400, 401, 403, 404])
 async def test_a_retry_after_below_500_is_a_wish_for_this_call_alone(
-    issuer: FakeIssuer, status: int
+    issuer: IssuerStub, status: int
 ) -> None:
     issuer.says("/here", b"no JSON", status=status, headers={"Retry-After": "42"})
     async with issuer.http() as http:

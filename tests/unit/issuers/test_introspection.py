@@ -15,7 +15,7 @@ from sessiond.core.principal import Principal
 from sessiond.core.secret import Secret
 from sessiond.issuers.client import Client
 from sessiond.issuers.introspection import IntrospectionVerifier
-from tests.unit.issuers.fake import ISSUER, FakeIssuer, HandClock, form_of
+from tests.unit.issuers.fake import ISSUER, HandClock, IssuerStub, form_of
 from tests.unit.jwt.forge import T, token, without
 
 pytestmark = pytest.mark.anyio
@@ -36,7 +36,7 @@ ACTIVE: dict[str, object] = {
 
 
 def verifier_of(
-    issuer: FakeIssuer,
+    issuer: IssuerStub,
     *,
     audience: tuple[str, ...] = ("api://kdb",),
     required_scope: str = "",
@@ -64,7 +64,7 @@ def verifier_of(
     )
 
 
-def answer(issuer: FakeIssuer, content: object, status: int = 200) -> None:
+def answer(issuer: IssuerStub, content: object, status: int = 200) -> None:
     issuer.says("/introspect", content, status=status)
 
 
@@ -74,7 +74,7 @@ async def refusal(verifier: Verifier, token: Secret, clock: HandClock) -> Refusa
     return raised.value.reason
 
 
-async def test_an_active_token_is_a_verdict(issuer: FakeIssuer, clock: HandClock) -> None:
+async def test_an_active_token_is_a_verdict(issuer: IssuerStub, clock: HandClock) -> None:
     answer(issuer, ACTIVE)
     part: Verifier = verifier_of(issuer, required_scope="kdb.read")
     assert part.is_online
@@ -87,7 +87,7 @@ async def test_an_active_token_is_a_verdict(issuer: FakeIssuer, clock: HandClock
 
 
 async def test_the_token_goes_in_the_form_with_our_credentials(
-    issuer: FakeIssuer, clock: HandClock
+    issuer: IssuerStub, clock: HandClock
 ) -> None:
     answer(issuer, ACTIVE)
     await verifier_of(issuer).verify(OPAQUE, now=clock.now())
@@ -104,14 +104,14 @@ async def test_the_token_goes_in_the_form_with_our_credentials(
 
 @pytest.mark.parametrize("active", [False, "true", 1, None, "false", [True]])
 async def test_only_true_itself_is_active(
-    issuer: FakeIssuer, clock: HandClock, active: object
+    issuer: IssuerStub, clock: HandClock, active: object
 ) -> None:
     answer(issuer, {**ACTIVE, "active": active})
     assert await refusal(verifier_of(issuer), OPAQUE, clock) is Refusal.INACTIVE
 
 
 async def test_an_answer_that_does_not_say_whether_it_is_active_is_no_verdict(
-    issuer: FakeIssuer, clock: HandClock
+    issuer: IssuerStub, clock: HandClock
 ) -> None:
     answer(issuer, without(ACTIVE, "active"))
     with pytest.raises(IssuerUnavailable, match="active"):
@@ -120,21 +120,21 @@ async def test_an_answer_that_does_not_say_whether_it_is_active_is_no_verdict(
 
 @pytest.mark.parametrize("kind", ["refresh_token", "Bearer ", "N_A", "", None, 1])
 async def test_a_refresh_token_or_any_other_type_is_the_wrong_one(
-    issuer: FakeIssuer, clock: HandClock, kind: object
+    issuer: IssuerStub, clock: HandClock, kind: object
 ) -> None:
     answer(issuer, {**ACTIVE, "token_type": kind})
     assert await refusal(verifier_of(issuer), OPAQUE, clock) is Refusal.WRONGTYPE
 
 
 async def test_a_type_that_is_left_out_is_a_refresh_tokens(
-    issuer: FakeIssuer, clock: HandClock
+    issuer: IssuerStub, clock: HandClock
 ) -> None:
     answer(issuer, without(ACTIVE, "token_type"))
     assert await refusal(verifier_of(issuer), OPAQUE, clock) is Refusal.WRONGTYPE
 
 
 @pytest.mark.parametrize("kind", ["bearer", "BEARER", "Bearer"])
-async def test_bearer_counts_in_any_case(issuer: FakeIssuer, clock: HandClock, kind: str) -> None:
+async def test_bearer_counts_in_any_case(issuer: IssuerStub, clock: HandClock, kind: str) -> None:
     answer(issuer, {**ACTIVE, "token_type": kind})
     assert (await verifier_of(issuer).verify(OPAQUE, now=clock.now())).principal.subject == "a-1"
 
@@ -161,7 +161,7 @@ async def test_bearer_counts_in_any_case(issuer: FakeIssuer, clock: HandClock, k
     ],
 )
 async def test_what_the_answer_states_is_checked(
-    issuer: FakeIssuer, clock: HandClock, members: dict[str, object], reason: Refusal
+    issuer: IssuerStub, clock: HandClock, members: dict[str, object], reason: Refusal
 ) -> None:
     answer(issuer, {**ACTIVE, **members})
     part = verifier_of(issuer, required_scope="kdb.read")
@@ -172,21 +172,21 @@ async def test_what_the_answer_states_is_checked(
     ("name", "reason"), [("aud", Refusal.WRONGAUDIENCE), ("scope", Refusal.WRONGSCOPE)]
 )
 async def test_what_is_demanded_cannot_be_left_out(
-    issuer: FakeIssuer, clock: HandClock, name: str, reason: Refusal
+    issuer: IssuerStub, clock: HandClock, name: str, reason: Refusal
 ) -> None:
     answer(issuer, without(ACTIVE, name))
     part = verifier_of(issuer, required_scope="kdb.read")
     assert await refusal(part, OPAQUE, clock) is reason
 
 
-async def test_what_is_not_demanded_may_be_left_out(issuer: FakeIssuer, clock: HandClock) -> None:
+async def test_what_is_not_demanded_may_be_left_out(issuer: IssuerStub, clock: HandClock) -> None:
     answer(issuer, without(ACTIVE, "iss", "aud", "scope", "exp", "iat", "client_id"))
     verdict = await verifier_of(issuer, audience=()).verify(OPAQUE, now=clock.now())
     assert verdict.lease.expires_at == clock.now() + timedelta(hours=1)  # the rules' own
 
 
 async def test_without_an_audience_a_token_issued_to_another_client_is_refused(
-    issuer: FakeIssuer, clock: HandClock
+    issuer: IssuerStub, clock: HandClock
 ) -> None:
     answer(issuer, {**ACTIVE, "client_id": "another"})
     part = verifier_of(issuer, audience=(), issued_to="qstudio")
@@ -196,7 +196,7 @@ async def test_without_an_audience_a_token_issued_to_another_client_is_refused(
 
 
 async def test_an_answer_that_does_not_name_its_client_is_nobodys_proof_of_ours(
-    issuer: FakeIssuer, clock: HandClock
+    issuer: IssuerStub, clock: HandClock
 ) -> None:
     answer(issuer, without(ACTIVE, "client_id"))
     part = verifier_of(issuer, audience=(), issued_to="qstudio")
@@ -204,7 +204,7 @@ async def test_an_answer_that_does_not_name_its_client_is_nobodys_proof_of_ours(
 
 
 async def test_with_an_audience_any_client_may_have_asked_for_the_token(
-    issuer: FakeIssuer, clock: HandClock
+    issuer: IssuerStub, clock: HandClock
 ) -> None:
     answer(issuer, {**ACTIVE, "client_id": "another"})
     part = verifier_of(issuer, issued_to="qstudio")
@@ -212,7 +212,7 @@ async def test_with_an_audience_any_client_may_have_asked_for_the_token(
 
 
 async def test_a_jwts_own_end_counts_where_it_is_earlier(
-    issuer: FakeIssuer, clock: HandClock
+    issuer: IssuerStub, clock: HandClock
 ) -> None:
     answer(issuer, ACTIVE)
     verdict = await verifier_of(issuer).verify(token({"exp": T + 60}), now=clock.now())
@@ -220,7 +220,7 @@ async def test_a_jwts_own_end_counts_where_it_is_earlier(
 
 
 async def test_a_jwts_own_begin_is_what_revocations_judge(
-    issuer: FakeIssuer, clock: HandClock
+    issuer: IssuerStub, clock: HandClock
 ) -> None:
     answer(issuer, without(ACTIVE, "iat"))
     verdict = await verifier_of(issuer).verify(token({"iat": T - 900}), now=clock.now())
@@ -236,7 +236,7 @@ async def test_a_jwts_own_begin_is_what_revocations_judge(
     ],
 )
 async def test_a_jwt_that_is_wrong_by_its_own_word_is_not_even_asked_about(
-    issuer: FakeIssuer, clock: HandClock, claims: dict[str, object], reason: Refusal
+    issuer: IssuerStub, clock: HandClock, claims: dict[str, object], reason: Refusal
 ) -> None:
     assert await refusal(verifier_of(issuer), token(claims), clock) is reason
     assert issuer.requests == []
@@ -244,7 +244,7 @@ async def test_a_jwt_that_is_wrong_by_its_own_word_is_not_even_asked_about(
 
 @pytest.mark.parametrize("text", ["has blank", "é" * 20, "a\r\nX: y", "", "x" * 32769])
 async def test_what_no_request_can_carry_is_malformed(
-    issuer: FakeIssuer, clock: HandClock, text: str
+    issuer: IssuerStub, clock: HandClock, text: str
 ) -> None:
     assert await refusal(verifier_of(issuer), Secret(text), clock) is Refusal.MALFORMED
     assert issuer.requests == []
@@ -264,7 +264,7 @@ async def test_what_no_request_can_carry_is_malformed(
     ],
 )
 async def test_an_answer_that_is_not_about_the_token_is_no_verdict(
-    issuer: FakeIssuer, clock: HandClock, status: int, content: dict[str, object]
+    issuer: IssuerStub, clock: HandClock, status: int, content: dict[str, object]
 ) -> None:
     answer(issuer, content, status)
     with pytest.raises(IssuerUnavailable):
@@ -276,7 +276,7 @@ async def test_an_answer_that_is_not_about_the_token_is_no_verdict(
     [("unsupported_token_type", Refusal.WRONGTYPE), ("invalid_token", Refusal.INACTIVE)],
 )
 async def test_a_400_about_the_token_is_a_verdict(
-    issuer: FakeIssuer, clock: HandClock, error: str, reason: Refusal
+    issuer: IssuerStub, clock: HandClock, error: str, reason: Refusal
 ) -> None:
     answer(issuer, {"error": error}, 400)
     assert await refusal(verifier_of(issuer), OPAQUE, clock) is reason
@@ -293,7 +293,7 @@ async def test_a_400_about_the_token_is_a_verdict(
     ],
 )
 async def test_that_our_client_is_refused_is_said_as_such(
-    issuer: FakeIssuer, clock: HandClock, content: object, status: int
+    issuer: IssuerStub, clock: HandClock, content: object, status: int
 ) -> None:
     answer(issuer, content, status)
     for call in (verifier_of(issuer).verify(OPAQUE, now=clock.now()), verifier_of(issuer).probe()):
@@ -306,7 +306,7 @@ async def test_that_our_client_is_refused_is_said_as_such(
     [({}, 403), (b"<html>", 403), ({"error": ["invalid_client"]}, 400), ({}, 404), (b"", 200)],
 )
 async def test_any_other_answer_is_about_this_token_and_no_verdict(
-    issuer: FakeIssuer, clock: HandClock, content: object, status: int
+    issuer: IssuerStub, clock: HandClock, content: object, status: int
 ) -> None:
     answer(issuer, content, status)
     with pytest.raises(UnusableAnswer) as raised:
@@ -316,13 +316,13 @@ async def test_any_other_answer_is_about_this_token_and_no_verdict(
 
 @pytest.mark.parametrize("status", [400, 401])
 async def test_a_trial_call_that_is_refused_for_its_made_up_token_is_well(
-    issuer: FakeIssuer, status: int
+    issuer: IssuerStub, status: int
 ) -> None:
     answer(issuer, {"error": "invalid_token"}, status)
     await verifier_of(issuer).probe()
 
 
-async def test_a_trial_call_expects_a_made_up_token_to_be_inactive(issuer: FakeIssuer) -> None:
+async def test_a_trial_call_expects_a_made_up_token_to_be_inactive(issuer: IssuerStub) -> None:
     answer(issuer, {"active": False})
     part = verifier_of(issuer)
     await part.probe()
@@ -333,7 +333,7 @@ async def test_a_trial_call_expects_a_made_up_token_to_be_inactive(issuer: FakeI
 
 @pytest.mark.parametrize("active", [True, "false", 0])
 async def test_an_issuer_that_takes_anything_for_active_is_not_well(
-    issuer: FakeIssuer, active: object
+    issuer: IssuerStub, active: object
 ) -> None:
     answer(issuer, {**ACTIVE, "active": active})
     with pytest.raises(IssuerUnavailable):

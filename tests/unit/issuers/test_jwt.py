@@ -16,18 +16,18 @@ from sessiond.issuers.jwt import JwtVerifier
 from sessiond.issuers.keys import FETCH_EVERY, Keys
 from sessiond.jwt.access import TokenRules
 from sessiond.jwt.keyset import VerificationKey, verification_key
-from tests.unit.issuers.fake import FakeIssuer, HandClock
+from tests.unit.issuers.fake import HandClock, IssuerStub
 from tests.unit.jwt.forge import ISSUER, OTHER_RSA, RSA, b64, jwk, token
 
 pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-def verifier(issuer: FakeIssuer) -> JwtVerifier:
+def verifier(issuer: IssuerStub) -> JwtVerifier:
     return verifier_of(issuer)
 
 
-def verifier_of(issuer: FakeIssuer) -> JwtVerifier:
+def verifier_of(issuer: IssuerStub) -> JwtVerifier:
     issuer.publishes()
     publish(issuer, jwk(RSA, kid="rsa"))
     http = issuer.http()
@@ -50,7 +50,7 @@ def verifier_of(issuer: FakeIssuer) -> JwtVerifier:
     )
 
 
-def publish(issuer: FakeIssuer, *jwks: object) -> None:
+def publish(issuer: IssuerStub, *jwks: object) -> None:
     issuer.says("/keys", {"keys": list(jwks)})
 
 
@@ -69,7 +69,7 @@ async def test_a_signed_token_is_a_verdict(verifier: JwtVerifier, clock: HandClo
 
 
 async def test_a_token_costs_no_call_once_the_keys_are_here(
-    verifier: JwtVerifier, issuer: FakeIssuer, clock: HandClock
+    verifier: JwtVerifier, issuer: IssuerStub, clock: HandClock
 ) -> None:
     assert verifier.needs_call(token())
     for _ in range(3):
@@ -87,7 +87,7 @@ async def test_a_wrong_token_is_rejected_for_its_own_reason(
 
 
 async def test_a_token_of_a_new_key_has_the_keys_fetched_again(
-    verifier: JwtVerifier, issuer: FakeIssuer, clock: HandClock
+    verifier: JwtVerifier, issuer: IssuerStub, clock: HandClock
 ) -> None:
     await verifier.probe()
     publish(issuer, jwk(RSA, kid="rsa"), jwk(OTHER_RSA, kid="new"))
@@ -98,7 +98,7 @@ async def test_a_token_of_a_new_key_has_the_keys_fetched_again(
 
 
 async def test_between_two_keys_of_a_set_others_have_their_turn(
-    verifier: JwtVerifier, issuer: FakeIssuer, monkeypatch: pytest.MonkeyPatch
+    verifier: JwtVerifier, issuer: IssuerStub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     publish(issuer, *[jwk(RSA, kid=f"{number}") for number in range(20)])
     turns, turn_of = 0, []
@@ -122,7 +122,7 @@ async def test_between_two_keys_of_a_set_others_have_their_turn(
 
 
 async def test_whether_keys_must_be_fetched_is_told_without_a_look_at_the_signature(
-    verifier: JwtVerifier, issuer: FakeIssuer, monkeypatch: pytest.MonkeyPatch
+    verifier: JwtVerifier, issuer: IssuerStub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     publish(issuer, jwk(RSA), jwk(OTHER_RSA))  # neither has a kid: each may have signed it
     await verifier.probe()
@@ -131,7 +131,7 @@ async def test_whether_keys_must_be_fetched_is_told_without_a_look_at_the_signat
 
 
 async def test_fifty_tokens_of_a_new_key_cost_one_fetch(
-    verifier: JwtVerifier, issuer: FakeIssuer, clock: HandClock
+    verifier: JwtVerifier, issuer: IssuerStub, clock: HandClock
 ) -> None:
     await verifier.probe()
     open_ = anyio.Event()
@@ -158,7 +158,7 @@ async def test_fifty_tokens_of_a_new_key_cost_one_fetch(
 
 
 async def test_made_up_key_names_cost_one_fetch_in_half_a_minute(
-    verifier: JwtVerifier, issuer: FakeIssuer, clock: HandClock
+    verifier: JwtVerifier, issuer: IssuerStub, clock: HandClock
 ) -> None:
     await verifier.probe()
     for number in range(10):
@@ -186,7 +186,7 @@ async def test_made_up_key_names_cost_one_fetch_in_half_a_minute(
     ],
 )
 async def test_a_header_that_is_out_of_order_is_worth_no_fetch(
-    verifier: JwtVerifier, issuer: FakeIssuer, clock: HandClock, forged: Secret
+    verifier: JwtVerifier, issuer: IssuerStub, clock: HandClock, forged: Secret
 ) -> None:
     await verifier.probe()
     assert not verifier.needs_call(forged)
@@ -196,7 +196,7 @@ async def test_a_header_that_is_out_of_order_is_worth_no_fetch(
 
 
 async def test_without_keys_there_is_no_verdict(
-    verifier: JwtVerifier, issuer: FakeIssuer, clock: HandClock
+    verifier: JwtVerifier, issuer: IssuerStub, clock: HandClock
 ) -> None:
     issuer.says("/keys", {}, status=503)
     with pytest.raises(IssuerUnavailable):
@@ -206,7 +206,7 @@ async def test_without_keys_there_is_no_verdict(
 
 
 async def test_a_key_set_that_is_not_there_is_unavailable(
-    verifier: JwtVerifier, issuer: FakeIssuer
+    verifier: JwtVerifier, issuer: IssuerStub
 ) -> None:
     issuer.says("/keys", {}, status=404)
     with pytest.raises(IssuerUnavailable, match="404"):
@@ -214,7 +214,7 @@ async def test_a_key_set_that_is_not_there_is_unavailable(
 
 
 async def test_known_keys_serve_for_a_day_without_their_issuer(
-    verifier: JwtVerifier, issuer: FakeIssuer, clock: HandClock
+    verifier: JwtVerifier, issuer: IssuerStub, clock: HandClock
 ) -> None:
     await verifier.probe()
     issuer.says("/keys", {}, status=503)
@@ -229,7 +229,7 @@ async def test_known_keys_serve_for_a_day_without_their_issuer(
 
 
 async def test_a_verdict_falls_with_the_key_that_signed_it(
-    verifier: JwtVerifier, issuer: FakeIssuer, clock: HandClock
+    verifier: JwtVerifier, issuer: IssuerStub, clock: HandClock
 ) -> None:
     verdict = await verifier.verify(token(), now=clock.now())
     assert verifier.still_valid(verdict)
@@ -241,7 +241,7 @@ async def test_a_verdict_falls_with_the_key_that_signed_it(
 
 
 async def test_a_verdict_of_another_configuration_is_not_vouched_for(
-    verifier: JwtVerifier, issuer: FakeIssuer, clock: HandClock
+    verifier: JwtVerifier, issuer: IssuerStub, clock: HandClock
 ) -> None:
     verdict = await verifier.verify(token(), now=clock.now())
     http = issuer.http()
@@ -250,7 +250,7 @@ async def test_a_verdict_of_another_configuration_is_not_vouched_for(
 
 
 async def test_keys_are_fetched_by_themselves_and_sooner_after_a_failure(
-    issuer: FakeIssuer, verifier: JwtVerifier, clock: HandClock
+    issuer: IssuerStub, verifier: JwtVerifier, clock: HandClock
 ) -> None:
     answers = iter([503, 200, 503, 200])
     done = anyio.Event()

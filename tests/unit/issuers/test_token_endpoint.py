@@ -10,7 +10,7 @@ from sessiond.core.secret import Secret
 from sessiond.issuers.client import Client
 from sessiond.issuers.token_endpoint import FINAL, OURS, TokenEndpoint
 from sessiond.refresher import TokenSource
-from tests.unit.issuers.fake import METADATA, FakeIssuer, form_of
+from tests.unit.issuers.fake import METADATA, IssuerStub, form_of
 
 pytestmark = pytest.mark.anyio
 
@@ -24,7 +24,7 @@ ANSWER: dict[str, object] = {
 
 
 def source_of(
-    issuer: FakeIssuer, *, scope: str = "", secret: Secret | None = None
+    issuer: IssuerStub, *, scope: str = "", secret: Secret | None = None
 ) -> TokenEndpoint:
     issuer.publishes()
     http = issuer.http()
@@ -37,7 +37,7 @@ def source_of(
     return TokenEndpoint(http=http, discovery=issuer.discovery(http), client=client, scope=scope)
 
 
-async def test_a_refresh_token_is_spent_for_new_tokens(issuer: FakeIssuer) -> None:
+async def test_a_refresh_token_is_spent_for_new_tokens(issuer: IssuerStub) -> None:
     issuer.says("/token", ANSWER)
     part: TokenSource = source_of(issuer)
     tokens = await part.refresh(REFRESH)
@@ -52,20 +52,20 @@ async def test_a_refresh_token_is_spent_for_new_tokens(issuer: FakeIssuer) -> No
     }
 
 
-async def test_the_scope_is_sent_where_there_is_one(issuer: FakeIssuer) -> None:
+async def test_the_scope_is_sent_where_there_is_one(issuer: IssuerStub) -> None:
     issuer.says("/token", ANSWER)
     await source_of(issuer, scope="api://kdb/session.login").refresh(REFRESH)
     assert form_of(issuer.requests[-1])["scope"] == "api://kdb/session.login"
 
 
-async def test_a_confidential_client_proves_itself(issuer: FakeIssuer) -> None:
+async def test_a_confidential_client_proves_itself(issuer: IssuerStub) -> None:
     issuer.says("/token", ANSWER)
     await source_of(issuer, secret=Secret("s")).refresh(REFRESH)
     assert issuer.requests[-1].headers["authorization"].startswith("Basic ")
     assert "client_id" not in form_of(issuer.requests[-1])
 
 
-async def test_without_a_new_refresh_token_the_old_one_stays_good(issuer: FakeIssuer) -> None:
+async def test_without_a_new_refresh_token_the_old_one_stays_good(issuer: IssuerStub) -> None:
     issuer.says("/token", {"access_token": "a", "token_type": "bearer"})
     tokens = await source_of(issuer).refresh(REFRESH)
     assert (tokens.refresh_token, tokens.expires_in) == (None, None)
@@ -91,7 +91,7 @@ async def test_without_a_new_refresh_token_the_old_one_stays_good(issuer: FakeIs
     ],
 )
 async def test_expires_in_is_a_number_or_its_text(
-    issuer: FakeIssuer, stated: object, seconds: float | None
+    issuer: IssuerStub, stated: object, seconds: float | None
 ) -> None:
     issuer.says("/token", {**ANSWER, "expires_in": stated})
     assert (await source_of(issuer).refresh(REFRESH)).expires_in == seconds
@@ -99,21 +99,21 @@ async def test_expires_in_is_a_number_or_its_text(
 
 @pytest.mark.parametrize("error", sorted(FINAL))
 @pytest.mark.parametrize("status", [400, 401])
-async def test_a_final_error_is_a_refusal(issuer: FakeIssuer, error: str, status: int) -> None:
+async def test_a_final_error_is_a_refusal(issuer: IssuerStub, error: str, status: int) -> None:
     issuer.says("/token", {"error": error, "error_description": "AADSTS70000"}, status=status)
     with pytest.raises(RefreshRefused) as raised:
         await source_of(issuer).refresh(REFRESH)
     assert raised.value.error == error
 
 
-async def test_a_final_error_stays_one_with_a_retry_after(issuer: FakeIssuer) -> None:
+async def test_a_final_error_stays_one_with_a_retry_after(issuer: IssuerStub) -> None:
     issuer.says("/token", {"error": "invalid_grant"}, status=400, headers={"Retry-After": "9"})
     with pytest.raises(RefreshRefused):
         await source_of(issuer).refresh(REFRESH)
 
 
 @pytest.mark.parametrize("error", sorted(OURS))
-async def test_an_error_of_ours_is_an_alarm_and_no_refusal(issuer: FakeIssuer, error: str) -> None:
+async def test_an_error_of_ours_is_an_alarm_and_no_refusal(issuer: IssuerStub, error: str) -> None:
     issuer.says("/token", {"error": error}, status=400)
     with pytest.raises(IssuerUnavailable, match=f"{error}.*configuration"):
         await source_of(issuer).refresh(REFRESH)
@@ -123,13 +123,13 @@ async def test_an_error_of_ours_is_an_alarm_and_no_refusal(issuer: FakeIssuer, e
     "error",
     ["temporarily_unavailable", "server_error", "INVALID_GRANT", "", None, ["invalid_grant"]],
 )
-async def test_any_other_error_is_no_refusal(issuer: FakeIssuer, error: object) -> None:
+async def test_any_other_error_is_no_refusal(issuer: IssuerStub, error: object) -> None:
     issuer.says("/token", {"error": error}, status=400)
     with pytest.raises(IssuerUnavailable):
         await source_of(issuer).refresh(REFRESH)
 
 
-async def test_what_the_issuer_writes_is_not_repeated(issuer: FakeIssuer) -> None:
+async def test_what_the_issuer_writes_is_not_repeated(issuer: IssuerStub) -> None:
     said = {"error": "very-secret", "error_description": f"bad token {REFRESH.reveal()}"}
     issuer.says("/token", said, status=400)
     with pytest.raises(IssuerUnavailable) as raised:
@@ -139,7 +139,7 @@ async def test_what_the_issuer_writes_is_not_repeated(issuer: FakeIssuer) -> Non
 
 
 @pytest.mark.parametrize("status", [400, 401, 429, 503])
-async def test_retry_after_is_obeyed(issuer: FakeIssuer, status: int) -> None:
+async def test_retry_after_is_obeyed(issuer: IssuerStub, status: int) -> None:
     issuer.says(
         "/token",
         {"error": "temporarily_unavailable"},
@@ -153,7 +153,7 @@ async def test_retry_after_is_obeyed(issuer: FakeIssuer, status: int) -> None:
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 302])
-async def test_a_failing_issuer_refuses_nobody(issuer: FakeIssuer, status: int) -> None:
+async def test_a_failing_issuer_refuses_nobody(issuer: IssuerStub, status: int) -> None:
     issuer.says("/token", {"error": "invalid_grant"}, status=status)
     with pytest.raises(IssuerUnavailable):
         await source_of(issuer).refresh(REFRESH)
@@ -180,26 +180,26 @@ async def test_a_failing_issuer_refuses_nobody(issuer: FakeIssuer, status: int) 
     ],
 )
 async def test_a_200_that_is_no_token_answer_is_no_verdict(
-    issuer: FakeIssuer, content: object
+    issuer: IssuerStub, content: object
 ) -> None:
     issuer.says("/token", content)
     with pytest.raises(IssuerUnavailable):
         await source_of(issuer).refresh(REFRESH)
 
 
-async def test_only_200_brings_tokens(issuer: FakeIssuer) -> None:
+async def test_only_200_brings_tokens(issuer: IssuerStub) -> None:
     issuer.says("/token", ANSWER, status=201)
     with pytest.raises(IssuerUnavailable):
         await source_of(issuer).refresh(REFRESH)
 
 
-async def test_a_token_is_revoked_where_the_issuer_can(issuer: FakeIssuer) -> None:
+async def test_a_token_is_revoked_where_the_issuer_can(issuer: IssuerStub) -> None:
     issuer.says("/revoke", b"")
     assert await source_of(issuer).revoke(REFRESH)
     assert form_of(issuer.requests[-1]) == {"token": REFRESH.reveal(), "client_id": "qstudio"}
 
 
-async def test_nothing_is_revoked_where_the_issuer_cannot(issuer: FakeIssuer) -> None:
+async def test_nothing_is_revoked_where_the_issuer_cannot(issuer: IssuerStub) -> None:
     part = source_of(issuer)
     issuer.says(METADATA, {"issuer": "https://login.example.com/"})
     assert not await part.revoke(REFRESH)
@@ -209,7 +209,7 @@ async def test_nothing_is_revoked_where_the_issuer_cannot(issuer: FakeIssuer) ->
 
 
 @pytest.mark.parametrize("status", [400, 401, 503])
-async def test_a_revocation_that_failed_is_told(issuer: FakeIssuer, status: int) -> None:
+async def test_a_revocation_that_failed_is_told(issuer: IssuerStub, status: int) -> None:
     issuer.says("/revoke", {"error": "invalid_client"}, status=status)
     with pytest.raises(IssuerUnavailable):
         await source_of(issuer).revoke(REFRESH)

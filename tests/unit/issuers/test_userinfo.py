@@ -8,7 +8,7 @@ from sessiond.core.errors import IssuerThrottled, IssuerUnavailable, Refusal, To
 from sessiond.core.principal import Principal
 from sessiond.core.secret import Secret
 from sessiond.issuers.userinfo import UserinfoVerifier
-from tests.unit.issuers.fake import ISSUER, FakeIssuer, HandClock
+from tests.unit.issuers.fake import ISSUER, HandClock, IssuerStub
 from tests.unit.jwt.forge import T, token
 
 pytestmark = pytest.mark.anyio
@@ -19,7 +19,7 @@ GRAPH_ERROR = {"error": {"code": "Authorization_RequestDenied", "message": "Insu
 
 
 def verifier_of(
-    issuer: FakeIssuer,
+    issuer: IssuerStub,
     *,
     audience: tuple[str, ...] = (),
     user_claim: str = "preferred_username",
@@ -49,7 +49,7 @@ async def refusal(verifier: Verifier, token: Secret, clock: HandClock) -> Refusa
     return raised.value.reason
 
 
-async def test_the_user_of_a_token_is_a_verdict(issuer: FakeIssuer, clock: HandClock) -> None:
+async def test_the_user_of_a_token_is_a_verdict(issuer: IssuerStub, clock: HandClock) -> None:
     issuer.says("/userinfo", ALICE)
     part: Verifier = verifier_of(issuer)
     assert part.is_online
@@ -61,7 +61,7 @@ async def test_the_user_of_a_token_is_a_verdict(issuer: FakeIssuer, clock: HandC
     assert (verdict.stated_iat, part.still_valid(verdict)) == (None, True)
 
 
-async def test_the_token_is_shown_as_a_bearer(issuer: FakeIssuer, clock: HandClock) -> None:
+async def test_the_token_is_shown_as_a_bearer(issuer: IssuerStub, clock: HandClock) -> None:
     issuer.says("/userinfo", ALICE)
     await verifier_of(issuer).verify(OPAQUE, now=clock.now())
     request = issuer.requests[-1]
@@ -69,7 +69,7 @@ async def test_the_token_is_shown_as_a_bearer(issuer: FakeIssuer, clock: HandClo
     assert request.headers["authorization"] == f"Bearer {OPAQUE.reveal()}"
 
 
-async def test_graph_says_who_it_is_in_its_own_words(issuer: FakeIssuer, clock: HandClock) -> None:
+async def test_graph_says_who_it_is_in_its_own_words(issuer: IssuerStub, clock: HandClock) -> None:
     issuer.says("/userinfo", {"id": "oid-1", "userPrincipalName": "Alice@example.com"})
     part = verifier_of(issuer, user_claim="userPrincipalName", subject_claim="id")
     of_graph = token({"aud": "https://graph.microsoft.com"}, header={"nonce": "n", "typ": "JWT"})
@@ -77,7 +77,7 @@ async def test_graph_says_who_it_is_in_its_own_words(issuer: FakeIssuer, clock: 
     assert verdict.principal == Principal(issuer="corp", subject="oid-1", name="Alice@example.com")
 
 
-async def test_a_jwts_own_times_count(issuer: FakeIssuer, clock: HandClock) -> None:
+async def test_a_jwts_own_times_count(issuer: IssuerStub, clock: HandClock) -> None:
     issuer.says("/userinfo", ALICE)
     part = verifier_of(issuer)
     verdict = await part.verify(
@@ -98,7 +98,7 @@ async def test_a_jwts_own_times_count(issuer: FakeIssuer, clock: HandClock) -> N
     ],
 )
 async def test_a_jwt_that_is_wrong_by_its_own_word_is_not_even_shown(
-    issuer: FakeIssuer, clock: HandClock, claims: dict[str, object], reason: Refusal
+    issuer: IssuerStub, clock: HandClock, claims: dict[str, object], reason: Refusal
 ) -> None:
     issuer.says("/userinfo", ALICE)
     part = verifier_of(issuer, audience=("api://kdb",))
@@ -107,20 +107,20 @@ async def test_a_jwt_that_is_wrong_by_its_own_word_is_not_even_shown(
 
 
 async def test_an_opaque_tokens_audience_is_not_to_be_known(
-    issuer: FakeIssuer, clock: HandClock
+    issuer: IssuerStub, clock: HandClock
 ) -> None:
     issuer.says("/userinfo", ALICE)
     part = verifier_of(issuer, audience=("api://kdb",))
     assert (await part.verify(OPAQUE, now=clock.now())).principal.subject == "a-1"
 
 
-async def test_a_header_cannot_be_smuggled_in(issuer: FakeIssuer, clock: HandClock) -> None:
+async def test_a_header_cannot_be_smuggled_in(issuer: IssuerStub, clock: HandClock) -> None:
     smuggling = Secret("a" * 20 + "\r\nX-User: bob")
     assert await refusal(verifier_of(issuer), smuggling, clock) is Refusal.MALFORMED
     assert issuer.requests == []
 
 
-async def test_401_is_inactive(issuer: FakeIssuer, clock: HandClock) -> None:
+async def test_401_is_inactive(issuer: IssuerStub, clock: HandClock) -> None:
     issuer.says("/userinfo", b"", status=401)
     assert await refusal(verifier_of(issuer), OPAQUE, clock) is Refusal.INACTIVE
 
@@ -134,7 +134,7 @@ async def test_401_is_inactive(issuer: FakeIssuer, clock: HandClock) -> None:
     ],
 )
 async def test_the_issuers_own_403_is_the_wrong_scope(
-    issuer: FakeIssuer, clock: HandClock, content: object, challenge: str
+    issuer: IssuerStub, clock: HandClock, content: object, challenge: str
 ) -> None:
     issuer.says("/userinfo", content, status=403, headers={"WWW-Authenticate": challenge})
     assert await refusal(verifier_of(issuer), OPAQUE, clock) is Refusal.WRONGSCOPE
@@ -153,7 +153,7 @@ async def test_the_issuers_own_403_is_the_wrong_scope(
     ],
 )
 async def test_an_answer_that_is_not_about_the_token_is_no_verdict(
-    issuer: FakeIssuer, clock: HandClock, status: int, content: object
+    issuer: IssuerStub, clock: HandClock, status: int, content: object
 ) -> None:
     issuer.says("/userinfo", content, status=status)
     with pytest.raises(IssuerUnavailable):
@@ -165,7 +165,7 @@ async def test_an_answer_that_is_not_about_the_token_is_no_verdict(
     [(400, "inactive"), (413, "toolarge"), (414, "toolarge"), (431, "toolarge")],
 )
 async def test_what_a_server_answers_to_an_odd_token_is_about_the_token(
-    issuer: FakeIssuer, clock: HandClock, status: int, reason: str
+    issuer: IssuerStub, clock: HandClock, status: int, reason: str
 ) -> None:
     """Otherwise anybody who can type a password could open the issuer's breaker."""
     issuer.says("/userinfo", b"<html>Request Header Or Cookie Too Large</html>", status=status)
@@ -174,7 +174,7 @@ async def test_what_a_server_answers_to_an_odd_token_is_about_the_token(
     assert raised.value.reason == reason
 
 
-async def test_graphs_throttling_is_obeyed(issuer: FakeIssuer, clock: HandClock) -> None:
+async def test_graphs_throttling_is_obeyed(issuer: IssuerStub, clock: HandClock) -> None:
     issuer.says("/userinfo", {}, status=429, headers={"Retry-After": "13"})
     with pytest.raises(IssuerThrottled) as raised:
         await verifier_of(issuer).verify(OPAQUE, now=clock.now())
@@ -183,7 +183,7 @@ async def test_graphs_throttling_is_obeyed(issuer: FakeIssuer, clock: HandClock)
 
 @pytest.mark.parametrize("status", [401, 403])
 async def test_a_trial_call_expects_a_made_up_token_to_be_refused(
-    issuer: FakeIssuer, status: int
+    issuer: IssuerStub, status: int
 ) -> None:
     issuer.says("/userinfo", {}, status=status)
     await verifier_of(issuer).probe()
@@ -192,7 +192,7 @@ async def test_a_trial_call_expects_a_made_up_token_to_be_refused(
 
 @pytest.mark.parametrize("status", [200, 404, 503])
 async def test_an_issuer_that_does_not_refuse_it_is_not_well(
-    issuer: FakeIssuer, status: int
+    issuer: IssuerStub, status: int
 ) -> None:
     issuer.says("/userinfo", ALICE, status=status)
     with pytest.raises(IssuerUnavailable):
