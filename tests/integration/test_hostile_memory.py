@@ -1,7 +1,6 @@
 """What local users send fills no memory, is no other user's loss, and tells them nothing."""
 
 import os
-import socket
 import struct
 import subprocess
 import sys
@@ -42,12 +41,9 @@ def resident(daemon: RunningDaemon) -> int:
 def break_off_before_hello(daemon: RunningDaemon, message: bytes) -> None:
     crowd = []
     for _ in range(BROKEN):
-        peer = socket.socket(socket.AF_UNIX)
-        peer.connect(daemon.address)
-        peer.sendall(b"gw1:\x03\0")
-        peer.recv(1)
+        peer = FakeProcess(daemon.address)
         with suppress(BrokenPipeError, ConnectionResetError):
-            peer.sendall(message)
+            peer.send(message)
         crowd.append(peer)
     for peer in crowd:
         peer.close()

@@ -2,7 +2,6 @@
 
 import os
 import resource
-import socket
 import subprocess
 import sys
 import textwrap
@@ -56,9 +55,7 @@ def test_running_out_of_files_costs_new_connections_and_nothing_else(
         q.log_in(ALICE, strict_issuer.tokens()["access_token"])
         in_use = len(list(Path(f"/proc/{daemon.pid}/fd").iterdir()))
         limit_files(daemon.pid, in_use + 3)
-        crowd = [socket.socket(socket.AF_UNIX) for _ in range(20)]
-        for each in crowd:
-            each.connect(daemon.address)
+        crowd = [FakeProcess(daemon.address, greets=False) for _ in range(20)]
         q.ping()
         assert len(q.sessions()) == 1
         for each in crowd:
@@ -75,9 +72,7 @@ def limit_files(pid: int, count: int) -> None:
 def test_hanging_up_without_a_byte_is_nothing(strict_issuer: RunningIssuer, start: Start) -> None:
     daemon = start(configuration(strict_issuer))
     for _ in range(50):
-        peer = socket.socket(socket.AF_UNIX)
-        peer.connect(daemon.address)
-        peer.close()
+        FakeProcess(daemon.address, greets=False).close()
     assert still_serves(daemon, strict_issuer)
 
 

@@ -151,7 +151,7 @@ class Interpreter:
 
 
 class Client:
-    """One kdb+ client of a q process."""
+    """A user's program, which is a kdb+ client of a q process. (FakeProcess is a q process.)"""
 
     def __init__(self, port: int) -> None:
         self._socket = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
