@@ -3,6 +3,8 @@
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
 from threading import Thread
 from uuid import UUID
 
@@ -13,13 +15,16 @@ from sessiond.core.errors import CallError
 from sessiond.qipc import (
     NIL,
     Handshake,
+    Push,
     Received,
+    Response,
     ServerConnection,
     boolean,
     call,
     dictionary,
     guid,
     int_,
+    list_,
     mapping,
     string,
     symbol,
@@ -29,7 +34,8 @@ from sessiond.qipc import (
 )
 from sessiond.qipc.messages import MessageKind, encode_message
 from sessiond.testing import FakeProcess, Issued, QReplyError
-from sessiond.testing.plain import plain_rows
+from sessiond.testing.plain import instant, plain, plain_rows
+from sessiond.testing.wire import ProcessWire
 
 SESSION = UUID(int=7)
 ACCEPTED = dictionary({"ok": boolean(True), "session": guid(SESSION)})
@@ -150,6 +156,63 @@ def test_a_token_is_brought_as_its_user_would(token: Secret | Issued | str, pass
         assert q.log_in("alice", token)["session"] == SESSION
         assert daemon.passwords == [password]
         assert daemon.asked == ["connect", "opened", "ping"]
+
+
+def test_what_the_hook_asks_is_asked_in_its_words() -> None:
+    with served() as (daemon, ours):
+        welcome = dictionary({"server": string("sessiond")})
+        daemon.answers["hello"] = lambda: daemon.wire.reply(welcome)
+        daemon.answers["renew"] = lambda: daemon.wire.reply(ACCEPTED)
+        daemon.answers["reconcile"] = lambda: daemon.wire.reply(list_(int_(5)))
+        q = FakeProcess(ours, name="rdb1")
+        assert q.hello() == {"server": string("sessiond")}
+        assert q.renew(SESSION, "a;r") == {"ok": True, "session": SESSION}
+        assert q.reconcile({5: SESSION, 6: SESSION}) == [5]
+        q.disconnect(6, SESSION)
+        q.log_out()
+        asked = ["hello", "renew", "reconcile", "disconnect", "disconnect", "ping"]
+        assert daemon.asked == asked
+    assert daemon.heard.startswith(b"rdb1:")
+
+
+def test_a_daemon_is_reached_by_its_path(tmp_path: Path) -> None:
+    path = str(tmp_path / "kx.5000")
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(path)
+        listening.listen()
+        with FakeProcess(path, greets=False), listening.accept()[0] as accepted:
+            accepted.close()
+    with pytest.raises(ConnectionRefusedError):
+        FakeProcess(path)
+
+
+def test_all_that_comes_can_be_taken_in_its_order() -> None:
+    with served() as (daemon, ours):
+        daemon.answers["ping"] = lambda: daemon.wire.reply(NIL) + push(daemon, "bye")
+        q = FakeProcess(ours)
+        q.ask(string(""))
+        kinds: list[type] = []
+        while len(kinds) < 2:
+            q.receive()
+            while (event := q.next_event()) is not None:
+                kinds.append(type(event))
+        assert kinds == [Response, Push]
+
+
+def test_a_daemon_that_asks_something_is_wrong() -> None:
+    client, server = ProcessWire(), ServerConnection(1 << 16)
+    server.receive_data(client.greeting("q", "x"))
+    server.next_event()
+    client.receive_data(server.accept() + encode_message(MessageKind.SYNC, NIL))
+    with pytest.raises(CallError, match="asks nothing"):
+        client.next_push()
+
+
+def test_a_time_is_a_number_until_it_is_wanted() -> None:
+    assert instant(0) == datetime(2000, 1, 1, tzinfo=UTC)
+    assert instant(-(2**63)) is None
+    assert plain(list_(int_(1), string("ab"))) == [1, "ab"]
+    assert plain(NIL) is NIL
 
 
 def test_who_is_refused_is_told_why() -> None:
