@@ -72,3 +72,27 @@ class RefreshSettings:
 
     issuers: Mapping[str, RefreshIssuer]  # by their configured names
     recheck: float  # seconds between asking again where nothing can be refreshed; 0 = never
+
+
+class RefreshIssuers:
+    """The issuers of now, and which of them has taken an earlier one's place."""
+
+    def __init__(self, settings: Callable[[], RefreshSettings]) -> None:
+        self._settings = settings
+
+    def get(self, name: str) -> RefreshIssuer | None:
+        """Return the issuer that has the name now; None: no one has."""
+        return self._settings().issuers.get(name)
+
+    def pace(self, name: str) -> Pace:
+        """Return the pace of the issuer that has the name now; of one that is gone none is kept."""
+        return issuer.pace if (issuer := self.get(name)) else Pace()
+
+    def is_newest(self, issuer: RefreshIssuer, name: str) -> bool:
+        """Say whether it has not been replaced."""
+        return self.get(name) is issuer
+
+    def now(self, issuer: RefreshIssuer, name: str) -> RefreshIssuer | None:
+        """Return the issuer that has taken an earlier one's place; None: its issuer is gone."""
+        newest = self.get(name)
+        return newest if newest is not None and newest.iss == issuer.iss else None

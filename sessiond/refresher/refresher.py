@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import anyio
 import anyio.lowlevel
@@ -17,35 +17,23 @@ from anyio.streams.memory import MemoryObjectReceiveStream
 from sessiond.bus import Committed
 from sessiond.clock import Clock
 from sessiond.containment import Containment
-from sessiond.core.changes import BeginRefresh, Change, Forsake, Refresh, Refuse, Rotate
-from sessiond.core.errors import (
-    IssuerThrottled,
-    IssuerUnavailable,
-    RefreshRefused,
-    Refusal,
-    StoreError,
-    TokenRejected,
-    UnusableAnswer,
-)
+from sessiond.core.changes import BeginRefresh, Forsake
+from sessiond.core.errors import IssuerThrottled, IssuerUnavailable, StoreError, UnusableAnswer
 from sessiond.core.grant import Grant, GrantId, TokenHash
 from sessiond.core.rows import Drop, Put
 from sessiond.core.secret import Secret
 from sessiond.core.session import ProcessKey
 from sessiond.due import DueQueue
 from sessiond.refresher.asking_again import AskingAgain
-from sessiond.refresher.giving_back import GivingBack, give_back
-from sessiond.refresher.pace import FIRST_RETRY, Pace, retry_in
-from sessiond.refresher.refresh_issuer import RefreshIssuer, RefreshSettings, Tokens, TokenSource
+from sessiond.refresher.giving_back import GivingBack
+from sessiond.refresher.one_refresh import OneRefresh, Outcome
+from sessiond.refresher.pace import retry_in
+from sessiond.refresher.refresh_issuer import RefreshIssuer, RefreshIssuers, RefreshSettings
 from sessiond.table import Table
 
-# What time alone may mend in a fresh token: the issuer's clock is ahead, or its key not here yet.
-NOT_YET_GOOD = frozenset({Refusal.NOTYET, Refusal.BADSIGNATURE})
 AT_ONCE = 64  # grants looked at in one go
 
 log = structlog.get_logger()
-A = TypeVar("A")
-
-__all__ = ["RefreshIssuer", "RefreshSettings", "Refresher", "TokenSource", "Tokens"]
 
 
 class _Key(NamedTuple):
@@ -97,17 +85,19 @@ class Refresher:
             containment: Where exceptions end that no issuer's part may raise.
         """
         self._settings = settings
+        self._issuers = RefreshIssuers(settings)
         self._containment = containment or Containment()
         self._table = table
         self._news = news
         self._clock = clock
-        self._hashed = hashed
         self._draw = draw
-        self._note_late = note_late
+        self._one_refresh = OneRefresh(
+            table, self._issuers, clock=clock, hashed=hashed, draw=draw, note_late=note_late
+        )
         self._due = DueQueue[_Key](clock)
         self._held: dict[GrantId, _Held] = {}
         self._asking_again = AskingAgain(table, clock)
-        self._giving_back = GivingBack(self._issuer, self._containment, clock)
+        self._giving_back = GivingBack(self._issuers.get, self._containment, clock)
         self._proving = Counter[GrantId]()  # how many logins wait for the proof
         self._busy: dict[GrantId, anyio.Event] = {}
         self._begun = Counter[str]()  # by issuer; what is due beyond its budget waits in a queue
@@ -117,8 +107,8 @@ class Refresher:
 
     def forget_gone(self) -> None:
         """Forget what waits for issuers that are not there any more: their grants end."""
-        for issuer in self._waiting.keys() - self._settings().issuers.keys():
-            del self._waiting[issuer]
+        for name in self._waiting.keys() - self._settings().issuers.keys():
+            del self._waiting[name]
 
     def follow(self, grant: Grant) -> None:
         """Look at a grant when it is due."""
@@ -127,10 +117,8 @@ class Refresher:
 
     def hold(self, grant: GrantId, *, issuer: str, access: Secret) -> None:
         """Keep an access token in memory, to ask the issuer for it again from time to time."""
-        recheck, refresh_issuer = self._settings().recheck, self._issuer(issuer)
-        is_asked_again = (
-            refresh_issuer is not None and recheck > 0 and refresh_issuer.verifier.is_online
-        )
+        recheck, asked = self._settings().recheck, self._issuers.get(issuer)
+        is_asked_again = asked is not None and recheck > 0 and asked.verifier.is_online
         if is_asked_again and self._asking_again.keep(grant, access):  # else it is queued already
             self._due.add_in(recheck, _Key(grant, issuer))
 
@@ -167,12 +155,12 @@ class Refresher:
             grant: One that is not proved, as the table has just said.
             process: Turns go round by it, and within it by subject.
         """
-        refresh_issuer = self._issuer(grant.issuer)
-        if refresh_issuer is None or self._is_too_early(_key(grant)):
+        issuer = self._issuers.get(grant.issuer)
+        if issuer is None or self._is_too_early(_key(grant)):
             return
         self._proving[grant.id] += 1
         try:
-            await refresh_issuer.unproved.take(process, grant.subject)
+            await issuer.unproved.take(process, grant.subject)
         except anyio.get_cancelled_exc_class():
             if self._proving[grant.id] == 1 and self._tasks is not None:
                 self._tasks.start_soon(self._forsake, grant.id)
@@ -181,7 +169,7 @@ class Refresher:
             self._proving[grant.id] -= 1
             if not self._proving[grant.id]:
                 del self._proving[grant.id]
-        self._start(_key(grant), refresh_issuer.unproved.give, at_once=True)
+        self._start(_key(grant), issuer.unproved.give, at_once=True)
         if grant.id in self._busy:
             await self._busy[grant.id].wait()
 
@@ -199,10 +187,10 @@ class Refresher:
     def _begin(self, key: _Key) -> None:
         if self._is_too_early(key) or key.grant in self._busy:
             return
-        refresh_issuer = self._issuer(key.issuer)
-        if key.is_unproved and refresh_issuer is not None:
-            begin = partial(self._start, key, refresh_issuer.unproved.give)
-            refresh_issuer.unproved.when_free(begin, None, key.subject)
+        issuer = self._issuers.get(key.issuer)
+        if key.is_unproved and issuer is not None:
+            begin = partial(self._start, key, issuer.unproved.give)
+            issuer.unproved.when_free(begin, None, key.subject)
         elif self._has_place(key.issuer):
             self._begun[key.issuer] += 1
             self._start(key, partial(self._leave_place, key.issuer))
@@ -226,38 +214,38 @@ class Refresher:
         self._busy[key.grant] = anyio.Event()
         self._tasks.start_soon(self._attend, key, leave, at_once)
 
-    def _has_place(self, issuer: str) -> bool:
-        refresh_issuer = self._issuer(issuer)
-        return refresh_issuer is None or self._begun[issuer] < refresh_issuer.limiter.total_tokens
+    def _has_place(self, name: str) -> bool:
+        issuer = self._issuers.get(name)
+        return issuer is None or self._begun[name] < issuer.limiter.total_tokens
 
-    def _leave_place(self, issuer: str) -> None:
-        self._begun[issuer] -= 1
-        waiting = self._waiting[issuer]
-        while waiting and not self._watching.cancel_called and self._has_place(issuer):
+    def _leave_place(self, name: str) -> None:
+        self._begun[name] -= 1
+        waiting = self._waiting[name]
+        while waiting and not self._watching.cancel_called and self._has_place(name):
             self._begin(waiting.popleft())
 
     async def _attend(self, key: _Key, leave: Callable[[], None], at_once: bool) -> None:
         """Do what is due for one grant: at most one task at a time does."""
-        refresh_issuer = self._issuer(key.issuer)
+        issuer = self._issuers.get(key.issuer)
         try:
             with self._containment.around("refresh", key.issuer):
-                await self._do(key, refresh_issuer, at_once)
+                await self._do(key, issuer, at_once)
                 return
             self._begin_again(key)
         finally:
             self._busy.pop(key.grant).set()
             leave()
 
-    async def _do(self, key: _Key, refresh_issuer: RefreshIssuer | None, at_once: bool) -> None:
+    async def _do(self, key: _Key, issuer: RefreshIssuer | None, at_once: bool) -> None:
         try:
             grant = await self._table.ask(BeginRefresh(grant=key.grant, at_once=at_once))
             if grant is None:
-                await self._ask_again(key, refresh_issuer)
-            elif key.is_unproved and refresh_issuer is not None:
-                await self._refresh(grant, refresh_issuer)
-            elif refresh_issuer is not None:
-                async with refresh_issuer.limiter:
-                    await self._refresh(grant, refresh_issuer)
+                await self._ask_again(key, issuer)
+            elif key.is_unproved and issuer is not None:
+                await self._refresh(grant, issuer)
+            elif issuer is not None:
+                async with issuer.limiter:
+                    await self._refresh(grant, issuer)
         except StoreError as error:
             log.warning("refresh not recorded", error=str(error))
             self._begin_again(key)
@@ -275,100 +263,16 @@ class Refresher:
         return retry_in(held.failures - 1, self._draw())
 
     async def _refresh(self, grant: Grant, begun_on: RefreshIssuer) -> None:
-        refresh_issuer, is_over = (
-            self._now(begun_on, grant),
-            grant.lease.expires_at <= self._clock.now(),
-        )
-        if refresh_issuer is None or grant.refresh_token is None or is_over:
-            return
-        if (
-            refresh_issuer.client != grant.client
-        ):  # sent for another client it would count as stolen
-            self._retry_later(grant, IssuerUnavailable("the refresh token is another client's"))
-            return
-        closed_until = self._pace(grant).not_before(grant, self._clock.now())
-        if closed_until is not None:
-            self._put_off(grant, closed_until + timedelta(seconds=FIRST_RETRY * self._draw()))
-            return
-        if grant.refresh_at is not None and grant.refresh_at <= self._clock.now():
-            self._note_late((self._clock.now() - grant.refresh_at).total_seconds())
-        try:
-            tokens = await refresh_issuer.source.refresh(grant.refresh_token)
-        except RefreshRefused as refused:
-            log.info("refresh refused", issuer=grant.issuer, error=refused.error)
-            self._pace(grant).note_refusal(grant, self._clock.now())
-            await self._persist(Refuse(grant=grant.id, reason="refused"))
-        except IssuerUnavailable as unavailable:
-            self._retry_later(grant, unavailable)
-        else:
-            await self._take(grant, tokens, refresh_issuer)
-
-    async def _take(self, grant: Grant, tokens: Tokens, given_on: RefreshIssuer) -> None:
-        """Keep the new refresh token first: after a crash it is all there is."""
-        renewed = tokens.refresh_token
-        known_by = None if renewed is None else self._hashed(renewed)
-        rotate = Rotate(grant=grant.id, refresh=known_by, refresh_token=renewed)
-        known = await self._persist(rotate)
-        refresh_issuer = self._now(given_on, grant)
-        if not known:
-            log.info("refresh thrown away", issuer=grant.issuer)
-            if renewed is not None and refresh_issuer is not None:
-                await give_back(grant.issuer, renewed, refresh_issuer)
-        elif refresh_issuer is not None:
-            await self._verify(grant, refresh_issuer, tokens)
-
-    async def _verify(self, grant: Grant, refresh_issuer: RefreshIssuer, tokens: Tokens) -> None:
-        """Give the sessions what the new access token says."""
-        try:
-            verdict = await refresh_issuer.verify(
-                tokens.access_token, now=self._clock.now(), expires_in=tokens.expires_in
-            )
-        except TokenRejected as rejected:
-            log.warning("refreshed token rejected", issuer=grant.issuer, reason=rejected.reason)
-            if rejected.reason in NOT_YET_GOOD or not self._is_newest(refresh_issuer, grant.issuer):
-                self._retry_later(grant, IssuerUnavailable(str(rejected)))
-            else:
-                await self._persist(Refuse(grant=grant.id, reason=rejected.reason.value))
-        except IssuerUnavailable as unavailable:
-            self._retry_later(grant, unavailable)
-        else:
-            refresh = Refresh(grant=grant.id, verdict=verdict, draw=self._draw())
-            kept = await self._table.ask(refresh)
-            if not kept and not self._is_newest(refresh_issuer, grant.issuer):
-                self._retry_later(grant, IssuerUnavailable("its configuration has changed"))
-                return
-            self._held.pop(grant.id, None)
-            if kept:
-                self._pace(grant).note_proof(grant)
-            log.info("refreshed" if kept else "refresh thrown away", issuer=grant.issuer)
-
-    def _issuer(self, name: str) -> RefreshIssuer | None:
-        """Return the issuer that has the name now; None: no one has."""
-        return self._settings().issuers.get(name)
-
-    def _pace(self, grant: Grant) -> Pace:
-        """Return the pace of the issuer that has the name now; of one that is gone none is kept."""
-        return issuer.pace if (issuer := self._issuer(grant.issuer)) else Pace()
-
-    def _is_newest(self, refresh_issuer: RefreshIssuer, issuer: str) -> bool:
-        return self._issuer(issuer) is refresh_issuer
-
-    def _now(self, refresh_issuer: RefreshIssuer, of: Grant | _Key) -> RefreshIssuer | None:
-        """Return the issuer that has taken an earlier one's place; None: its issuer is gone."""
-        newest = self._issuer(of.issuer)
-        return newest if newest is not None and newest.iss == refresh_issuer.iss else None
-
-    async def _persist(self, change: Change[A]) -> A:
-        """Write what the issuer said of a refresh token, however long it takes.
-
-        A new one exists nowhere else, and a refused one is not to be sent again.
-        """
-        while True:
-            try:
-                return await self._table.ask(change)
-            except StoreError as error:
-                log.error("issuer's answer not on disk yet", error=str(error))
-                await self._clock.sleep(FIRST_RETRY)
+        outcome = await self._one_refresh.of(grant, begun_on)
+        match outcome:
+            case Outcome.REFRESHED:
+                self._held.pop(grant.id, None)
+            case Outcome.OVER:
+                pass
+            case datetime():
+                self._put_off(grant, outcome)
+            case IssuerUnavailable():
+                self._retry_later(grant, outcome)
 
     def _retry_later(self, grant: Grant, unavailable: IssuerUnavailable) -> None:
         """Try again with backoff, moved by a draw; the lease's end ends it all."""
@@ -377,7 +281,7 @@ class Refresher:
             pause = max(pause, unavailable.retry_after)
         if isinstance(unavailable, IssuerThrottled):  # a wish for all like it, not for this alone
             until = self._clock.now() + timedelta(seconds=unavailable.retry_after)
-            self._pace(grant).close(grant, until)
+            self._issuers.pace(grant.issuer).close(grant, until)
         self._put_off(grant, self._clock.now() + timedelta(seconds=pause))
         log.warning(
             "refresh put off", issuer=grant.issuer, error=str(unavailable), seconds=round(pause, 1)
@@ -390,11 +294,11 @@ class Refresher:
 
     async def _ask_again(self, key: _Key, begun_on: RefreshIssuer | None) -> None:
         """Ask the issuer whether it still accepts a token that cannot be refreshed."""
-        refresh_issuer = None if begun_on is None else self._now(begun_on, key)
-        if refresh_issuer is None or not self._settings().recheck:
+        issuer = None if begun_on is None else self._issuers.now(begun_on, key.issuer)
+        if issuer is None or not self._settings().recheck:
             self._asking_again.drop(key.grant)
         elif await self._asking_again.ask(
-            key.grant, refresh_issuer, partial(self._is_newest, refresh_issuer, key.issuer)
+            key.grant, issuer, partial(self._issuers.is_newest, issuer, key.issuer)
         ):
             self._due.add_in(self._settings().recheck, key)
         self._held.pop(key.grant, None)

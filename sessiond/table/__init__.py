@@ -1,5 +1,6 @@
 """The one writer: what is asked of the rows waits in the agenda, and is written batch by batch."""
 
-from sessiond.table.table import Loaded, Store, Table, TableSettings
+from sessiond.table.store import Loaded, Store
+from sessiond.table.table import Table, TableSettings
 
 __all__ = ["Loaded", "Store", "Table", "TableSettings"]

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import anyio
 import anyio.lowlevel
@@ -41,6 +41,7 @@ from sessiond.core.session import ProcessAbout, ProcessKey, Session
 from sessiond.due import DueQueue
 from sessiond.table.agenda import Agenda, Submission
 from sessiond.table.batch import Batch, Decided
+from sessiond.table.store import Store
 
 A = TypeVar("A")
 
@@ -70,44 +71,12 @@ ENDING = (
 RETURNING = (ProcessLost, Reconcile)
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    """What a store holds at start."""
-
-    rows: Sequence[Row]
-    sequence: int  # the last event's, also when that event is no longer kept
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableSettings:
     """What the table goes by."""
 
     rules: Rules
     keep_events: timedelta
-
-
-class Store(Protocol):
-    """Keeps rows and events. Only the table task calls `commit`, one call at a time."""
-
-    async def load(self) -> Loaded:
-        """Return everything that is kept."""
-        ...
-
-    async def commit(self, writes: Sequence[Write], events: Sequence[Event]) -> None:
-        """Make writes and events durable, all or nothing.
-
-        Raises:
-            StoreError: Nothing of it is kept.
-        """
-        ...
-
-    async def events_after(self, sequence: int, *, limit: int) -> list[Event]:
-        """Return kept events in order, beginning after a sequence number."""
-        ...
-
-    async def forget_events(self, *, before: datetime, up_to: int) -> None:
-        """Drop the events of before a time, and those up to a sequence number."""
-        ...
 
 
 class Table:

@@ -330,7 +330,7 @@ async def test_a_lease_that_ended_while_nobody_ran_is_not_refreshed(clock: FakeC
 async def test_how_late_each_refresh_begins_is_told(clock: FakeClock) -> None:
     late: list[float] = []
     async with at_work(clock) as work:
-        work.refresher._note_late = late.append
+        work.refresher._one_refresh._note_late = late.append
         work.source.otherwise = DOWN
         await work.log_in()
         await work.minutes(7)

@@ -1,0 +1,158 @@
+"""One refresh token spent, and what came of it kept: each step on disk before the next."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from enum import Enum, auto
+from typing import TypeVar
+
+import structlog
+
+from sessiond.clock import Clock
+from sessiond.core.changes import Change, Refresh, Refuse, Rotate
+from sessiond.core.errors import (
+    IssuerUnavailable,
+    RefreshRefused,
+    Refusal,
+    StoreError,
+    TokenRejected,
+)
+from sessiond.core.grant import Grant, TokenHash
+from sessiond.core.secret import Secret
+from sessiond.refresher.giving_back import give_back
+from sessiond.refresher.pace import FIRST_RETRY
+from sessiond.refresher.refresh_issuer import RefreshIssuer, RefreshIssuers, Tokens
+from sessiond.table import Table
+
+# What time alone may mend in a fresh token: the issuer's clock is ahead, or its key not here yet.
+NOT_YET_GOOD = frozenset({Refusal.NOTYET, Refusal.BADSIGNATURE})
+
+A = TypeVar("A")
+
+log = structlog.get_logger()
+
+
+class Outcome(Enum):
+    """How a refresh ended that needs no other try."""
+
+    REFRESHED = auto()  # or thrown away: the table has it in any case
+    OVER = auto()  # refused, or there was nothing to ask
+
+
+class OneRefresh:
+    """Asks an issuer for the next access token of a grant, and has the table take it."""
+
+    def __init__(
+        self,
+        table: Table,
+        issuers: RefreshIssuers,
+        *,
+        clock: Clock,
+        hashed: Callable[[Secret], TokenHash],
+        draw: Callable[[], float],
+        note_late: Callable[[float], object],
+    ) -> None:
+        """Ask nothing yet.
+
+        Args:
+            table: Asked to record each step.
+            issuers: Those of now: what was begun on an earlier one is judged by them.
+            clock: Wall time.
+            hashed: Turns a token into what it is known by.
+            draw: Gives numbers uniform in [0, 1).
+            note_late: Told how many seconds after it was due a refresh begins.
+        """
+        self._table = table
+        self._issuers = issuers
+        self._clock = clock
+        self._hashed = hashed
+        self._draw = draw
+        self._note_late = note_late
+
+    async def of(
+        self, grant: Grant, begun_on: RefreshIssuer
+    ) -> Outcome | datetime | IssuerUnavailable:
+        """Spend the grant's refresh token, which the table has noted to be in flight.
+
+        Returns:
+            How it ended; or not before when it may be tried; or why it is to be tried again.
+
+        Raises:
+            StoreError: What the verified token says could not be written; the token itself was.
+        """
+        issuer = self._issuers.now(begun_on, grant.issuer)
+        if issuer is None or grant.refresh_token is None:
+            return Outcome.OVER
+        if grant.lease.expires_at <= self._clock.now():
+            return Outcome.OVER
+        if issuer.client != grant.client:  # sent for another client it would count as stolen
+            return IssuerUnavailable("the refresh token is another client's")
+        closed_until = self._issuers.pace(grant.issuer).not_before(grant, self._clock.now())
+        if closed_until is not None:
+            return closed_until + timedelta(seconds=FIRST_RETRY * self._draw())
+        if grant.refresh_at is not None and grant.refresh_at <= self._clock.now():
+            self._note_late((self._clock.now() - grant.refresh_at).total_seconds())
+        try:
+            tokens = await issuer.source.refresh(grant.refresh_token)
+        except RefreshRefused as refused:
+            log.info("refresh refused", issuer=grant.issuer, error=refused.error)
+            self._issuers.pace(grant.issuer).note_refusal(grant, self._clock.now())
+            await self._persist(Refuse(grant=grant.id, reason="refused"))
+            return Outcome.OVER
+        except IssuerUnavailable as unavailable:
+            return unavailable.with_traceback(None)
+        return await self._take(grant, tokens, issuer)
+
+    async def _take(
+        self, grant: Grant, tokens: Tokens, given_on: RefreshIssuer
+    ) -> Outcome | IssuerUnavailable:
+        """Keep the new refresh token first: after a crash it is all there is."""
+        renewed = tokens.refresh_token
+        known_by = None if renewed is None else self._hashed(renewed)
+        rotate = Rotate(grant=grant.id, refresh=known_by, refresh_token=renewed)
+        known = await self._persist(rotate)
+        issuer = self._issuers.now(given_on, grant.issuer)
+        if known and issuer is not None:
+            return await self._verify(grant, issuer, tokens)
+        if not known:
+            log.info("refresh thrown away", issuer=grant.issuer)
+            if renewed is not None and issuer is not None:
+                await give_back(grant.issuer, renewed, issuer)
+        return Outcome.OVER
+
+    async def _verify(
+        self, grant: Grant, issuer: RefreshIssuer, tokens: Tokens
+    ) -> Outcome | IssuerUnavailable:
+        """Give the sessions what the new access token says."""
+        try:
+            verdict = await issuer.verify(
+                tokens.access_token, now=self._clock.now(), expires_in=tokens.expires_in
+            )
+        except TokenRejected as rejected:
+            log.warning("refreshed token rejected", issuer=grant.issuer, reason=rejected.reason)
+            is_newest = self._issuers.is_newest(issuer, grant.issuer)
+            if rejected.reason in NOT_YET_GOOD or not is_newest:
+                return IssuerUnavailable(str(rejected))
+            await self._persist(Refuse(grant=grant.id, reason=rejected.reason.value))
+            return Outcome.OVER
+        except IssuerUnavailable as unavailable:
+            return unavailable.with_traceback(None)
+        refresh = Refresh(grant=grant.id, verdict=verdict, draw=self._draw())
+        kept = await self._table.ask(refresh)
+        if not kept and not self._issuers.is_newest(issuer, grant.issuer):
+            return IssuerUnavailable("its configuration has changed")
+        if kept:
+            self._issuers.pace(grant.issuer).note_proof(grant)
+        log.info("refreshed" if kept else "refresh thrown away", issuer=grant.issuer)
+        return Outcome.REFRESHED
+
+    async def _persist(self, change: Change[A]) -> A:
+        """Write what the issuer said of a refresh token, however long it takes.
+
+        A new one exists nowhere else, and a refused one is not to be sent again.
+        """
+        while True:
+            try:
+                return await self._table.ask(change)
+            except StoreError as error:
+                log.error("issuer's answer not on disk yet", error=str(error))
+                await self._clock.sleep(FIRST_RETRY)

@@ -1,0 +1,41 @@
+"""What the table needs of whatever keeps its rows and events."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from sessiond.core.events import Event
+from sessiond.core.rows import Row, Write
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What a store holds at start."""
+
+    rows: Sequence[Row]
+    sequence: int  # the last event's, also when that event is no longer kept
+
+
+class Store(Protocol):
+    """Keeps rows and events. Only the table task calls `commit`, one call at a time."""
+
+    async def load(self) -> Loaded:
+        """Return everything that is kept."""
+        ...
+
+    async def commit(self, writes: Sequence[Write], events: Sequence[Event]) -> None:
+        """Make writes and events durable, all or nothing.
+
+        Raises:
+            StoreError: Nothing of it is kept.
+        """
+        ...
+
+    async def events_after(self, sequence: int, *, limit: int) -> list[Event]:
+        """Return kept events in order, beginning after a sequence number."""
+        ...
+
+    async def forget_events(self, *, before: datetime, up_to: int) -> None:
+        """Drop the events of before a time, and those up to a sequence number."""
+        ...
