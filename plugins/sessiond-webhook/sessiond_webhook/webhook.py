@@ -8,7 +8,7 @@ from sessiond.api import Event, TrustedFileError, TryLater
 from sessiond_webhook.answers import Answer
 from sessiond_webhook.clock import Clock, SystemClock
 from sessiond_webhook.files import Files, trust
-from sessiond_webhook.parcel import Parcel, parcel_of
+from sessiond_webhook.message import Message, message_of
 from sessiond_webhook.post import Poster
 from sessiond_webhook.settings import WebhookSettings
 from sessiond_webhook.signature import signature_headers
@@ -53,7 +53,7 @@ class Webhook:
         if not wanted:
             return
         try:
-            await self._deliver(parcel_of(wanted, self._settings))
+            await self._deliver(message_of(wanted, self._settings))
         except TrustedFileError as error:
             raise OutageError(str(error)) from error
 
@@ -65,13 +65,13 @@ class Webhook:
         patterns = self._settings.kinds
         return not patterns or any(fnmatchcase(event.kind, each) for each in patterns)
 
-    async def _deliver(self, parcel: Parcel) -> None:
+    async def _deliver(self, message: Message) -> None:
         end = self._clock.monotonic() + self._settings.patience
         host = place(self._files.url().reveal())
         await self._keep_silent(host, end)
         tries = 0
         while True:
-            answer = await self._post(parcel, end)
+            answer = await self._post(message, end)
             tries += 1
             if not answer.fault:
                 return
@@ -97,24 +97,24 @@ class Webhook:
             left = self._silent_until - self._clock.monotonic()
             raise OutageError(f"{host}: it has asked for silence, {left:.0f} s more; tries: 0")
 
-    async def _post(self, parcel: Parcel, end: float) -> Answer:
+    async def _post(self, message: Message, end: float) -> Answer:
         timeout = min(self._settings.timeout, end - self._clock.monotonic())
         url = self._files.url().reveal()
-        return await self._poster.post(url, self._headers(parcel), parcel.body, timeout=timeout)
+        return await self._poster.post(url, self._headers(message), message.body, timeout=timeout)
 
-    def _headers(self, parcel: Parcel) -> dict[str, str]:
+    def _headers(self, message: Message) -> dict[str, str]:
         """Return a try's headers: its time is its own."""
         headers = {"user-agent": "sessiond-webhook"}
         headers |= {name.lower(): value for name, value in self._settings.headers.items()}
-        headers["content-type"] = parcel.content_type
+        headers["content-type"] = message.content_type
         authorization = self._files.authorization()
         if authorization is not None:
             headers["authorization"] = authorization.reveal()
         return headers | signature_headers(
             self._files.keys(),
-            message_id=parcel.id,
+            message_id=message.id,
             timestamp=int(self._clock.now()),
-            body=parcel.body,
+            body=message.body,
         )
 
     def _pause(self, tries: int) -> float:

@@ -1,4 +1,4 @@
-"""Receivers that are away, slow, sick, or hostile."""
+"""Receivers that are away, slow, failing, or hostile."""
 
 from collections.abc import Callable
 

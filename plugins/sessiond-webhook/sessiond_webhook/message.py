@@ -10,7 +10,7 @@ from sessiond_webhook.settings import WebhookSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Parcel:
+class Message:
     """A body, ready to be signed and sent as often as it takes."""
 
     id: str  # the same whenever the same events are sent
@@ -18,7 +18,7 @@ class Parcel:
     body: bytes
 
 
-def parcel_of(events: Sequence[Event], settings: WebhookSettings) -> Parcel:
+def message_of(events: Sequence[Event], settings: WebhookSettings) -> Message:
     """Return the request for 1 to `batch` events."""
     message_id = _id(events, settings.source)
     if settings.format == "chat":
@@ -28,7 +28,7 @@ def parcel_of(events: Sequence[Event], settings: WebhookSettings) -> Parcel:
         body = cloudevents.structured(events[0], settings.source)
     else:
         content_type, body = cloudevents.BATCHED, cloudevents.batched(events, settings.source)
-    return Parcel(id=message_id, content_type=content_type, body=body)
+    return Message(id=message_id, content_type=content_type, body=body)
 
 
 def _id(events: Sequence[Event], source: str) -> str:
