@@ -1,5 +1,6 @@
 """The command line. Here alone errors become exit codes (sysexits.h)."""
 
+import gc
 import importlib
 import os
 import sys
@@ -14,7 +15,6 @@ from sessiond import config as configuration
 from sessiond import install_units as units
 from sessiond.config.credentials import new_key, store_key
 from sessiond.core.errors import AddressInUseError, ConfigError, SessiondError
-from sessiond.store.sealing import KeyRing
 
 EX_INTERRUPTED = 130  # what a shell says of a program that SIGINT ended
 
@@ -91,6 +91,9 @@ def main() -> None:
 @config_option
 def run(path: Path) -> None:
     """Run the daemon, in the foreground."""
+    # What is imported stays: to look through it for garbage again and again is an eighth of the
+    # time that a start takes. The daemon turns the collector on when all is loaded.
+    gc.disable()
     # Imported here, so that the other commands do not wait for all of it.
     importlib.import_module("sessiond.daemon").run(path)
 
@@ -120,7 +123,8 @@ def rekey(path: Path) -> None:
     config = configuration.load(path)
     database = Path(config.store.path).resolve()  # as the daemon does: the key is beside the file
     key = store_key(config.store.key_file, database=database, environ=os.environ)
-    count = importlib.import_module("sessiond.store.rekey").rekey(database, KeyRing.from_text(key))
+    ring = importlib.import_module("sessiond.store.sealing").KeyRing.from_text(key)
+    count = importlib.import_module("sessiond.store.rekey").rekey(database, ring)
     click.echo(f"{database}: {count} values sealed anew")
 
 

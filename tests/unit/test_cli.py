@@ -1,10 +1,11 @@
 """The command line: what it prints, and the code it ends with."""
 
 import base64
+import gc
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -35,15 +36,18 @@ def program(*args: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture
-def daemon(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[Path], None]], None]:
-    """Return what puts a stand-in for the daemon's `run` in place."""
+def daemon(
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Callable[[Callable[[Path], None]], None]]:
+    """Yield what puts a stand-in for the daemon's `run` in place."""
 
     def put(run: Callable[[Path], None]) -> None:
         module = ModuleType("sessiond.daemon")
         module.run = run  # type: ignore[attr-defined]
         monkeypatch.setitem(sys.modules, "sessiond.daemon", module)
 
-    return put
+    yield put
+    gc.enable()  # `run` leaves that to the daemon
 
 
 def raising(error: BaseException) -> Callable[[Path], None]:
@@ -128,6 +132,26 @@ def test_run_hands_the_daemon_the_path(
 
     assert invoke("run", "--config", str(tmp_path / "c")).exit_code == 0
     assert given == [tmp_path / "c"]
+
+
+def test_the_other_commands_do_not_wait_for_what_the_daemon_needs() -> None:
+    heavy = ("sessiond.daemon", "sessiond.store", "sessiond.table", "structlog", "httpx", "rich")
+    found = subprocess.run(
+        [sys.executable, "-c", "import sessiond.cli, sys; print(*sys.modules)"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert set(heavy) & set(found.stdout.split()) == set()
+
+
+def test_the_collector_rests_while_the_daemon_is_imported(
+    daemon: Callable[[Callable[[Path], None]], None], tmp_path: Path
+) -> None:
+    rests: list[bool] = []
+    daemon(lambda _: rests.append(not gc.isenabled()))
+    invoke("run", "--config", str(tmp_path / "c"))
+    assert rests == [True]
 
 
 @pytest.mark.parametrize(
