@@ -12,22 +12,39 @@ OWN := $(BIN)/python $(INSTALL) --no-deps --no-build-isolation
 COMPILE := $(TOOLS)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--only-binary :all: --emit-build-options --no-annotate --custom-compile-command 'make pins' $(UPGRADE)
 
-.PHONY: demo test test-deb test-install check bench fuzz deb pins audit clean
+# In pytest's words. What is not `chaos` or `heavy` is what `make test` runs.
+UNIT := tests/unit tests/fuzz
+REAL := tests/integration tests/q tests/bench tests/chaos $(PLUGINS)
+LIGHT := -m 'not chaos and not heavy'
+PEERS := $(VENV)/.real tests/issuer/node_modules/.package-lock.json
+
+# The tests start hundreds of daemons: each would compile all of its modules again.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: demo test test-chaos test-heavy coverage test-deb test-install check bench fuzz deb pins audit clean
 
 demo: $(VENV)/.run
 	$(BIN)/sessiond demo
 
-# Unit tests first, with the coverage they must have; then real processes, several files at a time;
-# then the chaos part, which kills them and breaks what they live on: step by step, and at random.
-test: $(VENV)/.real tests/issuer/node_modules/.package-lock.json
+# Unit tests first, then real processes, several files at a time. The other two have the rest:
+# what kills them and breaks what they live on, step by step and at random; and what is heavy.
+test: $(PEERS)
+	$(BIN)/python -m pytest -n 2 $(LIGHT) $(UNIT)
+	$(BIN)/python -m pytest -n 4 --dist loadfile $(LIGHT) $(REAL)
+
+test-chaos: $(PEERS)
+	$(BIN)/python -m pytest -n 4 -m chaos $(UNIT) $(REAL)
+
+test-heavy: $(PEERS)
+	$(BIN)/python -m pytest -n 2 -m heavy $(UNIT) $(REAL)
+
+# The unit tests once more, with the branches counted that they must pass.
+coverage: $(VENV)/.real
 	$(BIN)/coverage erase
-	COVERAGE_PROCESS_START=pyproject.toml $(BIN)/python -m pytest -n 2 tests/unit tests/fuzz
+	COVERAGE_PROCESS_START=pyproject.toml $(BIN)/python -m pytest -n 2 $(UNIT)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --fail-under=95
 	$(BIN)/coverage report --include='sessiond/core/*,sessiond/qipc/*' --fail-under=100
-	$(BIN)/python -m pytest -n 4 --dist loadfile -m 'not chaos' tests/integration tests/q tests/bench $(PLUGINS)
-	$(BIN)/python -m pytest -n 4 -m chaos tests/integration
-	$(BIN)/python -m pytest tests/chaos
 
 # As root on a Debian machine, some minutes each: the package in a booted Debian, and an
 # installation by docs/operations.md alone in a Debian made by debootstrap.
@@ -47,7 +64,7 @@ check: $(VENV)/.real
 	for plugin in $(PLUGINS); do MYPYPATH=$$plugin:$$plugin/tests $(BIN)/mypy $$plugin || exit 1; done
 	$(BIN)/lint-imports
 
-bench: $(VENV)/.real tests/issuer/node_modules/.package-lock.json
+bench: $(PEERS)
 	$(BIN)/python -m tests.bench
 
 fuzz: $(VENV)/.real

@@ -1,5 +1,6 @@
 """The tests' common ground: the asyncio backend, the issuers, and what tests need."""
 
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,10 +14,20 @@ from tests.issuer.running import RunningIssuer
 from tests.needs import absent, is_error
 
 ISSUERS = {"strict_issuer", "entra_issuer", "tls_issuer"}  # whoever uses one needs "real"
+NOWHERE = "http://127.0.0.1:9"
 NEEDS = "Skipped: needs "  # how pytest reports what is skipped below
 
 hypothesis.settings.register_profile("sessiond", deadline=None)  # a deadline is a timing assertion
 hypothesis.settings.load_profile("sessiond")
+
+# What a shell has its background jobs ignore, all that a test starts would ignore too.
+for number, usual in (
+    (signal.SIGINT, signal.default_int_handler),
+    (signal.SIGQUIT, signal.SIG_DFL),
+    (signal.SIGHUP, signal.SIG_DFL),
+):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, usual)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -47,6 +58,18 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     for test, lacking in skipped:
         what, _, reason = lacking.partition(": ")
         terminalreporter.write_line(f"{what}: {test} ({reason})")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def proxy() -> Iterator[None]:
+    """Set a proxy that leads nowhere: neither a test nor what it starts may go by way of one."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("http_proxy", "https_proxy", "all_proxy"):
+            patch.setenv(name, NOWHERE)
+            patch.setenv(name.upper(), NOWHERE)
+        for name in ("no_proxy", "NO_PROXY"):
+            patch.delenv(name, raising=False)
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,8 +1,9 @@
-"""A running daemon for each test that asks for one, and the q processes that talk to it."""
+"""A running daemon for a test, or for all tests of a file, and q processes that talk to it."""
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -14,9 +15,9 @@ Start = Callable[[str], RunningDaemon]
 Connected = Callable[[RunningDaemon], FakeProcess]
 
 
-@pytest.fixture
-def start(folder: Path) -> Iterator[Start]:
-    """Start a daemon on a configuration; it ends with the test, and may never log a token."""
+@contextmanager
+def _starting(folder: Path) -> Iterator[Start]:
+    """Yield what starts a daemon in a folder; it ends with the block, and may never log a token."""
     with ExitStack() as stack:
         started: list[RunningDaemon] = []
 
@@ -33,6 +34,20 @@ def start(folder: Path) -> Iterator[Start]:
             assert canary.found_in(log.encode()) == set()
             for file in folder.glob("sessiond.db*"):
                 assert canary.found_in(file.read_bytes()) == set(), file.name
+
+
+@pytest.fixture
+def start(folder: Path) -> Iterator[Start]:
+    """Start a daemon on a configuration, for one test."""
+    with _starting(folder) as run:
+        yield run
+
+
+@pytest.fixture(scope="module")
+def start_shared() -> Iterator[Start]:
+    """Start a daemon for all tests of a file that neither stop it nor count what it did."""
+    with TemporaryDirectory(prefix="sd-") as name, _starting(Path(name)) as run:
+        yield run
 
 
 @pytest.fixture

@@ -27,9 +27,10 @@ from tests.peers import PeerFarm
 from tests.running_daemon import RunningDaemon, configuration
 
 
-@pytest.fixture
-def daemon(strict_issuer: RunningIssuer, start: Start) -> RunningDaemon:
-    return start(configuration(strict_issuer))
+@pytest.fixture(scope="module")
+def daemon(running_strict_issuer: RunningIssuer, start_shared: Start) -> RunningDaemon:
+    """One for all: whatever it was sent, it serves the next test as if nothing had been."""
+    return start_shared(configuration(running_strict_issuer))
 
 
 @pytest.fixture
@@ -156,11 +157,11 @@ def test_a_token_typed_as_the_user_name_is_not_shown(
     strict_issuer: RunningIssuer, daemon: RunningDaemon, pair_of: list[FakeProcess]
 ) -> None:
     bad, _ = pair_of
-    bad.hello()
+    bad.hello(name="slip")
     token = strict_issuer.tokens()["access_token"]
     assert bad.connect(token, "a password")["reason"] == "nottoken"
     assert bad.connect(token, token)["reason"] == "usermismatch"
-    shown = [each["user"] for each in daemon.logged(2, outcome="refused")]
+    shown = [each["user"] for each in daemon.logged(2, outcome="refused", process="slip")]
     assert shown == ["(token)", "(token)"]
 
 

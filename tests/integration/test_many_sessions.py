@@ -16,7 +16,7 @@ from tests.running_daemon import configuration
 COUNT = 20_000
 HOUR = timedelta(hours=1)
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = [pytest.mark.heavy, pytest.mark.timeout(120)]
 
 
 def test_every_session_is_there_and_a_login_comes_between_refreshes_that_are_all_due(

@@ -18,6 +18,7 @@ MANY = 1000
 FLOOD = 10_000
 
 
+@pytest.mark.heavy
 def test_a_thousand_processes_have_a_session_each(
     strict_issuer: RunningIssuer, start: Start
 ) -> None:
@@ -39,6 +40,7 @@ def flood(q: FakeProcess, token: str) -> None:
         q.send(encode_message(MessageKind.SYNC, connect_call(ALICE, token, handle)))
 
 
+@pytest.mark.heavy
 @pytest.mark.timeout(180)  # ten thousand commits, on a machine that other tests share
 def test_a_process_that_floods_makes_no_other_process_miss_its_deadline(
     strict_issuer: RunningIssuer, start: Start

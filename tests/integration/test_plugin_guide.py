@@ -80,6 +80,7 @@ class Author:
         self._environ = {
             **{k: v for k, v in os.environ.items() if not k.startswith(("PIP_", "PYTEST_", "COV"))},
             "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+            "no_proxy": "127.0.0.1",  # the chat is here; a real one may be beyond a proxy
             "SESSIOND": str(ROOT),
             # What pip would fetch is there already: the tests need no network.
             "PYTHONPATH": sysconfig.get_path("purelib"),
@@ -152,6 +153,7 @@ def free_ports(count: int) -> Iterator[list[str]]:
     yield ports
 
 
+@pytest.mark.heavy
 @pytest.mark.timeout(300)  # it makes an environment and installs into it
 def test_the_tutorial_ends_with_a_revocation_in_the_chat(folder: Path) -> None:
     blocks = list(blocks_of(GUIDE))

@@ -42,6 +42,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("kind", GROUPS)
 def test_a_new_plugin_is_installed_and_passes_its_tests(
     made: Path, kind: str, tmp_path: Path

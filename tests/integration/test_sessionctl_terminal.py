@@ -5,6 +5,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from sessiond.testing import FakeProcess
 from tests.integration.conftest import Start
 from tests.integration.operating import control_of
@@ -102,6 +104,7 @@ def test_a_narrow_terminal_is_not_written_over_its_edge(
         assert max(map(len, run.plain.splitlines())) <= 40, run.plain
 
 
+@pytest.mark.heavy
 def test_a_bar_shows_how_far_a_long_revocation_is(
     strict_issuer: RunningIssuer, start: Start, process: Connected
 ) -> None:

@@ -302,7 +302,7 @@ async def test_what_was_asked_is_there_to_be_looked_at(
 
 def test_it_can_be_asked_on_loopback() -> None:
     issuer = FakeIssuer()
-    with issuer.serve() as url, httpx.Client() as client:
+    with issuer.serve() as url, httpx.Client(trust_env=False) as client:
         assert url == issuer.url
         ends = client.get(f"{url}/.well-known/openid-configuration").json()
         keys = KeySet.import_key_set(client.get(ends["jwks_uri"]).json())

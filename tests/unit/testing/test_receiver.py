@@ -7,7 +7,7 @@ from sessiond.testing import FakeReceiver
 
 
 def test_what_is_posted_is_there_and_answered_well() -> None:
-    with FakeReceiver() as room, httpx.Client() as client:
+    with FakeReceiver() as room, httpx.Client(trust_env=False) as client:
         assert client.post(room.url, json={"text": "hello"}).json() == {}
         assert client.post(f"{room.url}more", data={"a": "b"}).status_code == 200
         assert room.next().json() == {"text": "hello"}
@@ -17,7 +17,7 @@ def test_what_is_posted_is_there_and_answered_well() -> None:
 
 
 def test_it_fails_as_it_is_told_to() -> None:
-    with FakeReceiver() as room, httpx.Client() as client:
+    with FakeReceiver() as room, httpx.Client(trust_env=False) as client:
         room.fail(status=503, retry_after=7, times=1)
         answer = client.post(room.url)
         assert (answer.status_code, answer.headers["Retry-After"]) == (503, "7")
