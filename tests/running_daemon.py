@@ -100,6 +100,10 @@ class RunningDaemon:
     def stop(self) -> int:
         """Stop it as systemd does; return its exit code."""
         self._process.send_signal(signal.SIGTERM)
+        return self.wait()
+
+    def wait(self) -> int:
+        """Wait until it has ended; return its exit code."""
         code = self._process.wait(timeout=READY_WITHIN)
         self._reader.join()
         return code

@@ -1,4 +1,4 @@
-"""SIGTERM: what was accepted is written and heard, and nothing that hangs holds up the end."""
+"""SIGTERM, SIGINT: what was accepted is written and heard, and what hangs holds up no end."""
 
 import os
 import signal
@@ -18,9 +18,18 @@ from tests.integration.test_login import pair
 from tests.integration.test_reload import opaque, write
 from tests.issuer.control import ALWAYS
 from tests.issuer.running import ALICE, RunningIssuer
-from tests.running_daemon import RunningDaemon, configuration
+from tests.running_daemon import DAEMON, RunningDaemon, configuration
 
 SOON = "share = 0.02\njitter = 0.0\ntimeout = {timeout}"
+
+
+# As a shell starts its background jobs.
+IN_THE_BACKGROUND = """
+import signal, sys
+from sessiond.cli import main
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+main(["run", "--config", sys.argv[1]])
+"""
 
 
 def begin_to_stop(daemon: RunningDaemon) -> None:
@@ -39,6 +48,16 @@ def with_a_refresh_under_way(
     q.log_in(ALICE, pair(issuer.tokens()))
     issuer.control.wait_for_calls("/token")
     return daemon, q
+
+
+@pytest.mark.parametrize("program", [DAEMON, ("-c", IN_THE_BACKGROUND)], ids=["fore", "back"])
+def test_sigint_stops_it_in_the_foreground_and_in_the_background(
+    strict_issuer: RunningIssuer, folder: Path, program: tuple[str, ...]
+) -> None:
+    with RunningDaemon(folder, configuration(strict_issuer), program=program) as daemon:
+        os.kill(daemon.pid, signal.SIGINT)
+        assert daemon.wait() == 0
+        assert daemon.logged(1, event="stopping", signal="SIGINT")
 
 
 def test_every_login_that_was_accepted_is_on_disk(
