@@ -8,8 +8,9 @@ import anyio
 import pytest
 from anyio import ClosedResourceError, EndOfStream
 
-from sessiond.core.changes import Change, Close, LiftRevocation, ListOwnSessions, Ping, ProcessLost
+from sessiond.core.changes import Change, Close, LiftRevocation, ProcessLost
 from sessiond.core.errors import StoreError
+from sessiond.core.queries import ListOwnSessions, Ping
 from sessiond.table import agenda
 from sessiond.table.agenda import Agenda, Submission
 from tests.fakes import idle, process_key
@@ -29,8 +30,8 @@ def about(pid: int, handle: int = 1) -> Submission[None]:
 
 def rest_of(submission: Submission[Any]) -> Change[Any]:
     """What is left of it: more about the same."""
-    assert isinstance(submission.change, Close)
-    return ProcessLost(process=submission.change.process)
+    assert isinstance(submission.asked, Close)
+    return ProcessLost(process=submission.asked.process)
 
 
 @pytest.fixture
@@ -152,7 +153,7 @@ async def test_the_rest_is_decided_after_what_waits_by_then(waiting: Agenda) -> 
     waiting.go_on(large, rest)
     await waiting.enter(other)
     assert await waiting.next() == [other, large]
-    assert large.change is rest
+    assert large.asked is rest
 
 
 async def test_of_several_unfinished_ones_each_has_its_turn(waiting: Agenda) -> None:
@@ -176,7 +177,7 @@ async def test_between_two_pieces_others_have_a_turn(waiting: Agenda) -> None:
         tasks.start_soon(other)
         for _ in range(2):  # trio may let whoever has just begun wait once
             assert await waiting.next() == [large]
-            waiting.go_on(large, large.change)
+            waiting.go_on(large, large.asked)
         assert turns == ["another's"]
 
 
@@ -205,7 +206,7 @@ async def test_what_is_about_nothing_in_particular_is_held_back_by_nothing(waiti
 
 async def test_lifting_a_revocation_holds_back_only_what_is_about_it(waiting: Agenda) -> None:
     one = Submission(LiftRevocation(id=UUID(int=1)))
-    waiting.claim(one, one.change)
+    waiting.claim(one, one.asked)
     assert waiting.holds_back(Submission(LiftRevocation(id=UUID(int=1))))
     assert not waiting.holds_back(Submission(LiftRevocation(id=UUID(int=2))))
 
