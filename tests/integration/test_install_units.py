@@ -29,11 +29,15 @@ def run(*command: str | Path) -> str:
     return found.stdout + found.stderr
 
 
-def test_an_image_gets_units_that_systemd_verifies_and_enables(tmp_path: Path) -> None:
+def test_an_image_gets_units_that_systemd_verifies_and_enables(
+    tmp_path: Path, folder: Path
+) -> None:
+    venv = folder / "venv"  # a unit can name it, wherever the checkout is
+    venv.symlink_to(sys.prefix)
     root, config = tmp_path / "root", tmp_path / "config.toml"
     config.write_text(CONFIG)
     printed = run(
-        *(sys.executable, "-m", "sessiond", "install-units"),
+        *(venv / "bin/python", "-m", "sessiond", "install-units"),
         *("--root", root, "--config", config, "--apply"),
     )
     units = sorted((root / "etc/systemd/system").iterdir())

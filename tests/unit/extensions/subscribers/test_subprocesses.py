@@ -78,7 +78,7 @@ async def test_one_that_is_told_to_stop_has_time_to(started: Started) -> None:
         sys.stdout.write("closed")
     """.replace("\n        ", "\n")
     with capture_logs() as logs:
-        async with started(f"#!{sys.executable} -IS{program}") as child:
+        async with started(f"#!{os.path.realpath(sys.executable)} -IS{program}") as child:
             await child.stop()
             assert isinstance(await child.receive(), Gone)
     assert [each["line"] for each in logs] == ["closed"]
