@@ -168,7 +168,7 @@ def test_what_may_not_be_looked_at_is_said(
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(Path, call, refuse)
-    where = Where(owner=0, credentials=tmp_path)
+    where = Where(owner=os.geteuid(), credentials=tmp_path)
     if call == "is_dir":
         assert files.credentials_directory({}, "x.service") is None
         return
