@@ -13,8 +13,6 @@ AS_PROCESSES = {
     "daemon/reload.py",
     "daemon/services.py",
     "daemon/serving.py",
-    "daemon/settings.py",
-    "testing/process.py",
     *(str(file.relative_to(CODE)) for file in CODE.glob("demo/*.py")),
 }
 
@@ -64,10 +62,16 @@ TESTED_WITH = {
     "store/steps.py": "store/test_sqlite_schema.py",
     "table/batch.py": "table/test_table_pieces.py",
     "testing/answer.py": "testing/test_fake_issuer.py",
+    "testing/calls.py": "testing/test_process.py",
+    "testing/endpoints.py": "testing/test_fake_issuer.py",
     "testing/faults.py": "testing/test_fake_issuer.py",
+    "testing/granting.py": "testing/test_fake_issuer.py",
+    "testing/issued.py": "testing/test_fake_issuer.py",
     "testing/issuer.py": "testing/test_fake_issuer.py",
     "testing/life.py": "testing/test_subscriber_contract.py",
     "testing/loopback.py": "testing/test_fake_issuer.py",
+    "testing/plain.py": "testing/test_process.py",
+    "testing/wire.py": "testing/test_process.py",
 }
 
 
