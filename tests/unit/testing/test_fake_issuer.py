@@ -319,7 +319,7 @@ def test_it_can_be_asked_on_loopback() -> None:
 
 def test_on_loopback_connections_are_closed_and_bodies_never_end() -> None:
     issuer = FakeIssuer()
-    with issuer.serve() as url, httpx.Client() as client:
+    with issuer.serve() as url, httpx.Client(trust_env=False) as client:
         issuer.fail("keys", drop=True, times=1)
         with pytest.raises(httpx.RemoteProtocolError):
             client.get(f"{url}/keys")
@@ -339,6 +339,7 @@ def test_on_loopback_it_shows_the_certificate_that_it_is_given() -> None:
     trust = ssl.create_default_context()
     authority.configure_trust(trust)
     issuer = FakeIssuer()
-    with issuer.serve(tls=lambda: shown) as url, httpx.Client(verify=trust) as client:
+    client = httpx.Client(verify=trust, trust_env=False)
+    with issuer.serve(tls=lambda: shown) as url, client:
         assert url.startswith("https://localhost:")
         assert client.get(f"{url}/keys").json() == issuer.keys()
