@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from tests.issuer.running import RunningIssuer
+from tests.warm_start import WarmProcess, WarmStart
 
 DAEMON = ("-m", "sessiond", "run", "--config")
 READY_WITHIN = 30.0  # seconds
@@ -28,6 +29,8 @@ class RunningDaemon:
 
     A folder that is used again is a restart: the same port, database and keys.
     """
+
+    warm: WarmStart | None = None  # what the plain daemon is forked from; None: it is executed
 
     def __init__(
         self,
@@ -86,9 +89,13 @@ class RunningDaemon:
 
     def _begin(self) -> None:
         self._ready: queue.Queue[bool] = queue.Queue()
-        self._process = subprocess.Popen(
-            self.command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
+        self._process: subprocess.Popen[str] | WarmProcess
+        if self.warm is not None and self.program == DAEMON:
+            self._process = self.warm.start("run", "--config", str(self._file))
+        else:
+            self._process = subprocess.Popen(
+                self.command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            )
         about = (self._process, self._ready)
         self._reader = threading.Thread(target=self._read, args=about, daemon=True)
         self._reader.start()
@@ -136,7 +143,9 @@ class RunningDaemon:
         entries = [each for each in self.log() if facts.items() <= each.items()]
         return entries if len(entries) >= count else []
 
-    def _read(self, process: "subprocess.Popen[str]", ready: "queue.Queue[bool]") -> None:
+    def _read(
+        self, process: "subprocess.Popen[str] | WarmProcess", ready: "queue.Queue[bool]"
+    ) -> None:
         assert process.stdout is not None
         with process.stdout:
             for line in process.stdout:

@@ -10,9 +10,19 @@ import pytest
 from sessiond.testing import FakeProcess
 from tests import canary
 from tests.running_daemon import RunningDaemon
+from tests.warm_start import WarmStart
 
 Start = Callable[[str], RunningDaemon]
 Connected = Callable[[RunningDaemon], FakeProcess]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def warm() -> Iterator[None]:
+    """Fork plain daemons from one process of each worker, which has imported them."""
+    RunningDaemon.warm = warm = WarmStart()
+    yield
+    RunningDaemon.warm = None
+    warm.close()
 
 
 @contextmanager
