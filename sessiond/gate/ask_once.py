@@ -75,9 +75,10 @@ class AskOnce(Generic[K, A]):
         self._guard.retire()
 
     async def over(self) -> None:
-        """Return when no call is under way."""
+        """Return when no call is under way, a trial call neither."""
         for flight in tuple(self._flights.values()):
             await flight.over()
+        await self._guard.over()
 
     def find(self, key: K) -> A | None:
         """Return the answer that is kept, or None.

@@ -11,6 +11,7 @@ from sessiond.clock import Clock
 from sessiond.containment import Containment
 from sessiond.core.errors import IssuerUnavailable, TokenRejected
 from sessiond.gate.breaker import Breaker
+from sessiond.notifier import Notifier
 
 R = TypeVar("R")
 
@@ -50,6 +51,8 @@ class Guard:
         self._tasks: TaskGroup | None = None
         self._trying: anyio.CancelScope | None = None
         self._is_retired = False
+        self._is_probing = False
+        self._probed = Notifier()
 
     def begin(self, tasks: TaskGroup) -> None:
         """Make trial calls in these tasks from now on."""
@@ -60,6 +63,10 @@ class Guard:
         self._is_retired = True
         if self._trying is not None:
             self._trying.cancel()
+
+    async def over(self) -> None:
+        """Return when no trial call is under way."""
+        await self._probed.wait_for(lambda: not self._is_probing)
 
     def check(self) -> None:
         """Say at once where nobody is to wait.
@@ -105,9 +112,14 @@ class Guard:
             self._trying = None
 
     async def _try_once(self) -> None:
-        with (
-            self._containment.around("trial call", self._whose),
-            suppress(TokenRejected, IssuerUnavailable),
-            self._breaker.seeing(is_trial=True),
-        ):
-            await self._probe()
+        self._is_probing = True
+        try:
+            with (
+                self._containment.around("trial call", self._whose),
+                suppress(TokenRejected, IssuerUnavailable),
+                self._breaker.seeing(is_trial=True),
+            ):
+                await self._probe()
+        finally:
+            self._is_probing = False
+            self._probed.notify()

@@ -1,12 +1,14 @@
 """One role source: asked once for all who wait, for no longer than its deadline, kept a while."""
 
 import threading
+from datetime import datetime
 
 import anyio
 import pytest
 from anyio.abc import TaskGroup
 from structlog.testing import capture_logs
 
+from sessiond.api import Principal
 from sessiond.config import RoleSourceConfig
 from sessiond.containment import Containment
 from sessiond.core.errors import (
@@ -283,6 +285,33 @@ async def test_stopping_waits_for_the_call_under_way(clock: FakeClock, tasks: Ta
         assert plugin.held is not None
         plugin.held.set()
     assert plugin.stops == 1
+
+
+async def test_stopping_waits_for_the_end_of_a_trial_call_that_it_has_cut_short(
+    clock: FakeClock, tasks: TaskGroup
+) -> None:
+    steps: list[str] = []
+
+    class Source(ScriptedSource):
+        async def roles(self, principal: Principal, *, now: datetime) -> Granted:
+            try:
+                return await super().roles(principal, now=now)
+            finally:
+                steps.append("over")
+
+        def stop(self) -> None:
+            steps.append("stop")
+
+    plugin = Source(says=OSError("no route"))
+    source = asked(plugin, clock, tasks)
+    for _ in range(3):
+        await said(source, ALICE, clock.now())
+    steps.clear()
+    plugin.held = anyio.Event()
+    await clock.advance(1.0)
+    assert (len(plugin.asked), steps) == (4, [])  # the trial call is under way
+    await source.stop()
+    assert steps == ["over", "stop"]
 
 
 async def test_a_source_that_was_stopped_is_tried_out_no_more(
