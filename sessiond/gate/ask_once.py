@@ -123,8 +123,12 @@ class AskOnce(Generic[K, A]):
             raise IssuerUnavailable("sessiond is not open yet")
         if needs_call:
             self._guard.check()
-        flight = self._flights[key] = Flight(self._clock)
-        self._tasks.start_soon(self._fly, key, ask, flight)
+        flight = Flight[A](self._clock)
+        try:
+            self._tasks.start_soon(self._fly, key, ask, flight)
+        except RuntimeError:  # anyio's, of tasks that have ended: nobody would ever answer
+            raise IssuerUnavailable("sessiond is stopping") from None
+        self._flights[key] = flight
         return flight
 
     async def call(self, ask: Callable[[], Awaitable[R]]) -> R:

@@ -270,6 +270,16 @@ async def test_when_its_tasks_end_whoever_waits_is_told(clock: FakeClock) -> Non
     await stranger.once.over()
 
 
+async def test_once_its_tasks_have_ended_nobody_is_asked_and_nobody_waits(clock: FakeClock) -> None:
+    stranger = Stranger(clock)
+    async with anyio.create_task_group() as tasks:
+        stranger.once.begin(tasks)
+    with anyio.fail_after(1):
+        assert [await stranger.said() for _ in range(2)] == ["sessiond is stopping"] * 2
+        await stranger.once.over()
+    assert stranger.asked == []
+
+
 async def test_one_that_is_retired_ends_what_is_under_way_and_tries_nobody_out(
     stranger: Stranger, clock: FakeClock
 ) -> None:
