@@ -10,3 +10,8 @@ def escaped(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
+
+
+def escaped_lines(text: str) -> str:
+    """Return a text of several lines, a traceback say, each of which is `escaped`."""
+    return "\n".join(map(escaped, text.split("\n")))

@@ -5,6 +5,7 @@ A line is a datagram of fields: MESSAGE to be read by people, and each fact as S
 
 import errno
 import fcntl
+import json
 import os
 import re
 import socket
@@ -16,7 +17,7 @@ from typing import Any
 import msgspec
 from structlog.typing import EventDict, WrappedLogger
 
-from sessiond.core.printable import escaped
+from sessiond.core.printable import escaped, escaped_lines
 from sessiond.log.output import lost
 
 SOCKET = "/run/systemd/journal/socket"
@@ -108,7 +109,7 @@ def _message(event: str, facts: list[tuple[str, str]]) -> str:
     below = ""
     for key, value in facts:
         if key == "exception":
-            below = f"\n{value}"
+            below = f"\n{escaped_lines(value)}"
         else:
             words.append(f"{key}={_word(value)}")
     return " ".join(words) + below
@@ -117,7 +118,7 @@ def _message(event: str, facts: list[tuple[str, str]]) -> str:
 def _word(text: str) -> str:
     if len(text) > LONGEST_WORD:
         text = f"{text[:LONGEST_WORD]}…"
-    return escaped(text) if _PLAIN.fullmatch(text) else msgspec.json.encode(text).decode()
+    return escaped(text if _PLAIN.fullmatch(text) else json.dumps(text, ensure_ascii=False))
 
 
 def _shown(value: Any) -> str:
@@ -125,7 +126,10 @@ def _shown(value: Any) -> str:
         return value
     if isinstance(value, datetime):
         return value.isoformat()
-    return msgspec.json.encode(value, enc_hook=str).decode().strip('"')
+    try:
+        return msgspec.json.encode(value, enc_hook=str).decode().strip('"')
+    except UnicodeEncodeError:  # half a surrogate pair, in what somebody sent
+        return str(value)
 
 
 def _name(key: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from structlog.typing import EventDict, WrappedLogger
 
-from sessiond.core.printable import escaped
+from sessiond.core.printable import escaped, escaped_lines
 from sessiond.core.secret import Secret
 
 REDACTED = "[redacted]"
@@ -56,7 +56,9 @@ def _is_secret(key: str) -> bool:
 def escape(_: WrappedLogger, __: str, event_dict: EventDict) -> EventDict:
     """Keep what somebody typed from steering the terminal; a traceback keeps its lines."""
     return {
-        key: escaped(value) if isinstance(value, str) and key != "exception" else value
+        key: (escaped_lines if key == "exception" else escaped)(value)
+        if isinstance(value, str)
+        else value
         for key, value in event_dict.items()
     }
 

@@ -106,6 +106,30 @@ def test_a_traceback_is_below_the_message_and_in_a_field(journald: Journald) -> 
     assert fields["SESSIOND_EXCEPTION"].endswith("ValueError: bad")
 
 
+@pytest.mark.parametrize("value", ["a\u202eb", "a b\u202ec", "a \x9b2J", 'a" \u2028', "a \ud800"])
+def test_what_people_read_of_a_fact_is_printable(journald: Journald, value: str) -> None:
+    log_to(journald).info("x", error=value)
+    message = journald.fields()["MESSAGE"]
+    assert message.isprintable()
+    assert message.startswith(("x error=a", 'x error="a'))
+
+
+def test_half_a_surrogate_pair_deep_inside_of_a_fact_costs_no_line(journald: Journald) -> None:
+    log_to(journald).info("x", found=["a \ud800"])
+    assert "\\ud800" in journald.fields()["SESSIOND_FOUND"]
+
+
+def test_a_traceback_cannot_steer_the_terminal_either(journald: Journald) -> None:
+    log = log_to(journald)
+    try:
+        raise ValueError("\x1b[2J \u202eb")
+    except ValueError:
+        log.exception("failed")
+    message = journald.fields()["MESSAGE"]
+    assert message.endswith("\nValueError: \\x1b[2J \\u202eb")
+    assert all(line.isprintable() for line in message.split("\n"))
+
+
 def test_names_of_fields_are_what_journald_allows(journald: Journald) -> None:
     log_to(journald).info("x", **{"strange-key é": 1, "k" * 99: None, "l" * 99: [1, "b"]})
     fields = journald.fields()

@@ -206,6 +206,18 @@ def test_a_name_cannot_steer_the_terminal() -> None:
     assert stream.getvalue().count("\n") == 1
 
 
+def test_a_traceback_cannot_steer_the_terminal_and_keeps_its_lines() -> None:
+    stream = io.StringIO()
+    configure("console", "info", stream=stream)
+
+    try:
+        raise ValueError("\x1b[2Ja\r\u202eb\nc")
+    except ValueError:
+        structlog.get_logger().exception("failed")
+
+    assert stream.getvalue().endswith("\nValueError: \\x1b[2Ja\\r\\u202eb\nc\n")
+
+
 @given(
     before=st.text(max_size=10),
     header=st.binary(min_size=9, max_size=30).map(lambda raw: raw.hex()),
