@@ -86,7 +86,7 @@ class OneRefresh:
             return Outcome.OVER
         if issuer.client != grant.client:  # sent for another client it would count as stolen
             return IssuerUnavailable("the refresh token is another client's")
-        closed_until = self._issuers.pace(grant.issuer).not_before(grant, self._clock.now())
+        closed_until = self._issuers.pace(grant).not_before(grant, self._clock.now())
         if closed_until is not None:
             return closed_until + timedelta(seconds=FIRST_RETRY * self._draw())
         if grant.refresh_at is not None and grant.refresh_at <= self._clock.now():
@@ -95,7 +95,7 @@ class OneRefresh:
             tokens = await issuer.source.refresh(grant.refresh_token)
         except RefreshRefused as refused:
             log.info("refresh refused", issuer=grant.issuer, error=refused.error)
-            self._issuers.pace(grant.issuer).note_refusal(grant, self._clock.now())
+            self._issuers.pace(grant).note_refusal(grant, self._clock.now())
             await self._persist(Refuse(grant=grant.id, reason="refused"))
             return Outcome.OVER
         except IssuerUnavailable as unavailable:
@@ -141,7 +141,7 @@ class OneRefresh:
         if not kept and not self._issuers.is_newest(issuer, grant.issuer):
             return IssuerUnavailable("its configuration has changed")
         if kept:
-            self._issuers.pace(grant.issuer).note_proof(grant)
+            self._issuers.pace(grant).note_proof(grant)
         log.info("refreshed" if kept else "refresh thrown away", issuer=grant.issuer)
         return Outcome.REFRESHED
 

@@ -9,6 +9,7 @@ import anyio
 
 from sessiond.api import Verifier
 from sessiond.core.errors import Refusal, TokenRejected
+from sessiond.core.grant import Grant
 from sessiond.core.secret import Secret
 from sessiond.core.verdict import Verdict
 from sessiond.gate.fair import FairLimiter
@@ -84,9 +85,15 @@ class RefreshIssuers:
         """Return the issuer that has the name now; None: no one has."""
         return self._settings().issuers.get(name)
 
-    def pace(self, name: str) -> Pace:
-        """Return the pace of the issuer that has the name now; of one that is gone none is kept."""
-        return issuer.pace if (issuer := self.get(name)) else Pace()
+    def pace(self, grant: Grant) -> Pace:
+        """Return the pace of the grant's issuer as it is now; of one that is gone none is kept.
+
+        Another that has got its name has never been asked, and has wished for nothing.
+        """
+        issuer = self.get(grant.issuer)
+        if issuer is None or grant.iss not in ("", issuer.iss):
+            return Pace()
+        return issuer.pace
 
     def is_newest(self, issuer: RefreshIssuer, name: str) -> bool:
         """Say whether it has not been replaced."""

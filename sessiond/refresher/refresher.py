@@ -281,7 +281,7 @@ class Refresher:
             pause = max(pause, unavailable.retry_after)
         if isinstance(unavailable, IssuerThrottled):  # a wish for all like it, not for this alone
             until = self._clock.now() + timedelta(seconds=unavailable.retry_after)
-            self._issuers.pace(grant.issuer).close(grant, until)
+            self._issuers.pace(grant).close(grant, until)
         self._put_off(grant, self._clock.now() + timedelta(seconds=pause))
         log.warning(
             "refresh put off", issuer=grant.issuer, error=str(unavailable), seconds=round(pause, 1)

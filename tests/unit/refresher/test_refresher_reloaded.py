@@ -186,6 +186,24 @@ async def test_a_wish_to_be_left_alone_ends_with_the_line_it_was_told_on(clock: 
         assert work.sent == ["refresh0", "refresh8"]
 
 
+async def test_a_wish_to_be_left_alone_is_none_of_another_s_that_has_got_the_name(
+    clock: FakeClock,
+) -> None:
+    async with at_work(clock, answers=[IssuerThrottled("busy", retry_after=1e6)]) as work:
+        work.decide_by(replace(RULES, iss={"corp": "corp"}))
+        await work.log_in()
+        held = work.source.hold()
+        await work.minutes(6)
+        iss, other = "https://bank.example.com/", ScriptedTokens(clock, [])
+        work.use({"corp": refresh_issuer(work, source=other, iss=iss)})
+        work.decide_by(replace(RULES, iss={"corp": iss}))
+        held.set()
+        await work.table.ask(Disown(grants=(grant_id(1),)))
+        await work.log_in(2, access="access8", refresh="refresh8")
+        await work.minutes(7)
+        assert [token for _, token in other.sent] == ["refresh8"]
+
+
 async def test_what_one_issuer_gave_is_never_sent_to_another_that_has_got_its_name(
     clock: FakeClock,
 ) -> None:
