@@ -56,7 +56,9 @@ class SourceState:
 class AskedSource:
     """A role source with its own breaker: three failures in a row, and nobody waits for it.
 
-    Then trial calls, about the user whom it was asked about last, find out when it answers again.
+    Quick ones count only once a trial call has failed too, which is about another user where it
+    can be: what users can write of themselves, in a directory say, may be why the source failed.
+    Trial calls also find out when it answers again.
     """
 
     def __init__(
@@ -87,7 +89,7 @@ class AskedSource:
         self._deadline = deadline
         self._cache = cache
         self._clock = clock
-        self._breaker = Breaker(clock, slow_after=lambda: deadline, note=self._tell)
+        self._breaker = Breaker(clock, slow_after=lambda: deadline, doubts=True, note=self._tell)
         self._once = AskOnce[Principal, Answer](
             f"role source {name!r}",
             task="role source",
@@ -98,7 +100,8 @@ class AskedSource:
             clock=clock,
             containment=containment,
         )
-        self._last: Principal | None = None  # whom the last call was about
+        self._wanted: Principal | None = None  # whom it was to be asked about last
+        self._answered: Principal | None = None  # whom it has answered about last
         # Apart, since a call that is late is given up while its thread runs on.
         self._turns = anyio.CapacityLimiter(THREADS)
         self._running = threading.BoundedSemaphore(THREADS)
@@ -131,6 +134,7 @@ class AskedSource:
         kept = self._once.find(principal)
         if kept is not None:
             return kept
+        self._wanted = principal
         ask = partial(self._once.call, partial(self._ask, principal, now))
         return await self._once.join(principal, lambda _: ask()).answer()
 
@@ -141,24 +145,30 @@ class AskedSource:
         await stopped(self._source, plugin=self.name)
 
     async def _probe(self) -> None:
-        if self._last is not None:
-            await self._ask(self._last, self._clock.now())
+        principal = self._answered or self._wanted
+        if principal is not None:
+            await self._ask(principal, self._clock.now())
 
     async def _ask(self, principal: Principal, now: datetime) -> Answer:
         """Ask the plugin, and note how that went before the breaker does."""
-        self._last, until = principal, self._clock.monotonic() + self._cache
+        until = self._clock.monotonic() + self._cache
         try:
             answer = Answer(await self._granted(principal, now), until)
         except IssuerUnavailable as unavailable:
             self._last_error, self._last_error_at = str(unavailable), self._clock.now()
-            if isinstance(unavailable, UnusableAnswer):  # no stranger's words can be why
+            if principal == self._answered:  # the next trial call is about another
+                self._answered = None
+            if isinstance(unavailable, UnusableAnswer):  # a failure too, once it is confirmed
                 raise IssuerUnavailable(str(unavailable)) from None
             raise
         except TokenRejected:
-            self._last_success_at = self._clock.now()
+            self._note_answer(principal)
             raise
-        self._last_success_at = self._clock.now()
+        self._note_answer(principal)
         return answer
+
+    def _note_answer(self, principal: Principal) -> None:
+        self._answered, self._last_success_at = principal, self._clock.now()
 
     async def _granted(self, principal: Principal, now: datetime) -> Granted:
         with answering(self.name, "roles", seconds=self._deadline):

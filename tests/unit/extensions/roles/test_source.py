@@ -182,12 +182,13 @@ async def test_after_three_failures_nobody_waits_until_a_trial_call_is_answered(
     with capture_logs() as logs:
         for _ in range(3):
             assert "failed: OSError" in await said(source, ALICE, clock.now())
-        assert await said(source, BOB, clock.now()) == OPEN
-        assert len(plugin.asked) == 3
+        await idle()
+        assert plugin.asked == ["alice"] * 4  # a trial call has confirmed it
         assert source.state.is_open
+        assert await said(source, BOB, clock.now()) == OPEN
         plugin.held = anyio.Event()
         await clock.advance(1.0)
-        assert plugin.asked == ["alice"] * 4  # one is tried out, nobody waits for it
+        assert plugin.asked == [*["alice"] * 4, "bob"]  # tried out, and nobody waits for it
         assert await said(source, ALICE, clock.now()) == OPEN
         plugin.says = Granted(roles=["reader"])
         plugin.held.set()
@@ -209,14 +210,14 @@ async def test_a_trial_that_fails_puts_the_next_one_off(clock: FakeClock, tasks:
     for _ in range(3):
         await said(source, ALICE, clock.now())
     await clock.advance(1.0)
-    assert len(plugin.asked) == 4
+    assert len(plugin.asked) == 5
     await clock.advance(1.0)  # too early
-    assert len(plugin.asked) == 4
+    assert len(plugin.asked) == 5
     plugin.says = Granted()
     await clock.advance(1.0)
-    assert plugin.asked == ["alice"] * 5
+    assert plugin.asked == ["alice"] * 6
     await clock.advance(60.0)  # one that answers is not tried out
-    assert len(plugin.asked) == 5
+    assert len(plugin.asked) == 6
 
 
 async def test_whatever_a_source_raises_is_a_failure_of_its_own(
@@ -228,7 +229,55 @@ async def test_whatever_a_source_raises_is_a_failure_of_its_own(
         assert await said(source, ALICE, clock.now()) == (
             "IssuerUnavailable: plugin 'ldap' failed: KeyError"
         )
+    await idle()
     assert source.state.is_open
+
+
+class StumblingSource(ScriptedSource):
+    """Cannot read what one user has written of himself."""
+
+    async def roles(self, principal: Principal, *, now: datetime) -> Granted:
+        granted = await super().roles(principal, now=now)
+        return Granted(attributes={"desk": "\n"}) if principal == ALICE else granted
+
+
+async def test_a_user_whom_a_source_trips_over_keeps_nobody_else_out(
+    clock: FakeClock, tasks: TaskGroup
+) -> None:
+    source = asked(StumblingSource(), clock, tasks, cache=0.0)
+    assert await said(source, BOB, clock.now()) == "reader"
+    for _ in range(3):
+        for _ in range(3):
+            assert "AnswerError" in await said(source, ALICE, clock.now())
+        await idle()
+        assert await said(source, BOB, clock.now()) == "reader"
+
+
+async def test_nor_does_he_where_it_has_answered_about_nobody_before(
+    clock: FakeClock, tasks: TaskGroup
+) -> None:
+    source = asked(StumblingSource(), clock, tasks, cache=0.0)
+    for _ in range(3):
+        assert "AnswerError" in await said(source, ALICE, clock.now())
+    await idle()
+    assert await said(source, BOB, clock.now()) == OPEN
+    await clock.advance(1.0)
+    assert await said(source, BOB, clock.now()) == "reader"
+
+
+async def test_whom_it_fails_about_in_a_trial_call_is_not_the_next_one_s_user(
+    clock: FakeClock, tasks: TaskGroup
+) -> None:
+    plugin = StumblingSource()
+    source = asked(plugin, clock, tasks, cache=0.0)
+    await said(source, BOB, clock.now())
+    plugin.says = OSError("no route")
+    for _ in range(3):
+        await said(source, ALICE, clock.now())
+    await idle()
+    plugin.asked.clear()
+    await clock.advance(1.0)
+    assert plugin.asked == ["alice"]
 
 
 async def test_what_was_said_before_the_breaker_opened_is_still_used(
