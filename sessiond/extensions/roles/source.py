@@ -27,6 +27,7 @@ from sessiond.extensions import entry_points
 from sessiond.extensions.plugin_guard import answering, built, stopped
 from sessiond.extensions.plugin_results import checked_granted
 from sessiond.gate import AskOnce, Breaker
+from sessiond.log.redaction import harmless
 
 THREADS = 16  # calls of a plain `roles` at a time
 
@@ -155,7 +156,7 @@ class AskedSource:
         try:
             answer = Answer(await self._granted(principal, now), until)
         except IssuerUnavailable as unavailable:
-            self._last_error, self._last_error_at = str(unavailable), self._clock.now()
+            self._last_error, self._last_error_at = harmless(str(unavailable)), self._clock.now()
             if principal == self._answered:  # the next trial call is about another
                 self._answered = None
             if isinstance(unavailable, UnusableAnswer):  # a failure too, once it is confirmed

@@ -22,6 +22,8 @@ from sessiond.core.granted import Granted
 from sessiond.extensions import entry_points
 from sessiond.extensions.roles import asked_source
 from sessiond.extensions.roles import source as module
+from sessiond.log import REDACTED
+from sessiond.log.redaction import MAX_SHOWN
 from tests.fakes import FakeClock, idle, principal
 from tests.unit.extensions.roles.fakes import PlainSource, ScriptedSource, asked, said
 
@@ -320,6 +322,17 @@ async def test_operators_see_how_it_does(clock: FakeClock, tasks: TaskGroup) -> 
     assert (state.name, state.plugin, state.is_open) == ("ldap", "acme", False)
     assert state.last_error == "plugin 'ldap' failed: OSError"
     assert (state.last_error_at, state.last_success_at) == (clock.now(), None)
+
+
+async def test_what_a_plugin_says_of_its_failure_is_made_harmless_for_operators(
+    clock: FakeClock, tasks: TaskGroup
+) -> None:
+    said_so = f"GET /?access_token=hunter2 \x1b[2J {'x' * MAX_SHOWN}"
+    source = asked(ScriptedSource(says=IssuerUnavailable(said_so)), clock, tasks)
+    await said(source, ALICE, clock.now())
+    error = source.state.last_error
+    assert error.startswith(f"GET /?{REDACTED} \\x1b[2J xxx")
+    assert len(error) == MAX_SHOWN
 
 
 async def test_stopping_waits_for_the_call_under_way(clock: FakeClock, tasks: TaskGroup) -> None:
