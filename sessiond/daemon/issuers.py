@@ -268,13 +268,19 @@ class _Trusted:
         """Return what decides whom an issuer's connections trust.
 
         Raises:
-            ConfigError: Its ca_file is gone, or holds no certificate.
+            ConfigError: Its ca_file is gone, holds no certificate, or has just been changed: what
+                was loaded of it would count for all whose file was as that was before.
         """
         if spec.authorities not in self._contexts:
             try:
                 loaded = await _away(trust, spec.config.ca_file)
             except OSError as error:
                 raise ConfigError(f"issuer[{spec.config.name}].ca_file: {error}") from error
+            if await _away(_authorities, spec.config) != spec.authorities:
+                raise ConfigError(
+                    f"issuer[{spec.config.name}].ca_file: {spec.config.ca_file} was changed while "
+                    "it was read: try again"
+                )
             self._contexts[spec.authorities] = loaded
         return self._contexts[spec.authorities]
 

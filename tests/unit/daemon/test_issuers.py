@@ -137,3 +137,19 @@ async def test_a_file_that_is_empty_is_not_taken_for_the_machines_authorities(
     (tmp_path / "empty").touch()
     with pytest.raises(ConfigError, match=r"issuer\[corp1\]\.ca_file"):
         await issuers.build(trusting(tmp_path, "", "empty"))
+
+
+async def test_a_file_that_is_changed_while_it_is_read_decides_nothing_for_others(
+    issuers: Issuers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = trustme.CA().cert_pem.bytes(), trustme.CA().cert_pem.bytes()
+    for name in ("a", "b"):
+        (tmp_path / name).write_bytes(one)
+
+    def after_a_change(ca_file: str) -> ssl.SSLContext:
+        (tmp_path / "a").write_bytes(other)
+        return trust(ca_file)
+
+    monkeypatch.setattr("sessiond.daemon.issuers.trust", after_a_change)
+    with pytest.raises(ConfigError, match=r"issuer\[corp0\]\.ca_file: .*/a was changed"):
+        await issuers.build(trusting(tmp_path, "a", "b"))
