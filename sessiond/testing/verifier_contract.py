@@ -12,6 +12,7 @@ from sessiond.api import (
     TokenRejected,
     Verdict,
 )
+from sessiond.extensions.former_names import under_present_names
 from sessiond.extensions.plugin_guard import AnswerError
 from sessiond.extensions.plugin_results import checked_verdict
 from sessiond.extensions.verifiers import MEMBERS
@@ -42,6 +43,7 @@ async def check_verifier(
         AssertionError: It breaks its contract; the text says how.
     """
     made: Any = check_settings(entry, settings, issuer=issuer)[0]
+    made = under_present_names(made, plugin="it")
     missing = [name for name in MEMBERS if not hasattr(made, name)]
     if missing:
         raise AssertionError(f"the verifier has no {', '.join(missing)}")
