@@ -30,7 +30,7 @@ demo: $(VENV)/.run
 # what kills them and breaks what they live on, step by step and at random; and what is heavy.
 test: $(PEERS)
 	$(BIN)/python -m pytest -n 2 $(LIGHT) $(UNIT)
-	$(BIN)/python -m pytest -n 4 --dist loadfile $(LIGHT) $(REAL)
+	$(BIN)/python -m pytest -n 6 --dist loadfile $(LIGHT) $(REAL)
 
 test-chaos: $(PEERS)
 	$(BIN)/python -m pytest -n 4 -m chaos $(UNIT) $(REAL)

@@ -90,8 +90,8 @@ class RunningDaemon:
     def _begin(self) -> None:
         self._ready: queue.Queue[bool] = queue.Queue()
         self._process: subprocess.Popen[str] | WarmProcess
-        if self.warm is not None and self.program == DAEMON:
-            self._process = self.warm.start("run", "--config", str(self._file))
+        if self.warm is not None and self.warm.can_be(self.command):
+            self._process = self.warm.start(self.command)
         else:
             self._process = subprocess.Popen(
                 self.command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True

@@ -15,6 +15,7 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -32,6 +33,8 @@ class WarmStart:
             self._server = subprocess.Popen(
                 command, pass_fds=[theirs.fileno()], stdout=subprocess.DEVNULL
             )
+        self._program = [sys.executable, "-m", "sessiond"]
+        self._python_path = _python_path()
         self._news = threading.Condition()
         self._begun: list[int] = []
         self._ended: dict[int, int] = {}  # statuses, as waitpid gives them, by pid
@@ -46,8 +49,13 @@ class WarmStart:
         self._listener.join()
         self._socket.close()
 
-    def start(self, *words: str) -> "WarmProcess":
-        """Start `sessiond` with these words."""
+    def can_be(self, command: Sequence[str]) -> bool:
+        """Say whether a fork is the same as the command, which may find other modules, say."""
+        return list(command[:3]) == self._program and _python_path() == self._python_path
+
+    def start(self, command: Sequence[str]) -> "WarmProcess":
+        """Start `sessiond` as the command does."""
+        words = command[3:]
         reading, writing = os.pipe()
         about = {"words": words, "environ": dict(os.environ), "folder": str(Path.cwd())}
         with self._turn:
@@ -75,6 +83,10 @@ class WarmStart:
                 else:
                     self._begun.append(said["pid"])
                 self._news.notify_all()
+
+
+def _python_path() -> str | None:
+    return os.environ.get("PYTHONPATH")
 
 
 class WarmProcess:
