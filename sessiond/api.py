@@ -30,10 +30,10 @@ from sessiond.core.events import (
 )
 from sessiond.core.granted import Granted
 from sessiond.core.lease import Lease
+from sessiond.core.plugin_settings import SettingsError, settings_of
 from sessiond.core.principal import Principal
 from sessiond.core.secret import Secret
 from sessiond.core.session import ProcessAbout
-from sessiond.core.settings import SettingsError, settings_of
 from sessiond.core.verdict import Verdict
 from sessiond.trusted_file import TrustedFile, TrustedFileError
 

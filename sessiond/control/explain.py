@@ -15,7 +15,7 @@ from sessiond.core.refusal_words import why
 from sessiond.core.secret import Secret
 from sessiond.core.session import ProcessKey
 from sessiond.core.verdict import PresentedTokens
-from sessiond.gate import Admission
+from sessiond.gate import VerifiedLogin
 from sessiond.gate.route import find_issuer
 from sessiond.system.peer import Peer
 
@@ -37,7 +37,7 @@ class _Tried:
     """How far the login has come."""
 
     checks: list[Check] = field(default_factory=list)
-    admission: Admission | None = None
+    verified_login: VerifiedLogin | None = None
 
     def passed(self, detail: str = "") -> None:
         self.checks.append(Check(check=CHECKS[len(self.checks)], outcome="passed", detail=detail))
@@ -73,9 +73,9 @@ async def explain(view: View, *, user: str, password: Secret, peer: Peer) -> Exp
         reason = failed.reason.value
         while len(tried.checks) < len(CHECKS):
             tried.skipped()
-    if tried.admission is None:
+    if tried.verified_login is None:
         return Explanation(accepted=not reason, reason=reason, checks=tried.checks)
-    verdict = tried.admission.verdict
+    verdict = tried.verified_login.verdict
     return Explanation(
         accepted=not reason,
         reason=reason,
@@ -104,15 +104,15 @@ async def _try(view: View, tried: _Tried, *, user: str, password: Secret, peer: 
     except TokenRejected as rejected:
         raise _Failed(rejected.reason, rejected.detail) from None
     tried.passed(f"issuer {issuer}")
-    admission = await _admitted(view, tried, user=user, password=password, peer=peer)
-    tried.admission = admission
+    verified_login = await _admitted(view, tried, user=user, password=password, peer=peer)
+    tried.verified_login = verified_login
     tried.passed()
     tokens = PresentedTokens(
-        verdict=admission.verdict,
+        verdict=verified_login.verdict,
         access=view.hashed(presented.access),
         refresh=None if presented.refresh is None else view.hashed(presented.refresh),
         refresh_token=None,
-        client=admission.client,
+        client=verified_login.client,
         draw=0.5,
         presented_at=presented_at,
     )
@@ -125,12 +125,14 @@ async def _try(view: View, tried: _Tried, *, user: str, password: Secret, peer: 
 
 async def _admitted(
     view: View, tried: _Tried, *, user: str, password: Secret, peer: Peer
-) -> Admission:
+) -> VerifiedLogin:
     """Return what the gate says, in the time that a login has."""
     owner = ProcessKey(uid=peer.uid, pid=peer.pid, started=peer.started, label="explain")
     try:
         with anyio.fail_after(view.settings().deadline):
-            admission = await view.gate.admit(user=user, password=password.reveal(), owner=owner)
+            verified_login = await view.gate.admit(
+                user=user, password=password.reveal(), owner=owner
+            )
     except TokenRejected as rejected:
         if rejected.reason is Refusal.USERMISMATCH:  # verified, but another user's
             tried.passed()
@@ -140,7 +142,7 @@ async def _admitted(
     except TimeoutError:
         raise _Failed(Refusal.DEADLINE, "no verdict in time") from None
     tried.passed()
-    return admission
+    return verified_login
 
 
 async def _prove(view: View, tried: _Tried, tokens: PresentedTokens) -> None:

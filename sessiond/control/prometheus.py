@@ -91,7 +91,7 @@ async def _ages(view: View) -> dict[str, float]:
 def _of_daemon(view: View) -> Iterable[Metric]:
     yield InfoMetricFamily("sessiond", "The running version", {"version": __version__})
     yield _gauge("uptime_seconds", "Since the daemon was ready", view.uptime)
-    yield _gauge("connections", "Connected q processes", len(view.directory))
+    yield _gauge("connections", "Connected q processes", len(view.connected))
     yield _counter("connections_refused", "Peers that were not let in", view.refused())
     yield _gauge("table_inbox", "Changes that wait for the table", view.table.waiting)
     yield _by_label("log_lines_dropped", "Log lines that nobody took", "output", log.lost)

@@ -50,7 +50,7 @@ async def revoke(view: View, request: RevocationRequest, peer: Peer) -> Revoked:
         sessions=revoked.revoked,
         revocation=None if revoked.id is None else str(revoked.id),
     )
-    await view.directory.wait_for(view.table.sequence)
+    await view.connected.wait_for(view.table.sequence)
     return revoked
 
 

@@ -15,7 +15,7 @@ from sessiond.extensions.roles import AskedSource
 from sessiond.extensions.subscribers import Subscribers
 from sessiond.gate import Breaker, Gate, IssuerRoute
 from sessiond.issuers.health import IssuerHealth
-from sessiond.kdb.directory import Directory
+from sessiond.kdb.connected import ConnectedProcesses
 from sessiond.metrics import Metrics
 from sessiond.table import Table
 
@@ -78,7 +78,7 @@ class View:
     table: Table
     store: InstrumentedStore
     events: EventLog
-    directory: Directory
+    connected: ConnectedProcesses
     gate: Gate
     settings: Callable[[], ViewSettings]  # those of now
     hashed: Callable[[Secret], TokenHash]

@@ -22,7 +22,7 @@ class Query(Generic[A]):
     __slots__ = ()
 
 
-Asked = Change[A] | Query[A]  # what the table takes, in one order
+Request = Change[A] | Query[A]  # what the table takes, in one order
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

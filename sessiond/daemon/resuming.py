@@ -11,7 +11,7 @@ from sessiond.core.decide import Rules
 from sessiond.core.decide.presence import can_come_back
 from sessiond.core.errors import StoreError
 from sessiond.core.grant import Grant
-from sessiond.kdb.audience import ProcessNames
+from sessiond.kdb.subscriber_access import ProcessNames
 from sessiond.refresher import Refresher
 from sessiond.table import Table
 

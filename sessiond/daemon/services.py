@@ -21,12 +21,12 @@ from sessiond.daemon.snapshot import Current, Snapshot
 from sessiond.eventlog import EventLog
 from sessiond.extensions.subscribers import Subscribers, starter
 from sessiond.gate import Gate
-from sessiond.kdb.audience import Audience, ProcessNames
 from sessiond.kdb.authentication import LoginServices
+from sessiond.kdb.connected import ConnectedProcesses
 from sessiond.kdb.connection import Connection
 from sessiond.kdb.conversation import ConnectionContext
-from sessiond.kdb.directory import Directory
 from sessiond.kdb.listener import Listener
+from sessiond.kdb.subscriber_access import ProcessNames, SubscriberAccess
 from sessiond.kdb.welcome import ConnectionSettings, Welcome
 from sessiond.metrics import Metrics
 from sessiond.refresher import Refresher
@@ -50,7 +50,7 @@ class Services:
     store: instrumented.InstrumentedStore
     events: EventLog
     table: Table
-    directory: Directory
+    connected: ConnectedProcesses
     names: ProcessNames
     pushes: MemoryObjectReceiveStream[Committed]
     gate: Gate
@@ -98,7 +98,7 @@ def services_of(
         store=kept,
         events=events,
         table=table,
-        directory=Directory(),
+        connected=ConnectedProcesses(),
         names=ProcessNames(clock.monotonic),
         pushes=bus.listen(),
         gate=gate,
@@ -186,11 +186,11 @@ def endpoints_of(
     """Make it, once the table is loaded."""
     context = ConnectionContext(
         login_services=services.login_services,
-        directory=services.directory,
+        connected=services.connected,
         events=services.events,
         clock=services.clock,
         welcome=welcome,
-        audience=Audience(lambda: current.now.audience),
+        subscriber_access=SubscriberAccess(lambda: current.now.subscriber_access),
         names=services.names,
     )
     listener = Listener(
@@ -204,7 +204,7 @@ def endpoints_of(
         table=services.table,
         store=services.store,
         events=services.events,
-        directory=services.directory,
+        connected=services.connected,
         gate=services.gate,
         settings=lambda: current.now.view,
         hashed=services.login_services.hashed,

@@ -27,7 +27,7 @@ from sessiond.daemon.resuming import resume
 from sessiond.daemon.services import Endpoints, Services, endpoints_of, services_of
 from sessiond.daemon.snapshot import Current, Snapshot
 from sessiond.kdb.addresses import Addresses, listening
-from sessiond.kdb.directory import Directory
+from sessiond.kdb.connected import ConnectedProcesses
 from sessiond.kdb.listener import Listener
 from sessiond.kdb.welcome import Welcome
 from sessiond.metrics import Metrics
@@ -98,7 +98,7 @@ async def serve(path: Path, config: Config, environ: Mapping[str, str]) -> None:
         collector.rest()
         await services.table.load()
         services.events.begin(services.table.sequence)
-        services.directory.begin(services.table.sequence)
+        services.connected.begin(services.table.sequence)
         endpoints = endpoints_of(
             current,
             services,
@@ -128,7 +128,7 @@ async def _run(
             root.start_soon(log.run, services.clock)
             root.start_soon(services.metrics.watch_loop, services.clock)
             root.start_soon(services.events.run)
-            root.start_soon(services.directory.deliver, services.pushes)
+            root.start_soon(services.connected.deliver, services.pushes)
             ends = _Ends()
             root.start_soon(_then, services.refresher.run, ends.given_back)
             root.start_soon(services.gate.run)
@@ -176,7 +176,7 @@ async def _end(services: Services, endpoints: Endpoints, ends: _Ends) -> None:
     """End the input, and then each part when what is before it has ended."""
     endpoints.listener.stop()
     endpoints.control.stop()
-    await _see_off(services.directory, endpoints.listener, ends.left)
+    await _see_off(services.connected, endpoints.listener, ends.left)
     await services.refresher.settle()
     await services.subscribers.stop()  # while the table can still keep their places
     services.table.close()
@@ -192,9 +192,9 @@ async def _hear(hangups: AsyncIterator[signal.Signals], reload: Reload) -> None:
         reload.ask()
 
 
-async def _see_off(directory: Directory, listener: Listener, left: anyio.Event) -> None:
+async def _see_off(connected: ConnectedProcesses, listener: Listener, left: anyio.Event) -> None:
     """Say bye to every process, and end its connection once it had time to read that."""
-    directory.say_bye()
+    connected.say_bye()
     with anyio.move_on_after(GOODBYE):
         await left.wait()
     listener.cut()

@@ -70,7 +70,7 @@ def snapshot_of(
             max_message=listen.max_message,
             proof_key=looked_up.proof_key,
         ),
-        audience=looked_up.subscribers,
+        subscriber_access=looked_up.subscribers,
         gate_issuers=tuple(_gate_issuer(config, each) for each in running.values()),
         waiting=login.waiting,
         slow_after=login.deadline / 2,

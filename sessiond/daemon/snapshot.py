@@ -38,7 +38,7 @@ class Snapshot:
     log_level: str
     listen: ListenSettings
     connection: ConnectionSettings  # of those that come from now on
-    audience: AllowList | None  # who may hear of everybody; None: whoever may connect
+    subscriber_access: AllowList | None  # who may hear of everybody; None: whoever may connect
     gate_issuers: tuple[GateIssuer, ...]
     waiting: int  # logins of one process at an issuer that is asked each time
     slow_after: float  # seconds after which an issuer's answer to a login counts as none

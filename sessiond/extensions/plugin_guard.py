@@ -18,7 +18,7 @@ from sessiond.core.errors import (
     TokenRejected,
     UnusableAnswer,
 )
-from sessiond.core.settings import SettingsError
+from sessiond.core.plugin_settings import SettingsError
 from sessiond.extensions import entry_points
 
 MADE_WITHIN = 30.0  # seconds, imports included

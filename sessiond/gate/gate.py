@@ -19,14 +19,14 @@ from sessiond.core.revocation import Revocation
 from sessiond.core.rows import Put
 from sessiond.core.session import ProcessKey, SessionId
 from sessiond.core.verdict import Verdict
-from sessiond.gate.asked_issuer import AskedIssuer, Turn
 from sessiond.gate.gate_issuer import GateIssuer
+from sessiond.gate.issuer_verdicts import IssuerVerdicts, Turn
 from sessiond.gate.route import IssuerRoute, find_issuer
 from sessiond.gate.timings import LoginTimings
 
 
 @dataclass(frozen=True, slots=True)
-class Admission:
+class VerifiedLogin:
     """An accepted login: what was verified, and the tokens it came with."""
 
     verdict: Verdict
@@ -73,7 +73,7 @@ class Gate:
         self._clock = clock
         self._waiting: Counter[_Asker] = Counter()
         self._tasks: TaskGroup | None = None
-        self._asked: dict[str, AskedIssuer] = {}
+        self._asked: dict[str, IssuerVerdicts] = {}
         self._routes: Sequence[IssuerRoute] = ()
         self.use(gate_issuers, waiting=waiting)
 
@@ -111,7 +111,7 @@ class Gate:
         owner: ProcessKey,
         renews: SessionId | None = None,
         timings: LoginTimings | None = None,
-    ) -> Admission:
+    ) -> VerifiedLogin:
         """Return what the password proves about the user. May be cancelled at any time.
 
         Args:
@@ -144,15 +144,15 @@ class Gate:
             raise TokenRejected(Refusal.USERMISMATCH, "the token is another user's")
         if not issuer.route.admits(verified):
             raise TokenRejected(Refusal.WRONGISSUER, "this issuer does not answer for that user")
-        return Admission(verdict, presented, issuer.client)
+        return VerifiedLogin(verdict, presented, issuer.client)
 
-    def _of(self, gate_issuer: GateIssuer, before: Mapping[str, AskedIssuer]) -> AskedIssuer:
+    def _of(self, gate_issuer: GateIssuer, before: Mapping[str, IssuerVerdicts]) -> IssuerVerdicts:
         """Return the one that is at work where it is the same issuer, else a new one."""
         asked = before.get(gate_issuer.route.name)
         if asked is not None and asked.gate_issuer.generation == gate_issuer.generation:
             asked.use(gate_issuer)
             return asked
-        asked = AskedIssuer(gate_issuer, self._clock, self._containment)
+        asked = IssuerVerdicts(gate_issuer, self._clock, self._containment)
         if self._tasks is not None:
             asked.begin(self._tasks)
         return asked

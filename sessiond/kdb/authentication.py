@@ -18,7 +18,7 @@ from sessiond.core.refusal_words import why
 from sessiond.core.secret import Secret
 from sessiond.core.session import ActiveSession, ProcessAbout, ProcessKey, SessionId
 from sessiond.core.verdict import PresentedTokens
-from sessiond.gate import Admission, Gate, LoginTimings
+from sessiond.gate import Gate, LoginTimings, VerifiedLogin
 from sessiond.kdb.calls import Connect, Renewal
 from sessiond.metrics import Metrics
 from sessiond.refresher import Refresher
@@ -72,7 +72,7 @@ class Authentication(ABC):
         self._timings = LoginTimings()
         self._submitted_at = 0.0  # monotonic moment
         self._commit_took: float | None = None  # seconds, the wait for its turn included
-        self._admission: Admission | None = None
+        self._verified_login: VerifiedLogin | None = None
         self._refusal: Refusal | None = None
         self._detail = ""
         self._submission: Submission[ActiveSession | Refusal] | None = None
@@ -83,9 +83,9 @@ class Authentication(ABC):
         """Ask the gate. Many attempts of a process may be here at a time."""
         with anyio.move_on_after(self._left()) as scope:
             try:
-                admission = await self._admit()
-                await self._prove(admission)
-                self._admission = admission
+                verified_login = await self._admit()
+                await self._prove(verified_login)
+                self._verified_login = verified_login
             except TokenRejected as rejected:
                 self._refuse(rejected.reason, rejected.detail)
             except IssuerUnavailable as unavailable:
@@ -97,10 +97,10 @@ class Authentication(ABC):
 
     async def record(self) -> None:
         """Put the change in the table's queue, in the order of the process's calls."""
-        if self._refusal is not None or self._admission is None:
+        if self._refusal is not None or self._verified_login is None:
             return
         with anyio.move_on_after(self._left()) as scope:
-            change = self._change(self._presented(self._admission))
+            change = self._change(self._presented(self._verified_login))
             self._submitted_at = self._login_services.clock.monotonic()
             self._submission = await self._login_services.table.submit(change)
         if scope.cancelled_caught:
@@ -130,7 +130,7 @@ class Authentication(ABC):
         return answer if isinstance(answer, ActiveSession) else None
 
     async def _settled(self) -> ActiveSession | None:
-        if self._submission is None or self._admission is None:
+        if self._submission is None or self._verified_login is None:
             return None
         try:
             answer = await self._submission.answer()
@@ -141,7 +141,7 @@ class Authentication(ABC):
         if isinstance(answer, Refusal):
             self._refuse(answer, why(answer))
             return None
-        presented = self._admission.presented
+        presented = self._verified_login.presented
         if presented.refresh is None:
             issuer = answer.session.principal.issuer
             self._login_services.refresher.hold(
@@ -149,16 +149,18 @@ class Authentication(ABC):
             )
         return answer
 
-    async def _prove(self, admission: Admission) -> None:
+    async def _prove(self, verified_login: VerifiedLogin) -> None:
         """Refresh at once where only that shows that the tokens were issued to our client.
 
         The table lets nobody in at such an issuer on a grant that is not proven.
         """
-        issuer, table = admission.verdict.principal.issuer, self._login_services.table
-        if issuer not in self._login_services.proved() or admission.presented.refresh is None:
+        issuer, table = verified_login.verdict.principal.issuer, self._login_services.table
+        if issuer not in self._login_services.proved() or verified_login.presented.refresh is None:
             return
         grant_id = GrantId(self._login_services.new_id())
-        grant = await table.ask(KeepGrant(grant=grant_id, presented=self._presented(admission)))
+        grant = await table.ask(
+            KeepGrant(grant=grant_id, presented=self._presented(verified_login))
+        )
         if isinstance(grant, Refusal):
             raise TokenRejected(grant, why(grant))
         if grant.proven:
@@ -167,19 +169,19 @@ class Authentication(ABC):
         tried = await table.ask(FindGrant(grant=grant.id))
         if tried is not None and tried.proven:
             return
-        judge = CheckAdmission(presented=self._presented(admission), is_proof_due=False)
+        judge = CheckAdmission(presented=self._presented(verified_login), is_proof_due=False)
         if await table.ask(judge) is Refusal.INACTIVE:
             raise TokenRejected(Refusal.WRONGAUDIENCE, "it cannot be refreshed by our client")
         raise IssuerUnavailable("no proof by refresh yet")
 
-    def _presented(self, admission: Admission) -> PresentedTokens:
-        access, refresh = admission.presented.access, admission.presented.refresh
+    def _presented(self, verified_login: VerifiedLogin) -> PresentedTokens:
+        access, refresh = verified_login.presented.access, verified_login.presented.refresh
         return PresentedTokens(
-            verdict=admission.verdict,
+            verdict=verified_login.verdict,
             access=self._login_services.hashed(access),
             refresh=None if refresh is None else self._login_services.hashed(refresh),
             refresh_token=refresh,
-            client=admission.client,
+            client=verified_login.client,
             draw=self._login_services.draw(),
             presented_at=self._presented_at,
         )
@@ -224,7 +226,7 @@ class Authentication(ABC):
         """Return the user's name, fit to be shown."""
 
     @abstractmethod
-    async def _admit(self) -> Admission: ...
+    async def _admit(self) -> VerifiedLogin: ...
 
     @abstractmethod
     def _change(self, presented: PresentedTokens) -> Change[ActiveSession | Refusal]: ...
@@ -251,7 +253,7 @@ class Login(Authentication):
     def _user(self) -> str:
         return shown(self._call.user)
 
-    async def _admit(self) -> Admission:
+    async def _admit(self) -> VerifiedLogin:
         return await self._login_services.gate.admit(
             user=self._call.user,
             password=self._call.password.reveal(),
@@ -300,7 +302,7 @@ class RenewalAuthentication(Authentication):
     def _user(self) -> str:
         return "" if self._standing is None else self._standing.session.principal.name
 
-    async def _admit(self) -> Admission:
+    async def _admit(self) -> VerifiedLogin:
         find = FindSession(process=self._owner.key, session=self._call.session)
         self._standing = await self._login_services.table.ask(find)
         if self._standing is None:

@@ -17,7 +17,6 @@ from sessiond.core.session import ProcessKey, SessionId
 from sessiond.eventlog import EventLog
 from sessiond.gate import FairLimiter
 from sessiond.kdb import calls, replies
-from sessiond.kdb.audience import Audience, ProcessNames
 from sessiond.kdb.authentication import (
     Authentication,
     Login,
@@ -26,7 +25,7 @@ from sessiond.kdb.authentication import (
     RenewalAuthentication,
 )
 from sessiond.kdb.budget import Account, Budget
-from sessiond.kdb.directory import Directory
+from sessiond.kdb.connected import ConnectedProcesses
 from sessiond.kdb.feed import Discretion, Feed, Names
 from sessiond.kdb.process_line import ProcessLine
 from sessiond.kdb.steps import (
@@ -40,6 +39,7 @@ from sessiond.kdb.steps import (
     Subscribing,
     renew_apart,
 )
+from sessiond.kdb.subscriber_access import ProcessNames, SubscriberAccess
 from sessiond.kdb.tasks import Later
 from sessiond.kdb.welcome import ConnectionSettings, Welcome
 from sessiond.qipc import NIL, Value, dictionary, is_ping
@@ -58,11 +58,11 @@ class ConnectionContext:
     """What a connection needs of the daemon."""
 
     login_services: LoginServices
-    directory: Directory
+    connected: ConnectedProcesses
     events: EventLog
     clock: Clock
     welcome: Welcome
-    audience: Audience
+    subscriber_access: SubscriberAccess
     names: ProcessNames
     budget: Budget = field(default_factory=Budget)
     turns: FairLimiter = field(default_factory=lambda: FairLimiter(1))  # at decoding what is big
@@ -153,7 +153,7 @@ class Conversation:
     async def leave(self) -> None:
         """Let the sessions of a process that left wait for it."""
         owner = self._owner
-        if owner is not None and self._context.directory.leave(owner.key, self._line):
+        if owner is not None and self._context.connected.leave(owner.key, self._line):
             log.info("process left", process=owner.about.name, pid=self._peer.pid)
             with anyio.CancelScope(shield=True), suppress(anyio.ClosedResourceError):
                 await self._context.login_services.table.submit(ProcessLost(process=owner.key))
@@ -166,7 +166,7 @@ class Conversation:
             raise CallError("hello was said before")
         owner = self._owner = Owner(self._key(), call.about)
         self._context.names.note(self._peer.uid, call.about.name)
-        self._context.directory.enter(owner.key, self._line, call.hook)
+        self._context.connected.enter(owner.key, self._line, call.hook)
         log.info(
             "process connected",
             process=call.about.name,
@@ -231,11 +231,11 @@ class Conversation:
         if not is_sync:
             raise CallError(".u.sub must be sync")
         context, peer = self._context, self._peer
-        if not context.audience.admits(peer):
+        if not context.subscriber_access.admits(peer):
             raise CallError(".u.sub is not for this user")
         if self._feed is None:
             discretion = Discretion(
-                may_listen=partial(context.audience.admits, peer),
+                may_listen=partial(context.subscriber_access.admits, peer),
                 known=partial(_known, context.login_services.table),
                 may_name=context.names.may_give,
             )

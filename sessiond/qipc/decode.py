@@ -12,7 +12,7 @@ from typing import Final, cast
 from uuid import UUID, SafeUUID
 
 from sessiond.core.errors import ProtocolError
-from sessiond.qipc.cursor import Cursor
+from sessiond.qipc.payload import PayloadReader
 from sessiond.qipc.values import (
     Atom,
     Dictionary,
@@ -67,76 +67,76 @@ def decode(
         ProtocolError: The payload is damaged, incomplete, too deep or too large, or goes on after
             its end.
     """
-    cursor = Cursor(payload, max_items)
+    reader = PayloadReader(payload, max_items)
     value: Value | QError
     if payload.startswith(_ERROR):
-        cursor.take(len(_ERROR))
-        value = QError(cursor.symbol())
+        reader.take(len(_ERROR))
+        value = QError(reader.symbol())
     else:
-        value = _value(cursor, max_depth)
-    if cursor.bytes_left:
+        value = _value(reader, max_depth)
+    if reader.bytes_left:
         raise ProtocolError("bytes after the end of the value")
     return value
 
 
-def _value(cursor: Cursor, depth: int) -> Value:
+def _value(reader: PayloadReader, depth: int) -> Value:
     """Return the next value, with at most `depth` levels in it."""
-    cursor.spend(_VALUE)
-    code = cursor.byte()
+    reader.spend(_VALUE)
+    code = reader.byte()
     if (atom := _ATOMS.get(code)) is not None:
-        return atom(cursor)
-    cursor.spend(_VALUE)
+        return atom(reader)
+    reader.spend(_VALUE)
     if (vector := _VECTORS.get(code)) is not None:
-        return vector(cursor)
-    cursor.spend(_VALUE)
+        return vector(reader)
+    reader.spend(_VALUE)
     if (nested := _NESTED.get(code)) is None:
         raise ProtocolError("unknown type")
     if depth < 1:
         raise ProtocolError("the value is nested too deep")
-    return nested(cursor, depth - 1)
+    return nested(reader, depth - 1)
 
 
 # Atoms
 
 
-def _boolean(cursor: Cursor) -> Atom:
-    octet = cursor.byte()
+def _boolean(reader: PayloadReader) -> Atom:
+    octet = reader.byte()
     if octet > 1:
         raise ProtocolError(_NO_FLAG)
     return Atom(QType.BOOLEAN, octet == 1)
 
 
-def _guid(cursor: Cursor) -> Atom:
-    return Atom(QType.GUID, _uuid(int.from_bytes(cursor.take(_GUID_SIZE), "big")))
+def _guid(reader: PayloadReader) -> Atom:
+    return Atom(QType.GUID, _uuid(int.from_bytes(reader.take(_GUID_SIZE), "big")))
 
 
-def _byte(cursor: Cursor) -> Atom:
-    return Atom(QType.BYTE, cursor.byte())
+def _byte(reader: PayloadReader) -> Atom:
+    return Atom(QType.BYTE, reader.byte())
 
 
-def _char(cursor: Cursor) -> Atom:
-    return Atom(QType.CHAR, cursor.take(1))
+def _char(reader: PayloadReader) -> Atom:
+    return Atom(QType.CHAR, reader.take(1))
 
 
-def _symbol(cursor: Cursor) -> Atom:
-    return Atom(QType.SYMBOL, cursor.symbol())
+def _symbol(reader: PayloadReader) -> Atom:
+    return Atom(QType.SYMBOL, reader.symbol())
 
 
-def _number(kind: QType, layout: struct.Struct, cursor: Cursor) -> Atom:
-    return Atom(kind, layout.unpack(cursor.take(layout.size))[0])
+def _number(kind: QType, layout: struct.Struct, reader: PayloadReader) -> Atom:
+    return Atom(kind, layout.unpack(reader.take(layout.size))[0])
 
 
 # Vectors
 
 
-def _booleans(cursor: Cursor) -> Vector:
-    attribute, length = _vector_head(cursor, 1)
-    return Vector(QType.BOOLEAN, _flags(cursor.take(length)), attribute)
+def _booleans(reader: PayloadReader) -> Vector:
+    attribute, length = _vector_head(reader, 1)
+    return Vector(QType.BOOLEAN, _flags(reader.take(length)), attribute)
 
 
-def _guids(cursor: Cursor) -> Vector:
-    attribute, length = _vector_head(cursor, _GUID_SIZE, cost=_GUID)
-    halves = _HALVES.iter_unpack(cursor.take(length * _GUID_SIZE))
+def _guids(reader: PayloadReader) -> Vector:
+    attribute, length = _vector_head(reader, _GUID_SIZE, cost=_GUID)
+    halves = _HALVES.iter_unpack(reader.take(length * _GUID_SIZE))
     return Vector(QType.GUID, tuple([_uuid(high << 64 | low) for high, low in halves]), attribute)
 
 
@@ -148,26 +148,26 @@ def _uuid(number: int) -> UUID:
     return made
 
 
-def _octets(kind: QType, cursor: Cursor) -> Vector:
-    attribute = cursor.attribute()
-    return Vector(kind, cursor.take(cursor.length(1)), attribute)
+def _octets(kind: QType, reader: PayloadReader) -> Vector:
+    attribute = reader.attribute()
+    return Vector(kind, reader.take(reader.length(1)), attribute)
 
 
-def _symbols(cursor: Cursor) -> Vector:
-    attribute, length = _vector_head(cursor, 1, cost=_SYMBOL)
-    return Vector(QType.SYMBOL, cursor.symbols(length), attribute)
+def _symbols(reader: PayloadReader) -> Vector:
+    attribute, length = _vector_head(reader, 1, cost=_SYMBOL)
+    return Vector(QType.SYMBOL, reader.symbols(length), attribute)
 
 
-def _numbers(kind: QType, layout: struct.Struct, cursor: Cursor) -> Vector:
-    attribute, length = _vector_head(cursor, layout.size)
-    items = struct.unpack(f"<{length}{layout.format[1:]}", cursor.take(length * layout.size))
+def _numbers(kind: QType, layout: struct.Struct, reader: PayloadReader) -> Vector:
+    attribute, length = _vector_head(reader, layout.size)
+    items = struct.unpack(f"<{length}{layout.format[1:]}", reader.take(length * layout.size))
     return Vector(kind, items, attribute)
 
 
-def _vector_head(cursor: Cursor, item_size: int, *, cost: int = 1) -> tuple[int, int]:
+def _vector_head(reader: PayloadReader, item_size: int, *, cost: int = 1) -> tuple[int, int]:
     """Return the attribute and the length of a vector of items that cost something."""
-    attribute, length = cursor.attribute(), cursor.length(item_size)
-    cursor.spend(length * cost)
+    attribute, length = reader.attribute(), reader.length(item_size)
+    reader.spend(length * cost)
     return attribute, length
 
 
@@ -180,64 +180,64 @@ def _flags(octets: bytes) -> tuple[Scalar, ...]:
 # What holds other values
 
 
-def _list(cursor: Cursor, depth: int) -> List:
-    attribute = cursor.attribute()
-    return List(_values(cursor, depth), attribute)
+def _list(reader: PayloadReader, depth: int) -> List:
+    attribute = reader.attribute()
+    return List(_values(reader, depth), attribute)
 
 
-def _dictionary(cursor: Cursor, depth: int, *, is_sorted: bool = False) -> Dictionary:
-    keys, values = _value(cursor, depth), _value(cursor, depth)
+def _dictionary(reader: PayloadReader, depth: int, *, is_sorted: bool = False) -> Dictionary:
+    keys, values = _value(reader, depth), _value(reader, depth)
     length = count(keys)
     if isinstance(keys, Dictionary) or length is None or length != count(values):
         raise ProtocolError("a dictionary needs a list of keys and as many values")
     return Dictionary(keys, values, is_sorted)
 
 
-def _table(cursor: Cursor, depth: int) -> Table:
-    cursor.spend(3 * _VALUE)
-    attribute = cursor.attribute()
-    _expect(cursor, QType.DICTIONARY, "a table needs a dictionary of columns")
-    _expect(cursor, QType.SYMBOL, "the columns of a table need symbols for names")
-    names = cast("tuple[str, ...]", _symbols(cursor).items)
-    _expect(cursor, QType.LIST, "a table needs a list of columns")
-    columns = _list(cursor, depth).items  # their list is part of the table, no level of its own
+def _table(reader: PayloadReader, depth: int) -> Table:
+    reader.spend(3 * _VALUE)
+    attribute = reader.attribute()
+    _expect(reader, QType.DICTIONARY, "a table needs a dictionary of columns")
+    _expect(reader, QType.SYMBOL, "the columns of a table need symbols for names")
+    names = cast("tuple[str, ...]", _symbols(reader).items)
+    _expect(reader, QType.LIST, "a table needs a list of columns")
+    columns = _list(reader, depth).items  # their list is part of the table, no level of its own
     lengths = {count(column) for column in columns}
     if len(columns) != len(names) or None in lengths or len(lengths) > 1:
         raise ProtocolError("a table needs columns of one length, one for each name")
     return Table(names, columns, attribute)
 
 
-def _lambda(cursor: Cursor, _: int) -> Lambda:
-    context = cursor.symbol()
-    _expect(cursor, QType.CHAR, "a function needs a string for its source")
-    return Lambda(context, cast("bytes", _octets(QType.CHAR, cursor).items))
+def _lambda(reader: PayloadReader, _: int) -> Lambda:
+    context = reader.symbol()
+    _expect(reader, QType.CHAR, "a function needs a string for its source")
+    return Lambda(context, cast("bytes", _octets(QType.CHAR, reader).items))
 
 
-def _expect(cursor: Cursor, code: QType, otherwise: str) -> None:
-    if cursor.byte() != code:
+def _expect(reader: PayloadReader, code: QType, otherwise: str) -> None:
+    if reader.byte() != code:
         raise ProtocolError(otherwise)
 
 
-def _primitive(kind: QType, cursor: Cursor, _: int) -> Function:
-    return Function(kind, number=cursor.byte())
+def _primitive(kind: QType, reader: PayloadReader, _: int) -> Function:
+    return Function(kind, number=reader.byte())
 
 
-def _compound(kind: QType, cursor: Cursor, depth: int) -> Function:
-    return Function(kind, parts=_values(cursor, depth))
+def _compound(kind: QType, reader: PayloadReader, depth: int) -> Function:
+    return Function(kind, parts=_values(reader, depth))
 
 
-def _derived(kind: QType, cursor: Cursor, depth: int) -> Function:
-    return Function(kind, parts=(_value(cursor, depth),))
+def _derived(kind: QType, reader: PayloadReader, depth: int) -> Function:
+    return Function(kind, parts=(_value(reader, depth),))
 
 
-def _values(cursor: Cursor, depth: int) -> tuple[Value, ...]:
-    return tuple([_value(cursor, depth) for _ in range(cursor.length(_MIN_VALUE_SIZE))])
+def _values(reader: PayloadReader, depth: int) -> tuple[Value, ...]:
+    return tuple([_value(reader, depth) for _ in range(reader.length(_MIN_VALUE_SIZE))])
 
 
 # By the byte that announces a value
 
 _ERROR: Final = bytes([atom_code(QType.ERROR)])
-_ATOMS: Final[dict[int, Callable[[Cursor], Atom]]] = {
+_ATOMS: Final[dict[int, Callable[[PayloadReader], Atom]]] = {
     atom_code(QType.BOOLEAN): _boolean,
     atom_code(QType.GUID): _guid,
     atom_code(QType.BYTE): _byte,
@@ -245,7 +245,7 @@ _ATOMS: Final[dict[int, Callable[[Cursor], Atom]]] = {
     atom_code(QType.SYMBOL): _symbol,
     **{atom_code(kind): partial(_number, kind, layout) for kind, layout in NUMBERS.items()},
 }
-_VECTORS: Final[dict[int, Callable[[Cursor], Vector]]] = {
+_VECTORS: Final[dict[int, Callable[[PayloadReader], Vector]]] = {
     QType.BOOLEAN: _booleans,
     QType.GUID: _guids,
     QType.BYTE: partial(_octets, QType.BYTE),
@@ -253,7 +253,7 @@ _VECTORS: Final[dict[int, Callable[[Cursor], Vector]]] = {
     QType.SYMBOL: _symbols,
     **{kind: partial(_numbers, kind, layout) for kind, layout in NUMBERS.items()},
 }
-_NESTED: Final[dict[int, Callable[[Cursor, int], Value]]] = {
+_NESTED: Final[dict[int, Callable[[PayloadReader, int], Value]]] = {
     QType.LIST: _list,
     QType.TABLE: _table,
     QType.DICTIONARY: _dictionary,

@@ -20,8 +20,8 @@ from sessiond.core.revocation import Revocation, Scope
 from sessiond.core.rows import NameOwner, Row
 from sessiond.core.secret import Secret
 from sessiond.core.session import ProcessAbout, ProcessKey, Session, SessionId, SessionState
+from sessiond.store.bulk import Parameters
 from sessiond.store.sealing import SealError
-from sessiond.store.steps import Parameters
 
 log = structlog.get_logger()
 

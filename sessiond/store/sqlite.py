@@ -24,6 +24,7 @@ from sessiond.core.errors import AddressInUseError, ConfigError, StoreError
 from sessiond.core.events import Event, from_json, to_json
 from sessiond.core.rows import Put, Row, Write
 from sessiond.core.secret import Secret
+from sessiond.store.bulk import Parameters, execute_all
 from sessiond.store.codec import (
     CODECS,
     Sealer,
@@ -32,7 +33,6 @@ from sessiond.store.codec import (
     microseconds,
 )
 from sessiond.store.sealing import SealError
-from sessiond.store.steps import Parameters, execute_all
 from sessiond.table import Loaded
 
 VERSION = 3

@@ -11,7 +11,7 @@ from anyio import EndOfStream, WouldBlock
 
 from sessiond.core.decide import turn_of
 from sessiond.core.errors import StoreError
-from sessiond.core.queries import Asked
+from sessiond.core.queries import Request
 
 A = TypeVar("A")
 
@@ -22,8 +22,8 @@ MAX_BATCH = 512  # submissions in one transaction
 class Submission(Generic[A]):
     """A change or a query on its way through the table."""
 
-    def __init__(self, asked: Asked[A]) -> None:
-        self.asked = asked  # or what is left of it to be decided, or answered
+    def __init__(self, request: Request[A]) -> None:
+        self.request = request  # or what is left of it to be decided, or answered
         self._done = anyio.Event()
         self._answer: A | None = None
         self._error: StoreError | None = None
@@ -103,7 +103,7 @@ class Agenda:
 
     def holds_back(self, submission: Submission[Any]) -> bool:
         """Keep a submission behind the unfinished one that it must not pass, if there is one."""
-        owner, held = self._behind.get(turn_of(submission.asked), (submission, None))
+        owner, held = self._behind.get(turn_of(submission.request), (submission, None))
         if owner is submission or held is None:
             return False
         held.append(submission)
@@ -113,21 +113,21 @@ class Agenda:
         """Give these the first turn next time: there was no room for them."""
         self._ready.extendleft(reversed(list(submissions)))
 
-    def claim(self, submission: Submission[Any], rest: Asked[Any]) -> None:
+    def claim(self, submission: Submission[Any], rest: Request[Any]) -> None:
         """Let nothing about the same pass a submission from now on: there is a rest of it."""
         turn = turn_of(rest)
         if turn is not None:
             self._behind.setdefault(turn, (submission, deque()))
 
-    def go_on(self, submission: Submission[Any], rest: Asked[Any]) -> None:
+    def go_on(self, submission: Submission[Any], rest: Request[Any]) -> None:
         """Give the rest of a claimed submission its turn after what waits by now."""
-        submission.asked = rest
+        submission.request = rest
         if not self.holds_back(submission):
             self._unfinished.append(submission)
 
     def finish(self, submission: Submission[Any]) -> None:
         """Let what waits behind a submission go on."""
-        self._release(turn_of(submission.asked), submission)
+        self._release(turn_of(submission.request), submission)
 
     def _release(self, turn: Hashable, submission: Submission[Any]) -> None:
         owner, held = self._behind.get(turn, (None, ()))

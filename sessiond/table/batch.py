@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sessiond.core.decide import Notice
-from sessiond.core.queries import Asked
+from sessiond.core.queries import Request
 from sessiond.core.rows import Write
 from sessiond.table.agenda import Submission
 
@@ -17,7 +17,7 @@ class Decided:
 
     submission: Submission[Any]
     answer: Any
-    rest: Asked[Any] | None
+    rest: Request[Any] | None
 
 
 @dataclass(slots=True)

@@ -33,7 +33,7 @@ from sessiond.core.decide.presence import resumed
 from sessiond.core.errors import Refusal, StoreError
 from sessiond.core.events import Event
 from sessiond.core.grant import Grant, KnownToken
-from sessiond.core.queries import Asked, Query
+from sessiond.core.queries import Query, Request
 from sessiond.core.refusals import Refusals, Refused, told
 from sessiond.core.revocation import Revocation, superseded
 from sessiond.core.rows import Drop, Put, Row, Rows, RowsView, Write
@@ -152,19 +152,19 @@ class Table:
             await self._written.wait()
         return self._rows
 
-    async def submit(self, asked: Asked[A]) -> Submission[A]:
+    async def submit(self, request: Request[A]) -> Submission[A]:
         """Put a change or a query in the queue. Each has its turn in the order of submitting."""
-        submission = Submission(asked)
+        submission = Submission(request)
         await self._agenda.enter(submission)
         return submission
 
-    async def ask(self, asked: Asked[A]) -> A:
+    async def ask(self, request: Request[A]) -> A:
         """Submit a change or a query and wait for its answer.
 
         Raises:
             StoreError: It could not be written, and did not happen.
         """
-        submission = await self.submit(asked)
+        submission = await self.submit(request)
         return await submission.answer()
 
     def note_refusal(
@@ -272,7 +272,7 @@ class Table:
                 break
             if self._agenda.holds_back(submission):
                 continue
-            outcome = self._carry_out(submission.asked, draft, now, rules)
+            outcome = self._carry_out(submission.request, draft, now, rules)
             draft.decided.append(Decided(submission, outcome.answer, outcome.rest))
             if outcome.rest is not None:
                 self._agenda.claim(submission, outcome.rest)
@@ -282,11 +282,11 @@ class Table:
         return draft
 
     def _carry_out(
-        self, asked: Asked[Any], draft: Batch, now: datetime, rules: Rules
+        self, request: Request[Any], draft: Batch, now: datetime, rules: Rules
     ) -> Answered | Decision:
-        if isinstance(asked, Query):
-            return answer(self._rows, asked, now, rules)
-        decision = decide(self._rows, asked, now, rules)
+        if isinstance(request, Query):
+            return answer(self._rows, request, now, rules)
+        decision = decide(self._rows, request, now, rules)
         draft.writes += decision.writes
         draft.notices += decision.notices
         draft.undo += filter(None, map(self._rows.apply, decision.writes))
@@ -308,9 +308,9 @@ class Table:
         once that can be. What writes nothing has its answer all the same; but nobody is told of
         an end, or of anything else, that it is on disk.
         """
-        draft = self._decide([each for each in batch if isinstance(each.asked, (Query, *ENDING))])
+        draft = self._decide([each for each in batch if isinstance(each.request, (Query, *ENDING))])
         for each in draft.decided:
-            if not isinstance(each.submission.asked, (Query, *RETURNING)):
+            if not isinstance(each.submission.request, (Query, *RETURNING)):
                 each.submission.fail(error)
         self._settle(draft)
         if not draft.is_empty:
@@ -319,10 +319,10 @@ class Table:
             self._owed.append(draft)
         now, rules = self._clock.now(), self._settings().rules
         for submission in batch:
-            asked = submission.asked
-            if isinstance(asked, (Query, *ENDING)):
+            request = submission.request
+            if isinstance(request, (Query, *ENDING)):
                 continue
-            decision = decide(self._rows, asked, now, rules)
+            decision = decide(self._rows, request, now, rules)
             if decision.writes or decision.notices:
                 submission.fail(error)
             self._agenda.finish(submission)

@@ -15,7 +15,7 @@ from sessiond.core.answering import answer
 from sessiond.core.cursor import Cursor
 from sessiond.core.decide import Notice, Rules, decide
 from sessiond.core.events import Event
-from sessiond.core.queries import Asked, Query
+from sessiond.core.queries import Query, Request
 from sessiond.core.rows import Put, Rows
 from sessiond.eventlog import EventLog
 from sessiond.extensions.subscribers import DeliveryRules, child, subprocesses, wire
@@ -54,7 +54,7 @@ class Disk:
         for cursor in self._safe.values():
             self.rows.apply(Put(cursor))
 
-    async def ask(self, asked: Asked[A]) -> A:
+    async def ask(self, asked: Request[A]) -> A:
         """Have a change made or a query answered, by the daemon's own rules."""
         if isinstance(asked, Query):
             found: A = answer(self.rows, asked, self._clock.now(), _NO_SESSIONS).answer

@@ -12,7 +12,7 @@ from typing import Any
 from sessiond.core import changes
 from sessiond.core.decide import cursors, ending, login, presence, refresh, tokens
 from sessiond.core.decide.draft import Draft, Notice
-from sessiond.core.queries import Asked
+from sessiond.core.queries import Request
 from sessiond.core.rows import RowsView, Write
 from sessiond.core.rules import Rules
 
@@ -39,10 +39,10 @@ def decide(rows: RowsView, change: changes.Change[Any], now: datetime, rules: Ru
 
 def unfinished(rows: RowsView) -> list[changes.Change[Any]]:
     """Return what an earlier run had begun to end, by the rows that it has left."""
-    return [*ending.unfinished(rows), *refresh.refused(rows)]
+    return [*ending.unfinished(rows), *refresh.unfinished(rows)]
 
 
-def turn_of(asked: Asked[Any]) -> Hashable:
+def turn_of(asked: Request[Any]) -> Hashable:
     """Return what is asked about, if others about the same must not pass it while it lasts."""
     match asked:
         case changes.EndCovered():

@@ -130,7 +130,7 @@ def refuse(draft: Draft, change: Refuse) -> bool:
     return False
 
 
-def refused(rows: RowsView) -> list[Refuse]:
+def unfinished(rows: RowsView) -> list[Refuse]:
     """Return what an earlier run had not ended yet of grants that their issuers refused."""
     of = ((each.grant, each.is_refused) for each in rows.tokens.values())
     marked = {key: None for key, is_refused in of if is_refused and key is not None}

@@ -9,7 +9,7 @@ from sessiond.clock import Clock
 from sessiond.core.changes import DropDeadLetter, KeepCursor, KeepDeadLetters
 from sessiond.core.errors import StoreError
 from sessiond.core.events import Event
-from sessiond.core.queries import Asked, ListCursors
+from sessiond.core.queries import ListCursors, Request
 
 RETRY = 1.0  # seconds after which a place that could not be written is written again
 
@@ -24,7 +24,7 @@ log = structlog.get_logger()
 class Asking(Protocol):
     """The table."""
 
-    async def ask(self, asked: Asked[A]) -> A:
+    async def ask(self, asked: Request[A]) -> A:
         """Have a change made, or a query answered.
 
         Raises:

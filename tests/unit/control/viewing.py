@@ -34,7 +34,7 @@ from sessiond.extensions.subscribers import (
 )
 from sessiond.gate import Gate
 from sessiond.issuers.health import IssuerHealth
-from sessiond.kdb.directory import Directory
+from sessiond.kdb.connected import ConnectedProcesses
 from sessiond.system.peer import Peer
 from sessiond.table import Table
 from tests.fakes import (
@@ -130,10 +130,10 @@ async def viewing(
     health.heard(None)
     corp = gate_issuer(InstrumentedVerifier(verifier, health), clock)
     gate = Gate([corp], news=bus.listen(), clock=clock, waiting=4, containment=containment)
-    directory, line = Directory(), FakeLine()
+    connected, line = ConnectedProcesses(), FakeLine()
     for pid, hook in ((100, "0.1.0"), (200, "0.1.0"), (300, "")):
-        directory.enter(process_key(pid), line if pid == 100 else FakeLine(), hook)
-    directory.begin(table.sequence)
+        connected.enter(process_key(pid), line if pid == 100 else FakeLine(), hook)
+    connected.begin(table.sequence)
     numbers = count(9001)
     shown = IssuerView(route=corp.route, breaker=corp.breaker, health=health)
     settings = Settings(ViewSettings(issuers={"corp": shown}, proved=proved, deadline=2.0))
@@ -145,7 +145,7 @@ async def viewing(
         table=table,
         store=watched,
         events=events,
-        directory=directory,
+        connected=connected,
         gate=gate,
         settings=settings,
         hashed=hashed,
@@ -166,7 +166,7 @@ async def viewing(
     permitted = access or Access.of(readers=(), admins=())
     app = control_app(view, lambda: permitted, closing)
     async with anyio.create_task_group() as tasks:
-        for run in (table.run, gate.run, events.run, partial(directory.deliver, bus.listen())):
+        for run in (table.run, gate.run, events.run, partial(connected.deliver, bus.listen())):
             tasks.start_soon(run)
         view.begin()
         await idle()

@@ -6,7 +6,7 @@ import pytest
 
 from sessiond.core.session import ProcessKey
 from sessiond.daemon.resuming import resume
-from sessiond.kdb.audience import ProcessNames
+from sessiond.kdb.subscriber_access import ProcessNames
 from tests.fakes import RULES, FakeClock, MemoryStore, bind, login, presented, process_about
 from tests.unit.refresher.refreshing import at_work
 

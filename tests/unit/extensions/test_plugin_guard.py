@@ -17,7 +17,7 @@ from sessiond.core.errors import (
     Refusal,
     TokenRejected,
 )
-from sessiond.core.settings import SettingsError
+from sessiond.core.plugin_settings import SettingsError
 from sessiond.extensions import entry_points, plugin_guard
 from sessiond.extensions.plugin_guard import AnswerError, answering, built, stopped
 

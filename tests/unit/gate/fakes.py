@@ -19,13 +19,13 @@ from sessiond.core.secret import Secret
 from sessiond.core.session import ProcessKey, SessionId
 from sessiond.core.verdict import Verdict
 from sessiond.gate import (
-    Admission,
     Breaker,
     FairLimiter,
     Gate,
     GateIssuer,
     IssuerRoute,
     RolesBeside,
+    VerifiedLogin,
 )
 from tests.fakes import idle, process_key, verdict
 
@@ -134,7 +134,7 @@ class GateAtWork:
         password: str = opaque(),
         owner: ProcessKey | None = None,
         renews: SessionId | None = None,
-    ) -> Admission:
+    ) -> VerifiedLogin:
         return await self.gate.admit(
             user=user, password=password, owner=owner or process_key(), renews=renews
         )

@@ -13,7 +13,7 @@ from sessiond.core.errors import IssuerUnavailable, Refusal, TokenRejected
 from sessiond.core.revocation import Revocation, Scope
 from sessiond.core.secret import Secret
 from sessiond.core.verdict import Verdict
-from sessiond.gate import Admission, Gate
+from sessiond.gate import Gate, VerifiedLogin
 from tests.fakes import START, FakeClock, idle, principal, process_key, verdict
 from tests.fakes import grant as some_grant
 from tests.unit.gate.fakes import ScriptedVerifier, at_work, gate_issuer, jwt, opaque
@@ -39,12 +39,12 @@ async def test_an_admission_has_the_verdict_the_tokens_and_their_client(
 ) -> None:
     pair = "access-token-of-alice;refresh-token-of-alice!"
     async with at_work(gate_issuer(verifier, clock), clock=clock) as gate:
-        admission = await gate.admit("alice", pair)
-    assert admission.verdict == verdict()
-    assert admission.client == "qstudio"
-    assert admission.presented.access.reveal() == "access-token-of-alice"
-    assert admission.presented.refresh is not None
-    assert admission.presented.refresh.reveal() == "refresh-token-of-alice!"
+        verified_login = await gate.admit("alice", pair)
+    assert verified_login.verdict == verdict()
+    assert verified_login.client == "qstudio"
+    assert verified_login.presented.access.reveal() == "access-token-of-alice"
+    assert verified_login.presented.refresh is not None
+    assert verified_login.presented.refresh.reveal() == "refresh-token-of-alice!"
     assert verifier.asked == ["access-token-of-alice"]
 
 
@@ -115,7 +115,7 @@ async def test_an_issuer_answers_only_for_its_own_users_also_when_its_jwt_is_goo
 async def test_many_logins_with_one_token_are_one_question(
     clock: FakeClock, verifier: ScriptedVerifier
 ) -> None:
-    admissions: list[Admission] = []
+    admissions: list[VerifiedLogin] = []
 
     async def admit(pid: int) -> None:
         admissions.append(await gate.admit(owner=process_key(pid)))
@@ -330,8 +330,8 @@ async def test_a_signed_token_whose_key_is_at_hand_is_verified_without_waiting(
         gate = Gate(
             [gate_issuer(verifier, clock)], news=news, clock=clock, waiting=1
         )  # nobody runs it
-        admission = await gate.admit(user="alice", password=jwt(), owner=process_key())
-    assert admission.verdict.principal.name == "alice"
+        verified_login = await gate.admit(user="alice", password=jwt(), owner=process_key())
+    assert verified_login.verdict.principal.name == "alice"
 
 
 async def test_a_gate_that_does_not_run_yet_asks_nobody(

@@ -20,11 +20,11 @@ from sessiond.core.session import Session
 from sessiond.core.verdict import Verdict
 from sessiond.eventlog import EventLog
 from sessiond.gate import FairLimiter, Gate
-from sessiond.kdb.audience import Audience, ProcessNames
 from sessiond.kdb.authentication import LoginServices
+from sessiond.kdb.connected import ConnectedProcesses
 from sessiond.kdb.connection import Connection
 from sessiond.kdb.conversation import ConnectionContext
-from sessiond.kdb.directory import Directory
+from sessiond.kdb.subscriber_access import ProcessNames, SubscriberAccess
 from sessiond.kdb.welcome import ConnectionSettings, Welcome
 from sessiond.qipc import (
     Accepted,
@@ -219,10 +219,10 @@ class Serving:
     refresher: Refresher
     verifier: TokenVerifier
     source: ScriptedTokens
-    directory: Directory
+    connected: ConnectedProcesses
     context: ConnectionContext
     settings: ConnectionSettings
-    audience: Settings[AllowList | None]
+    subscriber_access: Settings[AllowList | None]
     tasks: TaskGroup
     ends: list[PipeEnd] = field(default_factory=list)
 
@@ -278,7 +278,7 @@ async def serving(
     proved: Sequence[str] = (),
     max_message: int = 1 << 20,
 ) -> AsyncIterator[Serving]:
-    bus, store, directory, numbers = Bus(), MemoryStore(), Directory(), count(1)
+    bus, store, connected, numbers = Bus(), MemoryStore(), ConnectedProcesses(), count(1)
     events = EventLog(store, bus.listen(), clock)
     rules = replace(RULES, proved=frozenset(proved))
     table = Table(store, bus, clock, table_settings(rules))
@@ -313,20 +313,20 @@ async def serving(
         proved=lambda: rules.proved,
     )
     settings = ConnectionSettings(deadline=deadline, max_message=max_message, proof_key=None)
-    audience = Settings[AllowList | None](None)
+    subscriber_access = Settings[AllowList | None](None)
     context = ConnectionContext(
         login_services=login_services,
-        directory=directory,
+        connected=connected,
         events=events,
         clock=clock,
         welcome=Welcome(instance=INSTANCE, address="/tmp/kx.5099"),
-        audience=Audience(audience),
+        subscriber_access=SubscriberAccess(subscriber_access),
         names=ProcessNames(clock.monotonic),
     )
     async with table._agenda._inbox, anyio.create_task_group() as tasks:
         for run in (events.run, gate.run, refresher.run, table.run):
             tasks.start_soon(run)
-        tasks.start_soon(directory.deliver, bus.listen())
+        tasks.start_soon(connected.deliver, bus.listen())
         at_work = Serving(
             clock,
             store,
@@ -334,10 +334,10 @@ async def serving(
             refresher,
             verifier,
             source,
-            directory,
+            connected,
             context,
             settings,
-            audience,
+            subscriber_access,
             tasks,
         )
         try:

@@ -66,7 +66,7 @@ async def test_what_breaks_the_protocol_ends_that_connection_alone(clock: FakeCl
         assert await bad.answer() == NIL  # what was asked before is still answered
         assert await bad.is_cut()
         assert (await good.connect())["ok"]
-        assert len(daemon.directory) == 1
+        assert len(daemon.connected) == 1
 
 
 @pytest.mark.parametrize(

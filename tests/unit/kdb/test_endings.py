@@ -64,7 +64,7 @@ async def test_when_a_process_leaves_its_sessions_wait_and_then_end(clock: FakeC
         [session] = daemon.kept
         assert session.state is SessionState.WAITING
         assert session.until == START + timedelta(seconds=30)
-        assert len(daemon.directory) == 0
+        assert len(daemon.connected) == 0
         await clock.advance(30)
         assert daemon.kept == []
         assert daemon.told[-1] == ("session.closed", "lost")
@@ -111,7 +111,7 @@ async def test_a_process_that_does_not_read_is_cut_off_and_others_are_not(
             await deaf.over.wait()
         assert "process cut off: it does not read" in [entry["event"] for entry in logs]
         await good.ping()
-        assert len(daemon.directory) == 1
+        assert len(daemon.connected) == 1
 
 
 async def test_what_a_process_does_not_read_at_the_end_does_not_keep_it(
@@ -124,7 +124,7 @@ async def test_what_a_process_does_not_read_at_the_end_does_not_keep_it(
         await q.ask(PING)
         await q.end.send_eof()
         await q.over.wait()
-        assert len(daemon.directory) == 0
+        assert len(daemon.connected) == 0
 
 
 async def test_the_last_answers_reach_a_process_that_asks_no_more(clock: FakeClock) -> None:
@@ -142,7 +142,7 @@ async def test_the_last_answers_reach_a_process_that_asks_no_more(clock: FakeClo
 async def test_bye_is_pushed_when_the_daemon_stops(clock: FakeClock) -> None:
     async with serving(clock) as daemon:
         q = await daemon.process()
-        daemon.directory.say_bye()
+        daemon.connected.say_bye()
         push = await q.next_push()
         assert (push["event"], push["session"], push["handle"]) == ("bye", UUID(int=0), 0)
 
@@ -190,7 +190,7 @@ async def test_a_process_that_leaves_when_the_table_takes_no_more_just_leaves(
         q = await daemon.process(peer().pid)
         daemon.table.close()
         await q.leave()
-        assert len(daemon.directory) == 0
+        assert len(daemon.connected) == 0
 
 
 async def test_until_a_process_reconciles_its_sessions_only_wait(clock: FakeClock) -> None:

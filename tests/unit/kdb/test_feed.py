@@ -13,7 +13,7 @@ from sessiond.core.events import (
     LoginRefused,
     SessionRevoked,
 )
-from sessiond.kdb import audience, feed
+from sessiond.kdb import feed, subscriber_access
 from sessiond.kdb.calls import TABLE
 from sessiond.qipc import (
     Atom,
@@ -299,14 +299,14 @@ async def test_a_wrong_subscription_is_an_error_and_the_connection_stays(
 
 async def test_only_who_is_configured_may_subscribe(clock: FakeClock) -> None:
     async with serving(clock) as at:
-        at.audience.now = AllowList(frozenset({499}), frozenset())
+        at.subscriber_access.now = AllowList(frozenset({499}), frozenset())
         q, monitor = await at.process(100), await Monitor.at(at)
         for _ in range(2):
             with pytest.raises(QReplyError, match="this user"):
                 await monitor.subscribe()
         await q.log_in()
         assert await monitor.told("sym") == []
-        at.audience.now = AllowList(frozenset({500}), frozenset())
+        at.subscriber_access.now = AllowList(frozenset({500}), frozenset())
         await monitor.subscribe()
         await q.log_in("other", handle=6)
         assert await monitor.told("sym") == [("alice",)]
@@ -318,14 +318,14 @@ async def test_the_subscription_of_who_may_not_any_more_ends_and_may_begin_again
     async with serving(clock) as at:
         q, monitor = await at.process(100), await Monitor.at(at)
         await monitor.subscribe()
-        at.audience.now = AllowList(frozenset({499}), frozenset())
+        at.subscriber_access.now = AllowList(frozenset({499}), frozenset())
         with capture_logs() as logs:
             await q.log_in(handle=5)
             assert await monitor.told("sym") == []
         assert "subscription ended: not allowed any more" in {each["event"] for each in logs}
         with pytest.raises(QReplyError, match="this user"):
             await monitor.subscribe()
-        at.audience.now = None
+        at.subscriber_access.now = None
         await q.log_in("other", handle=6)
         assert await monitor.told("handle") == []  # it has ended
         await monitor.subscribe()
@@ -336,7 +336,7 @@ async def test_the_subscription_of_who_may_not_any_more_ends_and_may_begin_again
 async def test_a_name_too_many_is_nobody_s_for_who_subscribes(
     clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(audience, "NAMES", 2)
+    monkeypatch.setattr(subscriber_access, "NAMES", 2)
     async with serving(clock) as at:
         monitor = await Monitor.at(at)  # gw1
         await monitor.subscribe()

@@ -159,7 +159,7 @@ async def test_a_connection_that_breaks_off_leaves_nothing_behind(
             await at.break_off(words, is_half_close=number % 2 == 1)
         assert alive() - before == {}
         assert at.daemon.context.budget.kept == 0
-        assert len(at.daemon.directory) == 0
+        assert len(at.daemon.connected) == 0
 
 
 @pytest.mark.usefixtures("no_collector")

@@ -73,7 +73,7 @@ async def test_a_peer_that_leaves_before_it_greets_is_forgotten(clock: FakeClock
     async with serving(clock) as daemon:
         q = daemon.arrive()
         await q.leave()
-        assert len(daemon.directory) == 0
+        assert len(daemon.connected) == 0
         assert daemon.store.commits == []
 
 
@@ -86,7 +86,7 @@ async def test_hello_is_answered_with_who_the_daemon_is(clock: FakeClock) -> Non
         assert answer["instance"] == Atom(QType.GUID, INSTANCE)
         assert answer["proof"] == Vector(QType.BYTE, b"")
         assert answer["deadline"] == Atom(QType.TIMESPAN, 30 * 10**9)
-        assert len(daemon.directory) == 1
+        assert len(daemon.connected) == 1
 
 
 async def test_before_hello_there_is_an_answer_to_a_ping_and_an_error_to_all_else(
@@ -146,7 +146,7 @@ async def test_whoever_says_no_hello_is_cut_after_a_minute_and_nobody_else(
         await clock.advance(1)
         assert await silent.is_cut()
         await process.ping()
-        assert len(daemon.directory) == 1
+        assert len(daemon.connected) == 1
 
 
 async def test_processes_without_a_pid_are_told_apart_by_their_connections(
@@ -159,7 +159,7 @@ async def test_processes_without_a_pid_are_told_apart_by_their_connections(
             await q.greet("rdb1")
             await q.hello()
             await q.log_in()
-        assert len(daemon.directory) == 2
+        assert len(daemon.connected) == 2
         keys = {session.process for session in daemon.kept}
         assert len(keys) == 2
         assert all(key.label.startswith("rdb1 #") for key in keys)

@@ -147,7 +147,7 @@ async def test_the_trip_is_answered_and_leaves_no_trace(tmp_path: Path) -> None:
         with capture_logs() as logs:
             await at.trip()
             await idle()
-        assert (logs, len(at.at_work.directory), at.listener.refused) == ([], 0, 0)
+        assert (logs, len(at.at_work.connected), at.listener.refused) == ([], 0, 0)
         assert at.at_work.store.commits == []
 
 

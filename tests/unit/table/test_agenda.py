@@ -30,8 +30,8 @@ def about(pid: int, handle: int = 1) -> Submission[None]:
 
 def rest_of(submission: Submission[Any]) -> Change[Any]:
     """What is left of it: more about the same."""
-    assert isinstance(submission.asked, Close)
-    return ProcessLost(process=submission.asked.process)
+    assert isinstance(submission.request, Close)
+    return ProcessLost(process=submission.request.process)
 
 
 @pytest.fixture
@@ -68,27 +68,27 @@ async def test_one_batch_takes_so_many_and_the_others_come_next(
     waiting: Agenda, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(agenda, "MAX_BATCH", 2)
-    asked = [about(pid) for pid in range(5)]
-    await enter(waiting, *asked)
-    assert [await waiting.next() for _ in range(3)] == [asked[:2], asked[2:4], asked[4:]]
+    request = [about(pid) for pid in range(5)]
+    await enter(waiting, *request)
+    assert [await waiting.next() for _ in range(3)] == [request[:2], request[2:4], request[4:]]
 
 
 async def test_who_asks_a_full_agenda_waits_until_something_is_taken(
     waiting: Agenda,
 ) -> None:
-    asked = [Submission(Ping()) for _ in range(agenda.INBOX)]
-    await enter(waiting, *asked)
+    request = [Submission(Ping()) for _ in range(agenda.INBOX)]
+    await enter(waiting, *request)
     last = Submission(Ping())
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(waiting.enter, last)
         await idle()
         assert waiting.waiting == agenda.INBOX
-        assert await waiting.next() == asked[: agenda.MAX_BATCH]
+        assert await waiting.next() == request[: agenda.MAX_BATCH]
     assert waiting.waiting == agenda.INBOX + 1 - agenda.MAX_BATCH
 
 
 async def test_an_empty_agenda_is_waited_for(waiting: Agenda) -> None:
-    taken, asked = list[Submission[Any]](), about(1)
+    taken, request = list[Submission[Any]](), about(1)
 
     async def take() -> None:
         taken.extend(await waiting.next())
@@ -97,15 +97,15 @@ async def test_an_empty_agenda_is_waited_for(waiting: Agenda) -> None:
         tasks.start_soon(take)
         await idle()
         assert taken == []
-        await waiting.enter(asked)
-    assert taken == [asked]
+        await waiting.enter(request)
+    assert taken == [request]
 
 
 async def test_a_closed_agenda_gives_what_is_left_and_then_ends(waiting: Agenda) -> None:
-    asked = about(1)
-    await enter(waiting, asked)
+    request = about(1)
+    await enter(waiting, request)
     waiting.close()
-    assert await waiting.next() == [asked]
+    assert await waiting.next() == [request]
     with pytest.raises(EndOfStream):
         await waiting.next()
 
@@ -153,7 +153,7 @@ async def test_the_rest_is_decided_after_what_waits_by_then(waiting: Agenda) -> 
     waiting.go_on(large, rest)
     await waiting.enter(other)
     assert await waiting.next() == [other, large]
-    assert large.asked is rest
+    assert large.request is rest
 
 
 async def test_of_several_unfinished_ones_each_has_its_turn(waiting: Agenda) -> None:
@@ -177,7 +177,7 @@ async def test_between_two_pieces_others_have_a_turn(waiting: Agenda) -> None:
         tasks.start_soon(other)
         for _ in range(2):  # trio may let whoever has just begun wait once
             assert await waiting.next() == [large]
-            waiting.go_on(large, large.asked)
+            waiting.go_on(large, large.request)
         assert turns == ["another's"]
 
 
@@ -206,7 +206,7 @@ async def test_what_is_about_nothing_in_particular_is_held_back_by_nothing(waiti
 
 async def test_lifting_a_revocation_holds_back_only_what_is_about_it(waiting: Agenda) -> None:
     one = Submission(LiftRevocation(id=UUID(int=1)))
-    waiting.claim(one, one.asked)
+    waiting.claim(one, one.request)
     assert waiting.holds_back(Submission(LiftRevocation(id=UUID(int=1))))
     assert not waiting.holds_back(Submission(LiftRevocation(id=UUID(int=2))))
 

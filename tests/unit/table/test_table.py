@@ -126,7 +126,7 @@ async def test_changes_are_decided_in_the_order_of_their_submission(
     released = store.hold()
     first = await table.submit(login(9, presented("first")))
     await store.arrived.wait()
-    asked: list[Change[Any]] = [
+    request: list[Change[Any]] = [
         login(1),
         bind(1),
         Close(process=process_key(), handle=1),
@@ -134,7 +134,7 @@ async def test_changes_are_decided_in_the_order_of_their_submission(
         bind(1),
         EndSessions(process=process_key()),
     ]
-    submissions = [await table.submit(change) for change in asked]
+    submissions = [await table.submit(change) for change in request]
     released.set()
     await first.answer()
     answers = [await submission.answer() for submission in submissions]

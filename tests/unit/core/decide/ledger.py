@@ -9,7 +9,7 @@ from sessiond.core.changes import Change, Refresh
 from sessiond.core.decide import Decision, decide
 from sessiond.core.errors import Refusal
 from sessiond.core.grant import Grant
-from sessiond.core.queries import Asked, Query
+from sessiond.core.queries import Query, Request
 from sessiond.core.rows import Rows, Write
 from sessiond.core.session import ActiveSession, ProcessKey, Session
 from tests.fakes import RULES, START, bind, grant_id, login, session_id, verdict
@@ -29,7 +29,7 @@ class Ledger:
         self.undo: list[Write] = []  # of the last change, in the order it is to be made
         self.pieces = 0  # of the last change
 
-    def ask(self, asked: Asked[A]) -> A:
+    def ask(self, asked: Request[A]) -> A:
         """Carry it out with all its pieces, apply what it writes and return its answer."""
         self.last, self.undo, self.pieces = Decision(None, [], []), [], 0
         return self.answer(asked) if isinstance(asked, Query) else self.change(asked)

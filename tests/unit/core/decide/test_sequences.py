@@ -33,7 +33,6 @@ from sessiond.core.errors import Refusal
 from sessiond.core.index import Index
 from sessiond.core.principal import Principal, folded
 from sessiond.core.queries import (
-    Asked,
     CheckAdmission,
     FindGrant,
     FindRecheckable,
@@ -43,6 +42,7 @@ from sessiond.core.queries import (
     ListOwnSessions,
     Ping,
     Query,
+    Request,
 )
 from sessiond.core.revocation import Scope
 from sessiond.core.rows import Row, Rows
@@ -125,7 +125,7 @@ class Asking(RuleBasedStateMachine):
         self.issued: dict[SessionId, datetime] = {}  # at the latest, its access token
         self.made = 0  # numbers given to sessions, grants and revocations
 
-    def ask(self, asked: Asked[Any]) -> Any:
+    def ask(self, asked: Request[Any]) -> Any:
         before = _identities(self.ledger.rows)
         indexes = _indexes(self.ledger.rows)
         self.ledger.ask(asked)

@@ -7,7 +7,7 @@ import pytest
 from sessiond.bus import Bus, Committed
 from sessiond.core.decide import Notice
 from sessiond.core.events import SessionRevoked
-from sessiond.kdb.directory import AT_ONCE, Directory
+from sessiond.kdb.connected import AT_ONCE, ConnectedProcesses
 from sessiond.qipc import Value
 from tests.fakes import START, process_key
 
@@ -37,15 +37,15 @@ class ReadingLine:
 
 
 async def test_pushes_are_sent_while_a_batch_is_being_delivered() -> None:
-    directory, bus, line = Directory(), Bus(), ReadingLine()
-    directory.enter(process_key(), line)
+    connected, bus, line = ConnectedProcesses(), Bus(), ReadingLine()
+    connected.enter(process_key(), line)
     news = bus.listen()
     notices = [Notice(SessionRevoked(at=START), process_key()) for _ in range(6000)]
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(line.read)
         await bus.publish(Committed([], notices))
         bus.close()
-        await directory.deliver(news)
+        await connected.deliver(news)
         tasks.cancel_scope.cancel()
     assert line.total == 6000
     assert line.most <= AT_ONCE

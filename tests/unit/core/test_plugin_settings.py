@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import pytest
 from msgspec import Meta, Struct
 
-from sessiond.core.settings import SettingsError, settings_of
+from sessiond.core.plugin_settings import SettingsError, settings_of
 
 
 class Settings(Struct, frozen=True, kw_only=True):

@@ -11,7 +11,7 @@ NAMES: Final = 1000  # of one user's processes; a large installation has some hu
 ANOTHER_EVERY: Final = 360.0  # seconds: beyond that ten new ones an hour
 
 
-class Audience:
+class SubscriberAccess:
     """Who may subscribe, as configured by now."""
 
     def __init__(self, allowed: Callable[[], AllowList | None]) -> None:

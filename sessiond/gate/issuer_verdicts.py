@@ -36,7 +36,7 @@ class TokenKey:
         return cls(hashlib.sha256(token.reveal().encode()).digest(), folded(user))
 
 
-class AskedIssuer:
+class IssuerVerdicts:
     """Gives the verdicts of one issuer, as it is configured in one generation."""
 
     def __init__(self, gate_issuer: GateIssuer, clock: Clock, containment: Containment) -> None:

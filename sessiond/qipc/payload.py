@@ -10,7 +10,7 @@ _ATTRIBUTES: Final = range(5)  # none, `s#, `u#, `p#, `g#
 _BYTES_AN_ITEM: Final = 4  # of symbols: so many take as long as an item of a vector of numbers
 
 
-class Cursor:
+class PayloadReader:
     """Reads forward only. Each method raises ProtocolError when the bytes are not there."""
 
     __slots__ = ("_at", "_items_left", "_payload")

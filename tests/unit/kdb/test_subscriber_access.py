@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from sessiond.kdb.audience import ANOTHER_EVERY, NAMES, Audience, ProcessNames
+from sessiond.kdb.subscriber_access import ANOTHER_EVERY, NAMES, ProcessNames, SubscriberAccess
 from sessiond.system.peer import AllowList
 from tests.fakes import Settings
 from tests.unit.kdb.serving import peer
@@ -34,12 +34,12 @@ def given(names: ProcessNames, *wanted: str) -> Iterator[bool]:
 
 def test_an_empty_list_admits_whoever_may_connect_and_another_only_those() -> None:
     allowed = Settings[AllowList | None](None)
-    audience = Audience(allowed)
-    assert audience.admits(peer())
+    subscriber_access = SubscriberAccess(allowed)
+    assert subscriber_access.admits(peer())
     allowed.now = AllowList(frozenset({501}), frozenset())
-    assert not audience.admits(peer())
+    assert not subscriber_access.admits(peer())
     allowed.now = AllowList(frozenset(), frozenset({500}))  # its group
-    assert audience.admits(peer())
+    assert subscriber_access.admits(peer())
 
 
 def test_a_name_that_was_never_said_is_nobody_s(names: ProcessNames) -> None:

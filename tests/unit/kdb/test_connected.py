@@ -8,7 +8,7 @@ from sessiond.core.decide import Notice
 from sessiond.core.events import SessionClosed, SessionRevoked
 from sessiond.core.session import ProcessKey
 from sessiond.kdb import replies
-from sessiond.kdb.directory import AT_ONCE, Directory
+from sessiond.kdb.connected import AT_ONCE, ConnectedProcesses
 from tests.fakes import START, idle, process_key, session_id
 from tests.unit.kdb.fakes import FakeLine
 
@@ -17,34 +17,34 @@ pytestmark = pytest.mark.anyio
 REVOKED = SessionRevoked(at=START, session=session_id(1), handle=5, sequence=7)
 
 
-async def deliver(directory: Directory, *notices: Notice) -> None:
+async def deliver(connected: ConnectedProcesses, *notices: Notice) -> None:
     """Let one batch be committed."""
     bus = Bus()
     news = bus.listen()
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(directory.deliver, news)
+        tasks.start_soon(connected.deliver, news)
         await bus.publish(Committed([], notices))
         bus.close()
 
 
 async def test_the_hooks_of_those_who_are_there_are_counted_by_version() -> None:
-    directory, line = Directory(), FakeLine()
-    directory.enter(process_key(1), line, "0.1.0")
-    directory.enter(process_key(2), FakeLine(), "0.1.0")
-    directory.enter(process_key(3), FakeLine())
-    assert directory.hooks == {"0.1.0": 2, "": 1}
-    directory.enter(process_key(1), FakeLine(), "0.2.0")
-    assert not directory.leave(process_key(1), line)
-    assert directory.hooks == {"0.1.0": 1, "0.2.0": 1, "": 1}
+    connected, line = ConnectedProcesses(), FakeLine()
+    connected.enter(process_key(1), line, "0.1.0")
+    connected.enter(process_key(2), FakeLine(), "0.1.0")
+    connected.enter(process_key(3), FakeLine())
+    assert connected.hooks == {"0.1.0": 2, "": 1}
+    connected.enter(process_key(1), FakeLine(), "0.2.0")
+    assert not connected.leave(process_key(1), line)
+    assert connected.hooks == {"0.1.0": 1, "0.2.0": 1, "": 1}
 
 
 async def test_what_is_committed_is_pushed_to_the_process_that_it_concerns() -> None:
-    directory, one, other = Directory(), FakeLine(), FakeLine()
-    directory.enter(process_key(1), one)
-    directory.enter(process_key(2), other)
-    assert len(directory) == 2
+    connected, one, other = ConnectedProcesses(), FakeLine(), FakeLine()
+    connected.enter(process_key(1), one)
+    connected.enter(process_key(2), other)
+    assert len(connected) == 2
     await deliver(
-        directory,
+        connected,
         Notice(REVOKED, process_key(1)),
         Notice(SessionClosed(at=START)),
         Notice(REVOKED, process_key(3)),
@@ -54,16 +54,16 @@ async def test_what_is_committed_is_pushed_to_the_process_that_it_concerns() -> 
 
 
 async def test_a_newer_connection_of_a_process_takes_the_olders_place() -> None:
-    directory, older, newer = Directory(), FakeLine(), FakeLine()
-    assert not directory.enter(process_key(), older)
-    assert directory.enter(process_key(), newer)
+    connected, older, newer = ConnectedProcesses(), FakeLine(), FakeLine()
+    assert not connected.enter(process_key(), older)
+    assert connected.enter(process_key(), newer)
     assert (older.is_cut, newer.is_cut) == (True, False)
-    assert not directory.leave(process_key(), older)
-    await deliver(directory, Notice(REVOKED, process_key()))
+    assert not connected.leave(process_key(), older)
+    await deliver(connected, Notice(REVOKED, process_key()))
     assert newer.pushed == [replies.push_of(REVOKED)]
-    assert directory.leave(process_key(), newer)
-    assert not directory.leave(process_key(), newer)
-    assert len(directory) == 0
+    assert connected.leave(process_key(), newer)
+    assert not connected.leave(process_key(), newer)
+    assert len(connected) == 0
 
 
 @pytest.mark.parametrize(
@@ -76,33 +76,33 @@ async def test_a_newer_connection_of_a_process_takes_the_olders_place() -> None:
     ],
 )
 def test_another_user_pid_start_or_label_is_another_process(other: ProcessKey) -> None:
-    directory, line = Directory(), FakeLine()
-    directory.enter(ProcessKey(uid=500, pid=100, started=700), line)
-    assert not directory.enter(other, FakeLine())
+    connected, line = ConnectedProcesses(), FakeLine()
+    connected.enter(ProcessKey(uid=500, pid=100, started=700), line)
+    assert not connected.enter(other, FakeLine())
     assert not line.is_cut
 
 
 def test_bye_is_said_to_all() -> None:
-    directory, lines = Directory(), [FakeLine(), FakeLine()]
+    connected, lines = ConnectedProcesses(), [FakeLine(), FakeLine()]
     for pid, line in enumerate(lines):
-        directory.enter(process_key(pid), line)
-    directory.say_bye()
+        connected.enter(process_key(pid), line)
+    connected.say_bye()
     assert [line.pushed for line in lines] == [[replies.bye()]] * 2
 
 
 async def test_who_waits_for_a_push_waits_until_it_is_made_and_no_longer() -> None:
-    directory, line, over = Directory(), FakeLine(), list[int]()
-    directory.enter(process_key(), line)
-    directory.begin(5)
+    connected, line, over = ConnectedProcesses(), FakeLine(), list[int]()
+    connected.enter(process_key(), line)
+    connected.begin(5)
     bus = Bus()
 
     async def wait(sequence: int) -> None:
-        await directory.wait_for(sequence)
+        await connected.wait_for(sequence)
         over.append(sequence)
         assert len(line.pushed) == sequence - 5
 
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(directory.deliver, bus.listen())
+        tasks.start_soon(connected.deliver, bus.listen())
         for sequence in (5, 6, 8):
             tasks.start_soon(wait, sequence)
         await idle()
@@ -118,28 +118,28 @@ async def test_who_waits_for_a_push_waits_until_it_is_made_and_no_longer() -> No
 
 
 async def test_who_waits_is_not_let_go_in_the_middle_of_a_batch() -> None:
-    directory, line, bus = Directory(), FakeLine(), Bus()
-    directory.enter(process_key(), line)
+    connected, line, bus = ConnectedProcesses(), FakeLine(), Bus()
+    connected.enter(process_key(), line)
     batch = [revoked(number) for number in range(1, 2 * AT_ONCE)]
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(directory.deliver, bus.listen())
+        tasks.start_soon(connected.deliver, bus.listen())
         await bus.publish(Committed((), batch))
-        await directory.wait_for(1)
+        await connected.wait_for(1)
         assert len(line.pushed) == len(batch)
         bus.close()
 
 
 async def test_a_push_of_what_is_not_on_disk_moves_nothing() -> None:
-    directory, line, bus = Directory(), FakeLine(), Bus()
-    directory.enter(process_key(), line)
-    directory.begin(5)
+    connected, line, bus = ConnectedProcesses(), FakeLine(), Bus()
+    connected.enter(process_key(), line)
+    connected.begin(5)
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(directory.deliver, bus.listen())
+        tasks.start_soon(connected.deliver, bus.listen())
         await bus.publish(Committed((), [revoked(0)]))
         await idle()
         assert len(line.pushed) == 1
         with anyio.fail_after(10):
-            await directory.wait_for(5)
+            await connected.wait_for(5)
         bus.close()
 
 

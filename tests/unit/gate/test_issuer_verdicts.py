@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from sessiond.core.secret import Secret
-from sessiond.gate.asked_issuer import TokenKey
+from sessiond.gate.issuer_verdicts import TokenKey
 from tests.fakes import FakeClock
 from tests.unit.gate.fakes import ScriptedVerifier, at_work, gate_issuer, jwt
 

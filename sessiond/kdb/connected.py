@@ -27,7 +27,7 @@ class Line(Protocol):
         ...
 
 
-class Directory:
+class ConnectedProcesses:
     """The connected processes, by who they are."""
 
     def __init__(self) -> None:
