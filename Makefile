@@ -15,6 +15,8 @@ COMPILE := $(TOOLS)/bin/uv pip compile --quiet --universal --python-version 3.11
 # In pytest's words. What is not `chaos` or `heavy` is what `make test` runs.
 UNIT := tests/unit tests/fuzz
 REAL := tests/integration tests/q tests/bench tests/chaos $(PLUGINS)
+# What is held by tests that read the tree: sizes, layout, what documents name.
+WALLS := $(addprefix tests/unit/test_,layout.py log_reference.py map.py proofs.py sizes.py)
 LIGHT := -m 'not chaos and not heavy'
 PEERS := $(VENV)/.real tests/issuer/node_modules/.package-lock.json
 
@@ -63,6 +65,7 @@ check: $(VENV)/.real
 	$(BIN)/mypy
 	for plugin in $(PLUGINS); do MYPYPATH=$$plugin:$$plugin/tests $(BIN)/mypy $$plugin || exit 1; done
 	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -q $(WALLS)
 
 bench: $(PEERS)
 	$(BIN)/python -m tests.bench

@@ -140,7 +140,7 @@ class Reload:
         look_at_descriptors(now.listen.max_connections)
         services, endpoints = self._services, self._endpoints
         services.issuers.use(prepared.running)
-        services.gate.use(now.gate_issuers, waiting=now.waiting)
+        services.gate.change_issuers()
         services.refresher.forget_gone()
         endpoints.listener.end_disallowed()
         if now.access != before.access:

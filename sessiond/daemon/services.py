@@ -74,10 +74,9 @@ def services_of(
     events = EventLog(kept, bus.listen(), clock)  # listens first: it knows what others act on
     table = Table(kept, bus, clock, lambda: current.now.table)
     gate = Gate(
-        current.now.gate_issuers,
+        lambda: current.now.gate,
         news=bus.listen(),
         clock=clock,
-        waiting=current.now.waiting,
         containment=issuers.containment,
     )
     refresher = _refresher(current, issuers, table, bus, clock, hasher)

@@ -13,7 +13,7 @@ from sessiond.core.secret import Secret
 from sessiond.daemon.issuers import RunningIssuer
 from sessiond.daemon.snapshot import Snapshot
 from sessiond.extensions.subscribers import STOP_WITHIN, DeliveryRules, SubscriberSettings
-from sessiond.gate import GateIssuer
+from sessiond.gate import GateIssuer, GateSettings
 from sessiond.kdb.listener import ListenSettings
 from sessiond.kdb.welcome import ConnectionSettings
 from sessiond.refresher import RefreshSettings
@@ -40,13 +40,13 @@ def look_up(config: Config, environ: Mapping[str, str]) -> LookedUp:
     listen = config.listen
     return LookedUp(
         allowed=AllowList.of(listen.allow_users, listen.allow_groups),
-        subscribers=_audience(listen.subscribers),
+        subscribers=_may_subscribe(listen.subscribers),
         access=Access.of(readers=listen.control_readers, admins=listen.control_admins),
         proof_key=credentials.proof_key(listen.proof_key_file, environ=environ),
     )
 
 
-def _audience(names: Sequence[str | int]) -> AllowList | None:
+def _may_subscribe(names: Sequence[str | int]) -> AllowList | None:
     return AllowList.listed("listen.subscribers", names) if names else None
 
 
@@ -71,8 +71,10 @@ def snapshot_of(
             proof_key=looked_up.proof_key,
         ),
         subscriber_access=looked_up.subscribers,
-        gate_issuers=tuple(_gate_issuer(config, each) for each in running.values()),
-        waiting=login.waiting,
+        gate=GateSettings(
+            issuers=tuple(_gate_issuer(config, each) for each in running.values()),
+            waiting=login.waiting,
+        ),
         slow_after=login.deadline / 2,
         table=TableSettings(rules=rules, keep_events=_keep_events(config)),
         refresh=RefreshSettings(

@@ -2,7 +2,7 @@
 
 Each service is given a reader of its own part, and reads it whenever it needs it. So what a reload
 has put into the cell counts everywhere from that step of the loop on, and nobody keeps a copy that
-could be forgotten. The gate alone is handed what it goes by: its issuers are at work in it.
+could be forgotten.
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 from sessiond.control.access import Access
 from sessiond.control.view import ViewSettings
 from sessiond.extensions.subscribers import SubscriberSettings
-from sessiond.gate import GateIssuer
+from sessiond.gate import GateSettings
 from sessiond.kdb.listener import ListenSettings
 from sessiond.kdb.welcome import ConnectionSettings
 from sessiond.refresher import RefreshSettings
@@ -39,8 +39,7 @@ class Snapshot:
     listen: ListenSettings
     connection: ConnectionSettings  # of those that come from now on
     subscriber_access: AllowList | None  # who may hear of everybody; None: whoever may connect
-    gate_issuers: tuple[GateIssuer, ...]
-    waiting: int  # logins of one process at an issuer that is asked each time
+    gate: GateSettings
     slow_after: float  # seconds after which an issuer's answer to a login counts as none
     table: TableSettings
     refresh: RefreshSettings

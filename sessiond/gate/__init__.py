@@ -4,7 +4,7 @@ from sessiond.gate.ask_once import AskOnce
 from sessiond.gate.breaker import Breaker
 from sessiond.gate.fair import FairLimiter
 from sessiond.gate.gate import Gate, VerifiedLogin
-from sessiond.gate.gate_issuer import GateIssuer, RolesBeside
+from sessiond.gate.gate_issuer import GateIssuer, GateSettings, RolesBeside
 from sessiond.gate.route import IssuerRoute
 from sessiond.gate.timings import LoginTimings
 
@@ -14,6 +14,7 @@ __all__ = [
     "FairLimiter",
     "Gate",
     "GateIssuer",
+    "GateSettings",
     "IssuerRoute",
     "LoginTimings",
     "RolesBeside",

@@ -1,7 +1,7 @@
 """Takes a typed name and a password, gives back who it is or why not."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -19,7 +19,7 @@ from sessiond.core.revocation import Revocation
 from sessiond.core.rows import Put
 from sessiond.core.session import ProcessKey, SessionId
 from sessiond.core.verdict import Verdict
-from sessiond.gate.gate_issuer import GateIssuer
+from sessiond.gate.gate_issuer import GateIssuer, GateSettings
 from sessiond.gate.issuer_verdicts import IssuerVerdicts, Turn
 from sessiond.gate.route import IssuerRoute, find_issuer
 from sessiond.gate.timings import LoginTimings
@@ -52,22 +52,21 @@ class Gate:
 
     def __init__(
         self,
-        gate_issuers: Sequence[GateIssuer],
+        settings: Callable[[], GateSettings],
         *,
         news: MemoryObjectReceiveStream[Committed],
         clock: Clock,
-        waiting: int,
         containment: Containment | None = None,
     ) -> None:
         """Make a gate.
 
         Args:
-            gate_issuers: Those at the gate.
+            settings: Those of now.
             news: What the table has committed: a revocation empties the cache.
             clock: For leases and the age of verdicts.
-            waiting: Logins of one process that may wait for asked verdicts at a time.
             containment: Where exceptions end that no verifier may raise.
         """
+        self._settings = settings
         self._containment = containment or Containment()
         self._news = news
         self._clock = clock
@@ -75,21 +74,20 @@ class Gate:
         self._tasks: TaskGroup | None = None
         self._asked: dict[str, IssuerVerdicts] = {}
         self._routes: Sequence[IssuerRoute] = ()
-        self.use(gate_issuers, waiting=waiting)
+        self.change_issuers()
 
-    def use(self, gate_issuers: Sequence[GateIssuer], *, waiting: int) -> None:
-        """Go on with these issuers, from the next login on.
+    def change_issuers(self) -> None:
+        """Go on with the issuers that are configured by now, from the next login on.
 
         One that is under way is judged by the issuer that it came to, as that was. Whether it still
         counts is for the table to say, by the verdict's generation.
         """
-        before = self._asked
-        self._asked = {each.route.name: self._of(each, before) for each in gate_issuers}
+        before, issuers = self._asked, self._settings().issuers
+        self._asked = {each.route.name: self._of(each, before) for each in issuers}
         for name, asked in before.items():
             if self._asked.get(name) is not asked:
                 asked.retire()
-        self._routes = [gate_issuer.route for gate_issuer in gate_issuers]
-        self._max_waiting = waiting
+        self._routes = [each.route for each in issuers]
 
     async def run(self) -> None:
         """Own the calls to issuers, which outlive the logins that began them."""
@@ -166,7 +164,7 @@ class Gate:
         if not gate_issuer.verifier.is_online:
             yield
             return
-        if self._waiting[asker] >= (self._max_waiting if asker.renews is None else 1):
+        if self._waiting[asker] >= (self._settings().waiting if asker.renews is None else 1):
             raise TokenRejected(Refusal.THROTTLED, "too many logins of this process wait")
         self._waiting[asker] += 1
         try:

@@ -1,5 +1,6 @@
 """What the gate is given of one issuer."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -45,3 +46,11 @@ class GateIssuer:
         """Say whether an earlier verdict still stands, with all that is in it."""
         stands = self.roles is None or self.roles.stand_in(verdict)
         return stands and self.verifier.still_valid(verdict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateSettings:
+    """What the gate goes by."""
+
+    issuers: Sequence[GateIssuer]
+    waiting: int  # logins of one process that may wait for an issuer that is asked each time

@@ -51,7 +51,7 @@ from tests.fakes import (
     token_hash,
     verdict,
 )
-from tests.unit.gate.fakes import ScriptedVerifier, gate_issuer
+from tests.unit.gate.fakes import ScriptedVerifier, gate_issuer, gate_settings
 from tests.unit.kdb.fakes import FakeLine
 
 ADMIN = Peer(uid=os.geteuid(), groups=frozenset(), pid=1, started=1)
@@ -129,7 +129,7 @@ async def viewing(
     verifier, health, containment = ScriptedVerifier(), IssuerHealth(clock), Containment()
     health.heard(None)
     corp = gate_issuer(InstrumentedVerifier(verifier, health), clock)
-    gate = Gate([corp], news=bus.listen(), clock=clock, waiting=4, containment=containment)
+    gate = Gate(gate_settings(corp), news=bus.listen(), clock=clock, containment=containment)
     connected, line = ConnectedProcesses(), FakeLine()
     for pid, hook in ((100, "0.1.0"), (200, "0.1.0"), (300, "")):
         connected.enter(process_key(pid), line if pid == 100 else FakeLine(), hook)

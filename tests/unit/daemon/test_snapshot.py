@@ -104,7 +104,7 @@ async def test_nobody_keeps_what_is_in_the_snapshot(tmp_path: Path) -> None:
     held = reached(services, endpoints)
     try:
         # What an issuer is made of it has for as long as it runs, and so has its gate.
-        of_issuers = reached(issuers.running, snapshot.gate_issuers)
+        of_issuers = reached(issuers.running, snapshot.gate.issuers)
         parts = reached(snapshot).keys() - of_issuers.keys()
         assert len(parts) > 40
         assert {id(services.table), id(endpoints.listener), id(services.subscribers)} <= held.keys()

@@ -23,11 +23,12 @@ from sessiond.gate import (
     FairLimiter,
     Gate,
     GateIssuer,
+    GateSettings,
     IssuerRoute,
     RolesBeside,
     VerifiedLogin,
 )
-from tests.fakes import idle, process_key, verdict
+from tests.fakes import Settings, idle, process_key, verdict
 
 ISSUER = "https://login.example.com/"
 SLOW_AFTER = 1.0  # seconds
@@ -127,6 +128,7 @@ class GateAtWork:
 
     gate: Gate
     bus: Bus
+    settings: Settings[GateSettings]
 
     async def admit(
         self,
@@ -154,8 +156,17 @@ class GateAtWork:
         except IssuerUnavailable:
             return Refusal.UNAVAILABLE.value
 
+    def change(self, *issuers: GateIssuer, waiting: int = 4) -> None:
+        """Do what a reload does."""
+        self.settings.now = GateSettings(issuers=issuers, waiting=waiting)
+        self.gate.change_issuers()
+
     async def commits(self, row: Row) -> None:
         await self.bus.publish(Committed([Put(row)], []))
+
+
+def gate_settings(*issuers: GateIssuer, waiting: int = 4) -> Settings[GateSettings]:
+    return Settings(GateSettings(issuers=issuers, waiting=waiting))
 
 
 @asynccontextmanager
@@ -166,13 +177,12 @@ async def at_work(
     containment: Containment | None = None,
 ) -> AsyncIterator[GateAtWork]:
     bus = Bus()
-    gate = Gate(
-        gate_issuers, news=bus.listen(), clock=clock, waiting=waiting, containment=containment
-    )
+    settings = gate_settings(*gate_issuers, waiting=waiting)
+    gate = Gate(settings, news=bus.listen(), clock=clock, containment=containment)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(gate.run)
         await idle()
         try:
-            yield GateAtWork(gate, bus)
+            yield GateAtWork(gate, bus, settings)
         finally:
             bus.close()

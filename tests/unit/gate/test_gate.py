@@ -16,7 +16,7 @@ from sessiond.core.verdict import Verdict
 from sessiond.gate import Gate, VerifiedLogin
 from tests.fakes import START, FakeClock, idle, principal, process_key, verdict
 from tests.fakes import grant as some_grant
-from tests.unit.gate.fakes import ScriptedVerifier, at_work, gate_issuer, jwt, opaque
+from tests.unit.gate.fakes import ScriptedVerifier, at_work, gate_issuer, gate_settings, jwt, opaque
 
 pytestmark = pytest.mark.anyio
 
@@ -327,9 +327,8 @@ async def test_a_signed_token_whose_key_is_at_hand_is_verified_without_waiting(
 ) -> None:
     verifier = ScriptedVerifier(is_online=False, needs=False)
     with no_news() as news:
-        gate = Gate(
-            [gate_issuer(verifier, clock)], news=news, clock=clock, waiting=1
-        )  # nobody runs it
+        gate = Gate(gate_settings(gate_issuer(verifier, clock)), news=news, clock=clock)
+        # nobody runs it
         verified_login = await gate.admit(user="alice", password=jwt(), owner=process_key())
     assert verified_login.verdict.principal.name == "alice"
 
@@ -338,7 +337,7 @@ async def test_a_gate_that_does_not_run_yet_asks_nobody(
     clock: FakeClock, verifier: ScriptedVerifier
 ) -> None:
     with no_news() as news:
-        gate = Gate([gate_issuer(verifier, clock)], news=news, clock=clock, waiting=1)
+        gate = Gate(gate_settings(gate_issuer(verifier, clock)), news=news, clock=clock)
         with pytest.raises(IssuerUnavailable, match="not open yet"):
             await gate.admit(user="alice", password=opaque(), owner=process_key())
     assert verifier.asked == []

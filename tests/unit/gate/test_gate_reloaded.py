@@ -17,7 +17,7 @@ def clock() -> FakeClock:
     return FakeClock()
 
 
-async def test_a_login_under_way_goes_through_the_door_it_came_to(clock: FakeClock) -> None:
+async def test_a_login_under_way_is_judged_by_the_issuer_it_came_to(clock: FakeClock) -> None:
     old, new = ScriptedVerifier(), ScriptedVerifier()
     before, after = gate_issuer(old, clock), replace(gate_issuer(new, clock), generation=2)
     held = old.hold()
@@ -29,22 +29,22 @@ async def test_a_login_under_way_goes_through_the_door_it_came_to(clock: FakeClo
 
         tasks.start_soon(log_in)
         await idle()
-        work.gate.use([after], waiting=4)
+        work.change(after)
         assert await work.said() == "alice"  # asks anew, and does not join the other
         assert (len(old.asked), len(new.asked)) == (1, 1)
         held.set()
         await idle()
         assert said == ["alice"]
         await work.said()
-        assert len(new.asked) == 1  # its verdict is used again, the old door's is not
+        assert len(new.asked) == 1  # its verdict is used again, the old issuer's is not
 
 
-async def test_a_door_that_is_left_alone_keeps_its_verdicts(clock: FakeClock) -> None:
+async def test_an_issuer_that_is_left_alone_keeps_its_verdicts(clock: FakeClock) -> None:
     verifier = ScriptedVerifier()
     corp = gate_issuer(verifier, clock)
     async with at_work(corp, clock=clock) as work:
         await work.said()
-        work.gate.use([replace(corp, cache_for=60.0)], waiting=4)
+        work.change(replace(corp, cache_for=60.0))
         await work.said()
         assert len(verifier.asked) == 1
 
@@ -57,7 +57,7 @@ async def test_how_many_may_wait_follows(clock: FakeClock) -> None:
         tasks.start_soon(work.said, "alice", opaque("one"), process_key())
         await idle()
         assert await work.said(password=opaque("two")) == "throttled"
-        work.gate.use([corp], waiting=2)
+        work.change(corp, waiting=2)
         tasks.start_soon(work.said, "alice", opaque("two"), process_key())
         await idle()
         assert len(verifier.asked) == 2
@@ -72,7 +72,7 @@ async def test_an_issuer_that_is_replaced_is_tried_out_no_more(clock: FakeClock)
             assert await work.said(password=opaque(f"{number}")) == "unavailable"
         await clock.advance(1.0)
         assert old.probes == 2
-        work.gate.use([replace(gate_issuer(new, clock), generation=2)], waiting=4)
+        work.change(replace(gate_issuer(new, clock), generation=2))
         await clock.advance(60.0)
         assert old.probes == 2
         assert await work.said() == "alice"
@@ -83,7 +83,7 @@ async def test_a_verdict_is_used_no_longer_than_is_configured_now(clock: FakeClo
     corp = gate_issuer(verifier, clock, cache_for=300.0)
     async with at_work(corp, clock=clock) as work:
         await work.said()
-        work.gate.use([replace(corp, cache_for=0.0)], waiting=4)
+        work.change(replace(corp, cache_for=0.0))
         await work.said()
         await work.said()
         assert len(verifier.asked) == 3
@@ -98,7 +98,7 @@ async def test_a_verdict_under_way_is_kept_as_is_configured_when_it_comes(
     async with at_work(corp, clock=clock) as work, anyio.create_task_group() as tasks:
         tasks.start_soon(work.said)
         await idle()
-        work.gate.use([replace(corp, cache_for=0.0)], waiting=4)
+        work.change(replace(corp, cache_for=0.0))
         held.set()
         await idle()
         await work.said()

@@ -49,7 +49,7 @@ from sessiond.testing.calls import (
 from sessiond.testing.plain import plain, plain_dict
 from sessiond.testing.wire import ProcessWire
 from tests.fakes import RULES, FakeClock, MemoryStore, Settings, idle, table_settings
-from tests.unit.gate.fakes import ScriptedVerifier, gate_issuer, opaque
+from tests.unit.gate.fakes import ScriptedVerifier, gate_issuer, gate_settings, opaque
 from tests.unit.kdb.pipe import PipeEnd, pipe
 from tests.unit.refresher.refreshing import ScriptedTokens, hashed
 
@@ -283,7 +283,11 @@ async def serving(
     rules = replace(RULES, proved=frozenset(proved))
     table = Table(store, bus, clock, table_settings(rules))
     verifier, source = TokenVerifier(), ScriptedTokens(clock, [])
-    gate = Gate([gate_issuer(verifier, clock)], news=bus.listen(), clock=clock, waiting=waiting)
+    gate = Gate(
+        gate_settings(gate_issuer(verifier, clock), waiting=waiting),
+        news=bus.listen(),
+        clock=clock,
+    )
     refresh_issuer = RefreshIssuer(
         iss="corp",
         client="qstudio",
