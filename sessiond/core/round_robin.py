@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
-class Turns(Generic[T]):
+class RoundRobin(Generic[T]):
     """A turn for each owner, and within an owner's turns one for each of its parts.
 
     Whoever has a thousand things waiting takes one turn like everybody else. A thing that comes

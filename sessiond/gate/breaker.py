@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 
 from sessiond.clock import Clock
+from sessiond.core.backoff import pause_after
 from sessiond.core.errors import IssuerThrottled, IssuerUnavailable, UnusableAnswer
 
 TRIES = 3  # bad calls in a row until logins no longer wait for the issuer
@@ -55,7 +56,7 @@ class Breaker:
         self._note = note
         self._bad = 0
         self._is_open = False
-        self._pause = FIRST_PAUSE
+        self._bad_trials = 0  # since it opened
         self._opened_at = float("-inf")  # monotonic
         self._held_until = float("-inf")  # monotonic
         self._under_way: dict[Call, None] = {}  # in the order of their beginnings; none is slow yet
@@ -78,7 +79,11 @@ class Breaker:
     @property
     def pause(self) -> float:
         """Seconds to wait before the next trial call."""
-        return max(self._pause if self.is_open else 0.0, self._held_until - self._clock.monotonic())
+        held = self._held_until - self._clock.monotonic()
+        if not self.is_open:
+            return max(0.0, held)
+        tried = pause_after(self._bad_trials + 1, first=FIRST_PAUSE, longest=LONGEST_PAUSE)
+        return max(tried, held)
 
     def hold(self, seconds: float) -> None:
         """Open at once and stay so: the issuer has said when to come back."""
@@ -122,7 +127,7 @@ class Breaker:
         if not ok:
             self._count(call, is_slow=False)
         elif not self.is_held:
-            self._bad, self._pause = 0, FIRST_PAUSE
+            self._bad, self._bad_trials = 0, 0
             if self._is_open:
                 self._is_open = False
                 self._note(False)
@@ -142,7 +147,7 @@ class Breaker:
         self._bad += 1
         if self._is_open:
             if call.began_at > self._opened_at:  # a trial, no call that was under way
-                self._pause = min(self._pause * 2, LONGEST_PAUSE)
+                self._bad_trials += 1
         elif self._bad >= TRIES and (is_slow or call.is_trial or not self._doubts):
             self._open()
 

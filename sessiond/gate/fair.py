@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 import anyio
 
-from sessiond.core.round_robin import Turns
+from sessiond.core.round_robin import RoundRobin
 
 
 class FairLimiter:
@@ -16,7 +16,7 @@ class FairLimiter:
 
     def __init__(self, places: int) -> None:
         self._free = places
-        self._waiting = Turns[Callable[[], object]]()
+        self._waiting = RoundRobin[Callable[[], object]]()
 
     def waiting(self) -> int:
         """Return how many calls wait for a place."""

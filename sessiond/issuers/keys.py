@@ -12,7 +12,7 @@ from sessiond.issuers.discovery import Discovery, Endpoint
 from sessiond.issuers.http import IssuerHttp
 from sessiond.jwt.keyset import KeySet, entries, verification_key
 
-FETCH_EVERY = 300.0  # seconds: how long a withdrawn key is believed, while the issuer is well
+FETCH_EVERY = 300.0  # seconds: how long a withdrawn key is believed, while the issuer answers
 
 log = structlog.get_logger()
 

@@ -10,7 +10,6 @@ import os
 import re
 import socket
 from array import array
-from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
@@ -143,17 +142,3 @@ def _field(name: str, value: str) -> bytes:
     if b"\n" in content:  # the length says where it ends
         return b"%s\n%s%s\n" % (name.encode(), len(content).to_bytes(8, "little"), content)
     return b"%s=%s\n" % (name.encode(), content)
-
-
-def fields_of(line: bytes) -> Iterator[tuple[str, bytes]]:
-    """Yield the fields of a datagram, as journald reads it."""
-    while line:
-        head, _, rest = line.partition(b"\n")
-        name, is_plain, value = head.partition(b"=")
-        if is_plain:
-            yield name.decode(), value
-            line = rest
-        else:
-            size = int.from_bytes(rest[:8], "little")
-            yield name.decode(), rest[8 : 8 + size]
-            line = rest[8 + size + 1 :]

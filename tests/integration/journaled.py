@@ -5,7 +5,7 @@ import socket
 import threading
 from pathlib import Path
 
-from sessiond.log.journal import fields_of
+from tests.journal_fields import fields_of
 from tests.running_daemon import RunningDaemon
 
 # `sessiond run`, with journald at another address: the real one belongs to the machine.

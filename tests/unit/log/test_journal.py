@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 
 from sessiond.core.secret import Secret
 from sessiond.log import REDACTED, configure, lost
-from sessiond.log.journal import SEALS, Journal, datagram, fields_of
+from sessiond.log.journal import SEALS, Journal, datagram
 from sessiond.log.redaction import MAX_TEXT
 from tests import canary
+from tests.journal_fields import fields_of
 from tests.unit.jwt.forge import token
 
 HUGE = 4_000_000  # bytes: more than a datagram holds
