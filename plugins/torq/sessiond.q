@@ -1,7 +1,7 @@
 // sessiond.q - the hook that lets a q or TorQ process take OAuth tokens as passwords, verified by sessiond.
 // Load it last: `q app.q sessiond.q`, or with TorQ `-load .../sessiond.q`. For kdb+ 3.5 and later (the daemon's proof
 // needs -33! of 4.0, 2020.03.17). Guide and settings: README.md. Reading order: settings, the map, login, close,
-// the daemon, the callbacks; then token.q (what is a token) and pm.q (TorQ's permissions).
+// the daemon, the callbacks; then token.q (what is a token) and pm.q (TorQ's permissions and logs).
 
 if[@[value;`.sessiond.started;0b]; '"sessiond.q is loaded already"];
 
@@ -31,6 +31,7 @@ fallback:@[value;`.sessiond.fallback;0b]                        // where nothing
 assign:@[value;`.sessiond.assign;`role]                         // a token's role is a `role or a `group of TorQ's .pm
 arguments:@[value;`.sessiond.arguments;{[e].z.X}]               // the command line that q was started with
 unopened:@[value;`.sessiond.unopened;0D00:00:10]                // a login may wait so long for .z.po (HTTP logins have none)
+pace:@[value;`.sessiond.pace;0D00:00:01]                        // the least between two renewals of one session
 
 // ---- log: never a password, never a name that might be one ----
 torq:@[{value x;1b};`.lg.o;0b]
@@ -42,15 +43,16 @@ err:{[text]                                                     // .lg.e would e
 shown:{[user]
   text:string user;
   if[(128<count text) or (";" in text) or any starts[;text] each ("eyJ";"bearer:"); :"(token)"];
+  if[not `plain~kind text; :"(token)"];
   $[all text within " ~";text;"(unprintable)"]}
 
 // ---- the map: which session each handle holds ----
 // user: as typed, which is .z.u; name: as verified; attributes: (keys;values); open: .z.po or .z.wo was there; ws: a
 // websocket; listed: in .z.W, where we see it go; at: of the login; order: of the token among all tokens; renewing:
-// when a renewal was sent that is not answered yet
+// when a renewal was sent that is not answered yet; renewed: when the last one was sent
 sessions:([session:0#0Ng]
   handle:0#0Ni; user:0#`; name:0#`; roles:(); attributes:(); expires:0#0Np; open:0#0b; ws:0#0b; listed:0#0b;
-  at:0#0Np; order:0#0; renewing:0#0Np)
+  at:0#0Np; order:0#0; renewing:0#0Np; renewed:0#0Np)
 ended:(0#0Ng)!0#0Np                                             // sessions that ended before they were opened, and when we heard it
 counter:0
 turn:{[] .sessiond.counter:1+counter; counter}
@@ -82,8 +84,10 @@ login:{[user;password]                                          // what .z.pw an
   client .z.w;
   gone each on .z.w;                                            // a handle that logs in is new: the one before went by hclose
   what:kind password;
+  if[not admitted user; :refuse[user;"TorQ's .access does not let this name in from this host"]];
   if[what~`token; :bytoken[user;password]];
   if[what~`toolarge; :refuse[user;"toolarge"]];
+  if[what~`almost; :refuse[user;"almost a token: it must be whole, with nothing around it: JWT, ACCESS;REFRESH or bearer:ACCESS"]];
   $[byplain[user;password];1b;refuse[user;"plain password"]]}
 refuse:{[user;why] warn "login of ",shown[user]," refused: ",why; 0b}
 
@@ -102,7 +106,7 @@ bytoken:{[user;password]
   if[sessions[r`session;`open]; :refuse[user;"the daemon answered with an open session"]];
   s:r`session;
   drop s;                                                       // HTTP and a doubled handshake get the same session again
-  row:(s;.z.w;user;r`user;r`roles;(key;value)@\:r`attributes;r`expires;0b;0b;0b;.z.p;turn[];0Np);
+  row:(s;.z.w;user;r`user;r`roles;(key;value)@\:r`attributes;r`expires;0b;0b;0b;.z.p;turn[];0Np;0Np);
   `.sessiond.sessions upsert (cols sessions)!row;
   if[not settle user; drop s; :refuse[user;".pm would not have the name"]];
   out "login of ",shown[user]," accepted, handle ",string[.z.w],", session ",string s;
@@ -168,13 +172,20 @@ unknown:{[event;s;h]                                            // the daemon ke
 // ---- renewal: called by a user on his own handle, asynchronously: neg[h](`.sessiond.renew;token) ----
 renew:{[password]
   s:exec session from sessions where handle=.z.w,open;
-  if[0=count s; :out "renewal ignored: no token session on handle ",string .z.w];
-  if[not kind[password]~`token; :out "renewal ignored: not a token"];
-  if[not ready[]; :warn "renewal ignored: the daemon is away"];
+  if[0=count s; :ignored "no token session on it"];
   s:first s;
-  if[.z.p<sessions[s;`renewing]+2*deadline; :out "renewal ignored: one is under way on handle ",string .z.w];
-  .[`.sessiond.sessions;(s;`renewing);:;.z.p];
+  if[.z.p<sessions[s;`renewing]+2*deadline; :ignored "one is under way"];
+  if[.z.p<sessions[s;`renewed]+pace; :ignored "too soon after the last, .sessiond.pace is ",string pace];
+  what:kind password;
+  if[not what~`token; :ignored $[what~`plain;"not a token";what~`almost;"almost a token, it must be whole and alone";"too large"]];
+  if[not ready[]; :ignored "the daemon is away"];
+  .[`.sessiond.sessions;(s;`renewing`renewed);:;.z.p];
   tell(`renew;s;password);}
+noted:0Np; unnoted:0                                            // the last line of these, and how many had none since
+ignored:{[why]                                                  // anybody can call as often as he likes: one line a second
+  if[.z.p<noted+0D00:00:01; .sessiond.unnoted:1+unnoted; :()];
+  out "renewal on handle ",string[.z.w]," ignored: ",why,$[0<unnoted;"; and ",string[unnoted]," more before it";""];
+  .sessiond.noted:.z.p; .sessiond.unnoted:0;}
 
 // ---- the daemon ----
 daemon:0Ni                                                      // our handle to it, after its proof
@@ -288,7 +299,7 @@ detect:{[f]
   if[earlier in `trust`ignore; :earlier~`trust];
   if[f~nothing; :0b];
   if[@[value;`.ldap.enabled;0b]; :1b];                          // a trial would ask the directory, and wait for it
-  not 1b~.[f;(`$"sessiond-trial";string first -1?0Ng);0b]}
+  not 1b~beyondaccess[f;(`$"sessiond-trial";string first -1?0Ng)]}
 nothing:{[x] x}                                                 // stands for a callback that was not there
 put:{[callback;f] $[@[{value x;1b};`.dotz.set;0b];.dotz.set[callback;f];set[callback;f]];}
 begun:{[was;w;h]                                                // .z.po and .z.wo; was: the process's own
@@ -297,9 +308,10 @@ begun:{[was;w;h]                                                // .z.po and .z.
   @[was;h;::];
   close[h;`ended];}
 finished:{[was;h] @[closed;h;{[e] err "closed: ",e}]; was h}    // .z.pc and .z.wc
+asked:{[was;x] was masked x}                                    // .z.ph, .z.pp and .z.pm
 guard:{[was;x] $[any first[x]~/:passing;value x;was x]}         // .z.ps, where no zpsignore lets pushes and renewals through
 start:{[]
-  .sessiond.before:`pw`po`pc`wo`wc`ps`ts!{@[value;` sv `.z,x;{[e] nothing}]} each `pw`po`pc`wo`wc`ps`ts;
+  .sessiond.before:`pw`po`pc`wo`wc`ps`ts`ph`pp`pm!{@[value;` sv `.z,x;{[e] nothing}]} each `pw`po`pc`wo`wc`ps`ts`ph`pp`pm;
   .sessiond.checks:detect before`pw;
   flags:flagfile[];
   if[not null flags;
@@ -310,10 +322,11 @@ start:{[]
   put[`.z.wo;begun[before`wo;1b]];
   put[`.z.pc;finished before`pc];
   put[`.z.wc;finished before`wc];
+  {[c] if[not nothing~before c; put[` sv `.z,c;asked before c]]} each `ph`pp`pm;
   quiet[];
   if[not nothing~before`ps; if[not @[value;`.zpsignore.enabled;0b]; put[`.z.ps;guard before`ps]]];
   $[@[value;`.timer.enabled;0b];
-    .timer.repeat[.proc.cp[];0Wp;retry;(`.sessiond.tick;`);"sessiond: reach the daemon"];
+    .timer.repeat[.proc.cp[];0Wp;retry;(`.sessiond.tick;(::));"sessiond: reach the daemon"];   // a mixed list: see quiet
     put[`.z.ts;{[was;x] tick x; was x}[before`ts]]];
   if[0=system"t"; system"t ",string(`long$retry)div 1000000];
   if[open:fallback and (null passwords) and not checks; warn "plain passwords: EVERYBODY IS ACCEPTED (.sessiond.fallback)"];

@@ -19,11 +19,12 @@ fallback:0b                     // 1b = where nothing checks plain passwords, ev
 
 assign:`role                    // with .pm.enabled: a token's role is a .pm `role (assignrole) or `group (addtogroup)
 unopened:0D00:00:10             // as the daemon's [login] unbound: how long a login may wait for .z.po
+pace:0D00:00:01                 // the least between two renewals of one session
 
-// Tokens pass the usage log and the permissions only asynchronously. The hook adds its two names to these lists by
+// Tokens pass the usage log and the permissions only asynchronously. The hook adds its names to these lists by
 // itself; if you set the lists in a file that is read after the hook, add them there:
 // \d .usage
-// ignorelist:(`upd;"upd";`.sessiond.upd;".sessiond.upd";`.sessiond.renew;".sessiond.renew")
+// ignorelist:(`upd;"upd";`.sessiond.upd;".sessiond.upd";`.sessiond.renew;".sessiond.renew";`.sessiond.tick;".sessiond.tick")
 // \d .zpsignore
 // ignorelist:(`upd;"upd";`.u.upd;".u.upd";`.sessiond.upd;".sessiond.upd";`.sessiond.renew;".sessiond.renew")
 

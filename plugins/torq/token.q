@@ -20,16 +20,19 @@ decoded:{[part]
   bytes:flip((4*sixes 0)+sixes[1] div 16;(16*sixes[1] mod 16)+sixes[2] div 4;(64*sixes[2] mod 4)+sixes 3);
   ((3*count part) div 4)#"c"$raze bytes}
 
+isheader:{[part]                                                // of a JWT: letters of base64url that begin with eyJ
+  if[1=(count part) mod 4; :0b];
+  header:header where not blank header:decoded part;
+  if[0=count header; :0b];
+  ("}"=last header) and holds["\"alg\":";header]}
+
 isjwt:{[text]
   if[not starts["eyJ";text]; :0b];
   if[not 2=sum text="."; :0b];
   parts:"." vs text;
   if[any 0=count each parts; :0b];
   if[not all raze[parts] in url64; :0b];
-  if[1=(count first parts) mod 4; :0b];
-  header:header where not blank header:decoded first parts;
-  if[0=count header; :0b];
-  ("}"=last header) and holds["\"alg\":";header]}
+  isheader first parts}
 
 isaccess:{[text]
   body:(neg(reverse[text]="=")?0b)_text;
@@ -42,10 +45,31 @@ ispair:{[text]
   if[20>count[access]&count refresh; :0b];
   isaccess[access] and all refresh within "!~"}
 
-// `token, `toolarge (a token nobody reads) or `plain
+// ---- almost a token: meant to be one, so nobody else may see it (is_almost_token) ----
+trimmed:{[text]                                                 // without blanks and quotes around it
+  inner:where not (blank text) or text in "\"'`";
+  $[count inner;text first[inner]+til 1+last[inner]-first inner;""]}
+holdsjwt:{[text]                                                // blanks apart: from the first eyJ on the header of a JWT
+  text:text where not blank text;
+  if[5>count text; :0b];
+  at:(("e"=-2_text)&("y"=1_-1_text)&"J"=2_text)?1b;
+  if[at=count[text]-2; :0b];
+  text:at _ text;
+  end:(text in url64)?0b;
+  if[end=count text; :0b];
+  ("."=text end) and isheader end#text}
+isalmost:{[text]
+  if[holdsjwt text; :1b];
+  bare:trimmed text;
+  if[not starts["bearer";lower 6#bare]; :ispair bare];
+  if[not any(":"=bare 6;blank bare 6); :0b];
+  rest:trimmed 7_bare;
+  ((20<=count rest) and isaccess rest) or ispair rest}
+
+// `token, `toolarge (a token nobody reads), `almost or `plain
 kind:{[password]
   if[not 10h=type password; :`plain];
-  if[not any(starts["bearer:"];isjwt;ispair)@\:password; :`plain];
+  if[not any(starts["bearer:"];isjwt;ispair)@\:password; :$[isalmost password;`almost;`plain]];
   $[maxpassword<count password;`toolarge;`token]}
 
 hex:{[bytes] n:"i"$bytes; "0123456789abcdef" raze flip(n div 16;n mod 16)}

@@ -18,6 +18,13 @@ _B64TOKEN = re.compile(r"[A-Za-z0-9._~+/-]++=*+")  # RFC 6750, 2.1
 _VISIBLE = re.compile(r"[\x21-\x7e]+")  # RFC 6749, A.12 and A.17, without the space
 _MIN_HALF = 20  # characters of each half of a pair
 
+_BLANKS = dict.fromkeys(map(ord, " \t\r\n"))
+_AROUND = " \t\r\n\"'`"
+_HEADER = re.compile(r"(eyJ[A-Za-z0-9_-]*+)\.")
+_SCHEME = re.compile(r"bearer[: \t\r\n]", re.ASCII | re.IGNORECASE)  # RFC 6750, 2.1
+_JWE = re.compile(r"eyJ[A-Za-z0-9_-]*+(?:\.[A-Za-z0-9_-]*+){4}")  # RFC 7516, 7.1
+_WANTED = "the access token alone, ACCESS;REFRESH, or bearer:ACCESS"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Presented:
@@ -64,7 +71,7 @@ def read_password(password: str) -> Presented:
     access, refresh = _halves(content) or (content, None)
     is_jwt = _looks_like_jwt(access)
     if not (marked or is_jwt or refresh is not None):
-        raise TokenRejected(Refusal.NOTTOKEN, "a plain password")
+        raise TokenRejected(Refusal.NOTTOKEN, _why_no_token(password))
     # What kdb+ sent as no UTF-8 came as one lone surrogate a byte: "replace" counts it as one.
     if len(password.encode(errors="replace")) > MAX_PASSWORD_SIZE:
         raise TokenRejected(Refusal.TOOLARGE, f"longer than {MAX_PASSWORD_SIZE} bytes")
@@ -82,6 +89,31 @@ def read_password(password: str) -> Presented:
         is_jwt=is_jwt,
         stated_issuer=issuer if isinstance(issuer, str) else None,
     )
+
+
+def is_almost_token(password: str) -> bool:
+    """Say whether a password that is no token was meant to be one, so that nobody else may see it.
+
+    It is when one of these holds:
+
+    1. Every space, tab, CR and LF taken out, what begins at the first `eyJ` is the first part of a
+       JWT, as `read_password` has it, and a dot. So a token counts that is pasted with its quotes,
+       after `Bearer `, wrapped, cut short, with `;null` for its refresh token, or encrypted (JWE).
+    2. Spaces, tabs, CR, LF, quotes and backticks taken off both ends, and then once `bearer` in any
+       case with a colon or one of these blanks, and the ends again, a pair is left; or, if the word
+       was there, an opaque access token of at least 20 characters.
+    """
+    text = password.translate(_BLANKS)
+    header = _HEADER.match(text, text.find("eyJ")) if "eyJ" in text else None
+    if header is not None and _is_header(header[1]):
+        return True
+    bare = password.strip(_AROUND)
+    scheme = _SCHEME.match(bare)
+    if scheme is None:
+        return _halves(bare) is not None
+    rest = bare[scheme.end() :].strip(_AROUND)
+    is_opaque = len(rest) >= _MIN_HALF and _B64TOKEN.fullmatch(rest) is not None
+    return is_opaque or _halves(rest) is not None
 
 
 def stated_claims(access: Secret) -> Mapping[str, object] | None:
@@ -107,10 +139,22 @@ def _halves(text: str) -> tuple[str, str] | None:
 
 def _looks_like_jwt(text: str) -> bool:
     parts = _JWT.fullmatch(text)
-    if parts is None or len(parts[1]) % 4 == 1:
+    return parts is not None and _is_header(parts[1])
+
+
+def _is_header(part: str) -> bool:
+    if len(part) % 4 == 1:
         return False
-    header = _decoded(parts[1]).translate(None, b" \t\r\n")
+    header = _decoded(part).translate(None, b" \t\r\n")
     return header.endswith(b"}") and b'"alg":' in header
+
+
+def _why_no_token(password: str) -> str:
+    if not is_almost_token(password):
+        return f"a plain password, not a token: send {_WANTED}"
+    if _JWE.fullmatch(password):
+        return "an encrypted token (JWE), which sessiond cannot read: have the issuer sign it instead"
+    return f"almost a token: send {_WANTED}, whole and with nothing around it"
 
 
 def _decoded(part: str) -> bytes:

@@ -54,6 +54,7 @@ def start_q(q_executable: str, tmp_path: Path) -> Iterator[Start]:
                     f'.sessiond.proofkey:hsym`$"{tmp_path}/proof"',
                     ".sessiond.retry:0D00:00:00.05",
                     ".sessiond.maxretry:0D00:00:00.05",
+                    ".sessiond.pace:0D00:00:00",
                     before,
                     f"\\l {HOOK}/sessiond.q",
                     f"\\l {ADAPTER}",

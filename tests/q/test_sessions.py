@@ -291,7 +291,7 @@ def test_one_renewal_a_handle_is_under_way_at_a_time(
         client.tell(again)
         client.ask(call("count", symbols(["a"])))
     assert daemon.names().count("renew") == 2
-    assert q.prints("renewal ignored: one is under way", 2)
+    assert q.prints(f"renewal on handle {handle_of(q, 'alice')} ignored: one is under way")
     daemon.push(
         "renewed", daemon.sessions["alice"], handle_of(q, "alice"), reason=symbol("expired")
     )
@@ -299,6 +299,40 @@ def test_one_renewal_a_handle_is_under_way_at_a_time(
     alice.tell(again)
     session, _ = daemon.next_call("renew")
     assert guid_of(session) == daemon.sessions["alice"]
+
+
+def test_renewals_of_a_handle_have_a_pace_however_fast_they_are_answered(
+    start_q: Start, daemon: ScriptedDaemon
+) -> None:
+    q = connected(start_q, daemon)
+    q.run(".sessiond.pace:0D01:00")
+    alice, bob = entered(q, "alice"), entered(q, "bob")
+    again = call(".sessiond.renew", string("bearer:a-newer-access-token"))
+    for client, user in [(alice, "alice"), (alice, "alice"), (bob, "bob"), (alice, "alice")]:
+        client.tell(again)
+        client.ask(call("count", symbols(["a"])))
+        daemon.push("renewed", daemon.sessions[user], handle_of(q, user), reason=symbol("expired"))
+        daemon.settle()
+    assert daemon.names().count("renew") == 2
+    q.run("update renewed:renewed-0D01:00 from `.sessiond.sessions;")
+    alice.tell(again)
+    daemon.next_call("renew")
+
+
+def test_whoever_calls_for_renewal_all_the_time_does_not_fill_the_log(
+    q: Interpreter, daemon: ScriptedDaemon
+) -> None:
+    alice, plain = entered(q, "alice"), q.login("bob", "hunter2")
+    assert plain is None
+    for words in ["hunter2", "bearer:a-newer-access-token", "Bearer a-newer-access-token"] * 20:
+        alice.tell(call(".sessiond.renew", string(words)))
+    alice.ask(call("count", symbols(["a"])))
+    q.run(".sessiond.noted:.z.p-0D00:00:02")
+    alice.tell(call(".sessiond.renew", string("Bearer a-newer-access-token")))
+    assert q.prints("more before it")
+    lines = [line for line in q.logged.splitlines() if "renewal on handle" in line]
+    assert len(lines) < 10
+    assert "newer" not in q.logged
 
 
 def test_a_renewal_that_is_never_answered_holds_the_next_for_two_deadlines_only(

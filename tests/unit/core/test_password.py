@@ -1,8 +1,9 @@
 """The examples are in tests/vectors/passwords.csv, which the q hook's tests run as well.
 
 A password there that begins with `repeat|` is written short: `repeat|HEAD|TEXT|COUNT|TAIL` is HEAD,
-COUNT times TEXT, and TAIL. `is_token` is what the hook decides by; `kind` is what the daemon makes
-of it: jwt, opaque, pair-jwt and pair-opaque are read, the rest are reasons of refusal.
+COUNT times TEXT, and TAIL; after `escaped|` a backslash with n, r or t is LF, CR or tab. `is_token` is what the hook decides by; `kind` is what the daemon makes
+of it: jwt, opaque, pair-jwt and pair-opaque are read, the rest are reasons of refusal; almost is
+nottoken with another text, and in the hook a refusal that no other `.z.pw` sees.
 """
 
 import csv
@@ -13,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sessiond.core.errors import Refusal, TokenRejected
-from sessiond.core.password import is_sendable, read_password, stated_claims
+from sessiond.core.password import is_almost_token, is_sendable, read_password, stated_claims
 from sessiond.core.secret import Secret
 
 VECTORS = Path(__file__).parents[2] / "vectors" / "passwords.csv"
@@ -30,6 +31,9 @@ def examples() -> list[tuple[str, bool, str]]:
 
 
 def written(cell: str) -> str:
+    if cell.startswith("escaped|"):
+        text = cell.removeprefix("escaped|")
+        return text.replace("\\n", "\n").replace("\\r", "\r").replace("\\t", "\t")
     if not cell.startswith("repeat|"):
         return cell
     _, head, text, count, tail = cell.split("|")
@@ -40,7 +44,8 @@ def kind(password: str) -> str:
     try:
         presented = read_password(password)
     except TokenRejected as rejected:
-        return rejected.reason.value
+        is_almost = rejected.reason is Refusal.NOTTOKEN and is_almost_token(password)
+        return "almost" if is_almost else rejected.reason.value
     name = "jwt" if presented.is_jwt else "opaque"
     return name if presented.refresh is None else f"pair-{name}"
 
@@ -50,11 +55,12 @@ def test_each_example_is_what_the_shared_table_says(
     password: str, is_token: bool, expected: str
 ) -> None:
     assert kind(password) == expected
-    assert (kind(password) != "nottoken") is is_token
+    assert (kind(password) not in {"nottoken", "almost"}) is is_token
 
 
 def test_the_table_has_examples_of_every_kind() -> None:
-    kinds = {"jwt", "opaque", "pair-jwt", "pair-opaque", "toolarge", "malformed", "nottoken"}
+    refused = {"toolarge", "malformed", "almost", "nottoken"}
+    kinds = {"jwt", "opaque", "pair-jwt", "pair-opaque"} | refused
     assert {kind for _, _, kind in examples()} == kinds
 
 
@@ -124,6 +130,49 @@ def test_neither_errors_nor_what_is_read_show_the_password() -> None:
 )
 def test_any_text_is_read_or_refused_with_a_reason(password: str) -> None:
     assert kind(password) in {kind for _, _, kind in examples()}
+
+
+JWE = "eyJhbGciOiJSU0EtT0FFUCIsImVuYyI6IkEyNTZHQ00ifQ.c2ln.c2ln.c2ln.c2ln"
+
+
+@pytest.mark.parametrize(
+    ("password", "words"),
+    [
+        ("hunter2", "a plain password, not a token: send the access token alone"),
+        (f"Bearer {ISSUED}", "almost a token: send the access token alone"),
+        (JWE, r"an encrypted token \(JWE\)"),
+    ],
+)
+def test_a_password_that_is_no_token_is_told_apart_from_one_that_almost_is(
+    password: str, words: str
+) -> None:
+    with pytest.raises(TokenRejected, match=words) as rejected:
+        read_password(password)
+    assert rejected.value.reason is Refusal.NOTTOKEN
+    assert ISSUED not in str(rejected.value)
+
+
+AROUND = st.text(" \t\r\n\"'`", max_size=4)
+TOKENS = st.sampled_from([ISSUED, f"{ACCESS};{REFRESH}", f"{ISSUED};{REFRESH}"])
+
+
+@given(
+    before=AROUND,
+    scheme=st.sampled_from(["", "Bearer ", "bearer\t", "BEARER: "]),
+    token=TOKENS,
+    after=AROUND,
+)
+def test_a_token_with_blanks_quotes_and_its_scheme_around_it_is_one_or_almost_one(
+    before: str, scheme: str, token: str, after: str
+) -> None:
+    assert kind(f"{before}{scheme}{before}{token}{after}") != "nottoken"
+
+
+@given(st.text(st.characters(exclude_characters=";.:"), max_size=60))
+def test_a_password_without_semicolon_dot_and_colon_is_a_plain_one_or_names_its_scheme(
+    password: str,
+) -> None:
+    assert kind(password) == "nottoken" or "bearer" in password.lower()
 
 
 @pytest.mark.parametrize("text", ["!", "a" * 32768, "~access;refresh=."])
