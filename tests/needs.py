@@ -4,6 +4,7 @@
 listed; an error when CI=true. `@pytest.mark.needs("man")`: man-db, in the same way.
 `@pytest.mark.needs("q")`: a q interpreter, `$SESSIOND_TEST_Q` or `q`
 on PATH. Absent: listed as not run, in CI too, since its licence does not travel.
+`@pytest.mark.needs("torq")`: TorQ's own files, a checkout at `$SESSIOND_TEST_TORQ`; listed likewise.
 `@pytest.mark.needs("systemd")`: systemd's tools, which need no running systemd.
 `@pytest.mark.needs("promtool")`: Prometheus' own checker of rules and metrics.
 `@pytest.mark.needs("debian")`: what builds, checks and installs a Debian package. All are errors
@@ -14,6 +15,7 @@ import os
 import shutil
 from collections.abc import Mapping
 from importlib.util import find_spec
+from pathlib import Path
 
 from tests.issuer.install import INSTALLED, node_home
 
@@ -40,21 +42,29 @@ def absent(what: str) -> str | None:
             return None if shutil.which("man") else "no man: install man-db"
         case "q":
             return None if q_interpreter() else "no q: set SESSIOND_TEST_Q or put q on PATH"
+        case "torq":
+            return None if torq_checkout() else "no TorQ: set SESSIOND_TEST_TORQ to a checkout of it"
         case "systemd" | "promtool" | "debian":
             return _absent_programs(PROGRAMS[what])
         case _:
-            known = "'real', 'man', 'q', 'systemd', 'promtool', 'debian'"
+            known = "'real', 'man', 'q', 'torq', 'systemd', 'promtool', 'debian'"
             raise ValueError(f"a test needs {what!r}; known: {known}")
 
 
 def is_error(what: str) -> bool:
     """Say whether the absence of `what` fails the test instead of skipping it."""
-    return what != "q" and os.environ.get("CI") == "true"
+    return what not in {"q", "torq"} and os.environ.get("CI") == "true"
 
 
 def q_interpreter() -> str | None:
     """Return the path of the q to test with, or None."""
     return os.environ.get("SESSIOND_TEST_Q") or shutil.which("q")
+
+
+def torq_checkout() -> Path | None:
+    """Return the directory of TorQ's sources to test with, or None."""
+    named = Path(os.environ.get("SESSIOND_TEST_TORQ", "/nowhere"))
+    return named if (named / "torq.q").exists() else None
 
 
 def _absent_programs(programs: Mapping[str, str]) -> str | None:

@@ -130,6 +130,21 @@ class Interpreter:
         self._clients.append(client)
         return client if client.upgrade(user, password) else None
 
+    def http(self, request: str, user: str, password: str, body: str = "") -> str:
+        """Return what q answers to an HTTP request with basic authentication."""
+        words = base64.b64encode(f"{user}:{password}".encode()).decode()
+        with socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE) as connection:
+            connection.sendall(
+                f"{request} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Basic {words}\r\n"
+                f"X-Kept: kept\r\nConnection: close\r\n".encode()
+            )
+            length = f"Content-Length: {len(body)}\r\n" if body else ""
+            connection.sendall(f"{length}\r\n{body}".encode())
+            answer = b""
+            while data := connection.recv(65536):
+                answer += data
+        return answer.decode(errors="replace")
+
     def _ask(self, line: str) -> list[str]:
         mark = f"#{next(self._numbers)}"
         with self._printed:

@@ -13,7 +13,8 @@ from tests.q.scripted import ScriptedDaemon, accepted
 pytestmark = pytest.mark.needs("q")
 
 TOKEN = "bearer:an-opaque-access-token"
-TORQ = f"\\l {Path(__file__).parent / 'torq_stand_in.q'}\n"
+HERE = Path(__file__).parent
+TORQ = f"\\l {HERE / 'torq_calls.q'}\n\\l {HERE / 'torq_stand_in.q'}\n"
 PEOPLE = """
 .pm.addrole[`reader;"reads"]
 .pm.addrole[`trader;"trades"]
@@ -232,7 +233,7 @@ def test_the_hook_logs_as_torq_does(q: Interpreter) -> None:
 def test_torqs_timer_is_used_where_it_is_on(start_q: Start, daemon: ScriptedDaemon) -> None:
     timer = ".timer.enabled:1b\n.timer.repeat:{[s;e;p;f;d] .timers,:enlist f;}\n.timers:()\n"
     q = torq(start_q, daemon, timer)
-    assert q.evaluate(".timers") == ",`.sessiond.tick`"
+    assert q.evaluate(".timers") == ",(`.sessiond.tick;::)"
     assert q.evaluate("@[value;`.z.ts;{`none}]") == "`none"
 
 

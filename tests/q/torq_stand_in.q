@@ -1,5 +1,5 @@
 // What the hook uses of TorQ, written for these tests: its logger, its .dotz, its permissions tables and calls, its
-// usage log and its ignore list. The names and their meaning are TorQ's; the code is not.
+// usage log and its ignore list. The names and their meaning are TorQ's; the code is not. torq_calls.q comes first.
 
 .lg.o:{[id;text] -1 "INF|",string[id],"|",text;}
 .lg.w:{[id;text] -1 "WARN|",string[id],"|",text;}
@@ -11,25 +11,12 @@
 .dotz.set:{[name;f] set[name;f];}
 
 .pm.enabled:1b
-.pm.user:([id:0#`] authtype:0#`; hashtype:0#`; password:())
-.pm.groupinfo:([name:0#`] description:())
-.pm.roleinfo:([name:0#`] description:())
-.pm.usergroup:([] user:0#`; groupname:0#`)
-.pm.userrole:([] user:0#`; role:0#`)
-.pm.addgroup:{[n;d] `.pm.groupinfo upsert (n;d);}
-.pm.addrole:{[n;d] `.pm.roleinfo upsert (n;d);}
-.pm.adduser:{[u;a;h;p] if[u in exec name from .pm.groupinfo; '"pm: cannot add user with same name as existing group"]; `.pm.user upsert (u;a;h;p);}
-.pm.removeuser:{[u] delete from `.pm.user where id=u;}
-.pm.assignrole:{[u;r] if[not r in exec name from .pm.roleinfo; '"pm: no such role, .pm.addrole first"]; .pm.unassignrole[u;r]; `.pm.userrole insert (u;r);}
-.pm.unassignrole:{[u;r] delete from `.pm.userrole where user=u,role=r;}
-.pm.addtogroup:{[u;g] if[not g in exec name from .pm.groupinfo; '"pm: no such group, .pm.addgroup first"]; .pm.removefromgroup[u;g]; `.pm.usergroup insert (u;g);}
-.pm.removefromgroup:{[u;g] delete from `.pm.usergroup where user=u,groupname=g;}
 .pm.auth.local:{[u;p] md5[p]~.pm.user[u;`password]}
 .pm.login:{[u;p]
   if[not u in exec id from .pm.user; :0b];
   a:.pm.user[u;`authtype];
   $[a=`local;.pm.auth.local[u;p];a=`sessiond;.pm.auth.sessiond[u;p];0b]}
-.pm.req:{[x] if[not any (exec role from .pm.userrole where user=.z.u) in `reader`trader; '"pm: user role does not permit"]; value x}
+.pm.req:{[x] .pm.requ[.z.u;x]}
 
 .usage.enabled:1b
 .usage.ignore:1b

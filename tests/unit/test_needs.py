@@ -74,6 +74,17 @@ def test_q_is_found_by_variable_or_path(monkeypatch: pytest.MonkeyPatch, tmp_pat
     assert absent("q") is None
 
 
+def test_torq_is_found_by_variable(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("SESSIOND_TEST_TORQ", raising=False)
+    assert absent("torq") == "no TorQ: set SESSIOND_TEST_TORQ to a checkout of it"
+    monkeypatch.setenv("SESSIOND_TEST_TORQ", str(tmp_path))
+    assert absent("torq") is not None
+    (tmp_path / "torq.q").touch()
+    assert absent("torq") is None
+    monkeypatch.setenv("CI", "true")
+    assert not is_error("torq")
+
+
 def test_a_misspelt_need_is_refused() -> None:
     with pytest.raises(ValueError, match="reel"):
         absent("reel")
