@@ -19,6 +19,7 @@ from sessiond.qipc import (
     password,
     text,
     texts,
+    typed,
     unpack_call,
 )
 
@@ -114,7 +115,7 @@ def _hello(argument: Value) -> Hello:
 def _connect(argument: Value) -> Connect:
     entries = _entries(argument, "connect", ("user", "password", "handle", "address"))
     return Connect(
-        user=text(entries["user"], "user"),
+        user=typed(entries["user"], "user"),
         password=password(entries["password"]),
         handle=_int(entries["handle"], "handle"),
         address=integer(entries["address"], "address"),

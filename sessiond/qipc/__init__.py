@@ -64,6 +64,7 @@ from sessiond.qipc.read import (
     span,
     text,
     texts,
+    typed,
     unpack_call,
 )
 from sessiond.qipc.values import (
@@ -146,5 +147,6 @@ __all__ = [
     "texts",
     "timespan",
     "timestamp",
+    "typed",
     "unpack_call",
 ]

@@ -36,6 +36,16 @@ def text(value: Value, name: str = "value") -> str:
     return _utf8(content_bytes, name)
 
 
+def typed(value: Value, name: str = "value") -> str:
+    """Return what somebody typed: a text, in which bytes that are not UTF-8 stand as U+FFFD."""
+    if isinstance(value, Atom) and value.type is QType.SYMBOL:
+        return cast("str", value.value).encode(errors="surrogateescape").decode(errors="replace")
+    content = _chars(value)
+    if content is None:
+        raise CallError(f"{name} must be a symbol or a string")
+    return content.decode(errors="replace")
+
+
 def texts(value: Value, name: str = "value") -> list[str]:
     """Return the texts of a symbol vector or a list of symbols and strings; a string is no list."""
     if isinstance(value, Vector) and value.type is not QType.SYMBOL:
@@ -44,11 +54,14 @@ def texts(value: Value, name: str = "value") -> list[str]:
 
 
 def password(value: Value, name: str = "password") -> Secret:
-    """Return the text of a string. A symbol is refused: q never frees one, and shows it."""
+    """Return the text of a string, in which bytes that are not UTF-8 are lone surrogates (PEP 383).
+
+    A symbol is refused: q never frees one, and shows it.
+    """
     content = _chars(value)
     if content is None:
         raise CallError(f"{name} must be a string")
-    return Secret(_utf8(content, name))
+    return Secret(content.decode(errors="surrogateescape"))
 
 
 def octets_of(value: Value, name: str = "value") -> bytes:

@@ -132,6 +132,8 @@ def test_the_same_wrong_calls_sent_async_cost_nothing(pair_of: list[FakeProcess]
         ("alice@contoso.test.", "TOKEN", "usermismatch"),
         ("alice@contoso.test ", "TOKEN", "usermismatch"),
         ("alice@contoso.test\u200b", "TOKEN", "usermismatch"),
+        ("alice@contoso.test\udcff", "TOKEN", "usermismatch"),  # a byte that is no UTF-8
+        (ALICE, "Bearer TOKEN", "nottoken"),
         ("ALICE@contoso.test", "TOKEN", ""),  # the one folding there is
     ],
 )

@@ -49,6 +49,7 @@ from sessiond.qipc import (
     texts,
     timespan,
     timestamp,
+    typed,
     unpack_call,
 )
 from tests.unit.qipc.strategies import values
@@ -93,6 +94,25 @@ def test_a_password_of_no_or_one_character_is_one_too() -> None:
     assert password(string("")).reveal() == ""
     assert password(NONE).reveal() == ""
     assert password(CHAR).reveal() == "x"
+
+
+def test_a_password_that_is_no_utf_8_keeps_its_bytes_apart() -> None:
+    assert password(BAD_UTF8).reveal().encode(errors="surrogateescape") == BAD_UTF8.items
+
+
+@pytest.mark.parametrize(
+    ("value", "read"),
+    [
+        (symbol("é"), "é"),
+        (string("é"), "é"),
+        (CHAR, "x"),
+        (NONE, ""),
+        (BAD_UTF8, "hunter2\ufffd"),
+        (BAD_SYMBOL, "hunter2\ufffd"),
+    ],
+)
+def test_what_somebody_typed_is_read_whatever_bytes_it_has(value: Value, read: str) -> None:
+    assert typed(value) == read
 
 
 def test_integers_come_as_ints_or_longs() -> None:
@@ -142,7 +162,7 @@ def test_a_null_timestamp_is_none_and_nanoseconds_round_down() -> None:
         (texts, List((NIL,)), "x must be a symbol or a string"),
         (password, symbol("hunter2"), "x must be a string"),
         (password, octets(b"hunter2"), "x must be a string"),
-        (password, BAD_UTF8, "x must be UTF-8"),
+        (typed, int_(1), "x must be a symbol or a string"),
         (octets_of, string("hunter2"), "x must be bytes"),
         (octets_of, int_(1), "x must be bytes"),
         (flag, int_(1), "x must be a boolean"),
