@@ -3,18 +3,43 @@
 //   q verify.q                                                  what one q shows, with a second q that it starts
 //   q verify.q -daemon 5099 -proofkey /etc/sessiond/proof       and what a running sessiond shows ($QUDSPATH as usual)
 //
-// It takes some seconds, prints a line for each point (ok, FAIL, note or skip) and ends with the number of FAILs as
-// its exit code. Send no real password or token to it: it prints none, but it accepts everybody on a random port.
+// It takes some seconds, prints a line for each point (ok, FAIL, note or skip), under each FAIL what follows from it and
+// what to do, and ends with the number of FAILs as its exit code. Send no real password or token to it: it prints none,
+// but it accepts everybody on a random port.
 
 options:.Q.opt .z.x
 role:$[`role in key options;first options`role;"server"]
 
 say:{[verdict;point;seen] -1 (6$verdict),point,$[count seen;" (",seen,")";""]; if[verdict~"FAIL"; .verify.fails+:1];}
-check:{[point;truth;seen] say[$[1b~truth;"ok";"FAIL"];point;$[10h=type seen;seen;-3!seen]];}
+check:{[point;truth;seen]
+  say[$[1b~truth;"ok";"FAIL"];point;$[10h=type seen;seen;-3!seen]];
+  if[not 1b~truth; -1 "       ",advice point];}
+advice:{[point]
+  told:where point~/:first each todo;
+  $[count told;last todo first told;"the hook relies on it: do not use it here, and report this line with the first one"]}
+todo:2 cut (
+  "an undefined .z.pw has no value"; "set .sessiond.earlier:`ignore, else that default counts as a check of passwords";
+  "-33! is sha1"; "set .sessiond.proof:0b, and read in README.md who could then stand in the daemon's place";
+  "the proof of an example key"; "set .sessiond.proof:0b, and read in README.md who could then stand in the daemon's place";
+  "the value of a lambda tells its file"; "set .sessiond.directory to where sessiond.q is before you load it";
+  "a password of 6000 bytes reaches .z.pw"; "longer tokens are cut or refused by q: have the issuer make them smaller (fewer groups)";
+  ".z.W lists websockets"; "nothing to do, but one that q code closes itself is noticed by nobody: call .z.wc then";
+  "hopen `:unix:// reaches a q"; "see $QUDSPATH: it must be the same for q and for sessiond";
+  "-u of the command line is in .z.X"; "set .sessiond.passwords: the hook does not see the file of -u by itself";
+  "-38! tells it from that of a client"; "nothing to do: the hook goes without this second look at its handle";
+  "-38! says the same of it later"; "the hook would drop its own handle again and again: report it, with the first line";
+  "the headers of .z.ph are a dictionary, symbols to strings"; "TorQ's usage log may hold the tokens of HTTP logins: set .usage.LEVEL:0 or let nobody log in by HTTP";
+  "the headers of .z.pp are a dictionary, symbols to strings"; "as of .z.ph: no POST with a token";
+  "an HTTP login by name and password is .z.pw's"; "tokens by HTTP do not work here: use IPC or websockets";
+  "(`f;::) is a mixed list in .z.ps"; "two lines a second in TorQ's usage log: set .timer.logcall:0b";
+  ".z.w is 0 in the timer"; "with .pm or .access on the timer is refused: set .timer.logcall:0b";
+  "null is before every time"; "renewals are refused: report it, with the first line")
 .verify.fails:0
 
 // ---- the second q: logs in to the first in several ways, and plays a daemon ----
 secondpw:{[u;p] 1b}
+basic:"authorization: Basic d2ViOmJlYXJlcjphYmM=\r\n"                // web, and bearer:abc
+http:{[port;request] @[{[url;text] url text}[`$":http://localhost:",port];request;{[e] e}]}
 secondpg:{[x] $[x~`again;[.verify.again:dial[first options`port;"again";"pw"];7];x~`push;[neg[.z.w](`.verify.push;42);7];x~`flags;.z.X;value x]}
 dial:{[port;user;password] @[hopen;(`$":localhost:",port,":",user,":",password;2000);{[e] e}]}
 second:{[]
@@ -25,6 +50,8 @@ second:{[]
   .verify.big:dial[port;"big";6000#"x"];
   dial[port;"refused";"pw"];
   .verify.closed:dial[port;"closeme";"pw"];
+  .verify.web:http[port] each ("GET /?1 HTTP/1.0\r\n",basic,"\r\n";"POST / HTTP/1.0\r\n",basic,"content-length: 3\r\n\r\na=1";
+    "GET /?2 HTTP/1.0\r\nauthorization: Bearer abc\r\n\r\n");
   .verify.browser:@[{[url] first url "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"};`$":ws://socket:pw@localhost:",port;{[e] e}];
   neg[.verify.kept](`.verify.ready;system "p");
   neg[.verify.kept][];
@@ -35,6 +62,8 @@ second:{[]
 .verify.logins:([] user:0#`; kind:0#0h; w:0#0Ni; size:0#0N)
 .verify.opened:([] user:0#`; h:0#0Ni; w:0#0Ni; listed:0#0b)
 .verify.sockets:0#0b                                            // of each websocket, as it opens: is it in .z.W
+.verify.got:.verify.posted:.verify.zero:()                      // what .z.ph, .z.pp and .z.ps were given
+.verify.timer:0#0Ni                                             // .z.w in the timer
 .verify.link:.verify.freed:0Ni                                   // to the second q; and the number of one before
 .verify.left:0#0Ni
 .verify.pushes:()
@@ -48,8 +77,33 @@ watch:{[]
   .z.po:{[h] `.verify.opened insert (.z.u;`int$h;.z.w;h in key .z.W);};
   .z.ws:{[x] x};
   .z.wo:{[h] .verify.sockets,:h in key .z.W;};
+  .z.ph:{[x] .verify.got,:enlist x; .h.hy[`txt;"ok"]};
+  .z.pp:{[x] .verify.posted,:enlist x; .h.hy[`txt;"ok"]};
   .z.pc:{[h] .verify.left,:`int$h;};}
 handleof:{[u] exec first w from .verify.opened where user=u}
+
+headed:{[x] $[99h=type h:last x;(11h=type key h) and all 10h=type each value h;0b]}
+web:{[]                                                         // HTTP: what .z.pw, .z.ph and .z.pp are given
+  l:select from .verify.logins where user=`web;
+  if[0=count .verify.got,.verify.posted; :say["skip";"HTTP logins";"the second q reached none"]];
+  check["the headers of .z.ph are a dictionary, symbols to strings";all headed each .verify.got;$[count .verify.got;type each first .verify.got;()]];
+  $[count .verify.posted;
+    check["the headers of .z.pp are a dictionary, symbols to strings";all headed each .verify.posted;type each first .verify.posted];
+    say["skip";"the headers of .z.pp";"no POST arrived"]];
+  if[all headed each .verify.got; say["note";"names of headers, as .z.ph has them";-3!distinct raze {key last x} each .verify.got]];
+  check["an HTTP login by name and password is .z.pw's";(0<count l) and all 10=l`size;l`size];
+  n:exec count i from .verify.logins where not user in `plain`big`refused`closeme`socket`again`web;
+  say["note";"`Authorization: Bearer` runs .z.pw ",string[n]," times";"the name is ",-3!exec distinct user from .verify.logins where not user in `plain`big`refused`closeme`socket`again`web];}
+
+zero:{[x]                                                       // what TorQ's timer does: a call through handle 0
+  .z.ps:{[x] .verify.zero,:enlist(type x;.z.w); value x};
+  .verify.nop:{[x] x};
+  @[{0 x};(`.verify.nop;::);::]; @[{0 x};(`.verify.nop;`);::];
+  system "x .z.ps";
+  $[count .verify.zero;
+    [check["(`f;::) is a mixed list in .z.ps";0h=first first .verify.zero;.verify.zero];
+      say["note";"(`f;`) is of type ",(-3!first last .verify.zero)," there";"TorQ's usage log passes its ignored names in mixed lists only"]];
+    say["note";"handle 0 does not call .z.ps";"TorQ's timer is in no usage log then"]];}
 
 alone:{[]                                                       // points that need no second process
   say["note";"kdb+ ",string[.z.K]," of ",string .z.k;string .z.o];
@@ -60,6 +114,8 @@ alone:{[]                                                       // points that n
   own:first -3#value {};
   check["the value of a lambda tells its file";$[10h=type own;0<count own;0b];own];
   check["-1?0Ng differs from call to call";not (-1?0Ng)~-1?0Ng;""];
+  check["null is before every time";not (.z.p<0Np) or .z.p<0Np+0D01:00;""];
+  zero[];
   check["a dictionary keeps where on its keys";(enlist`b)~where `a`b!01b;""];
   check["a dot amend reaches into a keyed table";
     3={[k] .verify.t:([k:1#k] v:1#1); .[`.verify.t;(k;`v);:;3]; .verify.t[k;`v]} first -1?0Ng;""];}
@@ -73,6 +129,8 @@ together:{[]                                                    // points that t
   check["a password of 6000 bytes reaches .z.pw";6000~exec first size from .verify.logins where user=`big;
     exec first size from .verify.logins where user=`big];
   n:exec count i from .verify.logins where user=`refused;
+  web[];
+  check[".z.w is 0 in the timer";all 0i=.verify.timer;distinct .verify.timer];
   say["note";"a refused login runs .z.pw ",string[n]," times";"kdb+ tries its handshake twice"];
   check[".z.W lists the handles of clients, in .z.po already";first[o`listed] and handleof[`plain] in key .z.W;""];
   $[count .verify.sockets;
@@ -137,6 +195,7 @@ main:{[]
   .verify.turns:0;
   .z.ts:{[x]
     .verify.turns+:1;
+    .verify.timer,:`int$.z.w;
     if[.verify.turns=100; say["FAIL";"the second q did not log in within ten seconds";""]; exit .verify.fails];
     if[(not null .verify.port) and null .verify.done; .verify.done:.verify.turns; @[together;::;{[e] say["FAIL";"the points that need a second q";e]}]];
     if[(not null .verify.done) and .verify.turns=3+.verify.done; later[]];};

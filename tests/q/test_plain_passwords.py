@@ -224,3 +224,28 @@ def test_a_name_that_may_be_a_token_is_not_logged(start_q: Start) -> None:
         assert name not in q.printed
     assert q.prints("login of (token) refused", 3)
     assert q.printed.count("login of (token) refused") == 3
+
+
+JWT = "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJqb2UifQ.c2ln"
+
+
+@pytest.mark.parametrize(
+    "password",
+    [f"Bearer {JWT}", f"{JWT} ", f'"{JWT}"', f"{JWT};null", JWT[:-4], "Bearer an-opaque-access-token"],
+)
+def test_what_almost_is_a_token_is_refused_as_such_and_reaches_no_other_check(
+    start_q: Start, daemon: ScriptedDaemon, tmp_path: Path, password: str
+) -> None:
+    (tmp_path / "passwords").write_text(f"alice:{password}\n")
+    spy = ".seen:0\n.z.pw:{[u;p] .seen:1+.seen; not u~`$\"sessiond-trial\"}\n"
+    q = start_q(
+        spy + f'.sessiond.passwords:hsym`$"{tmp_path}/passwords"\n.sessiond.fallback:1b\n',
+        ".seen:0",
+        port=daemon.port,
+    )
+    q.wait_until(".sessiond.ready[]")
+    assert not admitted(q, "alice", password)
+    assert q.prints("login of alice refused: almost a token: it must be whole, with nothing around")
+    assert q.evaluate(".seen") == "0"
+    assert "connect" not in daemon.names()
+    assert password not in q.logged

@@ -1,6 +1,7 @@
 """The hook over TorQ's own handlers: who is let in, and what its logs hold."""
 
 import base64
+import csv
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from sessiond.qipc import call, long, string, symbols
 from tests.needs import torq_checkout
 from tests.q import torq
 from tests.q.conftest import Start
-from tests.q.interpreter import Client, Interpreter
+from tests.q.interpreter import HOOK, Client, Interpreter
 from tests.q.scripted import ScriptedDaemon
 
 pytestmark = [pytest.mark.needs("q"), pytest.mark.needs("torq")]
@@ -109,6 +110,15 @@ def test_the_timers_function_is_not_opened_to_strangers(torq_q: Torq) -> None:
     q = torq_q.start()
     assert q.evaluate('any ".sessiond.tick"~/:string .zpsignore.ignorelist') == "0b"
     assert q.evaluate("`.sessiond.tick in .usage.ignorelist") == "1b"
+
+
+def test_the_k4unit_file_for_torq_passes_over_torqs_own_files(torq_q: Torq) -> None:
+    q = torq_q.start()
+    with (HOOK / "tests" / "torq.csv").open(newline="") as table:
+        lines = [line["code"] for line in csv.DictReader(table) if line["action"] == "true"]
+    assert len(lines) > 5
+    for code in lines:
+        assert q.evaluate(code) == "1b", code
 
 
 def test_a_renewal_is_not_in_torqs_usage_log(torq_q: Torq, daemon: ScriptedDaemon) -> None:

@@ -1,6 +1,7 @@
 """The checks for owners of kdb+ run to their end, and can tell ok from FAIL."""
 
 import subprocess
+from itertools import pairwise
 
 import pytest
 
@@ -18,9 +19,13 @@ def test_the_checks_for_kdb_run_to_their_end(q_executable: str) -> None:
         timeout=40,
         check=False,
     )
-    verdicts = [line.split()[0] for line in ran.stdout.splitlines() if line.strip()]
+    lines = [line for line in ran.stdout.splitlines() if line.strip()]
+    verdicts = [line.split()[0] for line in lines if not line.startswith(" ")]
     assert "ok    -33! is sha1" in ran.stdout
     assert "ok    the proof of an example key" in ran.stdout
     assert verdicts[-1] == "note"
     assert ran.returncode == verdicts.count("FAIL")
+    points = [line for line, after in pairwise(lines) if not after.startswith(" ")]
+    untold = [line for line in points if line.startswith("FAIL")]
+    assert untold in ([], [line for line in untold if "the points that need" in line])
     assert set(verdicts) <= {"ok", "FAIL", "note", "skip"}
