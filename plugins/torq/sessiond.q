@@ -88,7 +88,8 @@ login:{[user;password]                                          // what .z.pw an
   if[what~`token; :bytoken[user;password]];
   if[what~`toolarge; :refuse[user;"toolarge"]];
   if[what~`almost; :refuse[user;"almost a token: it must be whole, with nothing around it: JWT, ACCESS;REFRESH or bearer:ACCESS"]];
-  $[byplain[user;password];1b;refuse[user;"plain password"]]}
+  if[byplain[user;password]; :1b];
+  refuse[user;"plain password: ",$[checks or not null passwords;"it is not this user's";"nothing here checks them, see .sessiond.passwords"]]}
 refuse:{[user;why] warn "login of ",shown[user]," refused: ",why; 0b}
 
 byplain:{[user;password]                                        // never leaves q, never needs the daemon
@@ -98,7 +99,7 @@ byplain:{[user;password]                                        // never leaves 
   fallback and not live user}
 
 bytoken:{[user;password]
-  if[not permitted user; :refuse[user;".pm knows the name otherwise"]];
+  if[not permitted user; :refuse[user;".pm has the name with another authtype than sessiond, or for a group"]];
   r:ask(`connect;`user`password`handle`address!(user;password;.z.w;.z.a));
   if[not granted r; :refuse[user;string refusal r]];
   if[not lower[user]~lower r`user; :refuse[user;"the daemon answered with another name"]];
@@ -231,12 +232,12 @@ tell:{[call] if[ready[]; .[{[h;call] neg[h] call};(daemon;call);{[e] forget e}]]
 
 digest:{[k;n] -33!k,"c"$-33!k,"sessiond:",$[count d:getenv`QUDSPATH;d;"/tmp"],"/kx.",string[port],":",n}
 proved:{[n;r]                                                   // "" when the daemon knows the key, else what is amiss
-  if[null proofkey; :"no .sessiond.proofkey is set"];
+  if[null proofkey; :"no .sessiond.proofkey is set: name the file of the daemon's proof_key_file"];
   k:@[{first read0 x};proofkey;{[e]""}];
-  if[32>count k; :"the key in .sessiond.proofkey cannot be read, or is shorter than 32 characters"];
+  if[32>count k; :"the key in .sessiond.proofkey cannot be read, or is shorter than 32 characters: see its owner and mode"];
   ours:.[digest;(k;n);{[e]()}];
   if[not 20=count ours; :"no -33! in this q: the proof needs kdb+ 4.0 of 2020.03.17"];
-  $[ours~r`proof;"";"no proof: somebody else may be listening at the daemon's address"]}
+  $[ours~r`proof;"";"no proof: its key, port or $QUDSPATH are not ours, or somebody else is listening at the daemon's address"]}
 
 greet:{[h]                                                      // "" when a daemon that we trust answers, else what is amiss
   n:(string first -1?0Ng),string .z.p;
@@ -261,7 +262,8 @@ attempt:{[]                                                     // one try to re
     if[reached; @[hclose;h;::]];
     .sessiond.pause:$[reached or 0D00:00:00.1<.z.p-began;maxretry&2*pause;retry];
     .sessiond.due:.z.p+pause;
-    if[not amiss~trouble; warn "no daemon at ",string[address],": ",amiss];
+    if[not amiss~trouble; warn "no daemon at ",string[address],": ",amiss,
+      $[reached;"";": see that sessiond runs, listens there and lets this user in (sessionctl doctor)"]];
     .sessiond.trouble:amiss;
     :()];
   .sessiond.daemon:h; .sessiond.mark:markof h; .sessiond.leaving:0b; .sessiond.pause:retry; .sessiond.trouble:"";

@@ -33,7 +33,7 @@ def test_a_squatter_without_the_key_gets_no_token(start_q: Start, tmp_path: Path
         assert q.login("alice", TOKEN) is None
         squatter.next_call("hello")  # tried again, refused again
         assert q.login("alice", TOKEN) is None
-        assert q.prints("somebody else may be listening")
+        assert q.prints("somebody else is listening")
     assert b"opaque" not in squatter.received
     assert b"alice" not in squatter.received
     assert set(squatter.names()) <= {"hello"}
