@@ -16,7 +16,13 @@ MARK = "bearer:"
 _JWT = re.compile(r"(eyJ[A-Za-z0-9_-]*+)\.([A-Za-z0-9_-]++)\.[A-Za-z0-9_-]++")
 _B64TOKEN = re.compile(r"[A-Za-z0-9._~+/-]++=*+")  # RFC 6750, 2.1
 _VISIBLE = re.compile(r"[\x21-\x7e]+")  # RFC 6749, A.12 and A.17, without the space
+_JWE = re.compile(r"(eyJ[A-Za-z0-9_-]*+)(?:\.[A-Za-z0-9_-]*+){4}")  # RFC 7516, 7.1
 _MIN_HALF = 20  # characters of each half of a pair
+_PLAIN = "a plain password, wanted a token: sign in first, or mark an opaque one with bearer:"
+_ENCRYPTED = (
+    "an encrypted token (JWE), which only its addressee can read, wanted a signed one (JWS): have "
+    "the program ask for an audience (Auth0), or the issuer not encrypt"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,17 +70,21 @@ def read_password(password: str) -> Presented:
     access, refresh = _halves(content) or (content, None)
     is_jwt = _looks_like_jwt(access)
     if not (marked or is_jwt or refresh is not None):
-        raise TokenRejected(Refusal.NOTTOKEN, "a plain password")
+        raise TokenRejected(Refusal.NOTTOKEN, _ENCRYPTED if is_encrypted(content) else _PLAIN)
     # What kdb+ sent as no UTF-8 came as one lone surrogate a byte: "replace" counts it as one.
     if len(password.encode(errors="replace")) > MAX_PASSWORD_SIZE:
-        raise TokenRejected(Refusal.TOOLARGE, f"longer than {MAX_PASSWORD_SIZE} bytes")
+        wanted = f"longer than {MAX_PASSWORD_SIZE} bytes, wanted that at most"
+        raise TokenRejected(Refusal.TOOLARGE, f"{wanted}: have fewer claims put into the token")
     if not _B64TOKEN.fullmatch(access):
-        raise TokenRejected(Refusal.MALFORMED, "no access token follows the mark")
+        raise TokenRejected(
+            Refusal.MALFORMED, "no access token, wanted one after bearer: and no blank"
+        )
     issuer: object = None
     if is_jwt:
         header = read_object(_decoded(access.partition(".")[0]))
         if header is None or "alg" not in header:
-            raise TokenRejected(Refusal.MALFORMED, "the header of the JWT is not JSON with alg")
+            broken = "the header of the JWT is not strict JSON with alg at the top, wanted that"
+            raise TokenRejected(Refusal.MALFORMED, f"{broken}: present the token whole")
         issuer = (stated_claims(Secret(access)) or {}).get("iss")
     return Presented(
         access=Secret(access),
@@ -94,6 +104,12 @@ def stated_claims(access: Secret) -> Mapping[str, object] | None:
     if parts is None or not _looks_like_jwt(access.reveal()) or len(parts[2]) % 4 == 1:
         return None
     return read_object(_decoded(parts[2]))
+
+
+def is_encrypted(text: str) -> bool:
+    """Say whether a text looks like an encrypted JWT: its header states `enc` (RFC 7516, 4.1.2)."""
+    parts = _JWE.fullmatch(text)
+    return parts is not None and len(parts[1]) % 4 != 1 and b'"enc"' in _decoded(parts[1])
 
 
 def _halves(text: str) -> tuple[str, str] | None:

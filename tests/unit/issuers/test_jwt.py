@@ -126,7 +126,7 @@ async def test_whether_keys_must_be_fetched_is_told_without_a_look_at_the_signat
 ) -> None:
     publish(issuer, jwk(RSA), jwk(OTHER_RSA))  # neither has a kid: each may have signed it
     await verifier.probe()
-    monkeypatch.setattr("sessiond.jwt.signature._signed_payload", None)
+    monkeypatch.setattr("sessiond.jwt.signature._is_signed", None)
     assert not verifier.needs_call(of_new_key())
 
 
@@ -178,7 +178,7 @@ async def test_made_up_key_names_cost_one_fetch_in_half_a_minute(
         token(header={"alg": "none", "kid": "new"}),
         token(header={"alg": "HS256", "kid": "new"}),
         token(header={"typ": "JWT", "kid": "new"}),
-        token(header={"jwk": jwk(OTHER_RSA), "kid": "new"}, key=OTHER_RSA),
+        token(header={"crit": ["exp"], "kid": "new"}, key=OTHER_RSA),
         token(header={"nonce": "of-graph", "kid": "new"}),
         Secret("eyJ!.a.b"),
         Secret("no-token"),

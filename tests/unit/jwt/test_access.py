@@ -10,9 +10,7 @@ from sessiond.jwt.access import (
     AccessToken,
     TokenRules,
     check_audience,
-    check_entra_kind,
     check_issuer,
-    check_kind,
     check_scope,
     read_access_token,
 )
@@ -198,11 +196,6 @@ def test_an_entra_app_only_token_is_refused_even_with_a_scope() -> None:
 def test_a_graph_token_is_refused() -> None:
     presented = entra_token({"aud": "https://graph.microsoft.com", "iss": V1}, nonce="n")
     assert reason(presented, entra_rules()) == Refusal.WRONGTYPE
-
-
-def test_two_absent_claims_are_not_equal_ones() -> None:
-    check_entra_kind({"scp": "session.login"})
-    check_kind({})
 
 
 @pytest.mark.parametrize("stated", [V2, V1, "https://login.microsoftonline.com/{tenantid}/v2.0"])
