@@ -11,6 +11,7 @@ from sessiond.core.secret import Secret
 
 MAX_PASSWORD_SIZE = 32768  # bytes
 MARK = "bearer:"
+MAX_HEADER_MARKS = 250  # commas and brackets of a JWT's header; a chain of certificates has few
 
 # Possessive, so that a text of a megabyte that turns out to be no token was read once, not twice.
 _JWT = re.compile(r"(eyJ[A-Za-z0-9_-]*+)\.([A-Za-z0-9_-]++)\.[A-Za-z0-9_-]++")
@@ -60,7 +61,8 @@ def read_password(password: str) -> Presented:
 
     What is a token is then, in this order, `toolarge` when the whole password is longer than 32768
     bytes; `malformed` when the rest of 3 is none of the three; and `malformed` when an access token
-    is like 1 but its first part is not strict JSON (see `read_object`) with `alg` at the top.
+    is like 1 but its first part is not strict JSON (see `read_object`, with at most 250 commas and
+    brackets) with `alg` at the top.
 
     Raises:
         TokenRejected: NOTTOKEN, TOOLARGE or MALFORMED.
@@ -81,7 +83,7 @@ def read_password(password: str) -> Presented:
         )
     issuer: object = None
     if is_jwt:
-        header = read_object(_decoded(access.partition(".")[0]))
+        header = read_object(_decoded(access.partition(".")[0]), max_marks=MAX_HEADER_MARKS)
         if header is None or "alg" not in header:
             broken = "the header of the JWT is not strict JSON with alg at the top, wanted that"
             raise TokenRejected(Refusal.MALFORMED, f"{broken}: present the token whole")

@@ -61,9 +61,9 @@ def any_of(texts: Iterable[str]) -> str:
 def _quoted(text: str) -> str:
     if looks_like_token(text[:_LOOKED_AT]):
         return "a text that may be a token"
-    quoted = json.dumps(text[:MAX_SEEN]).replace("\x7f", "\\u007f")
-    return quoted if len(text) <= MAX_SEEN else f'{quoted[:-1]}{_CUT}"'
+    plain = json.dumps(text[: MAX_SEEN + 1])[1:-1].replace("\x7f", "\\u007f")
+    return f'"{_cut(plain)}"'
 
 
-def _cut(digits: str) -> str:
-    return digits if len(digits) <= MAX_SEEN else f"{digits[:MAX_SEEN]}{_CUT}"
+def _cut(text: str) -> str:
+    return text if len(text) <= MAX_SEEN else f"{text[:MAX_SEEN]}{_CUT}"

@@ -9,7 +9,7 @@ from joserfc.util import urlsafe_b64decode
 
 from sessiond.core.errors import Refusal, TokenRejected
 from sessiond.core.jsontext import read_object
-from sessiond.core.password import is_encrypted
+from sessiond.core.password import MAX_HEADER_MARKS, is_encrypted
 from sessiond.core.printable import any_of, seen
 from sessiond.core.secret import Secret
 from sessiond.jwt.keyset import THUMBPRINTS, KeySet, VerificationKey, newer_name
@@ -82,7 +82,7 @@ def signed_claims(
     for key in candidates:
         if _is_signed(text, header.algorithm, key):
             payload = _decoded(text.split(".")[1])
-            return Signed(claims=_strict(payload, "payload"), key=key)
+            return Signed(claims=_strict("payload", read_object(payload)), key=key)
     kid = "no kid" if header.kid is None else f"kid {seen(header.kid)}"
     raise TokenRejected(
         Refusal.BADSIGNATURE,
@@ -175,7 +175,7 @@ def _header(text: str) -> Mapping[str, object]:
             f"the header has {len(part)} bytes, wanted {MAX_HEADER_SIZE} at most: have the issuer "
             "leave x5c out"
         )
-    return _strict(_decoded(part), "header")
+    return _strict("header", read_object(_decoded(part), max_marks=MAX_HEADER_MARKS))
 
 
 def _decoded(part: str) -> bytes:
@@ -186,12 +186,11 @@ def _decoded(part: str) -> bytes:
         return b""
 
 
-def _strict(content: bytes, name: str) -> Mapping[str, object]:
-    value = read_object(content)
+def _strict(name: str, value: Mapping[str, object] | None) -> Mapping[str, object]:
     if value is None:
         raise _malformed(
             f"the {name} is not a strict JSON object, wanted UTF-8, each member once, at most "
-            "16 deep, with 4000 values: present the token whole, or mend it at the issuer"
+            "16 deep, not thousands of values: present the token whole, or mend it at the issuer"
         )
     return value
 

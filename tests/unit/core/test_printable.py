@@ -54,12 +54,16 @@ def test_a_value_is_shown_short_and_plain(value: object, shown: str) -> None:
     assert seen(value) == shown
 
 
+def test_what_is_written_out_counts_as_it_is_written() -> None:
+    assert seen("\n" * 60) == '"' + "\\n" * 50 + '..."'
+
+
 @given(st.recursive(st.none() | st.booleans() | st.floats() | st.text(), st.lists))
 def test_what_is_shown_is_always_printable_ascii_and_of_a_bounded_length(value: object) -> None:
     shown = seen(value)
     assert shown.isascii()
     assert shown.isprintable()
-    assert len(shown) <= 5 * 800
+    assert len(shown) <= 5 * 110
 
 
 @given(
