@@ -5,10 +5,11 @@ import anyio
 import anyio.lowlevel
 import httpx
 import pytest
+from joserfc.jwk import ECKey
 
 from sessiond.api import Verifier
 from sessiond.core.claims import ClaimRules
-from sessiond.core.errors import IssuerUnavailable, Refusal, TokenRejected
+from sessiond.core.errors import IssuerUnavailable, Refusal, TokenRejected, UnusableAnswer
 from sessiond.core.principal import Principal
 from sessiond.core.secret import Secret
 from sessiond.issuers.cached_document import MAX_STALE, RETRY_AFTER
@@ -84,6 +85,25 @@ async def test_a_wrong_token_is_rejected_for_its_own_reason(
     with pytest.raises(TokenRejected) as raised:
         await verifier.verify(token({"aud": "api://other"}), now=clock.now())
     assert raised.value.reason is Refusal.WRONGAUDIENCE
+
+
+async def test_a_refusal_for_an_unknown_key_says_which_there_are(
+    verifier: JwtVerifier, clock: HandClock
+) -> None:
+    with pytest.raises(TokenRejected) as raised:
+        await verifier.verify(of_new_key(), now=clock.now())
+    said = raised.value.detail
+    assert said.startswith('kid is "new", wanted one of the issuer\'s, "rsa": ')
+
+
+async def test_a_trial_call_says_where_no_key_is_for_what_is_allowed(
+    verifier: JwtVerifier, issuer: IssuerStub
+) -> None:
+    publish(issuer, jwk(ECKey.generate_key("P-384"), kid="ec"), jwk(RSA, kid="r", alg="PS256"))
+    with pytest.raises(UnusableAnswer, match="keys are for ES384, PS256, wanted RS256: mend"):
+        await verifier.probe()
+    publish(issuer, jwk(RSA, kid="rsa"))
+    await verifier.probe()
 
 
 async def test_a_token_of_a_new_key_has_the_keys_fetched_again(
