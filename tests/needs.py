@@ -43,7 +43,9 @@ def absent(what: str) -> str | None:
         case "q":
             return None if q_interpreter() else "no q: set SESSIOND_TEST_Q or put q on PATH"
         case "torq":
-            return None if torq_checkout() else "no TorQ: set SESSIOND_TEST_TORQ to a checkout of it"
+            return (
+                None if torq_checkout() else "no TorQ: set SESSIOND_TEST_TORQ to a checkout of it"
+            )
         case "systemd" | "promtool" | "debian":
             return _absent_programs(PROGRAMS[what])
         case _:

@@ -17,6 +17,7 @@ from sessiond.config.tables import (
 from sessiond.core.endpoint import endpoint_fault
 
 MAX_SOCKET_PATH = 107  # bytes, unix(7): sun_path is 108 with its NUL
+MAX_PATTERNS = 16  # of `role_names`: each is compared with each value of a token
 
 _URL_KEYS = (
     "discovery",
@@ -69,6 +70,7 @@ def _problems_of_issuer(issuer: IssuerConfig, where: str) -> Iterator[str]:
     if issuer.verify == "introspection":
         yield from _problems_of_introspection(issuer, where)
     yield from _problems_of_plugin(issuer, where)
+    yield from _problems_of_laxer_rules(issuer, where)
     if issuer.prove_by_refresh and issuer.verify != "userinfo":
         yield f"{where}.prove_by_refresh goes with verify userinfo only, not {issuer.verify}"
     if issuer.client_auth == "none" and issuer.client_secret_file:
@@ -83,8 +85,6 @@ def _problems_of_issuer(issuer: IssuerConfig, where: str) -> Iterator[str]:
 def _problems_of_jwt(issuer: IssuerConfig, where: str) -> Iterator[str]:
     if not issuer.audience:
         yield f"{where}.audience is missing: verify jwt needs the `aud` that tokens for kdb+ have"
-    if not issuer.algorithms:
-        yield f"{where}.algorithms is empty: no signature could be good"
     if not issuer.typ:
         yield f'{where}.typ is empty: no token could be good ("" stands for an absent one)'
 
@@ -94,6 +94,30 @@ def _problems_of_introspection(issuer: IssuerConfig, where: str) -> Iterator[str
         yield f"{where}.client_id is empty: introspection asks who is asking (RFC 7662, 2.1)"
     if issuer.client_auth == "none":
         yield f"{where}.client_auth is none: introspection needs authentication (RFC 7662, 2.1)"
+
+
+def _problems_of_laxer_rules(issuer: IssuerConfig, where: str) -> Iterator[str]:
+    """Find what gives up one way of telling tokens apart without another in its place."""
+    if issuer.tolerated_claims and issuer.verify != "jwt":
+        yield f"{where}.tolerated_claims goes with verify jwt only, not {issuer.verify}"
+    elif issuer.tolerated_claims and not issuer.required_scope:
+        # An id_token's `aud` is the client that the user signed in with (OpenID Connect Core, 2).
+        clients = {issuer.client_id, issuer.refresh_client_id}.intersection(issuer.audience)
+        if issuer.audience_claim != "aud" or clients:
+            yield (
+                f"{where}.tolerated_claims needs something else that id_tokens do not have: "
+                "required_scope, or an audience that is no client's id"
+            )
+    if issuer.token_type_optional and issuer.verify != "introspection":
+        only = "goes with verify introspection only"
+        yield f"{where}.token_type_optional {only}, not {issuer.verify}"
+    elif issuer.token_type_optional and not issuer.required_scope:
+        yield (
+            f"{where}.token_type_optional needs required_scope: something else must tell access "
+            "tokens from all others"
+        )
+    if len(issuer.role_names) > MAX_PATTERNS:
+        yield f"{where}.role_names has more than {MAX_PATTERNS} patterns"
 
 
 def _problems_of_plugin(issuer: IssuerConfig, where: str) -> Iterator[str]:

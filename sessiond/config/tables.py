@@ -45,7 +45,7 @@ NamePattern = Annotated[
     str,
     Meta(
         pattern=r"^[\x20-\x7e]{1,256}\Z",
-        description="a shell pattern on names, printable ASCII",
+        description="a shell pattern, printable ASCII, 1 to 256 characters",
     ),
 ]
 FilePath = Annotated[
@@ -94,6 +94,7 @@ Algorithm = Literal[
     "RS256", "RS384", "RS512", "PS256", "PS384", "PS512",
     "ES256", "ES384", "ES512", "EdDSA", "Ed25519",
 ]  # fmt: skip
+IdTokenClaim = Literal["nonce", "at_hash", "c_hash", "s_hash"]
 Kind = Literal["oidc", "entra"]
 Verify = Literal["jwt", "introspection", "userinfo", "plugin"]
 ClientAuth = Literal["basic", "post", "private_key_jwt", "none"]
@@ -174,9 +175,14 @@ class IssuerConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     plugin: Text = ""  # the entry point's name, where verify is plugin
     users: tuple[NamePattern, ...] = ()
     audience: tuple[FullText, ...] = ()
-    algorithms: tuple[Algorithm, ...] = ("RS256", "ES256", "EdDSA", "Ed25519")
+    algorithms: tuple[Algorithm, ...] = ()  # empty: every one of these
     typ: tuple[Text, ...] = ("at+jwt",)
     required_scope: Text = ""
+    audience_claim: FullText = "aud"
+    tolerated_claims: tuple[IdTokenClaim, ...] = ()
+    token_type_optional: bool = False
+    allow_clients: tuple[FullText, ...] = ()  # whose tokens may stand for no user
+    unverified_email: bool = False
     user_claim: FullText = "preferred_username"
     subject_claim: FullText = "sub"
     lease: Span = 3600.0  # seconds
@@ -197,6 +203,7 @@ class IssuerConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     userinfo_endpoint: Text = ""
     insecure_http: bool = False
     roles_claim: tuple[FullText, ...] = ("roles", "scp", "scope")
+    role_names: tuple[NamePattern, ...] = ()  # patterns of claim values
     default_roles: tuple[FullText, ...] = ()
     require_role: bool = False
     roles: dict[ClaimValue, FullText] = {}  # claim value = role

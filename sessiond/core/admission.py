@@ -39,7 +39,7 @@ def refusal_of(
     known = [*grants_beside(rows, access), rows.grant_of(presented.refresh)]
     if any(grant is not None and not _belongs(grant, presented) for grant in known):
         return Refusal.USERMISMATCH
-    if _is_access_token(rows, presented):
+    if _is_access_token(rows, presented) or _is_refresh_token(rows, presented):
         return Refusal.WRONGTYPE
     if _are_too_many(rows, presented.refresh, access):
         return Refusal.THROTTLED
@@ -89,6 +89,15 @@ def _is_access_token(rows: RowsView, presented: PresentedTokens) -> bool:
         return presented.refresh == presented.access
     own = rows.grant_of(trace.hash)
     return bool(trace.came_with) or (own is not None and own.refresh_token is None)
+
+
+def _is_refresh_token(rows: RowsView, presented: PresentedTokens) -> bool:
+    """Say whether what came as the access token is one that the issuer has taken to refresh with.
+
+    Not one that nobody has proved: another's access token may have been brought in that place.
+    """
+    own = rows.grant_of(presented.access)
+    return own is not None and own.refresh_token is not None and own.proven
 
 
 def _are_too_many(rows: RowsView, refresh: TokenHash | None, access: KnownToken | None) -> bool:

@@ -1,21 +1,30 @@
 """From an issuer's claims to a verdict: the name, the subject, the lease, roles and attributes."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from fnmatch import translate
+from functools import lru_cache
 from types import MappingProxyType
 
+from sessiond.core.claim_values import MAX_ATTRIBUTE_SIZE, Claims, claim_at, text_of, values_of
 from sessiond.core.errors import Refusal, TokenRejected
 from sessiond.core.lease import lease_of
 from sessiond.core.principal import Principal, is_name
+from sessiond.core.printable import any_of, seen
 from sessiond.core.verdict import Verdict
 
-MAX_ATTRIBUTE_SIZE = 4096  # characters
-MAX_WORDS = 5000  # of a claim that are read
 MAX_EXPIRES_IN = 10 * 366 * 86400.0  # seconds; longer is no longer than this
+MAX_COMPARED = 100_000  # characters of a token's values, each time that a pattern is tried on them
+_EACH = 10  # characters that it takes as long to try any value at all
 _MAX_DATE = 253_000_000_000  # seconds since 1970, in the year 9987: a datetime holds more
+_MAX_CLAIMS = 12  # names of claims that a message lists
 
-Claims = Mapping[str, object]
+# What says whether an e-mail address is the user's: OpenID Connect Core, 5.1; Entra's optional
+# claim, for the owner of the address's domain. Some write them as text.
+_EMAIL_VERIFIED = ("email_verified", "xms_edov")
+_YES = (True, "true", "1")  # a 1 is equal to True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,9 +34,11 @@ class ClaimRules:
     issuer: str  # its configured name, which becomes the principal's
     user_claim: str
     subject_claim: str
+    unverified_email: bool = False  # take an address of which nothing says whose it is
     lease: timedelta  # where the issuer states no end
     roles_claim: tuple[str, ...] = ()
     roles: Mapping[str, str] = field(default_factory=dict)  # a claim's value -> the role
+    role_names: tuple[str, ...] = ()  # patterns of values that are roles of the same name
     default_roles: tuple[str, ...] = ()
     require_role: bool = False
     attributes: Mapping[str, str] = field(default_factory=dict)  # a claim -> the attribute
@@ -71,10 +82,12 @@ def check_times(times: Times, *, now: datetime, leeway: timedelta) -> None:
         TokenRejected: EXPIRED at or past `exp`; NOTYET more than the leeway before `nbf` or `iat`.
     """
     if times.expires_at is not None and now >= times.expires_at:
-        raise TokenRejected(Refusal.EXPIRED, "at or past exp")
+        over = f"exp was {_shown(times.expires_at)}, and it is {_shown(now)}"
+        raise TokenRejected(Refusal.EXPIRED, f"{over}: sign in again; see the clock if it was not")
     for name, begin in (("nbf", times.not_before), ("iat", times.issued_at)):
         if begin is not None and begin - now > leeway:
-            raise TokenRejected(Refusal.NOTYET, f"{name} is in the future")
+            early = f"{name} is {_shown(begin)}, and it is {_shown(now)}"
+            raise TokenRejected(Refusal.NOTYET, f"{early}: see this machine's clock, or wait")
 
 
 def verdict_of(
@@ -97,12 +110,13 @@ def verdict_of(
         key_id: Of the key that signed the claims, where one did.
 
     Raises:
-        TokenRejected: MALFORMED: no usable name or subject. EXPIRED: the lease is over. NOROLES.
+        TokenRejected: MALFORMED: no usable name or subject, or nothing says whose the e-mail
+            address is. USERMISMATCH: it is said not to be his. EXPIRED: the lease is over. NOROLES.
     """
     principal = Principal(
         issuer=rules.issuer,
-        subject=_name(claims, rules.subject_claim),
-        name=_name(claims, rules.user_claim),
+        subject=_subject(claims, rules.subject_claim),
+        name=_user(claims, rules),
     )
     lease = lease_of(
         now=now,
@@ -112,7 +126,7 @@ def verdict_of(
         otherwise=rules.lease,
     )
     if lease is None:
-        raise TokenRejected(Refusal.EXPIRED, "the lease is over")
+        raise TokenRejected(Refusal.EXPIRED, f"the lease is over at {_shown(now)}: sign in again")
     return Verdict(
         principal=principal,
         lease=lease,
@@ -124,34 +138,6 @@ def verdict_of(
     )
 
 
-def claim_at(claims: Claims, name: str) -> object:
-    """Return the claim of that name; None where there is none.
-
-    A name that begins with a slash is a JSON Pointer (RFC 6901) to a member inside of objects, as
-    Keycloak's `/realm_access/roles`. It goes through objects only, never into a list.
-    """
-    if not name.startswith("/"):
-        return claims.get(name)
-    value: object = claims
-    for part in name[1:].split("/"):
-        if not isinstance(value, Mapping):
-            return None
-        value = value.get(part.replace("~1", "/").replace("~0", "~"))
-    return value
-
-
-def words_of(value: object) -> list[str]:
-    """Return the words of a claim: a string split at spaces (RFC 6749, 3.3), or a list's strings.
-
-    Anything else has none, and so grants nothing; neither do words after the 5,000th.
-    """
-    if isinstance(value, str):
-        return [word for word in value.split(" ", MAX_WORDS)[:MAX_WORDS] if word]
-    if isinstance(value, list):
-        return [word for word in value[:MAX_WORDS] if isinstance(word, str)]
-    return []
-
-
 def _stated(*dates: datetime | None) -> Iterator[datetime]:
     return (date for date in dates if date is not None)
 
@@ -161,28 +147,102 @@ def _date(claims: Claims, name: str) -> datetime | None:
         return None
     value = claims[name]
     if isinstance(value, bool) or not isinstance(value, int | float):  # a bool is an int to Python
-        raise TokenRejected(Refusal.MALFORMED, f"{name} is not a number")
+        raise _wrong(name, value, "a number of seconds since 1970 (RFC 7519, 2)")
     if not 0 <= value <= _MAX_DATE:  # which NaN is not either
-        raise TokenRejected(Refusal.MALFORMED, f"{name} is out of range")
+        raise _wrong(name, value, "seconds since 1970, before the year 9987 (not milliseconds)")
     return datetime.fromtimestamp(value, UTC)
 
 
-def _name(claims: Claims, claim: str) -> str:
-    if claim not in claims:
-        raise TokenRejected(Refusal.MALFORMED, f"there is no claim {claim}")
-    value = claims[claim]
+def _shown(date: datetime) -> str:
+    return date.isoformat(timespec="seconds")
+
+
+def _wrong(claim: str, value: object, wanted: str) -> TokenRejected:
+    seen_and_wanted = f"{claim} is {seen(value)}, wanted {wanted}"
+    return TokenRejected(Refusal.MALFORMED, f"{seen_and_wanted}: mend it at the issuer")
+
+
+def _subject(claims: Claims, claim: str) -> str:
+    return _as_name(claims, claim, claim_at(claims, claim), "subject_claim")
+
+
+def _user(claims: Claims, rules: ClaimRules) -> str:
+    """Return the name; a list of exactly one text is that text, as in Entra B2C's `emails`."""
+    claim = rules.user_claim
+    value = claim_at(claims, claim)
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    name = _as_name(claims, claim, value, "user_claim")
+    if claim.removeprefix("/") == "email":
+        _check_email(claims, is_silence_enough=rules.unverified_email)
+    return name
+
+
+def _as_name(claims: Claims, claim: str, value: object, key: str) -> str:
+    if value is None:
+        there = sorted(map(seen, claims))
+        names = ", ".join([*there[:_MAX_CLAIMS], *(["..."] if there[_MAX_CLAIMS:] else [])])
+        raise TokenRejected(
+            Refusal.MALFORMED,
+            f"there is no claim {seen(claim)}, only {names or 'none at all'}: have the issuer add "
+            f"it, or set {key} to another",
+        )
     if not isinstance(value, str) or not is_name(value):
-        raise TokenRejected(Refusal.MALFORMED, f"{claim} is not 1 to 256 printable ASCII bytes")
+        raise _wrong(claim, value, f"1 to 256 printable ASCII bytes ({key})")
     return value
+
+
+def _check_email(claims: Claims, *, is_silence_enough: bool) -> None:
+    """Refuse an e-mail address that may be anybody's: else he is in under another's name."""
+    said = {name: claims[name] for name in _EMAIL_VERIFIED if claims.get(name) is not None}
+    for name, value in said.items():
+        if value not in _YES:
+            raise TokenRejected(
+                Refusal.USERMISMATCH,
+                f"{name} is {seen(value)}, wanted true: have the user confirm the address, or set "
+                "user_claim to a name that only the issuer gives",
+            )
+    if not said and not is_silence_enough:
+        raise TokenRejected(
+            Refusal.MALFORMED,
+            "there is no claim email_verified, so the address may be anybody's: have the issuer "
+            "add it, or set unverified_email where users cannot choose their address",
+        )
 
 
 def _roles(claims: Claims, rules: ClaimRules) -> tuple[str, ...]:
     """Return the roles, sorted. The default ones do not fulfil `require_role`."""
-    values = {value for claim in rules.roles_claim for value in words_of(claim_at(claims, claim))}
+    found = (values_of(claim_at(claims, claim)) for claim in rules.roles_claim)
+    values = list(dict.fromkeys(value for each in found for value in each))
     roles = {rules.roles[value] for value in values if value in rules.roles}
+    roles.update(_named([value for value in values if value not in rules.roles], rules.role_names))
     if rules.require_role and not roles:
-        raise TokenRejected(Refusal.NOROLES, "no claim names a known role")
+        where, held = any_of(rules.roles_claim), seen(values)
+        raise TokenRejected(
+            Refusal.NOROLES,
+            f"{where} hold {held}, wanted a value that [issuer.roles] or role_names knows: assign "
+            "one to the user at the issuer, or add it there",
+        )
     return tuple(sorted(roles.union(rules.default_roles)))
+
+
+def _named(values: list[str], patterns: tuple[str, ...]) -> Iterator[str]:
+    """Find the values that are names of roles, among as many as can be compared in 3 ms."""
+    if not patterns:
+        return
+    matches, room = _matcher(patterns).match, MAX_COMPARED // len(patterns)
+    for value in values:
+        room -= len(value) + _EACH
+        if room < 0:
+            return
+        if is_name(value) and value.strip() == value and matches(value):
+            yield value
+
+
+@lru_cache(maxsize=64)
+def _matcher(patterns: tuple[str, ...]) -> re.Pattern[str]:
+    """Return what matches whatever one of these shell patterns does, in its own case."""
+    return re.compile("|".join(map(translate, patterns)))
 
 
 def _attributes(claims: Claims, names: Mapping[str, str]) -> Mapping[str, str]:
@@ -191,7 +251,7 @@ def _attributes(claims: Claims, names: Mapping[str, str]) -> Mapping[str, str]:
     Left out: claims that are absent, null or objects, that hold anything unprintable (a control,
     a format character, a lone surrogate), or that are longer than 4096 characters.
     """
-    texts = {name: _text(claim_at(claims, claim)) for claim, name in names.items()}
+    texts = {name: text_of(claim_at(claims, claim)) for claim, name in names.items()}
     return MappingProxyType(
         {
             name: text
@@ -199,31 +259,3 @@ def _attributes(claims: Claims, names: Mapping[str, str]) -> Mapping[str, str]:
             if text is not None and len(text) <= MAX_ATTRIBUTE_SIZE and text.isprintable()
         }
     )
-
-
-def _text(value: object) -> str | None:
-    """Return a scalar's text, or a list's, joined by blanks; None where it has none."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int | float):
-        return repr(value)  # what JSON calls it, at a quarter of what `json` takes
-    if isinstance(value, list):
-        return _joined(value)
-    return None
-
-
-def _joined(items: list[object]) -> str | None:
-    """Return the texts of a list, joined by blanks; None where an item has none, or all too much.
-
-    It looks no further than an attribute may be long.
-    """
-    texts, size = [], -1  # there is a blank less than there are items
-    for item in items:
-        text = None if isinstance(item, list) else _text(item)
-        size += 1 + len(text or "")
-        if text is None or size > MAX_ATTRIBUTE_SIZE:
-            return None
-        texts.append(text)
-    return " ".join(texts)

@@ -12,16 +12,16 @@ MAX_INTEGER = 309
 MAX_FLOAT = 24
 
 
-def read_object(text: bytes) -> dict[str, object] | None:
+def read_object(text: bytes, *, max_marks: int = MAX_MARKS) -> dict[str, object] | None:
     """Return the object that a JSON text is (RFC 8259), or None when it is not exactly one.
 
     Refused beyond the grammar: anything but UTF-8, a byte order mark, a member named twice, nesting
     deeper than 16, NaN, infinities, numbers that overflow into one or are longer than a double ever
-    needs, and more than 4,000 commas and brackets: so no text of half a megabyte takes longer than
-    a few milliseconds. It answers None instead of raising because the errors of `json` carry the
-    text, which may be a token. Strings may still hold lone surrogates.
+    needs, and more than `max_marks` commas and brackets: so no text of half a megabyte takes longer
+    than a few milliseconds. It answers None instead of raising because the errors of `json` carry
+    the text, which may be a token. Strings may still hold lone surrogates.
     """
-    if sum(map(text.count, (b",", b"[", b"{"))) > MAX_MARKS:
+    if sum(map(text.count, (b",", b"[", b"{"))) > max_marks:
         return None
     try:
         value = _DECODER.decode(text.decode("utf-8"))

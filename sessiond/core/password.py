@@ -11,19 +11,28 @@ from sessiond.core.secret import Secret
 
 MAX_PASSWORD_SIZE = 32768  # bytes
 MARK = "bearer:"
+MAX_HEADER_MARKS = 250  # commas and brackets of a JWT's header; a chain of certificates has few
 
 # Possessive, so that a text of a megabyte that turns out to be no token was read once, not twice.
 _JWT = re.compile(r"(eyJ[A-Za-z0-9_-]*+)\.([A-Za-z0-9_-]++)\.[A-Za-z0-9_-]++")
 _B64TOKEN = re.compile(r"[A-Za-z0-9._~+/-]++=*+")  # RFC 6750, 2.1
 _VISIBLE = re.compile(r"[\x21-\x7e]+")  # RFC 6749, A.12 and A.17, without the space
+_JWE = re.compile(r"(eyJ[A-Za-z0-9_-]*+)(?:\.[A-Za-z0-9_-]*+){4}")  # RFC 7516, 7.1
 _MIN_HALF = 20  # characters of each half of a pair
+_PLAIN = "a plain password, wanted a token: sign in first, or mark an opaque one with bearer:"
+_ENCRYPTED = (
+    "an encrypted token (JWE), which only its addressee can read, wanted a signed one (JWS): have "
+    "the program ask for an audience (Auth0), or the issuer not encrypt"
+)
+_ALMOST = (
+    "almost a token, wanted one whole, with nothing around it: present ACCESS, ACCESS;REFRESH or "
+    "bearer:ACCESS"
+)
 
 _BLANKS = dict.fromkeys(map(ord, " \t\r\n"))
 _AROUND = " \t\r\n\"'`"
 _HEADER = re.compile(r"(eyJ[A-Za-z0-9_-]*+)\.")
 _SCHEME = re.compile(r"bearer[: \t\r\n]", re.ASCII | re.IGNORECASE)  # RFC 6750, 2.1
-_JWE = re.compile(r"eyJ[A-Za-z0-9_-]*+(?:\.[A-Za-z0-9_-]*+){4}")  # RFC 7516, 7.1
-_WANTED = "the access token alone, ACCESS;REFRESH, or bearer:ACCESS"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +70,8 @@ def read_password(password: str) -> Presented:
 
     What is a token is then, in this order, `toolarge` when the whole password is longer than 32768
     bytes; `malformed` when the rest of 3 is none of the three; and `malformed` when an access token
-    is like 1 but its first part is not strict JSON (see `read_object`) with `alg` at the top.
+    is like 1 but its first part is not strict JSON (see `read_object`, with at most 250 commas and
+    brackets) with `alg` at the top.
 
     Raises:
         TokenRejected: NOTTOKEN, TOOLARGE or MALFORMED.
@@ -74,14 +84,18 @@ def read_password(password: str) -> Presented:
         raise TokenRejected(Refusal.NOTTOKEN, _why_no_token(password))
     # What kdb+ sent as no UTF-8 came as one lone surrogate a byte: "replace" counts it as one.
     if len(password.encode(errors="replace")) > MAX_PASSWORD_SIZE:
-        raise TokenRejected(Refusal.TOOLARGE, f"longer than {MAX_PASSWORD_SIZE} bytes")
+        wanted = f"longer than {MAX_PASSWORD_SIZE} bytes, wanted that at most"
+        raise TokenRejected(Refusal.TOOLARGE, f"{wanted}: have fewer claims put into the token")
     if not _B64TOKEN.fullmatch(access):
-        raise TokenRejected(Refusal.MALFORMED, "no access token follows the mark")
+        raise TokenRejected(
+            Refusal.MALFORMED, "no access token, wanted one after bearer: and no blank"
+        )
     issuer: object = None
     if is_jwt:
-        header = read_object(_decoded(access.partition(".")[0]))
+        header = read_object(_decoded(access.partition(".")[0]), max_marks=MAX_HEADER_MARKS)
         if header is None or "alg" not in header:
-            raise TokenRejected(Refusal.MALFORMED, "the header of the JWT is not JSON with alg")
+            broken = "the header of the JWT is not strict JSON with alg at the top, wanted that"
+            raise TokenRejected(Refusal.MALFORMED, f"{broken}: present the token whole")
         issuer = (stated_claims(Secret(access)) or {}).get("iss")
     return Presented(
         access=Secret(access),
@@ -128,6 +142,12 @@ def stated_claims(access: Secret) -> Mapping[str, object] | None:
     return read_object(_decoded(parts[2]))
 
 
+def is_encrypted(text: str) -> bool:
+    """Say whether a text looks like an encrypted JWT: its header states `enc` (RFC 7516, 4.1.2)."""
+    parts = _JWE.fullmatch(text)
+    return parts is not None and len(parts[1]) % 4 != 1 and b'"enc"' in _decoded(parts[1])
+
+
 def _halves(text: str) -> tuple[str, str] | None:
     access, _, refresh = text.partition(";")
     if min(len(access), len(refresh)) < _MIN_HALF:
@@ -150,11 +170,9 @@ def _is_header(part: str) -> bool:
 
 
 def _why_no_token(password: str) -> str:
-    if not is_almost_token(password):
-        return f"a plain password, not a token: send {_WANTED}"
-    if _JWE.fullmatch(password):
-        return "an encrypted token (JWE), which sessiond cannot read: have the issuer sign it instead"
-    return f"almost a token: send {_WANTED}, whole and with nothing around it"
+    if is_encrypted(password):
+        return _ENCRYPTED
+    return _ALMOST if is_almost_token(password) else _PLAIN
 
 
 def _decoded(part: str) -> bytes:

@@ -14,6 +14,7 @@ from sessiond.core.errors import ConfigError
 from sessiond.extensions.roles import AskedSource, RoleTerms, asked_source
 from sessiond.extensions.verifiers import PluginVerifier, plugin_verifier
 from sessiond.jwt.issuer import IssuerFacts
+from sessiond.jwt.kind import KindRules
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +79,9 @@ def _facts(config: IssuerConfig, leeway: timedelta) -> IssuerFacts:
         name=config.name,
         issuers=frozenset({config.issuer, *config.also_issued_as}),
         audience=frozenset(config.audience),
+        audience_claim=config.audience_claim,
         required_scope=config.required_scope,
+        kind=KindRules(allow_clients=frozenset(config.allow_clients)),
         timeout=config.timeout,
         leeway=leeway,
         rules=claim_rules(config),

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
 
-from sessiond.core.claims import MAX_ATTRIBUTE_SIZE
+from sessiond.core.claim_values import MAX_ATTRIBUTE_SIZE
 from sessiond.core.errors import Refusal, TokenRejected
 from sessiond.core.granted import Granted
 from sessiond.core.lease import Lease

@@ -6,7 +6,8 @@ make it wrong by its own word makes it wrong, though nothing it says makes it ri
 
 import secrets
 
-from sessiond.core.claims import Claims, Times, times_of
+from sessiond.core.claim_values import Claims
+from sessiond.core.claims import Times, times_of
 from sessiond.core.errors import Refusal, TokenRejected
 from sessiond.core.password import is_sendable, stated_claims
 from sessiond.core.secret import Secret
@@ -22,7 +23,11 @@ def sendable(token: Secret) -> str:
     """
     text = token.reveal()
     if not is_sendable(text):
-        raise TokenRejected(Refusal.MALFORMED, "an access token is printable ASCII")
+        raise TokenRejected(
+            Refusal.MALFORMED,
+            "it has characters that no token has, wanted printable ASCII without blanks, at most "
+            "32768: present the access token as the issuer gave it",
+        )
     return text
 
 
@@ -42,18 +47,6 @@ def own_times(claims: Claims) -> Times:
     return Times(expires_at=times.expires_at, issued_at=times.issued_at)
 
 
-def refuse_app_only(claims: Claims) -> None:
-    """Refuse a token that stands for a program and for no user.
-
-    Raises:
-        TokenRejected: WRONGTYPE: `idtyp` says so (Entra), or the subject is the client (RFC 9068,
-            2.2).
-    """
-    client = claims.get("client_id")
-    if claims.get("idtyp") == "app" or (client is not None and client == claims.get("sub")):
-        raise TokenRejected(Refusal.WRONGTYPE, "an app-only token")
-
-
 def refuse_too_large(status: int) -> None:
     """Refuse a token for the size of which the issuer does not read the request.
 
@@ -61,4 +54,8 @@ def refuse_too_large(status: int) -> None:
         TokenRejected: TOOLARGE.
     """
     if status in _TOO_LARGE:
-        raise TokenRejected(Refusal.TOOLARGE, "the issuer does not take a token of this size")
+        raise TokenRejected(
+            Refusal.TOOLARGE,
+            f"the issuer answered {status}, wanted a token of a size that it takes: have fewer "
+            "claims put into it",
+        )

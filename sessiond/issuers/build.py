@@ -29,6 +29,8 @@ from sessiond.issuers.keys import Keys
 from sessiond.issuers.token_endpoint import TokenEndpoint
 from sessiond.issuers.userinfo import UserinfoVerifier
 from sessiond.jwt.access import TokenRules
+from sessiond.jwt.kind import KindRules
+from sessiond.jwt.signature import ALGORITHMS
 from sessiond.refresher.refresh_issuer import TokenSource
 
 
@@ -176,7 +178,7 @@ def _verifier(
         if plugged.verifier is not None:
             return plugged.verifier
         config = plugged.config
-    rules = claim_rules(config)
+    rules, kind = claim_rules(config), _kind_rules(config)
     skew = timedelta(seconds=leeway)
     issuers = frozenset({config.issuer, *config.also_issued_as})
     discovery = _discovery(config, http=http, clock=clock)
@@ -198,14 +200,22 @@ def _verifier(
                 rules=rules,
                 issuers=issuers,
                 audience=config.audience,
+                audience_claim=config.audience_claim,
                 required_scope=config.required_scope,
                 issued_to=config.refresh_client_id,
+                kind=kind,
+                is_type_optional=config.token_type_optional,
                 leeway=skew,
             )
         case "userinfo":
-            audience = config.audience
             return UserinfoVerifier(
-                http=http, discovery=discovery, rules=rules, audience=audience, leeway=skew
+                http=http,
+                discovery=discovery,
+                rules=rules,
+                audience=config.audience,
+                audience_claim=config.audience_claim,
+                kind=kind,
+                leeway=skew,
             )
         case "plugin":
             raise ConfigError("verify is plugin, but none was made")
@@ -215,11 +225,19 @@ def _token_rules(config: IssuerConfig, *, issuers: frozenset[str], leeway: timed
     return TokenRules(
         issuers=issuers,
         audience=frozenset(config.audience),
-        algorithms=frozenset(config.algorithms),
+        audience_claim=config.audience_claim,
+        algorithms=frozenset(config.algorithms) or ALGORITHMS,
         types=frozenset(config.typ),
         required_scope=config.required_scope,
+        kind=_kind_rules(config),
         entra=config.kind == "entra",
         leeway=leeway,
+    )
+
+
+def _kind_rules(config: IssuerConfig) -> KindRules:
+    return KindRules(
+        tolerated=frozenset(config.tolerated_claims), allow_clients=frozenset(config.allow_clients)
     )
 
 

@@ -4,16 +4,17 @@ from collections.abc import Iterable
 from contextlib import suppress
 from datetime import datetime, timedelta
 
-from sessiond.core.claims import ClaimRules, Claims, check_times, times_of, verdict_of
+from sessiond.core.claim_values import Claims
+from sessiond.core.claims import ClaimRules, check_times, times_of, verdict_of
 from sessiond.core.errors import ClientRefused, Refusal, TokenRejected, UnusableAnswer
 from sessiond.core.jsontext import read_object
+from sessiond.core.printable import seen
 from sessiond.core.secret import Secret
 from sessiond.core.verdict import Verdict
 from sessiond.issuers.asked import (
     made_up_token,
     own_claims,
     own_times,
-    refuse_app_only,
     refuse_too_large,
     sendable,
 )
@@ -21,6 +22,7 @@ from sessiond.issuers.client import Client, is_refused
 from sessiond.issuers.discovery import Discovery, Endpoint
 from sessiond.issuers.http import IssuerHttp, Reply
 from sessiond.jwt.access import check_audience, check_issuer, check_scope
+from sessiond.jwt.kind import NO_EXCEPTIONS, KindRules, check_kind
 
 # What an issuer refuses a request with because of the token, and not because of us.
 _ABOUT_THE_TOKEN = {
@@ -43,8 +45,11 @@ class IntrospectionVerifier:
         rules: ClaimRules,
         issuers: Iterable[str],
         audience: Iterable[str] = (),
+        audience_claim: str = "aud",
         required_scope: str = "",
         issued_to: str = "",
+        kind: KindRules = NO_EXCEPTIONS,
+        is_type_optional: bool = False,
         leeway: timedelta,
     ) -> None:
         """Ask nothing yet.
@@ -56,9 +61,12 @@ class IntrospectionVerifier:
             rules: How to read the answer's claims.
             issuers: The `iss` values that are this issuer, where the answer has one.
             audience: One of these must be in `aud`; where none is given, it is not looked at.
+            audience_claim: What stands for `aud`.
             required_scope: Each of its words must be in `scope`.
             issued_to: Where there is no audience to check, an answer's `client_id` must be this:
                 else any program's token would do. Empty means that any will do.
+            kind: Which tokens may stand for no user.
+            is_type_optional: An answer without `token_type` may be an access token's.
             leeway: Excused for `nbf` and `iat`.
         """
         self._http = http
@@ -68,7 +76,10 @@ class IntrospectionVerifier:
         self._issuers = frozenset(issuers)
         self._audience = frozenset(audience)
         self._required_scope = required_scope
+        self._audience_claim = audience_claim
         self._issued_to = issued_to
+        self._kind = kind
+        self._is_type_optional = is_type_optional
         self._leeway = leeway
 
     def needs_call(self, token: Secret) -> bool:
@@ -80,12 +91,17 @@ class IntrospectionVerifier:
     ) -> Verdict:
         """Return what the issuer vouches for; see `sessiond.api.Verifier`."""
         own = own_claims(token)
-        refuse_app_only(own)
+        check_kind(own, self._kind)
         times = own_times(own)
         check_times(times, now=now, leeway=self._leeway)
         claims = await self._ask(token)
         if claims["active"] is not True:
-            raise TokenRejected(Refusal.INACTIVE, "the issuer says so")
+            raise TokenRejected(
+                Refusal.INACTIVE,
+                f"active is {seen(claims['active'])}, wanted true: the token is over or revoked, "
+                "of another issuer, or our client_id may not see it; sign in again",
+            )
+        check_kind({**own, **claims}, self._kind)
         self._check(claims)
         times = times_of(claims).narrowed(times)
         check_times(times, now=now, leeway=self._leeway)
@@ -118,25 +134,40 @@ class IntrospectionVerifier:
         return claims
 
     def _check(self, claims: Claims) -> None:
-        kind = claims.get("token_type")
-        if not isinstance(kind, str) or kind.lower() != "bearer":
-            # Issuers answer for refresh tokens too, with another token_type or with none.
-            raise TokenRejected(Refusal.WRONGTYPE, "not a bearer access token")
-        refuse_app_only(claims)
+        self._check_type(claims)
         if "iss" in claims:
             check_issuer(claims, self._issuers)
         if self._audience:
-            check_audience(claims, self._audience)
+            check_audience(claims, self._audience, claim=self._audience_claim)
         elif self._issued_to and claims.get("client_id") != self._issued_to:
-            raise TokenRejected(Refusal.WRONGAUDIENCE, "issued to another client")
+            raise TokenRejected(
+                Refusal.WRONGAUDIENCE,
+                f"client_id is {seen(claims.get('client_id'))}, wanted {seen(self._issued_to)}: "
+                "sign in with that program, or mend refresh_client_id",
+            )
         check_scope(claims, self._required_scope)
+
+    def _check_type(self, claims: Claims) -> None:
+        """Refuse other tokens: issuers answer for those too, with another type or with none."""
+        kind = claims.get("token_type")
+        if isinstance(kind, str) and kind.lower() == "bearer":
+            return
+        if kind is None and self._is_type_optional:
+            return
+        saw = "missing" if kind is None else seen(kind)
+        do = "see token_type_optional" if kind is None else "present a bearer access token"
+        raise TokenRejected(Refusal.WRONGTYPE, f'token_type is {saw}, wanted "Bearer": {do}')
 
 
 def _fault(reply: Reply) -> TokenRejected | UnusableAnswer:
     refuse_too_large(reply.status)
     error = (read_object(reply.body) or {}).get("error")
     if reply.status in (400, 401) and isinstance(error, str) and error in _ABOUT_THE_TOKEN:
-        return TokenRejected(_ABOUT_THE_TOKEN[error], "the issuer cannot introspect it")
+        return TokenRejected(
+            _ABOUT_THE_TOKEN[error],
+            f"introspection answered {error}, wanted a verdict: present an access token of this "
+            "issuer, or see whether it introspects them",
+        )
     if reply.status == 401 or is_refused(error):
         said = f"introspection answered {reply.status}: the issuer does not take our client"
         return ClientRefused(f"{said}; check client_id, client_auth and the secret")

@@ -4,12 +4,12 @@ from datetime import datetime
 from typing import NoReturn
 
 from sessiond.core.claims import ClaimRules, verdict_of
-from sessiond.core.errors import Refusal, TokenRejected
+from sessiond.core.errors import Refusal, TokenRejected, UnusableAnswer
 from sessiond.core.secret import Secret
 from sessiond.core.verdict import Verdict
 from sessiond.issuers.keys import Keys
 from sessiond.jwt.access import AccessToken, TokenRules, read_access_token
-from sessiond.jwt.keyset import UnknownKeyError
+from sessiond.jwt.keyset import UnknownKeyError, newer_name
 from sessiond.jwt.signature import media_type, possible_keys
 
 
@@ -77,8 +77,14 @@ class JwtVerifier:
         return verdict.key_id is not None and self.keys.holds(verdict.key_id)
 
     async def probe(self) -> None:
-        """Fetch the keys."""
-        await self.keys.fetch()
+        """Fetch the keys, and see that one of them can be used."""
+        keys = await self.keys.fetch()
+        allowed = frozenset(map(newer_name, self._tokens.algorithms))
+        if not keys.algorithms & allowed:
+            raise UnusableAnswer(
+                f"the issuer's keys are for {', '.join(sorted(keys.algorithms))}, wanted "
+                f"{', '.join(sorted(allowed))}: mend algorithms, or see jwks_uri"
+            )
 
     async def _read(self, token: Secret, *, now: datetime) -> AccessToken:
         keys = await self.keys.current()
@@ -88,6 +94,7 @@ class JwtVerifier:
             keys = await self.keys.newer()
         try:
             return read_access_token(token, keys, self._tokens, now=now)
-        except UnknownKeyError:
-            fault = TokenRejected(Refusal.BADSIGNATURE, "the issuer has no key of this kid")
+        except UnknownKeyError as unknown:
+            detail = f"{unknown}: see that the token is of this issuer, and jwks_uri"
+            fault = TokenRejected(Refusal.BADSIGNATURE, detail)
         raise fault

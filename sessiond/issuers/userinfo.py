@@ -16,13 +16,13 @@ from sessiond.issuers.asked import (
     made_up_token,
     own_claims,
     own_times,
-    refuse_app_only,
     refuse_too_large,
     sendable,
 )
 from sessiond.issuers.discovery import Discovery, Endpoint
 from sessiond.issuers.http import IssuerHttp, Reply
 from sessiond.jwt.access import check_audience
+from sessiond.jwt.kind import NO_EXCEPTIONS, KindRules, check_kind
 
 
 class UserinfoVerifier:
@@ -37,6 +37,8 @@ class UserinfoVerifier:
         discovery: Discovery,
         rules: ClaimRules,
         audience: Iterable[str] = (),
+        audience_claim: str = "aud",
+        kind: KindRules = NO_EXCEPTIONS,
         leeway: timedelta,
     ) -> None:
         """Ask nothing yet.
@@ -47,12 +49,16 @@ class UserinfoVerifier:
             rules: How to read the answer's claims.
             audience: One of these must be in a JWT-shaped token's `aud`; an opaque token's is
                 not to be known.
+            audience_claim: What stands for `aud` there.
+            kind: Which tokens may stand for no user.
             leeway: Excused for `iat`.
         """
         self._http = http
         self._discovery = discovery
         self._rules = rules
         self._audience = frozenset(audience)
+        self._audience_claim = audience_claim
+        self._kind = kind
         self._leeway = leeway
 
     def needs_call(self, token: Secret) -> bool:
@@ -64,15 +70,17 @@ class UserinfoVerifier:
     ) -> Verdict:
         """Return what the issuer vouches for; see `sessiond.api.Verifier`."""
         own = own_claims(token)
-        refuse_app_only(own)
+        check_kind(own, self._kind)
         if own and self._audience:
-            check_audience(own, self._audience)
+            check_audience(own, self._audience, claim=self._audience_claim)
         times = own_times(own)
         check_times(times, now=now, leeway=self._leeway)
         reply = await self._ask(token)
         if reply.status != 200:
             raise _fault(reply)
-        return verdict_of(reply.read(), self._rules, times=times, now=now, expires_in=expires_in)
+        claims = reply.read()
+        check_kind({**own, **claims}, self._kind)  # the answer does not say which client it is
+        return verdict_of(claims, self._rules, times=times, now=now, expires_in=expires_in)
 
     def still_valid(self, verdict: Verdict) -> bool:
         """Say True: no key of ours stands behind a verdict; time alone ends it."""
@@ -97,8 +105,16 @@ class UserinfoVerifier:
 def _fault(reply: Reply) -> TokenRejected | UnusableAnswer:
     refuse_too_large(reply.status)
     if reply.status in (400, 401):
-        return TokenRejected(Refusal.INACTIVE, "userinfo refuses it")
+        return TokenRejected(
+            Refusal.INACTIVE,
+            f"userinfo answered {reply.status}, wanted 200: the token is over, revoked, of another "
+            "issuer, or without the scope openid; sign in again",
+        )
     # A proxy's 403 says nothing of the token; the issuer's has a challenge or an error (RFC 6750).
     if reply.status == 403 and (reply.challenge or "error" in (read_object(reply.body) or {})):
-        return TokenRejected(Refusal.WRONGSCOPE, "it does not let us see its user")
+        return TokenRejected(
+            Refusal.WRONGSCOPE,
+            "userinfo answered 403, wanted 200: have the program ask for a scope that shows its "
+            "user, such as openid",
+        )
     return reply.trouble(f"userinfo answered {reply.status}")

@@ -4,22 +4,22 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sessiond.core.claims import Claims, Times, check_times, times_of, words_of
+from sessiond.core.claim_values import Claims, words_of
+from sessiond.core.claims import Times, check_times, times_of
 from sessiond.core.errors import Refusal, TokenRejected
+from sessiond.core.printable import any_of, seen
 from sessiond.core.secret import Secret
 from sessiond.jwt.keyset import KeySet, VerificationKey
+from sessiond.jwt.kind import (
+    NO_EXCEPTIONS,
+    KindRules,
+    check_entra_kind,
+    check_kind,
+    check_no_id_token,
+)
 from sessiond.jwt.signature import media_type, signed_claims
 
 SCOPE_CLAIMS = ("scope", "scp")  # RFC 9068, 2.2.3; Entra, Okta
-
-# What only other tokens have: id_tokens (OpenID Connect Core, 2 and 3.3.2.11), SETs and logout
-# tokens (RFC 8417, 2.2).
-_FOREIGN_CLAIMS = frozenset({"nonce", "at_hash", "c_hash", "s_hash", "events"})
-# Where issuers give all their tokens one header `typ`, a claim says the kind.
-_FOREIGN_KINDS = {
-    "typ": frozenset({"id", "refresh", "offline", "logout"}),  # Keycloak
-    "token_use": frozenset({"id", "refresh"}),  # Cognito
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,9 +28,11 @@ class TokenRules:
 
     issuers: frozenset[str]  # `iss`, exactly one of these
     audience: frozenset[str]  # `aud` has at least one of these; empty accepts none
+    audience_claim: str = "aud"  # what stands for it
     algorithms: frozenset[str]
     types: frozenset[str]  # header `typ`, in any case; "" = may be absent
     required_scope: str = ""  # each of its words
+    kind: KindRules = NO_EXCEPTIONS
     entra: bool = False  # demand the `scp` that tells Entra's user tokens from all others
     leeway: timedelta = timedelta(0)  # of clock skew, for `nbf` and `iat` only
 
@@ -61,50 +63,20 @@ def read_access_token(
         types=frozenset(media_type(typ) for typ in rules.types),
     )
     claims = signed.claims
-    check_kind(claims)
+    check_no_id_token(claims, rules.kind)
+    check_kind(claims, rules.kind)
     if rules.entra:
-        check_entra_kind(claims)
+        check_entra_kind(claims, rules.kind)
     check_issuer(claims, rules.issuers)
     _check_key_issuer(signed.key, claims, rules.issuers)
-    check_audience(claims, rules.audience)
+    check_audience(claims, rules.audience, claim=rules.audience_claim)
     times = times_of(claims)
     if times.expires_at is None:
-        raise TokenRejected(Refusal.MALFORMED, "exp is missing")
+        missing = "exp is missing, wanted the end of the token: have the issuer add it"
+        raise TokenRejected(Refusal.MALFORMED, missing)
     check_times(times, now=now, leeway=rules.leeway)
     check_scope(claims, rules.required_scope)
     return AccessToken(claims=claims, times=times, key_id=signed.key.id)
-
-
-def check_kind(claims: Claims) -> None:
-    """Refuse what is signed by the same keys but no user's access token.
-
-    Raises:
-        TokenRejected: WRONGTYPE: an id_token, refresh or logout token, SET, or app-only token.
-    """
-    if _FOREIGN_CLAIMS & claims.keys():
-        raise TokenRejected(Refusal.WRONGTYPE, "it has claims of an id_token or event token")
-    for claim, kinds in _FOREIGN_KINDS.items():
-        kind = claims.get(claim)
-        if isinstance(kind, str) and kind.lower() in kinds:
-            raise TokenRejected(Refusal.WRONGTYPE, f"{claim} says that it is no access token")
-    if claims.get("idtyp", "user") != "user":
-        raise TokenRejected(Refusal.WRONGTYPE, "idtyp says that there is no user")
-    client = claims.get("client_id")
-    if client is not None and client == claims.get("sub"):  # RFC 9068, 2.2
-        raise TokenRejected(Refusal.WRONGTYPE, "the subject is the client: there is no user")
-
-
-def check_entra_kind(claims: Claims) -> None:
-    """Refuse Entra's tokens that are no user's access token: they look the same but for `scp`.
-
-    Raises:
-        TokenRejected: WRONGTYPE: an id_token has no `scp`, an app-only token has none either, and
-            its `oid` is its `sub`.
-    """
-    if not words_of(claims.get("scp")):
-        raise TokenRejected(Refusal.WRONGTYPE, "scp is missing or empty: there is no user")
-    if claims.get("oid") is not None and claims.get("oid") == claims.get("sub"):
-        raise TokenRejected(Refusal.WRONGTYPE, "oid equals sub: there is no user")
 
 
 def check_issuer(claims: Claims, issuers: Collection[str]) -> None:
@@ -115,21 +87,35 @@ def check_issuer(claims: Claims, issuers: Collection[str]) -> None:
     """
     issuer = claims.get("iss")
     if not isinstance(issuer, str) or issuer not in issuers:
-        raise TokenRejected(Refusal.WRONGISSUER, "iss is not one of the issuer's")
+        stated = f"iss is {seen(issuer) if 'iss' in claims else 'missing'}"
+        raise TokenRejected(
+            Refusal.WRONGISSUER,
+            f"{stated}, wanted {any_of(issuers)}: mend issuer or also_issued_as, if it is the same",
+        )
 
 
-def check_audience(claims: Claims, audience: Collection[str]) -> None:
+def check_audience(claims: Claims, audience: Collection[str], *, claim: str = "aud") -> None:
     """Refuse what is meant for others (RFC 7519, 4.1.3).
 
+    Args:
+        claims: What is stated.
+        audience: Ours.
+        claim: What stands for `aud`: Amazon Cognito's access tokens have `client_id` alone.
+
     Raises:
-        TokenRejected: WRONGAUDIENCE; MALFORMED where `aud` is neither a string nor a list of such.
+        TokenRejected: WRONGAUDIENCE; MALFORMED where it is neither a string nor a list of such.
     """
-    stated = claims.get("aud", [])
+    stated = claims.get(claim, [])
     named = [stated] if isinstance(stated, str) else stated
     if not isinstance(named, list) or not all(isinstance(name, str) for name in named):
-        raise TokenRejected(Refusal.MALFORMED, "aud is neither a string nor a list of strings")
+        shape = f"{claim} is {seen(stated)}, wanted a string or a list of strings (RFC 7519, 4.1.3)"
+        raise TokenRejected(Refusal.MALFORMED, f"{shape}: mend it at the issuer")
     if not set(named).intersection(audience):
-        raise TokenRejected(Refusal.WRONGAUDIENCE, "aud has none of the configured audiences")
+        raise TokenRejected(
+            Refusal.WRONGAUDIENCE,
+            f"{claim} is {seen(stated) if claim in claims else 'missing'}, wanted "
+            f"{any_of(audience) or 'none at all'}: have the program ask for that, or mend audience",
+        )
 
 
 def check_scope(claims: Claims, required: str) -> None:
@@ -140,7 +126,11 @@ def check_scope(claims: Claims, required: str) -> None:
     """
     granted = {word for claim in SCOPE_CLAIMS for word in words_of(claims.get(claim))}
     if not granted.issuperset(words_of(required)):
-        raise TokenRejected(Refusal.WRONGSCOPE, "a required scope is missing")
+        raise TokenRejected(
+            Refusal.WRONGSCOPE,
+            f"scope is {seen(' '.join(sorted(granted)))}, wanted {seen(required)} in it: have the "
+            "program ask for that, or mend required_scope",
+        )
 
 
 def _check_key_issuer(
@@ -156,4 +146,8 @@ def _check_key_issuer(
     tenant = claims.get("tid")
     issuer = key.issuer.replace("{tenantid}", tenant) if isinstance(tenant, str) else key.issuer
     if issuer not in issuers:
-        raise TokenRejected(Refusal.WRONGISSUER, "the key signs for another issuer")
+        raise TokenRejected(
+            Refusal.WRONGISSUER,
+            f"the key signs for {seen(issuer)}, wanted {any_of(issuers)}: see where the token is "
+            "from, and jwks_uri",
+        )

@@ -1,15 +1,16 @@
 """An issuer's published keys (RFC 7517): which of them may sign what."""
 
-from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
 from typing import Self, TypeAlias
 
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, OKPKey, RSAKey
-from joserfc.util import urlsafe_b64decode
+from joserfc.util import urlsafe_b64decode, urlsafe_b64encode
 
 from sessiond.core.errors import IssuerUnavailable, SessiondError
+from sessiond.core.printable import any_of, seen
 from sessiond.jwt.roca import has_roca_mark
 
 MAX_KEYS = 100
@@ -17,6 +18,7 @@ MAX_CANDIDATES = 4  # keys that one token is tried with
 RSA_BITS = range(2048, 4097)
 MAX_EXPONENT_BITS = 32
 MAX_NUMBER = 1024  # characters of a number that makes a key; one of 4096 bits has 683
+THUMBPRINTS = ("x5t", "x5t#S256")  # of the key's certificate, in a JWK and in a token's header
 
 _RSA = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"})
 _CURVES = {
@@ -25,13 +27,17 @@ _CURVES = {
     ("EC", "P-521"): frozenset({"ES512"}),
     ("OKP", "Ed25519"): frozenset({"Ed25519"}),
 }
+_TO_BASE64URL = str.maketrans("+/", "-_")
 _PRIVATE = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})  # RFC 7518, 6.2.2 to 6.4.1
 
 PublicKey: TypeAlias = RSAKey | ECKey | OKPKey
 
 
 class UnknownKeyError(SessiondError):
-    """No key has the token's `kid`: fetch the keys again, once; then it is BADSIGNATURE."""
+    """No key has the token's `kid`: fetch the keys again, once; then it is BADSIGNATURE.
+
+    Its text says which key was named, and which there are.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,9 +46,10 @@ class VerificationKey:
 
     id: str  # RFC 7638 thumbprint: a `kid` can come to name another key
     kid: str | None
+    thumbprints: frozenset[str] = frozenset()  # `x5t` and `x5t#S256`, as the issuer writes them
     algorithms: frozenset[str]  # never empty; EdDSA goes by its newer name, Ed25519
     issuer: str | None  # the only one that it may sign for, where Entra states one
-    key: PublicKey
+    key: PublicKey = field(compare=False)  # which the id stands for
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,36 +67,54 @@ class KeySet:
     def of(cls, found: Iterable[VerificationKey | None]) -> Self:
         """Return the set of these keys; None stands for an entry that is none.
 
+        What is listed twice is there once. Several keys of one `kid` are told apart by what they
+        are for, else each is tried: a name is a hint, and only a signature shows which it was.
+
         Raises:
-            IssuerUnavailable: This is no key set to trust: no usable key, or two usable ones of
-                one `kid`.
+            IssuerUnavailable: There is no usable key.
         """
-        keys = tuple(key for key in found if key is not None)
+        keys = tuple(dict.fromkeys(key for key in found if key is not None))
         if not keys:
-            raise IssuerUnavailable("the key set has no usable signature key")
-        names = Counter(key.id if key.kid is None else key.kid for key in keys)
-        if max(names.values()) > 1:
-            raise IssuerUnavailable("the key set has two keys of one kid")
+            raise IssuerUnavailable(
+                "the key set has no usable signature key, wanted RSA of 2048 to 4096 bits, EC of "
+                "P-256, P-384 or P-521, or Ed25519, for signatures: see jwks_uri, and the issuer"
+            )
         return cls(keys)
 
     def holds(self, key_id: str) -> bool:
         """Say whether the key of this id is (still) one of the set."""
         return any(key.id == key_id for key in self.keys)
 
-    def candidates(self, *, kid: str | None, algorithm: str) -> tuple[VerificationKey, ...]:
+    @property
+    def algorithms(self) -> frozenset[str]:
+        """What the keys may be used with, all of them together."""
+        return frozenset[str]().union(*(key.algorithms for key in self.keys))
+
+    def candidates(
+        self, *, kid: str | None, algorithm: str, thumbprints: Iterable[str] = ()
+    ) -> tuple[VerificationKey, ...]:
         """Return the keys that may have signed a token of this header, perhaps none, at most 4.
 
-        A key that has a `kid` signs only what names it; one that has none may sign anything.
+        With a `kid` those of that name, else those that have none. Without one those of the
+        certificate that the header names (RFC 7515, 4.1.7), else any: AD FS, WSO2 and AWS name
+        keys that their tokens do not.
 
         Raises:
             UnknownKeyError: The header names a key that is not here.
         """
-        named = [key for key in self.keys if kid is not None and key.kid == kid]
-        possible = named or [key for key in self.keys if key.kid is None]
-        if kid is not None and not possible:
-            raise UnknownKeyError("no key of the issuer has the kid of the token")
-        able = [key for key in possible if newer_name(algorithm) in key.algorithms]
-        return tuple(able[:MAX_CANDIDATES])
+        possible: Sequence[VerificationKey]
+        if kid is None:
+            certificate = frozenset(map(_plain, thumbprints))
+            possible = [key for key in self.keys if key.thumbprints & certificate] or self.keys
+        else:
+            possible = [key for key in self.keys if key.kid == kid]
+            possible = possible or [key for key in self.keys if key.kid is None]
+            if not possible:
+                kids = any_of({key.kid for key in self.keys if key.kid is not None})
+                raise UnknownKeyError(f"kid is {seen(kid)}, wanted one of the issuer's, {kids}")
+        wanted = newer_name(algorithm)
+        able = {(key.id, key.issuer): key for key in possible if wanted in key.algorithms}
+        return tuple(islice(able.values(), MAX_CANDIDATES))
 
 
 def newer_name(algorithm: str) -> str:
@@ -107,10 +132,14 @@ def entries(document: Mapping[str, object]) -> list[Mapping[str, object]]:
     members = document.get("keys")
     if not isinstance(members, list) or len(members) > MAX_KEYS:
         raise IssuerUnavailable(f"the key set has no list of at most {MAX_KEYS} keys")
-    jwks: list[Mapping[str, object]] = [jwk for jwk in members if isinstance(jwk, dict)]
+    jwks = [_without_nulls(jwk) for jwk in members if isinstance(jwk, dict)]
     if any(jwk.get("kty") == "oct" or _PRIVATE & jwk.keys() for jwk in jwks):
         raise IssuerUnavailable("the key set publishes a secret or private key")
     return jwks
+
+
+def _without_nulls(jwk: Mapping[str, object]) -> Mapping[str, object]:
+    return {name: value for name, value in jwk.items() if value is not None}
 
 
 def verification_key(jwk: Mapping[str, object]) -> VerificationKey | None:
@@ -125,9 +154,11 @@ def verification_key(jwk: Mapping[str, object]) -> VerificationKey | None:
     kid, issuer = jwk.get("kid"), jwk.get("issuer")
     if key is None or not isinstance(kid, str | None) or not isinstance(issuer, str | None):
         return None
+    stated = [jwk.get(name) for name in THUMBPRINTS]
     return VerificationKey(
         id=key.thumbprint(),
         kid=kid,
+        thumbprints=frozenset(_plain(each) for each in stated if isinstance(each, str)),
         algorithms=algorithms,
         issuer=issuer,
         key=key,
@@ -156,19 +187,20 @@ def _algorithms(jwk: Mapping[str, object]) -> frozenset[str]:
 
 def _public_key(jwk: Mapping[str, object]) -> PublicKey | None:
     """Return the key itself, from the members that make it and no others."""
+    texts = [(name, jwk.get(name)) for name in ("kty", "crv", "n", "e", "x", "y")]
     members: dict[str, str | list[str]] = {}
-    for name in ("kty", "crv", "n", "e", "x", "y"):
-        value = jwk.get(name)
+    for name, value in texts:
         if isinstance(value, str):
-            members[name] = value
-    if max(map(len, members.values())) > MAX_NUMBER:
-        return None
+            if len(value) > MAX_NUMBER:
+                return None
+            members[name] = value if name in ("kty", "crv") else _plain(value)
     try:
         match members["kty"]:
             case "RSA":
                 # Before the import, which only warns of a short one.
-                is_sound = _is_sound(*(_number(str(members[name])) for name in ("n", "e")))
-                return RSAKey.import_key(members) if is_sound else None
+                numbers = {name: _number(str(members[name])) for name in ("n", "e")}
+                members.update({name: _shortest(each) for name, each in numbers.items()})
+                return RSAKey.import_key(members) if _is_sound(**numbers) else None
             case "EC":
                 return ECKey.import_key(members)
             case _:
@@ -177,15 +209,25 @@ def _public_key(jwk: Mapping[str, object]) -> PublicKey | None:
         return None
 
 
+def _plain(text: str) -> str:
+    """Return what was meant as base64url: some write standard base64, or pad it."""
+    return text.rstrip("=").translate(_TO_BASE64URL)
+
+
+def _shortest(number: int) -> str:
+    """Return a number as RFC 7518, 2 has it, so that a key has one thumbprint: no leading zeros."""
+    return urlsafe_b64encode(number.to_bytes((number.bit_length() + 7) // 8)).decode()
+
+
 def _number(text: str) -> int:
     return int.from_bytes(urlsafe_b64decode(text.encode()), "big")
 
 
-def _is_sound(modulus: int, exponent: int) -> bool:
+def _is_sound(n: int, e: int) -> bool:
     """Say whether an RSA key is good and cheap enough: a signature takes time by both lengths."""
     return (
-        modulus.bit_length() in RSA_BITS
-        and exponent % 2 == 1
-        and exponent.bit_length() <= MAX_EXPONENT_BITS
-        and not has_roca_mark(modulus)
+        n.bit_length() in RSA_BITS
+        and e % 2 == 1
+        and e.bit_length() <= MAX_EXPONENT_BITS
+        and not has_roca_mark(n)
     )

@@ -4,21 +4,27 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from joserfc import jws
-from joserfc.errors import JoseError
 from joserfc.jws import JWSRegistry
 from joserfc.util import urlsafe_b64decode
 
 from sessiond.core.errors import Refusal, TokenRejected
 from sessiond.core.jsontext import read_object
+from sessiond.core.password import MAX_HEADER_MARKS, is_encrypted
+from sessiond.core.printable import any_of, seen
 from sessiond.core.secret import Secret
-from sessiond.jwt.keyset import KeySet, VerificationKey, newer_name
+from sessiond.jwt.keyset import THUMBPRINTS, KeySet, VerificationKey, newer_name
 
-HEADER_MEMBERS = frozenset({"alg", "kid", "typ", "x5t", "x5t#S256"})
+# All that is read of a header, and text where it is there. Other members are ignored, as RFC 7515,
+# 4 asks: nothing is fetched from `jku` or `x5u`, and `jwk` and `x5c` bring no key.
+HEADER_MEMBERS = ("alg", "kid", "typ", *THUMBPRINTS)
+# What would change how the rest is read: RFC 7515, 4.1.11; RFC 7797; and a compression, which JWS
+# does not have.
+REFUSED_MEMBERS = ("crit", "b64", "zip")
 ALGORITHMS = frozenset(
     {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "Ed25519"}
 )
-MAX_HEADER_SIZE = 2048  # bytes, encoded
+MAX_HEADER_SIZE = 16_384  # bytes, encoded; a chain of certificates (`x5c`) has 3,000 to 10,000
+MAX_TOKEN_SIZE = 131_072  # bytes; what a refresh brings may be longer than a password
 
 _COMPACT = re.compile(r"[A-Za-z0-9_-]++\.[A-Za-z0-9_-]++\.[A-Za-z0-9_-]++")
 
@@ -31,6 +37,15 @@ class Signed:
     key: VerificationKey
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Header:
+    """All that is used of a header."""
+
+    algorithm: str
+    kid: str | None
+    thumbprints: tuple[str, ...]  # of the certificate
+
+
 class _Registry(JWSRegistry):
     """joserfc's algorithms, with EdDSA as the Ed25519 that it stands for here.
 
@@ -38,7 +53,6 @@ class _Registry(JWSRegistry):
     """
 
     algorithms = JWSRegistry.algorithms | {"EdDSA": JWSRegistry.algorithms["Ed25519"]}
-    max_header_length = MAX_HEADER_SIZE
 
 
 _REGISTRY = _Registry(algorithms=ALGORITHMS | {"EdDSA"})
@@ -63,22 +77,27 @@ def signed_claims(
         UnknownKeyError: The header names a key that is not there; the rest of the header is fine.
     """
     text = token.reveal()
-    for key in possible_keys(token, keys, algorithms=algorithms, types=types):
-        payload = _signed_payload(text, key)
-        if payload is not None:
-            return Signed(claims=_strict(read_object(payload), "payload"), key=key)
-    raise TokenRejected(Refusal.BADSIGNATURE, "no key of the issuer has signed this")
+    header = _checked_header(text, algorithms=algorithms, types=types)
+    candidates = _candidates(header, keys)
+    for key in candidates:
+        if _is_signed(text, header.algorithm, key):
+            payload = _decoded(text.split(".")[1])
+            return Signed(claims=_strict("payload", read_object(payload)), key=key)
+    kid = "no kid" if header.kid is None else f"kid {seen(header.kid)}"
+    raise TokenRejected(
+        Refusal.BADSIGNATURE,
+        f"no signature of a key of the issuer (alg {seen(header.algorithm)}, {kid}, keys tried: "
+        f"{len(candidates)} of {len(keys.keys)}), wanted one: see that the token is whole, and of "
+        "this issuer",
+    )
 
 
 def possible_keys(
     token: Secret, keys: KeySet, *, algorithms: frozenset[str], types: frozenset[str]
 ) -> tuple[VerificationKey, ...]:
     """Return the keys that may have signed a token, by its header alone; see `signed_claims`."""
-    text = token.reveal()
-    if not _COMPACT.fullmatch(text):
-        raise TokenRejected(Refusal.MALFORMED, "not three base64url parts")
-    algorithm, kid = _checked_header(_header(text), algorithms=algorithms, types=types)
-    return keys.candidates(kid=kid, algorithm=algorithm)
+    header = _checked_header(token.reveal(), algorithms=algorithms, types=types)
+    return _candidates(header, keys)
 
 
 def media_type(typ: str) -> str:
@@ -86,53 +105,105 @@ def media_type(typ: str) -> str:
     return typ.lower().removeprefix("application/")
 
 
-def _checked_header(
-    header: Mapping[str, object], *, algorithms: frozenset[str], types: frozenset[str]
-) -> tuple[str, str | None]:
-    """Return `alg` and `kid` of a header that is in order."""
+def _candidates(header: _Header, keys: KeySet) -> tuple[VerificationKey, ...]:
+    return keys.candidates(
+        kid=header.kid, thumbprints=header.thumbprints, algorithm=header.algorithm
+    )
+
+
+def _checked_header(text: str, *, algorithms: frozenset[str], types: frozenset[str]) -> _Header:
+    """Return what a header in order says."""
+    header = _header(text)
     if "nonce" in header:
-        # Only Microsoft Graph can check these, and they are meant for nobody else.
-        raise TokenRejected(Refusal.WRONGTYPE, "a token for Microsoft Graph")
-    # Others are crit, b64, zip, and every way to bring a key along: jwk, jku, x5c, x5u.
-    if header.keys() - HEADER_MEMBERS:
-        raise TokenRejected(Refusal.MALFORMED, "the header has members that are not allowed")
-    if not all(isinstance(value, str) for value in header.values()):
-        raise TokenRejected(Refusal.MALFORMED, "a header member is not a string")
-    typ, kid, algorithm = (header.get(name) for name in ("typ", "kid", "alg"))
-    if not _is_allowed(typ, types):
-        raise TokenRejected(Refusal.WRONGTYPE, "typ is not one of those allowed")
+        raise TokenRejected(
+            Refusal.WRONGTYPE,
+            "nonce is in the header, so it is for Microsoft Graph, wanted a token for kdb+, which "
+            "others can check too: have the program ask for a scope of its own API",
+        )
+    for name in REFUSED_MEMBERS:
+        if name in header:
+            raise _malformed(f"{name} is in the header, wanted none: mend it at the issuer")
+    members = {name: header[name] for name in HEADER_MEMBERS if name in header}
+    for name, value in members.items():
+        if not isinstance(value, str):
+            raise _malformed(f"{name} in the header is {seen(value)}, wanted text")
+    stated = {name: str(value) for name, value in members.items()}
+    _check_type(stated.get("typ"), types)
+    return _Header(
+        algorithm=_checked_algorithm(stated.get("alg"), algorithms),
+        kid=stated.get("kid"),
+        thumbprints=tuple(stated[name] for name in THUMBPRINTS if name in stated),
+    )
+
+
+def _check_type(typ: str | None, types: frozenset[str]) -> None:
+    if (typ is None and "" in types) or (typ and media_type(typ) in types - {""}):
+        return
+    saw = "missing" if typ is None else seen(typ)
+    raise TokenRejected(
+        Refusal.WRONGTYPE,
+        f"typ in the header is {saw}, wanted {any_of(types)}: present the access token, not the "
+        "id_token; if it is one, mend typ",
+    )
+
+
+def _checked_algorithm(stated: str | None, algorithms: frozenset[str]) -> str:
     allowed = {newer_name(name) for name in algorithms} & ALGORITHMS
-    if not isinstance(algorithm, str) or newer_name(algorithm) not in allowed:
-        raise TokenRejected(Refusal.BADSIGNATURE, "alg is not one of those allowed")
-    return algorithm, kid if isinstance(kid, str) else None
-
-
-def _is_allowed(typ: object, types: frozenset[str]) -> bool:
-    if typ is None:
-        return "" in types
-    return isinstance(typ, str) and media_type(typ) in types - {""}
+    if stated is None or newer_name(stated) not in allowed:
+        saw = "missing" if stated is None else seen(stated)
+        raise TokenRejected(
+            Refusal.BADSIGNATURE,
+            f"alg is {saw}, wanted {', '.join(sorted(allowed))}: set it at the issuer, or mend "
+            "algorithms",
+        )
+    return stated
 
 
 def _header(text: str) -> Mapping[str, object]:
+    if is_encrypted(text):
+        raise _malformed(
+            "an encrypted token (JWE), wanted a signed one (JWS): have the issuer encrypt none for "
+            "kdb+ (Auth0: the program must ask for an audience)"
+        )
+    if len(text) > MAX_TOKEN_SIZE or not _COMPACT.fullmatch(text):
+        raise _malformed(
+            "not three base64url parts, wanted HEADER.PAYLOAD.SIGNATURE: present the token whole"
+        )
     part = text.partition(".")[0]
     if len(part) > MAX_HEADER_SIZE:
-        raise TokenRejected(Refusal.MALFORMED, f"the header is longer than {MAX_HEADER_SIZE} bytes")
+        raise _malformed(
+            f"the header has {len(part)} bytes, wanted {MAX_HEADER_SIZE} at most: have the issuer "
+            "leave x5c out"
+        )
+    return _strict("header", read_object(_decoded(part), max_marks=MAX_HEADER_MARKS))
+
+
+def _decoded(part: str) -> bytes:
+    """Return what a base64url part holds; nothing where it is none (RFC 7515, 2)."""
     try:
-        content = urlsafe_b64decode(part.encode())
+        return urlsafe_b64decode(part.encode())
     except ValueError:
-        content = b""
-    return _strict(read_object(content), "header")
+        return b""
 
 
-def _strict(value: Mapping[str, object] | None, name: str) -> Mapping[str, object]:
+def _strict(name: str, value: Mapping[str, object] | None) -> Mapping[str, object]:
     if value is None:
-        raise TokenRejected(Refusal.MALFORMED, f"the {name} is not a strict JSON object")
+        raise _malformed(
+            f"the {name} is not a strict JSON object, wanted UTF-8, each member once, at most "
+            "16 deep, not thousands of values: present the token whole, or mend it at the issuer"
+        )
     return value
 
 
-def _signed_payload(text: str, key: VerificationKey) -> bytes | None:
-    """Return the payload that the key has signed, or None where it has not signed this."""
+def _is_signed(text: str, algorithm: str, key: VerificationKey) -> bool:
+    """Say whether the key has signed the token as it stands, header and payload (RFC 7515, 5.2)."""
+    content, _, signature = text.rpartition(".")
     try:
-        return jws.deserialize_compact(text, key.key, registry=_REGISTRY).payload
-    except JoseError:  # a broken signature is one too
-        return None
+        octets = urlsafe_b64decode(signature.encode())
+    except ValueError:
+        return False
+    return _REGISTRY.get_alg(algorithm).verify(content.encode(), octets, key.key)
+
+
+def _malformed(detail: str) -> TokenRejected:
+    return TokenRejected(Refusal.MALFORMED, detail)

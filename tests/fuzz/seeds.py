@@ -148,10 +148,14 @@ TOKENS = [_TOKEN.encode()]
 SIGNED = [
     compact(HEADER) + b"\n" + compact(CLAIMS),
     compact({**HEADER, "x5t": "t"}) + b"\n" + compact({**CLAIMS, "nbf": T, "aud": ["api://kdb"]}),
+    compact({"alg": "EdDSA", "typ": "at+jwt", "x5c": ["MIIB"], "jku": "https://a/", "cty": "JWT"})
+    + b"\n"
+    + compact({**CLAIMS, "client_id": "qstudio", "sid": "s", "typ": "Bearer", "gty": "password"}),
 ]
 KEY_SETS = [
     compact({"keys": [PUBLISHED, RSA_PUBLISHED, EC_PUBLISHED]}),
     compact({"keys": [PUBLISHED, {**EC_PUBLISHED, "use": "enc"}]}),
+    compact({"keys": [{**PUBLISHED, "x5t": "dA=="}, PUBLISHED, {**RSA_PUBLISHED, "kid": KID}]}),
 ]
 # Status, a header, and the body, a line each.
 INTROSPECTIONS = [

@@ -52,8 +52,8 @@ from tests.unit.issuers.fake import HandClock, IssuerStub
 from tests.unit.jwt.forge import ISSUER, NOW
 
 MAX_MESSAGE = 4096  # bytes
-# An error's words are our own: short, and without anything odd.
-_PLAIN = re.compile(r"[ -~]{1,120}")
+# An error's words are our own, with what was seen in them, cut short and without anything odd.
+_PLAIN = re.compile(r"[ -~]{1,2000}")
 OPAQUE = Secret("opaque-access-token-of-alice")
 KEYS = KeySet.parse({"keys": [seeds.PUBLISHED]})
 TOKEN_RULES = TokenRules(
@@ -143,10 +143,11 @@ def fuzz_password(data: bytes) -> bool:
 
 def fuzz_access_token(data: bytes) -> bool:
     """Check a signed token. Only ours can be taken."""
+    token = data.decode("latin-1")
     try:
-        read_access_token(Secret(data.decode("latin-1")), KEYS, TOKEN_RULES, now=NOW)
-    except (TokenRejected, UnknownKeyError):
-        return False
+        read_access_token(Secret(token), KEYS, TOKEN_RULES, now=NOW)
+    except (TokenRejected, UnknownKeyError) as rejected:
+        return _refused(str(rejected), hidden=token)
     assert data in seeds.TOKENS
     return True
 
@@ -158,8 +159,8 @@ def fuzz_signed_token(data: bytes) -> bool:
     try:
         read_token = read_access_token(token, KEYS, TOKEN_RULES, now=NOW)
         verdict = verdict_of(read_token.claims, CLAIM_RULES, times=read_token.times, now=NOW)
-    except (TokenRejected, UnknownKeyError):
-        return False
+    except (TokenRejected, UnknownKeyError) as rejected:
+        return _refused(str(rejected))
     _must_be_sound(verdict)
     return True
 
@@ -210,9 +211,10 @@ def fuzz_configuration(data: bytes) -> bool:
     return True
 
 
-def _refused(words: str, context: object = None) -> bool:
+def _refused(words: str, context: object = None, *, hidden: str = "") -> bool:
     """Return False, once it is sure that a refusal shows nothing of what was refused."""
     assert context is None
+    assert len(hidden) < 30 or hidden not in words
     assert _PLAIN.fullmatch(words), words
     return False
 

@@ -24,7 +24,7 @@ from sessiond.issuers.jwt import JwtVerifier
 from sessiond.issuers.keys import Keys
 from sessiond.issuers.userinfo import UserinfoVerifier
 from sessiond.jwt.access import TokenRules
-from sessiond.jwt.signature import ALGORITHMS
+from sessiond.jwt.signature import ALGORITHMS, MAX_HEADER_SIZE
 from sessiond.kdb.calls import read_call
 from sessiond.kdb.connection import MAX_ITEMS
 from sessiond.log import redact
@@ -147,6 +147,7 @@ def _key_sets() -> Iterator[tuple[str, list[dict[str, object]]]]:
 
     yield "100 RSA-4096", [rsa(4096, 2**32 - 1, kid=f"{n}", x5c=["A" * 2000]) for n in range(100)]
     yield "100 RSA-3072, large exponents", [rsa(3072, draw(3070) | 1) for _ in range(100)]
+    yield "100 of one name", [rsa(4096, 65537, kid="same") for _ in range(100)]
     yield "100 P-521", [jwk(ECKey.generate_key("P-521")) for _ in range(100)]
     long = "_" * (MAX_BODY_SIZE - 1000)
     yield "a modulus of 512 KiB", [rsa(2048, 65537, n=long)]
@@ -163,6 +164,7 @@ _CLAIM_RULES = ClaimRules(
     lease=timedelta(hours=1),
     roles_claim=("roles", "scope", "a"),
     roles={"kdb.read": "reader"},
+    role_names=tuple(f"*{letter}*{letter}*x" for letter in "abcdefghijklmnop"),
     attributes={"a": "desk", "b": "city"},
 )
 _TOKEN_RULES = TokenRules(
@@ -217,6 +219,9 @@ def _tokens() -> Iterator[tuple[str, str]]:
     for name, content in _objects(room):
         yield f"claims: {name}", seeds.signed(header, content)
         yield f"header: {name}", f"{b64(content.replace(b'a', b'alg', 1))}.{b64('{}')}.AAAA"
+    for name, content in _objects(MAX_HEADER_SIZE * 3 // 4 - 100):
+        known = content.replace(b"{", b'{"alg":"EdDSA","typ":"at+jwt","kid":"none",', 1)
+        yield f"a header of 16 KiB: {name}", f"{b64(known)}.{b64('{}')}.AAAA"
     yield "a megabyte", "eyJ" + "a" * (1 << 20)
     yield "a megabyte in parts", b64(b'{"alg":' + b" " * 700_000 + b"0}") + ".a.a"
     yield "a megabyte in halves", "a" * (1 << 19) + ";" + "b" * (1 << 19)

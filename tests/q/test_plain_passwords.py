@@ -231,13 +231,20 @@ JWT = "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJqb2UifQ.c2ln"
 
 @pytest.mark.parametrize(
     "password",
-    [f"Bearer {JWT}", f"{JWT} ", f'"{JWT}"', f"{JWT};null", JWT[:-4], "Bearer an-opaque-access-token"],
+    [
+        f"Bearer {JWT}",
+        f"{JWT} ",
+        f'"{JWT}"',
+        f"{JWT};null",
+        JWT[:-4],
+        "Bearer an-opaque-access-token",
+    ],
 )
 def test_what_almost_is_a_token_is_refused_as_such_and_reaches_no_other_check(
     start_q: Start, daemon: ScriptedDaemon, tmp_path: Path, password: str
 ) -> None:
     (tmp_path / "passwords").write_text(f"alice:{password}\n")
-    spy = ".seen:0\n.z.pw:{[u;p] .seen:1+.seen; not u~`$\"sessiond-trial\"}\n"
+    spy = '.seen:0\n.z.pw:{[u;p] .seen:1+.seen; not u~`$"sessiond-trial"}\n'
     q = start_q(
         spy + f'.sessiond.passwords:hsym`$"{tmp_path}/passwords"\n.sessiond.fallback:1b\n',
         ".seen:0",

@@ -97,7 +97,7 @@ def test_torqs_timer_runs_the_hook_and_its_usage_log_holds_nothing_of_it(torq_q:
     timers = "\\t 20\n.sessiond.retry:0D00:00:00.02\n"
     q = torq_q.start(timers, ".test.ticks:0\n.test.ran:{[x] .test.ticks:1+.test.ticks;}\n")
     assert q.evaluate(".timer.logcall") == "1b"
-    q.run(".timer.repeat[.proc.cp[];0Wp;0D00:00:00.02;(`.test.ran;1);\"seen\"];")
+    q.run('.timer.repeat[.proc.cp[];0Wp;0D00:00:00.02;(`.test.ran;1);"seen"];')
     q.run(".test.beats:0; .sessiond.beat:{[f;x] .test.beats:1+.test.beats; f x}[.sessiond.beat];")
     q.wait_until("(2<.test.ticks) and 2<.test.beats")
     written = torq_q.usage(q)
@@ -217,9 +217,7 @@ def test_torqs_access_lists_are_no_check_of_passwords(access: Interpreter) -> No
     assert access.evaluate(".access.vpw[`bob;`]") == "0b"  # and are in force after the trial
 
 
-def test_torqs_access_lists_hold_for_passwords_of_a_file_too(
-    torq_q: Torq, tmp_path: Path
-) -> None:
+def test_torqs_access_lists_hold_for_passwords_of_a_file_too(torq_q: Torq, tmp_path: Path) -> None:
     (tmp_path / "permissions").mkdir()
     for name, text in FILES.items():
         (tmp_path / "permissions" / f"default_{name}.csv").write_text(text)
@@ -237,5 +235,5 @@ def test_what_almost_is_a_token_reaches_no_earlier_check(torq_q: Torq) -> None:
     for password in (f"Bearer {TOKEN[7:]}", f" {TOKEN}", f'"{TOKEN}"', "hunter2"):
         assert q.login("alice", password) is None
     assert q.prints("login of alice refused: almost a token", 3)
-    assert q.evaluate(".test.seen") in {'()', ',"hunter2"'}
+    assert q.evaluate(".test.seen") in {"()", ',"hunter2"'}
     assert "an-opaque" not in q.logged

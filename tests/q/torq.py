@@ -34,7 +34,10 @@ SPELLED = {
         ("\nid:0\n", "\nid:0i\n"),
         ("{:id+::1}", "{.timer.id:.timer.id+1i; .timer.id}"),
         # A comparison with each row of an empty table; a quotient of timespans; 0 applied.
-        ("if[count select from timer where fp~/:funcparam;", "if[any fp~/:exec funcparam from timer;"),
+        (
+            "if[count select from timer where fp~/:funcparam;",
+            "if[any fp~/:exec funcparam from timer;",
+        ),
         ("ceiling(cp-start)%period", 'ceiling("f"$cp-start)%"f"$period'),
         ("@[$[logcall;0;value];", "@[$[logcall;{0 x};value];"),
     ),

@@ -79,6 +79,25 @@ def test_two_issuers_share_the_users_by_pattern() -> None:
     assert [each.name for each in read(text).issuers] == ["corp", "bank"]
 
 
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"algorithms": []},
+        {"tolerated_claims": ["at_hash"]},
+        {"tolerated_claims": ["nonce"], "audience": ["sessiond"], "required_scope": "kdb"},
+        {"token_type_optional": True, "verify": "introspection", "required_scope": "kdb"},
+        {"role_names": [f"kdb-{n}" for n in range(16)]},
+        {"audience_claim": "client_id", "allow_clients": ["batch"], "unverified_email": True},
+    ],
+)
+def test_what_is_laxer_is_taken_where_something_else_tells_tokens_apart(
+    keys: dict[str, object],
+) -> None:
+    (read_issuer,) = read(issuer(**keys)).issuers
+    for key, value in keys.items():
+        assert getattr(read_issuer, key) == (tuple(value) if isinstance(value, list) else value)
+
+
 OF_ISSUER: list[tuple[dict[str, object], str]] = [
     ({"issuer": None}, ".issuer is missing: the exact `iss` of its tokens"),
     ({"verify": None}, ".verify is missing: jwt, introspection, userinfo or plugin"),
@@ -91,7 +110,23 @@ OF_ISSUER: list[tuple[dict[str, object], str]] = [
     ({"verify": "jws"}, ".verify is 'jws', must be jwt, introspection, userinfo or plugin"),
     ({"algorithms": ["RS256", "HS256"]}, ".algorithms[2] is 'HS256', must be RS256, RS384, RS512, "
      "PS256, PS384, PS512, ES256, ES384, ES512, EdDSA or Ed25519"),
-    ({"algorithms": []}, ".algorithms is empty: no signature could be good"),
+    ({"tolerated_claims": ["events"]}, ".tolerated_claims[1] is 'events', must be nonce, at_hash, "
+     "c_hash or s_hash"),
+    ({"tolerated_claims": ["nonce"], "verify": "userinfo"}, ".tolerated_claims goes with verify "
+     "jwt only, not userinfo"),
+    ({"tolerated_claims": ["nonce"], "audience": ["api://kdb", "qstudio"],
+      "refresh_client_id": "qstudio"}, ".tolerated_claims needs something else that id_tokens do "
+     "not have: required_scope, or an audience that is no client's id"),
+    ({"tolerated_claims": ["nonce"], "audience": ["sessiond"]}, ".tolerated_claims needs something "
+     "else that id_tokens do not have: required_scope, or an audience that is no client's id"),
+    ({"tolerated_claims": ["nonce"], "audience_claim": "client_id"}, ".tolerated_claims needs "
+     "something else that id_tokens do not have: required_scope, or an audience that is no "
+     "client's id"),
+    ({"token_type_optional": True}, ".token_type_optional goes with verify introspection only, not "
+     "jwt"),
+    ({"token_type_optional": True, "verify": "introspection"}, ".token_type_optional needs "
+     "required_scope: something else must tell access tokens from all others"),
+    ({"role_names": [f"kdb-{n}" for n in range(17)]}, ".role_names has more than 16 patterns"),
     ({"typ": []}, '.typ is empty: no token could be good ("" stands for an absent one)'),
     ({"client_auth": "digest"}, ".client_auth is 'digest', must be basic, post, private_key_jwt "
      "or none"),

@@ -1,23 +1,23 @@
 from datetime import UTC, datetime, timedelta
+from fnmatch import fnmatchcase
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sessiond.core.claim_values import MAX_ATTRIBUTE_SIZE
 from sessiond.core.claims import (
-    MAX_ATTRIBUTE_SIZE,
+    MAX_COMPARED,
     MAX_EXPIRES_IN,
-    MAX_WORDS,
     ClaimRules,
     Times,
     check_times,
     times_of,
     verdict_of,
-    words_of,
 )
 from sessiond.core.errors import Refusal, TokenRejected
-from sessiond.core.principal import Principal
+from sessiond.core.principal import Principal, is_name
 from sessiond.core.verdict import Verdict
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -85,7 +85,10 @@ def test_the_principal_is_issuer_and_subject_called_as_the_claim_spells_it() -> 
         "",
         1,
         True,
-        ["alice"],
+        [],
+        ["alice", "bob"],
+        [["alice"]],
+        [1],
         {"a": "b"},
         "a" * 257,
         "a\0b",
@@ -106,6 +109,80 @@ def test_a_missing_name_or_subject_is_refused(claim: str) -> None:
     assert reason({name: value for name, value in ALICE.items() if name != claim}) == (
         Refusal.MALFORMED
     )
+
+
+def test_a_list_of_exactly_one_text_is_the_name_and_a_pointer_finds_one_inside() -> None:
+    b2c: dict[str, object] = {"sub": "s-1", "emails": ["alice@example.com"]}
+    assert verdict(b2c, rules(user_claim="emails")).principal.name == "alice@example.com"
+    nested: dict[str, object] = {"ext": {"user/name": "alice", "id": "s-1"}}
+    by = rules(user_claim="/ext/user~1name", subject_claim="/ext/id")
+    assert verdict(nested, by).principal == Principal(issuer="corp", subject="s-1", name="alice")
+
+
+def test_a_subject_in_a_list_is_none() -> None:
+    assert reason({**ALICE, "sub": ["s-1"]}) == Refusal.MALFORMED
+
+
+def refused(claims: dict[str, object], by: ClaimRules | None = None) -> str:
+    with pytest.raises(TokenRejected) as rejected:
+        verdict(claims, by)
+    return rejected.value.detail
+
+
+def test_a_missing_claim_is_named_beside_those_that_are_there() -> None:
+    said = refused({"sub": "a-1", "upn": "alice", "x\n": 1})
+    assert said.startswith('there is no claim "preferred_username", only "sub", "upn", "x\\n": ')
+    assert said.endswith("set user_claim to another")
+    assert "set subject_claim" in refused({"preferred_username": "alice"})
+    assert "only none at all: " in refused({})
+    assert refused({f"claim{number:02}": 1 for number in range(50)}).count("claim") == 14
+
+
+def test_a_value_that_is_no_name_is_shown() -> None:
+    assert refused({**ALICE, "preferred_username": "\u0430lice"}).startswith(
+        'preferred_username is "\\u0430lice", wanted 1 to 256 printable ASCII bytes (user_claim): '
+    )
+
+
+# Whose an e-mail address is
+
+EMAIL = rules(user_claim="email")
+YES: list[object] = [True, "true", 1, "1"]
+NO: list[object] = [False, "false", 0, "0", "", "no", [], [True], {}]
+silence = st.sampled_from([{}, {"email_verified": None}, {"xms_edov": None}])
+
+
+def addressed(**said: object) -> dict[str, object]:
+    return {"sub": "a-1", "email": "alice@example.com", **said}
+
+
+@pytest.mark.parametrize("claim", ["email_verified", "xms_edov"])
+@pytest.mark.parametrize("value", YES)
+def test_an_address_that_was_verified_is_a_name(claim: str, value: object) -> None:
+    assert verdict(addressed(**{claim: value}), EMAIL).principal.name == "alice@example.com"
+
+
+@pytest.mark.parametrize("claim", ["email_verified", "xms_edov"])
+@pytest.mark.parametrize("value", NO)
+@pytest.mark.parametrize("unverified_email", [True, False])
+def test_an_address_that_is_not_verified_is_never_one(
+    claim: str, value: object, unverified_email: bool
+) -> None:
+    by = rules(user_claim="email", unverified_email=unverified_email)
+    said = {"email_verified": True, "xms_edov": True, claim: value}
+    assert reason(addressed(**said), by) == Refusal.USERMISMATCH
+
+
+@given(silence)
+def test_silence_about_an_address_is_enough_only_where_it_is_said_so(said: dict[str, None]) -> None:
+    assert reason(addressed(**said), EMAIL) == Refusal.MALFORMED
+    assert reason(addressed(**said), rules(user_claim="/email")) == Refusal.MALFORMED
+    by = rules(user_claim="email", unverified_email=True)
+    assert verdict(addressed(**said), by).principal.name == "alice@example.com"
+
+
+def test_of_other_names_nobody_asks_whether_they_are_addresses() -> None:
+    assert verdict({**ALICE, "email_verified": False}).principal.subject == "a-1"
 
 
 # When
@@ -180,6 +257,21 @@ def test_of_two_statements_the_stricter_one_counts() -> None:
     assert one.narrowed(Times()) == Times().narrowed(one) == one
 
 
+def test_a_refusal_by_time_says_both_times() -> None:
+    late = {**ALICE, "exp": T - 60}
+    with pytest.raises(TokenRejected) as rejected:
+        check_times(times_of(late), now=NOW, leeway=LEEWAY)
+    assert rejected.value.detail.startswith(
+        "exp was 2026-03-02T08:59:00+00:00, and it is 2026-03-02T09:00:00+00:00: "
+    )
+    with pytest.raises(TokenRejected, match=r"nbf is 2026-03-02T10:00:00.*it is 2026-03-02T09:00"):
+        check_times(times_of({"nbf": T + 3600}), now=NOW, leeway=LEEWAY)
+    with pytest.raises(TokenRejected, match=r'exp is "soon", wanted a number of seconds'):
+        times_of({"exp": "soon"})
+    with pytest.raises(TokenRejected, match=r"exp is 1772442000000, .*not milliseconds"):
+        times_of({"exp": T * 1000})
+
+
 def test_the_lease_runs_from_iat_to_the_earlier_of_exp_and_expires_in() -> None:
     claims: dict[str, object] = {**ALICE, "iat": T - 60, "exp": T + 600}
     told = verdict(claims, expires_in=300)
@@ -225,7 +317,8 @@ def test_roles_are_those_the_claims_name_in_strings_and_lists() -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [None, True, 7, {"kdb.read": "x"}, [["kdb.read"]], "KDB.READ", "kdb.read\u00a0x", [1]]
+    "value",
+    [None, True, 7, {"kdb.read": False}, [["kdb.read"]], "KDB.READ", "kdb.read\u00a0x", [1]],
 )
 def test_what_names_no_known_role_grants_none(value: object) -> None:
     assert verdict({**ALICE, "roles": value}).roles == ()
@@ -244,6 +337,49 @@ def test_where_a_role_is_required_a_login_without_one_is_refused() -> None:
     by = rules(require_role=True, default_roles=("guest",))
     assert reason({**ALICE, "roles": ["unknown"]}, by) == Refusal.NOROLES
     assert verdict({**ALICE, "roles": ["kdb.read"]}, by).roles == ("guest", "reader")
+
+
+def test_the_names_of_an_objects_members_grant_roles_too() -> None:
+    """Zitadel: zitadel.com/docs/apis/openidoauth/claims, urn:zitadel:iam:org:project:roles."""
+    by = rules(roles_claim=("urn:zitadel:iam:org:project:roles",))
+    held = {"kdb.read": {"2069": "corp.example"}, "kdb.write": None}
+    assert verdict({**ALICE, "urn:zitadel:iam:org:project:roles": held}, by).roles == ("reader",)
+
+
+def test_a_value_that_matches_a_pattern_is_a_role_of_the_same_name() -> None:
+    by = rules(role_names=("kdb-*", "desk[12]"), roles={"kdb-read": "reader"}, require_role=True)
+    held = ["kdb-read", "kdb-Write", "KDB-x", "desk1", "desk3", "x kdb-y", "kdb-\u0430", "kdb- "]
+    assert verdict({**ALICE, "roles": held}, by).roles == ("desk1", "kdb-Write", "reader")
+    assert verdict({**ALICE, "scp": "kdb-a kdb-b"}, by).roles == ("kdb-a", "kdb-b")
+    assert reason({**ALICE, "roles": ["KDB-x"]}, by) == Refusal.NOROLES
+
+
+@given(
+    values=st.lists(st.text(max_size=9) | st.sampled_from(["kdb-a", "kdb-b", "desk"]), max_size=30),
+    patterns=st.lists(st.sampled_from(["kdb-*", "*", "?esk", "[a-z]*"]), max_size=3),
+)
+def test_no_role_comes_from_a_pattern_that_does_not_match_it(
+    values: list[str], patterns: list[str]
+) -> None:
+    by = rules(role_names=tuple(patterns), roles={}, roles_claim=("roles",))
+    for role in verdict({**ALICE, "roles": list(values)}, by).roles:
+        assert role in values
+        assert is_name(role)
+        assert any(fnmatchcase(role, pattern) for pattern in patterns)
+
+
+@pytest.mark.parametrize("patterns", [1, 4, 16])
+def test_values_are_compared_with_patterns_at_a_bounded_cost(patterns: int) -> None:
+    by = rules(role_names=("r*",) * patterns, roles={"last": "last"})
+    many = [f"r{number:089}" for number in range(MAX_COMPARED // 100 + 7)]
+    granted = verdict({**ALICE, "roles": [*many, "last"]}, by).roles
+    assert len(granted) == MAX_COMPARED // 100 // patterns + 1
+    assert "last" in granted
+
+
+def test_a_login_without_a_role_hears_which_values_there_were() -> None:
+    said = refused({**ALICE, "roles": ["clerk"], "scp": "openid"}, rules(require_role=True))
+    assert said.startswith('"roles" or "scp" hold ["clerk", "openid"], wanted a value that ')
 
 
 def test_a_pointer_names_a_claim_inside_of_others() -> None:
@@ -272,18 +408,6 @@ def test_a_pointer_to_what_is_not_there_grants_nothing(held: object) -> None:
 def test_a_claim_whose_name_has_dots_is_no_path() -> None:
     by = rules(roles_claim=("https://example.com/roles",))
     assert verdict({**ALICE, "https://example.com/roles": ["kdb.read"]}, by).roles == ("reader",)
-
-
-@given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists))
-def test_words_are_never_anything_but_strings(value: object) -> None:
-    assert all(isinstance(word, str) for word in words_of(value))
-
-
-@pytest.mark.parametrize("between", [" ", "  "])
-def test_words_beyond_the_bound_are_not_read(between: str) -> None:
-    many = ["w"] * (MAX_WORDS + 7)
-    assert len(words_of(many)) == MAX_WORDS
-    assert len(words_of(between.join(many))) == MAX_WORDS // len(between)
 
 
 # Attributes

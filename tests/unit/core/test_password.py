@@ -14,8 +14,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sessiond.core.errors import Refusal, TokenRejected
-from sessiond.core.password import is_almost_token, is_sendable, read_password, stated_claims
+from sessiond.core.password import (
+    is_almost_token,
+    is_encrypted,
+    is_sendable,
+    read_password,
+    stated_claims,
+)
 from sessiond.core.secret import Secret
+from tests.unit.jwt.forge import b64
 
 VECTORS = Path(__file__).parents[2] / "vectors" / "passwords.csv"
 
@@ -104,6 +111,51 @@ def test_a_jwt_states_its_claims_unverified() -> None:
     assert stated_claims(Secret(ISSUED)) == {"iss": "https://login.example.com/"}
 
 
+JWE = "eyJhbGciOiJkaXIiLCJlbmMiOiJBMjU2R0NNIn0"  # {"alg":"dir","enc":"A256GCM"}
+
+
+@pytest.mark.parametrize("text", [f"{JWE}..aXY.c2VjcmV0.dGFn", f"{JWE}.a2V5.aXY.c2VjcmV0.dGFn"])
+def test_an_encrypted_token_is_called_so_and_is_none_of_ours(text: str) -> None:
+    assert is_encrypted(text)
+    with pytest.raises(TokenRejected, match="an encrypted token") as rejected:
+        read_password(text)
+    assert rejected.value.reason == Refusal.NOTTOKEN
+    assert "encrypted" not in refusal("my plain password")
+    assert not read_password(f"bearer:{text}").is_jwt  # its issuer may be able to read it
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{JWE}..aXY.c2VjcmV0",
+        f"{JWE}..aXY.c2VjcmV0.dGFn.x",
+        f"{HEADER}..aXY.c2VjcmV0.dGFn",
+        f"{JWE}AA..aXY.c2VjcmV0.dGFn",
+        f"{JWE}..aXY.c2Vj cmV0.dGFn",
+        f"x{JWE}..aXY.c2VjcmV0.dGFn",
+        "",
+    ],
+)
+def test_what_only_looks_a_little_like_one_is_not_called_encrypted(text: str) -> None:
+    assert not is_encrypted(text)
+    assert "encrypted" not in refusal(text)
+
+
+def refusal(password: str) -> str:
+    with pytest.raises(TokenRejected) as rejected:
+        read_password(password)
+    return rejected.value.detail
+
+
+def test_a_header_of_very_many_values_is_malformed() -> None:
+    def presented(values: int) -> str:
+        header = '{"alg":"RS256","a":[' + ",".join("1" * values) + "]}"
+        return f"{b64(header)}.e30.c2ln"
+
+    assert kind(presented(200)) == "jwt"
+    assert kind(presented(300)) == "malformed"
+
+
 def test_bytes_that_are_no_utf_8_count_as_one_each() -> None:
     with pytest.raises(TokenRejected) as just_fits:
         read_password("bearer:" + "\udcff" * (32768 - 7))
@@ -132,15 +184,12 @@ def test_any_text_is_read_or_refused_with_a_reason(password: str) -> None:
     assert kind(password) in {kind for _, _, kind in examples()}
 
 
-JWE = "eyJhbGciOiJSU0EtT0FFUCIsImVuYyI6IkEyNTZHQ00ifQ.c2ln.c2ln.c2ln.c2ln"
-
-
 @pytest.mark.parametrize(
     ("password", "words"),
     [
-        ("hunter2", "a plain password, not a token: send the access token alone"),
-        (f"Bearer {ISSUED}", "almost a token: send the access token alone"),
-        (JWE, r"an encrypted token \(JWE\)"),
+        ("hunter2", "a plain password, wanted a token"),
+        (f"Bearer {ISSUED}", "almost a token, wanted one whole"),
+        (f"{JWE}..aXY.c2VjcmV0.dGFn", r"an encrypted token \(JWE\)"),
     ],
 )
 def test_a_password_that_is_no_token_is_told_apart_from_one_that_almost_is(

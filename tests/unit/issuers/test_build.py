@@ -1,5 +1,9 @@
+import json
+
 import anyio
 import pytest
+from joserfc import jws
+from joserfc.jwk import ECKey
 
 from sessiond.config import IssuerConfig
 from sessiond.core.errors import (
@@ -18,7 +22,7 @@ from sessiond.issuers.jwt import JwtVerifier
 from sessiond.issuers.token_endpoint import TokenEndpoint
 from sessiond.issuers.userinfo import UserinfoVerifier
 from tests.unit.issuers.fake import ISSUER, METADATA, TLS, IssuerStub, form_of
-from tests.unit.jwt.forge import RSA, jwk, token
+from tests.unit.jwt.forge import CLAIMS, EC, RSA, jwk, token
 
 pytestmark = pytest.mark.anyio
 
@@ -117,6 +121,54 @@ async def test_introspection_and_userinfo_are_built_as_configured(issuer: Issuer
     assert isinstance(looking.verifier, UserinfoVerifier)
     await looking.verifier.probe()
     assert [request.url.path for request in issuer.requests] == ["/asked", "/who"]
+
+
+@pytest.mark.parametrize("verify", ["jwt", "introspection", "userinfo"])
+async def test_what_is_laxer_counts_for_each_way_of_verifying(
+    issuer: IssuerStub, verify: str
+) -> None:
+    issuer.publishes()
+    claims: dict[str, object] = {
+        **{"aud": [], "client_id": "batch", "sub": "batch", "email": "a@corp", "roles": ["kdb-a"]},
+    }
+    issuer.says("/keys", {"keys": [jwk(EC, kid="ec")]})
+    issuer.says("/introspect", {"active": True, "scope": "kdb", **claims})
+    issuer.says("/userinfo", {"sub": "batch", "email": "a@corp", "roles": ["kdb-a"]})
+    parts = built(
+        issuer,
+        of_jwt(
+            verify=verify,
+            client_auth="post",
+            audience=("batch",),
+            audience_claim="client_id",
+            required_scope="kdb",
+            tolerated_claims=("nonce",),
+            token_type_optional=True,
+            allow_clients=("batch",),
+            user_claim="email",
+            unverified_email=True,
+            role_names=("kdb-*",),
+        ),
+        client_secret="s",
+    )
+    presented = token(
+        {**claims, "scope": "kdb", "nonce": "n"}, header={"alg": "ES256", "kid": "ec"}, key=EC
+    )
+    verdict = await parts.verifier.verify(presented, now=issuer.clock.now())
+    assert (verdict.principal.name, verdict.roles) == ("a@corp", ("kdb-a",))
+    await parts.close()
+
+
+async def test_without_a_list_every_asymmetric_algorithm_is_good(issuer: IssuerStub) -> None:
+    issuer.publishes()
+    key = ECKey.generate_key("P-521")
+    issuer.says("/keys", {"keys": [jwk(key, kid="k")]})
+    parts = built(issuer, of_jwt(algorithms=()))
+    header = {"alg": "ES512", "typ": "at+jwt", "kid": "k"}
+    text = jws.serialize_compact(header, json.dumps(CLAIMS), key, algorithms=["ES512"])
+    verdict = await parts.verifier.verify(Secret(text), now=issuer.clock.now())
+    assert verdict.principal.name == "alice@example.com"
+    await parts.close()
 
 
 async def test_a_missing_secret_names_the_issuer(issuer: IssuerStub) -> None:

@@ -15,6 +15,7 @@ from sessiond.core.principal import Principal
 from sessiond.core.secret import Secret
 from sessiond.issuers.client import Client
 from sessiond.issuers.introspection import IntrospectionVerifier
+from sessiond.jwt.kind import NO_EXCEPTIONS, KindRules
 from tests.unit.issuers.fake import ISSUER, HandClock, IssuerStub, form_of
 from tests.unit.jwt.forge import T, token, without
 
@@ -41,6 +42,9 @@ def verifier_of(
     audience: tuple[str, ...] = ("api://kdb",),
     required_scope: str = "",
     issued_to: str = "",
+    audience_claim: str = "aud",
+    kind: KindRules = NO_EXCEPTIONS,
+    is_type_optional: bool = False,
 ) -> IntrospectionVerifier:
     issuer.publishes()
     http = issuer.http()
@@ -60,6 +64,9 @@ def verifier_of(
         audience=audience,
         required_scope=required_scope,
         issued_to=issued_to,
+        audience_claim=audience_claim,
+        kind=kind,
+        is_type_optional=is_type_optional,
         leeway=timedelta(seconds=30),
     )
 
@@ -131,6 +138,82 @@ async def test_a_type_that_is_left_out_is_a_refresh_tokens(
 ) -> None:
     answer(issuer, without(ACTIVE, "token_type"))
     assert await refusal(verifier_of(issuer), OPAQUE, clock) is Refusal.WRONGTYPE
+
+
+@pytest.mark.parametrize("kind", [None, "", "absent"])
+async def test_where_the_type_is_optional_silence_is_an_access_tokens(
+    issuer: IssuerStub, clock: HandClock, kind: str | None
+) -> None:
+    """authentik, IdentityServer, Django OAuth Toolkit."""
+    part = verifier_of(issuer, required_scope="kdb.read", is_type_optional=True)
+    silent = without(ACTIVE, "token_type")
+    answer(issuer, silent if kind == "absent" else {**silent, "token_type": kind})
+    if kind == "":
+        assert await refusal(part, OPAQUE, clock) is Refusal.WRONGTYPE
+    else:
+        assert (await part.verify(OPAQUE, now=clock.now())).principal.subject == "a-1"
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"token_type": "refresh_token"},
+        {"token_type": "DPoP"},
+        {"typ": "Refresh"},
+        {"token_use": "refresh_token"},
+        {"scope": "openid"},
+        {"scope": None},
+    ],
+)
+async def test_a_stated_refresh_token_or_one_without_the_scope_is_refused_all_the_same(
+    issuer: IssuerStub, clock: HandClock, members: dict[str, object]
+) -> None:
+    part = verifier_of(issuer, required_scope="kdb.read", is_type_optional=True)
+    answer(issuer, {**without(ACTIVE, "token_type"), **members})
+    reason = Refusal.WRONGSCOPE if "scope" in members else Refusal.WRONGTYPE
+    assert await refusal(part, OPAQUE, clock) is reason
+
+
+async def test_a_missing_type_says_which_key_it_takes(issuer: IssuerStub, clock: HandClock) -> None:
+    answer(issuer, without(ACTIVE, "token_type"))
+    with pytest.raises(TokenRejected, match='missing, wanted "Bearer": see token_type_optional'):
+        await verifier_of(issuer).verify(OPAQUE, now=clock.now())
+
+
+KEYCLOAK: dict[str, object] = {  # as its server answered about a service account
+    **{"typ": "Bearer", "azp": "batch", "client_id": "batch", "sub": "u-9"},
+    **{"username": "service-account-batch", "preferred_username": "service-account-batch"},
+}
+
+
+async def test_a_service_account_is_refused_unless_its_client_is_named(
+    issuer: IssuerStub, clock: HandClock
+) -> None:
+    answer(issuer, {**ACTIVE, **KEYCLOAK})
+    assert await refusal(verifier_of(issuer), OPAQUE, clock) is Refusal.WRONGTYPE
+    part = verifier_of(issuer, kind=KindRules(allow_clients=frozenset({"batch"})))
+    assert (await part.verify(OPAQUE, now=clock.now())).principal.name == "service-account-batch"
+
+
+async def test_a_token_bound_to_a_key_is_refused_whoever_says_it(
+    issuer: IssuerStub, clock: HandClock
+) -> None:
+    answer(issuer, {**ACTIVE, "cnf": {"x5t#S256": "bwcK0esc3ACC3DB2Y5_lESsXE8o9ltc05O89jdN-dg2"}})
+    assert await refusal(verifier_of(issuer), OPAQUE, clock) is Refusal.WRONGTYPE
+    answer(issuer, ACTIVE)
+    bound = token({"cnf": {"jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"}})
+    assert await refusal(verifier_of(issuer), bound, clock) is Refusal.WRONGTYPE
+    assert issuer.asked("/introspect") == 1
+
+
+async def test_another_claim_may_stand_for_the_audience(
+    issuer: IssuerStub, clock: HandClock
+) -> None:
+    answer(issuer, without(ACTIVE, "aud"))
+    part = verifier_of(issuer, audience=("qstudio",), audience_claim="client_id")
+    assert (await part.verify(OPAQUE, now=clock.now())).principal.subject == "a-1"
+    part = verifier_of(issuer, audience=("another",), audience_claim="client_id")
+    assert await refusal(part, OPAQUE, clock) is Refusal.WRONGAUDIENCE
 
 
 @pytest.mark.parametrize("kind", ["bearer", "BEARER", "Bearer"])

@@ -5,10 +5,11 @@ import anyio
 import anyio.lowlevel
 import httpx
 import pytest
+from joserfc.jwk import ECKey
 
 from sessiond.api import Verifier
 from sessiond.core.claims import ClaimRules
-from sessiond.core.errors import IssuerUnavailable, Refusal, TokenRejected
+from sessiond.core.errors import IssuerUnavailable, Refusal, TokenRejected, UnusableAnswer
 from sessiond.core.principal import Principal
 from sessiond.core.secret import Secret
 from sessiond.issuers.cached_document import MAX_STALE, RETRY_AFTER
@@ -86,6 +87,25 @@ async def test_a_wrong_token_is_rejected_for_its_own_reason(
     assert raised.value.reason is Refusal.WRONGAUDIENCE
 
 
+async def test_a_refusal_for_an_unknown_key_says_which_there_are(
+    verifier: JwtVerifier, clock: HandClock
+) -> None:
+    with pytest.raises(TokenRejected) as raised:
+        await verifier.verify(of_new_key(), now=clock.now())
+    said = raised.value.detail
+    assert said.startswith('kid is "new", wanted one of the issuer\'s, "rsa": ')
+
+
+async def test_a_trial_call_says_where_no_key_is_for_what_is_allowed(
+    verifier: JwtVerifier, issuer: IssuerStub
+) -> None:
+    publish(issuer, jwk(ECKey.generate_key("P-384"), kid="ec"), jwk(RSA, kid="r", alg="PS256"))
+    with pytest.raises(UnusableAnswer, match="keys are for ES384, PS256, wanted RS256: mend"):
+        await verifier.probe()
+    publish(issuer, jwk(RSA, kid="rsa"))
+    await verifier.probe()
+
+
 async def test_a_token_of_a_new_key_has_the_keys_fetched_again(
     verifier: JwtVerifier, issuer: IssuerStub, clock: HandClock
 ) -> None:
@@ -126,7 +146,7 @@ async def test_whether_keys_must_be_fetched_is_told_without_a_look_at_the_signat
 ) -> None:
     publish(issuer, jwk(RSA), jwk(OTHER_RSA))  # neither has a kid: each may have signed it
     await verifier.probe()
-    monkeypatch.setattr("sessiond.jwt.signature._signed_payload", None)
+    monkeypatch.setattr("sessiond.jwt.signature._is_signed", None)
     assert not verifier.needs_call(of_new_key())
 
 
@@ -178,7 +198,7 @@ async def test_made_up_key_names_cost_one_fetch_in_half_a_minute(
         token(header={"alg": "none", "kid": "new"}),
         token(header={"alg": "HS256", "kid": "new"}),
         token(header={"typ": "JWT", "kid": "new"}),
-        token(header={"jwk": jwk(OTHER_RSA), "kid": "new"}, key=OTHER_RSA),
+        token(header={"crit": ["exp"], "kid": "new"}, key=OTHER_RSA),
         token(header={"nonce": "of-graph", "kid": "new"}),
         Secret("eyJ!.a.b"),
         Secret("no-token"),

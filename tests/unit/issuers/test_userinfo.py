@@ -8,6 +8,7 @@ from sessiond.core.errors import IssuerThrottled, IssuerUnavailable, Refusal, To
 from sessiond.core.principal import Principal
 from sessiond.core.secret import Secret
 from sessiond.issuers.userinfo import UserinfoVerifier
+from sessiond.jwt.kind import NO_EXCEPTIONS, KindRules
 from tests.unit.issuers.fake import ISSUER, HandClock, IssuerStub
 from tests.unit.jwt.forge import T, token
 
@@ -24,6 +25,7 @@ def verifier_of(
     audience: tuple[str, ...] = (),
     user_claim: str = "preferred_username",
     subject_claim: str = "sub",
+    kind: KindRules = NO_EXCEPTIONS,
 ) -> UserinfoVerifier:
     issuer.publishes()
     http = issuer.http()
@@ -39,6 +41,7 @@ def verifier_of(
             roles={"trader": "trader"},
         ),
         audience=audience,
+        kind=kind,
         leeway=timedelta(seconds=30),
     )
 
@@ -94,6 +97,9 @@ async def test_a_jwts_own_times_count(issuer: IssuerStub, clock: HandClock) -> N
         ({"iat": T + 31}, Refusal.NOTYET),
         ({"exp": True}, Refusal.MALFORMED),
         ({"idtyp": "app"}, Refusal.WRONGTYPE),
+        ({"cnf": {"jkt": "x"}}, Refusal.WRONGTYPE),
+        ({"typ": "Refresh"}, Refusal.WRONGTYPE),
+        ({"jti": "trrtcc:0b5c", "typ": "Bearer"}, Refusal.WRONGTYPE),
         ({"aud": "api://other"}, Refusal.WRONGAUDIENCE),
     ],
 )
@@ -104,6 +110,27 @@ async def test_a_jwt_that_is_wrong_by_its_own_word_is_not_even_shown(
     part = verifier_of(issuer, audience=("api://kdb",))
     assert await refusal(part, token(claims), clock) is reason
     assert issuer.requests == []
+
+
+@pytest.mark.parametrize("presented", [OPAQUE, token({"azp": "batch", "typ": "Bearer"})])
+async def test_a_service_account_is_refused_unless_its_client_is_named(
+    issuer: IssuerStub, clock: HandClock, presented: Secret
+) -> None:
+    """Keycloak answers so where the account has the scope openid."""
+    issuer.says("/userinfo", {**ALICE, "preferred_username": "service-account-batch"})
+    assert await refusal(verifier_of(issuer), presented, clock) is Refusal.WRONGTYPE
+    part = verifier_of(issuer, kind=KindRules(allow_clients=frozenset({"batch"})))
+    assert (await part.verify(presented, now=clock.now())).principal.subject == "a-1"
+
+
+async def test_an_address_that_userinfo_says_is_not_verified_is_no_name(
+    issuer: IssuerStub, clock: HandClock
+) -> None:
+    part = verifier_of(issuer, user_claim="email")
+    issuer.says("/userinfo", {"sub": "a-1", "email": "bob@example.com", "email_verified": False})
+    assert await refusal(part, OPAQUE, clock) is Refusal.USERMISMATCH
+    issuer.says("/userinfo", {"sub": "a-1", "email": "bob@example.com", "email_verified": "true"})
+    assert (await part.verify(OPAQUE, now=clock.now())).principal.name == "bob@example.com"
 
 
 async def test_an_opaque_tokens_audience_is_not_to_be_known(

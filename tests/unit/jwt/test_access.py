@@ -10,13 +10,12 @@ from sessiond.jwt.access import (
     AccessToken,
     TokenRules,
     check_audience,
-    check_entra_kind,
     check_issuer,
-    check_kind,
     check_scope,
     read_access_token,
 )
 from sessiond.jwt.keyset import KeySet, UnknownKeyError
+from sessiond.jwt.kind import KindRules
 from tests.unit.jwt.forge import (
     CLAIMS,
     HEADER,
@@ -114,6 +113,27 @@ def test_types_may_be_configured_in_any_case_and_with_their_prefix() -> None:
 # The kind
 
 
+def test_what_an_issuer_puts_into_access_tokens_too_is_tolerated_where_it_is_named() -> None:
+    """Dex has at_hash in both, authentik nonce."""
+    by = rules(kind=KindRules(tolerated=frozenset({"at_hash"})), required_scope="kdb.login")
+    assert read(token({"at_hash": "x", "scope": "kdb.login"}), by).claims["at_hash"] == "x"
+    assert reason(token({"at_hash": "x"}), by) == Refusal.WRONGSCOPE  # an id_token
+    assert reason(token({"nonce": "x", "scope": "kdb.login"}), by) == Refusal.WRONGTYPE
+
+
+def test_a_token_that_is_bound_to_a_key_is_refused() -> None:
+    """Keycloak's by DPoP, as its server gave it."""
+    bound = {"typ": "DPoP", "cnf": {"jkt": "x", "kc-jkt-type": "DPoP"}}
+    assert reason(token(bound)) == Refusal.WRONGTYPE
+
+
+def test_a_named_client_may_come_as_itself_and_is_checked_as_a_user_is() -> None:
+    by = rules(kind=KindRules(allow_clients=frozenset({"batch"})))
+    claims: dict[str, object] = {"sub": "batch", "client_id": "batch"}
+    assert read(token(claims), by).claims["sub"] == "batch"
+    assert reason(token({**claims, "aud": "api://other"}), by) == Refusal.WRONGAUDIENCE
+
+
 @pytest.mark.parametrize("claim", ["nonce", "at_hash", "c_hash", "s_hash"])
 def test_an_id_token_is_refused(claim: str) -> None:
     assert reason(token({claim: "x"})) == Refusal.WRONGTYPE
@@ -200,11 +220,6 @@ def test_a_graph_token_is_refused() -> None:
     assert reason(presented, entra_rules()) == Refusal.WRONGTYPE
 
 
-def test_two_absent_claims_are_not_equal_ones() -> None:
-    check_entra_kind({"scp": "session.login"})
-    check_kind({})
-
-
 @pytest.mark.parametrize("stated", [V2, V1, "https://login.microsoftonline.com/{tenantid}/v2.0"])
 def test_a_key_of_the_tenant_signs_tokens_of_both_versions(stated: str) -> None:
     keyset = keys(jwk(RSA, kid="rsa", issuer=stated))
@@ -284,6 +299,44 @@ def test_an_audience_of_another_shape_is_malformed(audience: object) -> None:
 
 def test_where_no_audience_is_configured_none_is_accepted() -> None:
     assert refusal(lambda: check_audience({"aud": "api://kdb"}, ())) == Refusal.WRONGAUDIENCE
+
+
+@pytest.mark.parametrize(
+    ("claims", "said"),
+    [
+        ({"iss": "https://login.example.com"}, 'iss is "https://login.example.com", wanted "https'
+         '://login.example.com/": mend issuer'),
+        ({"iss": None}, "iss is null, wanted "),
+        ({"iss": ["a", 1]}, 'iss is ["a", 1], wanted '),
+        ({"aud": ["a", "b"]}, 'aud is ["a", "b"], wanted "api://kdb": '),
+        ({"aud": 7}, "aud is 7, wanted a string or a list of strings"),
+        ({"scope": "openid profile"}, 'scope is "openid profile", wanted "kdb.login" in it: '),
+        ({"aud": "eyJhbGciOiJSUzI1NiJ9.e30.x"}, "aud is a text that may be a token, wanted "),
+        ({"iss": "\x1b[2J" + "x" * 120}, 'iss is "\\u001b[2Jx'),
+    ],
+)  # fmt: skip
+def test_a_refusal_says_what_was_seen_and_what_was_wanted(
+    claims: dict[str, object], said: str
+) -> None:
+    with pytest.raises(TokenRejected) as rejected:
+        read(token(claims), rules(required_scope="kdb.login"))
+    assert rejected.value.detail.startswith(said)
+
+
+@pytest.mark.parametrize(("claim", "by"), [("iss", "issuer"), ("aud", "audience"), ("exp", "add")])
+def test_a_missing_claim_is_said_to_be_missing(claim: str, by: str) -> None:
+    with pytest.raises(TokenRejected, match=f"^[a-z]+: {claim} is missing, wanted .*{by}"):
+        read(signed(HEADER, without(CLAIMS, claim)))
+
+
+def test_another_claim_may_stand_for_the_audience() -> None:
+    """Amazon Cognito's access tokens have client_id and no aud."""
+    by = rules(audience=frozenset({"qstudio"}), audience_claim="client_id")
+    cognito = {**without(CLAIMS, "aud"), "client_id": "qstudio", "token_use": "access"}
+    assert read(signed(HEADER, cognito), by).claims["client_id"] == "qstudio"
+    assert reason(signed(HEADER, {**cognito, "client_id": "x"}), by) == Refusal.WRONGAUDIENCE
+    assert reason(signed(HEADER, without(cognito, "client_id")), by) == Refusal.WRONGAUDIENCE
+    assert reason(signed(HEADER, {**cognito, "token_use": "id"}), by) == Refusal.WRONGTYPE
 
 
 # When

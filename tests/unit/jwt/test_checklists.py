@@ -30,7 +30,7 @@ RFC_8725 = {
         (KEYSET, "test_a_set_that_publishes_a_secret_or_private_key_is_refused"),
     ],
     "2.4, 3.6 nothing compressed": [
-        (SIGNATURE, "test_a_header_member_that_changes_the_meaning_or_is_unknown_is_refused"),
+        (SIGNATURE, "test_a_header_member_that_changes_the_meaning_is_refused"),
     ],
     "2.6, 3.7 UTF-8": [
         (SIGNATURE, "test_json_that_is_not_strict_is_malformed_though_the_signature_holds"),
@@ -48,7 +48,7 @@ RFC_8725 = {
         (ACCESS, "test_a_token_without_an_audience_is_refused"),
     ],
     "2.10, 3.10 received claims are not trusted": [
-        (SIGNATURE, "test_a_key_brought_along_in_the_header_is_refused"),
+        (SIGNATURE, "test_a_key_brought_along_in_the_header_is_not_used"),
         (SIGNATURE, "test_a_bad_header_makes_nobody_fetch_keys"),
     ],
     "2.8, 3.11 explicit types": [

@@ -50,6 +50,8 @@ def test_an_answers_own_end_counts_too() -> None:
         ({"exp": "tomorrow"}, Refusal.MALFORMED),
         ({"sub": ""}, Refusal.MALFORMED),
         ({"roles": ["clerk"]}, Refusal.NOROLES),
+        ({"cnf": {"jkt": "x"}}, Refusal.WRONGTYPE),
+        ({"client_id": "s-1"}, Refusal.WRONGTYPE),
     ],
 )
 def test_each_demand_of_the_table_is_made(changed: dict[str, object], reason: Refusal) -> None:
@@ -66,6 +68,20 @@ def test_a_required_scope_must_be_there() -> None:
     assert rejected.value.reason is Refusal.WRONGSCOPE
     granted = about.verdict({**CLAIMS, "scope": "openid kdb.login"}, now=START)
     assert granted.principal.name == "alice"
+
+
+def test_the_laxer_keys_of_the_table_count_for_a_plugin_too() -> None:
+    about = issuer_about(
+        audience=("qstudio",),
+        audience_claim="client_id",
+        allow_clients=("qstudio",),
+        user_claim="email",
+        unverified_email=True,
+        role_names=("trad*",),
+    )
+    claims = {**CLAIMS, "client_id": "qstudio", "sub": "qstudio", "email": "alice@example.com"}
+    verdict = about.verdict(claims, now=START)
+    assert (verdict.principal.name, verdict.roles) == ("alice@example.com", ("trader",))
 
 
 def test_where_no_audience_is_configured_none_is_asked_for() -> None:

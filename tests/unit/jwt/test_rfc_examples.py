@@ -21,7 +21,8 @@ from sessiond.jwt.keyset import KeySet
 from sessiond.jwt.signature import ALGORITHMS, signed_claims
 from tests.unit.jwt.forge import ED, RSA, b64, jwk, keys, signed
 
-NO_CLAIMS = "the payload is not a strict JSON object"
+NO_CLAIMS = "malformed: the payload is not a strict JSON object, "
+NOT_COMPACT = "malformed: not three base64url parts, "
 JOE = {"iss": "joe", "exp": 1300819380, "http://example.com/is_root": True}
 # RFC 7515, A.1.1: joe's claims, with its CR, LF and blank.
 JOES_PART = (
@@ -95,7 +96,7 @@ def is_authentic(text: str) -> bool:
 def test_7515_a1_hs256_is_refused_and_its_key_too() -> None:
     assert is_authentic(HS256_EXAMPLE)
     ours = refused(HS256_EXAMPLE, jwk(RSA))
-    assert ours == "badsignature: alg is not one of those allowed"
+    assert ours.startswith('badsignature: alg is "HS256", wanted ')
     with pytest.raises(IssuerUnavailable, match="secret"):
         keys({"kty": "oct", "k": HS_KEY})
 
@@ -109,11 +110,11 @@ def test_7515_a2_and_a3_give_joes_claims(text: str, key: dict[str, Any]) -> None
 
 
 def test_7515_a4_es512_holds_and_has_no_claims() -> None:
-    assert refused(ES512_EXAMPLE, P521_KEY) == f"malformed: {NO_CLAIMS}"
+    assert refused(ES512_EXAMPLE, P521_KEY).startswith(NO_CLAIMS)
 
 
 def test_7515_a5_unsecured_is_refused() -> None:
-    assert refused(NONE_EXAMPLE, jwk(RSA)) == "malformed: not three base64url parts"
+    assert refused(NONE_EXAMPLE, jwk(RSA)).startswith(NOT_COMPACT)
 
 
 @pytest.mark.parametrize("general", [True, False], ids=["A.6", "A.7"])
@@ -124,7 +125,7 @@ def test_7515_a6_and_a7_json_serializations_are_refused(general: bool) -> None:
         "signature": EC_SIGNATURE,
     }
     whole = {"payload": JOES_PART, **({"signatures": [one]} if general else one)}
-    assert refused(json.dumps(whole), EC_KEY) == "malformed: not three base64url parts"
+    assert refused(json.dumps(whole), EC_KEY).startswith(NOT_COMPACT)
 
 
 # RFC 7519
@@ -137,7 +138,8 @@ def test_7519_3_1_with_its_mac_is_refused() -> None:
 
 def test_7519_6_1_unsecured_is_refused_even_with_something_for_a_signature() -> None:
     # The text of section 6.1 is the one of RFC 7515, A.5.
-    assert refused(NONE_EXAMPLE + "AA", jwk(RSA)) == "badsignature: alg is not one of those allowed"
+    ours = refused(NONE_EXAMPLE + "AA", jwk(RSA))
+    assert ours.startswith('badsignature: alg is "none", wanted ')
 
 
 # RFC 7520, section 4. Wycheproof has the texts; its keys have an `alg` that the RFC's have not.
@@ -157,7 +159,7 @@ def cookbook(figure: str) -> tuple[str, dict[str, Any]]:
 @pytest.mark.parametrize("figure", ["Figure13", "Figure20", "Figure27"])
 def test_7520_4_1_to_4_3_hold_and_have_no_claims(figure: str) -> None:
     text, key = cookbook(figure)
-    assert refused(text, key) == f"malformed: {NO_CLAIMS}"
+    assert refused(text, key).startswith(NO_CLAIMS)
     assert refused(text[:-6] + "AAAAAA", key).startswith("badsignature")
 
 
@@ -171,7 +173,7 @@ def test_7520_4_4_a_mac_is_refused() -> None:
 def test_7520_4_5_a_detached_payload_is_refused() -> None:
     text, key = cookbook("Figure13")
     header, _, signature = text.split(".")
-    assert refused(f"{header}..{signature}", key) == "malformed: not three base64url parts"
+    assert refused(f"{header}..{signature}", key).startswith(NOT_COMPACT)
 
 
 # RFC 7797: `b64`
@@ -192,7 +194,7 @@ def test_7797_an_unencoded_payload_is_refused_though_its_signature_holds() -> No
     model: Any = jws.JWSRegistry(algorithms=["Ed25519"]).get_alg("Ed25519")
     signature = model.sign(f"{header}.{payload}".encode(), ED)
     said = refused(f"{header}.{payload}.{b64(signature)}", jwk(ED))
-    assert said == "malformed: the header has members that are not allowed"
+    assert said.startswith("malformed: crit is in the header, ")
 
 
 # RFC 8037, A.4 is in test_signature.py: test_the_edwards_example_of_rfc_8037_holds
@@ -237,6 +239,5 @@ def test_9068_3_the_example_is_an_access_token() -> None:
 def test_9068_4_an_encrypted_token_is_refused() -> None:
     # Five parts, as RFC 7516, A.1, cut short. No configuration here asks for that.
     header = b64('{"alg":"RSA-OAEP","enc":"A256GCM"}')
-    assert refused(f"{header}.OKOawDo13g.48V1_ALb6US04U3b.5eym8TW_c8.XFBoMYUZod", jwk(RSA)) == (
-        "malformed: not three base64url parts"
-    )
+    ours = refused(f"{header}.OKOawDo13g.48V1_ALb6US04U3b.5eym8TW_c8.XFBoMYUZod", jwk(RSA))
+    assert ours.startswith("malformed: an encrypted token (JWE), wanted a signed one")

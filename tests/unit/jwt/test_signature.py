@@ -1,16 +1,25 @@
 import hmac
 import json
+import zlib
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from joserfc import jws
-from joserfc.jwk import ECKey
+from joserfc.jwk import ECKey, RSAKey
 
 from sessiond.core.errors import Refusal, TokenRejected
 from sessiond.core.secret import Secret
-from sessiond.jwt.keyset import KeySet, UnknownKeyError
-from sessiond.jwt.signature import ALGORITHMS, Signed, media_type, signed_claims
+from sessiond.jwt.keyset import MAX_CANDIDATES, KeySet, UnknownKeyError
+from sessiond.jwt.signature import (
+    ALGORITHMS,
+    HEADER_MEMBERS,
+    MAX_TOKEN_SIZE,
+    REFUSED_MEMBERS,
+    Signed,
+    media_type,
+    signed_claims,
+)
 from tests.unit.jwt.forge import (
     CLAIMS,
     EC,
@@ -29,6 +38,8 @@ from tests.unit.jwt.forge import (
 
 ALLOWED = frozenset({"RS256", "ES256", "EdDSA", "Ed25519"})
 TYPES = frozenset({"at+jwt"})
+BY = keys()
+EDWARDS = {"kid": "ed", "alg": "EdDSA"}
 
 
 def read(
@@ -170,14 +181,29 @@ def test_a_bad_header_makes_nobody_fetch_keys(header: dict[str, object], expecte
     assert reason(token(header={"kid": "new", **header})) == expected
 
 
-def test_without_a_kid_a_key_that_has_one_is_not_tried() -> None:
-    assert reason(signed(without(HEADER, "kid"), CLAIMS)) == Refusal.BADSIGNATURE
-
-
-def test_without_a_kid_each_key_that_has_none_is_tried() -> None:
-    by = keys(jwk(OTHER_RSA), jwk(RSA))
+@pytest.mark.parametrize("kids", [("a", "b"), ("a", None), (None, None), ("a", "a")])
+def test_without_a_kid_each_key_is_tried_whatever_it_is_called(
+    kids: tuple[str | None, str | None],
+) -> None:
+    by = keys(jwk(OTHER_RSA, kid=kids[0]), jwk(RSA, kid=kids[1]))
     found = read(signed(without(HEADER, "kid"), CLAIMS), by)
     assert found.key.id == RSA.thumbprint()
+
+
+@pytest.mark.parametrize("member", ["x5t", "x5t#S256"])
+def test_a_header_without_a_kid_may_name_the_keys_certificate(member: str) -> None:
+    others = [jwk(RSAKey.generate_key(2048), kid=f"{n}") for n in range(MAX_CANDIDATES)]
+    by = keys(*others, jwk(RSA, kid="x", **{member: "VGh1bWI"}))
+    header = {**without(HEADER, "kid"), member: "VGh1bWI"}
+    assert read(signed(header, CLAIMS), by).key.kid == "x"
+    assert reason(signed(header, CLAIMS, OTHER_RSA), by) == Refusal.BADSIGNATURE
+
+
+def test_a_name_of_two_keys_is_the_one_that_has_signed() -> None:
+    by = keys(jwk(OTHER_RSA, kid="rsa"), jwk(EC, kid="rsa"), jwk(RSA, kid="rsa"))
+    assert read(token(), by).key.id == RSA.thumbprint()
+    assert read(token(header={"alg": "ES256"}, key=EC), by).key.id == EC.thumbprint()
+    assert reason(token(key=RSAKey.generate_key(2048)), by) == Refusal.BADSIGNATURE
 
 
 def test_a_signature_of_another_length_or_spelling_is_refused() -> None:
@@ -197,18 +223,47 @@ def test_an_edwards_signature_of_another_length_is_refused() -> None:
 # The header
 
 
+BROUGHT: list[dict[str, object]] = [
+    {"jwk": jwk(OTHER_RSA)},
+    {"jku": "https://evil.example.com/keys"},
+    {"x5u": "https://evil.example.com/cert"},
+    {"x5c": ["MIIB"]},
+]
+
+
+@pytest.mark.parametrize("members", BROUGHT)
+def test_a_key_brought_along_in_the_header_is_not_used(members: dict[str, object]) -> None:
+    assert reason(token(header=members, key=OTHER_RSA)) == Refusal.BADSIGNATURE
+    for kidless in (members, {**members, "kid": "new"}):
+        with pytest.raises((TokenRejected, UnknownKeyError)):
+            read(signed({**without(HEADER, "kid"), **kidless}, CLAIMS, OTHER_RSA))
+
+
 @pytest.mark.parametrize(
     "members",
     [
-        {"jwk": jwk(OTHER_RSA)},
-        {"jku": "https://evil.example.com/keys"},
-        {"x5u": "https://evil.example.com/cert"},
-        {"x5c": ["MIIB"]},
+        *BROUGHT,
+        {"jku": 7, "x5u": [], "x5c": "MIIB", "jwk": "no key", "cty": {}},
+        {"pi.atm": "1"},  # PingFederate
+        {"cat": "cl_B7d4PD111AAA"},  # Clerk
+        {"jku": "https://tenant.authentication.eu10.hana.ondemand.com/token_keys"},  # SAP
+        {"cty": "JWT"},
+        {"enc": "A256GCM"},
+        {"iss": "https://evil.example.com/", "sub": "x", "aud": "x"},  # RFC 7519, 5.3
+        {"unheard-of": 1, "": None},
     ],
 )
-def test_a_key_brought_along_in_the_header_is_refused(members: dict[str, object]) -> None:
-    assert reason(token(header=members, key=OTHER_RSA)) == Refusal.MALFORMED
-    assert reason(token(header=members)) == Refusal.MALFORMED
+def test_a_header_member_that_is_not_understood_is_ignored(members: dict[str, object]) -> None:
+    for key, header in ((RSA, {}), (EC, {"kid": "ec", "alg": "ES256"}), (ED, EDWARDS)):
+        assert read(token(header={**header, **members}, key=key)).claims == CLAIMS
+
+
+@given(name=st.text(max_size=9), value=st.recursive(st.none() | st.text(max_size=9), st.lists))
+def test_whatever_else_a_header_has_changes_no_verdict(name: str, value: object) -> None:
+    assume(name not in (*HEADER_MEMBERS, *REFUSED_MEMBERS, "nonce"))
+    header = {**EDWARDS, name: value}
+    assert read(token(header=header, key=ED), BY).claims == CLAIMS
+    assert reason(token(header={**header, "kid": "ec"}, key=ED), BY) == Refusal.BADSIGNATURE
 
 
 @pytest.mark.parametrize(
@@ -216,18 +271,22 @@ def test_a_key_brought_along_in_the_header_is_refused(members: dict[str, object]
     [
         {"crit": ["exp"], "exp": 1},
         {"crit": []},
+        {"crit": None},
         {"b64": False, "crit": ["b64"]},
+        {"b64": False},
         {"b64": True},
         {"zip": "DEF"},
-        {"cty": "JWT"},
-        {"enc": "A256GCM"},
-        {"unheard-of": 1},
+        {"zip": 1},
     ],
 )
-def test_a_header_member_that_changes_the_meaning_or_is_unknown_is_refused(
-    members: dict[str, object],
-) -> None:
+def test_a_header_member_that_changes_the_meaning_is_refused(members: dict[str, object]) -> None:
     assert reason(token(header=members)) == Refusal.MALFORMED
+
+
+def test_a_compressed_payload_is_not_decompressed() -> None:
+    squeezed = zlib.compress(json.dumps(CLAIMS).encode(), wbits=-15)
+    assert reason(signed({**HEADER, "zip": "DEF"}, squeezed)) == Refusal.MALFORMED
+    assert reason(signed(HEADER, squeezed)) == Refusal.MALFORMED
 
 
 def test_a_token_for_microsoft_graph_is_refused() -> None:
@@ -265,14 +324,56 @@ def test_an_absent_typ_is_accepted_only_where_it_may_be_absent() -> None:
     assert read(presented, types=TYPES | {""}).claims == CLAIMS
 
 
-def test_a_header_far_too_long_is_refused() -> None:
-    assert reason(token(header={"x5t": "a" * 4000})) == Refusal.MALFORMED
+def test_a_header_has_room_for_a_chain_of_certificates_and_an_end() -> None:
+    chain = ["M" * 2800] * 4  # of RSA-4096, each
+    assert read(token(header={"x5c": chain})).claims == CLAIMS
+    assert reason(token(header={"x5c": [*chain, *chain]})) == Refusal.MALFORMED
+
+
+def test_a_token_far_too_long_is_refused_before_its_signature(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("sessiond.jwt.signature._is_signed", None)
+    assert reason(token({"x": "a" * MAX_TOKEN_SIZE})) == Refusal.MALFORMED
+
+
+def test_an_encrypted_token_is_called_so() -> None:
+    header = b64(json.dumps({"alg": "dir", "enc": "A256GCM"}))
+    with pytest.raises(TokenRejected, match="an encrypted token"):
+        read(Secret(f"{header}..aXY.c2VjcmV0.dGFn"))
+
+
+@pytest.mark.parametrize(
+    ("header", "said"),
+    [
+        ({"alg": "HS256"}, 'alg is "HS256", wanted ES256, Ed25519, RS256: '),
+        ({"typ": "JWT"}, 'typ in the header is "JWT", wanted "at+jwt": '),
+        ({"typ": "\x1b[2J\u202e"}, 'typ in the header is "\\u001b[2J\\u202e", wanted '),
+        ({"x5t": ["a"]}, 'x5t in the header is ["a"], wanted text'),
+        ({"kid": "ec"}, '(alg "RS256", kid "ec", keys tried: 0 of 3)'),
+    ],
+)
+def test_a_refusal_says_what_was_seen_and_what_was_wanted(
+    header: dict[str, object], said: str
+) -> None:
+    with pytest.raises(TokenRejected) as rejected:
+        read(token(header=header))
+    assert said in rejected.value.detail
+    assert rejected.value.detail.isascii()
+
+
+def test_a_refusal_without_a_typ_or_alg_or_kid_says_that_they_are_missing() -> None:
+    for name, said in (("typ", "typ in the header is missing"), ("alg", "alg is missing")):
+        with pytest.raises(TokenRejected, match=said):
+            read(signed(without(HEADER, name), CLAIMS))
+    with pytest.raises(TokenRejected, match="no kid, keys tried: 1 of 3"):
+        read(signed(without(HEADER, "kid"), CLAIMS, OTHER_RSA))
 
 
 # The JSON of both
 
 
-GOOD, BY = token(), keys()
+GOOD = token()
 HEADER_TEXT, PAYLOAD_TEXT = json.dumps(HEADER).encode(), json.dumps(CLAIMS).encode()
 
 

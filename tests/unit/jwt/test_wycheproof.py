@@ -58,7 +58,7 @@ def holds(text: str, jwks: Mapping[str, object]) -> bool:
         )
     except TokenRejected as rejected:
         # The payload, which is a word, is looked at only after the signature held.
-        return rejected.detail == "the payload is not a strict JSON object"
+        return rejected.detail.startswith("the payload is not a strict JSON object")
     except (UnknownKeyError, IssuerUnavailable):
         return False
     return True
@@ -137,7 +137,7 @@ def test_an_edwards_signature_of_a_token_is_not_malleable() -> None:
     assert encoded == b64(signature)
     scalar = int.from_bytes(signature[32:], "little")
     other = signature[:32] + (scalar + order).to_bytes(32, "little")
-    with pytest.raises(TokenRejected, match="no key of the issuer has signed this"):
+    with pytest.raises(TokenRejected, match="no signature of a key of the issuer"):
         signed_claims(
             Secret(f"{text}.{b64(other)}"),
             keys(),

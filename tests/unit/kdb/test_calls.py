@@ -92,7 +92,9 @@ def test_a_connect_brings_a_user_and_a_password_that_is_not_shown() -> None:
     assert "token" not in repr(said)
 
 
-@pytest.mark.parametrize("user", [Atom(QType.SYMBOL, "al\udcffice"), Vector(QType.CHAR, b"al\xffice")])
+@pytest.mark.parametrize(
+    "user", [Atom(QType.SYMBOL, "al\udcffice"), Vector(QType.CHAR, b"al\xffice")]
+)
 def test_a_connect_may_bring_a_user_that_is_no_utf_8(user: Value) -> None:
     said = read_call(connect(user=user, password=Vector(QType.CHAR, b"bearer:\xff")))
     assert isinstance(said, Connect)

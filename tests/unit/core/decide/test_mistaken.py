@@ -60,11 +60,21 @@ def test_whoever_has_brought_another_s_access_token_as_a_refresh_token_bars_nobo
 
 def test_a_refresh_token_proves_no_access_token_that_is_the_same(ledger: Ledger) -> None:
     ledger.log_in(1, "one", "other")
-    ledger.prove()
     ledger.rules = replace(ledger.rules, proved=frozenset({"corp"}))
     assert ledger.refusal(login(2, presented("other"))) is Refusal.WRONGAUDIENCE
     adopted = ledger.ask(KeepGrant(grant=grant_id(3), presented=presented("other", "refresh")))
     assert not isinstance(adopted, Refusal)
+
+
+@pytest.mark.parametrize("refresh", [None, "refresh"])
+def test_what_the_issuer_has_refreshed_with_is_no_access_token_whatever_it_says_of_it(
+    ledger: Ledger, refresh: str | None
+) -> None:
+    ledger.log_in(1, "one", "other")
+    ledger.prove()
+    assert ledger.refusal(login(2, presented("other", refresh))) is Refusal.WRONGTYPE
+    adopted = ledger.ask(KeepGrant(grant=grant_id(3), presented=presented("other", refresh)))
+    assert adopted is Refusal.WRONGTYPE
 
 
 @pytest.mark.parametrize("refresh", [None, "refresh"])
