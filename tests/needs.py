@@ -4,7 +4,8 @@
 listed; an error when CI=true. `@pytest.mark.needs("man")`: man-db, in the same way.
 `@pytest.mark.needs("q")`: a q interpreter, `$SESSIOND_TEST_Q` or `q`
 on PATH. Absent: listed as not run, in CI too, since its licence does not travel.
-`@pytest.mark.needs("torq")`: TorQ's own files, a checkout at `$SESSIOND_TEST_TORQ`; listed likewise.
+`@pytest.mark.needs("torq")`: TorQ's own files, a checkout at `$SESSIOND_TEST_TORQ`; in the same
+way.
 `@pytest.mark.needs("systemd")`: systemd's tools, which need no running systemd.
 `@pytest.mark.needs("promtool")`: Prometheus' own checker of rules and metrics.
 `@pytest.mark.needs("debian")`: what builds, checks and installs a Debian package. All are errors

@@ -122,7 +122,7 @@ def test_a_daemon_that_was_given_another_key_gets_no_token(
         )
         q.wait_until("0<count .sessiond.trouble")
         assert q.login(ALICE, "bearer:an-opaque-access-token") is None
-        assert q.prints("somebody else may be listening")
+        assert q.prints("somebody else is listening")
 
 
 def test_a_real_opaque_token_logs_in_over_the_wire(

@@ -567,3 +567,11 @@ def test_no_symbol_is_made_of_a_password(start_q: Start, tmp_path: Path) -> None
     q.run("{[n] ask[;n] each strangers;} each 1+til 100;")
     after = int(q.evaluate(".Q.w[]`syms"))
     assert after - before < 10
+
+
+@pytest.mark.parametrize(
+    "name", [TOKEN, f" {TOKEN}", "Bearer an-opaque-access-token", "eyJhbGciOiJSUzI1NiJ9.e30."]
+)
+def test_a_name_that_is_or_almost_is_a_token_is_not_shown(q: Interpreter, name: str) -> None:
+    assert q.evaluate(f'.sessiond.shown `$"{name}"') == '"(token)"'
+    assert q.evaluate(".sessiond.shown `alice") == '"alice"'

@@ -1,9 +1,10 @@
 """The examples are in tests/vectors/passwords.csv, which the q hook's tests run as well.
 
 A password there that begins with `repeat|` is written short: `repeat|HEAD|TEXT|COUNT|TAIL` is HEAD,
-COUNT times TEXT, and TAIL; after `escaped|` a backslash with n, r or t is LF, CR or tab. `is_token` is what the hook decides by; `kind` is what the daemon makes
-of it: jwt, opaque, pair-jwt and pair-opaque are read, the rest are reasons of refusal; almost is
-nottoken with another text, and in the hook a refusal that no other `.z.pw` sees.
+COUNT times TEXT, and TAIL; after `escaped|` a backslash with n, r or t is LF, CR or tab. `is_token`
+is what the hook decides by; `kind` is what the daemon makes of it: jwt, opaque, pair-jwt and
+pair-opaque are read, the rest are reasons of refusal; almost is nottoken with another text, and in
+the hook a refusal that no other `.z.pw` sees.
 """
 
 import csv
