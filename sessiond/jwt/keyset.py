@@ -73,11 +73,12 @@ class KeySet:
         Raises:
             IssuerUnavailable: There is no usable key.
         """
-        keys = tuple(dict.fromkeys(key for key in found if key is not None))
+        listed = list(found)
+        keys = tuple(dict.fromkeys(key for key in listed if key is not None))
         if not keys:
             raise IssuerUnavailable(
-                "the key set has no usable signature key, wanted RSA of 2048 to 4096 bits, EC of "
-                "P-256, P-384 or P-521, or Ed25519, for signatures: see jwks_uri, and the issuer"
+                f"none of the key set's {len(listed)} entries is a usable signature key, wanted "
+                "RSA of 2048 to 4096 bits, EC of P-256, P-384 or P-521, or Ed25519: see jwks_uri"
             )
         return cls(keys)
 
@@ -130,11 +131,19 @@ def entries(document: Mapping[str, object]) -> list[Mapping[str, object]]:
             secret or private key, which by being here is known to all.
     """
     members = document.get("keys")
-    if not isinstance(members, list) or len(members) > MAX_KEYS:
-        raise IssuerUnavailable(f"the key set has no list of at most {MAX_KEYS} keys")
+    if not isinstance(members, list):
+        saw = "missing" if "keys" not in document else seen(members)
+        raise IssuerUnavailable(f"keys is {saw}, wanted a list (RFC 7517, 5): see jwks_uri")
+    if len(members) > MAX_KEYS:
+        saw = f"the key set has {len(members)} keys"
+        raise IssuerUnavailable(f"{saw}, wanted {MAX_KEYS} at most: see jwks_uri")
     jwks = [_without_nulls(jwk) for jwk in members if isinstance(jwk, dict)]
-    if any(jwk.get("kty") == "oct" or _PRIVATE & jwk.keys() for jwk in jwks):
-        raise IssuerUnavailable("the key set publishes a secret or private key")
+    for jwk in jwks:
+        if jwk.get("kty") == "oct" or _PRIVATE & jwk.keys():
+            raise IssuerUnavailable(
+                f"the key set publishes a secret or private key (kid {seen(jwk.get('kid'))}), "
+                "wanted public ones alone: have the issuer replace it, since everybody has it now"
+            )
     return jwks
 
 

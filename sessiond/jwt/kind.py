@@ -138,7 +138,8 @@ def _mark_of_keycloak(claims: Claims) -> str | None:
     jti = claims.get("jti")
     if isinstance(jti, str) and _BY_CLIENT_CREDENTIALS.match(jti):
         return "jti names the grant client_credentials"
-    if "client_id" in claims and not {"sid", "session_state", "auth_time"} & claims.keys():
+    is_named = claims.get("client_id") is not None and claims["client_id"] == claims.get("azp")
+    if is_named and not {"sid", "session_state", "auth_time"} & claims.keys():
         return "there is a client_id and no session of a user"
     return None
 

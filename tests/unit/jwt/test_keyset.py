@@ -137,6 +137,21 @@ def test_what_is_no_object_is_ignored() -> None:
 
 
 @pytest.mark.parametrize(
+    ("document", "said"),
+    [
+        ({}, "keys is missing, wanted a list"),
+        ({"keys": {"kty": "RSA"}}, "keys is an object, wanted a list"),
+        ({"keys": [{}] * 101}, "the key set has 101 keys, wanted 100 at most: "),
+        ({"keys": [{"kty": "EC"}, 7]}, "none of the key set's 1 entries is a usable "),
+        ({"keys": [{"kty": "oct", "kid": "k"}]}, r'secret or private key \(kid "k"\), wanted '),
+    ],
+)
+def test_why_it_is_no_key_set_is_said(document: dict[str, object], said: str) -> None:
+    with pytest.raises(IssuerUnavailable, match=said):
+        KeySet.parse(document)
+
+
+@pytest.mark.parametrize(
     "document",
     [
         {},

@@ -45,6 +45,7 @@ USERS: dict[str, dict[str, object]] = {
     },
     # Keycloak before version 20
     "Keycloak 12": {"typ": "Bearer", "client_id": "qstudio", "session_state": "s", "sub": "u-1"},
+    "another's typ": {"typ": "Bearer", "client_id": "qstudio", "sub": "u-1"},
     # goauthentik.io: an access token has the id_token's claims
     "authentik": {"sub": "5e884898", "azp": "qstudio", "uid": "x", "preferred_username": "akadmin"},
     # learn.microsoft.com/entra/identity-platform/access-token-claims-reference; B2C: sub is oid
