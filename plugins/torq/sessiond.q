@@ -180,7 +180,8 @@ renew:{[password]
   what:kind password;
   if[not what~`token; :ignored $[what~`plain;"not a token";what~`almost;"almost a token, it must be whole and alone";"too large"]];
   if[not ready[]; :ignored "the daemon is away"];
-  .[`.sessiond.sessions;(s;`renewing`renewed);:;.z.p];
+  .[`.sessiond.sessions;(s;`renewing);:;.z.p];
+  .[`.sessiond.sessions;(s;`renewed);:;.z.p];
   tell(`renew;s;password);}
 noted:0Np; unnoted:0                                            // the last line of these, and how many had none since
 ignored:{[why]                                                  // anybody can call as often as he likes: one line a second
