@@ -185,8 +185,8 @@ def _as_name(claims: Claims, claim: str, value: object, key: str) -> str:
         names = ", ".join([*there[:_MAX_CLAIMS], *(["..."] if there[_MAX_CLAIMS:] else [])])
         raise TokenRejected(
             Refusal.MALFORMED,
-            f"there is no claim {seen(claim)}, only {names or 'none at all'}, wanted one with text: "
-            f"have the issuer add it, or set {key} to another",
+            f"there is no claim {seen(claim)}, only {names or 'none at all'}, wanted one with "
+            f"text: have the issuer add it, or set {key} to another",
         )
     if not isinstance(value, str) or not is_name(value):
         raise _wrong(claim, value, f"1 to 256 printable ASCII bytes ({key})")
