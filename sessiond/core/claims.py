@@ -82,12 +82,12 @@ def check_times(times: Times, *, now: datetime, leeway: timedelta) -> None:
         TokenRejected: EXPIRED at or past `exp`; NOTYET more than the leeway before `nbf` or `iat`.
     """
     if times.expires_at is not None and now >= times.expires_at:
-        over = f"exp was {_shown(times.expires_at)}, and it is {_shown(now)}"
-        raise TokenRejected(Refusal.EXPIRED, f"{over}: sign in again; see the clock if it was not")
+        over = f"exp was {_shown(times.expires_at)}, wanted one after {_shown(now)}"
+        raise TokenRejected(Refusal.EXPIRED, f"{over}, as it is here: sign in again")
     for name, begin in (("nbf", times.not_before), ("iat", times.issued_at)):
         if begin is not None and begin - now > leeway:
-            early = f"{name} is {_shown(begin)}, and it is {_shown(now)}"
-            raise TokenRejected(Refusal.NOTYET, f"{early}: see this machine's clock, or wait")
+            early = f"{name} is {_shown(begin)}, wanted one before {_shown(now)}"
+            raise TokenRejected(Refusal.NOTYET, f"{early}, as it is here: see both clocks, or wait")
 
 
 def verdict_of(
@@ -126,7 +126,8 @@ def verdict_of(
         otherwise=rules.lease,
     )
     if lease is None:
-        raise TokenRejected(Refusal.EXPIRED, f"the lease is over at {_shown(now)}: sign in again")
+        over = f"the lease is over, wanted one that lasts beyond {_shown(now)}: sign in again"
+        raise TokenRejected(Refusal.EXPIRED, over)
     return Verdict(
         principal=principal,
         lease=lease,
@@ -184,8 +185,8 @@ def _as_name(claims: Claims, claim: str, value: object, key: str) -> str:
         names = ", ".join([*there[:_MAX_CLAIMS], *(["..."] if there[_MAX_CLAIMS:] else [])])
         raise TokenRejected(
             Refusal.MALFORMED,
-            f"there is no claim {seen(claim)}, only {names or 'none at all'}: have the issuer add "
-            f"it, or set {key} to another",
+            f"there is no claim {seen(claim)}, only {names or 'none at all'}, wanted one with "
+            f"text: have the issuer add it, or set {key} to another",
         )
     if not isinstance(value, str) or not is_name(value):
         raise _wrong(claim, value, f"1 to 256 printable ASCII bytes ({key})")
@@ -205,8 +206,8 @@ def _check_email(claims: Claims, *, is_silence_enough: bool) -> None:
     if not said and not is_silence_enough:
         raise TokenRejected(
             Refusal.MALFORMED,
-            "there is no claim email_verified, so the address may be anybody's: have the issuer "
-            "add it, or set unverified_email where users cannot choose their address",
+            "there is no claim email_verified, wanted true, since the address may be anybody's: "
+            "have the issuer add it, or set unverified_email where users cannot choose theirs",
         )
 
 

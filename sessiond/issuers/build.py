@@ -178,34 +178,24 @@ def _verifier(
         if plugged.verifier is not None:
             return plugged.verifier
         config = plugged.config
-    rules, kind = claim_rules(config), _kind_rules(config)
     skew = timedelta(seconds=leeway)
     issuers = frozenset({config.issuer, *config.also_issued_as})
     discovery = _discovery(config, http=http, clock=clock)
+    rules = claim_rules(config)
     match config.verify:
         case "jwt":
             keys = Keys(http=http, discovery=discovery, clock=clock, name=config.name)
             tokens = _token_rules(config, issuers=issuers, leeway=skew)
             return JwtVerifier(keys=keys, tokens=tokens, claims=rules)
         case "introspection":
-            return IntrospectionVerifier(
-                http=http,
-                discovery=discovery,
-                client=Client(
-                    client_id=config.client_id,
-                    method=config.client_auth,
-                    secret=client_secret,
-                    clock=clock,
-                ),
-                rules=rules,
-                issuers=issuers,
-                audience=config.audience,
-                audience_claim=config.audience_claim,
-                required_scope=config.required_scope,
-                issued_to=config.refresh_client_id,
-                kind=kind,
-                is_type_optional=config.token_type_optional,
-                leeway=skew,
+            client = Client(
+                client_id=config.client_id,
+                method=config.client_auth,
+                secret=client_secret,
+                clock=clock,
+            )
+            return _introspection(
+                config, http=http, discovery=discovery, client=client, issuers=issuers, leeway=skew
             )
         case "userinfo":
             return UserinfoVerifier(
@@ -214,11 +204,36 @@ def _verifier(
                 rules=rules,
                 audience=config.audience,
                 audience_claim=config.audience_claim,
-                kind=kind,
+                kind=_kind_rules(config),
                 leeway=skew,
             )
         case "plugin":
             raise ConfigError("verify is plugin, but none was made")
+
+
+def _introspection(
+    config: IssuerConfig,
+    *,
+    http: IssuerHttp,
+    discovery: Discovery,
+    client: Client,
+    issuers: frozenset[str],
+    leeway: timedelta,
+) -> IntrospectionVerifier:
+    return IntrospectionVerifier(
+        http=http,
+        discovery=discovery,
+        client=client,
+        rules=claim_rules(config),
+        issuers=issuers,
+        audience=config.audience,
+        audience_claim=config.audience_claim,
+        required_scope=config.required_scope,
+        issued_to=config.refresh_client_id,
+        kind=_kind_rules(config),
+        is_type_optional=config.token_type_optional,
+        leeway=leeway,
+    )
 
 
 def _token_rules(config: IssuerConfig, *, issuers: frozenset[str], leeway: timedelta) -> TokenRules:

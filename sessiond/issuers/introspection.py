@@ -98,8 +98,9 @@ class IntrospectionVerifier:
         if claims["active"] is not True:
             raise TokenRejected(
                 Refusal.INACTIVE,
-                f"active is {seen(claims['active'])}, wanted true: the token is over or revoked, "
-                "of another issuer, or our client_id may not see it; sign in again",
+                f"active is {seen(claims['active'])}, wanted true: sign in again, if the token is "
+                "over or revoked; else see that our client_id may ask about it (Keycloak: aud must "
+                "have it), and of which issuer it is",
             )
         check_kind({**own, **claims}, self._kind)
         self._check(claims)

@@ -107,8 +107,8 @@ def _fault(reply: Reply) -> TokenRejected | UnusableAnswer:
     if reply.status in (400, 401):
         return TokenRejected(
             Refusal.INACTIVE,
-            f"userinfo answered {reply.status}, wanted 200: the token is over, revoked, of another "
-            "issuer, or without the scope openid; sign in again",
+            f"userinfo answered {reply.status}, wanted 200: sign in again, if the token is over or "
+            "revoked; else see that it has the scope openid, and of which issuer it is",
         )
     # A proxy's 403 says nothing of the token; the issuer's has a challenge or an error (RFC 6750).
     if reply.status == 403 and (reply.challenge or "error" in (read_object(reply.body) or {})):

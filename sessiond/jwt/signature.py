@@ -126,7 +126,8 @@ def _checked_header(text: str, *, algorithms: frozenset[str], types: frozenset[s
     members = {name: header[name] for name in HEADER_MEMBERS if name in header}
     for name, value in members.items():
         if not isinstance(value, str):
-            raise _malformed(f"{name} in the header is {seen(value)}, wanted text")
+            saw = f"{name} in the header is {seen(value)}"
+            raise _malformed(f"{saw}, wanted text: mend it at the issuer")
     stated = {name: str(value) for name, value in members.items()}
     _check_type(stated.get("typ"), types)
     return _Header(
