@@ -94,7 +94,7 @@ class OneRefresh:
         try:
             tokens = await issuer.source.refresh(grant.refresh_token)
         except RefreshRefused as refused:
-            log.info("refresh refused", issuer=grant.issuer, error=refused.error)
+            log.info("refresh refused", issuer=grant.issuer, error=refused.said)
             self._issuers.pace(grant).note_refusal(grant, self._clock.now())
             await self._persist(Refuse(grant=grant.id, reason="refused"))
             return Outcome.OVER

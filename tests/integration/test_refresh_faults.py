@@ -39,11 +39,13 @@ TRANSIENT: dict[str, Wrong] = {
     ),  # RFC 6749, 5.2: an error's status is 400 or 401
     "ourfault": Fault(status=401, error="invalid_client"),
     "busy": Fault(status=400, error="temporarily_unavailable"),
+    "resource": Fault(status=400, body=b'{"error":"invalid_resource","error_codes":[500011]}'),
     "alien": ALIEN,
 }
 FINAL: dict[str, Wrong] = {
     "refused": Fault(status=400, error="invalid_grant"),
     "interaction": Fault(status=400, error="interaction_required"),
+    "denied": Fault(status=403, error="access_denied"),
 }
 LASTING: dict[str, Wrong] = {
     "gone": Gone.REFUSED,
@@ -67,6 +69,7 @@ BROUGHT = {
     "spantext": Brought({"answer": {"expires_in": "1800"}}, span=HOUR / 2),
     "spanwords": Brought({"answer": {"expires_in": "soon"}}),
     "norefresh": Brought({"answer": {"refresh_token": None}}),
+    "emptyrefresh": Brought({"answer": {"refresh_token": ""}}),
     "otheruser": Brought({"sub": "somebody-else", "oid": "another"}, "revoked", "usermismatch"),
     "ahead": Brought({"skew": FIVE_MINUTES}, "expired", "expired"),  # tried again until then
     "behind": Brought(
@@ -76,7 +79,10 @@ BROUGHT = {
 }
 WAYS = ["refresh", "entra"]
 # MSAL answers an identical request from memory for 60 s after a 400, whatever the 400 said.
-TRIED_AGAIN = [(fault, way) for fault in TRANSIENT for way in WAYS if fault + way != "busyentra"]
+REMEMBERED_BY_MSAL = (("busy", "entra"), ("resource", "entra"))
+TRIED_AGAIN = [
+    (fault, way) for fault in TRANSIENT for way in WAYS if (fault, way) not in REMEMBERED_BY_MSAL
+]
 
 
 def each_issuer() -> Iterator[FaultyIssuer]:
@@ -121,6 +127,16 @@ def test_a_refresh_without_an_answer_is_tried_again_and_costs_nothing_but_time(
     is_stranger = fault == "alien" or isinstance(TRANSIENT[fault], Certificate)
     assert issuer.calls("token") == (1 if is_stranger else 2)  # nothing is sent to a stranger
     assert issuer.calls("/elsewhere") == 0  # where the redirect leads
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_the_issuers_error_code_is_in_the_log(
+    stage: Stage, sessions: dict[str, dict[str, Any]], way: str
+) -> None:
+    (put_off, *_) = stage.logged("refresh put off", stage.issuers[f"resource.{way}"])
+    assert "invalid_resource (AADSTS500011)" in put_off["error"]
+    (refused,) = stage.logged("refresh refused", stage.issuers[f"denied.{way}"])
+    assert refused["error"] == "access_denied"
 
 
 @pytest.mark.parametrize("way", WAYS)
