@@ -134,6 +134,7 @@ class Refresher:
                         case Drop(Grant() as grant, give_back=is_owed):
                             self._held.pop(grant.id, None)
                             self._asking_again.drop(grant.id)
+                            self._one_refresh.forget(grant.id)
                             if is_owed and grant.refresh_token is not None:
                                 self._giving_back.owe(grant, self._tasks)
                         case _:

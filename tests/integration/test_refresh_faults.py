@@ -4,7 +4,9 @@ docs/issuer-faults.md has these outcomes as a table. All users log in at once, s
 wait for the same few seconds.
 """
 
+import json
 import tempfile
+from base64 import urlsafe_b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from sessiond.issuers.missed_keys import AT_ONCE
 from sessiond.testing import FakeProcess
 from sessiond.testing.faults import Fault
 from tests.integration.conftest import Start
@@ -202,3 +205,28 @@ def test_a_refresh_whose_key_cannot_be_fetched_is_tried_again_and_never_a_forger
         assert session in {each["session"] for each in q.sessions()}
         assert q.pushes == []
         strict_issuer.control.clear_faults()
+
+
+def test_two_key_changes_in_a_row_let_nobody_run_out_whatever_others_make_up(
+    strict_issuer: RunningIssuer, start: Start
+) -> None:
+    strict_issuer.control.set_access_token_lifetime(30)
+    early = "share = 0.1\njitter = 0.0"
+    with FakeProcess(start(configuration(strict_issuer, refresh=early)).address) as q:
+        q.hello()
+        tokens = strict_issuer.tokens()
+        session = q.log_in(ALICE, pair(tokens))["session"]
+        made_up = [with_kid(tokens["access_token"], f"made-up-{number}") for number in range(6)]
+        reasons = [q.connect(ALICE, forged, 6)["reason"] for forged in made_up]
+        assert reasons == ["badsignature"] * AT_ONCE + ["unavailable"] * (6 - AT_ONCE)
+        for _ in range(2):
+            strict_issuer.control.rotate_keys(drop_old=True)
+            told = q.next_push()
+            assert (told["event"], told["session"]) == ("refreshed", session)
+
+
+def with_kid(token: str, kid: str) -> str:
+    """Return the token as if another key had signed it."""
+    _, payload, signature = token.split(".")
+    header = json.dumps({"alg": "RS256", "typ": "at+jwt", "kid": kid}).encode()
+    return f"{urlsafe_b64encode(header).decode().rstrip('=')}.{payload}.{signature}"

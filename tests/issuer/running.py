@@ -121,7 +121,7 @@ class RunningIssuer:
             "scope": scope,
         }
         target = {} if resource is None else {"resource": resource}
-        auth = None if secret is None else (client, secret)
+        auth = httpx.USE_CLIENT_DEFAULT if secret is None else (client, secret)
         return self._answer(self._http.post(self.token_endpoint, data=form | target, auth=auth))
 
     def tokens_by_code(
