@@ -132,9 +132,7 @@ def build_issuer(
         config: The table, completed for its kind.
         leeway: Seconds of clock skew excused for `nbf` and `iat`.
         refresh: Of the `[refresh]` table.
-        client_secret, refresh_secret: What their files hold; None for a public client. Where both
-            are one client, the first serves for both.
-        clock: For dates and ages.
+        client_secret, refresh_secret: None for a public client; the first where both are one.
         tls: From `sessiond.issuers.http.trust`, shared by those with one `ca_file`.
         plugged: The plugins that this table and role sources name, where there are any.
         note: Told what each call has shown of the issuer, as `IssuerHttp` has it.
@@ -154,7 +152,7 @@ def build_issuer(
         verifier = _verifier(
             config, plugged, http=login, leeway=leeway, client_secret=client_secret, clock=clock
         )
-        secret = _own_secret(config, client_secret) if refresh_secret is None else refresh_secret
+        secret = refresh_secret or _own_secret(config, client_secret)
         tokens = _tokens(config, http=refreshing, threads=calls, secret=secret, clock=clock)
     except ConfigError as error:
         raise ConfigError(f"issuer[{config.name}]: {error}") from error

@@ -179,6 +179,24 @@ def test_a_refresh_that_returns_another_user_ends_the_session(
     assert q.sessions() == []
 
 
+def test_a_user_who_was_renamed_at_the_issuer_has_to_log_in_under_the_new_name(
+    strict_issuer: RunningIssuer, start: Start, process: Connected
+) -> None:
+    strict_issuer.control.set_access_token_lifetime(10)
+    daemon = start(configuration(strict_issuer, refresh=EARLY))
+    q = process(daemon)
+    session = q.log_in(ALICE, pair(strict_issuer.tokens()))["session"]
+    strict_issuer.control.change_user(ALICE, upn="alice.smith@contoso.test")
+    told = q.next_push()
+    assert (told["event"], told["reason"]) == ("revoked", "usermismatch")
+    (line,) = daemon.logged(1, event="the user is another now, session ended")
+    assert (line["user"], line["session"]) == (ALICE, str(session))
+    fresh = strict_issuer.tokens(ALICE)
+    assert (
+        q.log_in("alice.smith@contoso.test", pair(fresh), 6)["user"] == "alice.smith@contoso.test"
+    )
+
+
 def test_a_transient_fault_costs_nothing_but_time(
     strict_issuer: RunningIssuer, start: Start, process: Connected
 ) -> None:
