@@ -13,6 +13,7 @@ from sessiond.issuers.discovery import Discovery, Endpoint
 from sessiond.issuers.http import IssuerHttp
 from sessiond.issuers.missed_keys import MissedKeys
 from sessiond.jwt.keyset import KeySet, entries, verification_key
+from sessiond.jwt.unusable import why_none_is_usable
 
 FETCH_EVERY = 300.0  # seconds: how long a withdrawn key is believed, while the issuer answers
 
@@ -115,10 +116,12 @@ class Keys:
         if reply.status != 200:
             raise reply.trouble(f"the key set: {reply.status}")
         try:
-            found = []
-            for jwk in entries(reply.read()):
+            found, jwks = [], entries(reply.read())
+            for jwk in jwks:
                 found.append(verification_key(jwk))
                 await checkpoint()  # a hundred keys take longer than a login may wait for its turn
+            if not any(found):
+                raise UnusableAnswer(why_none_is_usable(jwks))
             return KeySet.of(found)
         except IssuerUnavailable as fault:  # it answered
             raise reply.trouble(str(fault)) from None
