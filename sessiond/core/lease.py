@@ -61,7 +61,7 @@ def refresh_at(lease: Lease, *, share: float, jitter: float, draw: float) -> dat
 
 
 def next_refresh_at(
-    old: Lease, new: Lease, *, now: datetime, share: float, jitter: float, draw: float
+    old: Lease | None, new: Lease, *, now: datetime, share: float, jitter: float, draw: float
 ) -> datetime:
     """Return the moment for the refresh after one that has just brought a new lease.
 
@@ -70,7 +70,8 @@ def next_refresh_at(
     not asked again at once, for ever.
 
     Args:
-        old: The lease until now.
+        old: The lease until now. None: it was refreshed before its time, to prove the refresh
+            token, so that nothing was to be gained.
         new: What the refresh has brought.
         now: When it did.
         share, jitter, draw: As for `refresh_at`.
@@ -78,7 +79,7 @@ def next_refresh_at(
     due = refresh_at(new, share=share, jitter=jitter, draw=draw)
     if due <= now:
         due = now + (new.expires_at - now) * share
-    if new.expires_at - old.expires_at < SAME_END:
+    if old is not None and new.expires_at - old.expires_at < SAME_END:
         due = max(due, now + FLOOR)
     return due
 

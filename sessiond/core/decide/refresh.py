@@ -75,8 +75,9 @@ def refresh(draft: Draft, change: Refresh) -> bool:
     if not _still_theirs(draft, grant, change.verdict):
         return False
     lease, rules = change.verdict.lease, draft.rules
+    was_due = grant.refresh_at is not None and grant.refresh_at <= draft.now
     due = next_refresh_at(
-        grant.lease,
+        grant.lease if was_due else None,
         lease,
         now=draft.now,
         share=rules.share,

@@ -204,6 +204,13 @@ def test_a_refresh_that_gained_nothing_is_no_news_and_the_next_is_no_nearer(
     assert ledger.grant(1).refresh_at == ledger.now + FLOOR
 
 
+def test_a_proof_that_gains_nothing_puts_no_refresh_of_a_short_lease_off() -> None:
+    ledger, short = Ledger(), timedelta(seconds=4)
+    ledger.ask(login(1, presented("access", "refresh", says=verdict(length=short))))
+    assert ledger.ask(refreshed(verdict(length=short)))
+    assert ledger.grant(1).refresh_at == START + 0.6 * short
+
+
 def test_new_roles_are_told_where_the_lease_gained_nothing(ledger: Ledger) -> None:
     ledger.ask(refreshed(verdict(roles=("writer",))))
     assert ledger.told == [("session.roles", 1, ""), ("session.roles", 2, "")]
