@@ -1,6 +1,7 @@
 import pytest
 
 from sessiond.core.errors import (
+    ClientRefused,
     IssuerThrottled,
     IssuerUnavailable,
     RefreshRefused,
@@ -271,3 +272,13 @@ async def test_a_revocation_that_failed_is_told(issuer: IssuerStub, status: int)
     issuer.says("/revoke", {"error": "invalid_client"}, status=status)
     with pytest.raises(IssuerUnavailable):
         await source_of(issuer).revoke(REFRESH)
+
+
+async def test_why_a_revocation_failed_is_told_by_its_code(issuer: IssuerStub) -> None:
+    source = source_of(issuer)
+    issuer.says("/revoke", {"error": "invalid_client"}, status=401)
+    with pytest.raises(ClientRefused, match="revocation answered 401: invalid_client"):
+        await source.revoke(REFRESH)
+    issuer.says("/revoke", {"error": "odd"}, status=400)
+    with pytest.raises(UnusableAnswer, match="revocation answered 400: the issuer says odd"):
+        await source.revoke(REFRESH)
