@@ -8,7 +8,7 @@ import anyio
 from sessiond.control.bodies import Check, CheckName, Explanation
 from sessiond.control.view import View
 from sessiond.core.errors import IssuerUnavailable, Refusal, TokenRejected
-from sessiond.core.password import Presented, read_password
+from sessiond.core.password import Presented, read_password, stated_claims
 from sessiond.core.principal import is_name
 from sessiond.core.queries import CheckAdmission
 from sessiond.core.refusal_words import why
@@ -104,7 +104,11 @@ async def _try(view: View, tried: _Tried, *, user: str, password: Secret, peer: 
     except TokenRejected as rejected:
         raise _Failed(rejected.reason, rejected.detail) from None
     tried.passed(f"issuer {issuer}")
-    verified_login = await _admitted(view, tried, user=user, password=password, peer=peer)
+    try:
+        verified_login = await _admitted(view, tried, user=user, password=password, peer=peer)
+    except _Failed as failed:
+        hint = _hint(failed.reason, presented, view.issuers[issuer].introspects_as)
+        raise _Failed(failed.reason, failed.detail + hint) from None
     tried.verified_login = verified_login
     tried.passed()
     tokens = PresentedTokens(
@@ -143,6 +147,20 @@ async def _admitted(
         raise _Failed(Refusal.DEADLINE, "no verdict in time") from None
     tried.passed()
     return verified_login
+
+
+def _hint(reason: Refusal, presented: Presented, client: str) -> str:
+    """Return what may be why an issuer calls a token inactive that is not over by its own word."""
+    if reason is not Refusal.INACTIVE or not client or not presented.is_jwt:
+        return ""
+    stated = (stated_claims(presented.access) or {}).get("aud")
+    if client in (stated if isinstance(stated, list) else [stated]):
+        return ""
+    return (
+        f". Its aud does not name our client {client!r}: issuers such as Keycloak call a token "
+        "inactive to a client that is not in its aud. Have the issuer put that client into aud, "
+        "beside the audience for kdb+ (docs/operations.md)"
+    )
 
 
 async def _prove(view: View, tried: _Tried, tokens: PresentedTokens) -> None:

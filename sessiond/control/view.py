@@ -30,6 +30,7 @@ class IssuerView:
     keys_trouble: Callable[[], str] = lambda: ""  # why its keys were not fetched at last
     roles: Sequence[AskedSource] = ()
     waiting: Callable[[], int] = lambda: 0  # logins that wait for their turn at it
+    introspects_as: str = ""  # our client there, where it is asked about each token (RFC 7662)
 
     @property
     def trouble(self) -> str:

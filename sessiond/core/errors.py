@@ -84,12 +84,14 @@ class ClientRefused(UnusableAnswer):
 class RefreshRefused(SessiondError):  # noqa: N818 - a verdict, not a fault
     """The issuer refused the refresh token: end its sessions now, never send it again.
 
-    `error` is the OAuth error code (RFC 6749, 5.2), the only thing that was decided on.
+    `error` is the OAuth error code (RFC 6749, 5.2), the only thing that was decided on; `said` is
+    that with whatever numbers the issuer put beside it, for the log.
     """
 
-    def __init__(self, error: str) -> None:
-        super().__init__(f"the issuer refused the refresh token: {error}")
+    def __init__(self, error: str, *, said: str = "") -> None:
         self.error = error
+        self.said = said or error
+        super().__init__(f"the issuer refused the refresh token: {self.said}")
 
 
 class StoreError(SessiondError):

@@ -3,6 +3,12 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+# Two ends nearer than this are one: issuers state whole seconds (RFC 7519, 2; RFC 6749, 5.1).
+SAME_END = timedelta(seconds=1)
+# Between a refresh that gained nothing and the next. Shorter than what is left of a lease of 10 s
+# once it was refreshed in time, so that a short lease has another try too.
+FLOOR = timedelta(seconds=5)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:
@@ -52,3 +58,32 @@ def refresh_at(lease: Lease, *, share: float, jitter: float, draw: float) -> dat
     """
     length = lease.expires_at - lease.issued_at
     return lease.issued_at + length * max(0.0, share + jitter * (2 * draw - 1))
+
+
+def next_refresh_at(
+    old: Lease | None, new: Lease, *, now: datetime, share: float, jitter: float, draw: float
+) -> datetime:
+    """Return the moment for the refresh after one that has just brought a new lease.
+
+    An issuer that cuts every lease to the end of its own session gives nothing any more: it is
+    asked less and less, and not at all within FLOOR of the end. One whose clock is far behind is
+    not asked again at once, for ever.
+
+    Args:
+        old: The lease until now. None: it was refreshed before its time, to prove the refresh
+            token, so that nothing was to be gained.
+        new: What the refresh has brought.
+        now: When it did.
+        share, jitter, draw: As for `refresh_at`.
+    """
+    due = refresh_at(new, share=share, jitter=jitter, draw=draw)
+    if due <= now:
+        due = now + (new.expires_at - now) * share
+    if old is not None and new.expires_at - old.expires_at < SAME_END:
+        due = max(due, now + FLOOR)
+    return due
+
+
+def is_same_end(one: Lease, other: Lease) -> bool:
+    """Say whether two leases end together, as nearly as issuers can say it."""
+    return abs(one.expires_at - other.expires_at) < SAME_END

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from sessiond.config import Config, credentials
+from sessiond.config import Config, IssuerConfig, credentials
 from sessiond.control.access import Access
 from sessiond.control.view import IssuerView, ViewSettings
 from sessiond.core.decide import Rules
@@ -133,9 +133,14 @@ def _views(running: Mapping[str, RunningIssuer]) -> dict[str, IssuerView]:
             keys_trouble=each.issuer.keys_trouble,
             roles=() if each.issuer.roles is None else each.issuer.roles.sources,
             waiting=each.limiter.waiting,
+            introspects_as=_introspects_as(each.spec.config),
         )
         for name, each in running.items()
     }
+
+
+def _introspects_as(issuer: IssuerConfig) -> str:
+    return issuer.client_id if issuer.verify == "introspection" else ""
 
 
 def _stop_within(config: Config) -> float:

@@ -132,8 +132,7 @@ def build_issuer(
         config: The table, completed for its kind.
         leeway: Seconds of clock skew excused for `nbf` and `iat`.
         refresh: Of the `[refresh]` table.
-        client_secret, refresh_secret: What their files hold; None for a public client.
-        clock: For dates and ages.
+        client_secret, refresh_secret: None for a public client; the first where both are one.
         tls: From `sessiond.issuers.http.trust`, shared by those with one `ca_file`.
         plugged: The plugins that this table and role sources name, where there are any.
         note: Told what each call has shown of the issuer, as `IssuerHttp` has it.
@@ -153,7 +152,8 @@ def build_issuer(
         verifier = _verifier(
             config, plugged, http=login, leeway=leeway, client_secret=client_secret, clock=clock
         )
-        tokens = _tokens(config, http=refreshing, threads=calls, secret=refresh_secret, clock=clock)
+        secret = refresh_secret or _own_secret(config, client_secret)
+        tokens = _tokens(config, http=refreshing, threads=calls, secret=secret, clock=clock)
     except ConfigError as error:
         raise ConfigError(f"issuer[{config.name}]: {error}") from error
     return Issuer(
@@ -287,6 +287,12 @@ def _tokens(
 
 def _refresh_client_id(config: IssuerConfig) -> str:
     return config.refresh_client_id or config.client_id
+
+
+def _own_secret(config: IssuerConfig, client_secret: Secret | None) -> Secret | None:
+    """Return the secret of client_id for refreshes too, where that is the client they are for."""
+    is_ours = _refresh_client_id(config) == config.client_id and config.client_auth != "none"
+    return client_secret if is_ours else None
 
 
 def _discovery(config: IssuerConfig, *, http: IssuerHttp, clock: Clock) -> Discovery:

@@ -1,6 +1,5 @@
 """A document of the issuer's, fetched when it is needed and kept for a while."""
 
-import math
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Generic, TypeVar
@@ -37,7 +36,6 @@ class Kept(Generic[T]):
         self._copy: T | None = None
         self.copied_at = 0.0  # monotonic seconds
         self._tried_at = 0.0
-        self._missed_at = -math.inf
         self._tries = 0  # those that ended, well or not
         self._failure: IssuerUnavailable | None = None  # of the last one
 
@@ -57,9 +55,9 @@ class Kept(Generic[T]):
         return self._failure
 
     @property
-    def may_be_newer(self) -> bool:
-        """Say whether `newer` would fetch, or wait for a fetch that is under way."""
-        return self._one.locked() or self._clock.monotonic() - self._missed_at >= RETRY_AFTER
+    def is_under_way(self) -> bool:
+        """Say whether it is being fetched, so that `fetch` would share that."""
+        return self._one.locked()
 
     def take_over(self, other: "Kept[T]") -> None:
         """Go on with another's copy of the same document, as old as it is."""
@@ -80,23 +78,6 @@ class Kept(Generic[T]):
             with suppress(IssuerUnavailable):  # the old copy is good enough until MAX_STALE
                 return await self.fetch()
         return self._copy
-
-    async def newer(self) -> T:
-        """Return the document fetched anew, or its copy if that was done within RETRY_AFTER.
-
-        For whoever misses something in the copy; a stranger may cause this, hence the limit.
-
-        Raises:
-            IssuerUnavailable: It could not be fetched now, or not when that was last tried: what
-                is missing in the copy may well be in the document.
-        """
-        if self._copy is not None and not self.may_be_newer:
-            if self._failure is not None:
-                raise IssuerUnavailable(str(self._failure))
-            return self._copy
-        if not self._one.locked():
-            self._missed_at = self._clock.monotonic()
-        return await self.fetch()
 
     async def fetch(self) -> T:
         """Fetch now, or share the outcome of the fetch that was under way.

@@ -10,6 +10,7 @@ from sessiond.issuers.cached_document import Kept
 from sessiond.issuers.http import IssuerHttp, url_fault
 
 MAX_AGE = 3600.0  # seconds; endpoints hardly ever move
+MAX_SHOWN = 200  # characters of what the metadata calls its issuer
 SUFFIX = "/.well-known/openid-configuration"  # OpenID Connect Discovery 1.0, 4
 _SIGNING = "_auth_signing_alg_values_supported"  # RFC 8414, 2
 
@@ -86,7 +87,7 @@ class Discovery:
             raise reply.trouble(f"the issuer's metadata: {reply.status}")
         metadata = reply.read()
         if metadata.get("issuer") != self._issuer:
-            raise UnusableAnswer("the metadata is not this issuer's: its `issuer` differs")
+            raise UnusableAnswer(_mismatch(metadata.get("issuer"), self._issuer))
         return {name: self._place(name, metadata) for name in Endpoint if name in metadata}
 
     def _place(self, name: Endpoint, metadata: Mapping[str, object]) -> Place:
@@ -98,6 +99,16 @@ class Discovery:
             raise UnusableAnswer(f"the metadata's {name} {fault}")
         signing = metadata.get(f"{name}{_SIGNING}", metadata.get(f"{Endpoint.TOKEN}{_SIGNING}"))
         return Place(url, _texts(signing))
+
+
+def _mismatch(stated: object, wanted: str) -> str:
+    """Say what the metadata calls its issuer, and what it was to."""
+    if stated is None:
+        return f"the metadata names no issuer, wanted {wanted!r}: see discovery and issuer"
+    fault = f"the metadata's issuer is {ascii(stated)[:MAX_SHOWN]}, wanted {wanted!r}"
+    if isinstance(stated, str) and stated.rstrip("/") == wanted.rstrip("/"):
+        fault += " (they differ by a slash at the end)"
+    return f"{fault}: if it is the right one, write issuer exactly so"
 
 
 def _texts(value: object) -> tuple[str, ...]:

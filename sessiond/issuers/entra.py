@@ -30,7 +30,16 @@ RESERVED_SCOPES = frozenset({"openid", "profile", "offline_access"})
 # All that MSAL is shown of a token endpoint's answer (RFC 6749, 5). It reads more where there is
 # more, and what is wrong there would lose us a refresh token that has just been rotated.
 _MEMBERS = frozenset(
-    {"access_token", "refresh_token", "token_type", "expires_in", "scope", "error", "suberror"}
+    {
+        "access_token",
+        "refresh_token",
+        "token_type",
+        "expires_in",
+        "scope",
+        "error",
+        "suberror",
+        "error_codes",
+    }
 )
 T = TypeVar("T")
 
@@ -84,7 +93,7 @@ class EntraTokens:
         if not isinstance(answer, dict):
             raise UnusableAnswer("no refresh: MSAL has no answer")
         if "error" in answer:
-            raise error_fault(answer["error"])
+            raise error_fault(answer)
         tokens = tokens_of(answer)
         if tokens is None:
             raise UnusableAnswer("no refresh: the answer is not a bearer token's")

@@ -78,7 +78,8 @@ class IssuerHealth:
             self._failed(refused)
             raise
         except IssuerUnavailable as unavailable:
-            self._failed(unavailable)
+            if is_call:
+                self._failed(unavailable)
             raise
         except (TokenRejected, RefreshRefused):
             self._accepted(kind, is_call)

@@ -1,16 +1,19 @@
 """The keys an issuer publishes (RFC 7517, 5), kept and fetched again when a token needs it."""
 
+import math
 from typing import NoReturn
 
 import structlog
 from anyio.lowlevel import checkpoint
 
 from sessiond.clock import Clock
-from sessiond.core.errors import IssuerUnavailable
+from sessiond.core.errors import IssuerUnavailable, UnusableAnswer
 from sessiond.issuers.cached_document import MAX_STALE, RETRY_AFTER, Kept
 from sessiond.issuers.discovery import Discovery, Endpoint
 from sessiond.issuers.http import IssuerHttp
+from sessiond.issuers.missed_keys import MissedKeys
 from sessiond.jwt.keyset import KeySet, entries, verification_key
+from sessiond.jwt.unusable import why_none_is_usable
 
 FETCH_EVERY = 300.0  # seconds: how long a withdrawn key is believed, while the issuer answers
 
@@ -34,6 +37,7 @@ class Keys:
         self._clock = clock
         self._name = name
         self.kept = Kept(self._fetch, max_age=MAX_STALE, clock=clock)
+        self._missed = MissedKeys(clock)
 
     def take_over(self, other: "Keys") -> None:
         """Go on with the keys that another has fetched from the same place."""
@@ -59,18 +63,43 @@ class Keys:
         """What `current` returns without waiting; None where it would fetch."""
         return self.kept.at_hand
 
-    @property
-    def may_be_newer(self) -> bool:
-        """Say whether `newer` would ask the issuer."""
-        return self.kept.may_be_newer
+    def may_be_newer(self, header: str) -> bool:
+        """Say whether `newer` would ask the issuer, or share what it is being asked."""
+        if self._missed.is_answered(header):
+            return False
+        return self.kept.is_under_way or not self._missed.pause
 
     async def current(self) -> KeySet:
         """Return the keys; raise IssuerUnavailable where none can be had."""
         return await self.kept.get()
 
-    async def newer(self) -> KeySet:
-        """Return the keys, fetched again unless that was just done, for an unknown `kid`."""
-        return await self.kept.newer()
+    async def newer(self, header: str) -> KeySet:
+        """Return the keys as they are now, for a token whose key is not among those at hand.
+
+        Args:
+            header: Of the token, as it stands there: so tokens of one key are known as such.
+
+        Raises:
+            IssuerUnavailable: They could not be fetched.
+            UnusableAnswer: Nobody was asked: too many others have had them fetched.
+        """
+        if self._missed.is_answered(header):
+            return await self.current()
+        if not self.kept.is_under_way:
+            self._spend()
+        keys = await self.kept.fetch()
+        self._missed.note_answer(header)
+        return keys
+
+    def _spend(self) -> None:
+        pause = self._missed.pause
+        if pause:
+            fault = self.kept.failure or "the token's key is unknown"
+            raise UnusableAnswer(
+                f"{fault}; the key set is fetched again in {math.ceil(pause)} s, try again then",
+                retry_after=pause,
+            )
+        self._missed.spend()
 
     async def fetch(self) -> KeySet:
         """Return the keys, fetched now."""
@@ -87,10 +116,12 @@ class Keys:
         if reply.status != 200:
             raise reply.trouble(f"the key set: {reply.status}")
         try:
-            found = []
-            for jwk in entries(reply.read()):
+            found, jwks = [], entries(reply.read())
+            for jwk in jwks:
                 found.append(verification_key(jwk))
                 await checkpoint()  # a hundred keys take longer than a login may wait for its turn
+            if not any(found):
+                raise UnusableAnswer(why_none_is_usable(jwks))
             return KeySet.of(found)
         except IssuerUnavailable as fault:  # it answered
             raise reply.trouble(str(fault)) from None

@@ -11,17 +11,31 @@ from sessiond.issuers.discovery import Discovery, Endpoint
 from sessiond.issuers.http import IssuerHttp, Reply
 from sessiond.refresher import Tokens
 
-# The user must sign in again (RFC 6749, 5.2; OpenID Connect Core 1.0, 3.1.2.6).
-FINAL = frozenset({"invalid_grant", "interaction_required", "consent_required", "login_required"})
+# The user must sign in again, or may not at all (docs/issuer-faults.md has the source of each).
+FINAL = frozenset(
+    {
+        "invalid_grant",  # RFC 6749, 5.2
+        "access_denied",  # RFC 6749, 4.1.2.1: Okta, of a user who is not assigned any more
+        "interaction_required",  # OpenID Connect Core 1.0, 3.1.2.6, and the next three
+        "login_required",
+        "account_selection_required",
+        "consent_required",
+        "mfa_required",  # Auth0
+    }
+)
 # An operator must act; sessions live on until their leases end.
 OURS = {
     "invalid_client": "it does not take our client's id or secret",
     "unauthorized_client": "it does not let our client refresh",
     "invalid_scope": "it does not take refresh_scope",
-    "invalid_target": "it does not know what refresh_scope is for",
+    "invalid_target": "it does not know what refresh_scope is for",  # RFC 8707, 2
+    "invalid_resource": "it does not know what refresh_scope is for",  # Microsoft Entra
     "invalid_request": "it does not take our request",
     "unsupported_grant_type": "it refreshes nothing",
 }
+MAX_CODE = 64  # characters shown of an error code
+MAX_NUMBERS = 4  # of Entra's shown
+_CODE = re.compile(r"[\x20\x21\x23-\x5b\x5d-\x7e]+")  # RFC 6749, 5.2
 _SECONDS = re.compile(r"[0-9]{1,10}(\.[0-9]{1,9})?")
 
 
@@ -72,20 +86,22 @@ class TokenEndpoint:
         reply = await self._client.post(self._http, place, {"token": token.reveal()})
         if reply.status == 200:
             return True
-        error = reply.read().get("error")
-        if error == "unsupported_token_type":
+        answer = reply.read()
+        if answer.get("error") == "unsupported_token_type":
             return False
-        if is_refused(error):
-            raise ClientRefused(f"revocation answered {reply.status}: {_reason(error)}")
-        raise reply.trouble(f"revocation answered {reply.status}: {_reason(error)}")
+        fault = f"revocation answered {reply.status}: {_reason(answer)}"
+        if is_refused(answer.get("error")):
+            raise ClientRefused(fault)
+        raise reply.trouble(fault)
 
 
 def tokens_of(answer: Mapping[str, object]) -> Tokens | None:
     """Return a token endpoint's answer (RFC 6749, 5.1), or None when it is not one.
 
-    `expires_in` counts where it is a number or a number's text; several issuers send text.
+    `expires_in` counts where it is a number or a number's text; several issuers send text. An empty
+    `refresh_token` is none: the old one stays good.
     """
-    access, refresh = answer.get("access_token"), answer.get("refresh_token")
+    access, refresh = answer.get("access_token"), answer.get("refresh_token") or None
     kind = answer.get("token_type", "Bearer")
     if not isinstance(access, str) or not is_sendable(access):
         return None
@@ -100,33 +116,46 @@ def tokens_of(answer: Mapping[str, object]) -> Tokens | None:
     )
 
 
-def error_fault(error: object, *, retry_after: float = 0.0) -> RefreshRefused | UnusableAnswer:
-    """Return what an OAuth error code amounts to.
+def error_fault(
+    answer: Mapping[str, object], *, retry_after: float = 0.0
+) -> RefreshRefused | UnusableAnswer:
+    """Return what an answer with an OAuth error code amounts to (RFC 6749, 5.2).
 
-    Nothing else of the answer is looked at, nor repeated: descriptions change, and may hold more
-    than a log should.
+    The code alone decides; it is shown, and Entra's numbers beside it. Nothing else of the answer
+    is repeated: descriptions change, and may hold more than a log should.
 
     Args:
-        error: The answer's `error`.
+        answer: The members `error` and, where it is Entra's, `error_codes`.
         retry_after: Seconds before which this is not to be tried again.
     """
+    error = answer.get("error")
     if isinstance(error, str) and error in FINAL:
-        return RefreshRefused(error)
+        return RefreshRefused(error, said=_said(answer))
     kind = ClientRefused if is_refused(error) else UnusableAnswer
-    return kind(f"no refresh: {_reason(error)}", retry_after=retry_after)
+    return kind(f"no refresh: {_reason(answer)}", retry_after=retry_after)
 
 
 def refresh_fault(reply: Reply) -> RefreshRefused | UnusableAnswer:
     """Return what an answer other than 200 amounts to."""
-    return error_fault(reply.read().get("error"), retry_after=reply.retry_after or 0.0)
+    return error_fault(reply.read(), retry_after=reply.retry_after or 0.0)
 
 
-def _reason(error: object) -> str:
-    if error == "temporarily_unavailable":
-        return "it is temporarily unavailable"
+def _reason(answer: Mapping[str, object]) -> str:
+    error, said = answer.get("error"), _said(answer)
     if isinstance(error, str) and error in OURS:
-        return f"{error}, {OURS[error]}: check this issuer's configuration"
-    return "it gives no error code that RFC 6749 knows"
+        return f"{said}, {OURS[error]}: check this issuer's configuration"
+    return f"the issuer says {said}" if said else "the issuer gives no error code (RFC 6749, 5.2)"
+
+
+def _said(answer: Mapping[str, object]) -> str:
+    """Return the error code as it may be shown, with Entra's numbers; empty where there is none."""
+    error, numbers = answer.get("error"), answer.get("error_codes")
+    if not isinstance(error, str) or not _CODE.fullmatch(error):
+        return ""
+    listed = numbers[:MAX_NUMBERS] if isinstance(numbers, list) else []
+    found = [f"AADSTS{n}" for n in listed if type(n) is int and 0 < n < 1e9]
+    code = error[:MAX_CODE]
+    return f"{code} ({', '.join(found)})" if found else code
 
 
 def _seconds(value: object) -> float | None:

@@ -1,6 +1,7 @@
 """One refresh token spent, and what came of it kept: each step on disk before the next."""
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum, auto
 from typing import TypeVar
@@ -16,15 +17,14 @@ from sessiond.core.errors import (
     StoreError,
     TokenRejected,
 )
-from sessiond.core.grant import Grant, TokenHash
+from sessiond.core.grant import Grant, GrantId, TokenHash
 from sessiond.core.secret import Secret
 from sessiond.refresher.giving_back import give_back
 from sessiond.refresher.pace import FIRST_RETRY
 from sessiond.refresher.refresh_issuer import RefreshIssuer, RefreshIssuers, Tokens
 from sessiond.table import Table
 
-# What time alone may mend in a fresh token: the issuer's clock is ahead, or its key not here yet.
-NOT_YET_GOOD = frozenset({Refusal.NOTYET, Refusal.BADSIGNATURE})
+MAX_TRIES = 3  # to verify one token that nothing is known of, before another is asked for
 
 A = TypeVar("A")
 
@@ -36,6 +36,23 @@ class Outcome(Enum):
 
     REFRESHED = auto()  # or thrown away: the table has it in any case
     OVER = auto()  # refused, or there was nothing to ask
+
+
+@dataclass(frozen=True, slots=True)
+class _Unverified:
+    """What an issuer has given that cannot be verified yet: in memory only."""
+
+    tokens: Tokens
+    given_on: RefreshIssuer
+    given_at: float  # monotonic
+    tries: int = 0  # that did not get it verified
+
+    def at(self, monotonic: float) -> Tokens:
+        """Return the tokens as they are by now: some of their time is over."""
+        stated = self.tokens.expires_in
+        if stated is None:
+            return self.tokens
+        return replace(self.tokens, expires_in=stated - (monotonic - self.given_at))
 
 
 class OneRefresh:
@@ -67,11 +84,18 @@ class OneRefresh:
         self._hashed = hashed
         self._draw = draw
         self._note_late = note_late
+        self._unverified: dict[GrantId, _Unverified] = {}
+
+    def forget(self, grant: GrantId) -> None:
+        """Let go of what is kept for a grant that is gone."""
+        self._unverified.pop(grant, None)
 
     async def of(
         self, grant: Grant, begun_on: RefreshIssuer
     ) -> Outcome | datetime | IssuerUnavailable:
         """Spend the grant's refresh token, which the table has noted to be in flight.
+
+        Where the last one has brought what could not be verified yet, that is tried again instead.
 
         Returns:
             How it ended; or not before when it may be tried; or why it is to be tried again.
@@ -89,30 +113,31 @@ class OneRefresh:
         closed_until = self._issuers.pace(grant).not_before(grant, self._clock.now())
         if closed_until is not None:
             return closed_until + timedelta(seconds=FIRST_RETRY * self._draw())
+        kept = self._unverified.pop(grant.id, None)
+        if kept is not None:
+            return await self._take(grant, kept)
         if grant.refresh_at is not None and grant.refresh_at <= self._clock.now():
             self._note_late((self._clock.now() - grant.refresh_at).total_seconds())
         try:
             tokens = await issuer.source.refresh(grant.refresh_token)
         except RefreshRefused as refused:
-            log.info("refresh refused", issuer=grant.issuer, error=refused.error)
+            log.info("refresh refused", issuer=grant.issuer, error=refused.said)
             self._issuers.pace(grant).note_refusal(grant, self._clock.now())
             await self._persist(Refuse(grant=grant.id, reason="refused"))
             return Outcome.OVER
         except IssuerUnavailable as unavailable:
             return unavailable.with_traceback(None)
-        return await self._take(grant, tokens, issuer)
+        return await self._take(grant, _Unverified(tokens, issuer, self._clock.monotonic()))
 
-    async def _take(
-        self, grant: Grant, tokens: Tokens, given_on: RefreshIssuer
-    ) -> Outcome | IssuerUnavailable:
+    async def _take(self, grant: Grant, given: _Unverified) -> Outcome | IssuerUnavailable:
         """Keep the new refresh token first: after a crash it is all there is."""
-        renewed = tokens.refresh_token
+        renewed = given.tokens.refresh_token
         known_by = None if renewed is None else self._hashed(renewed)
         rotate = Rotate(grant=grant.id, refresh=known_by, refresh_token=renewed)
         known = await self._persist(rotate)
-        issuer = self._issuers.now(given_on, grant.issuer)
+        issuer = self._issuers.now(given.given_on, grant.issuer)
         if known and issuer is not None:
-            return await self._verify(grant, issuer, tokens)
+            return await self._verify(grant, issuer, given)
         if not known:
             log.info("refresh thrown away", issuer=grant.issuer)
             if renewed is not None and issuer is not None:
@@ -120,21 +145,19 @@ class OneRefresh:
         return Outcome.OVER
 
     async def _verify(
-        self, grant: Grant, issuer: RefreshIssuer, tokens: Tokens
+        self, grant: Grant, issuer: RefreshIssuer, given: _Unverified
     ) -> Outcome | IssuerUnavailable:
         """Give the sessions what the new access token says."""
+        tokens = given.at(self._clock.monotonic())
         try:
             verdict = await issuer.verify(
                 tokens.access_token, now=self._clock.now(), expires_in=tokens.expires_in
             )
         except TokenRejected as rejected:
             log.warning("refreshed token rejected", issuer=grant.issuer, reason=rejected.reason)
-            is_newest = self._issuers.is_newest(issuer, grant.issuer)
-            if rejected.reason in NOT_YET_GOOD or not is_newest:
-                return IssuerUnavailable(str(rejected))
-            await self._persist(Refuse(grant=grant.id, reason=rejected.reason.value))
-            return Outcome.OVER
+            return await self._rejected(grant, issuer, given, rejected)
         except IssuerUnavailable as unavailable:
+            self._keep(grant, given)
             return unavailable.with_traceback(None)
         refresh = Refresh(grant=grant.id, verdict=verdict, draw=self._draw())
         kept = await self._table.ask(refresh)
@@ -144,6 +167,29 @@ class OneRefresh:
             self._issuers.pace(grant).note_proof(grant)
         log.info("refreshed" if kept else "refresh thrown away", issuer=grant.issuer)
         return Outcome.REFRESHED
+
+    async def _rejected(
+        self, grant: Grant, issuer: RefreshIssuer, given: _Unverified, rejected: TokenRejected
+    ) -> Outcome | IssuerUnavailable:
+        """End the sessions, unless time may mend this token or another one may be good."""
+        match rejected.reason:
+            case Refusal.NOTYET:  # the issuer's clock is ahead, and so will the next token's be
+                self._unverified[grant.id] = replace(given, tries=given.tries + 1)
+                return IssuerUnavailable(str(rejected))
+            case Refusal.BADSIGNATURE:  # its key may not be among the published ones yet
+                self._keep(grant, given)
+                return IssuerUnavailable(str(rejected))
+            case Refusal.EXPIRED if given.tries:
+                return IssuerUnavailable("it expired before it could be verified")
+        if not self._issuers.is_newest(issuer, grant.issuer):
+            return IssuerUnavailable(str(rejected))
+        await self._persist(Refuse(grant=grant.id, reason=rejected.reason.value))
+        return Outcome.OVER
+
+    def _keep(self, grant: Grant, given: _Unverified) -> None:
+        """Verify what was given again next time, without another refresh, a few times."""
+        if given.tries < MAX_TRIES:
+            self._unverified[grant.id] = replace(given, tries=given.tries + 1)
 
     async def _persist(self, change: Change[A]) -> A:
         """Write what the issuer said of a refresh token, however long it takes.

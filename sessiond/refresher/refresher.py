@@ -18,7 +18,14 @@ from sessiond.bus import Committed
 from sessiond.clock import Clock
 from sessiond.containment import Containment
 from sessiond.core.changes import BeginRefresh, Forsake
-from sessiond.core.errors import IssuerThrottled, IssuerUnavailable, StoreError, UnusableAnswer
+from sessiond.core.errors import (
+    IssuerThrottled,
+    IssuerUnavailable,
+    Refusal,
+    StoreError,
+    UnusableAnswer,
+)
+from sessiond.core.events import SessionRevoked
 from sessiond.core.grant import Grant, GrantId, TokenHash
 from sessiond.core.rows import Drop, Put
 from sessiond.core.secret import Secret
@@ -134,10 +141,12 @@ class Refresher:
                         case Drop(Grant() as grant, give_back=is_owed):
                             self._held.pop(grant.id, None)
                             self._asking_again.drop(grant.id)
+                            self._one_refresh.forget(grant.id)
                             if is_owed and grant.refresh_token is not None:
                                 self._giving_back.owe(grant, self._tasks)
                         case _:
                             pass
+                _tell_of_others(batch)
             self._watching.cancel()
 
     async def settle(self) -> None:
@@ -302,3 +311,18 @@ class Refresher:
         ):
             self._due.add_in(self._settings().recheck, key)
         self._held.pop(key.grant, None)
+
+
+def _tell_of_others(batch: Committed) -> None:
+    """Log whose session has ended since the issuer takes the user for another, or renamed him."""
+    for notice in batch.notices:
+        match notice.event:
+            case SessionRevoked(reason=Refusal.USERMISMATCH.value) as ended:
+                log.warning(
+                    "the user is another now, session ended",
+                    issuer=ended.issuer,
+                    user=ended.user,
+                    session=str(ended.session),
+                )
+            case _:
+                pass

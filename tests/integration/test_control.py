@@ -9,7 +9,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from sessiond.testing import FakeProcess
 from tests.integration.conftest import Connected, Start
 from tests.integration.operating import Operator, control_of, watching
+from tests.integration.test_asking import INTROSPECTION, keep_secret
 from tests.integration.test_login import pair
+from tests.issuer.control import ALWAYS
 from tests.issuer.running import ALICE, BOB, RunningIssuer
 from tests.running_daemon import configuration
 
@@ -249,6 +251,20 @@ def test_explaining_spends_no_refresh_token_where_a_login_would(
         found = operator.explain(ALICE, pair(tokens))
         assert found["checks"][-1]["outcome"] == "passed"
         assert operator.get("/v1/status")["issuers"][0]["last_success_at"] is not None
+
+
+def test_explaining_says_why_an_issuer_may_call_a_good_token_inactive(
+    strict_issuer: RunningIssuer, start: Start, folder: Path
+) -> None:
+    keep_secret(folder)
+    daemon = start(configuration(strict_issuer, extra=INTROSPECTION))
+    token = strict_issuer.tokens()["access_token"]  # for api://kdb alone
+    inactive = {"active": False}  # what Keycloak answers to a client that is not in aud
+    strict_issuer.control.fault("/introspect", status=200, body=inactive, count=ALWAYS)
+    with Operator(daemon) as operator:
+        found = operator.explain(ALICE, token)
+    assert found["reason"] == "inactive"
+    assert "aud does not name our client 'sessiond'" in found["checks"][3]["detail"]
 
 
 def test_no_token_is_in_any_answer_or_log_line(

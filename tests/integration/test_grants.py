@@ -1,5 +1,6 @@
 """Sessions hang on grants: one refresh for all who brought the same tokens."""
 
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -43,6 +44,22 @@ def test_three_sessions_and_a_late_fourth_live_on_one_token_call_a_lease(
     assert {push["session"] for push in told} == sessions
     assert issuer.control.calls("/token") == 3
     assert {each["session"] for each in q.sessions()} == sessions
+
+
+def test_a_confidential_client_of_ours_refreshes_with_its_own_secret(
+    strict_issuer: RunningIssuer, start: Start, process: Connected, tmp_path: Path
+) -> None:
+    strict_issuer.control.set_access_token_lifetime(10)
+    tokens = strict_issuer.tokens(client="webapp", secret="webapp-secret")
+    secret = tmp_path / "secret"
+    secret.write_text("webapp-secret")
+    secret.chmod(0o600)
+    ours = f'client_secret_file = "{secret}"\nrefresh_client_id = ""'
+    configured = configuration(strict_issuer, refresh=EARLY, extra=ours)
+    q = process(start(configured.replace('client_id = "sessiond"', 'client_id = "webapp"')))
+    session = q.log_in(ALICE, pair(tokens))["session"]
+    told = q.next_push()
+    assert (told["event"], told["session"]) == ("refreshed", session)
 
 
 def test_a_refused_refresh_ends_every_session_of_the_grant_and_they_do_not_come_back(
@@ -160,6 +177,24 @@ def test_a_refresh_that_returns_another_user_ends_the_session(
     q.log_in(ALICE, pair(strict_issuer.tokens()))
     assert q.next_push()["reason"] == "usermismatch"
     assert q.sessions() == []
+
+
+def test_a_user_who_was_renamed_at_the_issuer_has_to_log_in_under_the_new_name(
+    strict_issuer: RunningIssuer, start: Start, process: Connected
+) -> None:
+    strict_issuer.control.set_access_token_lifetime(10)
+    daemon = start(configuration(strict_issuer, refresh=EARLY))
+    q = process(daemon)
+    session = q.log_in(ALICE, pair(strict_issuer.tokens()))["session"]
+    strict_issuer.control.change_user(ALICE, upn="alice.smith@contoso.test")
+    told = q.next_push()
+    assert (told["event"], told["reason"]) == ("revoked", "usermismatch")
+    (line,) = daemon.logged(1, event="the user is another now, session ended")
+    assert (line["user"], line["session"]) == (ALICE, str(session))
+    fresh = strict_issuer.tokens(ALICE)
+    assert (
+        q.log_in("alice.smith@contoso.test", pair(fresh), 6)["user"] == "alice.smith@contoso.test"
+    )
 
 
 def test_a_transient_fault_costs_nothing_but_time(

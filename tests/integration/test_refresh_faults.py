@@ -4,7 +4,9 @@ docs/issuer-faults.md has these outcomes as a table. All users log in at once, s
 wait for the same few seconds.
 """
 
+import json
 import tempfile
+from base64 import urlsafe_b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from sessiond.issuers.missed_keys import AT_ONCE
 from sessiond.testing import FakeProcess
 from sessiond.testing.faults import Fault
 from tests.integration.conftest import Start
@@ -39,11 +42,13 @@ TRANSIENT: dict[str, Wrong] = {
     ),  # RFC 6749, 5.2: an error's status is 400 or 401
     "ourfault": Fault(status=401, error="invalid_client"),
     "busy": Fault(status=400, error="temporarily_unavailable"),
+    "resource": Fault(status=400, body=b'{"error":"invalid_resource","error_codes":[500011]}'),
     "alien": ALIEN,
 }
 FINAL: dict[str, Wrong] = {
     "refused": Fault(status=400, error="invalid_grant"),
     "interaction": Fault(status=400, error="interaction_required"),
+    "denied": Fault(status=403, error="access_denied"),
 }
 LASTING: dict[str, Wrong] = {
     "gone": Gone.REFUSED,
@@ -67,6 +72,7 @@ BROUGHT = {
     "spantext": Brought({"answer": {"expires_in": "1800"}}, span=HOUR / 2),
     "spanwords": Brought({"answer": {"expires_in": "soon"}}),
     "norefresh": Brought({"answer": {"refresh_token": None}}),
+    "emptyrefresh": Brought({"answer": {"refresh_token": ""}}),
     "otheruser": Brought({"sub": "somebody-else", "oid": "another"}, "revoked", "usermismatch"),
     "ahead": Brought({"skew": FIVE_MINUTES}, "expired", "expired"),  # tried again until then
     "behind": Brought(
@@ -76,7 +82,10 @@ BROUGHT = {
 }
 WAYS = ["refresh", "entra"]
 # MSAL answers an identical request from memory for 60 s after a 400, whatever the 400 said.
-TRIED_AGAIN = [(fault, way) for fault in TRANSIENT for way in WAYS if fault + way != "busyentra"]
+REMEMBERED_BY_MSAL = (("busy", "entra"), ("resource", "entra"))
+TRIED_AGAIN = [
+    (fault, way) for fault in TRANSIENT for way in WAYS if (fault, way) not in REMEMBERED_BY_MSAL
+]
 
 
 def each_issuer() -> Iterator[FaultyIssuer]:
@@ -121,6 +130,16 @@ def test_a_refresh_without_an_answer_is_tried_again_and_costs_nothing_but_time(
     is_stranger = fault == "alien" or isinstance(TRANSIENT[fault], Certificate)
     assert issuer.calls("token") == (1 if is_stranger else 2)  # nothing is sent to a stranger
     assert issuer.calls("/elsewhere") == 0  # where the redirect leads
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_the_issuers_error_code_is_in_the_log(
+    stage: Stage, sessions: dict[str, dict[str, Any]], way: str
+) -> None:
+    (put_off, *_) = stage.logged("refresh put off", stage.issuers[f"resource.{way}"])
+    assert "invalid_resource (AADSTS500011)" in put_off["error"]
+    (refused,) = stage.logged("refresh refused", stage.issuers[f"denied.{way}"])
+    assert refused["error"] == "access_denied"
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -186,3 +205,28 @@ def test_a_refresh_whose_key_cannot_be_fetched_is_tried_again_and_never_a_forger
         assert session in {each["session"] for each in q.sessions()}
         assert q.pushes == []
         strict_issuer.control.clear_faults()
+
+
+def test_two_key_changes_in_a_row_let_nobody_run_out_whatever_others_make_up(
+    strict_issuer: RunningIssuer, start: Start
+) -> None:
+    strict_issuer.control.set_access_token_lifetime(30)
+    early = "share = 0.1\njitter = 0.0"
+    with FakeProcess(start(configuration(strict_issuer, refresh=early)).address) as q:
+        q.hello()
+        tokens = strict_issuer.tokens()
+        session = q.log_in(ALICE, pair(tokens))["session"]
+        made_up = [with_kid(tokens["access_token"], f"made-up-{number}") for number in range(6)]
+        reasons = [q.connect(ALICE, forged, 6)["reason"] for forged in made_up]
+        assert reasons == ["badsignature"] * AT_ONCE + ["unavailable"] * (6 - AT_ONCE)
+        for _ in range(2):
+            strict_issuer.control.rotate_keys(drop_old=True)
+            told = q.next_push()
+            assert (told["event"], told["session"]) == ("refreshed", session)
+
+
+def with_kid(token: str, kid: str) -> str:
+    """Return the token as if another key had signed it."""
+    _, payload, signature = token.split(".")
+    header = json.dumps({"alg": "RS256", "typ": "at+jwt", "kid": kid}).encode()
+    return f"{urlsafe_b64encode(header).decode().rstrip('=')}.{payload}.{signature}"

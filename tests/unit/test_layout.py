@@ -58,7 +58,6 @@ TESTED_WITH = {
     "qipc/decode.py": "qipc/test_wire.py",
     "qipc/encode.py": "qipc/test_wire.py",
     "refresher/asking_again.py": "refresher/test_refresher.py",
-    "refresher/one_refresh.py": "refresher/test_refresher.py",
     "store/codec.py": "store/test_sqlite.py",
     "store/bulk.py": "store/test_sqlite_schema.py",
     "table/batch.py": "table/test_table_pieces.py",

@@ -18,7 +18,7 @@ from sessiond.core.decide.tokens import access_of, is_relying, relying_on
 from sessiond.core.errors import Refusal
 from sessiond.core.events import SessionRefreshed, SessionRevoked, SessionRolesChanged
 from sessiond.core.grant import Grant, KnownToken
-from sessiond.core.lease import refresh_at
+from sessiond.core.lease import is_same_end, next_refresh_at
 from sessiond.core.principal import same_name
 from sessiond.core.rows import RowsView
 from sessiond.core.session import Session
@@ -75,12 +75,19 @@ def refresh(draft: Draft, change: Refresh) -> bool:
     if not _still_theirs(draft, grant, change.verdict):
         return False
     lease, rules = change.verdict.lease, draft.rules
-    due = refresh_at(lease, share=rules.share, jitter=rules.jitter, draw=change.draw)
-    if due <= draft.now:  # the issuer's clock is far behind: do not ask again at once, for ever
-        due = draft.now + (lease.expires_at - draft.now) * rules.share
+    was_due = grant.refresh_at is not None and grant.refresh_at <= draft.now
+    due = next_refresh_at(
+        grant.lease if was_due else None,
+        lease,
+        now=draft.now,
+        share=rules.share,
+        jitter=rules.jitter,
+        draw=change.draw,
+    )
     refreshed = replace(grant, lease=lease, refresh_at=due, proven=True)
     concerned = [*draft.rows.sessions_of(grant.id), *relying_on(draft, grant)]
-    _update(draft, refreshed, change.verdict, concerned, is_told=True)
+    is_told = not is_same_end(grant.lease, lease)  # what gained nothing is no news
+    _update(draft, refreshed, change.verdict, concerned, is_told=is_told)
     return True
 
 

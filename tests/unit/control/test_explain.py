@@ -88,6 +88,45 @@ async def test_what_the_issuer_or_the_claims_say_is_the_verification(
         assert found["checks"][3]["detail"].startswith(detail)
 
 
+@pytest.mark.parametrize(
+    ("aud", "is_hinted"),
+    [
+        ("api://kdb", True),
+        (["api://kdb", "account"], True),
+        (None, True),
+        (7, True),
+        ("sessiond", False),
+        (["api://kdb", "sessiond"], False),
+    ],
+)
+async def test_a_token_that_is_inactive_to_a_client_outside_its_aud_brings_a_hint(
+    aud: object, is_hinted: bool
+) -> None:
+    async with viewing(introspects_as="sessiond") as v:
+        v.verifier.says = TokenRejected(Refusal.INACTIVE, "the issuer says so")
+        found, _ = await explained(v, password=jwt(aud=aud))
+        detail = found["checks"][3]["detail"]
+        assert detail.startswith("the issuer says so")
+        assert ("does not name our client 'sessiond'" in detail) is is_hinted
+
+
+@pytest.mark.parametrize(
+    ("client", "password", "reason"),
+    [
+        ("", jwt(aud="api://kdb"), Refusal.INACTIVE),  # nobody introspects there
+        ("sessiond", opaque(), Refusal.INACTIVE),
+        ("sessiond", jwt(aud="api://kdb"), Refusal.WRONGSCOPE),
+    ],
+)
+async def test_where_the_aud_is_not_why_there_is_no_hint(
+    client: str, password: str, reason: Refusal
+) -> None:
+    async with viewing(introspects_as=client) as v:
+        v.verifier.says = TokenRejected(reason, "the issuer says so")
+        found, _ = await explained(v, password=password)
+        assert found["checks"][3]["detail"] == "the issuer says so"
+
+
 async def test_an_issuer_that_hangs_is_what_the_login_would_hear() -> None:
     async with viewing() as v:
         held = v.verifier.hold()

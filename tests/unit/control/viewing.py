@@ -119,6 +119,7 @@ async def viewing(
     store: MemoryStore | None = None,
     access: Access | None = None,
     proved: frozenset[str] = frozenset(),
+    introspects_as: str = "",
 ) -> AsyncIterator[Viewing]:
     store, clock, bus = store or MemoryStore(), FakeClock(), Bus()
     watched = InstrumentedStore(store, clock)
@@ -135,7 +136,9 @@ async def viewing(
         connected.enter(process_key(pid), line if pid == 100 else FakeLine(), hook)
     connected.begin(table.sequence)
     numbers = count(9001)
-    shown = IssuerView(route=corp.route, breaker=corp.breaker, health=health)
+    shown = IssuerView(
+        route=corp.route, breaker=corp.breaker, health=health, introspects_as=introspects_as
+    )
     settings = Settings(ViewSettings(issuers={"corp": shown}, proved=proved, deadline=2.0))
     rules = DeliveryRules(max_attempts=3, keep=timedelta(days=7))
     subscribed = Settings(SubscriberSettings(wanted=(), rules=rules))

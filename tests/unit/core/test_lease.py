@@ -1,10 +1,18 @@
-from datetime import timedelta
+from datetime import datetime, timedelta
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sessiond.core.lease import Lease, lease_of, refresh_at
+from sessiond.core.lease import (
+    FLOOR,
+    Lease,
+    is_same_end,
+    lease_of,
+    next_refresh_at,
+    refresh_at,
+)
 from tests.fakes import HOUR, MINUTE, START, lease
 
 NOW = START
@@ -104,3 +112,54 @@ def test_a_refresh_is_due_within_the_lease(
     span = lease(length=timedelta(seconds=seconds))
     due = refresh_at(span, share=share, jitter=jitter, draw=draw)
     assert span.issued_at <= due < span.expires_at
+
+
+@given(
+    share=st.floats(0.05, 0.95),
+    draw=st.floats(0.0, 1.0, exclude_max=True),
+    seconds=st.integers(1, 86_400),
+    part=st.floats(0.0, 0.99),
+    moved=st.floats(-0.99, 0.99),
+)
+def test_an_issuer_that_gives_no_longer_leases_is_asked_no_oftener_than_the_floor(
+    share: float, draw: float, seconds: int, part: float, moved: float
+) -> None:
+    end = START + timedelta(seconds=seconds)
+    now, held, asked = START + part * (end - START), lease(length=end - START), list[datetime]()
+    cut_to = end + timedelta(seconds=moved)
+    while now < min(end, cut_to):
+        asked.append(now)
+        cut = Lease(issued_at=now, expires_at=cut_to)
+        now = next_refresh_at(held, cut, now=now, share=share, jitter=0.0, draw=draw)
+    assert all(later - earlier >= FLOOR for earlier, later in pairwise(asked))
+
+
+@pytest.mark.parametrize("seconds", [2, 5, 10, 60, 3600])
+@pytest.mark.parametrize("draw", [0.0, 0.5, 0.99])
+def test_no_lease_that_is_really_given_is_too_short_for_the_floor(
+    seconds: int, draw: float
+) -> None:
+    length = timedelta(seconds=seconds)
+    held, due = (
+        lease(START, length),
+        refresh_at(lease(START, length), share=0.6, jitter=0.1, draw=draw),
+    )
+    for _ in range(20):
+        given_ = lease(due, length)
+        now, due = due, next_refresh_at(held, given_, now=due, share=0.6, jitter=0.1, draw=draw)
+        assert now < due < given_.expires_at
+        assert due == refresh_at(given_, share=0.6, jitter=0.1, draw=draw)
+        held = given_
+
+
+def test_an_issuer_whose_clock_is_far_behind_is_asked_again_after_a_share_of_what_is_left() -> None:
+    old, new = lease(), lease(START - 50 * MINUTE, HOUR + MINUTE + HOUR)
+    now = START + 40 * MINUTE
+    due = next_refresh_at(old, new, now=now, share=0.6, jitter=0.0, draw=0.5)
+    assert due == now + 0.6 * (new.expires_at - now)
+
+
+@pytest.mark.parametrize(("by", "same"), [(0, True), (0.99, True), (-0.99, True), (1, False)])
+def test_ends_that_a_second_does_not_part_are_the_same(by: float, same: bool) -> None:
+    other = lease(length=HOUR + timedelta(seconds=by))
+    assert is_same_end(lease(), other) is is_same_end(other, lease()) is same

@@ -1,8 +1,9 @@
 import json
+from base64 import b64decode
 
 import anyio
 import pytest
-from joserfc import jws
+from joserfc import jws, jwt
 from joserfc.jwk import ECKey
 
 from sessiond.config import IssuerConfig
@@ -209,6 +210,57 @@ async def test_a_confidential_refresh_client_proves_itself(
     (request,) = issuer.requests
     assert ("authorization" in request.headers) is in_header
     assert ("client_secret" in form_of(request)) is not in_header
+
+
+@pytest.mark.parametrize("named", ["", "sessiond"])
+@pytest.mark.parametrize(
+    ("method", "sent"),
+    [("basic", {}), ("post", {"client_id": "sessiond", "client_secret": "s"})],
+)
+async def test_our_own_client_refreshes_with_its_own_secret(
+    issuer: IssuerStub, method: str, sent: dict[str, str], named: str
+) -> None:
+    issuer.says("/t", {"error": "invalid_grant"}, status=400)
+    config = of_jwt(token_endpoint=f"{ISSUER}t", client_auth=method, refresh_client_id=named)
+    with pytest.raises(RefreshRefused, match="invalid_grant"):
+        await built(issuer, config, client_secret="s").tokens.refresh(Secret("r"))
+    (request,) = issuer.requests
+    by_header = {"sessiond:s"} if method == "basic" else set()
+    header = request.headers.get("authorization", "").removeprefix("Basic ")
+    assert {b64decode(each).decode() for each in [header] if each} == by_header
+    form = form_of(request)
+    assert {key: form[key] for key in form if key.startswith("client")} == sent
+
+
+async def test_our_own_client_refreshes_with_its_own_key(issuer: IssuerStub) -> None:
+    issuer.says("/t", {"error": "invalid_grant"}, status=400)
+    config = of_jwt(token_endpoint=f"{ISSUER}t", client_auth="private_key_jwt")
+    key = RSA.as_pem(private=True).decode()
+    with pytest.raises(RefreshRefused, match="invalid_grant"):
+        await built(issuer, config, client_secret=key).tokens.refresh(Secret("r"))
+    form = form_of(issuer.requests[0])
+    said = jwt.decode(form["client_assertion"], RSA, algorithms=["PS256", "RS256"])
+    assert (said.claims["iss"], said.claims["aud"]) == ("sessiond", f"{ISSUER}t")
+    assert "client_secret" not in form
+
+
+async def test_a_refresh_secret_of_its_own_goes_before_and_another_client_gets_none_of_ours(
+    issuer: IssuerStub,
+) -> None:
+    issuer.says("/t", {"error": "invalid_grant"}, status=400)
+    own = of_jwt(token_endpoint=f"{ISSUER}t", client_auth="post")
+    other = of_jwt(token_endpoint=f"{ISSUER}t", client_auth="post", refresh_client_id="qstudio")
+    public = of_jwt(token_endpoint=f"{ISSUER}t", client_auth="none")
+    for parts in (
+        built(issuer, own, client_secret="s", refresh_secret="t"),
+        built(issuer, other, client_secret="s"),
+        built(issuer, public, client_secret="s"),
+    ):
+        with pytest.raises(RefreshRefused):
+            await parts.tokens.refresh(Secret("r"))
+    sent = [form_of(request).get("client_secret") for request in issuer.requests]
+    assert sent == ["t", None, None]
+    assert not [each for each in issuer.requests if "authorization" in each.headers]
 
 
 async def test_entra_refreshes_through_msal(issuer: IssuerStub) -> None:

@@ -158,62 +158,36 @@ async def test_a_first_failure_is_tried_again_at_once(source: Source, kept: Kept
     assert await kept.get() == 2
 
 
-async def test_whoever_misses_something_causes_one_fetch_in_half_a_minute(
-    kept: Kept[int], clock: HandClock
-) -> None:
-    await kept.get()
-    said = [kept.may_be_newer]
-    assert await kept.newer() == 2
-    said.append(kept.may_be_newer)
-    clock.pass_(RETRY_AFTER - 1)
-    assert await kept.newer() == 2
-    clock.pass_(1)
-    said.append(kept.may_be_newer)
-    assert await kept.newer() == 3
-    assert said == [True, False, True]
-
-
-async def test_whoever_misses_something_is_told_when_the_issuer_is_down(
-    source: Source, kept: Kept[int]
-) -> None:
-    await kept.get()
-    source.fails = True
-    with pytest.raises(IssuerUnavailable):
-        await kept.newer()
-    assert kept.newest == 1
-
-
-async def test_a_copy_that_could_not_be_replaced_shows_nothing_missing(
-    source: Source, kept: Kept[int], clock: HandClock
-) -> None:
-    await kept.get()
-    source.fails = True
-    for _ in range(3):
-        with pytest.raises(IssuerUnavailable):
-            await kept.newer()
-    assert (await kept.get(), source.fetched) == (1, 2)
-    clock.pass_(RETRY_AFTER)
-    source.fails = False
-    assert await kept.newer() == 3
-
-
-async def test_whoever_misses_something_meanwhile_shares_the_fetch(
-    source: Source, kept: Kept[int]
-) -> None:
+async def test_a_fetch_under_way_is_known_of_and_shared(source: Source, kept: Kept[int]) -> None:
     await kept.get()
     source.shut()
     got: list[int] = []
 
-    async def newer() -> None:
-        assert kept.may_be_newer
-        got.append(await kept.newer())
+    async def fetch() -> None:
+        got.append(await kept.fetch())
 
+    said = [kept.is_under_way]
     async with anyio.create_task_group() as tasks:
         for _ in range(50):
-            tasks.start_soon(newer)
+            tasks.start_soon(fetch)
         await anyio.wait_all_tasks_blocked()
+        said.append(kept.is_under_way)
         source.gate.set()
-    assert (got, source.fetched) == ([2] * 50, 2)
+    said.append(kept.is_under_way)
+    assert (got, source.fetched, said) == ([2] * 50, 2, [False, True, False])
+
+
+async def test_why_the_last_fetch_failed_is_known_until_one_does_not(
+    source: Source, kept: Kept[int]
+) -> None:
+    assert kept.failure is None
+    source.fails = True
+    with pytest.raises(IssuerUnavailable):
+        await kept.fetch()
+    assert str(kept.failure) == "down"
+    source.fails = False
+    await kept.fetch()
+    assert kept.failure is None
 
 
 async def test_a_copy_is_taken_over_as_old_as_it_is(

@@ -1,6 +1,6 @@
 import pytest
 
-from sessiond.core.errors import IssuerThrottled, IssuerUnavailable
+from sessiond.core.errors import IssuerThrottled, IssuerUnavailable, UnusableAnswer
 from sessiond.issuers.discovery import MAX_AGE, Discovery, Endpoint, Place
 from tests.unit.issuers.fake import ISSUER, METADATA, HandClock, IssuerStub
 
@@ -53,13 +53,28 @@ async def test_the_metadata_may_be_elsewhere(issuer: IssuerStub, clock: HandCloc
 
 
 @pytest.mark.parametrize(
-    "name", ["https://login.example.com", "https://LOGIN.example.com/", "", None, 1]
+    ("name", "shown"),
+    [
+        ("https://login.example.com", "'https://login.example.com', wanted"),
+        ("https://LOGIN.example.com/", "'https://LOGIN.example.com/', wanted"),
+        ("https://l\u043egin.example.com/", "'https://l\\u043egin.example.com/', wanted"),
+        ("\x1b[2J", "'\\x1b[2J', wanted"),
+        ("x" * 9000, f"'{'x' * 199}, wanted"),
+        ("", "'', wanted"),
+        (1, "1, wanted"),
+        (None, "names no issuer, wanted"),
+    ],
 )
-async def test_metadata_of_another_issuer_is_not_believed(issuer: IssuerStub, name: object) -> None:
+async def test_metadata_of_another_issuer_is_not_believed_and_both_names_are_shown(
+    issuer: IssuerStub, name: object, shown: str
+) -> None:
     issuer.publishes(issuer=name)
     async with issuer.http() as http:
-        with pytest.raises(IssuerUnavailable, match="issuer"):
+        with pytest.raises(UnusableAnswer) as raised:
             await issuer.discovery(http).need(Endpoint.KEYS)
+    assert f"{shown} '{ISSUER}'" in str(raised.value)
+    is_by_slash = name == ISSUER.rstrip("/")
+    assert ("they differ by a slash at the end" in str(raised.value)) is is_by_slash
 
 
 @pytest.mark.parametrize(

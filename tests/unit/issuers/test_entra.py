@@ -180,6 +180,13 @@ async def test_a_final_error_is_a_refusal(issuer: IssuerStub, error: str) -> Non
     assert raised.value.error == error
 
 
+async def test_entras_numbers_come_through_msal(issuer: IssuerStub) -> None:
+    said = {"error": "invalid_resource", "error_description": "x", "error_codes": [500011]}
+    issuer.says(TOKEN, said, status=400)
+    with pytest.raises(IssuerUnavailable, match=r"invalid_resource \(AADSTS500011\)"):
+        await source_of(issuer).refresh(REFRESH)
+
+
 @pytest.mark.parametrize("error", ["invalid_client", "unauthorized_client", "invalid_scope"])
 async def test_an_error_of_ours_is_an_alarm_and_no_refusal(issuer: IssuerStub, error: str) -> None:
     issuer.says(TOKEN, {"error": error}, status=401)

@@ -15,6 +15,7 @@ from sessiond.core.secret import Secret
 from sessiond.issuers.cached_document import MAX_STALE, RETRY_AFTER
 from sessiond.issuers.jwt import JwtVerifier
 from sessiond.issuers.keys import FETCH_EVERY, Keys
+from sessiond.issuers.missed_keys import ANSWERED_FOR, AT_ONCE, EVERY
 from sessiond.jwt.access import TokenRules
 from sessiond.jwt.keyset import VerificationKey, verification_key
 from tests.unit.issuers.fake import HandClock, IssuerStub
@@ -177,19 +178,86 @@ async def test_fifty_tokens_of_a_new_key_cost_one_fetch(
     assert (accepted, issuer.asked("/keys")) == (50, 2)
 
 
-async def test_made_up_key_names_cost_one_fetch_in_half_a_minute(
+def made_up(name: object) -> Secret:
+    return token(header={"kid": f"made-up-{name}"}, key=OTHER_RSA)
+
+
+async def reason(verifier: JwtVerifier, forged: Secret, clock: HandClock) -> str:
+    """Return what a token comes to, "unavailable" where nobody was asked about its key."""
+    try:
+        await verifier.verify(forged, now=clock.now())
+    except TokenRejected as rejected:
+        return rejected.reason.value
+    except UnusableAnswer as unusable:
+        return "unavailable" if 0 < unusable.retry_after <= EVERY else "too long"
+    return "accepted"
+
+
+async def test_a_key_that_nobody_was_asked_about_is_no_verdict(
     verifier: JwtVerifier, issuer: IssuerStub, clock: HandClock
 ) -> None:
     await verifier.probe()
-    for number in range(10):
-        forged = token(header={"kid": f"made-up-{number}"}, key=OTHER_RSA)
-        with pytest.raises(TokenRejected) as raised:
-            await verifier.verify(forged, now=clock.now())
-        assert raised.value.reason is Refusal.BADSIGNATURE
-        assert not verifier.needs_call(forged)
+    said = [await reason(verifier, made_up(number), clock) for number in range(10)]
+    assert said == ["badsignature"] * AT_ONCE + ["unavailable"] * (10 - AT_ONCE)
+    assert issuer.asked("/keys") == 1 + AT_ONCE
+    assert not verifier.needs_call(made_up("another"))
+    clock.pass_(EVERY)
+    assert verifier.needs_call(made_up("another"))
+    assert await reason(verifier, made_up("another"), clock) == "badsignature"
+
+
+async def test_a_key_that_was_looked_for_in_vain_costs_no_second_fetch_for_a_while(
+    verifier: JwtVerifier, issuer: IssuerStub, clock: HandClock
+) -> None:
+    await verifier.probe()
+    for _ in range(20):
+        assert await reason(verifier, made_up("one"), clock) == "badsignature"
+        assert not verifier.needs_call(made_up("one"))
     assert issuer.asked("/keys") == 2
-    clock.pass_(RETRY_AFTER)
-    assert verifier.needs_call(of_new_key())
+    clock.pass_(ANSWERED_FOR)
+    assert verifier.needs_call(made_up("one"))
+
+
+async def test_a_real_new_key_is_known_soon_however_many_are_made_up(
+    verifier: JwtVerifier, issuer: IssuerStub, clock: HandClock
+) -> None:
+    await verifier.probe()
+    for number in range(600):  # ten a second
+        await reason(verifier, made_up(number), clock)
+        clock.pass_(0.1)
+    publish(issuer, jwk(RSA, kid="rsa"), jwk(OTHER_RSA, kid="new"))
+    fetched, waited = issuer.asked("/keys"), 0.0
+    assert fetched <= 1 + AT_ONCE + 60 / EVERY
+    while await reason(verifier, of_new_key(), clock) != "accepted":
+        await reason(verifier, made_up(f"later-{waited}"), clock)
+        clock.pass_(0.1)
+        waited += 0.1
+    assert waited <= EVERY + 0.1
+
+
+async def test_two_changes_of_keys_in_a_row_are_both_seen_at_once(
+    verifier: JwtVerifier, issuer: IssuerStub, clock: HandClock
+) -> None:
+    await verifier.probe()
+    await reason(verifier, made_up(1), clock)
+    for kid in ("new", "newer"):
+        publish(issuer, jwk(OTHER_RSA, kid=kid))
+        fresh = token(header={"kid": kid}, key=OTHER_RSA)
+        assert await reason(verifier, fresh, clock) == "accepted"
+
+
+async def test_while_the_keys_cannot_be_fetched_unknown_ones_are_no_verdict(
+    verifier: JwtVerifier, issuer: IssuerStub, clock: HandClock
+) -> None:
+    await verifier.probe()
+    issuer.says("/keys", {}, status=503)
+    for _ in range(AT_ONCE):
+        with pytest.raises(IssuerUnavailable, match="503"):
+            await verifier.verify(made_up("one"), now=clock.now())
+    with pytest.raises(UnusableAnswer, match=r"503; the key set is fetched again in 5 s"):
+        await verifier.verify(made_up("one"), now=clock.now())
+    assert issuer.asked("/keys") == 1 + AT_ONCE
+    assert await reason(verifier, token(), clock) == "accepted"
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 import pytest
 
 from sessiond.core.errors import (
+    ClientRefused,
     IssuerThrottled,
     IssuerUnavailable,
     RefreshRefused,
@@ -8,7 +9,7 @@ from sessiond.core.errors import (
 )
 from sessiond.core.secret import Secret
 from sessiond.issuers.client import Client
-from sessiond.issuers.token_endpoint import FINAL, OURS, TokenEndpoint
+from sessiond.issuers.token_endpoint import FINAL, MAX_CODE, OURS, TokenEndpoint
 from sessiond.refresher import TokenSource
 from tests.unit.issuers.fake import METADATA, IssuerStub, form_of
 
@@ -71,6 +72,13 @@ async def test_without_a_new_refresh_token_the_old_one_stays_good(issuer: Issuer
     assert (tokens.refresh_token, tokens.expires_in) == (None, None)
 
 
+@pytest.mark.parametrize("empty", ["", None])
+async def test_an_empty_refresh_token_is_none(issuer: IssuerStub, empty: str | None) -> None:
+    issuer.says("/token", {**ANSWER, "refresh_token": empty})
+    tokens = await source_of(issuer).refresh(REFRESH)
+    assert (tokens.access_token.reveal(), tokens.refresh_token) == ("new-access-token", None)
+
+
 @pytest.mark.parametrize(
     ("stated", "seconds"),
     [
@@ -98,7 +106,7 @@ async def test_expires_in_is_a_number_or_its_text(
 
 
 @pytest.mark.parametrize("error", sorted(FINAL))
-@pytest.mark.parametrize("status", [400, 401])
+@pytest.mark.parametrize("status", [400, 401, 403])  # Auth0: 403
 async def test_a_final_error_is_a_refusal(issuer: IssuerStub, error: str, status: int) -> None:
     issuer.says("/token", {"error": error, "error_description": "AADSTS70000"}, status=status)
     with pytest.raises(RefreshRefused) as raised:
@@ -121,7 +129,15 @@ async def test_an_error_of_ours_is_an_alarm_and_no_refusal(issuer: IssuerStub, e
 
 @pytest.mark.parametrize(
     "error",
-    ["temporarily_unavailable", "server_error", "INVALID_GRANT", "", None, ["invalid_grant"]],
+    [
+        "temporarily_unavailable",
+        "server_error",
+        "slow_down",
+        "INVALID_GRANT",
+        "",
+        None,
+        ["invalid_grant"],
+    ],
 )
 async def test_any_other_error_is_no_refusal(issuer: IssuerStub, error: object) -> None:
     issuer.says("/token", {"error": error}, status=400)
@@ -129,8 +145,50 @@ async def test_any_other_error_is_no_refusal(issuer: IssuerStub, error: object) 
         await source_of(issuer).refresh(REFRESH)
 
 
-async def test_what_the_issuer_writes_is_not_repeated(issuer: IssuerStub) -> None:
-    said = {"error": "very-secret", "error_description": f"bad token {REFRESH.reveal()}"}
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ({"error": "server_error"}, "no refresh: the issuer says server_error"),
+        ({"error": "policy denied!"}, "no refresh: the issuer says policy denied!"),
+        ({"error": "x" * 100}, f"no refresh: the issuer says {'x' * MAX_CODE}"),
+        (
+            {"error": "invalid_resource", "error_codes": [500011]},
+            "no refresh: invalid_resource (AADSTS500011), it does not know what refresh_scope is "
+            "for: check this issuer's configuration",
+        ),
+        (
+            {"error": "temporarily_unavailable", "error_codes": [1, True, "2", 0, 10**9, 5]},
+            "no refresh: the issuer says temporarily_unavailable (AADSTS1)",
+        ),
+        (
+            {"error": "odd", "error_codes": [1, 2, 3, 4, 5]},
+            "no refresh: the issuer says odd (AADSTS1, AADSTS2, AADSTS3, AADSTS4)",
+        ),
+        ({"error": "odd", "error_codes": 50076}, "no refresh: the issuer says odd"),
+        *(
+            ({"error": unfit}, "no refresh: the issuer gives no error code (RFC 6749, 5.2)")
+            for unfit in ['a"b', "a\\b", "a\nb", "a\x1b[31m", "é", "", None, 7, ["a"]]
+        ),
+    ],
+)
+async def test_the_error_code_is_shown_and_what_is_none_is_not(
+    issuer: IssuerStub, said: dict[str, object], shown: str
+) -> None:
+    issuer.says("/token", said, status=400)
+    with pytest.raises(IssuerUnavailable) as raised:
+        await source_of(issuer).refresh(REFRESH)
+    assert str(raised.value) == shown
+
+
+async def test_a_refusal_says_the_numbers_beside_its_code(issuer: IssuerStub) -> None:
+    issuer.says("/token", {"error": "invalid_grant", "error_codes": [700082]}, status=400)
+    with pytest.raises(RefreshRefused) as raised:
+        await source_of(issuer).refresh(REFRESH)
+    assert raised.value.said == "invalid_grant (AADSTS700082)"
+
+
+async def test_what_the_issuer_writes_beside_its_code_is_not_repeated(issuer: IssuerStub) -> None:
+    said = {"error": "odd", "error_description": f"very-secret {REFRESH.reveal()}"}
     issuer.says("/token", said, status=400)
     with pytest.raises(IssuerUnavailable) as raised:
         await source_of(issuer).refresh(REFRESH)
@@ -175,7 +233,8 @@ async def test_a_failing_issuer_refuses_nobody(issuer: IssuerStub, status: int) 
         {**ANSWER, "token_type": "DPoP"},
         {**ANSWER, "token_type": None},
         {**ANSWER, "refresh_token": 1},
-        {**ANSWER, "refresh_token": ""},
+        {**ANSWER, "refresh_token": ["a"]},
+        {**ANSWER, "refresh_token": True},
         {"error": "invalid_grant"},
     ],
 )
@@ -213,3 +272,13 @@ async def test_a_revocation_that_failed_is_told(issuer: IssuerStub, status: int)
     issuer.says("/revoke", {"error": "invalid_client"}, status=status)
     with pytest.raises(IssuerUnavailable):
         await source_of(issuer).revoke(REFRESH)
+
+
+async def test_why_a_revocation_failed_is_told_by_its_code(issuer: IssuerStub) -> None:
+    source = source_of(issuer)
+    issuer.says("/revoke", {"error": "invalid_client"}, status=401)
+    with pytest.raises(ClientRefused, match="revocation answered 401: invalid_client"):
+        await source.revoke(REFRESH)
+    issuer.says("/revoke", {"error": "odd"}, status=400)
+    with pytest.raises(UnusableAnswer, match="revocation answered 400: the issuer says odd"):
+        await source.revoke(REFRESH)

@@ -1,6 +1,7 @@
 """When refresh tokens are spent, in which order that is recorded, and what comes of it."""
 
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 
@@ -22,7 +23,7 @@ from tests.fakes import (
     session,
     verdict,
 )
-from tests.unit.refresher.refreshing import at_work, tokens
+from tests.unit.refresher.refreshing import TEN_MINUTES, at_work, tokens
 
 pytestmark = pytest.mark.anyio
 
@@ -229,15 +230,22 @@ async def test_new_roles_of_the_new_token_are_told(clock: FakeClock) -> None:
         assert [each.session.roles for each in await work.live()] == [("writer",)]
 
 
-async def test_when_nobody_can_verify_the_new_token_the_new_refresh_token_is_used_next(
+async def test_an_issuer_that_cuts_each_lease_to_its_own_end_is_asked_no_oftener_and_tells_nothing(
     clock: FakeClock,
 ) -> None:
     async with at_work(clock) as work:
-        work.verifier.of["access1"] = DOWN
+        end = clock.now() + TEN_MINUTES
+
+        def cut() -> None:
+            work.verifier.length = end - clock.now()
+
+        work.verifier.on_call = cut
         await work.log_in()
-        await work.minutes(7)
-        assert work.source.sent == [(360, "refresh0"), (362, "refresh1")]
-        assert work.told == [("session.refreshed", "")]
+        await work.minutes(11)
+        asked = [at for at, _ in work.source.sent]
+        assert [round(at) for at in asked] == [360, 504, 562, 585, 594, 599]
+        assert all(later - earlier >= 5 for earlier, later in pairwise(asked))
+        assert work.told == [("session.expired", "expired")]
 
 
 async def test_a_grant_without_sessions_is_not_refreshed_until_one_joins(clock: FakeClock) -> None:

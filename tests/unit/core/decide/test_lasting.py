@@ -245,6 +245,7 @@ def test_roles_that_a_refresh_has_lost_are_lost_to_who_came_alone_and_none_is_ga
     ledger: Ledger,
 ) -> None:
     ledger.ask(login(3, presented("access", says=verdict(roles=("reader", "writer")))))
+    ledger.let_pass(MINUTE)
     ledger.ask(refreshed(ledger, roles=("admin", "writer")))
     roles = {number: ledger.session(number).roles for number in (1, 2, 3)}
     assert roles == {1: ("admin", "writer"), 2: (), 3: ("writer",)}

@@ -18,6 +18,7 @@ from sessiond.core.changes import (
 from sessiond.core.decide.draft import REFUSED_KEPT
 from sessiond.core.errors import Refusal
 from sessiond.core.grant import KnownToken
+from sessiond.core.lease import FLOOR
 from sessiond.core.principal import Principal
 from sessiond.core.queries import FindGrant
 from sessiond.core.revocation import Scope
@@ -177,6 +178,7 @@ def test_every_session_of_the_grant_gets_the_new_lease(ledger: Ledger) -> None:
 
 
 def test_a_newer_token_with_other_roles_is_told(ledger: Ledger) -> None:
+    ledger.let_pass(MINUTE)
     says = verdict(begin=ledger.now, roles=("writer",), attributes={"desk": "fx"})
     ledger.ask(refreshed(says))
     assert ledger.told == [
@@ -188,6 +190,36 @@ def test_a_newer_token_with_other_roles_is_told(ledger: Ledger) -> None:
     assert len(ledger.pushed) == 4
     assert ledger.session(2).roles == ("writer",)
     assert ledger.session(2).attributes == {"desk": "fx"}
+
+
+@pytest.mark.parametrize("by", [0.0, 0.9, -0.9])  # seconds; issuers state whole ones
+def test_a_refresh_that_gained_nothing_is_no_news_and_the_next_is_no_nearer(
+    ledger: Ledger, by: float
+) -> None:
+    ledger.let_pass(HOUR - timedelta(seconds=6))
+    cut = verdict(begin=ledger.now, length=timedelta(seconds=6 + by))
+    assert ledger.ask(refreshed(cut))
+    assert (ledger.told, ledger.pushed) == ([], [])
+    assert (ledger.grant(1).proven, ledger.grant(1).lease) == (True, cut.lease)
+    assert ledger.grant(1).refresh_at == ledger.now + FLOOR
+
+
+def test_a_proof_that_gains_nothing_puts_no_refresh_of_a_short_lease_off() -> None:
+    ledger, short = Ledger(), timedelta(seconds=4)
+    ledger.ask(login(1, presented("access", "refresh", says=verdict(length=short))))
+    assert ledger.ask(refreshed(verdict(length=short)))
+    assert ledger.grant(1).refresh_at == START + 0.6 * short
+
+
+def test_new_roles_are_told_where_the_lease_gained_nothing(ledger: Ledger) -> None:
+    ledger.ask(refreshed(verdict(roles=("writer",))))
+    assert ledger.told == [("session.roles", 1, ""), ("session.roles", 2, "")]
+
+
+def test_a_lease_that_was_cut_short_is_told(ledger: Ledger) -> None:
+    ledger.ask(refreshed(verdict(length=MINUTE)))
+    assert ledger.told == [("session.refreshed", 1, ""), ("session.refreshed", 2, "")]
+    assert ledger.grant(1).lease.expires_at == START + MINUTE
 
 
 @pytest.mark.parametrize(

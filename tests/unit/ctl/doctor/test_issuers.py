@@ -31,17 +31,19 @@ class Answering:
         self.secrets: list[str] = []
         self.introspected: dict[str, object] = {"active": False}
         self.introspection_status = 200
+        self.name = ISSUER
+        self.keys: list[dict[str, object]] = [jwk(RSA, kid="rsa")]
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         date = format_datetime(datetime.now(UTC) + self.ahead, usegmt=True)
         self.secrets.append(request.headers.get("authorization", ""))
         answer = {
             "/.well-known/openid-configuration": {
-                "issuer": ISSUER,
+                "issuer": self.name,
                 "jwks_uri": f"{ISSUER}keys",
                 "introspection_endpoint": f"{ISSUER}introspect",
             },
-            "/keys": {"keys": [jwk(RSA, kid="rsa")]},
+            "/keys": {"keys": self.keys},
             "/introspect": self.introspected,
         }[request.url.path]
         stream = httpx.ByteStream(json.dumps(answer).encode())  # unread, as from a network
@@ -102,6 +104,24 @@ def test_an_issuer_that_does_not_answer_is_wrong(issuer: Answering) -> None:
     issuer.status = 503
     (found,) = looked_at().values()
     assert (found[0], "503" in found[1]) == ("wrong", True)
+
+
+def test_metadata_that_names_its_issuer_otherwise_is_shown_beside_the_configured_name(
+    issuer: Answering,
+) -> None:
+    issuer.name = ISSUER.rstrip("/")
+    found = looked_at()["issuer corp"]
+    assert found[0] == "wrong"
+    assert f"'{issuer.name}', wanted '{ISSUER}' (they differ by a slash at the end)" in found[1]
+
+
+def test_which_key_is_of_no_use_and_why_is_said_where_all_are(issuer: Answering) -> None:
+    issuer.keys = [jwk(RSA, kid="for secrets", use="enc")]
+    found = looked_at()["issuer corp"]
+    assert found == (
+        "wrong",
+        "the key set has no usable signature key: key 'for secrets' is for use 'enc', not 'sig'",
+    )
 
 
 def test_introspection_is_asked_with_the_daemons_own_secret(
