@@ -29,6 +29,8 @@ _ABOUT_THE_TOKEN = {
     "unsupported_token_type": Refusal.WRONGTYPE,  # RFC 7009, 2.2.1: one that it cannot look up
     "invalid_token": Refusal.INACTIVE,
 }
+# How an access token is presented (RFC 6749, 7.1); IdentityServer and Salesforce say what it is.
+_ACCESS_TOKEN = frozenset({"bearer", "access_token"})
 
 
 class IntrospectionVerifier:
@@ -151,9 +153,10 @@ class IntrospectionVerifier:
     def _check_type(self, claims: Claims) -> None:
         """Refuse other tokens: issuers answer for those too, with another type or with none."""
         kind = claims.get("token_type")
-        if isinstance(kind, str) and kind.lower() == "bearer":
+        if isinstance(kind, str) and kind.lower() in _ACCESS_TOKEN:
             return
-        if kind is None and self._is_type_optional:
+        # authentik answers for a refresh token as for an access token, but for at_hash.
+        if kind is None and self._is_type_optional and "at_hash" not in claims:
             return
         saw = "missing" if kind is None else seen(kind)
         do = "see token_type_optional" if kind is None else "present a bearer access token"

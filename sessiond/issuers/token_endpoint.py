@@ -21,6 +21,7 @@ FINAL = frozenset(
         "account_selection_required",
         "consent_required",
         "mfa_required",  # Auth0
+        "invalid_token",  # Cloud Foundry's UAA, and so SAP XSUAA, of one that is over
     }
 )
 # An operator must act; sessions live on until their leases end.

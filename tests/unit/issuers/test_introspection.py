@@ -161,6 +161,7 @@ async def test_where_the_type_is_optional_silence_is_an_access_tokens(
         {"token_type": "DPoP"},
         {"typ": "Refresh"},
         {"token_use": "refresh_token"},
+        {"at_hash": "mTMYs1zXL4nwAR-ZzpIUJA"},  # authentik
         {"scope": "openid"},
         {"scope": None},
     ],
@@ -216,8 +217,10 @@ async def test_another_claim_may_stand_for_the_audience(
     assert await refusal(part, OPAQUE, clock) is Refusal.WRONGAUDIENCE
 
 
-@pytest.mark.parametrize("kind", ["bearer", "BEARER", "Bearer"])
-async def test_bearer_counts_in_any_case(issuer: IssuerStub, clock: HandClock, kind: str) -> None:
+@pytest.mark.parametrize("kind", ["bearer", "BEARER", "Bearer", "access_token"])
+async def test_an_access_token_may_be_called_so_or_bearer_in_any_case(
+    issuer: IssuerStub, clock: HandClock, kind: str
+) -> None:
     answer(issuer, {**ACTIVE, "token_type": kind})
     assert (await verifier_of(issuer).verify(OPAQUE, now=clock.now())).principal.subject == "a-1"
 
