@@ -24,6 +24,7 @@ from tests.running_daemon import DaemonError, RunningDaemon
 from tests.running_daemon import configuration as of_daemon
 
 TEXT = GUIDE.read_text(encoding="utf-8")
+ISSUERS = GUIDE.parent / "issuers.md"
 SOME_ISSUER = """
 [[issuer]]
 name = "corp"
@@ -57,13 +58,6 @@ def test_each_configuration_is_a_good_one(block: str, tmp_path: Path) -> None:
     assert configuration.load(file).issuers
 
 
-def test_it_has_a_table_for_each_vendor() -> None:
-    names = [
-        name for block in blocks("toml") for name in re.findall(r'^name = "(.+)"$', block, re.M)
-    ]
-    assert {"entra", "keycloak", "okta"} <= set(names)
-
-
 def test_each_call_of_our_programs_is_one_that_they_know() -> None:
     called = list(commands())
     assert {"check-config", "keygen", "rekey", "install-units"} <= {words[0] for _, words in called}
@@ -86,12 +80,13 @@ def test_it_names_each_key_that_needs_a_restart() -> None:
     assert set(re.findall(r"`([a-z_.]+)`", row)) == {".".join(each) for each in NEEDS_RESTART}
 
 
-def test_what_it_links_to_is_there() -> None:
-    for link in re.findall(r"\]\((?!https?:)([^)]+)\)", TEXT):
+@pytest.mark.parametrize("page", [GUIDE, ISSUERS], ids=["operations", "issuers"])
+def test_what_it_links_to_is_there(page: Path) -> None:
+    for link in re.findall(r"\]\((?!https?:)([^)]+)\)", page.read_text(encoding="utf-8")):
         name, _, anchor = link.partition("#")
-        page = GUIDE.parent / name if name else GUIDE
-        assert page.exists(), link
-        assert not anchor or anchor in anchors(page), link
+        linked = page.parent / name if name else page
+        assert linked.exists(), link
+        assert not anchor or anchor in anchors(linked), link
 
 
 def anchors(page: Path) -> set[str]:
