@@ -13,7 +13,7 @@ COMPILE := $(TOOLS)/bin/uv pip compile --quiet --universal --python-version 3.11
 	--only-binary :all: --emit-build-options --no-annotate --custom-compile-command 'make pins' $(UPGRADE)
 
 # In pytest's words. What is not `chaos` or `heavy` is what `make test` runs.
-UNIT := tests/unit tests/fuzz
+UNIT := tests/unit tests/shapes tests/fuzz
 REAL := tests/integration tests/q tests/bench tests/chaos $(PLUGINS)
 # What is held by tests that read the tree: sizes, layout, what documents name.
 WALLS := $(addprefix tests/unit/test_,layout.py log_reference.py map.py proofs.py sizes.py)
