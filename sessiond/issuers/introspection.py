@@ -155,12 +155,26 @@ class IntrospectionVerifier:
         kind = claims.get("token_type")
         if isinstance(kind, str) and kind.lower() in _ACCESS_TOKEN:
             return
-        # authentik answers for a refresh token as for an access token, but for at_hash.
-        if kind is None and self._is_type_optional and "at_hash" not in claims:
+        if kind is None and self._is_type_optional:
+            _refuse_refresh_token(claims)
             return
         saw = "missing" if kind is None else seen(kind)
         do = "see token_type_optional" if kind is None else "present a bearer access token"
         raise TokenRejected(Refusal.WRONGTYPE, f'token_type is {saw}, wanted "Bearer": {do}')
+
+
+def _refuse_refresh_token(claims: Claims) -> None:
+    """Refuse a refresh token, of which authentik says what it says of an access token but for this.
+
+    Raises:
+        TokenRejected: WRONGTYPE: `at_hash` tells of an access token beside it.
+    """
+    if "at_hash" in claims:
+        raise TokenRejected(
+            Refusal.WRONGTYPE,
+            "at_hash is there and token_type is not, so it is a refresh token, wanted an access "
+            "token: present that one",
+        )
 
 
 def _fault(reply: Reply) -> TokenRejected | UnusableAnswer:
