@@ -181,8 +181,9 @@ def _user(claims: Claims, rules: ClaimRules) -> str:
 
 def _as_name(claims: Claims, claim: str, value: object, key: str) -> str:
     if value is None:
-        there = sorted(map(seen, claims))
-        names = ", ".join([*there[:_MAX_CLAIMS], *(["..."] if there[_MAX_CLAIMS:] else [])])
+        there = sorted(claims)
+        some = [*map(seen, there[:_MAX_CLAIMS]), *(["..."] if there[_MAX_CLAIMS:] else [])]
+        names = ", ".join(some)
         raise TokenRejected(
             Refusal.MALFORMED,
             f"there is no claim {seen(claim)}, only {names or 'none at all'}, wanted one with "

@@ -126,10 +126,11 @@ def check_scope(claims: Claims, required: str) -> None:
     """
     granted = {word for claim in SCOPE_CLAIMS for word in words_of(claims.get(claim))}
     if not granted.issuperset(words_of(required)):
+        stated = [f"{claim} is {seen(claims[claim])}" for claim in SCOPE_CLAIMS if claim in claims]
         raise TokenRejected(
             Refusal.WRONGSCOPE,
-            f"scope is {seen(' '.join(sorted(granted)))}, wanted {seen(required)} in it: have the "
-            "program ask for that, or mend required_scope",
+            f"{' and '.join(stated) or 'scope is missing'}, wanted {seen(required)} in it: have "
+            "the program ask for that, or mend required_scope",
         )
 
 

@@ -33,7 +33,7 @@ from sessiond.qipc.messages import HEADER
 from tests.fuzz import seeds
 from tests.unit.issuers.fake import ISSUER, HandClock, IssuerStub
 from tests.unit.issuers.test_introspection import verifier_of
-from tests.unit.jwt.forge import NOW, b64, jwk
+from tests.unit.jwt.forge import CLAIMS, NOW, b64, jwk
 
 MAX_MESSAGE = 1 << 20  # bytes, the default
 
@@ -222,6 +222,10 @@ def _tokens() -> Iterator[tuple[str, str]]:
     for name, content in _objects(MAX_HEADER_SIZE * 3 // 4 - 100):
         known = content.replace(b"{", b'{"alg":"EdDSA","typ":"at+jwt","kid":"none",', 1)
         yield f"a header of 16 KiB: {name}", f"{b64(known)}.{b64('{}')}.AAAA"
+    for name, word in (("short", "a"), ("long", "abcdefghijklmnop" * 6)):
+        roles = " ".join([word] * (20_000 // (len(word) + 1)))
+        content = seeds.compact({**CLAIMS, "roles": roles.split(" ")[:3000], "scope": roles})
+        yield f"good claims of {name} words", seeds.signed(header, content)
     yield "a megabyte", "eyJ" + "a" * (1 << 20)
     yield "a megabyte in parts", b64(b'{"alg":' + b" " * 700_000 + b"0}") + ".a.a"
     yield "a megabyte in halves", "a" * (1 << 19) + ";" + "b" * (1 << 19)
@@ -251,6 +255,7 @@ def _worst() -> Iterator[tuple[str, Work]]:
         yield f"introspection: {name}", _logged_in(_introspection, opaque, introspect=active)
         named = body.replace(b"{", b'{"sub":"a",', 1)
         yield f"userinfo: {name}", _logged_in(_userinfo, opaque, userinfo=named)
+        yield f"userinfo without a name: {name}", _logged_in(_userinfo, opaque, userinfo=body)
     for name, text in {"words": "a " * (MAX_BODY_SIZE // 2), "eyJ": "eyJ." * 100_000}.items():
         yield f"log: {name}", partial(_log, text)
 

@@ -311,6 +311,8 @@ def test_where_no_audience_is_configured_none_is_accepted() -> None:
         ({"aud": ["a", "b"]}, 'aud is ["a", "b"], wanted "api://kdb": '),
         ({"aud": 7}, "aud is 7, wanted a string or a list of strings"),
         ({"scope": "openid profile"}, 'scope is "openid profile", wanted "kdb.login" in it: '),
+        ({"scope": "a", "scp": ["b"]}, 'scope is "a" and scp is ["b"], wanted "kdb.login" in it: '),
+        ({}, 'scope is missing, wanted "kdb.login" in it: '),
         ({"aud": "eyJhbGciOiJSUzI1NiJ9.e30.x"}, "aud is a text that may be a token, wanted "),
         ({"iss": "\x1b[2J" + "x" * 120}, 'iss is "\\u001b[2Jx'),
     ],
