@@ -13,6 +13,7 @@ import click
 from sessiond import __version__
 from sessiond import config as configuration
 from sessiond import install_units as units
+from sessiond import shared_files as shared
 from sessiond.config.credentials import new_key, store_key
 from sessiond.core.errors import AddressInUseError, ConfigError, SessiondError
 
@@ -146,12 +147,19 @@ def rekey(path: Path) -> None:
 @click.option("--apply", "is_real", is_flag=True, help="Write the files, instead of showing them.")
 @click.option("--force", is_flag=True, help="Overwrite what was changed locally, too.")
 def install_units(root: Path, path: Path | None, is_real: bool, force: bool) -> None:
-    """Show, or write, systemd's units for this installation, and what to run then."""
-    values = units.values_of(path)
-    planned = units.plan(values, root.absolute())
+    """Show, or write, systemd's units for this installation, and what to run then.
+
+    With them come the q hook, the example configuration, the alerts and the dashboard, into
+    /usr/share/sessiond, and the manual pages.
+    """
+    root, values = root.absolute(), units.values_of(path)
+    planned, beside = units.plan(values, root), shared.plan(root)
     if is_real:
         units.apply(planned, force=force)
-    for line in units.told(planned, values, root.absolute(), is_real=is_real):
+        shared.write(beside)
+    for line in shared.told(beside, root, is_real=is_real):
+        click.echo(line)
+    for line in units.told(planned, values, root, is_real=is_real):
         click.echo(line)
 
 

@@ -8,7 +8,6 @@ import hashlib
 import math
 import os
 import re
-import secrets
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from pathlib import Path
 from sessiond import config as configuration
 from sessiond.config import Config
 from sessiond.core.errors import ConfigError
+from sessiond.whole_file import write_whole
 
 SOCKETS = ("sessiond-abstract.socket", "sessiond-path.socket", "sessiond-control.socket")
 PATH_SOCKET = "sessiond-path.socket"
@@ -159,7 +159,7 @@ def apply(planned: Sequence[Planned], *, force: bool) -> None:
                 each.path.unlink(missing_ok=True)
             elif each.is_changed:
                 each.path.parent.mkdir(parents=True, exist_ok=True)
-                _write(each.path, each.after)
+                write_whole(each.path, each.after.encode(), mode=MODE)
         except OSError as error:
             raise ConfigError(f"install-units: {each.path}: {error.strerror}") from error
 
@@ -251,18 +251,3 @@ def _read(path: Path) -> str | None:
         raise ConfigError(f"install-units: {path}: {error.strerror}") from error
     except UnicodeDecodeError:
         raise ConfigError(f"install-units: {path} is no text") from None
-
-
-def _write(path: Path, text: str) -> None:
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, MODE)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fchmod(file.fileno(), MODE)  # whatever the umask says
-            os.fsync(file.fileno())
-        draft.replace(path)
-    except OSError:
-        draft.unlink(missing_ok=True)
-        raise
