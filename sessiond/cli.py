@@ -15,7 +15,14 @@ from sessiond import config as configuration
 from sessiond import install_units as units
 from sessiond import shared_files as shared
 from sessiond.config.credentials import new_key, store_key
-from sessiond.core.errors import AddressInUseError, ConfigError, SessiondError
+from sessiond.core.errors import (
+    AddressInUseError,
+    ConfigError,
+    InTheWayError,
+    IssuerUnavailable,
+    SessiondError,
+)
+from sessiond.init import init
 
 EX_INTERRUPTED = 130  # what a shell says of a program that SIGINT ended
 
@@ -53,8 +60,10 @@ def exit_code(error: SessiondError) -> int:
     match error:
         case ConfigError():
             return os.EX_CONFIG
-        case AddressInUseError():
+        case AddressInUseError() | InTheWayError():
             return os.EX_CANTCREAT
+        case IssuerUnavailable():
+            return os.EX_UNAVAILABLE
         case _:
             return os.EX_SOFTWARE
 
@@ -175,3 +184,6 @@ def subscriber(name: str) -> None:
 def demo(context: click.Context) -> None:
     """Show the daemon at work, with an issuer and q processes of its own."""
     context.exit(importlib.import_module("sessiond.demo.story").main() or os.EX_OK)
+
+
+main.add_command(init)

@@ -107,10 +107,14 @@ def values_of(file: Path | None) -> Values:
     Raises:
         ConfigError: The file is wrong.
     """
-    program = str(Path(sys.executable).with_name("sessiond"))
     if file is None:
-        return Values(program=program)
-    return Values.of(configuration.load(file), program=program, file=str(file.absolute()))
+        return Values(program=program())
+    return Values.of(configuration.load(file), program=program(), file=str(file.absolute()))
+
+
+def program() -> str:
+    """Return where this installation has its `sessiond`."""
+    return str(Path(sys.executable).with_name("sessiond"))
 
 
 def plan(values: Values, root: Path) -> list[Planned]:
@@ -176,10 +180,11 @@ def told(planned: Iterable[Planned], values: Values, root: Path, *, is_real: boo
     for path in _hidden(values):
         yield f"# WARNING: {path}: this unit hides such places from the daemon; install elsewhere"
     yield "# Then, as root:" if is_real else "# Nothing was written: use --apply. Then, as root:"
-    yield from _commands(root)
+    yield from commands(root)
 
 
-def _commands(root: Path) -> list[str]:
+def commands(root: Path) -> list[str]:
+    """Return what is to be run, as root, once the units are written."""
     at = "" if root == Path("/") else f" --root={root}"
     return [
         f"systemd-sysusers{at} sessiond.conf",

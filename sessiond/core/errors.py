@@ -37,6 +37,10 @@ class AddressInUseError(SessiondError):
     """Somebody else holds a socket or the database: refuse to start, exit 73 (EX_CANTCREAT)."""
 
 
+class InTheWayError(SessiondError):
+    """What would be made is there already, and is not ours to replace: exit 73 (EX_CANTCREAT)."""
+
+
 class ProtocolError(SessiondError):
     """The peer broke kdb+ IPC: close that connection, keep serving the others."""
 

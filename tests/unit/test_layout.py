@@ -44,6 +44,8 @@ TESTED_WITH = {
     "extensions/subscribers/cursor.py": "extensions/subscribers/test_runner.py",
     "extensions/subscribers/state.py": "extensions/subscribers/test_runner.py",
     "gate/gate_issuer.py": "gate/test_gate.py",
+    "init/answers.py": "init/test_questions.py",
+    "init/command.py": "init/test_setting_up.py",
     "issuers/asked.py": "issuers/test_introspection.py",
     "issuers/keys.py": "issuers/test_jwt.py",
     "kdb/authentication.py": "kdb/test_logins.py",
