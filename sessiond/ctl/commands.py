@@ -12,7 +12,7 @@ from rich.live import Live
 from sessiond import __version__
 from sessiond.cli import SysexitsGroup, exit_code
 from sessiond.core.errors import SessiondError
-from sessiond.ctl import completion, doctor, plugin, revoking, show, subscribers
+from sessiond.ctl import completion, doctor, plugin, revoking, show, signing_in, subscribers
 from sessiond.ctl.asking import Target, as_json, asked, print_found
 from sessiond.ctl.client import Client, ControlError, DaemonAwayError
 
@@ -147,6 +147,7 @@ for command in (
     revoking.forget,
     subscribers.subscribers,
     doctor.doctor,
+    signing_in.test,
     completion.completion,
     plugin.plugin,
 ):

@@ -8,7 +8,7 @@ from sessiond.clock import SystemClock
 from sessiond.core.errors import ConfigError, IssuerUnavailable
 from sessiond.init.answers import Given
 from sessiond.init.vendors import ENTRA, TENANT, Vendor, vendor_of
-from sessiond.issuers.discovery import SUFFIX, Endpoint
+from sessiond.issuers.discovery import SUFFIX, Endpoint, metadata_at
 from sessiond.issuers.http import IssuerHttp, trust, url_fault
 
 TIMEOUT = 10.0  # seconds; a person waits
@@ -60,10 +60,7 @@ async def look_up(issuer: str, given: Given) -> Metadata:
         insecure_http=given.insecure_http,
     ) as http:
         try:
-            reply = await http.get(url)
-            if not reply.is_success:
-                raise reply.trouble(f"answered {reply.status}: see the issuer's URL for a slip")
-            members = reply.read()
+            members = await metadata_at(http, url)
         except IssuerUnavailable as error:
             raise IssuerUnavailable(
                 f"{url}: {error}\ntry: curl -v {url}; --ca-file names a private authority; "

@@ -82,10 +82,7 @@ class Discovery:
         return place
 
     async def _fetch(self) -> dict[Endpoint, Place]:
-        reply = await self._http.get(self._url)
-        if not reply.is_success:
-            raise reply.trouble(f"the issuer's metadata: {reply.status}")
-        metadata = reply.read()
+        metadata = await metadata_at(self._http, self._url)
         if metadata.get("issuer") != self._issuer:
             raise UnusableAnswer(_mismatch(metadata.get("issuer"), self._issuer))
         return {name: self._place(name, metadata) for name in Endpoint if name in metadata}
@@ -109,6 +106,19 @@ def _mismatch(stated: object, wanted: str) -> str:
     if isinstance(stated, str) and stated.rstrip("/") == wanted.rstrip("/"):
         fault += " (they differ by a slash at the end)"
     return f"{fault}: if it is the right one, write issuer exactly so"
+
+
+async def metadata_at(http: IssuerHttp, url: str) -> dict[str, object]:
+    """Return an issuer's metadata as it says it.
+
+    Raises:
+        IssuerUnavailable: It cannot be had.
+        UnusableAnswer: What is there is none.
+    """
+    reply = await http.get(url)
+    if not reply.is_success:
+        raise reply.trouble(f"the issuer's metadata: {reply.status}")
+    return reply.read()
 
 
 def _texts(value: object) -> tuple[str, ...]:

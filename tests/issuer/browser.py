@@ -88,3 +88,37 @@ def walk(http: httpx.Client, page: httpx.Response, form: dict[str, str]) -> dict
         where = urljoin(str(page.url), action[1])
         page = http.post(where, data={"prompt": prompt[1], **form})
     raise LoginError("the redirects lead nowhere")
+
+
+def enter_device_code(
+    http: httpx.Client, url: str, *, user: str, password: str, agrees: bool = True
+) -> None:
+    """Do what a user does with a device code (RFC 8628, 3.3): confirm, sign in, consent.
+
+    Args:
+        http: A client with a fresh cookie jar that follows no redirects.
+        url: The one with the code in it.
+        user: Who signs in.
+        password: His.
+        agrees: Whether he confirms that he wants this device signed in.
+
+    Raises:
+        LoginError: A step was refused.
+    """
+    page = http.get(url)
+    for _ in range(20):
+        if page.is_redirect:
+            page = http.get(urljoin(str(page.url), page.headers["location"]))
+            continue
+        action = re.search(r'action="([^"]+)"', page.text)
+        if action is None:
+            if page.status_code != 200:
+                raise LoginError(f"the code was refused: {page.status_code} {page.text[:300]}")
+            return
+        form = dict(re.findall(r'name="(\w+)" value="([^"]*)"', page.text))
+        form |= {"confirm" if agrees else "abort": "yes"} if "user_code" in form else {}
+        form |= {"login": user, "password": password} if "prompt" in form else {}
+        page = http.post(urljoin(str(page.url), action[1]), data=form)
+        if "abort" in form:
+            return
+    raise LoginError("the pages lead nowhere")

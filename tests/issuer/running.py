@@ -9,7 +9,7 @@ import httpx
 import trustme
 
 from tests import canary
-from tests.issuer.browser import login_by_code
+from tests.issuer.browser import enter_device_code, login_by_code
 from tests.issuer.control import IssuerControl
 from tests.issuer.process import IssuerError, NodeProcess
 
@@ -145,6 +145,11 @@ class RunningIssuer:
                     resource=resource,
                 )
             )
+
+    def enter_device_code(self, url: str, user: str = ALICE, *, agrees: bool = True) -> None:
+        """Sign a user in, or refuse, on the pages that a device code leads to."""
+        with self._client() as browser:
+            enter_device_code(browser, url, user=user, password=usual_password(user), agrees=agrees)
 
     def app_token(self) -> str:
         """Return an access token of the client sessiond itself: no user in it."""
