@@ -16,12 +16,6 @@ def steps(way: str) -> list[str]:
     return [text for words, language, text in _blocks() if way in words and language == "sh"]
 
 
-def configuration() -> str:
-    """Return the configuration that the installation writes, up to its issuer."""
-    (text,) = (text for words, language, text in _blocks() if language == "toml" and "pip" in words)
-    return text.partition("[[issuer]]")[0]
-
-
 def _blocks() -> list[tuple[list[str], str, str]]:
     found = _BLOCK.findall(GUIDE.read_text(encoding="utf-8"))
     return [(words.split(), language, text) for words, language, text in found]

@@ -18,18 +18,9 @@ NOT_THE_TREE = (".git", ".venv", "node_modules", "__pycache__", "./dist")
 LOGIN_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 ABROAD = ("--mount", "--uts", "--ipc", "--pid", "--cgroup")  # all namespaces but --net
 LIFE = 600  # seconds of an access token
-ISSUER = """\
-[[issuer]]
-name = "corp"
-issuer = "{url}"
-insecure_http = true
-verify = "jwt"
-audience = ["api://kdb"]
-refresh_client_id = "qstudio"
-
-[issuer.roles]
-"kdb.read" = "reader"
-"""
+# The guide's issuer, and what stands for it there: the development one, whose tokens have a role.
+ISSUER = "--issuer https://login.example.com/"
+DEVELOPMENT = "--issuer {url} --insecure-http --role kdb.read=reader"
 
 # Prints ACCESS;REFRESH. The password grant stands for the browser in which a user signs in.
 SIGN_IN = """
@@ -129,10 +120,6 @@ class Newcomer:
     def signs_in(self, url: str) -> str:
         """Sign alice in at the issuer; return what her program then sends as her password."""
         return self.machine.python(SIGN_IN.format(url=url))
-
-    def writes(self, path: str, text: str) -> None:
-        self.machine.put(path, text)
-        self.machine.run("chmod", "0644", path)
 
 
 class Listening:

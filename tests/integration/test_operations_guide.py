@@ -10,18 +10,20 @@ import click
 import pytest
 
 from sessiond import config as configuration
+from sessiond import install_units as units
 from sessiond.cli import main as sessiond
 from sessiond.config.credentials import new_key
 from sessiond.core.secret import Secret
 from sessiond.ctl import main as sessionctl
 from sessiond.daemon.reload import NEEDS_RESTART
+from sessiond.init.steps import on_the_machine
 from tests.install.guide import GUIDE, steps
-from tests.install.guide import configuration as installed_configuration
 from tests.integration.conftest import Connected, Start
 from tests.integration.test_login import pair
 from tests.issuer.running import ALICE, BOB, RunningIssuer
 from tests.running_daemon import DaemonError, RunningDaemon
 from tests.running_daemon import configuration as of_daemon
+from tests.unit.init.answered import ANSWERS
 
 TEXT = GUIDE.read_text(encoding="utf-8")
 ISSUERS = GUIDE.parent / "issuers.md"
@@ -60,7 +62,9 @@ def test_each_configuration_is_a_good_one(block: str, tmp_path: Path) -> None:
 
 def test_each_call_of_our_programs_is_one_that_they_know() -> None:
     called = list(commands())
-    assert {"check-config", "keygen", "rekey", "install-units"} <= {words[0] for _, words in called}
+    assert {"init", "check-config", "keygen", "rekey", "install-units"} <= {
+        words[0] for _, words in called
+    }
     for program, words in called:
         group = PROGRAMS[program]
         context = click.Context(group, info_name=program)
@@ -72,7 +76,22 @@ def test_each_call_of_our_programs_is_one_that_they_know() -> None:
 def test_both_ways_of_installing_end_with_a_check() -> None:
     for way in ("pip", "deb"):
         assert "sessionctl doctor" in "".join(steps(way))
-    assert "proof_key_file" in installed_configuration()
+
+
+@pytest.mark.parametrize(
+    ("way", "commands", "is_proof_placed"),
+    [
+        ("pip", units.commands(Path("/")), False),  # the daemon's user is not there yet
+        ("deb", ["systemctl start sessiond.service"], True),
+    ],
+)
+def test_its_steps_after_init_are_those_that_init_leaves(
+    way: str, commands: list[str], is_proof_placed: bool
+) -> None:
+    _, *left = on_the_machine(
+        ANSWERS["corp"], commands, root=Path("/"), is_proof_placed=is_proof_placed
+    )
+    assert "".join(f"{line.strip()}\n" for line in left) in steps(way)
 
 
 def test_it_names_each_key_that_needs_a_restart() -> None:

@@ -1,8 +1,10 @@
 """What the README shows is so: its configuration, its program, and the demo's output."""
 
 import re
+import shlex
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,9 +13,14 @@ import pytest
 
 from sessiond import __version__
 from sessiond import config as configuration
+from sessiond import install_units as units
 from sessiond.api import SessionClosed, SessionRevoked
+from sessiond.init import init
+from sessiond.init.document import document
+from sessiond.init.steps import on_the_machine
 from tests.integration.test_demo import STORY
 from tests.running_daemon import RunningDaemon
+from tests.unit.init.answered import ANSWERS
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 CONFIGURATION = """\
@@ -45,6 +52,29 @@ def test_its_configuration_is_a_good_one(tmp_path: Path) -> None:
     (issuer,) = configuration.load(file).issuers
     assert issuer.kind == "entra"
     assert issuer.subject_claim == "oid"
+
+
+def test_its_configuration_is_what_init_writes() -> None:
+    assert blocks("toml") == [document(ANSWERS["entra"])]
+
+
+def test_its_steps_on_the_machine_are_those_that_init_leaves() -> None:
+    there = Path("/")
+    _, *steps = on_the_machine(
+        ANSWERS["entra"], units.commands(there), root=there, is_proof_placed=False
+    )
+    assert "".join(f"{step.strip()}\n" for step in steps) in blocks("sh")
+
+
+def test_its_call_of_init_is_one_that_init_knows() -> None:
+    (call,) = (block for block in blocks("sh") if block.startswith("sessiond init"))
+    _, *options = shlex.split(call.replace("\\\n", ""))[1:]
+    found = init.make_context("init", options).params
+    assert document(replace(ANSWERS["entra"], program=found["program"])) == blocks("toml")[0]
+    assert (found["audience"][0], found["entra"]) == (
+        ANSWERS["entra"].audience[0],
+        ANSWERS["entra"].issuer.split("/")[3],
+    )
 
 
 def test_its_program_learns_who_a_running_daemon_is(tmp_path: Path) -> None:
