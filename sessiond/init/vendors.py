@@ -119,11 +119,12 @@ OKTA = Vendor(
 AUTH0 = Vendor(
     title="Auth0",
     word="auth0",
-    typ=Key("typ", ("JWT", "at+jwt"), "By the API's token profile: Auth0's own, or RFC 9068."),
+    roles={"kdb:read": "reader"},
+    typ=Key("typ", ("at+jwt", "JWT"), "By the API's token profile: Auth0's own, or RFC 9068."),
     keys=(
         Key(
             "user_claim",
-            "https://kdb/user",
+            "https://kdb.example.com/name",
             "Auth0's access tokens have no name: an Action puts it there.",
         ),
         Key("roles_claim", ("permissions",), "Where Auth0 puts an API's permissions."),
@@ -132,7 +133,8 @@ AUTH0 = Vendor(
         "Applications, APIs: create one with the Identifier {audience}, with Allow Offline "
         "Access on.",
         "Actions, Triggers, post-login: an Action that runs, where event.user.email_verified, "
-        "api.accessToken.setCustomClaim('https://kdb/user', event.user.email).",
+        "api.accessToken.setCustomClaim('https://kdb.example.com/name', event.user.email). "
+        "Any name of that form will do, if user_claim says it.",
         "Applications: {program} is a Native application with the grants Authorization Code "
         "and Refresh Token.",
         "The program asks with the parameter audience={audience}; without it Auth0's access "

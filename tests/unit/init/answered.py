@@ -54,7 +54,13 @@ ANSWERS = {
         scope="session.login",
         roles=OKTA.roles,
     ),
-    "auth0": replace(_OTHER, vendor=AUTH0, name="auth0", issuer="https://example.eu.auth0.com/"),
+    "auth0": replace(
+        _OTHER,
+        vendor=AUTH0,
+        name="auth0",
+        issuer="https://example.eu.auth0.com/",
+        roles=AUTH0.roles,
+    ),
     "corp": _OTHER,
     "corp-asked": replace(
         _OTHER, verify="introspection", ca_file="/etc/ssl/corp.pem", program="", scope="kdb"
