@@ -128,6 +128,12 @@ def test_who_signs_in_has_the_login_explained_and_no_token_is_shown(
         assert secret not in done.output
 
 
+def test_a_url_that_has_the_code_in_it_is_shown_too(run: Run, stub: IssuerStub) -> None:
+    complete = "https://login.example.com/go?c=ABCD-EFGH"
+    stub.says("/device", CODE | {"verification_uri_complete": complete})
+    assert f"or visit {complete}\n" in run().stderr
+
+
 def test_a_login_that_would_be_refused_ends_with_77(run: Run, daemon: Daemon) -> None:
     daemon.accepts = False
     done = run("--json", "--user", "bob")

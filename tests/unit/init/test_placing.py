@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from sessiond.core.errors import ConfigError, InTheWayError
+from sessiond.init import placing
 from sessiond.init.placing import Accounts, below, check_way, group_of, put_config, put_proof
 from tests.unit.init.answered import image
 
@@ -80,6 +81,19 @@ def test_what_cannot_be_written_is_named_with_what_to_do(tmp_path: Path) -> None
     ):
         with pytest.raises(ConfigError, match=r"etc.* cannot be written: .*run this as root"):
             put()
+
+
+def test_a_full_disk_is_said_and_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(placing, "write_whole", full)
+    with pytest.raises(ConfigError, match=r"config\.toml cannot be written: No space left"):
+        put_config(tmp_path / "config.toml", "", force=False)
+    with pytest.raises(ConfigError, match=r"proof cannot be written: No space left"):
+        put_proof(tmp_path / "proof", group="kdb", accounts=Accounts(tmp_path))
 
 
 def test_an_images_users_are_its_own(tmp_path: Path) -> None:
