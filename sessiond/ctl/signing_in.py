@@ -116,9 +116,12 @@ def _program(
         asked["audience"] = issuer.audience[0]  # without it, a token for nobody else's checks
     if client is not None:
         return Program(client_id=client, secret=None, asked=asked)
+    client_id = issuer.refresh_client_id or issuer.client_id
     file = issuer.refresh_client_secret_file
+    if client_id == issuer.client_id and issuer.client_auth != "none":
+        file = file or issuer.client_secret_file
     return Program(
-        client_id=issuer.refresh_client_id or issuer.client_id,
+        client_id=client_id,
         secret=_secret(Path(file)) if file else None,
         asked=asked,
     )

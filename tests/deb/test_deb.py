@@ -129,6 +129,12 @@ def test_until_there_is_a_configuration_nothing_listens(installed: Machine) -> N
     assert "+++ /etc/systemd/system/sessiond.service" in installed.run("sessiond", "install-units")
 
 
+def test_it_brings_all_that_is_shared_where_install_units_would(installed: Machine) -> None:
+    shown = installed.run("sessiond", "install-units")
+    assert "# /usr/share/sessiond: as it should be" in shown
+    assert "/usr/local/share/man" not in shown  # its own manual pages are found
+
+
 def test_the_daemon_works_within_all_that_its_unit_forbids(installed: Machine) -> None:
     installed.put("/root/key", installed.run("sessiond", "keygen") + "\n")
     credential = "/etc/credstore.encrypted/sessiond.proof"

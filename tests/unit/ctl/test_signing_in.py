@@ -182,6 +182,18 @@ def test_a_confidential_programs_secret_is_used_and_one_that_cannot_be_read_is_s
     assert asked[0].headers["authorization"].startswith("Basic ")
 
 
+def test_a_program_that_is_sessionds_own_client_has_its_secret(
+    run: Run, stub: IssuerStub, tmp_path: Path
+) -> None:
+    (tmp_path / "own").write_text("s3cret\n")
+    more = f'client_id = "qstudio"\nclient_secret_file = "{tmp_path}/own"'
+    assert run(more=more).exit_code == os.EX_OK
+    assert run(more=f'{more}\nclient_auth = "post"').exit_code == os.EX_OK
+    basic, post = [each for each in stub.requests if each.url.path == "/device"]
+    assert basic.headers["authorization"].startswith("Basic ")
+    assert form_of(post)["client_secret"] == "s3cret"
+
+
 def test_auth0_is_told_the_audience(run: Run, stub: IssuerStub) -> None:
     auth0 = "https://example.auth0.com/"
     stub.publishes(issuer=auth0, device_authorization_endpoint=f"{auth0}device")
