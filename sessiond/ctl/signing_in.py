@@ -8,6 +8,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import anyio
 import click
@@ -23,6 +24,9 @@ from sessiond.ctl.asking import Target, as_json, print_found
 from sessiond.ctl.client import Client as Control
 from sessiond.ctl.client import ControlError
 from sessiond.init.vendors import AUTH0, vendor_of
+
+if TYPE_CHECKING:  # what it imports would slow down the other commands
+    from sessiond.refresher import Tokens
 
 DEFAULT = Path("/etc/sessiond/config.toml")  # that the unit names
 TIMEOUT = 10.0  # seconds for one question to the issuer
@@ -81,9 +85,9 @@ def test(
     with Control(socket) as control:
         # Whoever may not have it explained hears so before anybody signs in for nothing.
         control.post("/v1/explain", {"user": "nobody", "password": "no token"})
-        access = anyio.run(_sign_in, issuer, program)
-        typed = user or _stated_name(issuer, access)
-        body = {"user": typed, "password": f"{MARK}{access.reveal()}"}
+        tokens = anyio.run(_sign_in, issuer, program)
+        typed = user or _stated_name(issuer, tokens.access_token)
+        body = {"user": typed, "password": _password(issuer, tokens)}
         found = control.post("/v1/explain", body)
     print_found(found, as_json, *show.explanation_of(found))
     context.exit(os.EX_OK if found["accepted"] else os.EX_NOPERM)
@@ -109,7 +113,10 @@ def _program(
     issuer: IssuerConfig, *, client: str | None, scope: str | None, resource: str | None
 ) -> Program:
     """Return the program as the configuration has it, but for what was said otherwise."""
-    asked = {"scope": scope or issuer.refresh_scope or issuer.required_scope or "openid"}
+    usual = issuer.refresh_scope or issuer.required_scope or "openid"
+    if issuer.prove_by_refresh:
+        usual = f"{usual} offline_access"
+    asked = {"scope": scope or usual}
     if resource is not None:
         asked["resource"] = resource
     if vendor_of(issuer.issuer) is AUTH0 and issuer.audience:
@@ -140,8 +147,8 @@ def _secret(path: Path) -> Secret:
         ) from error
 
 
-async def _sign_in(issuer: IssuerConfig, program: Program) -> Secret:
-    """Return the access token of whoever signs in."""
+async def _sign_in(issuer: IssuerConfig, program: Program) -> "Tokens":
+    """Return the tokens of whoever signs in."""
     # Imported here, so that the other commands do not wait for what asks issuers.
     from sessiond.issuers.client import Client
     from sessiond.issuers.device import DeviceGrant, SignInRefused, device_endpoints
@@ -177,7 +184,7 @@ async def _sign_in(issuer: IssuerConfig, program: Program) -> Secret:
             if code.complete_url:
                 click.echo(f"or visit {code.complete_url}", err=True)
             click.echo(f"The code is good for {code.expires_in / 60:.0f} min.", err=True)
-            return (await grant.finish(code)).access_token
+            return await grant.finish(code)
     except SignInRefused as refused:
         raise _told(refused, refused.error, issuer, program) from refused
     except IssuerUnavailable as error:
@@ -206,6 +213,14 @@ def _told(refused: Exception, error: str, issuer: IssuerConfig, program: Program
         f"(refresh_client_id, or --client), and may use device codes:\n{step}",
         os.EX_CONFIG,
     )
+
+
+def _password(issuer: IssuerConfig, tokens: "Tokens") -> str:
+    """Return what the user's program would send; explaining it spends no refresh token."""
+    access = f"{MARK}{tokens.access_token.reveal()}"
+    if not issuer.prove_by_refresh or tokens.refresh_token is None:
+        return access
+    return f"{access};{tokens.refresh_token.reveal()}"
 
 
 def _stated_name(issuer: IssuerConfig, access: Secret) -> str:

@@ -91,6 +91,12 @@ def _of_program(answers: Answers) -> Iterator[Key]:
             answers.program,
             "The program that users sign in with: refresh tokens are bound to it.",
         )
+    if answers.verify == "userinfo" and answers.program:
+        yield Key(
+            "prove_by_refresh",
+            True,
+            "A login must bring a refresh token, since only that shows whose program got both.",
+        )
     if answers.vendor.kind == "entra":
         yield Key(
             "refresh_scope",

@@ -90,7 +90,8 @@ def _own_name(typed: str, members: Mapping[str, object]) -> str:
         raise ConfigError(f"what {typed} answers has no `issuer`: is that an issuer's URL?")
     if issuer.rstrip("/") == typed.rstrip("/"):
         return issuer
-    if vendor_of(typed) is ENTRA and "{" not in issuer and vendor_of(issuer) is ENTRA:
+    is_entra = vendor_of(typed) is ENTRA and vendor_of(issuer) is ENTRA
+    if is_entra and "{" not in issuer and issuer.isprintable():
         return issuer  # a tenant by one of its domains: its tokens have the id
     shown = issuer if issuer.isprintable() else ascii(issuer)
     raise ConfigError(

@@ -23,7 +23,7 @@ control = "/from/config"
 [[issuer]]
 name = "corp"
 issuer = "{issuer}"
-verify = "jwt"
+{verify}
 audience = ["api://kdb"]
 refresh_client_id = "qstudio"
 {more}
@@ -95,12 +95,13 @@ def run(daemon: Daemon, stub: IssuerStub, tmp_path: Path) -> Run:
     def invoke(
         *args: str,
         more: str = "",
+        verify: str = 'verify = "jwt"',
         issuer: str = ISSUER,
         before: tuple[str, ...] = (),
         answers: str = "",
     ) -> Result:
         file = tmp_path / "config.toml"
-        file.write_text(CONFIG.format(more=more, issuer=issuer))
+        file.write_text(CONFIG.format(more=more, issuer=issuer, verify=verify))
         target = before or ("--config", str(file))
         return CliRunner().invoke(
             commands.main, [*target, "test", *args], input=answers, prog_name="sessionctl"
@@ -192,6 +193,18 @@ def test_a_program_that_is_sessionds_own_client_has_its_secret(
     basic, post = [each for each in stub.requests if each.url.path == "/device"]
     assert basic.headers["authorization"].startswith("Basic ")
     assert form_of(post)["client_secret"] == "s3cret"
+
+
+def test_where_a_refresh_must_prove_it_the_refresh_token_comes_along(
+    run: Run, daemon: Daemon, stub: IssuerStub
+) -> None:
+    more = 'verify = "userinfo"\nprove_by_refresh = true'
+    assert run(more=more, verify="").exit_code == os.EX_OK
+    assert begun(stub)["scope"] == "openid offline_access"
+    assert daemon.explained[1]["password"] == f"bearer:{ACCESS};{'r' * 30}"
+    stub.says("/token", {"access_token": ACCESS, "token_type": "Bearer"})
+    run(more=more, verify="")
+    assert daemon.explained[3]["password"] == f"bearer:{ACCESS}"
 
 
 def test_auth0_is_told_the_audience(run: Run, stub: IssuerStub) -> None:

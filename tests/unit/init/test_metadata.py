@@ -94,6 +94,7 @@ def test_the_issuers_own_spelling_counts_and_is_shown(says: Says, typed: str, ow
         ("https://login.example.com/", "https://login.example.com/other"),
         ("https://login.example.com/", "\x1b[2J"),
         (f"{MICROSOFT}/common/v2.0", f"{MICROSOFT}/{{tenantid}}/v2.0"),
+        (f"{MICROSOFT}/contoso.com/v2.0", f"{MICROSOFT}/\x1b[2J/v2.0"),
         ("https://login.example.com/", None),
     ],
 )
