@@ -73,7 +73,8 @@ def found(typed: str, metadata: Metadata, vendor: Vendor) -> Iterator[str]:
     """Yield what was learned, a line each."""
     yield f"{metadata.issuer} answers: {vendor.title}"
     if metadata.issuer != typed:
-        yield f"  it is asked for as {typed}, and calls itself as above: that counts"
+        yield f"  typed as {typed}"
+        yield "  its own spelling counts, since its tokens have that"
     for name, what in {
         Endpoint.KEYS: "keys, so that tokens can be checked here (verify = jwt)",
         Endpoint.INTROSPECTION: "introspection",

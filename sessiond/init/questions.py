@@ -92,7 +92,7 @@ def _roles(given: Given, vendor: Vendor) -> Mapping[str, str]:
     if given.role:
         return _parsed(given.role)
     default = ",".join(f"{value}={role}" for value, role in vendor.roles.items())
-    question = f"Roles as VALUE=ROLE, with commas between; {NO_ROLE}: everybody, with no role"
+    question = f"Roles, as VALUE=ROLE with commas between; {NO_ROLE} for none"
     return _parsed(asked(given, question, option="--role", default=default or NO_ROLE).split(","))
 
 

@@ -90,7 +90,7 @@ def _fits(verify: str, learned: metadata.Metadata) -> bool:
 
 
 def _show(given: Given, answers: Answers, text: str, others: list[str]) -> None:
-    click.echo(f"# {placing.below(given.root, given.config)}, mode 0644:")
+    click.echo(f"\n# {placing.below(given.root, given.config)}, mode 0644:")
     click.echo(text)
     proof = placing.below(given.root, Path(answers.proof))
     is_there = proof.exists()

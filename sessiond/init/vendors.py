@@ -80,7 +80,7 @@ KEYCLOAK = Vendor(
         "Client scopes: create kdb (type None) with a mapper Audience: Included Custom "
         "Audience {audience}, Add to access token on.",
         "Clients: create {program}, Client authentication off, Standard flow on, Valid "
-        "redirect URIs http://localhost/*, and in Advanced, Proof Key for Code Exchange "
+        "redirect URIs http://localhost/* and http://127.0.0.1/*, and in Advanced, Proof Key for Code Exchange "
         "S256. Add the client scope kdb to it as Default.",
         "Leave lightweight access tokens off, so that the name and the roles are in them.",
     ),

@@ -84,7 +84,9 @@ def test_the_issuers_own_spelling_counts_and_is_shown(says: Says, typed: str, ow
     says(httpx.Response(200, json={"issuer": own, "jwks_uri": "https://k"}))
     learned = asked(typed)
     assert learned.issuer == own
-    assert any(typed in line and "calls itself" in line for line in found(typed, learned, OTHER))
+    lines = list(found(typed, learned, OTHER))
+    assert f"  typed as {typed}" in lines
+    assert any("its own spelling counts" in line for line in lines)
 
 
 @pytest.mark.parametrize(

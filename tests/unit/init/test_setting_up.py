@@ -85,7 +85,7 @@ def test_a_living_issuer_is_looked_up_and_every_question_may_be_answered(root: P
     assert done.exit_code == os.EX_OK, done.output
     (issuer,) = configuration.load(root / "etc/sessiond/config.toml").issuers
     assert (issuer.issuer, issuer.verify, issuer.roles) == (url, "jwt", {})
-    assert "calls itself as above" in done.stdout
+    assert "its own spelling counts" in done.stdout
 
 
 def test_who_does_not_want_it_has_nothing_written(root: Path) -> None:
