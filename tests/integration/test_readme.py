@@ -17,7 +17,7 @@ from sessiond import install_units as units
 from sessiond.api import SessionClosed, SessionRevoked
 from sessiond.init import init
 from sessiond.init.document import document
-from sessiond.init.steps import on_the_machine
+from sessiond.init.steps import at_the_issuer, on_the_machine
 from tests.integration.test_demo import STORY
 from tests.running_daemon import RunningDaemon
 from tests.unit.init.answered import ANSWERS
@@ -66,8 +66,12 @@ def test_its_steps_on_the_machine_are_those_that_init_leaves() -> None:
     assert "".join(f"{step.strip()}\n" for step in steps) in blocks("sh")
 
 
+def test_its_steps_at_keycloak_are_those_that_init_says() -> None:
+    assert "\n".join([*at_the_issuer(ANSWERS["keycloak"]), ""]) in blocks("text")
+
+
 def test_its_call_of_init_is_one_that_init_knows() -> None:
-    (call,) = (block for block in blocks("sh") if block.startswith("sessiond init"))
+    call, _ = (block for block in blocks("sh") if block.startswith("sessiond init"))
     _, *options = shlex.split(call.replace("\\\n", ""))[1:]
     found = init.make_context("init", options).params
     assert document(replace(ANSWERS["entra"], program=found["program"])) == blocks("toml")[0]
