@@ -30,7 +30,7 @@ DEFAULT = Path("/etc/sessiond/config.toml")  # that the unit names
     multiple=True,
     help="What a value in the token makes of its user; - is none, and everybody may log in.",
 )
-@click.option("--q-user", metavar="USER", help="Who q runs as.")
+@click.option("--q-user", metavar="USER", help="Who q runs as, by name or number.")
 @click.option("--q-group", metavar="GROUP", help="Who reads the proof key; else that user's group.")
 @click.option("--name", metavar="NAME", help="What logs and sessions call the issuer.")
 @click.option(

@@ -21,36 +21,44 @@ class Accounts:
     root: Path
 
     def uid(self, user: str) -> int | None:
-        if self.root == Path("/"):
-            try:
-                return pwd.getpwnam(user).pw_uid
-            except KeyError:
-                return None
-        return self._number("etc/passwd", user, 2)
+        ids = self._ids(user)
+        return None if ids is None else ids[0]
 
     def gid(self, group: str) -> int | None:
+        if group.isdecimal():
+            return int(group)
         if self.root == Path("/"):
             try:
                 return grp.getgrnam(group).gr_gid
             except KeyError:
                 return None
-        return self._number("etc/group", group, 2)
+        numbers = (row[2] for row in self._rows("etc/group") if row[0] == group)
+        return next(map(int, filter(str.isdecimal, numbers)), None)
 
     def group_of(self, user: str) -> str | None:
-        """Return the name of a user's own group; None: there is no such user."""
+        """Return a user's own group, by its name where it has one; None: no such user."""
+        ids = self._ids(user)
+        if ids is None:
+            return None
         if self.root == Path("/"):
             try:
-                return grp.getgrgid(pwd.getpwnam(user).pw_gid).gr_name
+                return grp.getgrgid(ids[1]).gr_name
             except KeyError:
-                return None
-        gid = self._number("etc/passwd", user, 3)
-        names = (row[0] for row in self._rows("etc/group") if row[2:3] == [str(gid)])
-        return None if gid is None else next(names, None)
+                return str(ids[1])
+        names = (row[0] for row in self._rows("etc/group") if row[2] == str(ids[1]))
+        return next(names, str(ids[1]))
 
-    def _number(self, file: str, name: str, column: int) -> int | None:
-        for row in self._rows(file):
-            if row[0] == name and row[column : column + 1] and row[column].isdecimal():
-                return int(row[column])
+    def _ids(self, user: str) -> tuple[int, int] | None:
+        """Return a user's uid and gid, by name or number."""
+        if self.root == Path("/"):
+            try:
+                found = pwd.getpwuid(int(user)) if user.isdecimal() else pwd.getpwnam(user)
+            except (KeyError, OverflowError):
+                return None
+            return found.pw_uid, found.pw_gid
+        for row in self._rows("etc/passwd"):
+            if user in (row[0], row[2]) and row[2].isdecimal() and row[3].isdecimal():
+                return int(row[2]), int(row[3])
         return None
 
     def _rows(self, file: str) -> list[list[str]]:
@@ -58,7 +66,7 @@ class Accounts:
             text = (self.root / file).read_text(encoding="utf-8")
         except OSError:
             return []
-        return [line.split(":") for line in text.splitlines()]
+        return [row for row in (line.split(":") for line in text.splitlines()) if len(row) > 3]
 
 
 def group_of(root: Path, user: str) -> str:

@@ -81,7 +81,8 @@ def image(folder: Path, *, has_sessiond: bool = False) -> Iterator[Path]:
     root = folder / "image"
     (root / "etc").mkdir(parents=True)
     users = "root:x:0:0::/:/bin/sh\nkdb:x:1500:1600::/:/bin/sh\n"
-    groups = "root:x:0:\nquants:x:1600:\nodd\n"
+    users += "alone:x:1700:1700::/:/bin/sh\n"
+    groups = "root:x:0:\nquants:x:1600:\nodd\nodder:x:many:\n"
     if has_sessiond:
         users += "sessiond:x:900:900::/:/bin/false\n"
         groups += "sessiond:x:900:\n"

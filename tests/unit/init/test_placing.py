@@ -102,18 +102,30 @@ def test_an_images_users_are_its_own(tmp_path: Path) -> None:
         assert (accounts.uid("kdb"), accounts.gid("quants")) == (1500, 1600)
         assert (accounts.uid("nobody"), accounts.gid("nobody")) == (None, None)
         assert (group_of(root, "kdb"), accounts.group_of("nobody")) == ("quants", None)
+        assert (accounts.uid("1500"), accounts.gid("1600")) == (1500, 1600)
+        assert (group_of(root, "1500"), group_of(root, "alone")) == ("quants", "1700")
     assert Accounts(tmp_path / "empty").uid("root") is None
 
 
 def test_this_machines_users_are_asked_of_it() -> None:
     accounts, me = Accounts(ROOT), pwd.getpwuid(os.getuid())
     assert (accounts.uid(me.pw_name), accounts.uid("no such user")) == (me.pw_uid, None)
+    assert (accounts.uid(str(me.pw_uid)), accounts.uid("9" * 40)) == (me.pw_uid, None)
     assert (accounts.gid(group_of(ROOT, me.pw_name)), accounts.gid("no such group")) == (
         me.pw_gid,
         None,
     )
     with pytest.raises(ConfigError, match="there is no user no such user"):
         group_of(ROOT, "no such user")
+
+
+def test_a_group_without_a_name_is_its_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nameless(_: int) -> None:
+        raise KeyError
+
+    monkeypatch.setattr("grp.getgrgid", nameless)
+    me = pwd.getpwuid(os.getuid())
+    assert group_of(ROOT, me.pw_name) == str(me.pw_gid)
 
 
 def test_a_path_of_that_machine_is_below_its_root(tmp_path: Path) -> None:
