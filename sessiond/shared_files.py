@@ -15,6 +15,7 @@ from sessiond.whole_file import write_whole
 PLACE = "/usr/share/sessiond"
 HOOK = f"{PLACE}/torq/sessiond.q"
 EXAMPLE = f"{PLACE}/config.example.toml"
+ISSUERS = f"{PLACE}/issuers.md"
 MANUALS = "/usr/local/share/man"  # where man looks for what no package brought
 PACKAGED = "/usr/share/man/man8/sessiond.8.gz"  # then a package did
 
@@ -22,7 +23,7 @@ PACKAGED = "/usr/share/man/man8/sessiond.8.gz"  # then a package did
 _SOURCES = {
     "": ("", ("config.example.toml",)),
     "torq": ("plugins/torq", ("*.q", "*.md")),
-    "docs": ("docs", ("alerts.yml", "grafana-dashboard.json")),
+    "docs": ("docs", ("alerts.yml", "grafana-dashboard.json", "issuers.md")),
     "examples": ("docs/examples", ("*.sh",)),
     "man": ("docs/man", ("*.[158]",)),
 }

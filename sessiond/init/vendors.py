@@ -1,6 +1,6 @@
 """What is known of the issuers of well-known vendors: by whom one is, and what its tokens need.
 
-From the vendors' documentation; docs/operations.md has the same steps with their reasons.
+From the vendors' documentation; docs/issuers.md has the same steps with their reasons.
 """
 
 import re
@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from sessiond import shared_files
 from sessiond.config.entra import MICROSOFT_HOSTS
 
 TENANT = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -148,6 +149,8 @@ OTHER = Vendor(
     title="an OpenID Connect issuer",
     word="corp",
     steps=(
+        "If it is AD FS, Google, Cognito, Ping, Zitadel, authentik, Dex, Duende, Hydra, WSO2, "
+        f"GitLab, Salesforce or XSUAA: its table is in {shared_files.ISSUERS}.",
         "Access tokens for kdb+ must be JWT of type at+jwt (RFC 9068) with the audience "
         "{audience} and the claim preferred_username. `sessionctl test` shows what one has. "
         'Where it is refused as wrongtype and its typ is JWT: typ = ["JWT"], together with '

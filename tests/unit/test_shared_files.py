@@ -32,6 +32,7 @@ def test_the_example_the_alerts_the_dashboard_and_a_script_are_beside_it(tmp_pat
     for name, source in {
         "config.example.toml": "config.example.toml",
         "alerts.yml": "docs/alerts.yml",
+        "issuers.md": "docs/issuers.md",
         "grafana-dashboard.json": "docs/grafana-dashboard.json",
         "examples/events.sh": "docs/examples/events.sh",
     }.items():

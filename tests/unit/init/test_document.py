@@ -55,7 +55,7 @@ def shown(name: str) -> dict[str, object]:
     return dict(found)
 
 
-@pytest.mark.parametrize("name", ["entra", "keycloak", "okta"])
+@pytest.mark.parametrize("name", ["entra", "keycloak", "okta", "auth0"])
 def test_it_is_the_table_that_the_guide_has_but_for_what_is_asked(name: str) -> None:
     (made,) = tomllib.loads(document(ANSWERS[name]))["issuer"]
     table = shown(name)
