@@ -19,6 +19,7 @@ REAL := tests/integration tests/q tests/bench tests/chaos $(PLUGINS)
 WALLS := $(addprefix tests/unit/test_,layout.py log_reference.py map.py proofs.py sizes.py)
 LIGHT := -m 'not chaos and not heavy'
 PEERS := $(VENV)/.real tests/issuer/node_modules/.package-lock.json
+KEYCLOAK := tests/keycloak/dist/.installed
 
 # The tests start hundreds of daemons: each would compile all of its modules again.
 unexport PYTHONDONTWRITEBYTECODE
@@ -37,8 +38,8 @@ test: $(PEERS)
 test-chaos: $(PEERS)
 	$(BIN)/python -m pytest -n 4 -m chaos $(UNIT) $(REAL)
 
-test-heavy: $(PEERS)
-	$(BIN)/python -m pytest -n 2 -m heavy $(UNIT) $(REAL)
+test-heavy: $(PEERS) $(KEYCLOAK)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m heavy $(UNIT) $(REAL)
 
 # The unit tests once more, with the branches counted that they must pass.
 coverage: $(VENV)/.real
@@ -92,7 +93,7 @@ audit: $(TOOLS)/.done
 	done; test -z "$$failed"
 
 clean:
-	rm -rf $(VENV) tests/issuer/node_modules
+	rm -rf $(VENV) tests/issuer/node_modules tests/keycloak/dist
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or later is needed; set PYTHON=" if sys.version_info < (3, 11) else 0)'
@@ -115,3 +116,6 @@ $(TOOLS)/.done: $(PINS)/tools.txt | $(BIN)/python
 
 tests/issuer/node_modules/.package-lock.json: tests/issuer/package-lock.json $(VENV)/.real
 	$(BIN)/python -m tests.issuer.install
+
+$(KEYCLOAK): $(PINS)/keycloak.sha512 $(VENV)/.real
+	$(BIN)/python -m tests.keycloak.install

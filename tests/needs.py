@@ -8,6 +8,7 @@ on PATH. Absent: listed as not run, in CI too, since its licence does not travel
 way.
 `@pytest.mark.needs("systemd")`: systemd's tools, which need no running systemd.
 `@pytest.mark.needs("promtool")`: Prometheus' own checker of rules and metrics.
+`@pytest.mark.needs("keycloak")`: Java, and Keycloak as tests.keycloak.install leaves it.
 `@pytest.mark.needs("debian")`: what builds, checks and installs a Debian package. All are errors
 when CI=true.
 """
@@ -19,6 +20,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from tests.issuer.install import INSTALLED, node_home
+from tests.keycloak import install as keycloak
 
 # By the package of Debian that has it.
 PROGRAMS = {
@@ -47,10 +49,12 @@ def absent(what: str) -> str | None:
             return (
                 None if torq_checkout() else "no TorQ: set SESSIOND_TEST_TORQ to a checkout of it"
             )
+        case "keycloak":
+            return _absent_keycloak()
         case "systemd" | "promtool" | "debian":
             return _absent_programs(PROGRAMS[what])
         case _:
-            known = "'real', 'man', 'q', 'torq', 'systemd', 'promtool', 'debian'"
+            known = "'real', 'man', 'q', 'torq', 'keycloak', 'systemd', 'promtool', 'debian'"
             raise ValueError(f"a test needs {what!r}; known: {known}")
 
 
@@ -73,6 +77,14 @@ def torq_checkout() -> Path | None:
 def _absent_programs(programs: Mapping[str, str]) -> str | None:
     lacking = {package for name, package in programs.items() if shutil.which(name) is None}
     return f"apt-get install {' '.join(sorted(lacking))}" if lacking else None
+
+
+def _absent_keycloak() -> str | None:
+    if shutil.which("java") is None:
+        return keycloak.NO_JAVA
+    if not keycloak.INSTALLED.exists():
+        return "no Keycloak: python -m tests.keycloak.install"
+    return None
 
 
 def _absent_real() -> str | None:

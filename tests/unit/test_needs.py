@@ -24,14 +24,17 @@ def test_real(): ...
 @pytest.mark.needs("q")
 def test_q(): ...
 
-def test_neither(): ...
+@pytest.mark.needs("keycloak")
+def test_keycloak(): ...
+
+def test_none_of_them(): ...
 """
 
 
 def run(folder: Path, **environment: str) -> str:
-    """Return what pytest prints over three tests on a machine without any of it."""
+    """Return what pytest prints over these tests on a machine without any of it."""
     (folder / "conftest.py").write_text(WITHOUT)
-    (folder / "test_three.py").write_text(TESTS)
+    (folder / "test_some.py").write_text(TESTS)
     command = [sys.executable, "-m", "pytest", "-p", "tests.conftest", "-p", "no:cacheprovider"]
     nothing = {
         "PATH": str(folder),
@@ -51,16 +54,17 @@ def run(folder: Path, **environment: str) -> str:
 
 def test_what_is_absent_skips_and_is_listed(tmp_path: Path) -> None:
     printed = run(tmp_path)
-    assert "1 passed, 2 skipped" in printed
-    assert "real: test_three.py::test_real (no " in printed
-    assert "q: test_three.py::test_q (no q" in printed
+    assert "1 passed, 3 skipped" in printed
+    assert "real: test_some.py::test_real (no " in printed
+    assert "q: test_some.py::test_q (no q" in printed
+    assert "keycloak: test_some.py::test_keycloak (no java: apt-get install " in printed
 
 
 def test_in_ci_an_absent_peer_is_an_error_and_an_absent_q_is_listed(tmp_path: Path) -> None:
     printed = run(tmp_path, CI="true")
     assert "1 passed, 1 skipped" in printed
-    assert "1 error" in printed
-    assert "q: test_three.py::test_q (no q" in printed
+    assert "2 errors" in printed
+    assert "q: test_some.py::test_q (no q" in printed
 
 
 def test_q_is_found_by_variable_or_path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -85,6 +89,19 @@ def test_torq_is_found_by_variable(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     assert not is_error("torq")
 
 
+def test_keycloak_needs_java_and_what_its_install_leaves(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("tests.keycloak.install.INSTALLED", tmp_path / "dist/.installed")
+    assert absent("keycloak") == "no java: apt-get install openjdk-17-jre-headless"
+    (tmp_path / "java").touch(mode=0o755)
+    assert absent("keycloak") == "no Keycloak: python -m tests.keycloak.install"
+    (tmp_path / "dist").mkdir()
+    (tmp_path / "dist/.installed").touch()
+    assert absent("keycloak") is None
+
+
 def test_a_misspelt_need_is_refused() -> None:
     with pytest.raises(ValueError, match="reel"):
         absent("reel")
@@ -92,7 +109,7 @@ def test_a_misspelt_need_is_refused() -> None:
 
 def test_only_ci_makes_absence_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CI", "true")
-    assert (is_error("real"), is_error("q")) == (True, False)
+    assert (is_error("real"), is_error("keycloak"), is_error("q")) == (True, True, False)
     monkeypatch.delenv("CI")
     assert is_error("real") is False
 

@@ -1,5 +1,6 @@
 """What is installed from the package index: one version each, with its hashes, none forgotten."""
 
+import hashlib
 import json
 import re
 import tomllib
@@ -9,6 +10,8 @@ from typing import Any
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+
+from tests.keycloak import install as keycloak
 
 ROOT = Path(__file__).parents[2]
 PINS = ROOT / ".ci/pins"
@@ -80,3 +83,19 @@ def test_npm_packages_are_pinned_with_their_hashes_too() -> None:
     fetched = [package for place, package in lock["packages"].items() if place]
     assert fetched
     assert all(package["integrity"].startswith("sha512-") for package in fetched)
+
+
+def test_keycloak_is_one_version_with_its_digest() -> None:
+    version, digest = keycloak.pinned()
+    assert re.fullmatch(r"\d+\.\d+\.\d+", version)
+    assert re.fullmatch("[0-9a-f]{128}", digest)
+
+
+def test_a_keycloak_that_is_not_what_was_pinned_is_not_kept(tmp_path: Path) -> None:
+    served, kept = tmp_path / "served.zip", tmp_path / "kept.zip"
+    served.write_bytes(b"not Keycloak")
+    with pytest.raises(SystemExit, match="pinned is"):
+        keycloak.fetch(served.as_uri(), keycloak.pinned()[1], kept)
+    assert not kept.exists()
+    keycloak.fetch(served.as_uri(), hashlib.sha512(b"not Keycloak").hexdigest(), kept)
+    assert kept.read_bytes() == b"not Keycloak"
