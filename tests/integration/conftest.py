@@ -4,11 +4,15 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from uuid import uuid4
 
 import pytest
 
 from sessiond.testing import FakeProcess
 from tests import canary
+from tests.keycloak import guide
+from tests.keycloak.admin import Admin, Realm
+from tests.keycloak.server import RunningKeycloak
 from tests.running_daemon import RunningDaemon
 from tests.warm_start import WarmStart
 
@@ -71,3 +75,37 @@ def process() -> Iterator[Callable[[RunningDaemon], FakeProcess]]:
             return connected
 
         yield connect
+
+
+@pytest.fixture(scope="session")
+def keycloak() -> Iterator[Admin]:
+    """Keycloak and its administrator; its tests are one group, so that one worker has all."""
+    with RunningKeycloak() as server:
+        admin = Admin(server)
+        yield admin
+        admin.close()
+
+
+@contextmanager
+def _set_up_by_the_guide(admin: Admin) -> Iterator[Realm]:
+    """Yield a realm in which the guide's steps are done, and alice has its role."""
+    seen = len(admin.server.log)
+    realm = Realm(admin, f"trading-{uuid4()}")
+    guide.set_up(realm)
+    realm.add_user("alice", guide.ROLE)
+    yield realm
+    print(admin.server.log[seen:])  # pytest shows it where a test fails
+
+
+@pytest.fixture
+def realm(keycloak: Admin) -> Iterator[Realm]:
+    """A realm by the guide, for one test that changes it."""
+    with _set_up_by_the_guide(keycloak) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def shared_realm(keycloak: Admin) -> Iterator[Realm]:
+    """A realm by the guide, for all tests of a file that only add to it."""
+    with _set_up_by_the_guide(keycloak) as made:
+        yield made
