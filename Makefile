@@ -39,7 +39,7 @@ test-chaos: $(PEERS)
 	$(BIN)/python -m pytest -n 4 -m chaos $(UNIT) $(REAL)
 
 test-heavy: $(PEERS) $(KEYCLOAK)
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m heavy $(UNIT) $(REAL)
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m heavy $(UNIT) $(REAL)
 
 # The unit tests once more, with the branches counted that they must pass.
 coverage: $(VENV)/.real
@@ -117,5 +117,5 @@ $(TOOLS)/.done: $(PINS)/tools.txt | $(BIN)/python
 tests/issuer/node_modules/.package-lock.json: tests/issuer/package-lock.json $(VENV)/.real
 	$(BIN)/python -m tests.issuer.install
 
-$(KEYCLOAK): $(PINS)/keycloak.sha512 $(VENV)/.real
+$(KEYCLOAK): $(PINS)/keycloak.sha512 | $(VENV)/.real
 	$(BIN)/python -m tests.keycloak.install

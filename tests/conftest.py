@@ -36,6 +36,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.needs("real"))
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Deal files out so that Keycloak is started once, where files are dealt out whole."""
+    if config.getoption("dist") != "loadfile":
+        return None
+    from tests.keycloak.one_worker import OneKeycloak  # xdist may be absent
+
+    return OneKeycloak(config, log)
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     for what in {name for mark in item.iter_markers("needs") for name in mark.args}:
         reason = absent(what)

@@ -79,7 +79,7 @@ def process() -> Iterator[Callable[[RunningDaemon], FakeProcess]]:
 
 @pytest.fixture(scope="session")
 def keycloak() -> Iterator[Admin]:
-    """Keycloak and its administrator; its tests are one group, so that one worker has all."""
+    """Keycloak and its administrator, for one worker: tests/keycloak/one_worker.py."""
     with RunningKeycloak() as server:
         admin = Admin(server)
         yield admin

@@ -12,7 +12,6 @@ from tests.keycloak.install import home
 pytestmark = [
     pytest.mark.heavy,
     pytest.mark.needs("keycloak"),
-    pytest.mark.xdist_group("keycloak"),
     pytest.mark.timeout(400),
 ]
 # Names that the console does not take from its messages: those of mappers, which the server has.

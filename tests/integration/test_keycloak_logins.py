@@ -15,7 +15,6 @@ from tests.keycloak.program import service_token, sign_in
 pytestmark = [
     pytest.mark.heavy,
     pytest.mark.needs("keycloak"),
-    pytest.mark.xdist_group("keycloak"),
     pytest.mark.timeout(400),
 ]
 WAYS = ("jwt", "introspection", "userinfo")

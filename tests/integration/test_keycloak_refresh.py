@@ -18,7 +18,6 @@ from tests.keycloak.program import refreshed, refreshes, sign_in
 pytestmark = [
     pytest.mark.heavy,
     pytest.mark.needs("keycloak"),
-    pytest.mark.xdist_group("keycloak"),
     pytest.mark.timeout(400),
 ]
 LEASE = 10  # seconds

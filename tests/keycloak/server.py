@@ -13,11 +13,10 @@ from typing import Self
 import httpx
 import trustme
 
-from tests.keycloak.install import INSTALLED, home
+from tests.keycloak.install import INSTALLED, JVM, home
 
 ADMIN = ("admin", "admin-of-the-tests")
 READY_WITHIN = 300.0  # seconds; a dozen on two idle cores
-JVM = "-XX:TieredStopAtLevel=1"  # it does not live long enough to gain by more compiling
 OPTIONS = (
     "--optimized",
     "--cache=local",
@@ -89,7 +88,7 @@ class RunningKeycloak:
     def client(self) -> httpx.Client:
         """Return an HTTP client that trusts it and has no cookies yet."""
         trust = ssl.create_default_context(cafile=self.ca_file)
-        return httpx.Client(base_url=self.origin, verify=trust, timeout=30.0, trust_env=False)
+        return httpx.Client(base_url=self.origin, verify=trust, timeout=120.0, trust_env=False)
 
     def stop(self) -> None:
         """End it, and wait until it is gone; again is harmless."""
