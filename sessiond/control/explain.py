@@ -159,7 +159,7 @@ def _hint(reason: Refusal, presented: Presented, client: str) -> str:
     return (
         f". Its aud does not name our client {client!r}: issuers such as Keycloak call a token "
         "inactive to a client that is not in its aud. Have the issuer put that client into aud, "
-        "beside the audience for kdb+ (docs/operations.md)"
+        "beside the audience for kdb+ (docs/issuers.md)"
     )
 
 

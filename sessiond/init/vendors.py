@@ -80,9 +80,9 @@ KEYCLOAK = Vendor(
     steps=(
         "Client scopes: create kdb (type None) with a mapper Audience: Included Custom "
         "Audience {audience}, Add to access token on.",
-        "Clients: create {program}, Client authentication off, Standard flow on, Valid "
-        "redirect URIs http://localhost/* and http://127.0.0.1/*, and in Advanced, Proof Key for "
-        "Code Exchange S256. Add the client scope kdb to it as Default.",
+        "Clients: create {program}, Client authentication off, Standard flow on, Require PKCE "
+        "on with PKCE Method S256, Valid redirect URIs http://localhost/* and "
+        "http://127.0.0.1/*. Add the client scope kdb to it as Default.",
         "Leave lightweight access tokens off, so that the name and the roles are in them.",
     ),
     role_step="Realm roles: create {roles}, and assign it to users or groups. Who has no "
