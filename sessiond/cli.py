@@ -20,6 +20,7 @@ from sessiond.core.errors import (
     ConfigError,
     InTheWayError,
     IssuerUnavailable,
+    NotFoundNowError,
     SessiondError,
 )
 from sessiond.init import init
@@ -58,6 +59,8 @@ class SysexitsGroup(click.Group):
 def exit_code(error: SessiondError) -> int:
     """Return what the program ends with when this error ends it."""
     match error:
+        case NotFoundNowError():
+            return os.EX_TEMPFAIL
         case ConfigError():
             return os.EX_CONFIG
         case AddressInUseError() | InTheWayError():

@@ -33,6 +33,14 @@ class ConfigError(SessiondError):
     """The operator must act: refuse to start, exit 78 (EX_CONFIG)."""
 
 
+class NotFoundNowError(ConfigError):
+    """A user or group cannot be looked up now: exit 75 (EX_TEMPFAIL), to be tried again.
+
+    Nobody can tell one that does not exist from one whose directory is not there yet. While the
+    daemon runs it is a ConfigError like any other: the new file changes nothing.
+    """
+
+
 class AddressInUseError(SessiondError):
     """Somebody else holds a socket or the database: refuse to start, exit 73 (EX_CANTCREAT)."""
 

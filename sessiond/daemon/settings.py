@@ -35,7 +35,8 @@ def look_up(config: Config, environ: Mapping[str, str]) -> LookedUp:
     """Ask the machine; that may take as long as its directory of users does.
 
     Raises:
-        ConfigError: There is no such user or group, or the proof key cannot be used.
+        NotFoundNowError: A user or group is not found, at least not now.
+        ConfigError: The proof key cannot be used.
     """
     listen = config.listen
     return LookedUp(

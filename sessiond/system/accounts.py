@@ -3,21 +3,25 @@
 import grp
 import pwd
 
-from sessiond.core.errors import ConfigError
+from sessiond.core.errors import NotFoundNowError
+
+ADVICE = (
+    "mend the name, or wait for the directory that knows it (sssd, LDAP); a number needs no look-up"
+)
 
 
 def user_number(key: str, user: str | int) -> int:
     """Return a user's number.
 
     Raises:
-        ConfigError: There is no such user here; the text names the configuration key.
+        NotFoundNowError: No such user is found here now; the text names the configuration key.
     """
     if isinstance(user, int) or user.isdecimal():
         return int(user)
     try:
         return pwd.getpwnam(user).pw_uid
-    except KeyError:
-        raise ConfigError(f"{key}: there is no user {user!r} here") from None
+    except KeyError:  # also where the directory does not answer
+        raise NotFoundNowError(f"{key}: no user {user!r} is found here now: {ADVICE}") from None
 
 
 def group_number(key: str, group: str | int) -> int:
@@ -27,4 +31,4 @@ def group_number(key: str, group: str | int) -> int:
     try:
         return grp.getgrnam(group).gr_gid
     except KeyError:
-        raise ConfigError(f"{key}: there is no group {group!r} here") from None
+        raise NotFoundNowError(f"{key}: no group {group!r} is found here now: {ADVICE}") from None

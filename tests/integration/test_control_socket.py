@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -191,6 +192,13 @@ def test_a_socket_that_systemd_passed_is_used(strict_issuer: RunningIssuer, star
     assert Path(control_of(daemon)).exists()
 
 
-def test_an_unknown_administrator_is_exit_78(strict_issuer: RunningIssuer, start: Start) -> None:
-    with pytest.raises(DaemonError, match=rf"exit {os.EX_CONFIG}:\s.*listen.control_admins"):
-        start(configuration(strict_issuer, listen='control_admins = ["no-such-user"]'))
+@pytest.mark.parametrize("key", ["control_admins", "allow_users", "subscribers"])
+def test_a_name_that_nobody_knows_yet_is_exit_75_which_systemd_tries_again(
+    strict_issuer: RunningIssuer, start: Start, key: str
+) -> None:
+    with pytest.raises(DaemonError, match=rf"exit {os.EX_TEMPFAIL}:\s.*listen.{key}: no user"):
+        start(configuration(strict_issuer, listen=f'{key} = ["no-such-user"]'))
+    unit = Path("systemd/sessiond.service").read_text()
+    assert "Restart=on-failure\n" in unit
+    (never,) = re.findall("^RestartPreventExitStatus=(.*)$", unit, re.MULTILINE)
+    assert set(never.split()) == {str(os.EX_CONFIG), str(os.EX_CANTCREAT)}  # and no other

@@ -110,6 +110,19 @@ def test_what_a_file_names_must_be_there_too(
     assert status_of(daemon)["generation"] == 1
 
 
+def test_a_name_that_cannot_be_looked_up_changes_nothing_and_ends_nothing(
+    strict_issuer: RunningIssuer, start: Start, process: Connected
+) -> None:
+    daemon = start(configuration(strict_issuer))
+    q = process(daemon)
+    write(daemon, configuration(strict_issuer, listen='allow_users = ["no-such-user"]'))
+    os.kill(daemon.pid, signal.SIGHUP)
+    (refused,) = daemon.logged(1, event="configuration refused")
+    assert refused["problem"].startswith("listen.allow_users: no user 'no-such-user' is found")
+    assert status_of(daemon)["generation"] == 1
+    q.log_in(ALICE, strict_issuer.tokens()["access_token"])
+
+
 def test_an_issuer_comes_and_goes_and_only_its_own_sessions_end(
     strict_issuer: RunningIssuer, entra_issuer: RunningIssuer, start: Start, process: Connected
 ) -> None:

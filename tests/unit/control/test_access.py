@@ -54,8 +54,8 @@ def test_groups_go_by_name_or_number_after_an_at(name: str) -> None:
 @pytest.mark.parametrize(
     ("lists", "told"),
     [
-        ({"readers": ["no-such-user"], "admins": ()}, "listen.control_readers: there is no user"),
-        ({"readers": (), "admins": ["@no-such"]}, "listen.control_admins: there is no group"),
+        ({"readers": ["no-such-user"], "admins": ()}, "listen.control_readers: no user"),
+        ({"readers": (), "admins": ["@no-such"]}, "listen.control_admins: no group"),
     ],
 )
 def test_an_unknown_name_is_refused_with_its_key(

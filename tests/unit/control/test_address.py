@@ -51,7 +51,7 @@ def test_the_socket_is_given_to_its_group(path: Path) -> None:
 
 def test_a_group_that_does_not_exist_is_named_and_nothing_stays_open(path: Path) -> None:
     with (
-        pytest.raises(ConfigError, match=r"listen.control_group: there is no group"),
+        pytest.raises(ConfigError, match=r"listen.control_group: no group"),
         control_socket(str(path), group="no-such-group", passed=()),
     ):
         pass
