@@ -20,10 +20,11 @@ from sessiond.core.errors import (
     ConfigError,
     InTheWayError,
     IssuerUnavailable,
-    NotFoundNowError,
+    NotNowError,
     SessiondError,
 )
 from sessiond.init import init
+from sessiond.system import systemd
 
 EX_INTERRUPTED = 130  # what a shell says of a program that SIGINT ended
 
@@ -59,7 +60,7 @@ class SysexitsGroup(click.Group):
 def exit_code(error: SessiondError) -> int:
     """Return what the program ends with when this error ends it."""
     match error:
-        case NotFoundNowError():
+        case NotNowError():
             return os.EX_TEMPFAIL
         case ConfigError():
             return os.EX_CONFIG
@@ -127,15 +128,24 @@ def keygen() -> None:
 
 @main.command()
 @config_option
-def rekey(path: Path) -> None:
+@click.option("--new", "is_new", is_flag=True, help="Make the next key, and take the old one out.")
+def rekey(path: Path, is_new: bool) -> None:
     """Seal what the database keeps anew with the newest key of store.key_file.
 
-    Add a line `ID:KEY` with a higher id (`sessiond keygen` prints a KEY), restart the daemon, run
-    this, and then remove the old line.
+    With --new the newest key is made first, with the next id, the daemon takes it up where it runs,
+    and the old key is taken out when nothing needs it any more. Killed, or told to do something
+    first (exit 75), it goes on when it is run again. Run it as root or as sessiond's user.
+
+    Backups of the database that were made before need the old key: keep a copy of it with them.
     """
     config = configuration.load(path)
     database = Path(config.store.path).resolve()  # as the daemon does: the key is beside the file
-    key = store_key(config.store.key_file, database=database, environ=os.environ)
+    environ = systemd.with_credentials(os.environ)
+    if is_new:
+        rotation = importlib.import_module("sessiond.store.rotation")
+        rotation.rotation_of(config.store, database, environ, click.echo).run()
+        return
+    key = store_key(config.store.key_file, database=database, environ=environ)
     ring = importlib.import_module("sessiond.store.sealing").KeyRing.from_text(key)
     count = importlib.import_module("sessiond.store.rekey").rekey(database, ring)
     click.echo(f"{database}: {count} values sealed anew")

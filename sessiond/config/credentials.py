@@ -64,18 +64,73 @@ def store_key(file: str, *, database: Path, environ: Mapping[str, str]) -> Secre
     Without a configured file and a credential it is made beside the database, mode 0600, but
     only before the database itself: a new key would open nothing in an old one.
     """
+    found = find_store_key(file, database=database, environ=environ)
+    if found is not None:
+        return found
+    beside = key_beside(database)
+    _make_key(beside)
+    return _text(beside, "store.key_file", forbidden=_ONLY_OWNER)
+
+
+def find_store_key(file: str, *, database: Path, environ: Mapping[str, str]) -> Secret | None:
+    """Return the same, and make nothing: None where a first start would make the key."""
     found = secret(file, key="store.key_file", credential="store", environ=environ)
     if found is not None:
         return found
-    beside = database.with_name(f"{database.name}.key")
-    if not _exists(beside, "store.path"):
-        if _exists(database, "store.path"):
-            raise ConfigError(
-                f"store.key_file: {database} is there but its key {beside} is not: bring the key "
-                "back, or move the database away and let everybody log in again"
-            )
-        _make_key(beside)
-    return _text(beside, "store.key_file", forbidden=_ONLY_OWNER)
+    beside = key_beside(database)
+    if _exists(beside, "store.path"):
+        return _text(beside, "store.key_file", forbidden=_ONLY_OWNER)
+    if _exists(database, "store.path"):
+        raise ConfigError(
+            f"store.key_file: {database} is there but its key {beside} is not: bring the key "
+            "back, or move the database away and let everybody log in again"
+        )
+    return None
+
+
+def key_beside(database: Path) -> Path:
+    """Return where the store's key is that a first start makes."""
+    return database.with_name(f"{database.name}.key")
+
+
+def key_text(path: Path, *, owner: int) -> Secret:
+    """Return the text of the store's key file at a path, which may be this user's too.
+
+    Raises:
+        ConfigError: It cannot be read, is empty, or somebody else may read it.
+    """
+    return _text(path, "store.key_file", forbidden=_ONLY_OWNER, owner=owner)
+
+
+def replace_key_file(path: Path, text: Secret) -> None:
+    """Put another text in the place of the store's key file: all of it is on disk, or nothing.
+
+    Owner, group and mode stay.
+
+    Raises:
+        ConfigError: It cannot be written; the old one is there.
+    """
+    path = path.resolve()
+    draft = path.with_name(f"{path.name}.new")
+    try:
+        before = path.stat()
+        draft.unlink(missing_ok=True)  # what a killed one has left
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        descriptor = os.open(draft, flags, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            if (before.st_uid, before.st_gid) != (os.geteuid(), os.getegid()):
+                os.fchown(descriptor, before.st_uid, before.st_gid)
+            os.fchmod(descriptor, stat.S_IMODE(before.st_mode))
+            file.write(text.reveal())
+            file.flush()
+            os.fsync(descriptor)
+        draft.replace(path)
+        _sync(path.parent)
+    except OSError as error:
+        raise ConfigError(
+            f"store.key_file: cannot write {path}: {error.strerror}: run this as root, or as a "
+            f"user who may write in {path.parent}"
+        ) from error
 
 
 def new_key() -> Secret:
@@ -127,14 +182,14 @@ def _exists(path: Path, key: str) -> bool:
         raise ConfigError(f"{key}: cannot look for {path}: {error.strerror}") from error
 
 
-def _text(path: Path, key: str, *, forbidden: int) -> Secret:
+def _text(path: Path, key: str, *, forbidden: int, owner: int | None = None) -> Secret:
     """Return a file's text without newlines at its end. Errors never show any of it."""
     try:
         # Opened first and judged by its descriptor, so that nobody changes it in between;
         # not blocking, or a pipe would hold up the start.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
         try:
-            _check(os.fstat(descriptor), path, key, forbidden)
+            _check(os.fstat(descriptor), path, key, forbidden, owner)
             content = os.read(descriptor, MAX_SIZE + 1)  # of a regular file: all of it
         finally:
             os.close(descriptor)
@@ -152,10 +207,12 @@ def _text(path: Path, key: str, *, forbidden: int) -> Secret:
     return Secret(text)
 
 
-def _check(status: os.stat_result, path: Path, key: str, forbidden: int) -> None:
+def _check(
+    status: os.stat_result, path: Path, key: str, forbidden: int, owner: int | None
+) -> None:
     if not stat.S_ISREG(status.st_mode):
         raise ConfigError(f"{key}: {path} is not a regular file")
-    if status.st_uid not in (0, os.geteuid()):
+    if status.st_uid not in (0, os.geteuid() if owner is None else owner):
         raise ConfigError(f"{key}: {path} belongs to another user than root and sessiond's own")
     if status.st_mode & forbidden:
         mode = stat.S_IMODE(status.st_mode)

@@ -26,7 +26,7 @@ class Access:
         """Look the names up: of users, or of groups where they begin with `@`.
 
         Raises:
-            NotFoundNowError: No such user or group is found here now.
+            NotNowError: No such user or group is found here now.
         """
         return cls(
             readers=AllowList.listed("listen.control_readers", readers) if readers else None,

@@ -33,11 +33,11 @@ class ConfigError(SessiondError):
     """The operator must act: refuse to start, exit 78 (EX_CONFIG)."""
 
 
-class NotFoundNowError(ConfigError):
-    """A user or group cannot be looked up now: exit 75 (EX_TEMPFAIL), to be tried again.
+class NotNowError(ConfigError):
+    """It does not go now, and may later: exit 75 (EX_TEMPFAIL), so that it is tried again.
 
-    Nobody can tell one that does not exist from one whose directory is not there yet. While the
-    daemon runs it is a ConfigError like any other: the new file changes nothing.
+    Of a user or group nobody can tell one that does not exist from one whose directory is not up
+    yet. While the daemon runs it is a ConfigError like any other: the new file changes nothing.
     """
 
 

@@ -47,6 +47,7 @@ class Services:
     issuers: Issuers
     timekeeper: Timekeeper
     bus: Bus
+    database: store.SqliteStore
     store: instrumented.InstrumentedStore
     events: EventLog
     table: Table
@@ -94,6 +95,7 @@ def services_of(
         issuers=issuers,
         timekeeper=Timekeeper(clock, lambda: current.now.witnesses, issuers.containment),
         bus=bus,
+        database=store,
         store=kept,
         events=events,
         table=table,

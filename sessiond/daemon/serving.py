@@ -22,7 +22,7 @@ from sessiond.control.address import control_socket
 from sessiond.daemon import settings
 from sessiond.daemon.collector import Collector
 from sessiond.daemon.issuers import Issuers
-from sessiond.daemon.reload import Reload
+from sessiond.daemon.reload import Reload, Started
 from sessiond.daemon.resuming import resume
 from sessiond.daemon.services import Endpoints, Services, endpoints_of, services_of
 from sessiond.daemon.snapshot import Current, Snapshot
@@ -107,7 +107,8 @@ async def serve(path: Path, config: Config, environ: Mapping[str, str]) -> None:
             sockets=sockets,
             control=control,
         )
-        reload = Reload(path, config, current, services, endpoints, environ)
+        started = Started(config=config, ring=ring)
+        reload = Reload(path, started, current, services, endpoints, environ)
         watchdog = _watchdog(addresses, services, environ)
         await _run(current, services, endpoints, reload, hangups, watchdog, collector, environ)
 

@@ -35,7 +35,7 @@ def look_up(config: Config, environ: Mapping[str, str]) -> LookedUp:
     """Ask the machine; that may take as long as its directory of users does.
 
     Raises:
-        NotFoundNowError: A user or group is not found, at least not now.
+        NotNowError: A user or group is not found, at least not now.
         ConfigError: The proof key cannot be used.
     """
     listen = config.listen

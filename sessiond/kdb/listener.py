@@ -57,6 +57,10 @@ class Listener:
         self._strangers: defaultdict[int, dict[anyio.CancelScope, None]] = defaultdict(dict)
         self.refused = 0  # connections since the start
 
+    def disallowed(self, allowed: AllowList) -> list[Peer]:
+        """Return those connected whom this list would not admit."""
+        return [peer for peer in self._admitted.values() if not allowed.admits(peer)]
+
     def end_disallowed(self) -> None:
         """End the connections of those who may not connect any more."""
         allowed = self._settings().allowed

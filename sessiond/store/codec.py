@@ -53,6 +53,11 @@ def _process(uid: int, pid: int, started: int, label: str) -> ProcessKey:
 class Sealer(Protocol):
     """Seals secrets so that a sealed value opens only in the place it was made for."""
 
+    @property
+    def current(self) -> int:
+        """The id of the key that seals."""
+        ...
+
     def seal(
         self, plain: Secret, *, table: str, column: str, row: str, issuer: str, subject: str
     ) -> bytes: ...

@@ -36,7 +36,9 @@ def rekey(path: Path, ring: Ring) -> int:
         with closing(sqlite3.connect(path, timeout=PATIENCE, isolation_level=None)) as db:
             db.execute("PRAGMA synchronous=FULL")
             db.execute("PRAGMA secure_delete=ON")
-            return _grants(db, ring) + _keys(db, ring)
+            count = _grants(db, ring) + _keys(db, ring)
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # where nobody reads: the older go, too
+            return count
     except sqlite3.Error as error:
         raise StoreError(f"{path}: {error}") from error
 

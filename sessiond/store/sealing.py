@@ -13,7 +13,7 @@ import hmac
 import json
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -43,8 +43,8 @@ class SealError(SessiondError):
 class KeyRing:
     """Master keys by id. The highest id seals; every one still opens what it has sealed.
 
-    To rotate: add a line with a higher id, restart, let everything be sealed anew
-    (`is_current`), then remove the old line.
+    To rotate (`sessiond.store.rotation`): a line with a higher id is added, everything is sealed
+    anew (`is_current`), and the old line is removed.
     """
 
     def __init__(self, keys: Mapping[int, bytes]) -> None:
@@ -55,7 +55,7 @@ class KeyRing:
         if any(not 1 <= key_id <= MAX_KEY_ID for key_id in keys):
             raise ValueError(f"a key id is between 1 and {MAX_KEY_ID}")
         self._keys = dict(keys)
-        self._current = max(keys)
+        self.current = max(keys)  # the id of the key that seals
 
     @classmethod
     def from_text(cls, text: Secret) -> "KeyRing":
@@ -69,7 +69,7 @@ class KeyRing:
         """
         keys: dict[int, bytes] = {}
         for number, line in enumerate(text.reveal().splitlines(), start=1):
-            if not line.strip() or line.lstrip().startswith("#"):
+            if not _is_key(line):
                 continue
             key_id, key = _key_of(line.strip(), number)
             if key_id in keys:
@@ -84,10 +84,10 @@ class KeyRing:
     ) -> bytes:
         """Return the secret sealed for this one place with the current key."""
         salt, nonce = secrets.token_bytes(_SALT_SIZE), secrets.token_bytes(_NONCE_SIZE)
-        place = _place(self._current, table, column, row, issuer, subject)
-        key = _derived(self._keys[self._current], salt, b"sessiond/sealing/v1")
+        place = _place(self.current, table, column, row, issuer, subject)
+        key = _derived(self._keys[self.current], salt, b"sessiond/sealing/v1")
         text = AESGCM(key).encrypt(nonce, plain.reveal().encode(), place)
-        return _head(self._current) + salt + nonce + text
+        return _head(self.current) + salt + nonce + text
 
     def unseal(
         self, sealed: bytes, *, table: str, column: str, row: str, issuer: str, subject: str
@@ -114,9 +114,33 @@ class KeyRing:
                 "another one, or the value was changed or moved; the user must log in again"
             ) from None
 
+    @property
+    def older(self) -> list[int]:
+        """The ids of the keys that only open."""
+        return sorted(self._keys.keys() - {self.current})
+
+    def opens_all_of(self, other: "KeyRing") -> bool:
+        """Say whether what the other ring seals opens with this one too."""
+        return self._keys.get(other.current) == other._keys[other.current]
+
     def is_current(self, sealed: bytes) -> bool:
         """Say whether it was sealed with the key that seals now; otherwise seal it anew."""
-        return _key_id(sealed) == self._current
+        return _key_id(sealed) == self.current
+
+
+def with_key(text: Secret, key_id: int, key: Secret) -> Secret:
+    """Return the text of a key file with one key more."""
+    return Secret(f"{text.reveal().rstrip()}\n{key_id}:{key.reveal()}\n")
+
+
+def without(text: Secret, key_ids: Collection[int]) -> Secret:
+    """Return the text of a key file without some of its keys; comments stay."""
+    kept = [
+        line
+        for number, line in enumerate(text.reveal().splitlines(), start=1)
+        if not _is_key(line) or _key_of(line.strip(), number)[0] not in key_ids
+    ]
+    return Secret("\n".join([*kept, ""]))
 
 
 class TokenHasher:
@@ -135,6 +159,10 @@ class TokenHasher:
     def token_hash(self, token: Secret) -> TokenHash:
         """Return the 32 bytes that a token is looked up by."""
         return TokenHash(hmac.digest(self._key, token.reveal().encode(), hashlib.sha256))
+
+
+def _is_key(line: str) -> bool:
+    return bool(line.strip()) and not line.lstrip().startswith("#")
 
 
 def _key_of(line: str, number: int) -> tuple[int, bytes]:

@@ -1,14 +1,11 @@
 """Keeps the table's rows and events in one SQLite file, durably."""
 
 import base64
-import fcntl
-import os
 import re
 import secrets
 import sqlite3
-import stat
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from datetime import datetime
 from functools import partial
 from importlib import resources
@@ -20,7 +17,7 @@ import msgspec
 import structlog
 
 from sessiond.core.cursor import Cursor
-from sessiond.core.errors import AddressInUseError, ConfigError, StoreError
+from sessiond.core.errors import ConfigError, StoreError
 from sessiond.core.events import Event, from_json, to_json
 from sessiond.core.rows import Put, Row, Write
 from sessiond.core.secret import Secret
@@ -32,12 +29,12 @@ from sessiond.store.codec import (
     forget,
     microseconds,
 )
+from sessiond.store.hold import Hold, held
 from sessiond.store.sealing import SealError
 from sessiond.table import Loaded
 
 VERSION = 3
 ROWS = 1000  # fetched at a time
-OTHERS = stat.S_IRWXG | stat.S_IRWXO
 DAMAGED = (msgspec.MsgspecError, ValueError, OverflowError)  # what was written reads otherwise
 LOOKUP_KEY = {"table": "keys", "column": "sealed", "row": "lookup", "issuer": "", "subject": ""}
 
@@ -101,10 +98,19 @@ def _transact_unsynced(
 class SqliteStore:
     """Fulfils `sessiond.table.Store`. Made by `opened`."""
 
-    def __init__(self, db: Database, sealer: Sealer, lookup_key: bytes) -> None:
+    def __init__(self, db: Database, sealer: Sealer, lookup_key: bytes, hold: Hold) -> None:
         self._db = db
         self._sealer = sealer
+        self._hold = hold
         self.lookup_key = lookup_key  # tokens are hashed with it; belongs to this database
+
+    def seal_with(self, sealer: Sealer) -> None:
+        """Seal with another sealer what is committed from now on."""
+        self._sealer = sealer
+
+    def tell_key(self) -> None:
+        """Tell `sessiond rekey` with which key is sealed: once nothing older is under way."""
+        self._hold.note_key(self._sealer.current)
 
     async def load(self) -> Loaded:
         """Return everything that is kept.
@@ -211,7 +217,8 @@ async def opened(path: Path, sealer: Sealer) -> AsyncIterator[SqliteStore]:
         ConfigError: It cannot be opened, is damaged, is newer than this program, or was sealed
             with another key.
     """
-    with _held(path):
+    with held(path) as hold:
+        hold.note_key(sealer.current)
         db = Database(partial(sqlite3.connect, path, isolation_level=None), ROWS)
         async with db:
             try:
@@ -224,47 +231,7 @@ async def opened(path: Path, sealer: Sealer) -> AsyncIterator[SqliteStore]:
                     f"store.key_file: {path} was sealed with another key: bring that key back, or "
                     f"move the database away and let everybody log in again ({error})"
                 ) from error
-            yield SqliteStore(db, sealer, lookup_key)
-
-
-@contextmanager
-def _held(path: Path) -> Any:
-    """Hold the lock file beside the database; the kernel lets it go when this process ends.
-
-    The database too is made here where there is none, so that its mode is ours from the start.
-    """
-    lock = path.with_name(path.name + ".lock")
-    _check_private(path)
-    # No links: one may be a neighbour's, and a database with two names would have two locks.
-    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-    try:
-        descriptor = os.open(lock, flags, 0o600)
-        os.close(os.open(path, flags, 0o600))
-    except OSError as error:
-        raise ConfigError(f"store.path: {path} cannot be opened: {error.strerror}") from error
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(descriptor)
-        raise AddressInUseError(f"store.path: another sessiond is using {path}") from None
-    try:
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _check_private(path: Path) -> None:
-    """Refuse a database that others can read or replace."""
-    for each in (path, path.with_name(path.name + "-wal")):
-        if each.exists() and each.stat().st_mode & OTHERS:
-            raise ConfigError(f"store.path: {each} is open to group or others: chmod 0600 it")
-    folder = path.parent
-    if folder.exists() and folder.stat().st_mode & stat.S_IWOTH and not _is_sticky(folder):
-        raise ConfigError(f"store.path: everybody may write in {folder}")
-
-
-def _is_sticky(folder: Path) -> bool:
-    return bool(folder.stat().st_mode & stat.S_ISVTX)
+            yield SqliteStore(db, sealer, lookup_key, hold)
 
 
 async def _prepare(db: aiosqlite.Connection, path: Path) -> None:

@@ -3,7 +3,7 @@
 import grp
 import pwd
 
-from sessiond.core.errors import NotFoundNowError
+from sessiond.core.errors import NotNowError
 
 ADVICE = (
     "mend the name, or wait for the directory that knows it (sssd, LDAP); a number needs no look-up"
@@ -14,14 +14,14 @@ def user_number(key: str, user: str | int) -> int:
     """Return a user's number.
 
     Raises:
-        NotFoundNowError: No such user is found here now; the text names the configuration key.
+        NotNowError: No such user is found here now; the text names the configuration key.
     """
     if isinstance(user, int) or user.isdecimal():
         return int(user)
     try:
         return pwd.getpwnam(user).pw_uid
     except KeyError:  # also where the directory does not answer
-        raise NotFoundNowError(f"{key}: no user {user!r} is found here now: {ADVICE}") from None
+        raise NotNowError(f"{key}: no user {user!r} is found here now: {ADVICE}") from None
 
 
 def group_number(key: str, group: str | int) -> int:
@@ -31,4 +31,4 @@ def group_number(key: str, group: str | int) -> int:
     try:
         return grp.getgrnam(group).gr_gid
     except KeyError:
-        raise NotFoundNowError(f"{key}: no group {group!r} is found here now: {ADVICE}") from None
+        raise NotNowError(f"{key}: no group {group!r} is found here now: {ADVICE}") from None

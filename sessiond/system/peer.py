@@ -39,7 +39,7 @@ class AllowList:
         """Look the names up.
 
         Raises:
-            NotFoundNowError: No such user or group is found here now.
+            NotNowError: No such user or group is found here now.
         """
         return cls(
             frozenset(user_number("listen.allow_users", each) for each in users) | _always(),
@@ -51,7 +51,7 @@ class AllowList:
         """Look users up, and groups where a name begins with `@`, in a configuration key's list.
 
         Raises:
-            NotFoundNowError: No such user or group is found here now; the text names the key.
+            NotNowError: No such user or group is found here now; the text names the key.
         """
         users, groups = set(_always()), set[int]()
         for name in names:

@@ -6,9 +6,11 @@ Spoken directly, without a library: sd_notify(3), sd_watchdog_enabled(3), sd_lis
 import os
 import socket
 from collections.abc import Mapping
+from pathlib import Path
 
 from sessiond.core.errors import ConfigError
 
+UNIT = "sessiond.service"
 FIRST_DESCRIPTOR = 3  # SD_LISTEN_FDS_START
 
 
@@ -40,6 +42,24 @@ def reloading(monotonic: float) -> tuple[str, str]:
             (Type=notify-reload) takes no answer for one that was asked for afterwards.
     """
     return "RELOADING=1", f"MONOTONIC_USEC={int(monotonic * 1e6)}"
+
+
+def credentials_directory(environ: Mapping[str, str], unit: str = UNIT) -> Path | None:
+    """Return where the service's credentials are while it runs, systemd.exec(5)."""
+    named = environ.get("CREDENTIALS_DIRECTORY") or f"/run/credentials/{unit}"
+    path = Path(named)
+    try:
+        return path if path.is_dir() else None
+    except OSError:
+        return None
+
+
+def with_credentials(environ: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the environment that the service has, as far as its credentials can be seen here."""
+    found = credentials_directory(environ)
+    if found is None or not os.access(found, os.R_OK | os.X_OK):
+        return environ
+    return {**environ, "CREDENTIALS_DIRECTORY": str(found)}
 
 
 def watchdog_interval(environ: Mapping[str, str]) -> float | None:

@@ -129,6 +129,10 @@ class Table:
         """Return the grants as they stand, those that are being written included."""
         return list(self._rows.grants.values())
 
+    def sessions(self) -> list[Session]:
+        """Return the sessions in the same way."""
+        return list(self._rows.sessions.values())
+
     def processes(self) -> dict[ProcessKey, ProcessAbout]:
         """Return whose sessions there are, and what each process said of itself."""
         return {each.process: each.about for each in self._rows.sessions.values()}

@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 
 from sessiond import __version__
 from sessiond.cli import exit_code, main
-from sessiond.core.errors import AddressInUseError, ConfigError, NotFoundNowError, StoreError
+from sessiond.core.errors import AddressInUseError, ConfigError, NotNowError, StoreError
 
 GOOD = """
 [[issuer]]
@@ -158,7 +158,7 @@ def test_the_collector_rests_while_the_daemon_is_imported(
     ("error", "code"),
     [
         (ConfigError("listen.port is wrong"), 78),
-        (NotFoundNowError("listen.allow_users: no user 'kdb' is found here now"), 75),
+        (NotNowError("listen.allow_users: no user 'kdb' is found here now"), 75),
         (AddressInUseError("somebody has the socket"), 73),
         (StoreError("disk full"), 70),
     ],

@@ -17,6 +17,7 @@ from sessiond.ctl.asking import Target, as_json, print_found
 from sessiond.ctl.doctor import files, machine, sockets
 from sessiond.ctl.doctor.finding import Finding, Outcome, ok, worst, wrong
 from sessiond.ctl.doctor.running import running
+from sessiond.system import systemd
 
 DEFAULT = Path("/etc/sessiond/config.toml")  # that the unit names
 _COLOURS = {Outcome.OK: "green", Outcome.WARNING: "yellow", Outcome.WRONG: "bold red"}
@@ -49,7 +50,7 @@ def examine(target: Target) -> Iterator[Finding]:
     state = machine.unit_state()
     where = files.Where(
         owner=machine.account(state, database),
-        credentials=files.credentials_directory(os.environ, machine.UNIT),
+        credentials=systemd.credentials_directory(os.environ),
     )
     yield from problems
     yield from files.config_file(path, where)

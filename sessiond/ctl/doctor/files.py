@@ -169,13 +169,3 @@ def group_name(number: int) -> str:
         return grp.getgrgid(number).gr_name
     except KeyError:
         return str(number)
-
-
-def credentials_directory(environ: Mapping[str, str], unit: str) -> Path | None:
-    """Return where the service's credentials are while it runs, systemd.exec(5)."""
-    named = environ.get("CREDENTIALS_DIRECTORY") or f"/run/credentials/{unit}"
-    path = Path(named)
-    try:
-        return path if path.is_dir() else None
-    except OSError:
-        return None

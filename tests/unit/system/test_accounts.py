@@ -4,7 +4,7 @@ import pwd
 
 import pytest
 
-from sessiond.core.errors import NotFoundNowError
+from sessiond.core.errors import NotNowError
 from sessiond.system.accounts import group_number, user_number
 
 
@@ -20,7 +20,7 @@ def test_a_name_is_looked_up() -> None:
 
 
 def test_a_name_that_nobody_has_is_refused_with_the_configurations_key() -> None:
-    with pytest.raises(NotFoundNowError, match=r"listen\.one: no user 'no such' is found here now"):
+    with pytest.raises(NotNowError, match=r"listen\.one: no user 'no such' is found here now"):
         user_number("listen.one", "no such")
-    with pytest.raises(NotFoundNowError, match=r"listen\.one: no group 'no such' is found here now"):
+    with pytest.raises(NotNowError, match=r"listen\.one: no group 'no such' is found here now"):
         group_number("listen.one", "no such")

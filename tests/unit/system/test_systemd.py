@@ -9,7 +9,14 @@ from pathlib import Path
 import pytest
 
 from sessiond.core.errors import ConfigError
-from sessiond.system.systemd import notify, passed_sockets, reloading, watchdog_interval
+from sessiond.system.systemd import (
+    credentials_directory,
+    notify,
+    passed_sockets,
+    reloading,
+    watchdog_interval,
+    with_credentials,
+)
 
 FIRST = 200  # descriptors that a test run is not using
 
@@ -148,3 +155,23 @@ def test_a_passed_file_is_a_config_error(tmp_path: Path) -> None:
                 passed_sockets(environ, first=FIRST)
         finally:
             os.close(FIRST)
+
+
+def test_where_credentials_are(tmp_path: Path) -> None:
+    environ = {"CREDENTIALS_DIRECTORY": str(tmp_path)}
+    assert credentials_directory(environ, "x.service") == tmp_path
+    assert credentials_directory({}, "no-such-unit.service") is None
+    assert with_credentials(environ) == environ
+
+
+def test_credentials_that_may_not_be_looked_at_are_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environ = {"HOME": "/"}
+    assert with_credentials(environ) is environ  # the service does not run here
+
+    def refuse(_: Path) -> bool:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "is_dir", refuse)
+    assert credentials_directory({"CREDENTIALS_DIRECTORY": str(tmp_path)}) is None

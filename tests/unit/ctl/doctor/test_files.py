@@ -146,18 +146,12 @@ def test_a_user_who_may_connect_must_exist(tmp_path: Path) -> None:
     assert outcomes(proof(path, 64002))[1] == ("q's user", "wrong")
 
 
-def test_where_credentials_are(tmp_path: Path) -> None:
-    environ = {"CREDENTIALS_DIRECTORY": str(tmp_path)}
-    assert files.credentials_directory(environ, "x.service") == tmp_path
-    assert files.credentials_directory({}, "no-such-unit.service") is None
-
-
 def test_numbers_without_names_stay_numbers() -> None:
     assert (files.user_name(64003), files.group_name(64003)) == ("64003", "64003")
     assert (files.user_name(0), files.group_name(0)) == ("root", "root")
 
 
-@pytest.mark.parametrize("call", ["stat", "exists", "is_dir"])
+@pytest.mark.parametrize("call", ["stat", "exists"])
 def test_what_may_not_be_looked_at_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
@@ -169,9 +163,6 @@ def test_what_may_not_be_looked_at_is_said(
 
     monkeypatch.setattr(Path, call, refuse)
     where = Where(owner=os.geteuid(), credentials=tmp_path)
-    if call == "is_dir":
-        assert files.credentials_directory({}, "x.service") is None
-        return
     found = list(files.files(CONFIG, path, where))
     assert [each.outcome for each in found].count(Outcome.WRONG) == 0
     assert found[0].found == "not looked at: Permission denied"

@@ -1,0 +1,225 @@
+"""Has the store's next key take the place of the old one, whatever step it is killed at.
+
+Three steps, each whole on disk before the next: the new key stands in the file beside the old one;
+all is sealed anew with it; the old one is taken out. The last comes only when nobody seals with the
+old one any more: a daemon that runs says in its lock file which key it seals with. So a rotation
+that was killed, or had to wait, is gone on with by asking for it again.
+"""
+
+import fcntl
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from sessiond.config import StoreConfig
+from sessiond.config.credentials import key_beside, key_text, new_key, replace_key_file, secret
+from sessiond.core.errors import AddressInUseError, ConfigError, NotNowError
+from sessiond.core.secret import Secret
+from sessiond.store.hold import held, holder
+from sessiond.store.rekey import rekey
+from sessiond.store.sealing import MAX_KEY_ID, KeyRing, with_key, without
+
+WITHIN = 30.0  # seconds for a daemon to take up the new key
+ASK_EVERY = 2.0  # seconds; one that is just starting hears nothing yet
+LOOK_EVERY = 0.1  # seconds
+CREDENTIAL = "/etc/credstore.encrypted/sessiond.store"  # that the unit names
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rotation:
+    """One database, and where its key is."""
+
+    database: Path
+    file: Path | None  # None: a systemd credential, which only root can change
+    text: Callable[[], Secret]  # of the keys as they are now
+    tell: Tell
+    within: float = WITHIN
+
+    def run(self) -> None:
+        """Make the next key, or go on with one that was made; return when the old one is gone.
+
+        Raises:
+            ConfigError: A key or the database is not as it should be.
+            NotNowError: Something must be done first; it says what, and then ask again.
+        """
+        with _alone(self.database):
+            ring = KeyRing.from_text(self.text())
+            if not ring.older:
+                ring = self._make_next(ring)
+            else:
+                self.tell(f"going on with key {ring.current}, which is there already")
+            with self._nobody_seals_with_older(ring):
+                with _as_owner(self.database):
+                    count = rekey(self.database, ring)
+                self.tell(f"{self.database}: {count} values sealed anew with key {ring.current}")
+                self._drop(ring.older)
+
+    def _make_next(self, ring: KeyRing) -> KeyRing:
+        key_id = ring.current + 1
+        if key_id > MAX_KEY_ID:
+            raise ConfigError(f"store.key_file: there is no id after {ring.current}")
+        if self.file is None:
+            raise NotNowError(_to_add(key_id))
+        replace_key_file(self.file, with_key(self.text(), key_id, new_key()))
+        self.tell(f"{self.file}: key {key_id} is made")
+        return KeyRing.from_text(self.text())
+
+    def _drop(self, ids: list[int]) -> None:
+        old = ", ".join(map(str, ids))
+        if self.file is None:
+            self.tell(f"nothing needs key {old} any more. To take it out:\n{_to_drop(ids)}")
+        else:
+            replace_key_file(self.file, without(self.text(), ids))
+            self.tell(f"{self.file}: key {old} is taken out, nothing needs it any more")
+        self.tell(
+            f"backups of the database made before now still need key {old}: keep them with a copy "
+            "of it, or make a new one and throw them away"
+        )
+
+    @contextmanager
+    def _nobody_seals_with_older(self, ring: KeyRing) -> Iterator[None]:
+        """Keep every daemon off the database, or wait until the one there has the new key."""
+        until, ask_at = time.monotonic() + self.within, time.monotonic()
+        with ExitStack() as stack:
+            while not self._is_held_here(stack, ring):
+                found, now = holder(self.database), time.monotonic()
+                if found is not None and found.key_id == ring.current:
+                    break
+                if now >= until:
+                    raise NotNowError(self._not_taken(ring))
+                if now >= ask_at and self.file is not None and found is not None:
+                    _hang_up(found.pid, self.database)
+                    ask_at = now + ASK_EVERY
+                time.sleep(LOOK_EVERY)
+            yield
+
+    def _is_held_here(self, stack: ExitStack, ring: KeyRing) -> bool:
+        try:
+            with _as_owner(self.database):
+                stack.enter_context(held(self.database)).note_key(ring.current)
+        except AddressInUseError:
+            return False
+        return True
+
+    def _not_taken(self, ring: KeyRing) -> str:
+        restart = "restart it (systemctl restart sessiond), and run this again"
+        if self.file is None:
+            return f"the daemon does not seal with key {ring.current} yet: {restart}"
+        return (
+            f"the daemon has not taken up key {ring.current} within {self.within:g} seconds, and "
+            "both keys are in the file: `sessionctl status` says whether it refuses the "
+            f"configuration; mend that or {restart}"
+        )
+
+
+def rotation_of(
+    store: StoreConfig, database: Path, environ: Mapping[str, str], tell: Tell
+) -> Rotation:
+    """Return the rotation for what a configuration names.
+
+    Raises:
+        ConfigError: There is no database, or no key can be found.
+    """
+    if not database.is_file():
+        raise ConfigError(f"store.path: there is no database {database}: start the daemon once")
+    owner, beside = database.stat().st_uid, key_beside(database)
+    file = Path(store.key_file) if store.key_file else beside
+    if store.key_file or _credential(environ) is None and beside.exists():
+        return Rotation(
+            database=database, file=file, text=lambda: key_text(file, owner=owner), tell=tell
+        )
+
+    def of_credential() -> Secret:
+        found = _credential(environ)
+        if found is None:
+            raise ConfigError(
+                f"store.key_file: there is no {beside}, and no systemd credential to be seen: run "
+                "this as root while the daemon runs"
+            )
+        return found
+
+    return Rotation(database=database, file=None, text=of_credential, tell=tell, within=0.0)
+
+
+def _credential(environ: Mapping[str, str]) -> Secret | None:
+    return secret("", key="store.key_file", credential="store", environ=environ)
+
+
+@contextmanager
+def _as_owner(database: Path) -> Iterator[None]:
+    """Be who the daemon is, where root asks: what is made beside the database is to be his."""
+    status = database.stat()
+    if os.geteuid() != 0 or status.st_uid == 0:
+        yield
+        return
+    group = os.getegid()
+    os.setegid(status.st_gid)
+    os.seteuid(status.st_uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(group)
+
+
+@contextmanager
+def _alone(database: Path) -> Iterator[None]:
+    """Be the only one who rotates the keys of this database. Nothing is left behind."""
+    folder = os.open(database.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise NotNowError(f"{database}: another rekey is at work on it: wait for it") from None
+        yield
+    finally:
+        os.close(folder)
+
+
+def _hang_up(pid: int, database: Path) -> None:
+    """Have the daemon read its configuration again.
+
+    The lock file is its user's, who may have written any number there: it is believed of that
+    user's own processes alone.
+    """
+    try:
+        if set(_uids(pid)) == {database.stat().st_uid}:
+            os.kill(pid, signal.SIGHUP)
+    except (OSError, ValueError):
+        return  # it has ended, or this user may not: then an operator must
+
+
+def _uids(pid: int) -> list[int]:
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        name, _, value = line.partition(":")
+        if name == "Uid":
+            return [int(each) for each in value.split()]
+    raise ValueError(f"/proc/{pid}/status names no user")
+
+
+def _to_add(key_id: int) -> str:
+    return (
+        f"store.key_file: the key is a systemd credential; put key {key_id} beside it, restart, "
+        "and run this again:\n"
+        f"( systemd-creds decrypt --name=store {CREDENTIAL} -; echo; printf {key_id}:; "
+        f"sessiond keygen ) | systemd-creds encrypt --name=store - {CREDENTIAL}.new\n"
+        f"mv {CREDENTIAL}.new {CREDENTIAL}\n"
+        "systemctl restart sessiond"
+    )
+
+
+def _to_drop(ids: list[int]) -> str:
+    # A key that stands alone on its line is number 1.
+    marks = "|".join(f"{each}:" if each != 1 else "1:|[^:]*$" for each in ids)
+    return (
+        f"systemd-creds decrypt --name=store {CREDENTIAL} - | grep -Ev '^({marks})' | "
+        f"systemd-creds encrypt --name=store - {CREDENTIAL}.new\n"
+        f"mv {CREDENTIAL}.new {CREDENTIAL}\n"
+        "systemctl restart sessiond"
+    )

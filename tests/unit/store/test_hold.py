@@ -1,0 +1,31 @@
+"""The lock beside the database: who has it, and what it seals with."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from sessiond.core.errors import AddressInUseError
+from sessiond.store.hold import Holder, held, holder
+
+
+def test_one_process_has_it_at_a_time_and_says_with_which_key_it_seals(tmp_path: Path) -> None:
+    path = tmp_path / "db"
+    with held(path) as hold:
+        assert holder(path) is None  # it has not said anything yet
+        hold.note_key(17)
+        hold.note_key(2)
+        assert holder(path) == Holder(os.getpid(), 2)
+        with pytest.raises(AddressInUseError), held(path):
+            pass
+    with held(path):
+        assert holder(path) == Holder(os.getpid(), 2)  # as long as the next one says nothing else
+
+
+@pytest.mark.parametrize("content", ["", "1", "1 2 3", "one 2", "-"])
+def test_what_an_older_version_or_nobody_has_written_says_nothing(
+    tmp_path: Path, content: str
+) -> None:
+    assert holder(tmp_path / "db") is None
+    (tmp_path / "db.lock").write_text(content)
+    assert holder(tmp_path / "db") is None
