@@ -10,7 +10,6 @@ CODE, TESTS = ROOT / "sessiond", ROOT / "tests/unit"
 # Run as processes, and tested as such in tests/integration.
 AS_PROCESSES = {
     "__main__.py",
-    "daemon/reload.py",
     "daemon/services.py",
     "daemon/serving.py",
     *(str(file.relative_to(CODE)) for file in CODE.glob("demo/*.py")),
