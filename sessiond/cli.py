@@ -114,10 +114,24 @@ def run(path: Path) -> None:
 
 @main.command()
 @config_option
-def check_config(path: Path) -> None:
-    """Check the file alone, and not the machine: prints what is wrong, naming the key."""
-    configuration.load(path)
-    click.echo(f"{path}: ok")
+@click.option("--deep", "is_deep", is_flag=True, help="Also what the machine must have.")
+def check_config(path: Path, is_deep: bool) -> None:
+    """Check the file, and say what is wrong, naming the key.
+
+    With --deep also what the machine must have, as a start would find it: users and groups, keys,
+    certificates, the database's place, plugins and their settings. Nothing is opened but files, and
+    no issuer is asked. Run it as root, who then looks as sessiond's user does, or as that user;
+    systemd credentials can be seen while the daemon runs.
+    """
+    if not is_deep:
+        configuration.load(path)
+        click.echo(f"{path}: ok")
+        return
+    environ = systemd.with_credentials(os.environ)
+    user = importlib.import_module("sessiond.daemon.checking").check(path, environ)
+    click.echo(f"{path}: ok, and so is what it needs, as user {user} finds it")
+    if "CREDENTIALS_DIRECTORY" not in environ:
+        click.echo("systemd credentials were not to be seen: look again while the daemon runs")
 
 
 @main.command()

@@ -207,9 +207,7 @@ def _text(path: Path, key: str, *, forbidden: int, owner: int | None = None) -> 
     return Secret(text)
 
 
-def _check(
-    status: os.stat_result, path: Path, key: str, forbidden: int, owner: int | None
-) -> None:
+def _check(status: os.stat_result, path: Path, key: str, forbidden: int, owner: int | None) -> None:
     if not stat.S_ISREG(status.st_mode):
         raise ConfigError(f"{key}: {path} is not a regular file")
     if status.st_uid not in (0, os.geteuid() if owner is None else owner):

@@ -229,6 +229,7 @@ class SubscriberConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     name: Name = ""  # unique: its place is kept under it; if left out of a file, the plugin's
     deadline: Wait = 30.0  # seconds
     memory: Memory = 536_870_912  # bytes
+    required: bool = False  # no start without it
     settings: dict[str, Any] = {}  # the table's other keys
 
 

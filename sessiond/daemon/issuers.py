@@ -97,10 +97,15 @@ class Issuers:
         self._tasks: TaskGroup | None = None
         self.running: Mapping[str, RunningIssuer] = {}
 
-    async def build(self, config: Config) -> dict[str, RunningIssuer]:
+    async def build(self, config: Config, *, at_start: bool = False) -> dict[str, RunningIssuer]:
         """Return an issuer for each table, by name; nothing is asked of them yet.
 
         Either `use` or `discard` what it returns.
+
+        Args:
+            config: What they are to be.
+            at_start: An issuer or role source whose plugin cannot be started is unavailable until
+                a reload starts it. While the daemon runs it is an error, and what runs goes on.
 
         Raises:
             ConfigError: A secret, a certificate or a plugin is not as it should be.
@@ -110,7 +115,7 @@ class Issuers:
         async with AsyncExitStack() as stack:  # for an error, and for a stop meanwhile
             stack.push_async_callback(self.discard, built)
             for each in config.issuers:
-                built[each.name] = await self._build(each, config, trusted)
+                built[each.name] = await self._build(each, config, trusted, at_start=at_start)
             stack.pop_all()
         return built
 
@@ -155,7 +160,7 @@ class Issuers:
         self._tasks.start_soon(_tend, running, self._clock, self.containment)
 
     async def _build(
-        self, each: IssuerConfig, config: Config, trusted: "_Trusted"
+        self, each: IssuerConfig, config: Config, trusted: "_Trusted", *, at_start: bool
     ) -> RunningIssuer:
         client_secret = self._secret(each, "client_secret_file")
         refresh_secret = self._secret(each, "refresh_client_secret_file")
@@ -174,7 +179,8 @@ class Issuers:
             authorities=await _away(_authorities, each),
         )
         before = self.running.get(each.name)
-        if before is not None and before.spec == spec:
+        is_same = before is not None and before.spec == spec
+        if before is not None and is_same and before.issuer.is_whole:
             return before
         if before is None:
             note = self.metrics.calls_of(each.name)
@@ -182,16 +188,20 @@ class Issuers:
         else:
             health = before.health.successor()
         tls = await trusted.by(spec)
-        issuer = await self._issuer(spec, client_secret, refresh_secret, health, tls)
+        secrets = (client_secret, refresh_secret)
+        # What was missing before keeps no other change from being applied.
+        lenient = at_start or is_same
+        issuer = await self._issuer(spec, secrets, health, tls, lenient=lenient)
         return self._assembled(spec, issuer, health)
 
     async def _issuer(
         self,
         spec: IssuerSpec,
-        client_secret: Secret | None,
-        refresh_secret: Secret | None,
+        secrets: tuple[Secret | None, Secret | None],
         health: IssuerHealth,
         tls: ssl.SSLContext,
+        *,
+        lenient: bool,
     ) -> Issuer:
         plugged = await plugged_in(
             spec.config,
@@ -199,14 +209,15 @@ class Issuers:
             leeway=spec.leeway,
             clock=self._clock,
             containment=self.containment,
+            lenient=lenient,
         )
         try:
             return build_issuer(
                 spec.config,
                 leeway=spec.leeway,
                 refresh=spec.refresh,
-                client_secret=client_secret,
-                refresh_secret=refresh_secret,
+                client_secret=secrets[0],
+                refresh_secret=secrets[1],
                 clock=self._clock,
                 tls=tls,
                 plugged=plugged,

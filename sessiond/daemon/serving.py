@@ -86,14 +86,14 @@ async def serve(path: Path, config: Config, environ: Mapping[str, str]) -> None:
         store = await stack.enter_async_context(opened(database, ring))
         issuers = Issuers(clock, Metrics(), environ, lambda: current.now.slow_after)
         stack.push_async_callback(issuers.close)
-        running = await issuers.build(config)
+        running = await issuers.build(config, at_start=True)
         issuers.use(running)
         current = Current(settings.snapshot_of(config, looked_up, running))
         hasher = TokenHasher(store.lookup_key)
         services = services_of(
             current, clock=clock, store=store, issuers=issuers, hasher=hasher, environ=environ
         )
-        await services.subscribers.check(config.subscribers)
+        await services.subscribers.check(config.subscribers, at_start=True)
         collector = Collector()
         collector.rest()
         await services.table.load()

@@ -25,6 +25,13 @@ class Plugged:
     verifier: PluginVerifier | None  # where `verify` is plugin
     roles: RoleTerms | None  # where a role source is asked
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether each of them could be started."""
+        sources = () if self.roles is None else self.roles.sources
+        has_verifier = self.verifier is None or not self.verifier.is_absent
+        return has_verifier and not any(each.is_absent for each in sources)
+
     async def stop(self) -> None:
         """Have the plugins let go of what they hold."""
         if self.verifier is not None:
@@ -40,21 +47,26 @@ async def plugged_in(
     leeway: float,
     clock: Clock,
     containment: Containment,
+    lenient: bool = False,
 ) -> Plugged:
     """Make the plugins that an issuer's table and the role sources for its users name.
 
+    One that cannot be started, `lenient` or not, lets nobody in: with `lenient` its issuer is
+    unavailable, and all else goes on. A daemon that did not run would end nobody's session either.
+
     Raises:
-        ConfigError: One is not installed, or refuses its settings.
+        ConfigError: One is not installed, or refuses its settings; not where `lenient`.
     """
     asked: list[AskedSource] = []
     try:
         for source in sources:
-            made = await asked_source(source, clock, containment)
+            made = await asked_source(source, clock, containment, lenient=lenient)
             asked.append(made)
         left, terms = _split(config, tuple(asked))
         verifier = None
         if config.verify == "plugin":
-            verifier = await plugin_verifier(config, _facts(left, timedelta(seconds=leeway)))
+            about = _facts(left, timedelta(seconds=leeway))
+            verifier = await plugin_verifier(config, about, lenient=lenient)
     except ConfigError:
         for each in asked:
             await each.stop()

@@ -174,6 +174,11 @@ def _ending_nobody() -> Iterator[None]:
         raise AnswerError("it called exit") from None
 
 
+def one_line(error: ConfigError) -> str:
+    """Return why a plugin could not be started, for a line of the log and for operators."""
+    return "; ".join(str(error).splitlines())
+
+
 def report(plugin: str, call: str, error: Exception) -> None:
     """Log that a plugin failed: where, and by which class. A foreign text may hold a token."""
     text = str(error) if isinstance(error, AnswerError) else type(error).__name__

@@ -4,16 +4,20 @@ from contextlib import suppress
 from datetime import datetime
 from functools import partial
 
+import structlog
+
 from sessiond.api import IssuerAbout, Verifier
 from sessiond.config import IssuerConfig
-from sessiond.core.errors import ConfigError, IssuerThrottled, TokenRejected
+from sessiond.core.errors import ConfigError, IssuerThrottled, IssuerUnavailable, TokenRejected
 from sessiond.core.secret import Secret
 from sessiond.core.verdict import Verdict
 from sessiond.extensions import entry_points
 from sessiond.extensions.former_names import under_present_names
-from sessiond.extensions.plugin_guard import answering, built, report, stopped
+from sessiond.extensions.plugin_guard import answering, built, one_line, report, stopped
 from sessiond.extensions.plugin_results import checked_verdict
 from sessiond.refresher import Tokens
+
+log = structlog.get_logger()
 
 MEMBERS = ("is_online", "needs_call", "verify", "still_valid", "probe")
 FOR_EVER = 10 * 366 * 86400.0  # seconds: longer than any lease
@@ -22,7 +26,9 @@ FOR_EVER = 10 * 366 * 86400.0  # seconds: longer than any lease
 class PluginVerifier:
     """A Verifier (sessiond.api) around a plugin's: bounded in time, believed after a check."""
 
-    def __init__(self, verifier: Verifier, *, plugin: str, issuer: str, timeout: float) -> None:
+    def __init__(
+        self, verifier: Verifier, *, plugin: str, issuer: str, timeout: float, absent: bool = False
+    ) -> None:
         """Ask nothing yet.
 
         Args:
@@ -30,7 +36,9 @@ class PluginVerifier:
             plugin: What logs and errors call it.
             issuer: The configured name, the only one that it can vouch for.
             timeout: Seconds for one call.
+            absent: Whether it stands for a plugin that could not be started.
         """
+        self.is_absent = absent
         self._verifier = verifier
         self._plugin = plugin
         self._issuer = issuer
@@ -87,16 +95,64 @@ class NoRefresh:
         return False
 
 
-async def plugin_verifier(config: IssuerConfig, about: IssuerAbout) -> PluginVerifier:
+class _Absent:
+    """In the place of a plugin that could not be started: it vouches for nobody."""
+
+    is_online = False  # sessions of before are not asked about again: they end with their lease
+
+    def __init__(self, why: str) -> None:
+        self._why = why
+
+    def needs_call(self, token: Secret) -> bool:
+        return True
+
+    def still_valid(self, verdict: Verdict) -> bool:
+        return False
+
+    async def verify(
+        self, token: Secret, *, now: datetime, expires_in: float | None = None
+    ) -> Verdict:
+        raise IssuerUnavailable(self._why)
+
+    async def probe(self) -> None:
+        raise IssuerUnavailable(self._why)
+
+
+async def plugin_verifier(
+    config: IssuerConfig, about: IssuerAbout, *, lenient: bool = False
+) -> PluginVerifier:
     """Return the verifier that an issuer's table names.
+
+    Args:
+        config: The table.
+        about: What the plugin is told of its issuer.
+        lenient: Where the plugin cannot be started, return one to which its issuer is unavailable.
 
     Raises:
         ConfigError: There is no such plugin, or it refuses its settings.
     """
+    absent = False
+    try:
+        verifier = await _verifier(config, about)
+    except ConfigError as error:
+        if not lenient:
+            raise
+        log.error("verifier left out", issuer=config.name, problem=one_line(error))
+        absent, verifier = True, _Absent(one_line(error))
+    return PluginVerifier(
+        verifier,
+        plugin=config.plugin,
+        issuer=config.name,
+        timeout=config.timeout,
+        absent=absent,
+    )
+
+
+async def _verifier(config: IssuerConfig, about: IssuerAbout) -> Verifier:
     where = f"issuer[{config.name}]"
     if "issuer" in config.settings:
         raise ConfigError(f"{where}.settings.issuer is a word of sessiond's own")
-    verifier = await built(
+    made: Verifier = await built(
         entry_points.VERIFIERS,
         config.plugin,
         where=where,
@@ -105,6 +161,4 @@ async def plugin_verifier(config: IssuerConfig, about: IssuerAbout) -> PluginVer
         keywords={**config.settings, "issuer": about},
         adapted=partial(under_present_names, plugin=config.plugin),
     )
-    return PluginVerifier(
-        verifier, plugin=config.plugin, issuer=config.name, timeout=config.timeout
-    )
+    return made

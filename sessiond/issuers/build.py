@@ -75,6 +75,11 @@ class Issuer:
                     await probe()
             await clock.sleep(RETRY_AFTER)
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether every plugin of it could be started."""
+        return self.plugged is None or self.plugged.is_whole
+
     def keys_trouble(self) -> str:
         """Why its keys were not fetched when that was last tried; empty: they were."""
         if not isinstance(self.verifier, JwtVerifier):

@@ -9,10 +9,11 @@ that was killed, or had to wait, is gone on with by asking for it again.
 import fcntl
 import os
 import signal
-import time
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 from sessiond.config import StoreConfig
@@ -24,8 +25,8 @@ from sessiond.store.rekey import rekey
 from sessiond.store.sealing import MAX_KEY_ID, KeyRing, with_key, without
 
 WITHIN = 30.0  # seconds for a daemon to take up the new key
-ASK_EVERY = 2.0  # seconds; one that is just starting hears nothing yet
 LOOK_EVERY = 0.1  # seconds
+ASK_EVERY = 20  # looks; one that is just starting hears nothing yet
 CREDENTIAL = "/etc/credstore.encrypted/sessiond.store"  # that the unit names
 
 Tell = Callable[[str], None]
@@ -40,6 +41,7 @@ class Rotation:
     text: Callable[[], Secret]  # of the keys as they are now
     tell: Tell
     within: float = WITHIN
+    pause: Callable[[float], object] = threading.Event().wait
 
     def run(self) -> None:
         """Make the next key, or go on with one that was made; return when the old one is gone.
@@ -56,8 +58,8 @@ class Rotation:
                 self.tell(f"going on with key {ring.current}, which is there already")
             with self._nobody_seals_with_older(ring):
                 with _as_owner(self.database):
-                    count = rekey(self.database, ring)
-                self.tell(f"{self.database}: {count} values sealed anew with key {ring.current}")
+                    resealed = rekey(self.database, ring)
+                self.tell(f"{self.database}: {resealed} values sealed anew with key {ring.current}")
                 self._drop(ring.older)
 
     def _make_next(self, ring: KeyRing) -> KeyRing:
@@ -85,18 +87,17 @@ class Rotation:
     @contextmanager
     def _nobody_seals_with_older(self, ring: KeyRing) -> Iterator[None]:
         """Keep every daemon off the database, or wait until the one there has the new key."""
-        until, ask_at = time.monotonic() + self.within, time.monotonic()
+        looks = count()
         with ExitStack() as stack:
             while not self._is_held_here(stack, ring):
-                found, now = holder(self.database), time.monotonic()
+                found, look = holder(self.database), next(looks)
                 if found is not None and found.key_id == ring.current:
                     break
-                if now >= until:
+                if look >= self.within / LOOK_EVERY:
                     raise NotNowError(self._not_taken(ring))
-                if now >= ask_at and self.file is not None and found is not None:
+                if look % ASK_EVERY == 0 and self.file is not None and found is not None:
                     _hang_up(found.pid, self.database)
-                    ask_at = now + ASK_EVERY
-                time.sleep(LOOK_EVERY)
+                self.pause(LOOK_EVERY)
             yield
 
     def _is_held_here(self, stack: ExitStack, ring: KeyRing) -> bool:
@@ -130,7 +131,7 @@ def rotation_of(
         raise ConfigError(f"store.path: there is no database {database}: start the daemon once")
     owner, beside = database.stat().st_uid, key_beside(database)
     file = Path(store.key_file) if store.key_file else beside
-    if store.key_file or _credential(environ) is None and beside.exists():
+    if store.key_file or (_credential(environ) is None and beside.exists()):
         return Rotation(
             database=database, file=file, text=lambda: key_text(file, owner=owner), tell=tell
         )

@@ -33,6 +33,7 @@ _SALT_AT = 1 + _ID_SIZE
 _NONCE_AT = _SALT_AT + _SALT_SIZE
 _TEXT_AT = _NONCE_AT + _NONCE_SIZE
 _as_json = json.JSONEncoder(separators=(",", ":")).encode  # made once: it is not cheap
+_PROBE = {"table": "", "column": "", "row": "", "issuer": "", "subject": ""}  # no row's place
 _LINE = re.compile(r"(?:([0-9]{1,10}):)?([A-Za-z0-9+/]{43}=)")
 
 
@@ -121,7 +122,12 @@ class KeyRing:
 
     def opens_all_of(self, other: "KeyRing") -> bool:
         """Say whether what the other ring seals opens with this one too."""
-        return self._keys.get(other.current) == other._keys[other.current]
+        probe = other.seal(Secret("probe"), **_PROBE)
+        try:
+            self.unseal(probe, **_PROBE)
+        except SealError:
+            return False
+        return True
 
     def is_current(self, sealed: bytes) -> bool:
         """Say whether it was sealed with the key that seals now; otherwise seal it anew."""

@@ -13,7 +13,6 @@ from tests.integration.test_login import pair
 from tests.integration.test_reload import reload
 from tests.integration.test_sessionctl_doctor import doctor
 from tests.issuer.running import ALICE, RunningIssuer
-from tests.running_daemon import DaemonError
 from tests.running_daemon import configuration as of_issuer
 
 CSV = """
@@ -228,14 +227,21 @@ def test_two_sources_add_up_and_one_that_fails_is_enough_for_no_verdict(
         ("roles.csv", "none.csv", "role_source[csv-roles].path: cannot read"),
     ],
 )
-def test_a_source_that_cannot_start_keeps_the_daemon_from_starting(
-    mint: Mint, start: Start, folder: Path, old: str, new: str, problem: str
+def test_a_source_that_cannot_start_lets_nobody_in_with_fewer_roles_and_keeps_nobody_else_out(
+    mint: Mint, start: Start, process: Connected, folder: Path, old: str, new: str, problem: str
 ) -> None:
     grant(folder, "alice,support")
-    with pytest.raises(DaemonError) as raised:
-        start(configuration(more=CSV.replace(old, new)))
-    assert str(raised.value).startswith("exit 78:")
-    assert problem in str(raised.value)
+    daemon = start(configuration(more=CSV.replace(old, new)))
+    (told,) = daemon.logged(1, event="role source left out")
+    assert problem in told["problem"]
+    q = process(daemon)
+    assert reason(q, mint) == "unavailable"
+    with Operator(daemon) as operator:
+        (standing,) = operator.get("/v1/status")["role_sources"]
+    assert not standing["healthy"]
+    assert problem in standing["last_error"]
+    reload(daemon, configuration(more=CSV))
+    assert q.log_in("alice", mint.password("alice"))["roles"] == ["support"]
 
 
 def test_a_source_comes_and_goes_with_the_configuration(

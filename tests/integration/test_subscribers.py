@@ -311,13 +311,22 @@ def test_a_subscriber_is_given_nothing_but_its_events(
         ('plugin = "absent"', "subscriber[absent]: plugin 'absent' of sessiond.subscribers"),
     ],
 )
-def test_a_plugin_that_is_not_there_or_refuses_its_settings_keeps_the_daemon_from_starting(
+def test_one_that_cannot_start_is_left_out_loudly_unless_it_is_required(
     strict_issuer: RunningIssuer, start: Start, table: str, problem: str
 ) -> None:
+    text = configuration(strict_issuer) + f"[[subscriber]]\n{table}\n"
     with pytest.raises(DaemonError) as ended:
-        start(configuration(strict_issuer) + f"[[subscriber]]\n{table}\n")
+        start(text + "required = true\n")
     assert "exit 78" in str(ended.value)
     assert problem in str(ended.value)
+    daemon = start(text)
+    log_in(daemon, strict_issuer, 1)
+    (told,) = daemon.logged(1, event="subscriber left out")
+    assert told["problem"].startswith(problem.split(": ")[0])
+    daemon.logged(1, event="subscriber failed")
+    standing = subscriber(daemon, told["subscriber"])
+    assert (standing["state"] in ("waiting", "starting"), standing["lag"]) == (True, 2)
+    assert standing["last_error"] != ""
 
 
 def test_one_that_dies_while_it_starts_keeps_nobody_from_logging_in(

@@ -1,5 +1,7 @@
 """Logins whose tokens a plugin verifies: the shipped one, and ones that are not as they must be."""
 
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -7,8 +9,9 @@ import pytest
 from tests import canary
 from tests.integration.conftest import Connected, Start
 from tests.integration.minting import Mint, configuration
+from tests.integration.operating import Operator
 from tests.integration.plugged import put_on_path
-from tests.running_daemon import DaemonError
+from tests.integration.test_reload import reload, write
 
 BROKEN = """
     import anyio
@@ -141,13 +144,31 @@ def test_a_token_whose_key_was_withdrawn_is_refused_at_once(
         ('audience = ["api://kdb"]', "", "without `audience`"),
     ],
 )
-def test_a_plugin_that_cannot_start_keeps_the_daemon_from_starting(
-    mint: Mint, start: Start, old: str, new: str, problem: str
+def test_a_plugin_that_cannot_start_makes_its_issuer_unavailable_until_a_reload_starts_it(
+    mint: Mint, start: Start, process: Connected, old: str, new: str, problem: str
 ) -> None:
-    with pytest.raises(DaemonError) as raised:
-        start(configuration().replace(old, new))
-    assert str(raised.value).startswith("exit 78:")
-    assert problem in str(raised.value)
+    text = configuration()
+    daemon = start(text.replace(old, new))
+    (told,) = daemon.logged(1, event="verifier left out")
+    assert told["issuer"] == "mint"
+    assert problem in told["problem"]
+    q = process(daemon)
+    assert q.connect("alice", mint.password())["reason"] == "unavailable"
+    with Operator(daemon) as operator:
+        (standing,) = operator.get("/v1/status")["issuers"]
+    assert not standing["healthy"]
+    assert problem in standing["trouble"]
+    write(daemon, text.replace(old, new) + "[log]\nlevel = 'debug'\n")
+    os.kill(daemon.pid, signal.SIGHUP)  # what was missing before keeps no other change out
+    daemon.logged(1, event="configuration applied", generation=2)
+    assert q.connect("alice", mint.password(), handle=6)["reason"] == "unavailable"
+    reload(daemon, text)
+    assert q.connect("alice", mint.password(), handle=7)["ok"]
+    write(daemon, text.replace(old, new))
+    os.kill(daemon.pid, signal.SIGHUP)  # while it runs, it is an error as any other
+    (refused,) = daemon.logged(1, event="configuration refused")
+    assert problem in refused["problem"]
+    assert q.connect("alice", mint.password(), handle=8)["ok"]
 
 
 @pytest.mark.usefixtures("acme")

@@ -65,6 +65,20 @@ def test_check_config_says_that_a_good_file_is_ok(tmp_path: Path) -> None:
     assert (found.exit_code, found.output) == (0, f"{path}: ok\n")
 
 
+def test_check_config_looks_at_the_machine_only_where_it_is_asked_to(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text(f'[listen]\nallow_users = ["no-such-user"]\n{GOOD}')
+
+    assert invoke("check-config", "--config", str(path)).exit_code == 0
+    found = program("check-config", "--deep", "--config", str(path))
+    assert found.returncode == 75
+    assert found.stderr.startswith("sessiond: listen.allow_users: no user 'no-such-user' is found")
+    path.write_text(f'[store]\npath = "{tmp_path}/sessiond.db"\n{GOOD}')
+    found = program("check-config", "--deep", "--config", str(path))
+    assert (found.returncode, found.stderr) == (0, "")
+    assert found.stdout.startswith(f"{path}: ok, and so is what it needs")
+
+
 def test_check_config_names_every_wrong_key_and_ends_with_78(tmp_path: Path) -> None:
     path = tmp_path / "config.toml"
     path.write_text(f"[listen]\nprot = 1\n[refresh]\nshare = 1.2\n{GOOD}")

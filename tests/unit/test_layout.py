@@ -40,6 +40,7 @@ TESTED_WITH = {
     "ctl/asking.py": "ctl/test_commands.py",
     "ctl/revoking.py": "ctl/test_commands.py",
     "ctl/subscribers.py": "ctl/test_commands.py",
+    "extensions/subscribers/checking.py": "extensions/subscribers/test_supervision.py",
     "extensions/subscribers/cursor.py": "extensions/subscribers/test_runner.py",
     "extensions/subscribers/state.py": "extensions/subscribers/test_runner.py",
     "gate/gate_issuer.py": "gate/test_gate.py",

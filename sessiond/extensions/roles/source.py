@@ -24,7 +24,7 @@ from sessiond.core.errors import (
 from sessiond.core.granted import Granted
 from sessiond.core.principal import Principal
 from sessiond.extensions import entry_points
-from sessiond.extensions.plugin_guard import answering, built, stopped
+from sessiond.extensions.plugin_guard import answering, built, one_line, stopped
 from sessiond.extensions.plugin_results import checked_granted
 from sessiond.gate import AskOnce, Breaker
 from sessiond.log.redaction import harmless
@@ -72,6 +72,7 @@ class AskedSource:
         cache: float,
         clock: Clock,
         containment: Containment,
+        absent: str = "",
     ) -> None:
         """Ask nothing yet, until `begin`.
 
@@ -83,6 +84,7 @@ class AskedSource:
             cache: Seconds that an answer is used again, from when it was asked for; 0 = never.
             clock: For the ages of answers.
             containment: Where exceptions end that nobody expected.
+            absent: Why the plugin could not be started; empty: it was.
         """
         self._source = source
         self.name = name
@@ -107,15 +109,21 @@ class AskedSource:
         self._turns = anyio.CapacityLimiter(THREADS)
         self._running = threading.BoundedSemaphore(THREADS)
         self._last_success_at: datetime | None = None
-        self._last_error = ""
+        self._absent = absent
+        self._last_error = absent
         self._last_error_at: datetime | None = None
+
+    @property
+    def is_absent(self) -> bool:
+        """Whether its plugin could not be started."""
+        return bool(self._absent)
 
     @property
     def state(self) -> SourceState:
         return SourceState(
             name=self.name,
             plugin=self._plugin,
-            is_open=self._breaker.is_open,
+            is_open=self._breaker.is_open or bool(self._absent),
             last_success_at=self._last_success_at,
             last_error=self._last_error,
             last_error_at=self._last_error_at,
@@ -196,14 +204,52 @@ class AskedSource:
             log.info("role source breaker closed", role_source=self.name)
 
 
+class _Absent:
+    """In the place of a plugin that could not be started: nobody gets in without its word."""
+
+    def __init__(self, why: str) -> None:
+        self._why = why
+
+    async def roles(self, principal: Principal, *, now: datetime) -> Granted:
+        raise IssuerUnavailable(self._why)
+
+
 async def asked_source(
-    config: RoleSourceConfig, clock: Clock, containment: Containment
+    config: RoleSourceConfig, clock: Clock, containment: Containment, *, lenient: bool = False
 ) -> AskedSource:
     """Return the role source that a table names.
+
+    Args:
+        config: The table.
+        clock: For the ages of answers.
+        containment: Where exceptions end that nobody expected.
+        lenient: Where the plugin cannot be started, return one that never answers: logins that
+            need it are unavailable, as with one that is away. No role is granted, and none dropped.
 
     Raises:
         ConfigError: There is no such plugin, or it refuses its settings.
     """
+    absent, source = "", None
+    try:
+        source = await _source(config)
+    except ConfigError as error:
+        if not lenient:
+            raise
+        absent = one_line(error)
+        log.error("role source left out", role_source=config.name, problem=absent)
+    return AskedSource(
+        source or _Absent(absent),
+        name=config.name,
+        plugin=config.plugin,
+        deadline=config.deadline,
+        cache=config.cache,
+        clock=clock,
+        containment=containment,
+        absent=absent,
+    )
+
+
+async def _source(config: RoleSourceConfig) -> RoleSource:
     where = f"role_source[{config.name}]"
     source = await built(
         entry_points.ROLE_SOURCES,
@@ -215,12 +261,5 @@ async def asked_source(
     )
     if not callable(source.roles):
         raise ConfigError(f"{where}.plugin: {config.plugin!r} has `roles`, but cannot be asked")
-    return AskedSource(
-        source,
-        name=config.name,
-        plugin=config.plugin,
-        deadline=config.deadline,
-        cache=config.cache,
-        clock=clock,
-        containment=containment,
-    )
+    made: RoleSource = source
+    return made

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from functools import partial
 
 import anyio
-import anyio.to_thread
 import structlog
 from anyio.abc import TaskGroup
 
@@ -15,16 +14,14 @@ from sessiond.config import SubscriberConfig
 from sessiond.core.errors import ConfigError
 from sessiond.core.queries import Ping
 from sessiond.eventlog import EventLog
-from sessiond.extensions import entry_points
 from sessiond.extensions.subscribers import subprocesses
+from sessiond.extensions.subscribers.checking import problems_of
 from sessiond.extensions.subscribers.cursor import NOT_WRITTEN, Asking, KeptCursor
-from sessiond.extensions.subscribers.runner import DeliveryRules, SubscriberRunner, setup_of
+from sessiond.extensions.subscribers.runner import DeliveryRules, SubscriberRunner
 from sessiond.extensions.subscribers.state import SubscriberState
-from sessiond.extensions.subscribers.subprocesses import Gone, NotStartedError, Start
-from sessiond.extensions.subscribers.wire import FromChild, Ready, Refused, one_line
+from sessiond.extensions.subscribers.subprocesses import Start
 from sessiond.racing import first
 
-CHECK_WITHIN = 10.0  # seconds
 GRACE = 2.0  # seconds for the last events, once the daemon stops
 STOP_WITHIN = GRACE + subprocesses.STOP_WITHIN + subprocesses.LAST_OUTPUT  # seconds, at most
 
@@ -79,23 +76,30 @@ class Subscribers:
         self._tasks: TaskGroup | None = None  # while running
         self._stopped = anyio.Event()
 
-    async def check(self, configs: Sequence[SubscriberConfig]) -> None:
+    async def check(self, configs: Sequence[SubscriberConfig], *, at_start: bool = False) -> None:
         """Find out whether every plugin is there and accepts its settings.
 
-        Each is tried in a process of its own for 10 seconds. One that hangs or crashes is only
-        warned of: it keeps nobody from logging in.
+        Those that run, or have been tried already, are not tried again.
+
+        Args:
+            configs: Those that are to run.
+            at_start: One that is not `required` keeps nobody from logging in: it is told of, and
+                tried again and again, from its place.
 
         Raises:
             ConfigError: A plugin is not installed or refuses its settings, with the keys' names.
         """
-        problems: dict[str, list[str]] = {}
-        async with anyio.create_task_group() as tasks:
-            for config in configs:
-                fed = self._fed.get(config.name)
-                if fed is None or fed.config != config:  # who runs has accepted them
-                    tasks.start_soon(self._check, config, problems.setdefault(config.name, []))
-        if found := [each for of_one in problems.values() for each in of_one]:
-            raise ConfigError("\n".join(found))
+        fed = {name: each.config for name, each in self._fed.items()}
+        new = [config for config in configs if fed.get(config.name) != config]
+        fatal: list[str] = []
+        for config, problems in await problems_of(new, start=self._start, clock=self._clock):
+            if config.required or not at_start:
+                fatal += problems
+                continue
+            for problem in problems:
+                log.error("subscriber left out", subscriber=config.name, problem=problem)
+        if fatal:
+            raise ConfigError("\n".join(fatal))
 
     async def apply(self) -> None:
         """Have those that are wanted now; one whose table has changed is started anew.
@@ -186,38 +190,3 @@ class Subscribers:
         for each in ending:
             each.feeder.cut()
         await all_ended()
-
-    async def _check(self, config: SubscriberConfig, problems: list[str]) -> None:
-        where = f"subscriber[{config.name}]"
-        try:
-            await anyio.to_thread.run_sync(
-                entry_points.named, entry_points.SUBSCRIBERS, config.plugin
-            )
-        except ConfigError as missing:
-            problems.append(f"{where}.plugin: {missing}")
-            return
-        match await self._tried(config):
-            case Ready():
-                pass
-            case Refused(problems=found, are_keys=are_keys):
-                divider = "." if are_keys else ": "
-                problems += [f"{where}{divider}{one_line(each)}" for each in found]
-            case Gone(cause):
-                log.warning("subscriber's check failed", subscriber=config.name, error=cause)
-            case None:
-                log.warning("subscriber's check hangs", subscriber=config.name)
-            case _:
-                log.warning("subscriber's check talks nonsense", subscriber=config.name)
-
-    async def _tried(self, config: SubscriberConfig) -> FromChild | Gone | None:
-        heard: list[FromChild | Gone] = []
-        try:
-            async with self._start(setup_of(config, is_check=True)) as child:
-
-                async def hear() -> None:
-                    heard.append(await child.receive())
-
-                await first(hear, partial(self._clock.sleep, CHECK_WITHIN))
-        except NotStartedError as error:
-            return Gone(str(error))
-        return heard[0] if heard else None

@@ -1,5 +1,6 @@
 """The plugins of one issuer, and the issuer that is built with them."""
 
+from functools import partial
 from typing import Any
 
 import anyio
@@ -7,7 +8,13 @@ import pytest
 
 from sessiond.config import IssuerConfig, RoleSourceConfig
 from sessiond.containment import Containment
-from sessiond.core.errors import ConfigError, IssuerThrottled, Refusal, TokenRejected
+from sessiond.core.errors import (
+    ConfigError,
+    IssuerThrottled,
+    IssuerUnavailable,
+    Refusal,
+    TokenRejected,
+)
 from sessiond.core.granted import Granted
 from sessiond.core.secret import Secret
 from sessiond.extensions import entry_points
@@ -173,3 +180,52 @@ async def test_what_was_made_is_stopped_where_a_later_plugin_cannot_be(
     with pytest.raises(ConfigError, match="no plugin 'broken'"):
         await plugged_in(config, [LDAP], leeway=30.0, clock=HandClock(), containment=Containment())
     assert source.stops == 1
+
+
+@pytest.mark.parametrize("which", ["verifier", "source"])
+async def test_a_plugin_that_cannot_start_lets_nobody_in(issuer: IssuerStub, which: str) -> None:
+    config = plugged_table(plugin="broken" if which == "verifier" else "acme")
+    source = RoleSourceConfig(plugin="broken" if which == "source" else "ldap", name="ldap")
+    terms: dict[str, Any] = {
+        "leeway": 30.0,
+        "clock": issuer.clock,
+        "containment": Containment(),
+    }
+    with pytest.raises(ConfigError, match="no plugin 'broken'"):
+        await plugged_in(config, (source,), **terms)
+    plugged = await plugged_in(config, (source,), lenient=True, **terms)
+    assert not plugged.is_whole
+    assert plugged.verifier is not None
+    assert plugged.roles is not None
+    made = built(config, plugged, issuer)
+    assert not made.is_whole
+    (asked,) = plugged.roles.sources
+    if which == "verifier":
+        assert plugged.verifier.needs_call(Secret("t"))
+        assert not plugged.verifier.still_valid(verdict(begin=NOW))
+        for call in (
+            partial(plugged.verifier.verify, Secret("t"), now=NOW),
+            plugged.verifier.probe,
+        ):
+            with pytest.raises(
+                IssuerUnavailable, match=r"issuer\[corp\].plugin: no plugin 'broken'"
+            ):
+                await call()
+    else:
+        assert asked.state.is_open
+        assert asked.state.last_error == "role_source[ldap].plugin: no plugin 'broken'"
+        async with anyio.create_task_group() as tasks:
+            asked.begin(tasks)
+            with pytest.raises(IssuerUnavailable, match="no plugin 'broken'"):
+                await asked.answer(verdict(begin=NOW).principal, now=NOW)
+            tasks.cancel_scope.cancel()
+    await made.close()
+
+
+async def test_plugins_that_are_there_are_whole_whatever_is_forgiven() -> None:
+    config, clock = plugged_table(), HandClock()
+    plugged = await plugged_in(
+        config, (LDAP,), leeway=1.0, clock=clock, containment=Containment(), lenient=True
+    )
+    assert plugged.is_whole
+    await plugged.stop()

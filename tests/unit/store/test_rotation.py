@@ -4,10 +4,10 @@ import os
 import signal
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 
 import anyio
+import anyio.lowlevel
 import anyio.to_thread
 import pytest
 
@@ -106,7 +106,7 @@ async def test_a_daemon_that_runs_takes_the_new_key_up_before_the_old_one_goes(
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(running, path, lambda: at_hangup.append(ring(path).older))
         while holder(path) != Holder(os.getpid(), 1):
-            await anyio.sleep(0)
+            await anyio.lowlevel.checkpoint()
         await anyio.to_thread.run_sync(rotation_for(path, []).run)
         tasks.cancel_scope.cancel()
     assert at_hangup == [[1]]  # both were there

@@ -221,9 +221,7 @@ def test_a_user_that_is_not_there_is_the_operators_mistake() -> None:
 
 
 def test_a_group_that_is_not_there_is_the_operators_mistake() -> None:
-    with pytest.raises(
-        ConfigError, match=r"listen\.allow_groups: no group 'no such group'"
-    ):
+    with pytest.raises(ConfigError, match=r"listen\.allow_groups: no group 'no such group'"):
         AllowList.of([], ["no such group"])
 
 

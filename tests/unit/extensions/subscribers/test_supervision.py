@@ -201,6 +201,20 @@ async def test_every_problem_is_told_with_the_subscribers_name() -> None:
 
 
 @pytest.mark.usefixtures("installed")
+async def test_at_a_start_only_what_is_required_is_refused_and_the_others_are_told_of() -> None:
+    needed = msgspec.structs.replace(HOOK, name="needed", required=True)
+    async with fed() as running:
+        running.children.ready = Refused(problems=("url is missing",), are_keys=True)
+        with capture_logs() as logs:
+            await running.subscribers.check((HOOK,), at_start=True)
+            with pytest.raises(ConfigError, match=r"^subscriber\[needed\]\.url is missing$"):
+                await running.subscribers.check((HOOK, needed), at_start=True)
+        assert {(each["event"], each["subscriber"], each["problem"]) for each in logs} == {
+            ("subscriber left out", "hook", "subscriber[hook].url is missing")
+        }
+
+
+@pytest.mark.usefixtures("installed")
 @pytest.mark.parametrize(
     ("answer", "warning"),
     [
