@@ -136,6 +136,7 @@ async def _run(
             root.start_soon(services.timekeeper.run)
             root.start_soon(services.issuers.run)
             root.start_soon(_then, services.table.run, ends.written)
+            root.start_soon(services.database.checkpoints.run, services.clock)
             rules = current.now.table.rules
             await resume(services.table, services.refresher, rules, services.names)
             collector.calm()

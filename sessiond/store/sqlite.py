@@ -22,6 +22,7 @@ from sessiond.core.events import Event, from_json, to_json
 from sessiond.core.rows import Put, Row, Write
 from sessiond.core.secret import Secret
 from sessiond.store.bulk import Parameters, execute_all
+from sessiond.store.checkpoints import Checkpoints
 from sessiond.store.codec import (
     CODECS,
     Sealer,
@@ -34,6 +35,7 @@ from sessiond.store.sealing import SealError
 from sessiond.table import Loaded
 
 VERSION = 3
+AUTOCHECKPOINT = 16_384  # pages: a commit's own, should those beside it ever fail
 ROWS = 1000  # fetched at a time
 DAMAGED = (msgspec.MsgspecError, ValueError, OverflowError)  # what was written reads otherwise
 LOOKUP_KEY = {"table": "keys", "column": "sealed", "row": "lookup", "issuer": "", "subject": ""}
@@ -70,6 +72,10 @@ class Database(aiosqlite.Connection):
         transact = _transact if is_synced else _transact_unsynced
         await self._execute(transact, self._conn, statements)  # type: ignore[no-untyped-call]
 
+    async def cut_log(self) -> None:
+        """Copy the rest of the write-ahead log and cut it off, where nobody reads it."""
+        await self._execute(_cut_log, self._conn)  # type: ignore[no-untyped-call]
+
 
 def _transact(
     db: sqlite3.Connection, statements: Sequence[tuple[str, Sequence[Parameters]]]
@@ -95,11 +101,28 @@ def _transact_unsynced(
         db.execute("PRAGMA synchronous=FULL")
 
 
+def _cut_log(db: sqlite3.Connection) -> None:
+    (patience,) = db.execute("PRAGMA busy_timeout").fetchone()
+    db.execute("PRAGMA busy_timeout=0")  # no commit waits for somebody who reads
+    try:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    finally:
+        db.execute(f"PRAGMA busy_timeout={patience}")
+
+
 class SqliteStore:
     """Fulfils `sessiond.table.Store`. Made by `opened`."""
 
-    def __init__(self, db: Database, sealer: Sealer, lookup_key: bytes, hold: Hold) -> None:
+    def __init__(
+        self,
+        db: Database,
+        sealer: Sealer,
+        lookup_key: bytes,
+        hold: Hold,
+        checkpoints: Checkpoints,
+    ) -> None:
         self._db = db
+        self.checkpoints = checkpoints
         self._sealer = sealer
         self._hold = hold
         self.lookup_key = lookup_key  # tokens are hashed with it; belongs to this database
@@ -152,6 +175,7 @@ class SqliteStore:
             await self._db.transact(statements, is_synced=is_synced)
         except sqlite3.Error as error:
             raise StoreError(f"the database refused a write: {error}") from error
+        self.checkpoints.note_commit()
 
     async def events_after(self, sequence: int, *, limit: int) -> list[Event]:
         """Return kept events in order, beginning after a sequence number.
@@ -231,7 +255,9 @@ async def opened(path: Path, sealer: Sealer) -> AsyncIterator[SqliteStore]:
                     f"store.key_file: {path} was sealed with another key: bring that key back, or "
                     f"move the database away and let everybody log in again ({error})"
                 ) from error
-            yield SqliteStore(db, sealer, lookup_key, hold)
+            async with aiosqlite.connect(path, isolation_level=None, timeout=0) as beside:
+                checkpoints = Checkpoints(beside, path, cut=db.cut_log)
+                yield SqliteStore(db, sealer, lookup_key, hold, checkpoints)
 
 
 async def _prepare(db: aiosqlite.Connection, path: Path) -> None:
@@ -243,7 +269,12 @@ async def _prepare(db: aiosqlite.Connection, path: Path) -> None:
         )
     if version == 0 and await _number(db, "SELECT count(*) FROM sqlite_master"):
         raise ConfigError(f"store.path: {path} is another program's database: name another file")
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "secure_delete=ON"):
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "secure_delete=ON",
+        f"wal_autocheckpoint={AUTOCHECKPOINT}",
+    ):
         await db.execute(f"PRAGMA {pragma}")
     await _check_whole(db, path)
     if version == 0:

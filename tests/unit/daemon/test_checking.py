@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from sessiond import log
 from sessiond.config.credentials import new_key
 from sessiond.core.errors import ConfigError, NotNowError
 from sessiond.daemon import checking
@@ -42,7 +43,7 @@ def _nothing_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket.socket, "bind", refuse)
     monkeypatch.setattr(socket.socket, "connect", refuse)
     monkeypatch.setattr(sqlite3, "connect", refuse)
-    monkeypatch.setattr(checking.log, "configure", lambda *_: None)
+    monkeypatch.setattr(log, "configure", lambda *_: None)
 
 
 def write(folder: Path, more: str = "", *, verify: str = "jwt", **tables: str) -> Path:
@@ -91,7 +92,7 @@ def test_everything_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
 
 def test_names_alone_are_a_case_of_trying_again(tmp_path: Path) -> None:
     path = write(tmp_path, listen='allow_users = ["no-such-user"]\nallow_groups = ["no-such"]')
-    with pytest.raises(NotNowError, match="listen.allow_users: no user"):
+    with pytest.raises(NotNowError, match=r"listen\.allow_users: no user"):
         check(path, os.environ)
 
 
