@@ -3,7 +3,7 @@
 import errno
 import socket
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import structlog
@@ -12,6 +12,7 @@ from sessiond.config import ListenConfig
 from sessiond.core.errors import AddressInUseError, ConfigError
 from sessiond.system import socket_file
 from sessiond.system.accounts import group_number
+from sessiond.system.socket_file import SocketFile
 
 BACKLOG = 128  # connections that wait to be accepted
 MODE = 0o660  # the owner and the group may connect
@@ -22,7 +23,11 @@ log = structlog.get_logger()
 
 @contextmanager
 def control_socket(
-    path: str, *, group: str | int, passed: Iterable[socket.socket]
+    path: str,
+    *,
+    group: str | int,
+    passed: Iterable[socket.socket],
+    file: SocketFile | None = None,
 ) -> Iterator[socket.socket | None]:
     """Have the listening socket, and at the end close it and remove what was bound here.
 
@@ -33,13 +38,16 @@ def control_socket(
         path: Where; a file that nobody listens on any more is taken over.
         group: Whose it is to be; empty = the daemon's own.
         passed: What systemd opened: one with this address is used as it is.
+        file: Notes which file is the socket's.
 
     Raises:
         AddressInUseError: Somebody else has the address.
         ConfigError: It cannot be made there, or cannot be given to the group.
     """
+    file = file or SocketFile(path)
     for each in passed:
         if each.getsockname() == path:
+            file.note()
             with each:
                 yield each
             return
@@ -48,17 +56,23 @@ def control_socket(
         yield None
         return
     with _listening(path, group) as listener:
-        ours = Path(path).lstat().st_ino
+        file.note()
         yield listener
-        with suppress(FileNotFoundError):
-            if Path(path).lstat().st_ino == ours:  # else somebody has it by now
-                Path(path).unlink()
+        file.remove()
 
 
-def _listening(path: str, group: str | int) -> socket.socket:
+def bound_again(path: str, group: str | int) -> socket.socket:
+    """Return a new listening socket at the path, where nothing is now. Raises as `control_socket`.
+
+    What is there by then is left alone.
+    """
+    return _listening(path, group, may_take_over=False)
+
+
+def _listening(path: str, group: str | int, *, may_take_over: bool = True) -> socket.socket:
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        _bind(listener, path)
+        _bind(listener, path, may_take_over=may_take_over)
         if group != "":
             _give(path, group)
         listener.listen(BACKLOG)  # until now nobody could connect
@@ -74,11 +88,11 @@ def _listening(path: str, group: str | int) -> socket.socket:
     return listener
 
 
-def _bind(listener: socket.socket, path: str) -> None:
+def _bind(listener: socket.socket, path: str, *, may_take_over: bool) -> None:
     try:
         socket_file.bind(listener, path, MODE)
     except OSError as error:
-        if error.errno != errno.EADDRINUSE:
+        if error.errno != errno.EADDRINUSE or not may_take_over:
             raise
         _take_over(path)
         socket_file.bind(listener, path, MODE)

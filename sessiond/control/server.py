@@ -1,5 +1,6 @@
 """Serves the control API with uvicorn, on a socket and under signals that are the daemon's."""
 
+import asyncio  # noqa: TID251 - uvicorn's servers are its own
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -60,6 +61,19 @@ class ControlServer:
             tasks.start_soon(self._cut)
             await self._server.serve(sockets=[self._listener])
             tasks.cancel_scope.cancel()
+
+    async def replace(self, listener: socket.socket) -> None:
+        """Accept at a new socket instead, once `run` does."""
+        loop, server = asyncio.get_running_loop(), self._server
+        fresh = await loop.create_server(self._protocol, sock=listener)
+        for each in server.servers:
+            each.close()
+        server.servers = [fresh]
+
+    def _protocol(self) -> PeerProtocol:
+        """Return what serves one connection, as uvicorn itself makes it."""
+        server = self._server
+        return PeerProtocol(server.config, server.server_state, server.lifespan.state)
 
     def end_streams(self) -> None:
         """Have those who follow events ask again: others may be let in now."""

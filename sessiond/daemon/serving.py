@@ -2,10 +2,9 @@
 
 import os
 import signal
-import socket
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -13,12 +12,12 @@ from uuid import uuid4
 
 import anyio
 import structlog
+from anyio.abc import TaskGroup
 
 from sessiond import __version__, log
 from sessiond import config as configuration
 from sessiond.clock import SystemClock
 from sessiond.config import Config, credentials
-from sessiond.control.address import control_socket
 from sessiond.daemon import settings
 from sessiond.daemon.collector import Collector
 from sessiond.daemon.issuers import Issuers
@@ -26,7 +25,8 @@ from sessiond.daemon.reload import Reload, Started
 from sessiond.daemon.resuming import resume
 from sessiond.daemon.services import Endpoints, Services, endpoints_of, services_of
 from sessiond.daemon.snapshot import Current, Snapshot
-from sessiond.kdb.addresses import Addresses, listening
+from sessiond.daemon.sockets import Watches, listening_sockets
+from sessiond.kdb.addresses import Addresses
 from sessiond.kdb.connected import ConnectedProcesses
 from sessiond.kdb.listener import Listener
 from sessiond.kdb.welcome import Welcome
@@ -73,16 +73,9 @@ async def serve(path: Path, config: Config, environ: Mapping[str, str]) -> None:
         logger.warning("no proof key: hooks that ask for a proof will send no tokens")
     listen = config.listen
     look_at_descriptors(listen.max_connections)
-    addresses = Addresses(listen.directory, listen.port, listen.path)
-    passed = systemd.passed_sockets(environ)
-    is_path_ours = all(each.getsockname() != addresses.path for each in passed)
-    sockets = listening(addresses, passed, others=frozenset({listen.control.encode()}))
     async with AsyncExitStack() as stack:
         hangups = stack.enter_context(anyio.open_signal_receiver(signal.SIGHUP))
-        stack.callback(_unbind, addresses, sockets, is_path_ours=is_path_ours)
-        control = stack.enter_context(
-            control_socket(listen.control, group=listen.control_group, passed=passed)
-        )
+        sockets = stack.enter_context(listening_sockets(listen, environ))
         store = await stack.enter_async_context(opened(database, ring))
         issuers = Issuers(clock, Metrics(), environ, lambda: current.now.slow_after)
         stack.push_async_callback(issuers.close)
@@ -102,15 +95,18 @@ async def serve(path: Path, config: Config, environ: Mapping[str, str]) -> None:
         endpoints = endpoints_of(
             current,
             services,
-            welcome=Welcome(instance=uuid4(), address=addresses.path),
+            welcome=Welcome(instance=uuid4(), address=sockets.addresses.path),
             database=database,
-            sockets=sockets,
-            control=control,
+            sockets=sockets.kdb,
+            control=sockets.control,
         )
         started = Started(config=config, ring=ring)
         reload = Reload(path, started, current, services, endpoints, environ)
-        watchdog = _watchdog(addresses, services, environ)
-        await _run(current, services, endpoints, reload, hangups, watchdog, collector, environ)
+        watchdog = _watchdog(sockets.addresses, services, environ)
+        watches = Watches(sockets, endpoints)
+        await _run(
+            current, services, endpoints, reload, hangups, watchdog, watches, collector, environ
+        )
 
 
 async def _run(
@@ -120,23 +116,15 @@ async def _run(
     reload: Reload,
     hangups: AsyncIterator[signal.Signals],
     watchdog: Watchdog | None,
+    watches: Watches,
     collector: Collector,
     environ: Mapping[str, str],
 ) -> None:
     """Start downstream first, wait for a signal, and stop by ending the input."""
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         async with anyio.create_task_group() as root:
-            root.start_soon(log.run, services.clock)
-            root.start_soon(services.metrics.watch_loop, services.clock)
-            root.start_soon(services.events.run)
-            root.start_soon(services.connected.deliver, services.pushes)
             ends = _Ends()
-            root.start_soon(_then, services.refresher.run, ends.given_back)
-            root.start_soon(services.gate.run)
-            root.start_soon(services.timekeeper.run)
-            root.start_soon(services.issuers.run)
-            root.start_soon(_then, services.table.run, ends.written)
-            root.start_soon(services.database.checkpoints.run, services.clock)
+            _begin(root, services, ends)
             rules = current.now.table.rules
             await resume(services.table, services.refresher, rules, services.names)
             collector.calm()
@@ -147,6 +135,7 @@ async def _run(
             endpoints.view.begin()
             if watchdog is not None:
                 root.start_soon(watchdog.run)
+            root.start_soon(watches.run, services.clock)
             systemd.notify("READY=1", "STATUS=serving", environ=environ)
             logger.info("ready", version=__version__)
             root.start_soon(reload.run)
@@ -154,6 +143,7 @@ async def _run(
             logger.info("stopping", signal=(await anext(signals)).name)
             systemd.notify("STOPPING=1", "STATUS=stopping", environ=environ)
             reload.stop()
+            watches.stop()
             if watchdog is not None:
                 watchdog.stop()
             within = current.now.stop_within
@@ -162,6 +152,20 @@ async def _run(
                 await _end(services, endpoints, ends)
             root.cancel_scope.cancel()
     logger.info("stopped")
+
+
+def _begin(root: TaskGroup, services: Services, ends: "_Ends") -> None:
+    """Start what nobody outside sees, downstream first."""
+    root.start_soon(log.run, services.clock)
+    root.start_soon(services.metrics.watch_loop, services.clock)
+    root.start_soon(services.events.run)
+    root.start_soon(services.connected.deliver, services.pushes)
+    root.start_soon(_then, services.refresher.run, ends.given_back)
+    root.start_soon(services.gate.run)
+    root.start_soon(services.timekeeper.run)
+    root.start_soon(services.issuers.run)
+    root.start_soon(_then, services.table.run, ends.written)
+    root.start_soon(services.database.checkpoints.run, services.clock)
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,12 +240,3 @@ def _leave_behind() -> None:
             thread.join(LAST_RESORT)
             if thread.is_alive():
                 os._exit(os.EX_OK)
-
-
-def _unbind(addresses: Addresses, sockets: list[socket.socket], *, is_path_ours: bool) -> None:
-    """Close the sockets, and remove the path that was bound here."""
-    for each in sockets:
-        each.close()
-    if addresses.with_path and is_path_ours:
-        with suppress(PermissionError):  # in /tmp, somebody else's by now
-            Path(addresses.path).unlink(missing_ok=True)

@@ -82,19 +82,29 @@ def listening(
     return list(ours.values())
 
 
+def bound_again(path: str) -> socket.socket:
+    """Return a new listening socket at kdb+'s path, where nothing is now.
+
+    Raises:
+        AddressInUseError: Something is there; it is left alone.
+        ConfigError: It cannot be made there.
+    """
+    return _bound(os.fsencode(path), may_take_over=False)
+
+
 def _address_of(listener: socket.socket) -> bytes:
     name = listener.getsockname()
     return name if isinstance(name, bytes) else os.fsencode(name)
 
 
-def _bound(address: bytes) -> socket.socket:
-    """Bind and listen. A path that nobody listens on any more is taken over."""
+def _bound(address: bytes, *, may_take_over: bool = True) -> socket.socket:
+    """Bind and listen. A path that nobody listens on any more is taken over, where it may be."""
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         try:
             _bind(listener, address)
         except OSError as error:
-            if error.errno != errno.EADDRINUSE:
+            if error.errno != errno.EADDRINUSE or not may_take_over:
                 raise
             _take_over(address)
             _bind(listener, address)

@@ -48,6 +48,8 @@ class Listener:
             serve: Serves one to its end, and calls what it is given once it knows the process.
         """
         self._sockets = list(sockets)
+        self._at: dict[socket.socket, anyio.CancelScope] = {}  # where it is accepting
+        self._tasks: tuple[TaskGroup, TaskGroup] | None = None  # that accept, that serve
         self._settings = settings
         self._serve = serve
         self._accepting = anyio.CancelScope()
@@ -76,12 +78,23 @@ class Listener:
                 try:
                     with self._accepting:
                         async with anyio.create_task_group() as listeners:
+                            self._tasks = listeners, connections
                             for each in self._sockets:
-                                listener = await SocketListener.from_socket(each)
-                                listeners.start_soon(self._accept, listener, connections)
+                                listeners.start_soon(self._accept_at, each, connections)
                 finally:
                     for each in self._sockets:  # whoever comes now is to learn it at once
                         each.close()
+
+    def replace(self, former: str, listener: socket.socket) -> None:
+        """Accept at a new socket, and no more at the one whose file at this path is gone."""
+        for each in [each for each in self._sockets if each.getsockname() == former]:
+            self._sockets.remove(each)
+            if each in self._at:
+                self._at[each].cancel()
+        self._sockets.append(listener)
+        if self._tasks is not None:
+            listeners, connections = self._tasks
+            listeners.start_soon(self._accept_at, listener, connections)
 
     def stop(self) -> None:
         """Accept no more."""
@@ -90,6 +103,13 @@ class Listener:
     def cut(self) -> None:
         """End every connection."""
         self._serving.cancel()
+
+    async def _accept_at(self, raw: socket.socket, connections: TaskGroup) -> None:
+        listener = await SocketListener.from_socket(raw)
+        with anyio.CancelScope() as self._at[raw]:
+            await self._accept(listener, connections)
+        del self._at[raw]
+        raw.close()  # replaced
 
     async def _accept(self, listener: SocketListener, connections: TaskGroup) -> None:
         while True:

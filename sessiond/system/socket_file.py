@@ -14,6 +14,47 @@ from pathlib import Path
 from sessiond.core.errors import AddressInUseError
 
 
+class SocketFile:
+    """The file of a listening socket: whether what is at its path is that file still."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._ours: tuple[int, int] | None = None
+
+    def note(self) -> None:
+        """Take the socket that is there now for ours, if there is one."""
+        found = self._found()
+        if found is not None and stat.S_ISSOCK(found.st_mode):
+            self._ours = found.st_dev, found.st_ino
+
+    @property
+    def is_noted(self) -> bool:
+        """Whether one of ours was there."""
+        return self._ours is not None
+
+    def stranger(self) -> os.stat_result | None:
+        """Return what is there instead of ours; None: ours is, or nothing."""
+        found = self._found()
+        is_ours = found is None or (found.st_dev, found.st_ino) == self._ours
+        return None if is_ours else found
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether nothing is there."""
+        return self._found() is None
+
+    def remove(self) -> None:
+        """Remove it, where it is ours still."""
+        if self.is_noted and self.stranger() is None:
+            Path(self.path).unlink(missing_ok=True)
+
+    def _found(self) -> os.stat_result | None:
+        try:
+            return os.lstat(self.path)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+
 def bind(listener: socket.socket, path: str, mode: int) -> None:
     """Bind, so that the file has its mode from the first moment on.
 

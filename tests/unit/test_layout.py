@@ -12,6 +12,7 @@ AS_PROCESSES = {
     "__main__.py",
     "daemon/services.py",
     "daemon/serving.py",
+    "daemon/sockets.py",
     *(str(file.relative_to(CODE)) for file in CODE.glob("demo/*.py")),
 }
 

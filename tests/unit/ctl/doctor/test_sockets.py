@@ -56,6 +56,19 @@ def test_where_nobody_listens_the_daemon_is_to_be_started(folder: Path) -> None:
     assert {each.advice for each in found} == {"start the daemon"}
 
 
+def test_a_path_that_is_gone_under_a_daemon_that_serves_is_not_one_that_must_be_started(
+    folder: Path,
+) -> None:
+    listen = ListenConfig(directory=str(folder), port=5000)
+    with ExitStack() as stack:
+        for address in Addresses(str(folder), 5000, False):
+            stack.enter_context(listening(address))
+        found = list(sockets.q_sockets(listen, OURS))
+    assert [each.outcome.value for each in found] == ["ok", "ok", "wrong"]
+    assert "the path is gone" in found[2].found
+    assert "systemctl start sessiond-path.socket sessiond" in found[2].advice
+
+
 def test_a_socket_of_somebody_elses_is_wrong(folder: Path) -> None:
     address = os.fsencode(folder / "c")
     if os.geteuid() == 0:  # root may stand for systemd: so it must be another one
