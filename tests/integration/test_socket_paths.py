@@ -1,4 +1,4 @@
-"""The files of the sockets: removed under a running daemon, or with somebody else in their place."""
+"""The files of the sockets: removed under a daemon that runs, or somebody else in their place."""
 
 from pathlib import Path
 
