@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from sessiond.core.errors import AddressInUseError, ConfigError
+from sessiond.core.errors import AddressInUseError, ConfigError, StoreError
 
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
 _SIZE = 64  # bytes of what stands in it, more than two numbers
@@ -29,9 +29,16 @@ class Hold:
         self._descriptor = descriptor
 
     def note_key(self, key_id: int) -> None:
-        """Say with which key is sealed from now on."""
-        os.ftruncate(self._descriptor, 0)
-        os.pwrite(self._descriptor, f"{os.getpid()} {key_id}\n".encode(), 0)
+        """Say with which key is sealed from now on.
+
+        Raises:
+            StoreError: Nothing could be said: it stands there that nobody knows.
+        """
+        try:
+            os.ftruncate(self._descriptor, 0)
+            os.pwrite(self._descriptor, f"{os.getpid()} {key_id}\n".encode(), 0)
+        except OSError as error:
+            raise StoreError(f"the database's lock cannot be written: {error.strerror}") from error
 
 
 @contextmanager

@@ -132,7 +132,11 @@ class SqliteStore:
         self._sealer = sealer
 
     def tell_key(self) -> None:
-        """Tell `sessiond rekey` with which key is sealed: once nothing older is under way."""
+        """Tell `sessiond rekey` with which key is sealed: once nothing older is under way.
+
+        Raises:
+            StoreError: It is not told, and waits.
+        """
         self._hold.note_key(self._sealer.current)
 
     async def load(self) -> Loaded:
@@ -242,7 +246,10 @@ async def opened(path: Path, sealer: Sealer) -> AsyncIterator[SqliteStore]:
             with another key.
     """
     with held(path) as hold:
-        hold.note_key(sealer.current)
+        try:
+            hold.note_key(sealer.current)
+        except StoreError as error:
+            raise ConfigError(f"store.path: {path} cannot be used: {error}") from error
         db = Database(partial(sqlite3.connect, path, isolation_level=None), ROWS)
         async with db:
             try:

@@ -79,8 +79,9 @@ def refusal(rested: Path) -> str:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Return what is in the files that are not empty."""
-    return {each.name: each.read_bytes() for each in folder.iterdir() if each.stat().st_size}
+    """Return what is in the files that are not empty, but for the lock: who has tried last."""
+    files = [each for each in folder.iterdir() if each.suffix != ".lock" and each.stat().st_size]
+    return {each.name: each.read_bytes() for each in files}
 
 
 def page_of(path: Path, name: str) -> tuple[int, int]:

@@ -17,13 +17,14 @@ from sessiond.core.session import SessionState
 from sessiond.daemon import settings
 from sessiond.daemon.issuers import Issuers
 from sessiond.daemon.reload import Reload, Started
-from sessiond.daemon.services import Services, endpoints_of, services_of
+from sessiond.daemon.services import Endpoints, Services, endpoints_of, services_of
 from sessiond.daemon.snapshot import Current
 from sessiond.kdb.welcome import Welcome
 from sessiond.metrics import Metrics
 from sessiond.store import opened
 from sessiond.store.sealing import KeyRing, TokenHasher
-from tests.fakes import grant, principal, session
+from sessiond.system.peer import Peer
+from tests.fakes import grant, principal, process_key, session
 
 pytestmark = pytest.mark.anyio
 
@@ -61,9 +62,10 @@ def file(folder: Path, *names: str, more: str = "") -> Path:
 class Daemon:
     """The services of a daemon that nobody can connect to."""
 
-    def __init__(self, reload: Reload, services: Services) -> None:
+    def __init__(self, reload: Reload, services: Services, endpoints: Endpoints) -> None:
         self.reload = reload
         self.services = services
+        self.endpoints = endpoints
 
     @property
     def live(self) -> list[str]:
@@ -112,7 +114,7 @@ async def daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
             tasks.start_soon(run)
         tasks.start_soon(services.connected.deliver, services.pushes)
         tasks.start_soon(services.refresher.run)
-        yield Daemon(reload, services)
+        yield Daemon(reload, services, endpoints)
         reload.stop()
         services.table.close()
         services.bus.close()
@@ -149,6 +151,18 @@ async def test_a_reload_says_whom_it_has_ended_in_its_answer_and_in_the_log(
     assert before < after
     again = await daemon.reload(dry_run=False)
     assert (again.applied, again.would_end, again.ended) == (True, {}, 0)
+
+
+async def test_sessions_of_processes_that_are_cut_off_count_too_and_end_after_their_grace(
+    daemon: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process = process_key()
+    peer = Peer(uid=process.uid, groups=frozenset(), pid=process.pid, started=process.started)
+    monkeypatch.setattr(daemon.endpoints.listener, "disallowed", lambda _: [peer])
+    outcome = await daemon.reload(dry_run=False)
+    assert (outcome.applied, outcome.ended) == (True, 0)
+    assert outcome.would_end == {"corp": 1, "other": 2}
+    assert daemon.live == ["corp", "other", "other"]
 
 
 @pytest.mark.parametrize("dry_run", [True, False])

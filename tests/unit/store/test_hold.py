@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sessiond.core.errors import AddressInUseError
+from sessiond.core.errors import AddressInUseError, StoreError
 from sessiond.store.hold import Holder, held, holder
 
 
@@ -29,3 +29,17 @@ def test_what_an_older_version_or_nobody_has_written_says_nothing(
     assert holder(tmp_path / "db") is None
     (tmp_path / "db.lock").write_text(content)
     assert holder(tmp_path / "db") is None
+
+
+def test_what_cannot_be_said_is_an_error_and_leaves_no_older_word(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    with held(tmp_path / "db") as hold:
+        hold.note_key(1)
+        monkeypatch.setattr(os, "pwrite", fail)
+        with pytest.raises(StoreError, match="No space left on device"):
+            hold.note_key(2)
+        assert holder(tmp_path / "db") is None
