@@ -17,7 +17,8 @@ from sessiond.ctl.commands import main as sessionctl
 _DAEMON_END = """
 .SH EXIT STATUS
 As sysexits.h has it: 0 success, 64 wrong usage, 69 something needed is not there, 70 an error
-inside, 73 a socket or the database is in use, 78 a wrong configuration; 130 interrupted.
+inside, 73 a socket or the database is in use, 75 try again (a user or group is not found now, or
+rekey needs something done first), 78 a wrong configuration; 130 interrupted.
 .SH FILES
 .TP
 .I /etc/sessiond/config.toml
