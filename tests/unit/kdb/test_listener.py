@@ -95,19 +95,18 @@ async def opened(
 async def test_a_socket_whose_path_is_gone_is_replaced_and_who_is_connected_stays(
     tmp_path: Path,
 ) -> None:
-    async with opened(tmp_path, OURSELVES) as open_:
-        async with await open_.connect() as before:
-            assert await before.receive() == b"hello"
-            Path(open_.addresses[0]).unlink()
-            fresh = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            fresh.bind(open_.addresses[0])
-            fresh.listen()
-            open_.listener.replace(open_.addresses[0], fresh)
-            async with await open_.connect() as after, await open_.connect(1) as other:
-                assert await after.receive() == await other.receive() == b"hello"
-            assert open_.sockets[0].fileno() == -1
-            assert open_.listener.disallowed(AllowList(frozenset(), frozenset())) != []
-            assert open_.listener.disallowed(OURSELVES) == []
+    async with opened(tmp_path, OURSELVES) as open_, await open_.connect() as before:
+        assert await before.receive() == b"hello"
+        Path(open_.addresses[0]).unlink()
+        fresh = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        fresh.bind(open_.addresses[0])
+        fresh.listen()
+        open_.listener.replace(open_.addresses[0], fresh)
+        async with await open_.connect() as after, await open_.connect(1) as other:
+            assert await after.receive() == await other.receive() == b"hello"
+        assert open_.sockets[0].fileno() == -1
+        assert open_.listener.disallowed(AllowList(frozenset(), frozenset())) != []
+        assert open_.listener.disallowed(OURSELVES) == []
     assert fresh.fileno() == -1
 
 
