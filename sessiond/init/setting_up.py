@@ -12,6 +12,7 @@ from sessiond import shared_files as shared
 from sessiond.core.errors import ConfigError
 from sessiond.init import metadata, placing, questions, steps
 from sessiond.init.answers import Answers, Given
+from sessiond.init.checking import checked
 from sessiond.init.document import document
 from sessiond.init.vendors import ENTRA, OKTA, vendor_of
 
@@ -112,6 +113,6 @@ def _write(given: Given, answers: Answers, text: str) -> bool:
     proof = placing.below(given.root, Path(answers.proof))
     placing.put_config(config, text, force=given.force)
     was_made = placing.put_proof(proof, group=answers.q_group, accounts=accounts)
-    configuration.load(config)
-    click.echo(f"{config}: ok")
+    for line in checked(given.config, given.root):
+        click.echo(line)
     return not was_made or placing.owner_of_proof(accounts, answers.q_group) is not None
