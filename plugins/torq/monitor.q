@@ -36,7 +36,7 @@ upd:{[rows]
 row:{[r]
   s:r`session;
   if[r[`event]=`gap; :anew "events were lost"];
-  if[null s; :()];                                              // a refused login
+  if[null[s] or not r[`event] like "session.*"; :()];           // a refused login, or what an operator did
   if[r[`event] in ends; delete from `.monitor.sessions where session=s; :()];
   was:exec first since from sessions where session=s;
   known:`session`user`process`handle`issuer`roles`expires`since!

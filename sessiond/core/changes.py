@@ -6,7 +6,7 @@ from typing import Generic, TypeVar
 from uuid import UUID
 
 from sessiond.core.errors import Refusal
-from sessiond.core.events import Event
+from sessiond.core.events import Event, Operator
 from sessiond.core.grant import Grant, GrantId, TokenHash
 from sessiond.core.revocation import Revocation, Scope
 from sessiond.core.secret import Secret
@@ -197,6 +197,7 @@ class Revoke(Change[Taken]):
     scope: Scope
     value: str
     reason: str
+    by: Operator | None = None  # None, here and below: nobody's order, and no event tells of it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,6 +214,8 @@ class LiftRevocation(Change[bool]):
     """Lift a lasting revocation. False: there is none of this id."""
 
     id: UUID
+    by: Operator | None = None
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,6 +223,8 @@ class ReleaseName(Change[bool]):
     """Let a user name belong to somebody else. False: it belonged to nobody."""
 
     name: str
+    by: Operator | None = None
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,6 +233,8 @@ class EndSessions(Change[int]):
 
     session: SessionId | None = None
     process: ProcessKey | None = None
+    by: Operator | None = None
+    reason: str = ""
     ended: int = 0  # so far
 
 
@@ -245,6 +252,16 @@ class RecordEvents(Change[None]):
     """Write events that tell of no change: refused logins."""
 
     events: tuple[Event, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordReload(Change[None]):
+    """Tell that another configuration counts."""
+
+    generation: int
+    by: Operator | None  # None: a signal asked for it
+    reason: str = ""
+    ended: int = 0  # sessions, because their issuer is gone or has changed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,5 +1,6 @@
 """What has happened: a closed union, each with the kind that subscribers know it by."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -52,6 +53,8 @@ class SessionRolesChanged(_SessionEvent, frozen=True, tag="session.roles"):
 class SessionRevoked(_SessionEvent, frozen=True, tag="session.revoked"):
     """Taken back early, by the issuer or an operator, for `reason`."""
 
+    detail: str = ""  # the operator's words, where the reason is `operator`
+
 
 class SessionExpired(_SessionEvent, frozen=True, tag="session.expired"):
     """Its access token ran out."""
@@ -66,6 +69,43 @@ class LoginRefused(_Event, frozen=True, kw_only=True, tag="login.refused"):
 
     reason: str
     count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operator:
+    """Who gave an order on the control socket, as the kernel and the host's user list say."""
+
+    uid: int
+    name: str  # empty: the host knows none for this number
+
+
+class _OperatorEvent(_Event, frozen=True, kw_only=True):
+    """What somebody had done. It comes before the ends of sessions that it leads to.
+
+    `user`, `issuer`, `session` and `process` are what it covers, where it covers one of that kind.
+    """
+
+    by: Operator | None  # null: whoever may send the daemon a signal
+    reason: str = ""  # the operator's words; empty where none were asked for
+    scope: str  # what it covers: session, process, user, issuer, all, configuration
+    value: str = ""  # which one; empty for all
+    count: int = 0  # live sessions that it ends
+
+
+class OperatorRevoked(_OperatorEvent, frozen=True, tag="operator.revoked"):
+    """Access was taken back: by user, issuer and all lastingly, else what was live."""
+
+
+class OperatorForgave(_OperatorEvent, frozen=True, tag="operator.forgave"):
+    """A lasting revocation was lifted."""
+
+
+class OperatorForgot(_OperatorEvent, frozen=True, tag="operator.forgot"):
+    """A user name belongs to nobody now."""
+
+
+class OperatorReloaded(_OperatorEvent, frozen=True, tag="operator.reloaded"):
+    """Another configuration counts; `value` is its generation's number."""
 
 
 class Gap(_Event, frozen=True, kw_only=True, tag="gap"):
@@ -84,7 +124,8 @@ SessionEvent = (
     | SessionExpired
     | SessionClosed
 )
-Event = SessionEvent | LoginRefused | Gap
+OperatorEvent = OperatorRevoked | OperatorForgave | OperatorForgot | OperatorReloaded
+Event = SessionEvent | LoginRefused | OperatorEvent | Gap
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Event)

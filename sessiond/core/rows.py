@@ -145,6 +145,10 @@ class RowsView:
         ids = self._lists.of(user=user, process=process, issuer=issuer).after(after)
         return (self._sessions[key] for key in ids)
 
+    def count_listed(self, *, issuer: str = "") -> int:
+        """Return how many live sessions there are of an issuer; empty text = of any."""
+        return len(self._lists.of(issuer=issuer))
+
     def session_on(self, process: ProcessKey, handle: int) -> Session | None:
         """Return the live session on a process's handle. Handle 0 is not known: None."""
         found = self._on_handle.get((process, handle))

@@ -10,7 +10,7 @@ import anyio
 import structlog
 
 from sessiond.core.errors import StoreError
-from sessiond.core.events import Event, Gap, LoginRefused, SessionEvent
+from sessiond.core.events import Event, Gap, LoginRefused, OperatorEvent, SessionEvent
 from sessiond.core.principal import folded
 from sessiond.eventlog import EventLog
 from sessiond.kdb.calls import TABLE
@@ -174,7 +174,8 @@ def _expires_at(event: Event) -> datetime | None:
 
 
 def _reason(event: Event) -> str:
-    return "" if isinstance(event, Gap) else event.reason
+    """Return a reason that is one of few; what an operator wrote is no symbol either."""
+    return "" if isinstance(event, Gap | OperatorEvent) else event.reason
 
 
 def _timestamps(moments: Sequence[datetime | None]) -> Vector:

@@ -10,6 +10,10 @@ from sessiond.core.events import (
     Event,
     Gap,
     LoginRefused,
+    OperatorForgave,
+    OperatorForgot,
+    OperatorReloaded,
+    OperatorRevoked,
     SessionClosed,
     SessionExpired,
     SessionOpened,
@@ -98,6 +102,8 @@ def push_of(event: Event) -> Value:
         case SessionExpired():
             kind = "expired"
         case SessionOpened() | LoginRefused() | Gap():
+            raise ValueError(f"no process is pushed {event.kind}")
+        case OperatorRevoked() | OperatorForgave() | OperatorForgot() | OperatorReloaded():
             raise ValueError(f"no process is pushed {event.kind}")
         case _:
             assert_never(event)

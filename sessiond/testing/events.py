@@ -9,6 +9,12 @@ from sessiond.api import (
     Event,
     Gap,
     LoginRefused,
+    Operator,
+    OperatorEvent,
+    OperatorForgave,
+    OperatorForgot,
+    OperatorReloaded,
+    OperatorRevoked,
     ProcessAbout,
     SessionClosed,
     SessionEvent,
@@ -23,9 +29,11 @@ from sessiond.testing.clock import START
 
 LEASE = timedelta(hours=1)
 STEP = timedelta(seconds=1)
+OPERATOR = Operator(uid=1001, name="olga")
 PROCESS = ProcessAbout(name="rdb1", type="rdb", host="tick.example.com", pid=4711)
 
 E = TypeVar("E", bound=SessionEvent)
+W = TypeVar("W", bound=OperatorEvent)
 
 
 class Telling(Protocol):
@@ -52,6 +60,16 @@ class SessionMembers(Members, total=False):
     roles: tuple[str, ...]
     expires_at: datetime | None
     reason: str
+
+
+class OperatorMembers(Members, total=False):
+    """What may be said otherwise of what an operator has done."""
+
+    by: Operator | None
+    reason: str
+    scope: str
+    value: str
+    count: int
 
 
 class EventFactory:
@@ -99,9 +117,12 @@ class EventFactory:
         roles = {"roles": ("reader", "writer"), **members}
         return self._of_session(SessionRolesChanged, user, roles)
 
-    def revoked(self, user: str = "alice", **members: Unpack[SessionMembers]) -> SessionRevoked:
+    def revoked(
+        self, user: str = "alice", *, detail: str = "", **members: Unpack[SessionMembers]
+    ) -> SessionRevoked:
         """Return that the session was taken back, for the reason `operator`."""
-        return self._of_session(SessionRevoked, user, {"reason": "operator", **members})
+        plain = {"reason": "operator", "detail": detail}
+        return self._of_session(SessionRevoked, user, {**plain, **members})
 
     def expired(self, user: str = "alice", **members: Unpack[SessionMembers]) -> SessionExpired:
         """Return that the token ran out."""
@@ -129,6 +150,31 @@ class EventFactory:
             count=count,
         )
 
+    def operator_revoked(
+        self, user: str = "alice", **members: Unpack[OperatorMembers]
+    ) -> OperatorRevoked:
+        """Return that an operator took a user's access back, which ends one session."""
+        return self._of_operator(OperatorRevoked, {"user": user, "count": 1, **members})
+
+    def operator_forgave(
+        self, user: str = "alice", **members: Unpack[OperatorMembers]
+    ) -> OperatorForgave:
+        """Return that an operator lifted the revocation of a user."""
+        return self._of_operator(OperatorForgave, {"user": user, **members})
+
+    def operator_forgot(
+        self, user: str = "alice", **members: Unpack[OperatorMembers]
+    ) -> OperatorForgot:
+        """Return that an operator let a user name go."""
+        return self._of_operator(OperatorForgot, {"user": user, **members})
+
+    def operator_reloaded(
+        self, generation: int = 2, **members: Unpack[OperatorMembers]
+    ) -> OperatorReloaded:
+        """Return that an operator had another configuration applied."""
+        of = {"scope": "configuration", "value": str(generation)}
+        return self._of_operator(OperatorReloaded, {**of, **members})
+
     def gap(self, missed: int = 3, *, at: datetime | None = None) -> Gap:
         """Return that so many events are no longer kept; the next event comes after them."""
         after = self._sequence
@@ -153,6 +199,10 @@ class EventFactory:
             self.opened(),
             self.closed(),
             self.refused(),
+            self.operator_revoked(),
+            self.operator_forgave(),
+            self.operator_forgot(),
+            self.operator_reloaded(),
             self.gap(),
         ]
 
@@ -164,6 +214,12 @@ class EventFactory:
         made = kind(**{**plain, **members, "at": at}, user=user, sequence=self._next_sequence())
         self._last[user] = made
         return made
+
+    def _of_operator(self, kind: type[W], members: Any) -> W:
+        user = members.get("user", "")
+        plain = {"by": OPERATOR, "reason": "left the firm", "scope": "user", "value": user}
+        plain["at"] = self._next_at()
+        return kind(**{**plain, **members}, sequence=self._next_sequence())
 
     def _known(self, user: str) -> dict[str, Any]:
         last = self._last.get(user)

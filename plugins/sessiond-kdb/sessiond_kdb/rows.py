@@ -1,7 +1,7 @@
 """Events as the columns of a table, typed as kdb+ stores them.
 
 time      timestamp, or timespan since midnight UTC
-sym       symbol: the user; null where nobody has proved to be one
+sym       symbol: the user; null where nobody has proved to be one, or an order covers none
 event     symbol: session.opened, login.refused, ...
 session   guid
 handle    int
@@ -9,7 +9,7 @@ process   symbol: its name
 issuer    symbol
 roles     a symbol vector in each row
 expires   timestamp
-reason    symbol
+reason    symbol; null where an operator has written it
 sequence  long
 """
 
@@ -18,7 +18,7 @@ from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
-from sessiond.api import Event, Gap, LoginRefused
+from sessiond.api import Event, LoginRefused, SessionEvent
 from sessiond.qipc import Atom, List, QType, Value, Vector, symbols, timespan, timestamp
 from sessiond_kdb.settings import Time
 
@@ -46,7 +46,7 @@ def columns(
         _symbols(events, lambda event: event.issuer),
         List(tuple(symbols(_plain(role) for role in _roles(event)) for event in events)),
         _vector(QType.TIMESTAMP, [_expires(event) for event in events]),
-        _symbols(events, lambda event: "" if isinstance(event, Gap) else event.reason),
+        _symbols(events, _reason),
         Vector(QType.LONG, tuple(event.sequence for event in events)),
     ]
     return List((*_time(events, time), *values))
@@ -83,11 +83,16 @@ def _process(event: Event) -> str:
 
 
 def _roles(event: Event) -> tuple[str, ...]:
-    return () if isinstance(event, LoginRefused | Gap) else event.roles
+    return event.roles if isinstance(event, SessionEvent) else ()
 
 
 def _expires(event: Event) -> Atom:
-    return timestamp(None if isinstance(event, LoginRefused | Gap) else event.expires_at)
+    return timestamp(event.expires_at if isinstance(event, SessionEvent) else None)
+
+
+def _reason(event: Event) -> str:
+    """Return one of the few reasons that there are; free words are no symbol, nor is a gap's."""
+    return event.reason if isinstance(event, SessionEvent | LoginRefused) else ""
 
 
 def _symbols(events: Sequence[Event], text_of: Callable[[Event], str]) -> Vector:

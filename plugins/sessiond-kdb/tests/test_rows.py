@@ -8,6 +8,7 @@ from sessiond_kdb.rows import columns
 
 from sessiond.api import SessionOpened, SessionRevoked
 from sessiond.qipc import Atom, List, QType, Table, Vector, decode, encode, moment
+from sessiond.testing import EventFactory
 
 
 def column(name: str, *, events: Any = EVENTS) -> tuple[Any, ...]:
@@ -57,6 +58,14 @@ def test_roles_are_a_symbol_vector_in_each_row() -> None:
 def test_what_anybody_typed_becomes_no_symbol() -> None:
     assert column("sym") == ("alice@example.com", "", "alice@example.com", "")
     assert b"typed-by-anyone" not in encode(columns(EVENTS, "timestamp"))
+
+
+def test_an_order_is_of_whom_it_covers_and_its_words_become_no_symbol() -> None:
+    events = [EventFactory().operator_revoked("alice", reason="left us"), EVENTS[0]]
+    assert column("sym", events=events)[0] == "alice"
+    assert column("event", events=events)[0] == "operator.revoked"
+    assert column("reason", events=events)[0] == ""
+    assert b"left us" not in encode(columns(events, "timestamp"))
 
 
 @pytest.mark.parametrize("time", ["timestamp", "timespan", "none"])

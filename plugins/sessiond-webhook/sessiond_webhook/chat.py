@@ -5,7 +5,7 @@ from typing import Final
 
 import msgspec
 
-from sessiond.api import Event, Gap, LoginRefused
+from sessiond.api import Event, Gap, LoginRefused, OperatorEvent, SessionRevoked
 
 MAX_VALUE: Final = 100  # characters of one value
 MAX_TEXT: Final = 3500  # bytes of one message; Google Chat takes 4096
@@ -38,6 +38,9 @@ def _facts(event: Event) -> Iterator[tuple[str, str]]:
         yield "events are missing after", str(event.after)
         yield "and before", str(event.before)
         return
+    if isinstance(event, OperatorEvent):
+        yield from _order(event)
+        return
     yield "user", event.user
     if event.issuer:
         yield "of", event.issuer
@@ -45,8 +48,20 @@ def _facts(event: Event) -> Iterator[tuple[str, str]]:
         yield "on", f"{event.process.name}@{event.process.host}"
     if event.reason:
         yield "because", event.reason
+    if isinstance(event, SessionRevoked) and event.detail:
+        yield "in words", event.detail
     if isinstance(event, LoginRefused):
         yield "times", str(event.count)
+    yield "at", event.at.isoformat(sep=" ", timespec="seconds")
+
+
+def _order(event: OperatorEvent) -> Iterator[tuple[str, str]]:
+    by = event.by
+    yield "by", "a signal" if by is None else by.name or f"uid {by.uid}"
+    yield "of", f"{event.scope} {event.value}".strip()
+    if event.reason:
+        yield "because", event.reason
+    yield "sessions", str(event.count)
     yield "at", event.at.isoformat(sep=" ", timespec="seconds")
 
 

@@ -6,7 +6,8 @@ import pytest
 from receiving import AT, Receiver, refused, revoked, webhook
 from sessiond_webhook.chat import MAX_TEXT, body, line_of
 
-from sessiond.api import Gap, SessionExpired
+from sessiond.api import Gap, Operator, SessionExpired
+from sessiond.testing import EventFactory
 
 
 @pytest.mark.anyio
@@ -35,6 +36,30 @@ def test_what_is_not_known_is_left_out() -> None:
 def test_a_gap_says_what_is_missing() -> None:
     gap = Gap(sequence=9, at=AT, after=4, before=10)
     assert line_of(gap) == "`gap` events are missing after `4` and before `10`"
+
+
+def test_an_order_says_who_gave_it_of_what_and_why() -> None:
+    order = EventFactory().operator_revoked("alice", reason="left us", at=AT)
+    assert line_of(order) == (
+        "`operator.revoked` by `olga` of `user alice` because `left us` sessions `1`"
+        " at `2026-11-21 09:30:00+00:00`"
+    )
+
+
+@pytest.mark.parametrize(("by", "shown"), [(Operator(uid=7, name=""), "uid 7"), (None, "a signal")])
+def test_an_order_of_somebody_without_a_name_says_what_is_known(
+    by: Operator | None, shown: str
+) -> None:
+    order = EventFactory().operator_reloaded(by=by, reason="", at=AT)
+    assert line_of(order) == (
+        f"`operator.reloaded` by `{shown}` of `configuration 2` sessions `0`"
+        " at `2026-11-21 09:30:00+00:00`"
+    )
+
+
+def test_what_an_operator_wrote_is_shown_with_the_session_that_it_ended() -> None:
+    ended = EventFactory().revoked(detail="left us", at=AT)
+    assert "because `operator` in words `left us` at" in line_of(ended)
 
 
 @pytest.mark.parametrize(

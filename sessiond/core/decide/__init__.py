@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from sessiond.core import changes
-from sessiond.core.decide import cursors, ending, login, presence, refresh, tokens
+from sessiond.core.decide import cursors, ending, login, orders, presence, refresh, tokens
 from sessiond.core.decide.draft import Draft, Notice
 from sessiond.core.queries import Request
 from sessiond.core.rows import RowsView, Write
@@ -82,6 +82,7 @@ _DECIDERS: dict[type[changes.Change[Any]], Any] = {
     changes.Disown: ending.disown,
     changes.Expire: ending.expire,
     changes.RecordEvents: _record_events,
+    changes.RecordReload: orders.record_reload,
     changes.KeepCursor: cursors.keep_cursor,
     changes.KeepDeadLetters: cursors.keep_dead_letters,
     changes.DropDeadLetter: cursors.drop_dead_letter,

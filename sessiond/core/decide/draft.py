@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
+import msgspec
+
 from sessiond.core.changes import Change
 from sessiond.core.events import Event, SessionClosed, SessionEvent, SessionExpired, SessionRevoked
 from sessiond.core.grant import Grant, GrantId, KnownToken, TokenHash
@@ -87,21 +89,31 @@ class Draft(Reading):
             self.push(event, session.process) if push else self.tell(event)
 
     def end(
-        self, session: Session, kind: type[SessionRevoked | SessionExpired], reason: str
+        self,
+        session: Session,
+        kind: type[SessionRevoked | SessionExpired],
+        reason: str,
+        detail: str = "",
     ) -> None:
         """End a session that its process still holds: the process is told to close the handle."""
         self.drop(session)
         event = self.event(kind, session, expires_at=self.expires_at(session), reason=reason)
+        if detail and isinstance(event, SessionRevoked):
+            event = msgspec.structs.replace(event, detail=detail)
         self.push(event, session.process)
 
     def take_back_on(
-        self, grant: Grant, kind: type[SessionRevoked | SessionExpired], reason: str
+        self,
+        grant: Grant,
+        kind: type[SessionRevoked | SessionExpired],
+        reason: str,
+        detail: str = "",
     ) -> bool:
         """End sessions on a grant; return False when it is full and there are more of them."""
         for session in self.rows.sessions_of(grant.id):
             if self.is_full:
                 return False
-            self.end(session, kind, reason)
+            self.end(session, kind, reason, detail)
         return True
 
     def revoke_grant(self, grant: Grant) -> None:

@@ -15,6 +15,7 @@ from sessiond.core.changes import (
     Revoke,
     Taken,
 )
+from sessiond.core.decide import orders
 from sessiond.core.decide.draft import Draft
 from sessiond.core.errors import Refusal
 from sessiond.core.events import SessionExpired, SessionRevoked
@@ -47,7 +48,10 @@ def revoke(draft: Draft, change: Revoke) -> Taken:
     covered = revocation
     if rows.newest > revocation.at:  # the clock was set back: times do not tell what is covered
         covered, draft.piece = replace(revocation, at=rows.newest), ENDLESS
-    return end_covered(draft, EndCovered(revocation=covered, subjects=_subjects(rows, revocation)))
+    subjects = _subjects(rows, revocation)
+    count = _count_covered(rows, revocation, subjects)
+    orders.tell_revoked(draft, change, revocation, count=count)
+    return end_covered(draft, EndCovered(revocation=covered, subjects=subjects))
 
 
 def end_covered(draft: Draft, change: EndCovered) -> Taken:
@@ -56,7 +60,9 @@ def end_covered(draft: Draft, change: EndCovered) -> Taken:
     for grant in _grants(draft.rows, revocation, change.subjects):
         if not draft.rows.was_there(grant, revocation.at):
             continue
-        if draft.is_full or not draft.take_back_on(grant, SessionRevoked, BY_OPERATOR):
+        if draft.is_full or not draft.take_back_on(
+            grant, SessionRevoked, BY_OPERATOR, revocation.reason
+        ):
             draft.rest = replace(change, ended=change.ended + len(draft.notices) - before)
             break
         draft.revoke_grant(grant)
@@ -99,12 +105,20 @@ def _grants(
             return iter(rows.grants.values())
 
 
+def _count_covered(rows: RowsView, revocation: Revocation, subjects: tuple[Subject, ...]) -> int:
+    """Return how many live sessions a revocation covers."""
+    if revocation.scope is Scope.USER:
+        return sum(rows.count_of(each.id) for each in _grants(rows, revocation, subjects))
+    return rows.count_listed(issuer=revocation.value)
+
+
 def lift_revocation(draft: Draft, change: LiftRevocation) -> bool:
     """Lift a revocation; what it ended stays ended."""
     revocation = draft.rows.revocations.get(change.id)
     if revocation is None:
         return False
     draft.drop(revocation)
+    orders.tell_forgiven(draft, change, revocation)
     return True
 
 
@@ -114,6 +128,7 @@ def release_name(draft: Draft, change: ReleaseName) -> bool:
     if owner is None:
         return False
     draft.drop(owner)
+    orders.tell_forgotten(draft, change, owner)
     return True
 
 
@@ -122,15 +137,20 @@ def end_sessions(draft: Draft, change: EndSessions) -> int:
     ended: list[Session] = []
     if change.session is not None:
         session = draft.live(change.session)
-        ended += [] if session is None else [session]
+        if session is not None:
+            orders.tell_session_ended(draft, change, session)
+            ended.append(session)
     if change.process is not None:
-        ended += draft.rows.sessions_of(change.process)
+        held = list(draft.rows.sessions_of(change.process))
+        if held and not change.ended:  # in the first piece
+            orders.tell_process_ended(draft, change, held[0], count=len(held))
+        ended += held
     for number, session in enumerate(ended):
         if draft.is_full:
             draft.rest = replace(change, session=None, ended=change.ended + number)
-            break
-        draft.end(session, SessionRevoked, BY_OPERATOR)
-    return change.ended + len(draft.notices)
+            return change.ended + number
+        draft.end(session, SessionRevoked, BY_OPERATOR, change.reason)
+    return change.ended + len(ended)
 
 
 def disown(draft: Draft, change: Disown) -> None:

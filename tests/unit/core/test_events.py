@@ -4,7 +4,17 @@ import msgspec
 import pytest
 
 from sessiond.core import events
-from sessiond.core.events import Event, Gap, LoginRefused, SessionClosed, from_json, to_json
+from sessiond.core.events import (
+    Event,
+    Gap,
+    LoginRefused,
+    Operator,
+    OperatorEvent,
+    OperatorReloaded,
+    SessionClosed,
+    from_json,
+    to_json,
+)
 from tests.fakes import HOUR, START, process_about, session_id
 
 KINDS = {
@@ -16,6 +26,10 @@ KINDS = {
     "session.expired",
     "session.closed",
     "login.refused",
+    "operator.revoked",
+    "operator.forgave",
+    "operator.forgot",
+    "operator.reloaded",
     "gap",
 }
 
@@ -25,6 +39,9 @@ def sample(kind: type[Event]) -> Event:
         return LoginRefused(sequence=4, at=START, user="mallory", reason="nottoken", count=2)
     if kind is Gap:
         return Gap(at=START, after=3, before=9)
+    if issubclass(kind, get_args(OperatorEvent)):
+        by = Operator(uid=1001, name="olga")
+        return kind(sequence=5, at=START, by=by, reason="left", scope="user", value="al", count=2)  # type: ignore[call-arg]  # all four have these members
     return kind(
         sequence=3,
         at=START,
@@ -59,6 +76,20 @@ def test_an_event_as_json_is_an_object_with_its_kind(kind: type[Event]) -> None:
 def test_an_event_says_by_itself_when_it_was_in_utc() -> None:
     decoded = msgspec.json.decode(to_json(SessionClosed(at=START)))
     assert decoded["at"] == "2026-03-02T09:00:00Z"
+
+
+def test_who_gave_an_order_is_in_it_and_a_signal_is_nobody_s() -> None:
+    told = msgspec.json.decode(to_json(sample(OperatorReloaded)))
+    assert told["by"] == {"uid": 1001, "name": "olga"}
+    by_signal = OperatorReloaded(at=START, by=None, scope="configuration", value="2")
+    assert msgspec.json.decode(to_json(by_signal))["by"] is None
+
+
+def test_an_event_of_an_older_release_is_read_without_the_operator_s_words() -> None:
+    old = b'{"kind":"session.revoked","at":"2026-03-02T09:00:00Z","reason":"operator"}'
+    revoked = from_json(old)
+    assert isinstance(revoked, events.SessionRevoked)
+    assert (revoked.reason, revoked.detail) == ("operator", "")
 
 
 def test_an_event_cannot_be_changed() -> None:

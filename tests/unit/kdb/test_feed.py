@@ -29,7 +29,7 @@ from sessiond.qipc import (
 )
 from sessiond.qipc.values import QType
 from sessiond.system.peer import AllowList
-from sessiond.testing import QReplyError
+from sessiond.testing import EventFactory, QReplyError
 from sessiond.testing.calls import disconnect_call
 from sessiond.testing.plain import plain, plain_rows
 from tests.fakes import HOUR, START, FakeClock, idle, opened_event, process_about, session_id
@@ -130,6 +130,16 @@ def test_the_table_has_these_columns_of_these_types_also_when_it_is_empty() -> N
         assert list(rows.columns) == NAMES
         assert typed(rows) == {**TYPES, "roles": List}
         assert decode(encode(rows)) == rows
+
+
+def test_an_order_is_a_row_of_whom_it_covers_and_its_words_are_no_symbol() -> None:
+    events = EventFactory()
+    row = row_of(events.operator_revoked("alice", reason="left us"))
+    assert (row["event"], row["sym"], row["reason"]) == ("operator.revoked", "alice", "")
+    assert (row["roles"], row["expires"], row["session"]) == ([], None, feed.NO_SESSION)
+    everybody = events.operator_revoked("", scope="all", value="")
+    assert row_of(everybody)["sym"] == ""
+    assert b"left us" not in encode(feed.rows([everybody, events.operator_reloaded()]))
 
 
 def test_a_session_s_event_is_a_row_with_everything_it_was() -> None:

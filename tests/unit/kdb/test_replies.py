@@ -45,6 +45,7 @@ from sessiond.qipc import (
     timestamp,
 )
 from sessiond.qipc.values import QType
+from sessiond.testing import EventFactory
 from tests.fakes import START, principal, process_about, session, session_id
 
 NANOSECONDS = int((START - datetime(2000, 1, 1, tzinfo=UTC)).total_seconds()) * 10**9
@@ -186,6 +187,8 @@ def test_a_push_has_eight_keys_of_these_types(kind: type[SessionRefreshed], name
         SessionOpened(at=START),
         LoginRefused(at=START, reason="expired", count=1),
         Gap(at=START, after=1, before=9),
+        EventFactory().operator_revoked(),
+        EventFactory().operator_reloaded(),
     ],
 )
 def test_what_concerns_no_process_is_never_pushed(event: Event) -> None:
