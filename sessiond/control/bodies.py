@@ -15,7 +15,7 @@ from sessiond.core.revocation import Revocation, Scope
 from sessiond.core.session import ProcessAbout, SessionState
 from sessiond.extensions.subscribers.state import Condition, SubscriberState
 
-MAX_LIMIT = 1000  # sessions on a page
+MAX_LIMIT = 1000  # of what is listed, on a page
 MAX_SEQUENCE = 2**63 - 1  # SQLite's greatest
 TARGETS = ("session", "user", "process", "issuer", "all")  # a revocation names exactly one
 
@@ -27,6 +27,13 @@ Reason = Annotated[
     Meta(
         pattern=r"^[^\x00-\x1f\x7f-\x9f]{1,500}\Z",
         description="1 to 500 characters on one line, for those who read the log",
+    ),
+]
+OptionalReason = Annotated[
+    str,
+    Meta(
+        pattern=r"^[^\x00-\x1f\x7f-\x9f]{0,500}\Z",
+        description="up to 500 characters on one line, for those who read the events",
     ),
 ]
 Limit = Annotated[int, Meta(ge=1, le=MAX_LIMIT)]
@@ -83,6 +90,12 @@ class Sessions(Struct, frozen=True, kw_only=True):
 
     sessions: list[Session]
     next: UUID | None
+
+
+class ReasonQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Why, for those who read the events; empty = nothing is said."""
+
+    reason: OptionalReason = ""
 
 
 class RevocationRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -15,21 +15,27 @@ from msgspec import UNSET, Struct
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from sessiond import __version__
-from sessiond.control import bodies, pieces, prometheus, revoking, subscribing
+from sessiond.control import (
+    bodies,
+    listing,
+    pieces,
+    prometheus,
+    reloading,
+    revoking,
+    subscribing,
+)
 from sessiond.control.access import Right
 from sessiond.control.explain import explain
 from sessiond.control.problem import Problem
+from sessiond.control.status import status
 from sessiond.control.stream import event_stream
 from sessiond.control.turns import Turns
-from sessiond.control.view import IssuerView, View
-from sessiond.core import listing
+from sessiond.control.view import View
+from sessiond.core.listing import Filter, count, find_session, list_revocations
 from sessiond.core.principal import shown
 from sessiond.core.queries import Ping
 from sessiond.core.secret import Secret
 from sessiond.core.session import SessionId
-from sessiond.extensions.roles import SourceState
-from sessiond.log.redaction import harmless
 from sessiond.system.peer import Peer
 
 EVENT_STREAM = "text/event-stream"
@@ -70,82 +76,12 @@ class Operation:
 
 
 async def _status(view: View, _: Asked) -> bodies.Status:
-    counts = listing.count(await view.table.rows(), view.clock.now())
-    return bodies.Status(
-        version=__version__,
-        instance=view.instance,
-        ready_at=view.ready_at,
-        uptime=view.uptime,
-        configuration=_configuration(view),
-        issuers=[_issuer(name, issuer) for name, issuer in view.issuers.items()],
-        role_sources=[
-            _role_source(name, source.state)
-            for name, issuer in view.issuers.items()
-            for source in issuer.roles
-        ],
-        queues=bodies.Queues(
-            table=view.table.waiting,
-            logins=sum(each.waiting() for each in view.issuers.values()),
-        ),
-        connections=len(view.connected),
-        refused_connections=view.refused(),
-        hooks=view.connected.hooks,
-        sessions=dict(counts.sessions),
-        grants=counts.grants,
-        revocations=counts.revocations,
-        subscribers=subscribing.statuses(view),
-        store=bodies.StoreStatus(path=str(view.database), bytes=await _store_size(view)),
-        last_sequence=view.events.sequence,
-        next_refresh_at=counts.next_refresh_at,
-    )
-
-
-def _issuer(name: str, issuer: IssuerView) -> bodies.IssuerStatus:
-    return bodies.IssuerStatus(
-        name=name,
-        healthy=not issuer.trouble,
-        trouble=issuer.trouble,
-        last_success_at=issuer.health.last_success_at,
-        last_error=issuer.health.last_error,
-        last_error_at=issuer.health.last_error_at,
-    )
-
-
-def _role_source(issuer: str, state: SourceState) -> bodies.RoleSourceStatus:
-    return bodies.RoleSourceStatus(
-        name=state.name,
-        plugin=state.plugin,
-        issuer=issuer,
-        healthy=not state.is_open,
-        last_success_at=state.last_success_at,
-        last_error=harmless(state.last_error),
-        last_error_at=state.last_error_at,
-    )
-
-
-def _configuration(view: View) -> bodies.ConfigurationStatus:
-    current = view.configuration
-    return bodies.ConfigurationStatus(
-        loaded_at=current.loaded_at,
-        generation=current.generation,
-        last_error=current.last_error,
-        last_error_at=current.last_error_at,
-        needs_restart=tuple(current.needs_restart),
-    )
-
-
-async def _store_size(view: View) -> int:
-    size = 0
-    for suffix in ("", "-wal"):
-        file = anyio.Path(f"{view.database}{suffix}")
-        if await file.exists():
-            size += (await file.stat()).st_size
-    return size
+    return await status(view)
 
 
 async def _sessions(view: View, asked: Asked) -> bodies.Sessions:
     query: bodies.SessionsQuery = asked.query
-    wanted = listing.Filter(user=query.user, process=query.process, issuer=query.issuer)
+    wanted = Filter(user=query.user, process=query.process, issuer=query.issuer)
     after = None if query.after is None else SessionId(query.after)
     found = await pieces.sessions(view.table, wanted, after=after, limit=query.limit + 1)
     has_more, page = len(found) > query.limit, found[: query.limit]
@@ -156,10 +92,22 @@ async def _sessions(view: View, asked: Asked) -> bodies.Sessions:
 
 
 async def _session(view: View, asked: Asked) -> bodies.Session:
-    found = listing.find_session(await view.table.rows(), SessionId(_id(asked)))
+    found = find_session(await view.table.rows(), SessionId(_id(asked)))
     if found is None:
         raise Problem(HTTPStatus.NOT_FOUND, "no such session is live")
     return bodies.Session.of(found)
+
+
+async def _processes(view: View, asked: Asked) -> listing.Processes:
+    return await listing.processes(view, asked.query)
+
+
+async def _names(view: View, asked: Asked) -> listing.Names:
+    return await listing.names(view, asked.query)
+
+
+async def _reload(view: View, asked: Asked) -> reloading.Reloaded:
+    return await reloading.reload(view, asked.body, asked.peer)
 
 
 async def _revoke(view: View, asked: Asked) -> bodies.Revoked:
@@ -167,16 +115,16 @@ async def _revoke(view: View, asked: Asked) -> bodies.Revoked:
 
 
 async def _revocations(view: View, _: Asked) -> bodies.Revocations:
-    found = listing.list_revocations(await view.table.rows())
+    found = list_revocations(await view.table.rows())
     return bodies.Revocations(revocations=await pieces.encoded(found, bodies.LastingRevocation.of))
 
 
 async def _forgive(view: View, asked: Asked) -> None:
-    await revoking.forgive(view, _id(asked), asked.peer)
+    await revoking.forgive(view, _id(asked), asked.peer, asked.query.reason)
 
 
 async def _forget(view: View, asked: Asked) -> None:
-    await revoking.forget(view, asked.path["user"], asked.peer)
+    await revoking.forget(view, asked.path["user"], asked.peer, asked.query.reason)
 
 
 async def _events(view: View, asked: Asked) -> Response:
@@ -220,9 +168,7 @@ async def _explain(view: View, asked: Asked) -> bodies.Explanation:
 
 
 async def _metrics(view: View, _: Asked) -> Response:
-    counts = listing.count(
-        await view.table.rows(), view.clock.now(), expiring_within=prometheus.SOON
-    )
+    counts = count(await view.table.rows(), view.clock.now(), expiring_within=prometheus.SOON)
     return Response(await prometheus.exposition(view, counts), media_type=prometheus.MEDIA_TYPE)
 
 
@@ -299,7 +245,33 @@ OPERATIONS = (
         summary="Forgive: lift a lasting revocation; what it ended stays ended",
         carry_out=_forgive,
         right=Right.ADMINISTER,
+        query=bodies.ReasonQuery,
         answer=None,
+    ),
+    Operation(
+        method="GET",
+        path="/v1/processes",
+        summary="The q processes that are connected, or have sessions, page by page",
+        carry_out=_processes,
+        query=listing.ProcessesQuery,
+        answer=listing.Processes,
+    ),
+    Operation(
+        method="GET",
+        path="/v1/names",
+        summary="The user names that belong to somebody, page by page",
+        carry_out=_names,
+        query=listing.NamesQuery,
+        answer=listing.Names,
+    ),
+    Operation(
+        method="POST",
+        path="/v1/reload",
+        summary="Apply the configuration file anew, or say what that would come to",
+        carry_out=_reload,
+        right=Right.ADMINISTER,
+        body=reloading.ReloadRequest,
+        answer=reloading.Reloaded,
     ),
     Operation(
         method="DELETE",
@@ -307,6 +279,7 @@ OPERATIONS = (
         summary="Forget: let a user name belong to somebody else",
         carry_out=_forget,
         right=Right.ADMINISTER,
+        query=bodies.ReasonQuery,
         answer=None,
     ),
     Operation(

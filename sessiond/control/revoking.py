@@ -8,12 +8,14 @@ from msgspec import UNSET
 
 from sessiond.control import pieces
 from sessiond.control.bodies import TARGETS, RevocationRequest, Revoked
+from sessiond.control.operator import check_words, operator_of
 from sessiond.control.problem import Problem
 from sessiond.control.view import View
 from sessiond.core.changes import EndSessions, LiftRevocation, ReleaseName, Revoke
 from sessiond.core.errors import StoreError
+from sessiond.core.events import Operator
 from sessiond.core.listing import Filter
-from sessiond.core.principal import looks_like_token, shown
+from sessiond.core.principal import shown
 from sessiond.core.revocation import Scope
 from sessiond.core.session import SessionId
 from sessiond.system.peer import Peer
@@ -32,11 +34,11 @@ async def revoke(view: View, request: RevocationRequest, peer: Peer) -> Revoked:
     Raises:
         Problem: The request names none or several, or what is not there; or it is not on disk.
     """
-    if looks_like_token(request.reason):  # it would be shown to every reader, and logged
-        raise Problem(HTTPStatus.BAD_REQUEST, "reason: there is something like a token in it")
+    check_words(request.reason)
     what, value = _target(view, request)
+    by = await operator_of(peer)
     try:
-        revoked = await _carry_out(view, request, what, value)
+        revoked = await _carry_out(view, request, what, value, by)
     except StoreError as error:
         log.error("not revoked", uid=peer.uid, pid=peer.pid, what=what, error=str(error))
         raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, NOT_ON_DISK) from error
@@ -54,26 +56,30 @@ async def revoke(view: View, request: RevocationRequest, peer: Peer) -> Revoked:
     return revoked
 
 
-async def forgive(view: View, revocation: UUID, peer: Peer) -> None:
+async def forgive(view: View, revocation: UUID, peer: Peer, reason: str) -> None:
     """Lift a lasting revocation.
 
     Raises:
-        Problem: There is none of this id.
+        Problem: There is none of this id, or the reason cannot be shown.
         StoreError: It still stands.
     """
-    if not await view.table.ask(LiftRevocation(id=revocation)):
+    check_words(reason)
+    by = await operator_of(peer)
+    if not await view.table.ask(LiftRevocation(id=revocation, by=by, reason=reason)):
         raise Problem(HTTPStatus.NOT_FOUND, "no such revocation is in force")
     log.warning("forgiven", uid=peer.uid, pid=peer.pid, revocation=str(revocation))
 
 
-async def forget(view: View, user: str, peer: Peer) -> None:
+async def forget(view: View, user: str, peer: Peer, reason: str) -> None:
     """Let a name belong to somebody else.
 
     Raises:
-        Problem: It belongs to nobody.
+        Problem: It belongs to nobody, or the reason cannot be shown.
         StoreError: It still belongs to who had it.
     """
-    if not await view.table.ask(ReleaseName(name=user)):
+    check_words(reason)
+    by = await operator_of(peer)
+    if not await view.table.ask(ReleaseName(name=user, by=by, reason=reason)):
         raise Problem(HTTPStatus.NOT_FOUND, "this name belongs to nobody")
     log.warning("forgotten", uid=peer.uid, pid=peer.pid, user=shown(user))
 
@@ -93,17 +99,22 @@ def _target(view: View, request: RevocationRequest) -> tuple[str, str]:
     return what, "" if what == "all" else str(value)
 
 
-async def _carry_out(view: View, request: RevocationRequest, what: str, value: str) -> Revoked:
-    table = view.table
+async def _carry_out(
+    view: View, request: RevocationRequest, what: str, value: str, by: Operator
+) -> Revoked:
+    table, words = view.table, request.reason
     if what == "session":
-        end = EndSessions(session=SessionId(UUID(value)))
+        end = EndSessions(session=SessionId(UUID(value)), by=by, reason=words)
         return Revoked(revoked=await table.ask(end), id=None)
     if what == "process":
         held = await pieces.sessions(table, Filter(process=value))
         processes = dict.fromkeys(each.session.process for each in held)
-        ends = [await table.submit(EndSessions(process=process)) for process in processes]
+        ends = [
+            await table.submit(EndSessions(process=process, by=by, reason=words))
+            for process in processes
+        ]
         return Revoked(revoked=sum([await end.answer() for end in ends]), id=None)
     taken = await table.ask(
-        Revoke(id=view.new_id(), scope=Scope(what), value=value, reason=request.reason)
+        Revoke(id=view.new_id(), scope=Scope(what), value=value, reason=words, by=by)
     )
     return Revoked(revoked=taken.sessions, id=taken.id)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Protocol
 from uuid import UUID
 
 from sessiond.clock import Clock
@@ -70,6 +71,43 @@ class ConfigurationView:
         self.last_error, self.last_error_at = error, now
 
 
+class ReloadOutcome(Protocol):
+    """What came of the newest file, or would come of it."""
+
+    @property
+    def applied(self) -> bool:
+        """Whether it counts now."""
+        ...
+
+    @property
+    def errors(self) -> tuple[str, ...]:
+        """Why it is refused, one for each problem; empty: it is good."""
+        ...
+
+    @property
+    def needs_restart(self) -> tuple[str, ...]:
+        """The changed keys that count from the next start on."""
+        ...
+
+    @property
+    def would_end(self) -> Mapping[str, int]:
+        """By issuer, how many live sessions end because it is gone or has changed so."""
+        ...
+
+    @property
+    def ended(self) -> int:
+        """How many live sessions were ended."""
+        ...
+
+
+class Reload(Protocol):
+    """Reads the configuration again, one time after the other."""
+
+    async def __call__(self, *, dry_run: bool) -> ReloadOutcome:
+        """Return what came of it; `dry_run`: what would, and nothing changes."""
+        ...
+
+
 @dataclass(slots=True, kw_only=True)
 class View:
     """The parts that operations look at or ask; one for all of them."""
@@ -92,6 +130,7 @@ class View:
     ready_at: datetime | None = None  # set when it is
     ready_since: float = 0.0  # the same in monotonic time
     configuration: ConfigurationView = field(default_factory=ConfigurationView)
+    reload: Reload | None = None  # set when there is something to reload
 
     @property
     def issuers(self) -> Mapping[str, IssuerView]:

@@ -24,6 +24,10 @@ class Index(Generic[K, V]):
         found = self._values.get(key)
         return () if found is None else found.keys()
 
+    def keys(self) -> Collection[K]:
+        """Return the keys that have values: a view, good until the next change."""
+        return self._values.keys()
+
     def add(self, key: K, value: V) -> None:
         """Add a value as the newest of its key."""
         self._values.setdefault(key, {})[value] = None

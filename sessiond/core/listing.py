@@ -3,13 +3,20 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import islice
+from heapq import nsmallest
+from itertools import islice, takewhile
 
 from sessiond.core.ordered import is_called
 from sessiond.core.principal import folded
 from sessiond.core.revocation import Revocation
-from sessiond.core.rows import RowsView
-from sessiond.core.session import Session, SessionId, SessionState
+from sessiond.core.rows import NameOwner, RowsView
+from sessiond.core.session import (
+    ProcessAbout,
+    ProcessKey,
+    Session,
+    SessionId,
+    SessionState,
+)
 
 LATE = 60  # seconds for which a lease that is over may still be counted
 
@@ -77,6 +84,72 @@ def find_session(rows: RowsView, session: SessionId) -> Listed | None:
     """Return one live session, whichever process holds it."""
     found = rows.sessions.get(session)
     return None if found is None or rows.is_revoked(found) else _listed(rows, found)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Process:
+    """A process that is connected, or whose sessions wait for it."""
+
+    key: ProcessKey
+    about: ProcessAbout
+    hook: str  # the version of its hook; empty: it does not say, or is not connected
+    is_connected: bool
+    sessions: int  # live ones
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectedProcess:
+    """What a connected process has said in `hello`."""
+
+    about: ProcessAbout
+    hook: str = ""
+
+
+def list_processes(
+    rows: RowsView,
+    connected: Mapping[ProcessKey, ConnectedProcess],
+    *,
+    after: ProcessKey | None = None,
+    limit: int,
+) -> list[Process]:
+    """Return processes beyond one, in the order of their keys, at most `limit` of them."""
+    keys = {*connected, *rows.processes}
+    beyond = keys if after is None else (key for key in keys if _order(key) > _order(after))
+    return [_process(rows, key, connected.get(key)) for key in nsmallest(limit, beyond, _order)]
+
+
+def _order(key: ProcessKey) -> tuple[int, int, int, str]:
+    return key.uid, key.pid, key.started, key.label
+
+
+def _process(rows: RowsView, key: ProcessKey, connected: ConnectedProcess | None) -> Process:
+    about = next(rows.sessions_of(key)).about if connected is None else connected.about
+    return Process(
+        key=key,
+        about=about,
+        hook="" if connected is None else connected.hook,
+        is_connected=connected is not None,
+        sessions=rows.count_of(key),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Name:
+    """A user name, and whose it is."""
+
+    owner: NameOwner
+    sessions: int  # live ones under this name
+
+
+def list_names(rows: RowsView, begin: str = "", *, after: str = "", limit: int) -> list[Name]:
+    """Return the known names that begin so, in order, beyond one, at most `limit` of them."""
+    begin, after, names = folded(begin), folded(after), rows.ordered_names
+    listed = names.beyond(after) if after and after >= begin else names.since(begin)
+    beginning_so = takewhile(lambda name: name.startswith(begin), listed)
+    return [
+        Name(owner=rows.names[name], sessions=rows.count_listed(user=name))
+        for name in islice(beginning_so, limit)
+    ]
 
 
 def list_revocations(rows: RowsView) -> list[Revocation]:

@@ -1,27 +1,30 @@
-"""Sessions in the order of their ids: a page costs what it shows, however many there are."""
+"""What is listed in order: a page costs what it shows, however many there are."""
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import Generic, TypeVar
 from uuid import UUID
 
 from sessiond.core.principal import folded
 from sessiond.core.session import ProcessAbout, Session, SessionId
 
-SIZE = 512  # ids of one run; a run of twice as many is cut in two
+K = TypeVar("K", int, str)
+
+SIZE = 512  # keys of one run; a run of twice as many is cut in two
 
 
-class OrderedIds:
-    """A sorted set, as runs of bounded length: adding moves the ids of one run only."""
+class Ordered(Generic[K]):
+    """A sorted set, as runs of bounded length: adding moves the keys of one run only."""
 
     __slots__ = ("_lasts", "_runs")
 
-    def __init__(self, numbers: Iterable[int] = ()) -> None:
-        """Take ids as numbers, each once."""
-        ordered = sorted(numbers)
+    def __init__(self, keys: Iterable[K] = ()) -> None:
+        """Take keys, each once."""
+        ordered = sorted(keys)
         starts = range(0, len(ordered), SIZE)
-        # Ids as numbers, which compare fast; no run is empty.
-        self._runs = [ordered[start : start + SIZE] for start in starts]
-        self._lasts = [run[-1] for run in self._runs]
+        # No run is empty.
+        self._runs: list[list[K]] = [ordered[start : start + SIZE] for start in starts]
+        self._lasts: list[K] = [run[-1] for run in self._runs]
 
     def __bool__(self) -> bool:
         return bool(self._runs)
@@ -29,32 +32,30 @@ class OrderedIds:
     def __len__(self) -> int:
         return sum(map(len, self._runs))
 
-    def add(self, key: SessionId) -> None:
-        """Put an id in its place; one that is there stays there once."""
-        number = key.int
+    def add(self, key: K) -> None:
+        """Put a key in its place; one that is there stays there once."""
         if not self._runs:
             self._runs.append([])
-            self._lasts.append(number)
-        at = min(bisect_left(self._lasts, number), len(self._runs) - 1)
+            self._lasts.append(key)
+        at = min(bisect_left(self._lasts, key), len(self._runs) - 1)
         run = self._runs[at]
-        place = bisect_left(run, number)
-        if place < len(run) and run[place] == number:
+        place = bisect_left(run, key)
+        if place < len(run) and run[place] == key:
             return
-        run.insert(place, number)
+        run.insert(place, key)
         self._lasts[at] = run[-1]
         if len(run) >= 2 * SIZE:
             self._runs[at : at + 1] = [run[:SIZE], run[SIZE:]]
             self._lasts.insert(at, run[SIZE - 1])
 
-    def discard(self, key: SessionId) -> None:
-        """Take an id out, if it is there."""
-        number = key.int
-        at = bisect_left(self._lasts, number)
+    def discard(self, key: K) -> None:
+        """Take a key out, if it is there."""
+        at = bisect_left(self._lasts, key)
         if at == len(self._runs):
             return
         run = self._runs[at]
-        place = bisect_left(run, number)
-        if run[place] != number:
+        place = bisect_left(run, key)
+        if run[place] != key:
             return
         del run[place]
         if run:
@@ -62,15 +63,49 @@ class OrderedIds:
         else:
             del self._runs[at], self._lasts[at]
 
-    def after(self, key: SessionId | None) -> Iterator[SessionId]:
-        """Yield the ids beyond one, in order; None: all. Good until the next change."""
-        number = -1 if key is None else key.int
-        at = bisect_right(self._lasts, number)
+    def beyond(self, key: K) -> Iterator[K]:
+        """Yield the keys after one, in order. Good until the next change."""
+        return self._from(bisect_right(self._lasts, key), key, bisect_right)
+
+    def since(self, key: K) -> Iterator[K]:
+        """Yield a key, if it is there, and those after it. Good until the next change."""
+        return self._from(bisect_left(self._lasts, key), key, bisect_left)
+
+    def _from(self, at: int, key: K, find: Callable[[list[K], K], int]) -> Iterator[K]:
         for which in range(at, len(self._runs)):
             run = self._runs[which]
-            begin = bisect_right(run, number) if which == at else 0
+            begin = find(run, key) if which == at else 0
             for place in range(begin, len(run)):
-                yield SessionId(UUID(int=run[place]))
+                yield run[place]
+
+
+class OrderedIds:
+    """Ids in their order, kept as numbers, which compare fast."""
+
+    __slots__ = ("_numbers",)
+
+    def __init__(self, numbers: Iterable[int] = ()) -> None:
+        """Take ids as numbers, each once."""
+        self._numbers = Ordered[int](numbers)
+
+    def __bool__(self) -> bool:
+        return bool(self._numbers)
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def add(self, key: SessionId) -> None:
+        """Put an id in its place; one that is there stays there once."""
+        self._numbers.add(key.int)
+
+    def discard(self, key: SessionId) -> None:
+        """Take an id out, if it is there."""
+        self._numbers.discard(key.int)
+
+    def after(self, key: SessionId | None) -> Iterator[SessionId]:
+        """Yield the ids beyond one, in order; None: all. Good until the next change."""
+        for number in self._numbers.beyond(-1 if key is None else key.int):
+            yield SessionId(UUID(int=number))
 
 
 class SessionLists:

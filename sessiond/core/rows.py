@@ -9,7 +9,7 @@ from uuid import UUID
 from sessiond.core.cursor import Cursor, DeadLetter
 from sessiond.core.grant import Grant, GrantId, KnownToken, TokenHash
 from sessiond.core.index import Index, Schedule
-from sessiond.core.ordered import SessionLists
+from sessiond.core.ordered import Ordered, SessionLists
 from sessiond.core.principal import Principal, folded
 from sessiond.core.revocation import Revocation, Scope, covering
 from sessiond.core.session import ProcessKey, Session, SessionId, SessionState
@@ -60,6 +60,7 @@ class RowsView:
         self._grants: dict[GrantId, Grant] = {}
         self._tokens: dict[TokenHash, KnownToken] = {}
         self._names: dict[str, NameOwner] = {}
+        self._ordered_names = Ordered[str]()
         self._revocations: dict[UUID, Revocation] = {}
         self._cursors: dict[str, Cursor] = {}
         self._dead_letters: dict[tuple[str, int], DeadLetter] = {}
@@ -145,9 +146,18 @@ class RowsView:
         ids = self._lists.of(user=user, process=process, issuer=issuer).after(after)
         return (self._sessions[key] for key in ids)
 
-    def count_listed(self, *, issuer: str = "") -> int:
-        """Return how many live sessions there are of an issuer; empty text = of any."""
-        return len(self._lists.of(issuer=issuer))
+    def count_listed(self, *, user: str = "", issuer: str = "") -> int:
+        """Return how many live sessions a user (folded) or an issuer has; empty text = any."""
+        return len(self._lists.of(user=user, issuer=issuer))
+
+    @property
+    def ordered_names(self) -> Ordered[str]:
+        return self._ordered_names
+
+    @property
+    def processes(self) -> Collection[ProcessKey]:
+        """The processes that have live sessions."""
+        return self._of_process.keys()
 
     def session_on(self, process: ProcessKey, handle: int) -> Session | None:
         """Return the live session on a process's handle. Handle 0 is not known: None."""
@@ -303,6 +313,7 @@ class Rows(RowsView):
                     self._access_beside.add(refresh, row.hash)
             case NameOwner():
                 self._names[row.name] = row
+                self._ordered_names.add(row.name)
                 self._names_of_subject.add((row.issuer, row.subject), row.name)
             case Revocation():
                 self._revocations[row.id] = row
@@ -348,6 +359,7 @@ class Rows(RowsView):
             case NameOwner():
                 owner = self._names.pop(row.name, None)
                 if owner is not None:
+                    self._ordered_names.discard(owner.name)
                     self._names_of_subject.discard((owner.issuer, owner.subject), owner.name)
                 return owner
             case Revocation():

@@ -1,13 +1,15 @@
 """Which process is on which connection."""
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Protocol
 
 import anyio.lowlevel
 from anyio.streams.memory import MemoryObjectReceiveStream
 
 from sessiond.bus import Committed
-from sessiond.core.session import ProcessKey
+from sessiond.core.listing import ConnectedProcess
+from sessiond.core.session import ProcessAbout, ProcessKey
 from sessiond.kdb import replies
 from sessiond.notifier import Notifier
 from sessiond.qipc import Value
@@ -32,7 +34,7 @@ class ConnectedProcesses:
 
     def __init__(self) -> None:
         self._lines: dict[ProcessKey, Line] = {}
-        self._hooks: dict[ProcessKey, str] = {}
+        self._said: dict[ProcessKey, ConnectedProcess] = {}
         self._sequence = 0  # of the last event that was pushed, or concerned nobody here
         self._moved = Notifier()
 
@@ -46,13 +48,18 @@ class ConnectedProcesses:
     @property
     def hooks(self) -> Counter[str]:
         """How many processes run each version of the hook; "" are those that do not say."""
-        return Counter(self._hooks.values())
+        return Counter(each.hook for each in self._said.values())
 
-    def enter(self, process: ProcessKey, line: Line, hook: str = "") -> bool:
+    @property
+    def processes(self) -> Mapping[ProcessKey, ConnectedProcess]:
+        """Who is connected, and what each has said in its `hello`."""
+        return self._said
+
+    def enter(self, process: ProcessKey, line: Line, about: ProcessAbout, hook: str = "") -> bool:
         """Put a process on its connection; return whether that replaced an older one."""
         older = self._lines.get(process)
         self._lines[process] = line
-        self._hooks[process] = hook
+        self._said[process] = ConnectedProcess(about=about, hook=hook)
         if older is not None:
             older.cut()
         return older is not None
@@ -62,7 +69,7 @@ class ConnectedProcesses:
         if self._lines.get(process) is not line:
             return False
         del self._lines[process]
-        del self._hooks[process]
+        del self._said[process]
         return True
 
     def say_bye(self) -> None:

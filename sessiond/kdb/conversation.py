@@ -166,7 +166,7 @@ class Conversation:
             raise CallError("hello was said before")
         owner = self._owner = Owner(self._key(), call.about)
         self._context.names.note(self._peer.uid, call.about.name)
-        self._context.connected.enter(owner.key, self._line, call.hook)
+        self._context.connected.enter(owner.key, self._line, owner.about, call.hook)
         log.info(
             "process connected",
             process=call.about.name,

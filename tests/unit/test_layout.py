@@ -26,6 +26,7 @@ TESTED_WITH = {
     "control/bodies.py": "control/test_app.py",
     "control/operations.py": "control/test_app.py",
     "control/problem.py": "control/test_app.py",
+    "control/status.py": "control/test_app.py",
     "control/protocol.py": "control/test_server.py",
     "control/view.py": "control/test_app.py",
     "core/admission.py": "core/test_answering.py",

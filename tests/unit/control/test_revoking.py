@@ -1,13 +1,21 @@
 """Taking back, forgiving and forgetting on an operator's word."""
 
+import pwd
 from typing import Any
 
 import pytest
 
 from sessiond.core.errors import Refusal
+from sessiond.core.events import (
+    Operator,
+    OperatorForgave,
+    OperatorForgot,
+    OperatorRevoked,
+    SessionRevoked,
+)
 from sessiond.kdb import replies
 from tests.fakes import idle, login, presented, session_id
-from tests.unit.control.viewing import TOKEN, problem, viewing
+from tests.unit.control.viewing import ADMIN, TOKEN, problem, viewing
 
 pytestmark = pytest.mark.anyio
 
@@ -49,8 +57,59 @@ async def test_revoking_is_answered_when_it_was_pushed() -> None:
         await idle()
         assert v.line.pushed == []
         await v.ask("POST", "/v1/revocations", json={"all": True, "reason": "drill"})
+        assert [each.kind for each in v.store.events[-2:]] == [
+            "operator.revoked",
+            "session.revoked",
+        ]
         assert v.line.pushed == [replies.push_of(v.store.events[-1])]
         assert v.store.events[-1].kind == "session.revoked"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"session": str(session_id(1))},
+        {"process": "rdb100"},
+        {"user": "alice"},
+        {"issuer": "corp"},
+        {"all": True},
+    ],
+)
+async def test_each_revocation_is_told_with_who_and_why(body: dict[str, Any]) -> None:
+    async with viewing() as v:
+        await v.log_in(1)
+        before = len(v.store.events)
+        await v.ask("POST", "/v1/revocations", json={**body, "reason": "left us"})
+        order, end = v.store.events[before:]
+        assert isinstance(order, OperatorRevoked)
+        assert order.by == Operator(uid=ADMIN.uid, name=pwd.getpwuid(ADMIN.uid).pw_name)
+        assert (order.reason, order.scope, order.count) == ("left us", next(iter(body)), 1)
+        assert isinstance(end, SessionRevoked)
+        assert (end.reason, end.detail) == ("operator", "left us")
+
+
+async def test_forgiving_and_forgetting_are_told_with_who_and_why() -> None:
+    async with viewing() as v:
+        await v.log_in(1)
+        answer = await v.ask("POST", "/v1/revocations", json={"user": "alice", "reason": "x"})
+        path = f"/v1/revocations/{answer.json()['id']}"
+        await v.ask("DELETE", path, params={"reason": "a mistake"})
+        await v.ask("DELETE", "/v1/names/alice")
+        forgave, forgot = v.store.events[-2:]
+        assert isinstance(forgave, OperatorForgave)
+        assert isinstance(forgot, OperatorForgot)
+        assert forgave.by is not None
+        assert forgave.by == forgot.by
+        assert (forgave.user, forgave.reason) == ("alice", "a mistake")
+        assert (forgot.user, forgot.reason) == ("alice", "")
+
+
+@pytest.mark.parametrize("path", [f"/v1/revocations/{session_id(1)}", "/v1/names/alice"])
+async def test_words_that_cannot_be_shown_change_nothing(path: str) -> None:
+    async with viewing() as v:
+        await v.log_in(1)
+        problem(await v.ask("DELETE", path, params={"reason": "\u202e"}), 400)
+        assert [each["name"] for each in (await v.get("/v1/names"))["names"]] == ["alice"]
 
 
 @pytest.mark.parametrize(
@@ -62,6 +121,7 @@ async def test_revoking_is_answered_when_it_was_pushed() -> None:
         {"user": "alice", "reason": ""},
         {"user": "alice", "reason": "two\nlines"},
         {"user": "alice", "reason": "x" * 501},
+        {"user": "alice", "reason": "\u202ex"},
         {"user": "alice", "session": str(session_id(1)), "reason": "x"},
         {"all": False, "reason": "x"},
         {"user": None, "reason": "x"},

@@ -46,6 +46,7 @@ from tests.fakes import (
     idle,
     login,
     presented,
+    process_about,
     process_key,
     table_settings,
     token_hash,
@@ -133,7 +134,9 @@ async def viewing(
     gate = Gate(gate_settings(corp), news=bus.listen(), clock=clock, containment=containment)
     connected, line = ConnectedProcesses(), FakeLine()
     for pid, hook in ((100, "0.1.0"), (200, "0.1.0"), (300, "")):
-        connected.enter(process_key(pid), line if pid == 100 else FakeLine(), hook)
+        connected.enter(
+            process_key(pid), line if pid == 100 else FakeLine(), process_about(pid), hook
+        )
     connected.begin(table.sequence)
     numbers = count(9001)
     shown = IssuerView(

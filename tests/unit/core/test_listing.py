@@ -6,19 +6,33 @@ from uuid import UUID
 
 import pytest
 
-from sessiond.core.changes import EndSessions, Revoke
+from sessiond.core.changes import EndSessions, ReleaseName, Revoke
 from sessiond.core.listing import (
+    ConnectedProcess,
     Filter,
     Listed,
     count,
     find_session,
+    list_names,
+    list_processes,
     list_revocations,
     list_sessions,
 )
 from sessiond.core.revocation import Revocation, Scope
 from sessiond.core.rows import Put
 from sessiond.core.session import SessionState
-from tests.fakes import HOUR, START, bind, login, presented, principal, session_id, verdict
+from tests.fakes import (
+    HOUR,
+    START,
+    bind,
+    login,
+    presented,
+    principal,
+    process_about,
+    process_key,
+    session_id,
+    verdict,
+)
 from tests.unit.core.decide.ledger import Ledger
 
 BOB = verdict(principal("Bob", issuer="other"))
@@ -146,6 +160,51 @@ def test_leases_that_end_soon_are_counted_by_session() -> None:
     assert expiring() == {60: 0, 300: 2}
     ledger.let_pass(timedelta(seconds=150))
     assert expiring() == {60: 2, 300: 2}
+
+
+def test_processes_are_listed_in_the_order_of_their_keys_from_any_of_them(ledger: Ledger) -> None:
+    connected = {
+        process_key(100): ConnectedProcess(about=process_about(100), hook="0.2.0"),
+        process_key(300): ConnectedProcess(about=process_about(300)),
+    }
+    found = list_processes(ledger.rows, connected, limit=9)
+    assert [(each.key.pid, each.is_connected, each.hook, each.sessions) for each in found] == [
+        (100, True, "0.2.0", 3),
+        (200, False, "", 1),
+        (300, True, "", 0),
+    ]
+    assert [each.about.name for each in found] == ["rdb100", "rdb200", "rdb300"]
+    after = list_processes(ledger.rows, connected, after=process_key(100), limit=1)
+    assert [each.key.pid for each in after] == [200]
+
+
+@pytest.mark.parametrize(
+    ("begin", "after", "limit", "found"),
+    [
+        ("", "", 9, ["alice", "bob"]),
+        ("", "", 1, ["alice"]),
+        ("", "alice", 9, ["bob"]),
+        ("", "al", 9, ["alice", "bob"]),
+        ("B", "", 9, ["bob"]),
+        ("bob", "", 9, ["bob"]),
+        ("b", "a", 9, ["bob"]),
+        ("b", "BOB", 9, []),
+        ("c", "", 9, []),
+        ("bobby", "", 9, []),
+    ],
+)
+def test_names_are_listed_in_order_from_any_place(
+    ledger: Ledger, begin: str, after: str, limit: int, found: list[str]
+) -> None:
+    names = list_names(ledger.rows, begin, after=after, limit=limit)
+    assert [each.owner.name for each in names] == found
+    live = {"alice": 3, "bob": 1}
+    assert [each.sessions for each in names] == [live[name] for name in found]
+
+
+def test_a_name_that_was_forgotten_is_listed_no_more(ledger: Ledger) -> None:
+    ledger.ask(ReleaseName(name="bob"))
+    assert [each.owner.name for each in list_names(ledger.rows, limit=9)] == ["alice"]
 
 
 def _revoke(user: str, number: int = 1) -> Revoke:

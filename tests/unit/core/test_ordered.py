@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sessiond.core import ordered
-from sessiond.core.ordered import OrderedIds, SessionLists
+from sessiond.core.ordered import Ordered, OrderedIds, SessionLists
 from sessiond.core.session import SessionId
 from tests.fakes import principal, process_about, session, session_id
 
@@ -32,7 +32,18 @@ def test_ids_are_in_order_whatever_comes_and_goes(
         assert (len(ids), bool(ids)) == (len(plain), bool(plain))
     expected = sorted(key for key in plain if after is None or key > after)
     assert list(ids.after(after)) == expected
-    assert all(len(run) < 2 * ordered.SIZE for run in ids._runs)
+    assert all(len(run) < 2 * ordered.SIZE for run in ids._numbers._runs)
+
+
+@given(names=st.lists(st.text("abc", max_size=3), max_size=30), at=st.text("abc", max_size=3))
+def test_names_are_read_from_any_place_with_or_without_the_one_that_is_there(
+    names: list[str], at: str
+) -> None:
+    held = Ordered[str]()
+    for name in names:
+        held.add(name)
+    assert list(held.since(at)) == sorted({name for name in names if name >= at})
+    assert list(held.beyond(at)) == sorted({name for name in names if name > at})
 
 
 def test_a_session_is_in_each_of_its_lists_until_it_goes() -> None:

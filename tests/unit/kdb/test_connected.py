@@ -9,7 +9,7 @@ from sessiond.core.events import SessionClosed, SessionRevoked
 from sessiond.core.session import ProcessKey
 from sessiond.kdb import replies
 from sessiond.kdb.connected import AT_ONCE, ConnectedProcesses
-from tests.fakes import START, idle, process_key, session_id
+from tests.fakes import START, idle, process_about, process_key, session_id
 from tests.unit.kdb.fakes import FakeLine
 
 pytestmark = pytest.mark.anyio
@@ -29,19 +29,19 @@ async def deliver(connected: ConnectedProcesses, *notices: Notice) -> None:
 
 async def test_the_hooks_of_those_who_are_there_are_counted_by_version() -> None:
     connected, line = ConnectedProcesses(), FakeLine()
-    connected.enter(process_key(1), line, "0.1.0")
-    connected.enter(process_key(2), FakeLine(), "0.1.0")
-    connected.enter(process_key(3), FakeLine())
+    connected.enter(process_key(1), line, process_about(), "0.1.0")
+    connected.enter(process_key(2), FakeLine(), process_about(), "0.1.0")
+    connected.enter(process_key(3), FakeLine(), process_about())
     assert connected.hooks == {"0.1.0": 2, "": 1}
-    connected.enter(process_key(1), FakeLine(), "0.2.0")
+    connected.enter(process_key(1), FakeLine(), process_about(), "0.2.0")
     assert not connected.leave(process_key(1), line)
     assert connected.hooks == {"0.1.0": 1, "0.2.0": 1, "": 1}
 
 
 async def test_what_is_committed_is_pushed_to_the_process_that_it_concerns() -> None:
     connected, one, other = ConnectedProcesses(), FakeLine(), FakeLine()
-    connected.enter(process_key(1), one)
-    connected.enter(process_key(2), other)
+    connected.enter(process_key(1), one, process_about())
+    connected.enter(process_key(2), other, process_about())
     assert len(connected) == 2
     await deliver(
         connected,
@@ -55,8 +55,8 @@ async def test_what_is_committed_is_pushed_to_the_process_that_it_concerns() -> 
 
 async def test_a_newer_connection_of_a_process_takes_the_olders_place() -> None:
     connected, older, newer = ConnectedProcesses(), FakeLine(), FakeLine()
-    assert not connected.enter(process_key(), older)
-    assert connected.enter(process_key(), newer)
+    assert not connected.enter(process_key(), older, process_about())
+    assert connected.enter(process_key(), newer, process_about())
     assert (older.is_cut, newer.is_cut) == (True, False)
     assert not connected.leave(process_key(), older)
     await deliver(connected, Notice(REVOKED, process_key()))
@@ -77,22 +77,22 @@ async def test_a_newer_connection_of_a_process_takes_the_olders_place() -> None:
 )
 def test_another_user_pid_start_or_label_is_another_process(other: ProcessKey) -> None:
     connected, line = ConnectedProcesses(), FakeLine()
-    connected.enter(ProcessKey(uid=500, pid=100, started=700), line)
-    assert not connected.enter(other, FakeLine())
+    connected.enter(ProcessKey(uid=500, pid=100, started=700), line, process_about())
+    assert not connected.enter(other, FakeLine(), process_about())
     assert not line.is_cut
 
 
 def test_bye_is_said_to_all() -> None:
     connected, lines = ConnectedProcesses(), [FakeLine(), FakeLine()]
     for pid, line in enumerate(lines):
-        connected.enter(process_key(pid), line)
+        connected.enter(process_key(pid), line, process_about())
     connected.say_bye()
     assert [line.pushed for line in lines] == [[replies.bye()]] * 2
 
 
 async def test_who_waits_for_a_push_waits_until_it_is_made_and_no_longer() -> None:
     connected, line, over = ConnectedProcesses(), FakeLine(), list[int]()
-    connected.enter(process_key(), line)
+    connected.enter(process_key(), line, process_about())
     connected.begin(5)
     bus = Bus()
 
@@ -119,7 +119,7 @@ async def test_who_waits_for_a_push_waits_until_it_is_made_and_no_longer() -> No
 
 async def test_who_waits_is_not_let_go_in_the_middle_of_a_batch() -> None:
     connected, line, bus = ConnectedProcesses(), FakeLine(), Bus()
-    connected.enter(process_key(), line)
+    connected.enter(process_key(), line, process_about())
     batch = [revoked(number) for number in range(1, 2 * AT_ONCE)]
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(connected.deliver, bus.listen())
@@ -131,7 +131,7 @@ async def test_who_waits_is_not_let_go_in_the_middle_of_a_batch() -> None:
 
 async def test_a_push_of_what_is_not_on_disk_moves_nothing() -> None:
     connected, line, bus = ConnectedProcesses(), FakeLine(), Bus()
-    connected.enter(process_key(), line)
+    connected.enter(process_key(), line, process_about())
     connected.begin(5)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(connected.deliver, bus.listen())

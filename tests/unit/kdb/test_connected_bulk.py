@@ -9,7 +9,7 @@ from sessiond.core.decide import Notice
 from sessiond.core.events import SessionRevoked
 from sessiond.kdb.connected import AT_ONCE, ConnectedProcesses
 from sessiond.qipc import Value
-from tests.fakes import START, process_key
+from tests.fakes import START, process_about, process_key
 
 pytestmark = pytest.mark.anyio
 
@@ -38,7 +38,7 @@ class ReadingLine:
 
 async def test_pushes_are_sent_while_a_batch_is_being_delivered() -> None:
     connected, bus, line = ConnectedProcesses(), Bus(), ReadingLine()
-    connected.enter(process_key(), line)
+    connected.enter(process_key(), line, process_about())
     news = bus.listen()
     notices = [Notice(SessionRevoked(at=START), process_key()) for _ in range(6000)]
     async with anyio.create_task_group() as tasks:

@@ -136,7 +136,7 @@ def test_an_order_is_a_row_of_whom_it_covers_and_its_words_are_no_symbol() -> No
     events = EventFactory()
     row = row_of(events.operator_revoked("alice", reason="left us"))
     assert (row["event"], row["sym"], row["reason"]) == ("operator.revoked", "alice", "")
-    assert (row["roles"], row["expires"], row["session"]) == ([], None, feed.NO_SESSION)
+    assert (row["roles"], row["session"]) == ([], feed.NO_SESSION)
     everybody = events.operator_revoked("", scope="all", value="")
     assert row_of(everybody)["sym"] == ""
     assert b"left us" not in encode(feed.rows([everybody, events.operator_reloaded()]))
