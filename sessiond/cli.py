@@ -25,18 +25,22 @@ from sessiond.core.errors import (
 )
 from sessiond.init import init
 from sessiond.system import systemd
+from sessiond.terminal import HelpfulGroup, whole_output
 
 EX_INTERRUPTED = 130  # what a shell says of a program that SIGINT ended
 
 
-class SysexitsGroup(click.Group):
+class SysexitsGroup(HelpfulGroup):
     """A group of commands that ends with sysexits.h's codes instead of click's own."""
 
     def main(  # type: ignore[override]  # one way instead of click's two: it always exits
         self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any
     ) -> None:
         """Run the command that args name, and exit."""
-        extra["standalone_mode"] = False
+        with whole_output(prog_name or Path(sys.argv[0]).name):
+            self._exit_with(args, prog_name, **{**extra, "standalone_mode": False})
+
+    def _exit_with(self, args: Sequence[str] | None, prog_name: str | None, **extra: Any) -> None:
         try:
             sys.exit(super().main(args, prog_name, **extra) or os.EX_OK)
         except click.UsageError as error:

@@ -147,7 +147,9 @@ class _Handlers:
         if not self._access().permits(peer, right):
             log.warning("control request refused", uid=peer.uid, pid=peer.pid, path=path)
             key = "control_readers" if right is Right.READ else "control_admins"
-            raise Problem(HTTPStatus.FORBIDDEN, f"user {peer.uid} is not among {key}")
+            raise Problem(
+                HTTPStatus.FORBIDDEN, f"user {peer.uid} is not among listen.{key}, who may do that"
+            )
         return peer
 
 

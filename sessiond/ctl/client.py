@@ -2,8 +2,11 @@
 
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from grp import getgrgid
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any, Self
 from urllib.parse import quote
 
@@ -14,7 +17,12 @@ from sessiond.core.errors import SessiondError
 TIMEOUT = 30.0  # seconds for an answer; an explained login waits for its issuer
 REVOKING = 300.0  # seconds for an answer to a change: of very many sessions at once
 SILENCE = 60.0  # seconds; the daemon sends a comment every 15 into an idle stream
-PAGE = 1000  # sessions asked for at a time
+PAGE = 1000  # of what is listed, asked for at a time
+
+
+NOT_RUNNING = (
+    "start it: systemctl start sessiond; where it listens elsewhere: --config FILE, --control PATH"
+)
 
 
 class ControlError(SessiondError):
@@ -71,18 +79,32 @@ class Client:
         """Return the answer to a body, or to none. Raises as `get`."""
         return self._ask("POST", path, json=body, timeout=REVOKING)
 
-    def delete(self, *path: str) -> Any:
+    def delete(self, *path: str, **query: str) -> Any:
         """Have something removed; the parts of its path are quoted here. Raises as `get`."""
-        return self._ask("DELETE", path_of(*path))
+        return self._ask("DELETE", path_of(*path), params=query or None)
 
     def sessions(self, **filters: str) -> list[dict[str, Any]]:
         """Return all live sessions that pass the filters. Raises as `get`."""
+        return self._listed("sessions", filters)
+
+    def processes(self) -> list[dict[str, Any]]:
+        """Return all processes. Raises as `get`."""
+        return self._listed("processes", {})
+
+    def names(self, *, begin: str = "", most: int | None = None) -> list[dict[str, Any]]:
+        """Return the known names that begin so, `most` of them at most. Raises as `get`."""
+        return self._listed("names", {"begin": begin} if begin else {}, most)
+
+    def _listed(
+        self, what: str, filters: dict[str, str], most: int | None = None
+    ) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
-        page: dict[str, Any] = {"next": ""}
-        while page["next"] is not None:
-            after = {"after": page["next"]} if page["next"] else {}
-            page = self.get("/v1/sessions", limit=PAGE, **filters, **after)
-            found += page["sessions"]
+        after: dict[str, str] | None = {}
+        while after is not None and (most is None or len(found) < most):
+            limit = PAGE if most is None else min(PAGE, most - len(found))
+            page = self.get(f"/v1/{what}", limit=limit, **filters, **after)
+            found += page[what]
+            after = None if page["next"] is None else {"after": page["next"]}
         return found
 
     def events(self, after: int | None) -> Iterator[Told]:
@@ -109,13 +131,46 @@ class Client:
 
     def _away(self, error: httpx.TransportError) -> ControlError:
         cause: BaseException | None = error
-        while cause is not None:
-            if isinstance(cause, PermissionError):
-                return ControlError(f"not permitted to connect to {self.path}", os.EX_NOPERM)
+        while cause is not None and not isinstance(cause, OSError):
             cause = cause.__cause__ or cause.__context__
-        if isinstance(error, httpx.TimeoutException):
-            return DaemonAwayError(f"the daemon at {self.path} did not answer in time")
-        return DaemonAwayError(f"no daemon at {self.path}: {error}")
+        match cause:
+            case PermissionError():
+                return ControlError(_not_permitted(self.path), os.EX_NOPERM)
+            case FileNotFoundError() | NotADirectoryError():
+                return DaemonAwayError(
+                    f"no daemon at {self.path}: there is no socket\n{NOT_RUNNING}"
+                )
+            case ConnectionRefusedError():
+                return DaemonAwayError(
+                    f"no daemon at {self.path}: nobody listens at what is there\n{NOT_RUNNING}"
+                )
+            case _ if isinstance(error, httpx.ConnectError):
+                return DaemonAwayError(
+                    f"no daemon at {self.path}: {error}\n"
+                    "name its socket: --config FILE, --control PATH"
+                )
+            case _ if isinstance(error, httpx.TimeoutException):
+                return DaemonAwayError(
+                    f"the daemon at {self.path} did not answer in time\n"
+                    "see what it is about: journalctl -u sessiond -n 20"
+                )
+            case _:
+                return DaemonAwayError(
+                    f"the daemon at {self.path} went away before it had answered ({error})\n"
+                    "see whether it runs: systemctl status sessiond"
+                )
+
+
+def _not_permitted(path: str) -> str:
+    """Return who may connect to a socket, as far as this user may see that."""
+    user = f"user {os.geteuid()} may not connect to {path}"
+    try:
+        group = Path(path).stat().st_gid
+    except OSError:
+        return f"{user}\nrun this with sudo, or as a member of listen.control_group"
+    with suppress(KeyError):
+        return f"{user}\nrun this with sudo, or as a member of group {getgrgid(group).gr_name}"
+    return f"{user}\nrun this with sudo, or as a member of group {group}"
 
 
 def path_of(*parts: str) -> str:

@@ -1,22 +1,32 @@
 """The commands of sessionctl: ask, print. Here alone errors become exit codes (sysexits.h)."""
 
 import json
+import os
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import click
-from rich.live import Live
 
 from sessiond import __version__
 from sessiond.cli import SysexitsGroup, exit_code
 from sessiond.core.errors import SessiondError
-from sessiond.ctl import completion, doctor, plugin, revoking, show, signing_in, subscribers
+from sessiond.ctl import (
+    completion,
+    doctor,
+    listing,
+    plugin,
+    reloading,
+    revoking,
+    show,
+    signing_in,
+    subscribers,
+)
 from sessiond.ctl.asking import Target, as_json, asked, print_found
 from sessiond.ctl.client import Client, ControlError, DaemonAwayError
+from sessiond.ctl.typed import read_password
 
-EVERY = 2.0  # seconds between two looks of `list --watch`
 AGAIN = 1.0  # seconds between two tries of `watch` to reach a daemon that went away
 
 
@@ -59,47 +69,6 @@ def status(client: Client, as_json: bool) -> None:
     print_found(found, as_json, *show.status_of(found))
 
 
-@main.command("list")
-@click.option("--user", metavar="U", help="Only this user's sessions.")
-@click.option(
-    "--process",
-    metavar="NAME[:PID]",
-    shell_complete=completion.processes,
-    help="Only sessions on this process.",
-)
-@click.option(
-    "--issuer",
-    metavar="I",
-    shell_complete=completion.issuers,
-    help="Only sessions from this issuer.",
-)
-@click.option("--watch", is_flag=True, help="Draw anew every 2 s, on a terminal.")
-@as_json
-@asked
-def list_sessions(client: Client, /, watch: bool, as_json: bool, **filters: str | None) -> None:
-    """List the live sessions."""
-    given = {name: value for name, value in filters.items() if value is not None}
-    if watch:
-        if as_json or not sys.stdout.isatty():
-            raise click.UsageError("--watch draws on a terminal")
-        with Live(console=show.console(), screen=True, auto_refresh=False) as live:
-            while True:
-                live.update(show.sessions_of(client.sessions(**given)), refresh=True)
-                time.sleep(EVERY)  # noqa: TID251 - for people, who live in real time
-    found = client.sessions(**given)
-    print_found({"sessions": found}, as_json, show.sessions_of(found))
-
-
-@main.command("show")
-@click.argument("session", type=click.UUID)
-@as_json
-@asked
-def show_session(client: Client, session: object, as_json: bool) -> None:
-    """Show all of one session."""
-    found = client.get(f"/v1/sessions/{session}")
-    print_found(found, as_json, show.session_of(found))
-
-
 @main.command()
 @click.option("--after", metavar="N", type=click.IntRange(min=0), help="Begin after this event.")
 @as_json
@@ -121,7 +90,8 @@ def watch(client: Client, after: int | None, as_json: bool) -> None:
         except DaemonAwayError as error:
             if is_first:
                 raise
-            click.echo(f"sessionctl: {error}; trying again", err=True)
+            what, *_ = str(error).splitlines()
+            click.echo(f"sessionctl: {show.plain(what)}; trying again", err=True)
         time.sleep(AGAIN)  # noqa: TID251 - for people, who live in real time
 
 
@@ -132,19 +102,25 @@ def watch(client: Client, after: int | None, as_json: bool) -> None:
 def explain(client: Client, user: str, as_json: bool) -> None:
     """Say what a login would come to. The password is read from standard input.
 
-    Nobody is let in, and no refresh token is spent.
+    Nobody is let in, and no refresh token is spent. It ends with 77 where the login would be
+    refused.
     """
-    if sys.stdin.isatty():
-        password = click.prompt("Password", hide_input=True, err=True)
-    else:
-        password = sys.stdin.read().rstrip("\r\n")
+    password = read_password() if sys.stdin.isatty() else sys.stdin.read().rstrip("\r\n")
     found = client.post("/v1/explain", {"user": user, "password": password})
     print_found(found, as_json, *show.explanation_of(found))
+    if not found["accepted"]:
+        click.get_current_context().exit(os.EX_NOPERM)
 
 
 for command in (
+    listing.list_sessions,
+    listing.show_session,
+    listing.processes,
+    listing.names,
+    listing.revocations,
     revoking.revoke,
     revoking.forget,
+    reloading.reload,
     subscribers.subscribers,
     doctor.doctor,
     signing_in.test,

@@ -22,9 +22,9 @@ _HARMLESS = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._:-]*")  # a process may call it
 
 
 def processes(context: click.Context, _: click.Parameter, begun: str) -> list[str]:
-    """Return the names of processes that have sessions: of the first page, to be quick."""
-    page = _asked(context, "/v1/sessions?limit=1000").get("sessions", [])
-    return _fitting((each["process"]["name"] for each in page), begun)
+    """Return the names of processes: of the first page, to be quick."""
+    page = _asked(context, "/v1/processes?limit=1000").get("processes", [])
+    return _fitting((each["name"] for each in page), begun)
 
 
 def issuers(context: click.Context, _: click.Parameter, begun: str) -> list[str]:

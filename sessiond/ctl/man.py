@@ -81,7 +81,7 @@ def pages(example: str) -> dict[str, str]:
 
 
 def _page(name: str, section: int, group: click.Group, end: str) -> str:
-    context = click.Context(group, info_name=name)
+    context = click.Context(group, info_name=name, **group.context_settings)
     summary, *rest = _paragraphs(group)
     lines = [
         *_head(name, section, summary),

@@ -11,6 +11,7 @@ import click
 
 from sessiond.ctl import show
 from sessiond.ctl.asking import as_json, print_found
+from sessiond.terminal import HelpfulGroup
 
 SUFFIX = ".in"  # of a template's file: no tool takes it for what it is to become
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
@@ -22,7 +23,7 @@ _GROUPS = {
 }
 
 
-@click.group()
+@click.group(cls=HelpfulGroup)
 def plugin() -> None:
     """Make plugins."""
 

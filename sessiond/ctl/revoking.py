@@ -11,11 +11,15 @@ from sessiond.ctl.asking import as_json, asked, print_found
 from sessiond.ctl.client import Client, ControlError
 from sessiond.ctl.completion import issuers, processes
 from sessiond.ctl.progress import followed
+from sessiond.ctl.short_ids import full_id
+from sessiond.ctl.whom import missing, near_names
 
 
 @click.command()
 @click.option(
-    "--session", metavar="S", type=click.UUID, help="End one session; its token may log in again."
+    "--session",
+    metavar="S",
+    help="End one session, by its id or how that begins; its token may log in again.",
 )
 @click.option("--user", metavar="U", help="End a user's sessions; refuse tokens issued until now.")
 @click.option(
@@ -26,8 +30,11 @@ from sessiond.ctl.progress import followed
 )
 @click.option("--issuer", metavar="I", shell_complete=issuers, help="As --user, for an issuer.")
 @click.option("--all", "everybody", is_flag=True, help="As --user, for everybody.")
-@click.option("--reason", metavar="TEXT", help="Why, for those who read the log; needed to revoke.")
+@click.option(
+    "--reason", metavar="TEXT", help="Why, for those who read the events; needed to revoke."
+)
 @click.option("--yes", is_flag=True, help="Do not ask; needed where there is no terminal.")
+@click.option("--anyway", is_flag=True, help="With --yes: also where nobody is known by the name.")
 @click.option(
     "--forgive", is_flag=True, help="Lift what was revoked of a --user, an --issuer or --all."
 )
@@ -36,7 +43,9 @@ from sessiond.ctl.progress import followed
 def revoke(client: Client, /, as_json: bool, **given: Any) -> None:
     """Take back access, at once and by user, issuer or all lastingly; or forgive.
 
-    A revocation that lasts refuses tokens issued before it, also where no session was ended.
+    A revocation that lasts refuses tokens issued before it, also where no session was ended. So
+    where nobody is known by the name, it says who may be meant instead and asks; with --yes it ends
+    with 66 and changes nothing, unless --anyway is given.
     """
     named = {
         name: str(given[name])
@@ -48,12 +57,12 @@ def revoke(client: Client, /, as_json: bool, **given: Any) -> None:
     if given["forgive"]:
         if {"session", "process"} & named.keys():
             raise click.UsageError("--forgive goes with --user, --issuer or --all: those last")
-        _forgive(client, next(iter(named.items()), ("all", "")), as_json)
+        named_one = next(iter(named.items()), ("all", ""))
+        _forgive(client, named_one, given["reason"] or "", as_json)
         return
     if not given["reason"]:
-        raise click.UsageError("--reason TEXT is needed: it says why, to those who read the log")
-    if not given["yes"]:
-        confirm(_consequence(client, named))
+        raise click.UsageError("--reason TEXT is needed: it says why, to those who read the events")
+    _agree(client, named, is_agreed=given["yes"], is_wanted_anyway=given["anyway"])
     what: dict[str, Any] = {**named} or {"all": True}
     body = {**what, "reason": given["reason"]}
     with followed(client, is_shown=not as_json):
@@ -63,12 +72,28 @@ def revoke(client: Client, /, as_json: bool, **given: Any) -> None:
 
 @click.command()
 @click.option("--user", metavar="U", required=True, help="The name.")
+@click.option("--reason", metavar="TEXT", default="", help="Why, for those who read the events.")
 @as_json
 @asked
-def forget(client: Client, user: str, as_json: bool) -> None:
+def forget(client: Client, user: str, reason: str, as_json: bool) -> None:
     """Let a user name belong to somebody else: to whoever logs in with it next."""
-    client.delete("v1", "names", user)
+    try:
+        client.delete("v1", "names", user, **_words(reason))
+    except ControlError as error:
+        if error.code != os.EX_NOINPUT:
+            raise
+        raise ControlError(f"{error}{near_names(client, user)}", error.code) from error
     print_found({"forgotten": user}, as_json, show.plain(f"{user} belongs to nobody now"))
+
+
+def check_terminal() -> None:
+    """See that there is a terminal to ask on.
+
+    Raises:
+        click.UsageError: There is none.
+    """
+    if not sys.stdin.isatty():
+        raise click.UsageError("without a terminal to ask on, --yes is needed")
 
 
 def confirm(consequence: str) -> None:
@@ -78,26 +103,51 @@ def confirm(consequence: str) -> None:
         click.UsageError: There is no terminal to ask on.
         click.Abort: It is not wanted.
     """
-    if not sys.stdin.isatty():
-        raise click.UsageError("without a terminal to ask on, --yes is needed")
+    check_terminal()
     click.confirm(f"{consequence}. Go on?", abort=True, err=True)
 
 
-def _consequence(client: Client, named: dict[str, str]) -> str:
-    if not sys.stdin.isatty():  # nobody reads it
-        return ""
+def _agree(
+    client: Client, named: dict[str, str], *, is_agreed: bool, is_wanted_anyway: bool
+) -> None:
+    """See that what is named is there and meant, and put an id in full into `named`.
+
+    Raises:
+        click.UsageError: Nobody can be asked, or it names several.
+        click.Abort: It is not wanted.
+        ControlError: There is nothing of the name.
+    """
+    if not is_agreed:
+        check_terminal()
     if "session" in named:
-        count = 1 if client.get(f"/v1/sessions/{named['session']}") else 0
+        named["session"] = full_id(client, named["session"])
+    kind, value = next(iter(named.items()), ("all", ""))
+    nobody = None if is_wanted_anyway else missing(client, kind, value)
+    if nobody is not None and (is_agreed or kind == "issuer"):
+        hint = "" if kind == "issuer" else "; --anyway revokes it all the same"
+        raise ControlError(f"{nobody}\nnothing is changed{hint}", os.EX_NOINPUT)
+    if not is_agreed:
+        warning = "" if nobody is None else f"{nobody}.\n"
+        confirm(show.plain_lines(f"{warning}{_consequence(client, kind, value)}"))
+
+
+def _consequence(client: Client, kind: str, value: str) -> str:
+    if kind == "session":
+        count = 1 if client.get(f"/v1/sessions/{value}") else 0
     else:
-        count = len(client.sessions(**named))
-    whose = show.plain(" ".join(next(iter(named.items()), ("all", "users"))))
-    if {"session", "process"} & named.keys():
-        return f"Ends {count} live sessions ({whose})"
-    lasts = "tokens issued until now are refused until that is forgiven"
-    return f"Ends {count} live sessions ({whose}); {lasts}"
+        count = len(client.sessions(**({} if kind == "all" else {kind: value})))
+    whose = f"{kind} {value}" if value else "all users"
+    ends = f"Ends {show.counted(count, 'live session')} ({whose})"
+    if kind in ("session", "process"):
+        return ends
+    return f"{ends}; tokens issued until now are refused until that is forgiven"
 
 
-def _forgive(client: Client, named: tuple[str, str], as_json: bool) -> None:
+def _words(reason: str) -> dict[str, str]:
+    return {"reason": reason} if reason else {}
+
+
+def _forgive(client: Client, named: tuple[str, str], reason: str, as_json: bool) -> None:
     scope, value = named
     whom = value or "everybody"
     if scope == "user":
@@ -108,7 +158,10 @@ def _forgive(client: Client, named: tuple[str, str], as_json: bool) -> None:
         if (each["scope"], each["value"]) == (scope, value)
     ]
     if not in_force:
-        raise ControlError(f"no revocation of {whom} is in force", os.EX_NOINPUT)
+        raise ControlError(
+            f"no revocation of {whom} is in force\n`sessionctl revocations` has those that are",
+            os.EX_NOINPUT,
+        )
     for revocation in in_force:
-        client.delete("v1", "revocations", revocation)
+        client.delete("v1", "revocations", revocation, **_words(reason))
     print_found({"forgiven": in_force}, as_json, show.plain(f"{whom} is forgiven"))

@@ -1,5 +1,7 @@
 """What people see: tables and lines. Colours are for terminals only."""
 
+import errno
+import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -9,15 +11,22 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from sessiond.core.printable import escaped
+from sessiond.core.printable import escaped, escaped_lines
 
 WIDE = 1000  # characters of a line that nobody wraps: a file's or a pipe's
 _COLOURS = {"passed": "green", "failed": "bold red", "skipped": "dim"}
 
 
+class _Printing(Console):
+    """Rich's console, which leaves a closed pipe to whoever runs the command."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+
+
 def console() -> Console:
     """Return standard output, as wide as the terminal where it is one."""
-    return Console(highlight=False, width=None if sys.stdout.isatty() else WIDE)
+    return _Printing(highlight=False, width=None if sys.stdout.isatty() else WIDE)
 
 
 def plain(value: object) -> Text:
@@ -30,6 +39,16 @@ def moment(text: str | None) -> str:
     if text is None:
         return "-"
     return datetime.fromisoformat(text).strftime("%Y-%m-%d %H:%M:%SZ")
+
+
+def plain_lines(text: str) -> str:
+    """Return a text of several lines, none of which can steer a terminal."""
+    return escaped_lines(text)
+
+
+def counted(number: int, what: str) -> str:
+    """Return a number of things in words."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def table_of(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
@@ -48,27 +67,6 @@ def members_of(members: Mapping[str, object]) -> Table:
     for name, value in members.items():
         table.add_row(Text(name, style="bold"), plain(value))
     return table
-
-
-def sessions_of(sessions: Iterable[Mapping[str, Any]]) -> Table:
-    """Return sessions as a table, by user."""
-    return table_of(
-        ("USER", "ISSUER", "PROCESS", "HANDLE", "STATE", "ROLES", "OPENED", "EXPIRES", "SESSION"),
-        (
-            (
-                each["user"],
-                each["issuer"],
-                f"{each['process']['name']}:{each['process']['pid']}",
-                each["handle"],
-                each["state"],
-                ",".join(each["roles"]),
-                moment(each["opened_at"]),
-                moment(each["expires_at"]),
-                each["session"],
-            )
-            for each in sorted(sessions, key=lambda each: (each["user"], each["session"]))
-        ),
-    )
 
 
 def session_of(session: Mapping[str, Any]) -> Table:
@@ -151,8 +149,11 @@ def _configuration(configuration: Mapping[str, Any]) -> dict[str, str]:
     return shown
 
 
-def subscribers_of(subscribers: Sequence[Mapping[str, Any]]) -> Iterable[Table]:
+def subscribers_of(subscribers: Sequence[Mapping[str, Any]]) -> Iterable[Table | Text]:
     """Yield how subscribers stand, a line each, and what was set aside for them, if anything."""
+    if not subscribers:
+        yield plain("no subscribers are configured")
+        return
     columns = ("SUBSCRIBER", "PLUGIN", "STATE", "PLACE", "LAG", "SET ASIDE", "RESTARTS")
     yield table_of(
         (*columns, "LAST RECEIVED", "LAST ERROR", "AT"),
@@ -216,13 +217,25 @@ def hooks_of(hooks: Mapping[str, int]) -> str:
 def event_of(event: Mapping[str, Any]) -> Text:
     """Return an event as one line."""
     process = event["process"] or {"name": "-"}
-    if event["kind"] == "gap":
+    if event["kind"].startswith("operator."):
+        what = _order(event)
+    elif event["kind"] == "gap":
         what = [f"events after {event['after']} and before {event['before']} are not kept"]
     else:
         what = [event["user"], event["issuer"], process["name"], f"handle {event['handle']}"]
         what += [f"x{event['count']}"] if event.get("count", 1) != 1 else []
         what += [event["reason"]] if event.get("reason") else []
+        what += [event["detail"]] if event.get("detail") else []
     return plain(f"{event['sequence']}  {moment(event['at'])}  {event['kind']}  {'  '.join(what)}")
+
+
+def _order(event: Mapping[str, Any]) -> list[str]:
+    """Return what an operator did to what, who he is, and his words."""
+    by = event["by"]
+    who = "a signal" if by is None else by["name"] or f"uid {by['uid']}"
+    what = [f"{event['scope']} {event['value']}".strip(), f"by {who}"]
+    what += [f"sessions {event['count']}"] if event["count"] else []
+    return what + ([event["reason"]] if event["reason"] else [])
 
 
 def explanation_of(explanation: Mapping[str, Any]) -> Iterable[Table | Text]:

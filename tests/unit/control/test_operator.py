@@ -35,7 +35,7 @@ async def test_one_whom_the_host_does_not_know_is_a_number() -> None:
 async def test_a_directory_that_hangs_keeps_no_order_from_being_carried_out(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    asked, over = anyio.Event(), []
+    asked, over = anyio.Event(), list[bool]()
 
     def hang(uid: int) -> str:
         anyio.from_thread.run_sync(asked.set)

@@ -16,11 +16,8 @@ from sessiond.ctl.client import ControlError
 from sessiond.ctl.commands import main
 
 ANSWERS: dict[str, Any] = {
-    "/v1/sessions?limit=1000": {
-        "sessions": [
-            {"user": "alice", "process": {"name": name}}
-            for name in ("rdb", "rdb", "gw1", "$(reboot)", "-x", "rdb 2")
-        ]
+    "/v1/processes?limit=1000": {
+        "processes": [{"name": name} for name in ("rdb", "rdb", "gw1", "$(reboot)", "-x", "rdb 2")]
     },
     "/v1/status": {
         "issuers": [{"name": "corp"}, {"name": "partner"}],

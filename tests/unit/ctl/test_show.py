@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from sessiond.ctl import show
+from sessiond.ctl import lists, show
+from tests.fakes import START
 
 SESSION: dict[str, Any] = {
     "session": "00000000-0000-0000-0000-000000000001",
@@ -62,7 +63,8 @@ def test_what_others_have_named_is_shown_without_its_effects(value: object, show
 
 
 def test_a_session_is_a_line_and_all_of_it_a_page() -> None:
-    line, page = drawn(show.sessions_of([SESSION])), drawn(show.session_of(SESSION))
+    line = drawn(lists.sessions_of([SESSION], START, is_wide=True))
+    page = drawn(show.session_of(SESSION))
     for text in (line, page):
         assert "\x1b" not in text
         assert "rdb\\x1b[2J[red]:7" in text
