@@ -76,17 +76,17 @@ def load(path: Path) -> Config:
         raise ConfigError(f"cannot read {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path} is not UTF-8: byte {error.start}") from error
-    return read(text)
+    return read(text, name=str(path))
 
 
-def read(text: str) -> Config:
-    """Return what the text of a configuration file says. Raises as `load`."""
+def read(text: str, *, name: str = "the text") -> Config:
+    """Return what the text of a configuration file of this name says. Raises as `load`."""
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:  # its text has the line
-        raise ConfigError(f"not TOML: {error}") from error
+        raise ConfigError(f"{name} is not TOML: {error}") from error
     except (ValueError, RecursionError) as error:  # a number of 5000 digits, arrays 1000 deep
-        raise ConfigError(f"not TOML: {type(error).__name__}") from error
+        raise ConfigError(f"{name} is not TOML: {type(error).__name__}") from error
     problems = list(_problems_of_shape(document))
     if problems:
         raise ConfigError("\n".join(problems))

@@ -14,11 +14,94 @@ from sessiond import __version__
 from sessiond.cli import main as sessiond
 from sessiond.ctl.commands import main as sessionctl
 
-_DAEMON_END = """
+Examples = tuple[tuple[str, str], ...]  # what for, and the command
+
+DAEMON_EXAMPLES: Examples = (
+    (
+        "See whether a file is right, before the daemon is given it:",
+        "sessiond check-config --config /etc/sessiond/config.toml",
+    ),
+    (
+        "Run the daemon by hand, in the foreground:",
+        "sessiond run --config /etc/sessiond/config.toml",
+    ),
+    (
+        "Make a key that only root may read:",
+        "(umask 077; sessiond keygen > /etc/sessiond/proof.key)",
+    ),
+    (
+        "See which units would be written, and write them:",
+        "sessiond install-units --config /etc/sessiond/config.toml\n"
+        "sessiond install-units --config /etc/sessiond/config.toml --apply",
+    ),
+    ("See it at work on this machine, without an issuer:", "sessiond demo"),
+)
+TOOL_EXAMPLES: Examples = (
+    (
+        "See who is logged in on a process, and all of one session by how its id begins:",
+        "sessionctl list --process gateway1\nsessionctl show b74f209c",
+    ),
+    (
+        "Take everything from somebody who has left, and see what is in force:",
+        "sessionctl revoke --user alice@example.com --reason 'left us'\nsessionctl revocations",
+    ),
+    (
+        "The same in a script; 66 means that nobody is known by this name:",
+        'sessionctl revoke --user "$who" --reason "ticket $ticket" --yes',
+    ),
+    (
+        "End one session and no more; whoever holds its token may log in again:",
+        "sessionctl revoke --session b74f209c --reason 'wrong desk'",
+    ),
+    (
+        "Let somebody in again with the tokens that he had:",
+        "sessionctl revoke --forgive --user alice@example.com --reason 'a mistake'",
+    ),
+    (
+        "Ask why somebody is not let in; the token is asked for, or comes from a file:",
+        "sessionctl explain --user alice@example.com\n"
+        "sessionctl explain --user alice@example.com < token",
+    ),
+    (
+        "See who revoked what, and why, as far back as events are kept:",
+        "sessionctl watch --after 0 | grep operator",
+    ),
+    (
+        "See what another configuration would end, and apply it:",
+        "sessionctl reload --dry-run\nsessionctl reload --reason 'partner is gone'",
+    ),
+    (
+        "Count the sessions of each user:",
+        "sessionctl list --json | jq -r '.sessions[].user' | sort | uniq -c",
+    ),
+    ("Have the shell complete what is typed:", 'eval "$(sessionctl completion bash)"'),
+)
+CONFIG_EXAMPLE = """\
+[listen]
+allow_users = ["kdb"]
+
+[[issuer]]
+name = "corp"
+issuer = "https://login.example.com/"
+verify = "jwt"
+audience = ["api://kdb"]
+
+[issuer.roles]
+"kdb.read" = "reader"
+"""
+_STATUS = (
+    "As sysexits.h has it: 0 success, 64 wrong usage, 66 what is asked for is not there, 69 no "
+    "daemon, or something else that is needed is not there, 70 an error inside, 73 a socket or the "
+    "database is in use, 74 standard output cannot be written, 75 try again, 77 not permitted, 78 "
+    "a wrong configuration; 130 interrupted, or answered with no; 141 whoever read the output has "
+    "left."
+)
+_DAEMON_END = f"""
 .SH EXIT STATUS
-As sysexits.h has it: 0 success, 64 wrong usage, 69 something needed is not there, 70 an error
-inside, 73 a socket or the database is in use, 75 try again (a user or group is not found now, or
-rekey needs something done first), 78 a wrong configuration; 130 interrupted.
+{_STATUS}
+Exit status 75 is for a user or group that is not found now, and for
+.B rekey
+that needs something done first.
 .SH FILES
 .TP
 .I /etc/sessiond/config.toml
@@ -33,7 +116,7 @@ The database.
 .BR sessionctl (1),
 .BR sessiond\\-config (5)
 """
-_TOOL_END = """
+_TOOL_END = f"""
 .SH ENVIRONMENT
 .TP
 .B SESSIOND_CONTROL
@@ -42,16 +125,34 @@ The control socket, where neither \\-\\-control nor \\-\\-config names it.
 .B NO_COLOR
 Set to anything: no colours. There are none where standard output is no terminal, either.
 .SH EXIT STATUS
-As sysexits.h has it: 0 success, 64 wrong usage, 66 what is asked for is not there, 69 no daemon,
-70 an error inside, 77 not permitted, 78 a wrong configuration; 130 interrupted, or answered with
-no.
+{_STATUS}
 .B doctor
-ends with 1 where something is wrong.
+ends with 1 where something is wrong,
+.B explain
+with 77 where the login would be refused,
+.B revoke
+with 66 where nobody is known by the name.
+.SH FILES
+.TP
+.I /run/sessiond/control.sock
+The control socket, where none is named.
+.TP
+.I /etc/sessiond/config.toml
+What
+.B doctor
+looks at, where no file is named.
 .SH SEE ALSO
 .BR sessiond (8),
 .BR sessiond\\-config (5)
 """
 _CONFIG_END = """
+.SH FILES
+.TP
+.I /etc/sessiond/config.toml
+The configuration that the systemd unit names.
+.TP
+.I /usr/share/doc/sessiond/examples/config.example.toml
+Every key with its default, as above, where the Debian package is installed.
 .SH SEE ALSO
 .BR sessiond (8),
 .BR sessionctl (1)
@@ -74,13 +175,13 @@ def main(directory: Path, example: Path) -> None:
 def pages(example: str) -> dict[str, str]:
     """Return each page's roff by its file's name."""
     return {
-        "sessiond.8": _page("sessiond", 8, sessiond, _DAEMON_END),
-        "sessionctl.1": _page("sessionctl", 1, sessionctl, _TOOL_END),
+        "sessiond.8": _page("sessiond", 8, sessiond, DAEMON_EXAMPLES, _DAEMON_END),
+        "sessionctl.1": _page("sessionctl", 1, sessionctl, TOOL_EXAMPLES, _TOOL_END),
         "sessiond-config.5": _config_page(example),
     }
 
 
-def _page(name: str, section: int, group: click.Group, end: str) -> str:
+def _page(name: str, section: int, group: click.Group, examples: Examples, end: str) -> str:
     context = click.Context(group, info_name=name, **group.context_settings)
     summary, *rest = _paragraphs(group)
     lines = [
@@ -98,7 +199,16 @@ def _page(name: str, section: int, group: click.Group, end: str) -> str:
         usage = " ".join([inner.command_path, *command.collect_usage_pieces(inner)])
         lines += [f".SS {_escaped(usage)}", *_text(_paragraphs(command))]
         lines += _options(command, inner)
-    return "\n".join(lines) + end
+    return "\n".join([*lines, ".SH EXAMPLES", *_shown(examples)]) + end
+
+
+def _shown(examples: Examples) -> Iterator[str]:
+    for what, commands in examples:
+        yield from (".PP", _escaped(what), *_verbatim(commands))
+
+
+def _verbatim(text: str) -> Iterator[str]:
+    yield from (".PP", ".RS 4", ".nf", *map(_escaped, text.splitlines()), ".fi", ".RE")
 
 
 def _commands(
@@ -139,7 +249,8 @@ def _config_page(example: str) -> str:
             lines.append(_escaped(key["why"] or "An example."))
         elif line.lstrip("# "):
             lines.append(_escaped(line.lstrip("# ")))
-    return "\n".join(lines) + _CONFIG_END
+    lines += [".SH EXAMPLES", "The least that a daemon for one issuer needs:"]
+    return "\n".join([*lines, *_verbatim(CONFIG_EXAMPLE)]) + _CONFIG_END
 
 
 def _head(name: str, section: int, summary: str) -> list[str]:

@@ -1,10 +1,14 @@
 """`sessionctl plugin new`: a plugin to begin with that works, is typed, tested and installable."""
 
+import os
 import re
+import sys
+import sysconfig
 from collections.abc import Iterator
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path, PurePosixPath
+from shlex import quote
 from string import Template
 
 import click
@@ -64,10 +68,35 @@ def new(name: str, kind: str, directory: Path, as_json: bool) -> None:
         made = [_write(target, path, text) for path, text in sorted(_files(words))]
     except OSError as error:
         raise click.UsageError(f"{target} cannot be made: {error.strerror}") from error
-    next_step = f"cd {target} && python3 -m venv .venv && .venv/bin/pip install -e '.[dev]'"
-    told = [f"{path}" for path in made] + [f"next: {next_step} && .venv/bin/pytest"]
+    told = [*map(str, made), f"next: {next_step(target)}"]
     found = {"plugin": name, "kind": kind, "directory": str(target), "files": list(map(str, made))}
     print_found(found, as_json, *map(show.plain, told))
+
+
+def next_step(target: Path) -> str:
+    """Return the command that installs a new plugin and runs its tests.
+
+    It goes where sessiond is, which no package index has. Where that is the daemon's own
+    installation, which nobody but root should write, an environment is made that sees it.
+    """
+    go, install = f"cd {quote(str(target))}", "-m pip install -e '.[dev]'"
+    python = _own_python(target)
+    if sys.prefix != sys.base_prefix and os.access(sysconfig.get_path("purelib"), os.W_OK):
+        return f"{go} && {python} {install} && {python} -m pytest"
+    seen = quote(f"import site; site.addsitedir({sysconfig.get_path('purelib')!r})")
+    packages = f".venv/lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages"
+    return (
+        f"{go} && {python} -m venv .venv && echo {seen} > {packages}/sessiond.pth"
+        f" && .venv/bin/python {install} && .venv/bin/python -m pytest"
+    )
+
+
+def _own_python(target: Path) -> str:
+    """Return the Python that sessiond is installed for, as it is called from the new plugin."""
+    prefix = Path(sys.prefix)
+    if prefix.is_relative_to(Path.cwd()):
+        prefix = Path(os.path.relpath(prefix, target))
+    return quote(str(prefix / "bin" / "python"))
 
 
 def _words(name: str, kind: str) -> dict[str, str]:

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import sysconfig
 from importlib.metadata import distributions
 from pathlib import Path
 
@@ -57,6 +58,28 @@ def test_a_new_plugin_is_installed_and_passes_its_tests(
     tests = [*PYTHON, "pytest", "-q", "-p", "no:cacheprovider"]
     printed = run(*tests, folder=plugin, PYTHONPATH=os.pathsep.join([str(site), str(ROOT)]))
     assert " passed" in printed
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("is_ours", [True, False])
+def test_the_command_that_is_printed_installs_the_plugin_and_runs_its_tests(
+    tmp_path: Path, is_ours: bool
+) -> None:
+    prefix = tmp_path / ".venv"
+    run(*PYTHON, "venv", str(prefix), folder=tmp_path)
+    (site,) = prefix.glob("lib/python*/site-packages")
+    seen = sysconfig.get_path("purelib")
+    (site / "all.pth").write_text(f"import site; site.addsitedir({seen!r})\n")
+    program = (
+        f"import os; os.access = lambda _, mode, **__: mode != os.W_OK or {is_ours}\n"
+        "from sessiond.ctl import main; main(prog_name='sessionctl')"
+    )
+    python = str(prefix / "bin/python")
+    printed = run(python, "-c", program, "plugin", "new", "x", folder=tmp_path)
+    step = printed.splitlines()[-1].removeprefix("next: ")
+    assert ("venv .venv" in step) != is_ours
+    offline = {"PIP_NO_INDEX": "1", "PIP_NO_BUILD_ISOLATION": "0", "PIP_QUIET": "1"}
+    assert " passed" in run("sh", "-c", step, folder=tmp_path, **offline)
 
 
 def test_new_plugins_are_typed_and_tidy(made: Path, tmp_path: Path) -> None:

@@ -287,12 +287,21 @@ def test_all_problems_of_a_file_are_told_at_once() -> None:
 
 
 def test_bad_toml_is_told_with_its_line() -> None:
-    assert problems("[listen]\nport = \n") == ["not TOML: Invalid value (at line 2, column 8)"]
+    assert problems("[listen]\nport = \n") == [
+        "the text is not TOML: Invalid value (at line 2, column 8)"
+    ]
+
+
+def test_bad_toml_in_a_file_is_told_with_the_file_too(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text("[listen\n")
+    with pytest.raises(ConfigError, match=r"config\.toml is not TOML: .*at line 1"):
+        load(path)
 
 
 def test_what_breaks_the_toml_parser_itself_is_a_config_error_too() -> None:
-    assert problems(f"a = {'1' * 5000}") == ["not TOML: ValueError"]
-    assert problems(f"a = {'[' * 100_000}") == ["not TOML: RecursionError"]
+    assert problems(f"a = {'1' * 5000}") == ["the text is not TOML: ValueError"]
+    assert problems(f"a = {'[' * 100_000}") == ["the text is not TOML: RecursionError"]
 
 
 def test_a_file_that_is_not_there_is_a_config_error(tmp_path: Path) -> None:

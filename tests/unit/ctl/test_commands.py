@@ -9,7 +9,7 @@ import httpx
 import pytest
 from click.testing import CliRunner, Result
 
-from sessiond.ctl import asking, commands
+from sessiond.ctl import asking, commands, revoking
 from sessiond.ctl.client import Client
 
 ID = "00000000-0000-0000-0000-000000000001"
@@ -103,6 +103,7 @@ EVENT = (
     '"handle": 5, "reason": "lost"}\n\n'
 )
 
+KNOWN = ["alice", "bob"]
 Run = Callable[..., Result]
 
 
@@ -120,7 +121,23 @@ class Daemon:
             case "GET", "/v1/status":
                 return httpx.Response(200, json=STATUS)
             case "GET", "/v1/sessions":
-                return httpx.Response(200, json={"sessions": [SESSION], "next": None})
+                filters = (body.get("user", "alice"), body.get("process", "rdb")[:3])
+                found = [SESSION] if filters == ("alice", "rdb") else []
+                return httpx.Response(200, json={"sessions": found, "next": None})
+            case "GET", "/v1/names":
+                known = [each for each in KNOWN if each.startswith(body.get("begin", "").lower())]
+                return httpx.Response(
+                    200, json={"names": [{"name": each} for each in known], "next": None}
+                )
+            case "GET", "/v1/processes":
+                process = {"name": "rdb", "pid": 7}
+                return httpx.Response(200, json={"processes": [process], "next": None})
+            case "DELETE", "/v1/names/nobody":
+                return httpx.Response(
+                    404,
+                    json={"detail": "this name belongs to nobody"},
+                    headers={"content-type": "application/problem+json"},
+                )
             case "GET", "/v1/revocations":
                 return httpx.Response(200, json={"revocations": LASTING})
             case "GET", "/v1/subscribers":
@@ -266,6 +283,84 @@ def test_revoking_asks_for_exactly_that(
     found = run("revoke", *args, "--reason", "why", "--yes")
     assert (found.exit_code, found.output) == (0, "sessions ended: 2\n")
     assert daemon.asked[-1] == ("POST", "/v1/revocations", {**body, "reason": "why"})
+
+
+@pytest.mark.parametrize(
+    ("args", "told"),
+    [
+        (("--user", "alcie"), "nobody called alcie is logged in or has ever been"),
+        (("--process", "rbd"), "no process called rbd is connected or has sessions"),
+        (("--issuer", "crop"), "no issuer is called crop; the configuration has corp"),
+        (("--session", "abcdef01"), "no live session's id begins with abcdef01"),
+    ],
+)
+def test_what_nobody_is_called_is_not_revoked_by_a_script(
+    run: Run, daemon: Daemon, args: tuple[str, ...], told: str
+) -> None:
+    found = run("revoke", *args, "--reason", "why", "--yes")
+    assert found.exit_code == 66
+    assert told in found.stderr
+    assert "POST" not in {method for method, _, _ in daemon.asked}
+
+
+def test_a_script_that_means_it_revokes_whom_nobody_knows(run: Run, daemon: Daemon) -> None:
+    found = run("revoke", "--user", "newcomer", "--reason", "why", "--yes", "--anyway")
+    assert found.exit_code == 0
+    assert daemon.asked[-1] == ("POST", "/v1/revocations", {"user": "newcomer", "reason": "why"})
+
+
+@pytest.mark.parametrize(("answer", "code"), [("n\n", 130), ("y\n", 0)])
+def test_somebody_at_a_terminal_is_asked_whether_he_means_whom_nobody_knows(
+    run: Run, daemon: Daemon, monkeypatch: pytest.MonkeyPatch, answer: str, code: int
+) -> None:
+    monkeypatch.setattr(revoking, "check_terminal", lambda: None)
+    found = run("revoke", "--user", "alcie", "--reason", "why", answers=answer)
+    assert found.exit_code == code
+    told = " ".join(found.stderr.split())
+    assert "nobody called alcie is logged in or has ever been; did you mean alice?" in told
+    assert "Ends 0 live sessions (user alcie); tokens issued until now are refused" in told
+    assert (daemon.asked[-1][0] == "POST") == (code == 0)
+
+
+def test_a_user_who_is_known_but_not_logged_in_is_revoked_without_more_ado(
+    run: Run, daemon: Daemon
+) -> None:
+    assert run("revoke", "--user", "BOB", "--reason", "why", "--yes").exit_code == 0
+    assert daemon.asked[-1][0] == "POST"
+
+
+def test_a_session_is_revoked_by_how_its_id_begins(run: Run, daemon: Daemon) -> None:
+    assert run("revoke", "--session", ID[:8], "--reason", "why", "--yes").exit_code == 0
+    assert daemon.asked[-1] == ("POST", "/v1/revocations", {"session": ID, "reason": "why"})
+
+
+@pytest.mark.parametrize(
+    ("args", "asked"),
+    [
+        (("--session", ID), f"Ends 1 live session (session {ID})."),
+        (("--process", "rdb"), "Ends 1 live session (process rdb)."),
+        (("--all",), "Ends 1 live session (all users); tokens issued until now are refused"),
+    ],
+)
+def test_what_would_end_is_said_before_it_does(
+    run: Run, monkeypatch: pytest.MonkeyPatch, args: tuple[str, ...], asked: str
+) -> None:
+    monkeypatch.setattr(revoking, "check_terminal", lambda: None)
+    found = run("revoke", *args, "--reason", "why", answers="n\n")
+    assert asked in found.stderr
+    assert found.exit_code == 130
+
+
+def test_what_is_forgiven_or_forgotten_may_have_a_reason(run: Run, daemon: Daemon) -> None:
+    run("revoke", "--forgive", "--user", "alice", "--reason", "a mistake")
+    assert daemon.asked[-1] == ("DELETE", "/v1/revocations/r1", {"reason": "a mistake"})
+    run("forget", "--user", "alice", "--reason", "renamed")
+    assert daemon.asked[-1] == ("DELETE", "/v1/names/alice", {"reason": "renamed"})
+
+
+def test_a_name_that_belongs_to_nobody_is_told_so(run: Run) -> None:
+    found = run("forget", "--user", "nobody")
+    assert (found.exit_code, found.stderr) == (66, "sessionctl: this name belongs to nobody\n")
 
 
 def test_forgiving_lifts_what_was_revoked_of_that_user_and_nothing_else(

@@ -23,7 +23,7 @@ SESSION: dict[str, Any] = {
     "opened_at": "2026-03-02T09:00:00Z",
     "expires_at": "2026-03-02T09:59:59Z",
 }
-PROCESS = {
+PROCESS: dict[str, Any] = {
     "name": "gateway-in-frankfurt-number-1",
     "type": "a-type-that-somebody-made-up",
     "host": "h",
@@ -33,13 +33,13 @@ PROCESS = {
     "connected": True,
     "sessions": 12,
 }
-NAME = {
+NAME: dict[str, Any] = {
     "name": "alice@contoso.com",
     "issuer": "corp",
     "subject": "00000000-1111-2222-3333-444444444444/55555555-6666",
     "sessions": 1,
 }
-REVOCATION = {
+REVOCATION: dict[str, Any] = {
     "id": "b74f209c-3033-4d95-bcc1-7b3e44aea694",
     "scope": "user",
     "value": "alice@contoso.com",

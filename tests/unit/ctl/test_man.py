@@ -1,12 +1,15 @@
 """The manual pages are those of the commands as they are, and in order."""
 
 import os
+import re
+import shlex
 import subprocess
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
+from sessiond import config as configuration
 from sessiond.cli import main as sessiond
 from sessiond.ctl import man
 from sessiond.ctl.commands import main as sessionctl
@@ -52,6 +55,36 @@ def test_every_command_is_there(made: dict[str, str]) -> None:
                 assert f"{group.name or ''} {name}".split()[-1].replace("-", "\\-") in made[page]
     assert ".SS sessionctl plugin new [OPTIONS] NAME" in made["sessionctl.1"]
     assert "\\-\\-forgive" in made["sessionctl.1"]
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_each_page_has_examples_files_and_where_to_read_on(made: dict[str, str], name: str) -> None:
+    for section in ("EXAMPLES", "FILES", "SEE ALSO"):
+        assert f"\n.SH {section}\n" in made[name]
+    assert ("\n.SH EXIT STATUS\n" in made[name]) == (not name.endswith(".5"))
+
+
+EXAMPLES = [
+    line
+    for _, commands in (*man.DAEMON_EXAMPLES, *man.TOOL_EXAMPLES)
+    for line in commands.splitlines()
+]
+
+
+@pytest.mark.parametrize("line", EXAMPLES)
+def test_each_example_is_a_command_as_it_is(line: str) -> None:
+    words = shlex.split(re.split(r"[|<>]", line.strip("()").replace("eval ", ""))[0])
+    if words[0] == "umask":
+        words = words[2:]
+    program, *args = shlex.split(words[0].strip("$()")) if len(words) == 1 else words
+    group = {"sessiond": sessiond, "sessionctl": sessionctl}[program]
+    command = group.commands[args[0]]
+    command.make_context(args[0], args[1:])
+
+
+def test_the_example_configuration_is_right() -> None:
+    (issuer,) = configuration.read(man.CONFIG_EXAMPLE).issuers
+    assert issuer.roles == {"kdb.read": "reader"}
 
 
 def test_a_hidden_command_stays_hidden(

@@ -1,12 +1,15 @@
 """What `sessionctl plugin new` makes, and what it refuses to make."""
 
 import json
+import os
+import sys
 import tomllib
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
+from sessiond.ctl import plugin
 from sessiond.ctl.commands import main
 
 KINDS = {
@@ -43,6 +46,32 @@ def test_it_says_what_it_made_and_what_comes_next(tmp_path: Path) -> None:
     told = new("audit2", "--directory", str(tmp_path)).output
     assert str(tmp_path / "sessiond-audit2" / "pyproject.toml") in told
     assert told.splitlines()[-1].startswith("next: cd ")
+
+
+def test_the_next_step_goes_where_sessiond_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "prefix", str(tmp_path / ".venv"))
+    monkeypatch.setattr(os, "access", lambda *_: True)
+    assert plugin.next_step(Path("sessiond-x")) == (
+        "cd sessiond-x && ../.venv/bin/python -m pip install -e '.[dev]'"
+        " && ../.venv/bin/python -m pytest"
+    )
+    monkeypatch.setattr(sys, "prefix", "/opt/my sessiond")
+    elsewhere = "cd 'a b' && '/opt/my sessiond/bin/python' -m pip install"
+    assert plugin.next_step(Path("a b")).startswith(elsewhere)
+
+
+def test_beside_an_installation_that_is_not_ours_an_environment_is_made_that_sees_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    step = plugin.next_step(Path("x"))
+    assert f"{sys.prefix}/bin/python -m venv .venv && echo 'import site; " in step
+    install = ".venv/bin/python -m pip install -e '.[dev]'"
+    assert step.endswith(f"/sessiond.pth && {install} && .venv/bin/python -m pytest")
 
 
 def test_a_name_may_have_the_prefix_of_its_distribution(tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[Terminal]:
             if not modes[typed._LOCAL] & termios.ICANON:
                 os.write(descriptor, b"ready")  # now whoever types begins
 
-        monkeypatch.setattr(typed.termios, "tcsetattr", begin)
+        monkeypatch.setattr(termios, "tcsetattr", begin)
         yield Terminal(main, stream)  # type: ignore[arg-type]  # all that is asked of it
     os.close(main)
 
