@@ -25,8 +25,8 @@ def read_password(prompt: str = "Password") -> str:
     Raises:
         click.UsageError: It has no end, or is no text.
     """
-    click.echo(f"{prompt}: ", nl=False, err=True)
     with _unseen(sys.stdin.fileno()) as descriptor:
+        click.echo(f"{prompt}: ", nl=False, err=True)  # what is typed before it is thrown away
         typed = _line_of(descriptor)
     click.echo(err=True)
     try:

@@ -53,7 +53,11 @@ def test_the_status_and_the_sessions_are_shown(
     assert ctl_json(daemon, "status")["sessions"]["open"] == 2
     lines = ctl(daemon, "list").stdout.splitlines()
     assert [line.split()[0] for line in lines] == ["USER", ALICE, BOB]
-    assert session in lines[1]
+    assert session[:8] in lines[1]
+    assert session in ctl(daemon, "list", "--wide").stdout
+    assert "gw1:4711" in ctl(daemon, "processes").stdout
+    assert [each["name"] for each in ctl_json(daemon, "names")["names"]] == [ALICE, BOB]
+    assert ctl(daemon, "revocations").stdout == "no revocations are in force\n"
     assert len(ctl_json(daemon, "list", "--process", "gw1:4711")["sessions"]) == 2
     assert ctl_json(daemon, "list", "--issuer", "nobody") == {"sessions": []}
     (found,) = ctl_json(daemon, "list", "--user", ALICE)["sessions"]
@@ -112,7 +116,8 @@ def test_a_login_is_explained_and_its_password_comes_by_standard_input_only(
     token = strict_issuer.tokens()["access_token"]
     said = ctl(daemon, "explain", "--user", ALICE, answers=f"{token}\n").stdout
     assert f"would be let in as {ALICE} with no role" in said
-    assert ctl_json(daemon, "explain", "--user", BOB, answers=token)["reason"] == "usermismatch"
+    refused = ctl(daemon, "explain", "--user", BOB, "--json", answers=token, code=77)
+    assert json.loads(refused.stdout)["reason"] == "usermismatch"
     assert token not in said
     assert "No such option" in ctl(daemon, "explain", "--password", "x", code=64).stderr
 
@@ -175,9 +180,16 @@ def test_how_it_ends_says_why(strict_issuer: RunningIssuer, start: Start, tmp_pa
         ("revoke", "--user", "a", "--all", "--reason", "x", "--yes"),
         ("revoke", "--user", "a", "--yes"),
         ("revoke", "--forgive", "--process", "gateway1"),
-        ("revoke", "--issuer", "nobody", "--reason", "x", "--yes"),
     ):
         ctl(daemon, *args, code=64)
+    for args in (
+        ("revoke", "--issuer", "nobody", "--reason", "x", "--yes"),
+        ("revoke", "--user", "nobody", "--reason", "x", "--yes"),
+        ("revoke", "--process", "nobody", "--reason", "x", "--yes"),
+        ("revoke", "--session", "abcdef", "--reason", "x", "--yes"),
+        ("show", "abcdef"),
+    ):
+        ctl(daemon, *args, code=66)
     config = tmp_path / "wrong.toml"
     config.write_text("[listen]\nport = 0\n")
     wrong = subprocess.run(
@@ -207,6 +219,14 @@ def test_who_is_not_permitted_is_told_so(strict_issuer: RunningIssuer, start: St
 
     assert run(65534, "status", "--json") == (0, "")
     code, told = run(65534, "revoke", "--all", "--reason", "x", "--yes")
-    assert (code, told) == (77, "sessionctl: user 65534 is not among control_admins\n")
+    assert (code, told) == (
+        77,
+        "sessionctl: user 65534 is not among listen.control_admins, who may do that\n",
+    )
     code, told = run(65533, "status", "--json")
-    assert (code, told) == (77, f"sessionctl: not permitted to connect to {control_of(daemon)}\n")
+    first, step = told.splitlines()
+    assert (code, first) == (
+        77,
+        f"sessionctl: user 65534 may not connect to {control_of(daemon)}",
+    )
+    assert "run this with sudo, or as a member of group " in step
