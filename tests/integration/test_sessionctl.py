@@ -182,14 +182,14 @@ def test_how_it_ends_says_why(strict_issuer: RunningIssuer, start: Start, tmp_pa
         ("revoke", "--forgive", "--process", "gateway1"),
     ):
         ctl(daemon, *args, code=64)
-    for args in (
+    for missing in (
         ("revoke", "--issuer", "nobody", "--reason", "x", "--yes"),
         ("revoke", "--user", "nobody", "--reason", "x", "--yes"),
         ("revoke", "--process", "nobody", "--reason", "x", "--yes"),
         ("revoke", "--session", "abcdef", "--reason", "x", "--yes"),
         ("show", "abcdef"),
     ):
-        ctl(daemon, *args, code=66)
+        ctl(daemon, *missing, code=66)
     config = tmp_path / "wrong.toml"
     config.write_text("[listen]\nport = 0\n")
     wrong = subprocess.run(
