@@ -71,8 +71,12 @@ def test_kxs_own_library_reads_opened_refreshed_and_revoked_as_they_happen(
         operator.revoke(user=ALICE)
         told = json.loads(monitor.stdout.readline())
     assert monitor.returncode == 0
-    kinds = ["session.opened", "session.refreshed", "session.revoked"]
-    assert [row[:4] for row in told["told"]] == [[kind, ALICE, 5, "rdb1"] for kind in kinds]
+    opened, refreshed, ordered, revoked = (row[:4] for row in told["told"])
+    assert [opened, refreshed, revoked] == [
+        [kind, ALICE, 5, "rdb1"]
+        for kind in ("session.opened", "session.refreshed", "session.revoked")
+    ]
+    assert ordered == ["operator.revoked", ALICE, 0, ""]
     assert told["types"] == {
         "time": "TimestampVector",
         "sym": "SymbolVector",

@@ -1,5 +1,7 @@
 """What the programs are on a terminal, a pipe and a full disk."""
 
+import errno
+import io
 import os
 import subprocess
 import sys
@@ -12,6 +14,7 @@ from click.testing import CliRunner
 
 from sessiond.cli import main as sessiond
 from sessiond.ctl.commands import main as sessionctl
+from sessiond.terminal import EX_CLOSED_PIPE, whole_output
 
 PROGRAMS = {"sessiond": sessiond, "sessionctl": sessionctl}
 PRINTING = [("sessionctl", "--help"), ("sessionctl", "completion", "bash"), ("sessiond", "keygen")]
@@ -60,6 +63,64 @@ def test_a_reader_who_has_read_enough_is_told_nothing(
     finally:
         os.close(writing)
     assert (found.returncode, found.stderr) == (141, "")
+
+
+class Full(io.StringIO):
+    """A stream that takes nothing, at once or when it is to let go of what it has."""
+
+    def __init__(self, error: OSError, *, is_buffering: bool) -> None:
+        super().__init__()
+        self._error = error
+        self._is_buffering = is_buffering
+
+    def write(self, text: str) -> int:
+        if not self._is_buffering:
+            raise self._error
+        return super().write(text)
+
+    def flush(self) -> None:
+        if self._is_buffering:
+            raise self._error
+
+
+def print_and_exit() -> None:
+    with whole_output("x"):
+        print("something")
+        sys.exit(0)
+
+
+@pytest.mark.parametrize("is_buffering", [True, False])
+@pytest.mark.parametrize(
+    ("number", "code", "told"),
+    [
+        (errno.EPIPE, EX_CLOSED_PIPE, ""),
+        (errno.EIO, 74, "x: standard output cannot be written: Input/output error; "),
+    ],
+)
+def test_the_code_says_what_became_of_the_output(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    is_buffering: bool,
+    number: int,
+    code: int,
+    told: str,
+) -> None:
+    stream = Full(OSError(number, os.strerror(number)), is_buffering=is_buffering)
+    monkeypatch.setattr(sys, "stdout", stream)
+    with pytest.raises(SystemExit) as ended:
+        print_and_exit()
+    assert ended.value.code == code
+    assert capsys.readouterr().err.startswith(told)
+    assert sys.stdout is stream
+
+
+def test_an_exit_is_as_it_was_where_all_was_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", io.StringIO())
+    with pytest.raises(SystemExit) as ended, whole_output("x"):
+        sys.exit(7)
+    assert ended.value.code == 7
+    with whole_output("x"):
+        print("something")
 
 
 def test_what_goes_wrong_elsewhere_stays_what_it_is(monkeypatch: pytest.MonkeyPatch) -> None:

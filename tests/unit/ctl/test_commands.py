@@ -138,6 +138,12 @@ class Daemon:
                     json={"detail": "this name belongs to nobody"},
                     headers={"content-type": "application/problem+json"},
                 )
+            case "DELETE", "/v1/names/mine":
+                return httpx.Response(
+                    403,
+                    json={"detail": "not yours"},
+                    headers={"content-type": "application/problem+json"},
+                )
             case "GET", "/v1/revocations":
                 return httpx.Response(200, json={"revocations": LASTING})
             case "GET", "/v1/subscribers":
@@ -356,6 +362,11 @@ def test_what_is_forgiven_or_forgotten_may_have_a_reason(run: Run, daemon: Daemo
     assert daemon.asked[-1] == ("DELETE", "/v1/revocations/r1", {"reason": "a mistake"})
     run("forget", "--user", "alice", "--reason", "renamed")
     assert daemon.asked[-1] == ("DELETE", "/v1/names/alice", {"reason": "renamed"})
+
+
+def test_who_may_not_forget_is_told_just_that(run: Run) -> None:
+    found = run("forget", "--user", "mine")
+    assert (found.exit_code, found.stderr) == (77, "sessionctl: not yours\n")
 
 
 def test_a_name_that_belongs_to_nobody_is_told_so(run: Run) -> None:

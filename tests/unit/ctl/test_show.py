@@ -77,6 +77,35 @@ def test_a_refused_login_says_how_often_and_why() -> None:
     assert told == ("9  2026-03-02 10:00:00Z  login.refused  bob  corp  -  handle 0  x3  expired")
 
 
+@pytest.mark.parametrize(
+    ("by", "who"),
+    [
+        ({"uid": 1001, "name": "olga"}, "by olga"),
+        ({"uid": 1001, "name": ""}, "by uid 1001"),
+        (None, "by a signal"),
+    ],
+)
+def test_an_order_says_who_gave_it_of_what_and_why(by: Any, who: str) -> None:
+    order = {
+        **EVENT,
+        "kind": "operator.revoked",
+        "by": by,
+        "scope": "user",
+        "value": "alice",
+        "reason": "left\x1b us",
+        "count": 2,
+    }
+    told = f"operator.revoked  user alice  {who}  sessions 2  left\\x1b us"
+    assert show.event_of(order).plain.endswith(told)
+    forgave = {**order, "kind": "operator.forgave", "count": 0, "reason": ""}
+    assert show.event_of(forgave).plain.endswith(f"operator.forgave  user alice  {who}")
+
+
+def test_a_revoked_session_says_what_the_operator_wrote() -> None:
+    ended = {**EVENT, "kind": "session.revoked", "reason": "operator", "detail": "left us"}
+    assert show.event_of(ended).plain.endswith("operator  left us")
+
+
 def test_a_gap_says_from_where_to_where() -> None:
     gap = {**EVENT, "kind": "gap", "after": 2, "before": 7}
     assert show.event_of(gap).plain.endswith("events after 2 and before 7 are not kept")
