@@ -193,7 +193,7 @@ def signatures(request: Request, secret: str) -> list[bool]:
     return [hmac.compare_digest(text, expected) for _, text in found]
 
 
-def revoked(sequence: int, *, reason: str = "operator") -> Event:
+def revoked(sequence: int, *, reason: str = "operator", detail: str = "") -> Event:
     """Return an event of a session; each number has its own second."""
     return SessionRevoked(
         sequence=sequence,
@@ -206,6 +206,7 @@ def revoked(sequence: int, *, reason: str = "operator") -> Event:
         roles=("trader",),
         expires_at=AT + timedelta(hours=1),
         reason=reason,
+        detail=detail,
     )
 
 

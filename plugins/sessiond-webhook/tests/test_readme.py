@@ -64,7 +64,7 @@ async def test_its_snippet_knows_genuine_requests_from_others(
 @pytest.mark.anyio
 async def test_its_request_is_a_real_one(keys: dict[str, object], receiver: Receiver) -> None:
     hook = webhook({**keys, "url": f"https://localhost:{receiver.port}/sessiond"})
-    await hook.receive_batch([revoked(7)])
+    await hook.receive_batch([revoked(7, detail="left us")])
     await hook.stop()
     (request,) = receiver.requests
     (shown,) = blocks("http")
