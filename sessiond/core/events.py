@@ -50,7 +50,7 @@ class SessionRolesChanged(_SessionEvent, frozen=True, tag="session.roles"):
     """A newer token gives other roles."""
 
 
-class SessionRevoked(_SessionEvent, frozen=True, tag="session.revoked"):
+class SessionRevoked(_SessionEvent, frozen=True, kw_only=True, tag="session.revoked"):
     """Taken back early, by the issuer or an operator, for `reason`."""
 
     detail: str = ""  # the operator's words, where the reason is `operator`
