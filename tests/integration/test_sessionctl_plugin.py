@@ -61,6 +61,7 @@ def test_a_new_plugin_is_installed_and_passes_its_tests(
 
 
 @pytest.mark.heavy
+@pytest.mark.timeout(240)  # it makes two environments
 @pytest.mark.parametrize("is_ours", [True, False])
 def test_the_command_that_is_printed_installs_the_plugin_and_runs_its_tests(
     tmp_path: Path, is_ours: bool
