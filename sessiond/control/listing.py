@@ -3,9 +3,11 @@
 import re
 from typing import Annotated
 
+import anyio.lowlevel
 from msgspec import Meta, Struct
 
 from sessiond.control import bodies, pieces
+from sessiond.control.pieces import AT_ONCE
 from sessiond.control.view import View
 from sessiond.core import listing
 from sessiond.core.session import ProcessKey
@@ -87,12 +89,16 @@ class Names(Struct, frozen=True, kw_only=True):
 
 async def processes(view: View, query: ProcessesQuery) -> Processes:
     """Return a page of the connected processes, and of those whose sessions wait for them."""
-    found = listing.list_processes(
-        await view.table.rows(),
-        view.connected.processes,
-        after=None if query.after is None else _read_key(query.after),
-        limit=query.limit + 1,
-    )
+    found: list[listing.Process] = []
+    after = None if query.after is None else _read_key(query.after)
+    while (room := query.limit + 1 - len(found)) > 0:
+        rows, connected = await view.table.rows(), view.connected.processes
+        piece = listing.list_processes(rows, connected, after=after, limit=min(room, AT_ONCE))
+        if not piece:
+            break
+        found += piece
+        after = piece[-1].key
+        await anyio.lowlevel.checkpoint()
     has_more, page = len(found) > query.limit, found[: query.limit]
     return Processes(
         processes=await pieces.encoded(page, Process.of),
@@ -102,8 +108,16 @@ async def processes(view: View, query: ProcessesQuery) -> Processes:
 
 async def names(view: View, query: NamesQuery) -> Names:
     """Return a page of the names that belong to somebody."""
-    rows = await view.table.rows()
-    found = listing.list_names(rows, query.begin, after=query.after, limit=query.limit + 1)
+    found: list[listing.Name] = []
+    after = query.after
+    while (room := query.limit + 1 - len(found)) > 0:
+        rows = await view.table.rows()
+        piece = listing.list_names(rows, query.begin, after=after, limit=min(room, AT_ONCE))
+        if not piece:
+            break
+        found += piece
+        after = piece[-1].owner.name
+        await anyio.lowlevel.checkpoint()
     has_more, page = len(found) > query.limit, found[: query.limit]
     return Names(
         names=await pieces.encoded(page, Name.of),
