@@ -20,6 +20,7 @@ import structlog
 from sessiond import config as configuration
 from sessiond import log
 from sessiond.config import Config, credentials
+from sessiond.core.changes import RecordReload
 from sessiond.core.errors import ConfigError, StoreError
 from sessiond.core.grant import Grant
 from sessiond.core.queries import Ping
@@ -157,7 +158,9 @@ class Reload:
     async def _next(self) -> None:
         if self._is_asked:
             self._is_asked = False
-            await self._reload()
+            outcome = await self._reload()
+            if outcome.applied:
+                await self._tell(outcome)
             return
         order = self._orders[0]
         order.outcome = await (self._try() if order.dry_run else self._reload())
@@ -288,6 +291,13 @@ class Reload:
         )
         grants, rules = services.table.grants(), now.table.rules
         return [grant for grant in grants if not is_answered_for(grant, rules)]
+
+    async def _tell(self, outcome: ReloadOutcome) -> None:
+        """Record a reload that a signal has asked for: nobody knows whose it was."""
+        generation = self._endpoints.view.configuration.generation
+        told = RecordReload(generation=generation, by=None, ended=outcome.ended)
+        with suppress(StoreError, anyio.ClosedResourceError):
+            await self._services.table.ask(told)
 
     async def _tell_key(self) -> None:
         """Tell `sessiond rekey` with which key is sealed, once nothing older is under way."""

@@ -102,6 +102,7 @@ async def serve(path: Path, config: Config, environ: Mapping[str, str]) -> None:
         )
         started = Started(config=config, ring=ring)
         reload = Reload(path, started, current, services, endpoints, environ)
+        endpoints.view.reload = reload
         watchdog = _watchdog(sockets.addresses, services, environ)
         watches = Watches(sockets, endpoints)
         await _run(

@@ -433,3 +433,31 @@ def test_systemd_is_told_when_a_reload_begins_and_when_it_is_over(
         assert begun[0] == b"RELOADING=1"
         assert begun[1].startswith(b"MONOTONIC_USEC=")
         assert notified.recv(4096).startswith(b"READY=1")
+
+
+def test_an_issuer_that_a_reload_loses_is_told_before_it_ends_anybody_and_with_who_and_why(
+    strict_issuer: RunningIssuer, entra_issuer: RunningIssuer, start: Start, process: Connected
+) -> None:
+    daemon = start(configuration(strict_issuer, extra=ALICES) + other(entra_issuer))
+    q = process(daemon)
+    assert q.log_in(ALICE, strict_issuer.tokens()["access_token"])["ok"]
+    assert q.log_in(BOB, entra_issuer.tokens(BOB)["access_token"], 6)["ok"]
+    write(daemon, configuration(strict_issuer, extra=ALICES))
+    with Operator(daemon) as operator, watching(daemon) as news:
+        tried = operator.ask("POST", "/v1/reload", json={"dry_run": True}).json()
+        assert (tried["applied"], tried["would_end"], tried["ended"]) == (False, {"other": 1}, 0)
+        assert status_of(daemon)["generation"] == 1
+        order = {"dry_run": False, "reason": "bob's firm is gone"}
+        done = operator.ask("POST", "/v1/reload", json=order).json()
+        assert (done["applied"], done["ended"]) == (True, 1)
+        (told,) = [
+            each for each in news.until("operator.reloaded") if each["kind"] == "operator.reloaded"
+        ]
+        assert (told["by"]["uid"], told["reason"], told["count"]) == (
+            os.getuid(),
+            "bob's firm is gone",
+            1,
+        )
+        os.kill(daemon.pid, signal.SIGHUP)
+        by_signal = news.until("operator.reloaded")[-1]
+        assert (by_signal["by"], by_signal["reason"], by_signal["count"]) == (None, "", 0)
