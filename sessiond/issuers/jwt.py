@@ -1,5 +1,7 @@
 """Checks signed access tokens with the issuer's keys: no call to the issuer for each token."""
 
+import hashlib
+from dataclasses import dataclass
 from datetime import datetime
 from typing import NoReturn
 
@@ -9,8 +11,17 @@ from sessiond.core.secret import Secret
 from sessiond.core.verdict import Verdict
 from sessiond.issuers.keys import Keys
 from sessiond.jwt.access import AccessToken, TokenRules, read_access_token
-from sessiond.jwt.keyset import UnknownKeyError, newer_name
-from sessiond.jwt.signature import media_type, possible_keys
+from sessiond.jwt.keyset import KeySet, UnknownKeyError, newer_name
+from sessiond.jwt.signature import media_type, names_key, signing_key
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What a look at the signature of a token has shown that names no key."""
+
+    token: bytes  # SHA-256
+    keys: KeySet  # of which each was tried
+    found: KeySet | str  # the one that fits, or why none does
 
 
 class JwtVerifier:
@@ -28,7 +39,9 @@ class JwtVerifier:
         """
         self.keys = keys
         self._tokens = tokens
+        self._types = frozenset(map(media_type, tokens.types))
         self._claims = claims
+        self._looked: _Look | None = None  # so that several questions about one token cost one look
 
     def take_keys_of(self, other: "JwtVerifier") -> None:
         """Go on with the keys of another verifier of this issuer."""
@@ -39,22 +52,22 @@ class JwtVerifier:
         await self.keys.run()
 
     def needs_call(self, token: Secret) -> bool:
-        """Say whether keys must be fetched: there are none, or none that the token names."""
+        """Say whether keys must be fetched: there are none, or none that can have signed the token.
+
+        Where the header names no key, that takes a look at the signature.
+        """
         keys = self.keys.at_hand
         if keys is None:
             return True
         try:  # only a header that is in order is worth a fetch
-            possible_keys(
-                token,
-                keys,
-                algorithms=self._tokens.algorithms,
-                types=frozenset(media_type(typ) for typ in self._tokens.types),
-            )
-        except UnknownKeyError:
-            return self.keys.may_be_newer(_header(token))
+            if names_key(token, keys, algorithms=self._tokens.algorithms, types=self._types):
+                return False
+        except UnknownKeyError as unknown:
+            return self.keys.may_be_newer(_missed(token, unknown))
         except TokenRejected:
-            pass
-        return False
+            return False
+        is_worth_it = self.keys.may_be_newer(_digest(token.reveal()))
+        return is_worth_it and isinstance(self._look(token, keys).found, str)
 
     async def verify(
         self, token: Secret, *, now: datetime, expires_in: float | None = None
@@ -87,17 +100,50 @@ class JwtVerifier:
     async def _read(self, token: Secret, *, now: datetime) -> AccessToken:
         keys = await self.keys.current()
         try:
-            return read_access_token(token, keys, self._tokens, now=now)
-        except UnknownKeyError:  # the issuer may have begun to use a new one
-            keys = await self.keys.newer(_header(token))
-        try:
-            return read_access_token(token, keys, self._tokens, now=now)
-        except UnknownKeyError as unknown:
-            detail = f"{unknown}: see that the token is of this issuer, and jwks_uri"
-            fault = TokenRejected(Refusal.BADSIGNATURE, detail)
-        raise fault
+            return read_access_token(token, self._narrowed(token, keys), self._tokens, now=now)
+        except UnknownKeyError as unknown:  # the issuer may have begun to use a new one
+            missed, detail = _missed(token, unknown), str(unknown)
+        newer = await self.keys.newer(missed)
+        if newer is not keys:
+            try:
+                return read_access_token(token, newer, self._tokens, now=now)
+            except UnknownKeyError as unknown:
+                detail = str(unknown)
+        do = "see that the token is whole and of this issuer, and jwks_uri"
+        raise TokenRejected(Refusal.BADSIGNATURE, f"{detail}: {do}")
+
+    def _look(self, token: Secret, keys: KeySet) -> _Look:
+        """Look which of the keys has signed a token whose header is in order and names none."""
+        digest, looked = _digest(token.reveal()), self._looked
+        if looked is None or looked.keys is not keys or looked.token != digest:
+            try:
+                found: KeySet | str = keys.only(
+                    signing_key(token, keys, algorithms=self._tokens.algorithms, types=self._types)
+                )
+            except UnknownKeyError as unknown:
+                found = str(unknown)
+            looked = self._looked = _Look(digest, keys, found)
+        return looked
+
+    def _narrowed(self, token: Secret, keys: KeySet) -> KeySet:
+        """Return the one key that was seen to fit, where that was just looked for; else all.
+
+        Raises:
+            UnknownKeyError: None was.
+        """
+        looked, self._looked = self._looked, None
+        if looked is None or looked.keys is not keys or looked.token != _digest(token.reveal()):
+            return keys
+        if isinstance(looked.found, str):
+            raise UnknownKeyError(looked.found, is_named=False)
+        return looked.found
 
 
-def _header(token: Secret) -> str:
-    """Return the header as it stands in the token: the same for all that one key has signed."""
-    return token.reveal().partition(".")[0]
+def _missed(token: Secret, unknown: UnknownKeyError) -> bytes:
+    """Return by what a missing key is known: all tokens that name one key have one header."""
+    text = token.reveal()
+    return _digest(text.partition(".")[0] if unknown.is_named else text)
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.sha256(text.encode()).digest()

@@ -63,9 +63,9 @@ class Keys:
         """What `current` returns without waiting; None where it would fetch."""
         return self.kept.at_hand
 
-    def may_be_newer(self, header: str) -> bool:
+    def may_be_newer(self, missed: bytes) -> bool:
         """Say whether `newer` would ask the issuer, or share what it is being asked."""
-        if self._missed.is_answered(header):
+        if self._missed.is_answered(missed):
             return False
         return self.kept.is_under_way or not self._missed.pause
 
@@ -73,22 +73,23 @@ class Keys:
         """Return the keys; raise IssuerUnavailable where none can be had."""
         return await self.kept.get()
 
-    async def newer(self, header: str) -> KeySet:
+    async def newer(self, missed: bytes) -> KeySet:
         """Return the keys as they are now, for a token whose key is not among those at hand.
 
         Args:
-            header: Of the token, as it stands there: so tokens of one key are known as such.
+            missed: A digest of what is known of the key, the same for tokens of which one is
+                answered for all.
 
         Raises:
             IssuerUnavailable: They could not be fetched.
             UnusableAnswer: Nobody was asked: too many others have had them fetched.
         """
-        if self._missed.is_answered(header):
+        if self._missed.is_answered(missed):
             return await self.current()
         if not self.kept.is_under_way:
             self._spend()
         keys = await self.kept.fetch()
-        self._missed.note_answer(header)
+        self._missed.note_answer(missed)
         return keys
 
     def _spend(self) -> None:

@@ -34,10 +34,15 @@ PublicKey: TypeAlias = RSAKey | ECKey | OKPKey
 
 
 class UnknownKeyError(SessiondError):
-    """No key has the token's `kid`: fetch the keys again, once; then it is BADSIGNATURE.
+    """None of the keys can have signed the token: fetch them again, once; then it is BADSIGNATURE.
 
-    Its text says which key was named, and which there are.
+    Its text says which key was named, and which there are. `is_named` says that the header alone
+    showed it, so that it is so of every token with that header; else the signature did.
     """
+
+    def __init__(self, detail: str, *, is_named: bool = True) -> None:
+        super().__init__(detail)
+        self.is_named = is_named
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,26 +101,40 @@ class KeySet:
     ) -> tuple[VerificationKey, ...]:
         """Return the keys that may have signed a token of this header, perhaps none, at most 4.
 
-        With a `kid` those of that name, else those that have none. Without one those of the
-        certificate that the header names (RFC 7515, 4.1.7), else any: AD FS, WSO2 and AWS name
-        keys that their tokens do not.
+        Those that the header names, else any that could be meant: with a `kid` those that have
+        none, without one all. AD FS, WSO2 and AWS name keys that their tokens do not.
 
         Raises:
-            UnknownKeyError: The header names a key that is not here.
+            UnknownKeyError: There is none.
         """
-        possible: Sequence[VerificationKey]
-        if kid is None:
-            certificate = frozenset(map(_plain, thumbprints))
-            possible = [key for key in self.keys if key.thumbprints & certificate] or self.keys
-        else:
-            possible = [key for key in self.keys if key.kid == kid]
-            possible = possible or [key for key in self.keys if key.kid is None]
-            if not possible:
-                kids = any_of({key.kid for key in self.keys if key.kid is not None})
-                raise UnknownKeyError(f"kid is {seen(kid)}, wanted one of the issuer's, {kids}")
+        possible: Sequence[VerificationKey] = self.named(kid=kid, thumbprints=thumbprints)
+        if not possible:
+            possible = [key for key in self.keys if kid is None or key.kid is None]
+        if not possible:
+            kids = any_of({key.kid for key in self.keys if key.kid is not None})
+            raise UnknownKeyError(f"kid is {seen(kid)}, wanted one of the issuer's, {kids}")
         wanted = newer_name(algorithm)
         able = {(key.id, key.issuer): key for key in possible if wanted in key.algorithms}
+        if not able:
+            which = "" if kid is None else f" of kid {seen(kid)}"
+            raise UnknownKeyError(f"alg is {seen(algorithm)}, wanted one of a key{which}")
         return tuple(islice(able.values(), MAX_CANDIDATES))
+
+    def named(
+        self, *, kid: str | None, thumbprints: Iterable[str] = ()
+    ) -> tuple[VerificationKey, ...]:
+        """Return the keys that a header names, perhaps none.
+
+        By `kid`, or where it has none by the certificate (RFC 7515, 4.1.7).
+        """
+        if kid is not None:
+            return tuple(key for key in self.keys if key.kid == kid)
+        certificate = frozenset(map(_plain, thumbprints))
+        return tuple(key for key in self.keys if key.thumbprints & certificate)
+
+    def only(self, key: VerificationKey) -> "KeySet":
+        """Return the set of this one key of it."""
+        return KeySet((key,))
 
 
 def newer_name(algorithm: str) -> str:

@@ -12,7 +12,13 @@ from sessiond.core.jsontext import read_object
 from sessiond.core.password import MAX_HEADER_MARKS, is_encrypted
 from sessiond.core.printable import any_of, seen
 from sessiond.core.secret import Secret
-from sessiond.jwt.keyset import THUMBPRINTS, KeySet, VerificationKey, newer_name
+from sessiond.jwt.keyset import (
+    THUMBPRINTS,
+    KeySet,
+    UnknownKeyError,
+    VerificationKey,
+    newer_name,
+)
 
 # All that is read of a header, and text where it is there. Other members are ignored, as RFC 7515,
 # 4 asks: nothing is fetched from `jku` or `x5u`, and `jwk` and `x5c` bring no key.
@@ -74,30 +80,46 @@ def signed_claims(
 
     Raises:
         TokenRejected: MALFORMED, WRONGTYPE or BADSIGNATURE.
-        UnknownKeyError: The header names a key that is not there; the rest of the header is fine.
+        UnknownKeyError: The header names no key that is there, and none has signed it; the rest
+            of the header is fine.
     """
+    key = signing_key(token, keys, algorithms=algorithms, types=types)
+    payload = _decoded(token.reveal().split(".")[1])
+    return Signed(claims=_strict("payload", read_object(payload)), key=key)
+
+
+def signing_key(
+    token: Secret, keys: KeySet, *, algorithms: frozenset[str], types: frozenset[str]
+) -> VerificationKey:
+    """Return the key that has signed a token; see `signed_claims`."""
     text = token.reveal()
     header = _checked_header(text, algorithms=algorithms, types=types)
     candidates = _candidates(header, keys)
     for key in candidates:
         if _is_signed(text, header.algorithm, key):
-            payload = _decoded(text.split(".")[1])
-            return Signed(claims=_strict("payload", read_object(payload)), key=key)
+            return key
     kid = "no kid" if header.kid is None else f"kid {seen(header.kid)}"
-    raise TokenRejected(
-        Refusal.BADSIGNATURE,
+    saw = (
         f"no signature of a key of the issuer (alg {seen(header.algorithm)}, {kid}, keys tried: "
-        f"{len(candidates)} of {len(keys.keys)}), wanted one: see that the token is whole, and of "
-        "this issuer",
+        f"{len(candidates)} of {len(keys.keys)}), wanted one"
     )
+    if not keys.named(kid=header.kid, thumbprints=header.thumbprints):
+        raise UnknownKeyError(saw, is_named=False)
+    do = "see that the token is whole, and of this issuer"
+    raise TokenRejected(Refusal.BADSIGNATURE, f"{saw}: {do}")
 
 
-def possible_keys(
+def names_key(
     token: Secret, keys: KeySet, *, algorithms: frozenset[str], types: frozenset[str]
-) -> tuple[VerificationKey, ...]:
-    """Return the keys that may have signed a token, by its header alone; see `signed_claims`."""
+) -> bool:
+    """Say whether the header names the key that must have signed a token, by the header alone.
+
+    Raises:
+        TokenRejected, UnknownKeyError: As `signed_claims`, where the header shows it.
+    """
     header = _checked_header(token.reveal(), algorithms=algorithms, types=types)
-    return _candidates(header, keys)
+    _candidates(header, keys)
+    return bool(keys.named(kid=header.kid, thumbprints=header.thumbprints))
 
 
 def media_type(typ: str) -> str:

@@ -5,7 +5,7 @@ import anyio
 import anyio.lowlevel
 import httpx
 import pytest
-from joserfc.jwk import ECKey
+from joserfc.jwk import ECKey, RSAKey
 
 from sessiond.api import Verifier
 from sessiond.core.claims import ClaimRules
@@ -16,10 +16,22 @@ from sessiond.issuers.cached_document import MAX_STALE, RETRY_AFTER
 from sessiond.issuers.jwt import JwtVerifier
 from sessiond.issuers.keys import FETCH_EVERY, Keys
 from sessiond.issuers.missed_keys import ANSWERED_FOR, AT_ONCE, EVERY
+from sessiond.jwt import signature
 from sessiond.jwt.access import TokenRules
 from sessiond.jwt.keyset import VerificationKey, verification_key
 from tests.unit.issuers.fake import HandClock, IssuerStub
-from tests.unit.jwt.forge import ISSUER, OTHER_RSA, RSA, b64, jwk, token
+from tests.unit.jwt.forge import (
+    CLAIMS,
+    HEADER,
+    ISSUER,
+    OTHER_RSA,
+    RSA,
+    b64,
+    jwk,
+    signed,
+    token,
+    without,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -142,13 +154,99 @@ async def test_between_two_keys_of_a_set_others_have_their_turn(
     assert len(set(turn_of)) == len(turn_of) == 20
 
 
-async def test_whether_keys_must_be_fetched_is_told_without_a_look_at_the_signature(
-    verifier: JwtVerifier, issuer: IssuerStub, monkeypatch: pytest.MonkeyPatch
+async def test_of_a_named_key_it_is_told_without_a_look_at_the_signature_if_it_must_be_fetched(
+    verifier: JwtVerifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    publish(issuer, jwk(RSA), jwk(OTHER_RSA))  # neither has a kid: each may have signed it
     await verifier.probe()
     monkeypatch.setattr("sessiond.jwt.signature._is_signed", None)
-    assert not verifier.needs_call(of_new_key())
+    assert verifier.needs_call(of_new_key())
+    assert not verifier.needs_call(token())
+    assert not verifier.needs_call(token(key=OTHER_RSA))
+
+
+def unnamed(subject: object = "a-1", *, key: RSAKey = OTHER_RSA) -> Secret:
+    """Return a token whose header names no key."""
+    return signed(without(HEADER, "kid"), {**CLAIMS, "sub": f"{subject}"}, key)
+
+
+async def test_a_token_of_a_new_key_that_it_does_not_name_has_the_keys_fetched_again(
+    verifier: JwtVerifier, issuer: IssuerStub, clock: HandClock
+) -> None:
+    await verifier.probe()
+    publish(issuer, jwk(RSA, kid="rsa"), jwk(OTHER_RSA, kid="new"))
+    assert not verifier.needs_call(unnamed(key=RSA))
+    assert verifier.needs_call(unnamed())
+    verdict = await verifier.verify(unnamed(), now=clock.now())
+    assert (verdict.key_id, issuer.asked("/keys")) == (OTHER_RSA.thumbprint(), 2)
+    assert not verifier.needs_call(unnamed())
+
+
+async def test_a_kid_that_comes_to_name_a_key_of_another_type_has_the_keys_fetched_again(
+    verifier: JwtVerifier, issuer: IssuerStub, clock: HandClock
+) -> None:
+    publish(issuer, jwk(ECKey.generate_key("P-256"), kid="rsa"), jwk(OTHER_RSA, kid="other"))
+    await verifier.probe()
+    publish(issuer, jwk(RSA, kid="rsa"))
+    assert await reason(verifier, token(), clock) == "accepted"
+
+
+async def test_forged_tokens_that_name_no_key_cost_few_fetches_and_no_verdict_but_those(
+    verifier: JwtVerifier, issuer: IssuerStub, clock: HandClock
+) -> None:
+    await verifier.probe()
+    for _ in range(3):  # as kdb+ tries again
+        assert await reason(verifier, unnamed(0), clock) == "badsignature"
+    said = [await reason(verifier, unnamed(number), clock) for number in range(1, 10)]
+    assert said == ["badsignature"] * (AT_ONCE - 1) + ["unavailable"] * (10 - AT_ONCE)
+    assert issuer.asked("/keys") == 1 + AT_ONCE
+    assert not verifier.needs_call(unnamed("another"))
+    assert await reason(verifier, unnamed(key=RSA), clock) == "accepted"
+
+
+async def test_a_new_key_that_is_not_named_is_known_soon_however_many_are_forged(
+    verifier: JwtVerifier, issuer: IssuerStub, clock: HandClock
+) -> None:
+    forger, waited = RSAKey.generate_key(2048), 0.0
+    await verifier.probe()
+    for number in range(20):
+        await reason(verifier, unnamed(number, key=forger), clock)
+    publish(issuer, jwk(RSA, kid="rsa"), jwk(OTHER_RSA, kid="new"))
+    while (said := await reason(verifier, unnamed(), clock)) != "accepted":
+        assert said == "unavailable"
+        await reason(verifier, unnamed(waited, key=forger), clock)
+        clock.pass_(0.5)
+        waited += 0.5
+    assert waited <= EVERY + 0.5
+
+
+async def test_however_often_it_is_asked_about_a_token_its_signature_is_looked_at_once(
+    verifier: JwtVerifier, issuer: IssuerStub, clock: HandClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, looks = signature._is_signed, list[str]()
+
+    def counted(text: str, algorithm: str, key: VerificationKey) -> bool:
+        looks.append(key.id)
+        return real(text, algorithm, key)
+
+    publish(issuer, *[jwk(RSAKey.generate_key(2048)) for _ in range(3)], jwk(RSA), jwk(OTHER_RSA))
+    await verifier.probe()
+    monkeypatch.setattr(signature, "_is_signed", counted)
+    mine, forged = unnamed(key=RSA), unnamed()
+    for _ in range(3):
+        assert not verifier.needs_call(mine)
+    assert len(looks) == 4  # the fifth key is not tried
+    await verifier.verify(mine, now=clock.now())
+    assert looks[4:] == [RSA.thumbprint()]
+    issuer.says("/keys", {}, status=503)
+    for _ in range(AT_ONCE):
+        looks.clear()
+        assert verifier.needs_call(forged)
+        with pytest.raises(IssuerUnavailable, match="503"):
+            await verifier.verify(forged, now=clock.now())
+        assert len(looks) == 4
+    looks.clear()
+    assert not verifier.needs_call(forged)
+    assert looks == []  # where no fetch is to be had, nothing is looked for
 
 
 async def test_fifty_tokens_of_a_new_key_cost_one_fetch(

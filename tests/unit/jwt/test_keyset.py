@@ -203,7 +203,8 @@ def test_a_kid_of_several_types_or_algorithms_is_told_apart_by_them() -> None:
     for algorithm, key in (("RS256", RSA), ("PS256", RSA), ("ES256", EC)):
         tried = found.candidates(kid="k", algorithm=algorithm)
         assert [each.id for each in tried] == [key.thumbprint()]
-    assert found.candidates(kid="k", algorithm="RS512") == ()
+    with pytest.raises(UnknownKeyError, match='alg is "RS512", wanted one of a key of kid "k"'):
+        found.candidates(kid="k", algorithm="RS512")
     assert found.algorithms == {"RS256", "PS256", "ES256"}
 
 
@@ -284,7 +285,17 @@ def test_a_kid_selects_its_key_alone() -> None:
 
 
 def test_a_key_of_the_kid_that_is_of_another_type_is_no_candidate() -> None:
-    assert keys().candidates(kid="rsa", algorithm="ES256") == ()
+    for kid in ("rsa", None):
+        with pytest.raises(UnknownKeyError, match="wanted one of a key"):
+            keys(jwk(RSA, kid="rsa")).candidates(kid=kid, algorithm="ES256")
+
+
+def test_a_header_names_a_key_by_its_kid_or_else_by_its_certificate() -> None:
+    found = keys(jwk(RSA, kid="a", x5t="X_0="), jwk(OTHER_RSA))
+    (one, _) = found.keys
+    assert found.named(kid="a") == found.named(kid=None, thumbprints=["X/0"]) == (one,)
+    assert found.named(kid="b", thumbprints=["X_0"]) == found.named(kid=None) == ()
+    assert found.only(one).keys == (one,)
 
 
 def test_an_unknown_kid_is_told_apart() -> None:
