@@ -85,10 +85,12 @@ class OneRefresh:
         self._draw = draw
         self._note_late = note_late
         self._unverified: dict[GrantId, _Unverified] = {}
+        self._under_way: set[GrantId] = set()  # less those that are gone meanwhile
 
     def forget(self, grant: GrantId) -> None:
-        """Let go of what is kept for a grant that is gone."""
+        """Let go of what is kept for a grant that is gone, and keep nothing more for it."""
         self._unverified.pop(grant, None)
+        self._under_way.discard(grant)
 
     async def of(
         self, grant: Grant, begun_on: RefreshIssuer
@@ -96,6 +98,7 @@ class OneRefresh:
         """Spend the grant's refresh token, which the table has noted to be in flight.
 
         Where the last one has brought what could not be verified yet, that is tried again instead.
+        Of one grant not twice at a time.
 
         Returns:
             How it ended; or not before when it may be tried; or why it is to be tried again.
@@ -103,6 +106,15 @@ class OneRefresh:
         Raises:
             StoreError: What the verified token says could not be written; the token itself was.
         """
+        self._under_way.add(grant.id)
+        try:
+            return await self._of(grant, begun_on)
+        finally:
+            self._under_way.discard(grant.id)
+
+    async def _of(
+        self, grant: Grant, begun_on: RefreshIssuer
+    ) -> Outcome | datetime | IssuerUnavailable:
         issuer = self._issuers.now(begun_on, grant.issuer)
         if issuer is None or grant.refresh_token is None:
             return Outcome.OVER
@@ -174,7 +186,7 @@ class OneRefresh:
         """End the sessions, unless time may mend this token or another one may be good."""
         match rejected.reason:
             case Refusal.NOTYET:  # the issuer's clock is ahead, and so will the next token's be
-                self._unverified[grant.id] = replace(given, tries=given.tries + 1)
+                self._keep(grant, given, at_most=None)
                 return IssuerUnavailable(str(rejected))
             case Refusal.BADSIGNATURE:  # its key may not be among the published ones yet
                 self._keep(grant, given)
@@ -186,9 +198,11 @@ class OneRefresh:
         await self._persist(Refuse(grant=grant.id, reason=rejected.reason.value))
         return Outcome.OVER
 
-    def _keep(self, grant: Grant, given: _Unverified) -> None:
+    def _keep(self, grant: Grant, given: _Unverified, *, at_most: int | None = MAX_TRIES) -> None:
         """Verify what was given again next time, without another refresh, a few times."""
-        if given.tries < MAX_TRIES:
+        if grant.id not in self._under_way:  # it was revoked while its token was verified
+            return
+        if at_most is None or given.tries < at_most:
             self._unverified[grant.id] = replace(given, tries=given.tries + 1)
 
     async def _persist(self, change: Change[A]) -> A:

@@ -146,6 +146,26 @@ async def test_a_session_whose_new_token_never_counts_lasts_as_long_as_its_lease
         assert work.told == [("session.expired", "expired")]
 
 
+@pytest.mark.parametrize("said", [DOWN, NOT_ASKED, NOT_YET, NO_KEY])
+async def test_of_a_grant_that_is_revoked_while_its_token_is_verified_nothing_is_kept(
+    clock: FakeClock, said: Exception
+) -> None:
+    async with at_work(clock) as work:
+        work.verifier.of["access1"] = said
+        await work.log_in()
+        verifying = work.verifier.hold()
+        await work.minutes(6)
+        assert work.verifier.asked == ["access1"]
+        await work.revoke()
+        await work.minutes(0.1)
+        verifying.set()
+        await work.minutes(0.1)
+        assert work.refresher._one_refresh._unverified == {}
+        assert work.source.revoked == ["refresh1"]
+        await work.minutes(5)
+        assert work.refresher._held == {}
+
+
 async def test_of_a_grant_that_is_gone_nothing_is_kept(clock: FakeClock) -> None:
     async with at_work(clock) as work:
         work.verifier.of["access1"] = DOWN
