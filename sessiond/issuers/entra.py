@@ -22,7 +22,7 @@ from sessiond.core.errors import ConfigError, UnusableAnswer
 from sessiond.core.secret import Secret
 from sessiond.issuers.cached_document import Kept
 from sessiond.issuers.http import IssuerHttp, Reply
-from sessiond.issuers.token_endpoint import FINAL, error_fault, tokens_of
+from sessiond.issuers.token_endpoint import FINAL, error_fault, guards_fault, tokens_of
 from sessiond.refresher import Tokens
 
 # What MSAL adds by itself, and refuses to be given.
@@ -196,7 +196,9 @@ def _judged(reply: Reply) -> dict[str, object]:
     A Retry-After is obeyed here, since MSAL does not hand it on; a final refusal comes first. A 200
     refuses nothing (RFC 6749, 5.2), whatever else it says.
     """
-    answer = reply.read()
+    answer, fault = reply.read(), guards_fault(reply)
+    if fault is not None:
+        raise fault
     if (
         reply.retry_after is not None
         and not reply.is_success

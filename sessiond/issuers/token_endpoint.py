@@ -24,6 +24,9 @@ FINAL = frozenset(
         "invalid_token",  # Cloud Foundry's UAA, and so SAP XSUAA, of one that is over
     }
 )
+# Of these, what whoever guards a resource also says, with 403, of anybody whom it lets not through
+# (RFC 6750, 3.1; Spring Security): a gateway before the issuer, which has seen no refresh token.
+_GUARDS_WORDS = ("access_denied", "invalid_token")
 # An operator must act; sessions live on until their leases end.
 OURS = {
     "invalid_client": "it does not take our client's id or secret",
@@ -138,7 +141,20 @@ def error_fault(
 
 def refresh_fault(reply: Reply) -> RefreshRefused | UnusableAnswer:
     """Return what an answer other than 200 amounts to."""
-    return error_fault(reply.read(), retry_after=reply.retry_after or 0.0)
+    return guards_fault(reply) or error_fault(reply.read(), retry_after=reply.retry_after or 0.0)
+
+
+def guards_fault(reply: Reply) -> UnusableAnswer | None:
+    """Return what the answer of a guard before the issuer amounts to; None: it is none.
+
+    Taken for the issuer's, it would end the sessions of everybody.
+    """
+    if reply.status != 403 or reply.read().get("error") not in _GUARDS_WORDS:
+        return None
+    return reply.trouble(
+        f"no refresh: 403 with {reply.read()['error']}, wanted 400 of the issuer: see what stands "
+        "between sessiond and its token endpoint"
+    )
 
 
 def _reason(answer: Mapping[str, object]) -> str:

@@ -43,12 +43,13 @@ TRANSIENT: dict[str, Wrong] = {
     "ourfault": Fault(status=401, error="invalid_client"),
     "busy": Fault(status=400, error="temporarily_unavailable"),
     "resource": Fault(status=400, body=b'{"error":"invalid_resource","error_codes":[500011]}'),
+    "guarded": Fault(status=403, error="access_denied"),  # by a gateway before the issuer
     "alien": ALIEN,
 }
 FINAL: dict[str, Wrong] = {
     "refused": Fault(status=400, error="invalid_grant"),
     "interaction": Fault(status=400, error="interaction_required"),
-    "denied": Fault(status=403, error="access_denied"),
+    "denied": Fault(status=400, error="access_denied"),
 }
 LASTING: dict[str, Wrong] = {
     "gone": Gone.REFUSED,

@@ -15,6 +15,8 @@ from tests.unit.issuers.fake import METADATA, IssuerStub, form_of
 
 pytestmark = pytest.mark.anyio
 
+GUARDS_WORDS = ("access_denied", "invalid_token")
+
 REFRESH = Secret("refresh!*$token-1234567")
 ANSWER: dict[str, object] = {
     "access_token": "new-access-token",
@@ -105,13 +107,27 @@ async def test_expires_in_is_a_number_or_its_text(
     assert (await source_of(issuer).refresh(REFRESH)).expires_in == seconds
 
 
-@pytest.mark.parametrize("error", sorted(FINAL))
-@pytest.mark.parametrize("status", [400, 401, 403])  # Auth0: 403
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [(error, status) for error in sorted(FINAL) for status in (400, 401)]
+    + [(error, 403) for error in sorted(FINAL.difference(GUARDS_WORDS))],  # Auth0's
+)
 async def test_a_final_error_is_a_refusal(issuer: IssuerStub, error: str, status: int) -> None:
     issuer.says("/token", {"error": error, "error_description": "AADSTS70000"}, status=status)
     with pytest.raises(RefreshRefused) as raised:
         await source_of(issuer).refresh(REFRESH)
     assert raised.value.error == error
+
+
+@pytest.mark.parametrize("error", GUARDS_WORDS)
+async def test_what_a_gateway_says_of_whoever_it_lets_not_through_ends_nobodys_session(
+    issuer: IssuerStub, error: str
+) -> None:
+    said = {"error": error, "error_description": "Access is denied"}
+    issuer.says("/token", said, status=403, headers={"Retry-After": "9"})
+    with pytest.raises(UnusableAnswer, match=f"403 with {error}, wanted 400") as raised:
+        await source_of(issuer).refresh(REFRESH)
+    assert raised.value.retry_after == 9
 
 
 async def test_a_final_error_stays_one_with_a_retry_after(issuer: IssuerStub) -> None:
