@@ -1,11 +1,12 @@
 """From an issuer's claims to a verdict: the name, the subject, the lease, roles and attributes."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from fnmatch import translate
 from functools import lru_cache
+from itertools import islice
 from types import MappingProxyType
 
 from sessiond.core.claim_values import MAX_ATTRIBUTE_SIZE, Claims, claim_at, text_of, values_of
@@ -16,6 +17,7 @@ from sessiond.core.printable import any_of, seen
 from sessiond.core.verdict import Verdict
 
 MAX_EXPIRES_IN = 10 * 366 * 86400.0  # seconds; longer is no longer than this
+MAX_NAMED = 500  # roles of a session that are called as the issuer says
 MAX_COMPARED = 100_000  # characters of a token's values, each time that a pattern is tried on them
 _EACH = 10  # characters that it takes as long to try any value at all
 _MAX_DATE = 253_000_000_000  # seconds since 1970, in the year 9987: a datetime holds more
@@ -174,8 +176,10 @@ def _user(claims: Claims, rules: ClaimRules) -> str:
     if isinstance(value, list) and len(value) == 1:
         value = value[0]
     name = _as_name(claims, claim, value, "user_claim")
-    if claim.removeprefix("/") == "email":
-        _check_email(claims, is_silence_enough=rules.unverified_email)
+    beside, _, member = claim.rpartition("/") if claim.startswith("/") else ("", "", claim)
+    if member == "email":
+        stated = claim_at(claims, beside) if beside else claims
+        _check_email((claims, stated), is_silence_enough=rules.unverified_email)
     return name
 
 
@@ -194,10 +198,20 @@ def _as_name(claims: Claims, claim: str, value: object, key: str) -> str:
     return value
 
 
-def _check_email(claims: Claims, *, is_silence_enough: bool) -> None:
-    """Refuse an e-mail address that may be anybody's: else he is in under another's name."""
-    said = {name: claims[name] for name in _EMAIL_VERIFIED if claims.get(name) is not None}
-    for name, value in said.items():
+def _check_email(places: Iterable[object], *, is_silence_enough: bool) -> None:
+    """Refuse an e-mail address that may be anybody's: else he is in under another's name.
+
+    Args:
+        places: Objects in which it may be said, at the top and beside the address.
+        is_silence_enough: Whether it need not be said.
+    """
+    said = [
+        (name, place[name])
+        for place in places
+        for name in _EMAIL_VERIFIED
+        if isinstance(place, Mapping) and place.get(name) is not None
+    ]
+    for name, value in said:
         if value not in _YES:
             raise TokenRejected(
                 Refusal.USERMISMATCH,
@@ -217,7 +231,8 @@ def _roles(claims: Claims, rules: ClaimRules) -> tuple[str, ...]:
     found = (values_of(claim_at(claims, claim)) for claim in rules.roles_claim)
     values = list(dict.fromkeys(value for each in found for value in each))
     roles = {rules.roles[value] for value in values if value in rules.roles}
-    roles.update(_named([value for value in values if value not in rules.roles], rules.role_names))
+    others = [value for value in values if value not in rules.roles]
+    roles.update(islice(_named(others, rules.role_names), MAX_NAMED))
     if rules.require_role and not roles:
         where, held = any_of(rules.roles_claim), seen(values)
         raise TokenRejected(

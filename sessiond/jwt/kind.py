@@ -68,7 +68,7 @@ def check_kind(claims: Claims, rules: KindRules) -> None:
             raise _wrong_type(f"{claim} is {seen(kind)}", "present the access token")
     check_not_bound(claims)
     mark = _mark_of_a_program(claims)
-    if mark is not None and not _clients(claims) & rules.allow_clients:
+    if mark is not None and not _is_allowed(claims, rules):
         raise _of_a_program(mark, claims)
 
 
@@ -94,7 +94,7 @@ def check_entra_kind(claims: Claims, rules: KindRules) -> None:
     """
     is_app = claims.get("oid") is not None and claims.get("oid") == claims.get("sub")
     if is_app or claims.get("idtyp") == "app":
-        if not _clients(claims) & rules.allow_clients:
+        if not _is_allowed(claims, rules):
             raise _of_a_program("oid is equal to sub", claims)
     elif not words_of(claims.get("scp")):
         raise _wrong_type(
@@ -144,9 +144,19 @@ def _mark_of_keycloak(claims: Claims) -> str | None:
     return None
 
 
+def _is_allowed(claims: Claims, rules: KindRules) -> bool:
+    """Say whether a program may come: every client that is stated must be a listed one."""
+    clients = _clients(claims)
+    return bool(clients) and clients <= rules.allow_clients
+
+
 def _clients(claims: Claims) -> set[str]:
+    """Return the clients that are stated; where none is, those that the names are of.
+
+    A name is the weaker word: Keycloak writes it in lower case, and others let it be chosen.
+    """
     stated = [claims.get(name) for name in _CLIENTS]
-    return {each for each in stated if isinstance(each, str) and each} | _service_accounts(claims)
+    return {each for each in stated if isinstance(each, str) and each} or _service_accounts(claims)
 
 
 def _service_accounts(claims: Claims) -> set[str]:

@@ -10,6 +10,7 @@ from sessiond.core.claim_values import MAX_ATTRIBUTE_SIZE
 from sessiond.core.claims import (
     MAX_COMPARED,
     MAX_EXPIRES_IN,
+    MAX_NAMED,
     ClaimRules,
     Times,
     check_times,
@@ -140,6 +141,20 @@ def test_a_missing_claim_is_named_beside_those_that_are_there() -> None:
     assert refused({f"claim{number:02}": 1 for number in range(50)}).count("claim") == 14
 
 
+def test_however_many_claims_there_are_few_are_made_fit_to_be_shown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shown = list[object]()
+
+    def counted(value: object) -> str:
+        shown.append(value)
+        return "a claim"
+
+    monkeypatch.setattr("sessiond.core.claims.seen", counted)
+    refused({f"claim{number}": 1 for number in range(4000)})
+    assert len(shown) < 20
+
+
 def test_a_value_that_is_no_name_is_shown() -> None:
     assert refused({**ALICE, "preferred_username": "\u0430lice"}).startswith(
         'preferred_username is "\\u0430lice", wanted 1 to 256 printable ASCII bytes (user_claim): '
@@ -183,8 +198,28 @@ def test_silence_about_an_address_is_enough_only_where_it_is_said_so(said: dict[
     assert verdict(addressed(**said), by).principal.name == "alice@example.com"
 
 
+@pytest.mark.parametrize("value", [*YES, *NO, None])
+@pytest.mark.parametrize("is_beside", [True, False])
+def test_an_address_inside_of_an_object_is_asked_about_there_and_at_the_top(
+    value: object, is_beside: bool
+) -> None:
+    inner, outer = {"email": "alice@example.com"}, {"email_verified": value}
+    ext = {**inner, **outer} if is_beside else inner
+    claims = {"sub": "a-1", "ext": ext, **({} if is_beside else outer)}
+    by = rules(user_claim="/ext/email")
+    if any(value is each for each in YES):
+        assert verdict(claims, by).principal.name == "alice@example.com"
+    elif value is None:
+        assert reason(claims, by) == Refusal.MALFORMED
+    else:
+        assert reason(claims, by) == Refusal.USERMISMATCH
+
+
 def test_of_other_names_nobody_asks_whether_they_are_addresses() -> None:
     assert verdict({**ALICE, "email_verified": False}).principal.subject == "a-1"
+    slashed = {"sub": "a-1", "https://example.com/email": "alice", "email_verified": False}
+    by = rules(user_claim="https://example.com/email")
+    assert verdict(slashed, by).principal.name == "alice"
 
 
 # When
@@ -375,8 +410,15 @@ def test_values_are_compared_with_patterns_at_a_bounded_cost(patterns: int) -> N
     by = rules(role_names=("r*",) * patterns, roles={"last": "last"})
     many = [f"r{number:089}" for number in range(MAX_COMPARED // 100 + 7)]
     granted = verdict({**ALICE, "roles": [*many, "last"]}, by).roles
-    assert len(granted) == MAX_COMPARED // 100 // patterns + 1
+    assert len(granted) == min(MAX_NAMED, MAX_COMPARED // 100 // patterns) + 1
     assert "last" in granted
+
+
+def test_an_issuer_names_no_more_roles_than_a_session_may_have() -> None:
+    by = rules(role_names=("*",), roles={"last": "last"}, roles_claim=("roles",))
+    many = [f"{number}" for number in range(4000)]
+    granted = verdict({**ALICE, "roles": [*many, "last"]}, by).roles
+    assert set(granted) == {*many[:MAX_NAMED], "last"}
 
 
 def test_a_login_without_a_role_hears_which_values_there_were() -> None:

@@ -127,6 +127,31 @@ def test_a_token_of_a_program_is_refused_unless_its_client_is_named(
     check_kind(claims, KindRules(allow_clients=frozenset({client})))
 
 
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"azp": "evil", "preferred_username": "service-account-batch"},
+        {"client_id": "evil", "username": "service-account-batch", "gty": "client-credentials"},
+        {"client_id": "evil", "azp": "batch", "sub": "evil"},
+        {"oid": "1", "sub": "1", "azp": "evil", "appid": "batch", "idtyp": "app"},
+    ],
+)
+def test_a_program_that_also_states_another_client_is_not_the_one_that_is_named(
+    claims: dict[str, object],
+) -> None:
+    said = refusal(claims, KindRules(allow_clients=frozenset({"batch"}))).detail
+    assert '"evil"' in said
+    check_kind(claims, KindRules(allow_clients=frozenset({"batch", "evil"})))
+
+
+def test_of_a_client_that_keycloak_calls_in_lower_case_its_own_id_counts() -> None:
+    claims = {"azp": "Batch", "preferred_username": "service-account-batch"}
+    check_kind(claims, KindRules(allow_clients=frozenset({"Batch"})))
+    refusal(claims, KindRules(allow_clients=frozenset({"batch"})))
+    del claims["azp"]
+    check_kind(claims, KindRules(allow_clients=frozenset({"batch"})))
+
+
 def test_a_program_without_a_name_is_refused_whoever_is_named() -> None:
     said = refusal({"gty": "client-credentials"}, KindRules(allow_clients=frozenset({""}))).detail
     assert said.endswith("allow_clients must list it")
