@@ -177,8 +177,9 @@ renew:{[password]
   s:first s;
   if[.z.p<sessions[s;`renewing]+2*deadline; :ignored "one is under way"];
   if[.z.p<sessions[s;`renewed]+pace; :ignored "too soon after the last, .sessiond.pace is ",string pace];
+  if[maxpassword<count password; :ignored "too large"];         // before it is looked into: that takes many times its size
   what:kind password;
-  if[not what~`token; :ignored $[what~`plain;"not a token";what~`almost;"almost a token, it must be whole and alone";"too large"]];
+  if[not what~`token; :ignored $[what~`plain;"not a token";"almost a token, it must be whole and alone"]];
   if[not ready[]; :ignored "the daemon is away"];
   .[`.sessiond.sessions;(s;`renewing);:;.z.p];
   .[`.sessiond.sessions;(s;`renewed);:;.z.p];

@@ -61,8 +61,7 @@ holdsjwt:{[text]                                                // blanks apart:
 isalmost:{[text]
   if[holdsjwt text; :1b];
   bare:trimmed text;
-  if[not starts["bearer";lower 6#bare]; :ispair bare];
-  if[not any(":"=bare 6;blank bare 6); :0b];
+  if[not starts["bearer";lower 6#bare] and any(":"=bare 6;blank bare 6); :ispair bare];
   rest:trimmed 7_bare;
   ((20<=count rest) and isaccess rest) or ispair rest}
 
