@@ -146,8 +146,8 @@ class Verifier(Protocol):
     def needs_call(self, token: Secret) -> bool:
         """Say whether verifying this token now means a call to the issuer.
 
-        Always where `is_online`; for a signed token only when the key it names is not at hand and
-        may be fetched. Where False, `verify` answers without waiting.
+        Always where `is_online`; for a signed token only when none of the keys at hand can have
+        signed it and they may be fetched again. Where False, `verify` answers without waiting.
         """
         ...
 

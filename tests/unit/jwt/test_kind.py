@@ -145,7 +145,10 @@ def test_a_program_that_also_states_another_client_is_not_the_one_that_is_named(
 
 
 def test_of_a_client_that_keycloak_calls_in_lower_case_its_own_id_counts() -> None:
-    claims = {"azp": "Batch", "preferred_username": "service-account-batch"}
+    claims: dict[str, object] = {
+        "azp": "Batch",
+        "preferred_username": "service-account-batch",
+    }
     check_kind(claims, KindRules(allow_clients=frozenset({"Batch"})))
     refusal(claims, KindRules(allow_clients=frozenset({"batch"})))
     del claims["azp"]
