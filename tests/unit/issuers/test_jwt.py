@@ -249,8 +249,9 @@ async def test_however_often_it_is_asked_about_a_token_its_signature_is_looked_a
     assert looks == []  # where no fetch is to be had, nothing is looked for
 
 
+@pytest.mark.parametrize("is_named", [True, False])
 async def test_fifty_tokens_of_a_new_key_cost_one_fetch(
-    verifier: JwtVerifier, issuer: IssuerStub, clock: HandClock
+    verifier: JwtVerifier, issuer: IssuerStub, clock: HandClock, is_named: bool
 ) -> None:
     await verifier.probe()
     open_ = anyio.Event()
@@ -263,14 +264,16 @@ async def test_fifty_tokens_of_a_new_key_cost_one_fetch(
     issuer.on("/keys", slow)
     accepted = 0
 
-    async def verify() -> None:
+    async def verify(number: int) -> None:
         nonlocal accepted
-        await verifier.verify(of_new_key(), now=clock.now())
+        fresh = of_new_key() if is_named else unnamed(number)
+        assert verifier.needs_call(fresh)
+        await verifier.verify(fresh, now=clock.now())
         accepted += 1
 
     async with anyio.create_task_group() as tasks:
-        for _ in range(50):
-            tasks.start_soon(verify)
+        for number in range(50):
+            tasks.start_soon(verify, number)
         await anyio.wait_all_tasks_blocked()
         open_.set()
     assert (accepted, issuer.asked("/keys")) == (50, 2)
