@@ -9,14 +9,13 @@ from sessiond.control.bodies import Check, CheckName, Explanation
 from sessiond.control.view import View
 from sessiond.core.errors import IssuerUnavailable, Refusal, TokenRejected
 from sessiond.core.password import Presented, read_password, stated_claims
-from sessiond.core.principal import is_name
 from sessiond.core.queries import CheckAdmission
 from sessiond.core.refusal_words import why
 from sessiond.core.secret import Secret
 from sessiond.core.session import ProcessKey
 from sessiond.core.verdict import PresentedTokens
 from sessiond.gate import VerifiedLogin
-from sessiond.gate.route import find_issuer
+from sessiond.gate.route import check_typed, find_issuer
 from sessiond.system.peer import Peer
 
 CHECKS: tuple[CheckName, ...] = get_args(CheckName)
@@ -96,10 +95,9 @@ async def _try(view: View, tried: _Tried, *, user: str, password: Secret, peer: 
     except TokenRejected as rejected:
         raise _Failed(rejected.reason, rejected.detail) from None
     tried.passed(_kind(presented))
-    if not is_name(user):
-        raise _Failed(Refusal.USERMISMATCH, "the user name is not printable ASCII")
-    tried.passed()
     try:
+        check_typed(user)
+        tried.passed()
         issuer = find_issuer([each.route for each in view.issuers.values()], presented, user=user)
     except TokenRejected as rejected:
         raise _Failed(rejected.reason, rejected.detail) from None
@@ -132,8 +130,9 @@ async def _admitted(
 ) -> VerifiedLogin:
     """Return what the gate says, in the time that a login has."""
     owner = ProcessKey(uid=peer.uid, pid=peer.pid, started=peer.started, label="explain")
+    deadline = view.settings().deadline
     try:
-        with anyio.fail_after(view.settings().deadline):
+        with anyio.fail_after(deadline):
             verified_login = await view.gate.admit(
                 user=user, password=password.reveal(), owner=owner
             )
@@ -144,7 +143,11 @@ async def _admitted(
     except IssuerUnavailable as unavailable:
         raise _Failed(Refusal.UNAVAILABLE, str(unavailable)) from None
     except TimeoutError:
-        raise _Failed(Refusal.DEADLINE, "no verdict in time") from None
+        raise _Failed(
+            Refusal.DEADLINE,
+            f"the issuer took longer than {deadline:g} s, wanted a verdict by then: see its "
+            "trouble in sessionctl status, or raise login.deadline",
+        ) from None
     tried.passed()
     return verified_login
 
@@ -173,7 +176,7 @@ async def _prove(view: View, tried: _Tried, tokens: PresentedTokens) -> None:
     elif tokens.refresh is not None:
         tried.skipped(PROOF_LATER)
     else:
-        raise _Failed(refusal, "nothing proves that it was issued to our client")
+        raise _Failed(refusal, why(refusal))
 
 
 def _kind(presented: Presented) -> str:

@@ -84,12 +84,18 @@ def check_times(times: Times, *, now: datetime, leeway: timedelta) -> None:
         TokenRejected: EXPIRED at or past `exp`; NOTYET more than the leeway before `nbf` or `iat`.
     """
     if times.expires_at is not None and now >= times.expires_at:
-        over = f"exp was {_shown(times.expires_at)}, wanted one after {_shown(now)}"
-        raise TokenRejected(Refusal.EXPIRED, f"{over}, as it is here: sign in again")
+        raise TokenRejected(
+            Refusal.EXPIRED,
+            f"exp was {_shown(times.expires_at)}, wanted one after {_shown(now)}, as it is here: "
+            "sign in again",
+        )
     for name, begin in (("nbf", times.not_before), ("iat", times.issued_at)):
         if begin is not None and begin - now > leeway:
-            early = f"{name} is {_shown(begin)}, wanted one before {_shown(now)}"
-            raise TokenRejected(Refusal.NOTYET, f"{early}, as it is here: see both clocks, or wait")
+            raise TokenRejected(
+                Refusal.NOTYET,
+                f"{name} is {_shown(begin)}, wanted one before {_shown(now)}, as it is here: see "
+                "both clocks, or wait",
+            )
 
 
 def verdict_of(
@@ -161,8 +167,9 @@ def _shown(date: datetime) -> str:
 
 
 def _wrong(claim: str, value: object, wanted: str) -> TokenRejected:
-    seen_and_wanted = f"{claim} is {seen(value)}, wanted {wanted}"
-    return TokenRejected(Refusal.MALFORMED, f"{seen_and_wanted}: mend it at the issuer")
+    return TokenRejected(
+        Refusal.MALFORMED, f"{claim} is {seen(value)}, wanted {wanted}: mend it at the issuer"
+    )
 
 
 def _subject(claims: Claims, claim: str) -> str:

@@ -28,15 +28,15 @@ def endpoint_fault(
         insecure_http: Excuses http://, and only where the host is this machine.
     """
     if not host or scheme not in ("https", "http"):
-        return "must be an https:// URL"
+        return "is no https:// URL"
     if has_user:
-        return "must carry no user or password"
+        return "carries a user or password"
     if has_fragment:
-        return "must carry no fragment"
+        return "carries a fragment"
     if port is not None and not 0 < port <= MAX_PORT:
         return "has no such port"
     if scheme == "http" and not (insecure_http and is_loopback(host)):
-        return "is http://, which needs insecure_http and a loopback host: use https://"
+        return "is http://, which needs insecure_http and a loopback host"
     return None
 
 

@@ -84,18 +84,25 @@ def read_password(password: str) -> Presented:
         raise TokenRejected(Refusal.NOTTOKEN, _why_no_token(password))
     # What kdb+ sent as no UTF-8 came as one lone surrogate a byte: "replace" counts it as one.
     if len(password.encode(errors="replace")) > MAX_PASSWORD_SIZE:
-        wanted = f"longer than {MAX_PASSWORD_SIZE} bytes, wanted that at most"
-        raise TokenRejected(Refusal.TOOLARGE, f"{wanted}: have fewer claims put into the token")
+        raise TokenRejected(
+            Refusal.TOOLARGE,
+            f"longer than {MAX_PASSWORD_SIZE} bytes, wanted that at most: have fewer claims put "
+            "into the token",
+        )
     if not _B64TOKEN.fullmatch(access):
         raise TokenRejected(
-            Refusal.MALFORMED, "no access token, wanted one after bearer: and no blank"
+            Refusal.MALFORMED,
+            "no access token after the mark, wanted one without blanks: present bearer:ACCESS",
         )
     issuer: object = None
     if is_jwt:
         header = read_object(_decoded(access.partition(".")[0]), max_marks=MAX_HEADER_MARKS)
         if header is None or "alg" not in header:
-            broken = "the header of the JWT is not strict JSON with alg at the top, wanted that"
-            raise TokenRejected(Refusal.MALFORMED, f"{broken}: present the token whole")
+            raise TokenRejected(
+                Refusal.MALFORMED,
+                "the header of the JWT is not in order, wanted strict JSON with alg at the top: "
+                "present the token whole",
+            )
         issuer = (stated_claims(Secret(access)) or {}).get("iss")
     return Presented(
         access=Secret(access),

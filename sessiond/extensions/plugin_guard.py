@@ -137,7 +137,9 @@ def answering(plugin: str, call: str, *, seconds: float) -> Iterator[None]:
         if _is_whole(rejected):
             raise
         report(plugin, call, AnswerError("a refusal whose reason is no Refusal"))
-        raise UnusableAnswer(f"plugin {plugin!r} refuses for no known reason") from None
+        raise UnusableAnswer(
+            f"plugin {plugin!r} refuses for no known reason, wanted a Refusal: mend the plugin"
+        ) from None
     except IssuerThrottled as throttled:
         hold = _hold(getattr(throttled, "retry_after", None))
         raise IssuerThrottled(str(throttled), retry_after=hold) from None
@@ -146,12 +148,16 @@ def answering(plugin: str, call: str, *, seconds: float) -> Iterator[None]:
     except TimeoutError:
         log.warning("plugin is late", plugin=plugin, call=call, seconds=seconds)
         raise IssuerUnavailable(
-            f"plugin {plugin!r} did not answer within {seconds:g} seconds"
+            f"plugin {plugin!r} did not answer within {seconds:g} s, wanted an answer by then: see "
+            "what it waits for"
         ) from None
     except Exception as error:  # noqa: BLE001 - a plugin may raise anything
         report(plugin, call, error)
         kind = IssuerUnavailable if isinstance(error, OSError) else UnusableAnswer
-        raise kind(f"plugin {plugin!r} failed: {type(error).__name__}") from None
+        raise kind(
+            f"plugin {plugin!r} failed: {type(error).__name__}, wanted an answer: see where in the "
+            "log (plugin failed)"
+        ) from None
 
 
 @contextmanager

@@ -78,7 +78,11 @@ def _checked_lease(lease: object, now: datetime) -> Lease:
     _check_date(lease.issued_at, "lease.issued_at")
     _check_date(lease.expires_at, "lease.expires_at")
     if lease.expires_at <= now:
-        raise TokenRejected(Refusal.EXPIRED, "the lease is over")
+        raise TokenRejected(
+            Refusal.EXPIRED,
+            f"the lease ended at {lease.expires_at:%Y-%m-%dT%H:%M:%S%z}, wanted one that lasts: "
+            "sign in again",
+        )
     return replace(lease, issued_at=min(lease.issued_at, now))
 
 

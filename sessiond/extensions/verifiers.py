@@ -88,7 +88,9 @@ class NoRefresh:
 
     async def refresh(self, token: Secret) -> Tokens:
         raise IssuerThrottled(
-            "this issuer has no token_endpoint, so nothing is refreshed", retry_after=FOR_EVER
+            "this issuer has no token_endpoint, wanted one to refresh at: set it, or have the "
+            "program bring no refresh token",
+            retry_after=FOR_EVER,
         )
 
     async def revoke(self, token: Secret) -> bool:

@@ -9,7 +9,7 @@ from sessiond.clock import Clock
 from sessiond.containment import Containment
 from sessiond.core.errors import IssuerUnavailable, TokenRejected
 from sessiond.gate.breaker import Breaker
-from sessiond.gate.flight import Fault, Flight, answered, fresh
+from sessiond.gate.flight import IS_STOPPING, Fault, Flight, answered, fresh
 from sessiond.gate.guard import Guard
 from sessiond.gate.kept_answers import KeptAnswers
 
@@ -53,6 +53,7 @@ class AskOnce(Generic[K, A]):
             clock: For moments and pauses.
             containment: Where exceptions end that nobody may raise.
         """
+        self._name = name
         self._task, self._whose = task, whose
         self._keep_until = keep_until
         self._clock = clock
@@ -120,14 +121,14 @@ class AskOnce(Generic[K, A]):
         if flight is not None:
             return flight
         if self._tasks is None:
-            raise IssuerUnavailable("sessiond is not open yet")
+            raise IssuerUnavailable("sessiond is starting, wanted it open: try again in a moment")
         if needs_call:
             self._guard.check()
         flight = Flight[A](self._clock)
         try:
             self._tasks.start_soon(self._fly, key, ask, flight)
         except RuntimeError:  # anyio's, of tasks that have ended: nobody would ever answer
-            raise IssuerUnavailable("sessiond is stopping") from None
+            raise IssuerUnavailable(IS_STOPPING) from None
         self._flights[key] = flight
         return flight
 
@@ -159,7 +160,10 @@ class AskOnce(Generic[K, A]):
                 outcome = fresh(fault)
             self._keep(key, outcome)
         if outcome is None:
-            return IssuerUnavailable("it met a fault that nobody expected, which the log has")
+            return IssuerUnavailable(
+                f"asking {self._name} met a fault that nobody expected, wanted an answer: see the "
+                "log (unexpected failure), and report it"
+            )
         return outcome
 
     def _keep(self, key: K, outcome: A | Fault) -> None:

@@ -10,6 +10,8 @@ from sessiond.core.errors import IssuerThrottled, IssuerUnavailable, TokenReject
 A = TypeVar("A")
 Fault = TokenRejected | IssuerUnavailable
 
+IS_STOPPING = "sessiond is stopping, wanted it open: try again once it is back"
+
 
 class Flight(Generic[A]):
     """One call under way. Whoever waits for it may leave; it disturbs no other, nor the call."""
@@ -17,7 +19,7 @@ class Flight(Generic[A]):
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._landed = anyio.Event()
-        self._outcome: A | Fault = IssuerUnavailable("sessiond is stopping")
+        self._outcome: A | Fault = IssuerUnavailable(IS_STOPPING)
         self.launched_at = clock.monotonic()
         self.asked_at: float | None = None  # monotonic; None: its turn has not come
         self.landed_at: float | None = None  # monotonic

@@ -14,14 +14,15 @@ from sessiond.clock import Clock
 from sessiond.containment import Containment
 from sessiond.core.errors import Refusal, TokenRejected
 from sessiond.core.password import Presented, read_password
-from sessiond.core.principal import is_name, same_name
+from sessiond.core.principal import same_name
+from sessiond.core.printable import any_of, seen
 from sessiond.core.revocation import Revocation
 from sessiond.core.rows import Put
 from sessiond.core.session import ProcessKey, SessionId
 from sessiond.core.verdict import Verdict
 from sessiond.gate.gate_issuer import GateIssuer, GateSettings
 from sessiond.gate.issuer_verdicts import IssuerVerdicts, Turn
-from sessiond.gate.route import IssuerRoute, find_issuer
+from sessiond.gate.route import IssuerRoute, check_typed, find_issuer
 from sessiond.gate.timings import LoginTimings
 
 
@@ -124,8 +125,7 @@ class Gate:
             IssuerUnavailable: No verdict now.
         """
         presented = read_password(password)
-        if not is_name(user):
-            raise TokenRejected(Refusal.USERMISMATCH, "the user name is not printable ASCII")
+        check_typed(user)
         asked = self._asked[find_issuer(self._routes, presented, user=user)]
         issuer, asker = asked.gate_issuer, _Asker(owner, renews)
         timings = LoginTimings() if timings is None else timings
@@ -139,9 +139,17 @@ class Gate:
         )
         verified = verdict.principal.name
         if not same_name(user, verified):
-            raise TokenRejected(Refusal.USERMISMATCH, "the token is another user's")
+            raise TokenRejected(
+                Refusal.USERMISMATCH,
+                f"the typed name is {seen(user)}, wanted {seen(verified)}, whose token it is: type "
+                "that one, or mend user_claim",
+            )
         if not issuer.route.admits(verified):
-            raise TokenRejected(Refusal.WRONGISSUER, "this issuer does not answer for that user")
+            raise TokenRejected(
+                Refusal.WRONGISSUER,
+                f"the user is {seen(verified)}, wanted {any_of(issuer.route.users)}, for whom "
+                f"issuer {issuer.route.name!r} answers: sign in at another, or mend users",
+            )
         return VerifiedLogin(verdict, presented, issuer.client)
 
     def _of(self, gate_issuer: GateIssuer, before: Mapping[str, IssuerVerdicts]) -> IssuerVerdicts:
@@ -164,8 +172,14 @@ class Gate:
         if not gate_issuer.verifier.is_online:
             yield
             return
-        if self._waiting[asker] >= (self._settings().waiting if asker.renews is None else 1):
-            raise TokenRejected(Refusal.THROTTLED, "too many logins of this process wait")
+        most = self._settings().waiting if asker.renews is None else 1
+        if self._waiting[asker] >= most:
+            what = "logins of this process" if asker.renews is None else "renewals of this session"
+            raise TokenRejected(
+                Refusal.THROTTLED,
+                f"{most} {what} wait for an issuer, wanted fewer: try again in a moment, see "
+                "issuer_ms in the log, or raise login.waiting",
+            )
         self._waiting[asker] += 1
         try:
             yield

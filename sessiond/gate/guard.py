@@ -77,7 +77,8 @@ class Guard:
         if self._breaker.is_open:
             self._see_to()
             raise IssuerUnavailable(
-                f"the breaker of {self._name} is open: nobody waits until a trial call is answered"
+                f"the breaker of {self._name} is open, wanted an answer to a trial call: see its "
+                "trouble in sessionctl status, and wait, since it closes by itself"
             )
 
     async def call(self, ask: Callable[[], Awaitable[R]]) -> R:

@@ -44,7 +44,7 @@ class IssuerVerdicts:
         self._clock = clock
         self._containment = containment
         self._once = AskOnce[TokenKey, Verdict](
-            "the issuer",
+            f"issuer {gate_issuer.route.name!r}",
             task="login",
             whose=gate_issuer.route.name,
             breaker=gate_issuer.breaker,
@@ -111,7 +111,10 @@ class IssuerVerdicts:
             finally:
                 _account(flight, timings, now=self._clock.monotonic())
         if verdict.lease.expires_at <= self._clock.now():
-            raise TokenRejected(Refusal.EXPIRED, "it expired while it was verified")
+            raise TokenRejected(
+                Refusal.EXPIRED,
+                "the token ran out while it was verified, wanted one that lasts: sign in again",
+            )
         return verdict
 
     def _stands(self, verdict: Verdict) -> bool:

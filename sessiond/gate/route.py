@@ -6,7 +6,8 @@ from fnmatch import fnmatchcase
 
 from sessiond.core.errors import Refusal, TokenRejected
 from sessiond.core.password import Presented
-from sessiond.core.principal import folded
+from sessiond.core.principal import folded, is_name
+from sessiond.core.printable import any_of, seen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +24,20 @@ class IssuerRoute:
         return not self.users or any(fnmatchcase(name, folded(each)) for each in self.users)
 
 
+def check_typed(user: str) -> None:
+    """Refuse a typed name that no token can state.
+
+    Raises:
+        TokenRejected: USERMISMATCH.
+    """
+    if not is_name(user):
+        raise TokenRejected(
+            Refusal.USERMISMATCH,
+            "the typed name is empty, too long or not plain ASCII, wanted 1 to 256 printable ASCII "
+            "bytes: type the name that the token states",
+        )
+
+
 def find_issuer(routes: Sequence[IssuerRoute], presented: Presented, *, user: str) -> str:
     """Return the name of the one issuer to be asked.
 
@@ -36,6 +51,17 @@ def find_issuer(routes: Sequence[IssuerRoute], presented: Presented, *, user: st
         found = [route for route in routes if presented.stated_issuer in route.stated]
     else:
         found = [route for route in routes if route.admits(user)]
-    if len(found) != 1:
-        raise TokenRejected(Refusal.WRONGISSUER, "no configured issuer answers for this token")
-    return found[0].name
+    if len(found) == 1:
+        return found[0].name
+    if presented.is_jwt:
+        iss = "missing" if presented.stated_issuer is None else seen(presented.stated_issuer)
+        known = any_of(each for route in routes for each in route.stated)
+        raise TokenRejected(
+            Refusal.WRONGISSUER,
+            f"iss is {iss}, wanted {known}: mend issuer or also_issued_as, if it is the same",
+        )
+    raise TokenRejected(
+        Refusal.WRONGISSUER,
+        f"of {len(found)} issuers users matches the typed name, wanted one, as nothing else says "
+        "whose an opaque token is: type the name that the issuer knows, or mend users",
+    )

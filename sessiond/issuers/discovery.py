@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from sessiond.clock import Clock
 from sessiond.core.errors import UnusableAnswer
+from sessiond.core.printable import seen
 from sessiond.issuers.cached_document import Kept
 from sessiond.issuers.http import IssuerHttp, url_fault
 
@@ -78,7 +79,9 @@ class Discovery:
         """Return an endpoint; raise UnusableAnswer also where the issuer has none."""
         place = await self.find(name)
         if place is None:
-            raise UnusableAnswer(f"the issuer's metadata has no {name}; set it for this issuer")
+            raise UnusableAnswer(
+                f"the issuer's metadata has no {name}, wanted its URL: set it for this issuer"
+            )
         return place
 
     async def _fetch(self) -> dict[Endpoint, Place]:
@@ -90,10 +93,15 @@ class Discovery:
     def _place(self, name: Endpoint, metadata: Mapping[str, object]) -> Place:
         url = metadata[name]
         if not isinstance(url, str):
-            raise UnusableAnswer(f"the metadata's {name} is not text")
+            raise UnusableAnswer(
+                f"the metadata's {name} is {seen(url)}, wanted a URL: set it for this issuer"
+            )
         fault = url_fault(url, insecure_http=self._http.insecure_http)
         if fault is not None:
-            raise UnusableAnswer(f"the metadata's {name} {fault}")
+            raise UnusableAnswer(
+                f"the metadata's {name} {fault}, wanted where a token may be sent: set it for this "
+                "issuer"
+            )
         signing = metadata.get(f"{name}{_SIGNING}", metadata.get(f"{Endpoint.TOKEN}{_SIGNING}"))
         return Place(url, _texts(signing))
 
@@ -102,10 +110,12 @@ def _mismatch(stated: object, wanted: str) -> str:
     """Say what the metadata calls its issuer, and what it was to."""
     if stated is None:
         return f"the metadata names no issuer, wanted {wanted!r}: see discovery and issuer"
-    fault = f"the metadata's issuer is {ascii(stated)[:MAX_SHOWN]}, wanted {wanted!r}"
-    if isinstance(stated, str) and stated.rstrip("/") == wanted.rstrip("/"):
-        fault += " (they differ by a slash at the end)"
-    return f"{fault}: if it is the right one, write issuer exactly so"
+    is_slash = isinstance(stated, str) and stated.rstrip("/") == wanted.rstrip("/")
+    return (
+        f"the metadata's issuer is {ascii(stated)[:MAX_SHOWN]}, wanted {wanted!r}"
+        f"{' (they differ by a slash at the end)' if is_slash else ''}: if it is the right one, "
+        "write issuer exactly so"
+    )
 
 
 async def metadata_at(http: IssuerHttp, url: str) -> dict[str, object]:
@@ -117,7 +127,9 @@ async def metadata_at(http: IssuerHttp, url: str) -> dict[str, object]:
     """
     reply = await http.get(url)
     if not reply.is_success:
-        raise reply.trouble(f"the issuer's metadata: {reply.status}")
+        raise reply.trouble(
+            f"the issuer's metadata: {reply.status}, wanted 200: see issuer and discovery"
+        )
     return reply.read()
 
 

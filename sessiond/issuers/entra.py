@@ -22,7 +22,13 @@ from sessiond.core.errors import ConfigError, UnusableAnswer
 from sessiond.core.secret import Secret
 from sessiond.issuers.cached_document import Kept
 from sessiond.issuers.http import IssuerHttp, Reply
-from sessiond.issuers.token_endpoint import FINAL, error_fault, guards_fault, tokens_of
+from sessiond.issuers.token_endpoint import (
+    FINAL,
+    NO_BEARER,
+    error_fault,
+    guards_fault,
+    tokens_of,
+)
 from sessiond.refresher import Tokens
 
 # What MSAL adds by itself, and refuses to be given.
@@ -85,18 +91,23 @@ class EntraTokens:
     async def refresh(self, token: Secret) -> Tokens:
         """Spend a refresh token; see `sessiond.refresher.TokenSource`."""
         if not self._scopes:
-            raise UnusableAnswer("no refresh: refresh_scope is not set for this issuer")
+            raise UnusableAnswer(
+                "no refresh: refresh_scope is empty, wanted the API's scope: set it for this issuer"
+            )
         application = await self._application.get()
         answer = await self._run(
             partial(application.acquire_token_by_refresh_token, token.reveal(), self._scopes)
         )
         if not isinstance(answer, dict):
-            raise UnusableAnswer("no refresh: MSAL has no answer")
+            raise UnusableAnswer(
+                "no refresh: MSAL has no answer, wanted the token endpoint's: see this issuer's "
+                "tenant"
+            )
         if "error" in answer:
             raise error_fault(answer)
         tokens = tokens_of(answer)
         if tokens is None:
-            raise UnusableAnswer("no refresh: the answer is not a bearer token's")
+            raise UnusableAnswer(NO_BEARER)
         return tokens
 
     async def revoke(self, token: Secret) -> bool:
@@ -133,7 +144,9 @@ class EntraTokens:
             msal.exceptions.MsalError,
         ) as error:  # fmt: skip
             fault = type(error).__name__
-        raise UnusableAnswer(f"no refresh: MSAL gave up ({fault}); check this issuer's tenant")
+        raise UnusableAnswer(
+            f"no refresh: MSAL gave up ({fault}), wanted an answer: see this issuer's tenant"
+        )
 
 
 class NoCache(msal.TokenCache):  # type: ignore[misc]  # msal has no types
@@ -204,7 +217,10 @@ def _judged(reply: Reply) -> dict[str, object]:
         and not reply.is_success
         and answer.get("error") not in tuple(FINAL)
     ):
-        raise reply.trouble(f"the token endpoint answered {reply.status} with Retry-After")
+        raise reply.trouble(
+            f"the token endpoint answered {reply.status} with Retry-After, wanted 200: wait, it is "
+            "asked again then"
+        )
     shown = _MEMBERS - {"error"} if reply.is_success else _MEMBERS
     return {name: value for name, value in answer.items() if name in shown}
 

@@ -110,7 +110,10 @@ class Reply:
         """
         members = read_object(self.body)
         if members is None:
-            raise self.trouble(f"the issuer answered {self.status} without a JSON object")
+            raise self.trouble(
+                f"the issuer answered {self.status} without a JSON object, wanted one: see the "
+                "endpoint's URL"
+            )
         return members
 
     def trouble(self, detail: str) -> UnusableAnswer:
@@ -192,7 +195,9 @@ class IssuerHttp:
     ) -> Reply:
         fault = url_fault(url, insecure_http=self.insecure_http)
         if fault is not None:
-            raise UnusableAnswer(f"an endpoint {fault}")
+            raise UnusableAnswer(
+                f"an endpoint {fault}, wanted where a token may be sent: set it for this issuer"
+            )
         target = _parsed(url)
         try:
             answer = await self._answer(method, target, headers, content)
@@ -210,7 +215,10 @@ class IssuerHttp:
         self, method: str, target: httpx.URL, headers: Mapping[str, str], content: bytes | None
     ) -> "_Answer":
         # Raised outside the handler: httpx's errors hold the request, and that holds the token.
-        failure = f"{target.host} did not answer within {self._timeout} s"
+        failure = (
+            f"{target.host} did not answer within {self._timeout} s, wanted an answer: see that "
+            "issuer, and the way to it"
+        )
         try:
             with anyio.move_on_after(self._timeout):
                 async with self._turn:
@@ -221,7 +229,10 @@ class IssuerHttp:
                         self.ahead = seconds_until(date, self._clock.now())
                     return answer
         except (httpx.HTTPError, httpx.StreamError, OSError, ValueError) as error:
-            failure = f"{target.host} could not be asked: {type(error).__name__}"
+            failure = (
+                f"{target.host} could not be asked: {type(error).__name__}, wanted a connection: "
+                "see that issuer, the way to it, and ca_file"
+            )
         raise IssuerUnavailable(failure)
 
 
@@ -304,15 +315,20 @@ def _judged(answer: _Answer, host: str, *, now: datetime) -> Reply:
         challenge=answer.headers.get("www-authenticate", ""),
         body=answer.body,
     )
-    said = f"{host} answered {reply.status}"
-    if reply.status == 429:
-        raise IssuerThrottled(said, retry_after=reply.retry_after or DEFAULT_RETRY_AFTER)
+    if reply.status == 429 or (reply.status >= 500 and reply.retry_after is not None):
+        pause = reply.retry_after or DEFAULT_RETRY_AFTER
+        raise IssuerThrottled(
+            f"{host} answered {reply.status}, wanted 200: wait, it is asked again in {pause:.0f} s",
+            retry_after=pause,
+        )
     if reply.status >= 500:
-        if reply.retry_after is not None:
-            raise IssuerThrottled(said, retry_after=reply.retry_after)
-        raise IssuerUnavailable(said)
+        raise IssuerUnavailable(f"{host} answered {reply.status}, wanted 200: see that issuer")
     if not (200 <= reply.status < 300 or reply.status >= 400):
-        raise reply.trouble(said)
+        raise reply.trouble(
+            f"{host} answered {reply.status}, wanted 200, from where it leads to: set that URL"
+        )
     if answer.fault is not None:
-        raise reply.trouble(f"{host} {answer.fault}")
+        raise reply.trouble(
+            f"{host} {answer.fault}, wanted a short and plain answer: see the endpoint's URL"
+        )
     return reply

@@ -122,7 +122,10 @@ class IntrospectionVerifier:
         """Ask about a made-up token, which must be answered as inactive, or refused."""
         with suppress(TokenRejected):
             if (await self._ask(made_up_token()))["active"] is not False:
-                raise UnusableAnswer("the issuer takes a made-up token for an active one")
+                raise UnusableAnswer(
+                    "the issuer calls a made-up token active, wanted false: see "
+                    "introspection_endpoint, and let nobody in by it until then"
+                )
 
     async def _ask(self, token: Secret) -> Claims:
         """Return an answer that has `active`."""
@@ -133,7 +136,10 @@ class IntrospectionVerifier:
             raise _fault(reply)
         claims = reply.read()
         if "active" not in claims:
-            raise reply.trouble("the introspection endpoint's answer has no `active`")
+            raise reply.trouble(
+                "introspection answered without active, wanted true or false (RFC 7662, 2.2): see "
+                "introspection_endpoint"
+            )
         return claims
 
     def _check(self, claims: Claims) -> None:
@@ -187,6 +193,11 @@ def _fault(reply: Reply) -> TokenRejected | UnusableAnswer:
             "issuer, or see whether it introspects them",
         )
     if reply.status == 401 or is_refused(error):
-        said = f"introspection answered {reply.status}: the issuer does not take our client"
-        return ClientRefused(f"{said}; check client_id, client_auth and the secret")
-    return reply.trouble(f"introspection answered {reply.status}, with no verdict")
+        return ClientRefused(
+            f"introspection answered {reply.status}: the issuer does not take our client, wanted "
+            "200: check client_id, client_auth and the secret"
+        )
+    return reply.trouble(
+        f"introspection answered {reply.status}, with no verdict, wanted 200: see "
+        "introspection_endpoint"
+    )

@@ -102,15 +102,18 @@ class JwtVerifier:
         try:
             return read_access_token(token, self._narrowed(token, keys), self._tokens, now=now)
         except UnknownKeyError as unknown:  # the issuer may have begun to use a new one
-            missed, detail = _missed(token, unknown), str(unknown)
+            missed, saw = _missed(token, unknown), str(unknown)
         newer = await self.keys.newer(missed)
         if newer is not keys:
             try:
                 return read_access_token(token, newer, self._tokens, now=now)
             except UnknownKeyError as unknown:
-                detail = str(unknown)
-        do = "see that the token is whole and of this issuer, and jwks_uri"
-        raise TokenRejected(Refusal.BADSIGNATURE, f"{detail}: {do}")
+                saw = str(unknown)
+        raise TokenRejected(
+            Refusal.BADSIGNATURE,
+            f"{saw}, wanted a key of the issuer: see that the token is whole and of this issuer, "
+            "and jwks_uri",
+        )
 
     def _look(self, token: Secret, keys: KeySet) -> _Look:
         """Look which of the keys has signed a token whose header is in order and names none."""

@@ -95,9 +95,10 @@ class Keys:
     def _spend(self) -> None:
         pause = self._missed.pause
         if pause:
-            fault = self.kept.failure or "the token's key is unknown"
+            unknown = "the token's key is unknown, wanted one of the key set: try again"
             raise UnusableAnswer(
-                f"{fault}; the key set is fetched again in {math.ceil(pause)} s, try again then",
+                f"{self.kept.failure or unknown}; the key set is fetched again in "
+                f"{math.ceil(pause)} s",
                 retry_after=pause,
             )
         self._missed.spend()
@@ -115,7 +116,7 @@ class Keys:
         place = await self._discovery.need(Endpoint.KEYS)
         reply = await self._http.get(place.url)
         if reply.status != 200:
-            raise reply.trouble(f"the key set: {reply.status}")
+            raise reply.trouble(f"the key set: {reply.status}, wanted 200: see jwks_uri")
         try:
             found, jwks = [], entries(reply.read())
             for jwk in jwks:

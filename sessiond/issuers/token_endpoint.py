@@ -37,6 +37,10 @@ OURS = {
     "invalid_request": "it does not take our request",
     "unsupported_grant_type": "it refreshes nothing",
 }
+NO_BEARER = (
+    "the token endpoint's answer is not a bearer token's, wanted access_token and token_type "
+    '"Bearer" (RFC 6749, 5.1): see token_endpoint'
+)
 MAX_CODE = 64  # characters shown of an error code
 MAX_NUMBERS = 4  # of Entra's shown
 _CODE = re.compile(r"[\x20\x21\x23-\x5b\x5d-\x7e]+")  # RFC 6749, 5.2
@@ -73,7 +77,7 @@ class TokenEndpoint:
             raise refresh_fault(reply)
         tokens = tokens_of(reply.read())
         if tokens is None:
-            raise reply.trouble("the token endpoint's answer is not a bearer token's (RFC 6749)")
+            raise reply.trouble(NO_BEARER)
         return tokens
 
     async def revoke(self, token: Secret) -> bool:
@@ -93,7 +97,10 @@ class TokenEndpoint:
         answer = reply.read()
         if answer.get("error") == "unsupported_token_type":
             return False
-        fault = f"revocation answered {reply.status}: {_reason(answer)}"
+        fault = (
+            f"revocation answered {reply.status}: {_reason(answer)}, wanted 200: check "
+            "this issuer's client"
+        )
         if is_refused(answer.get("error")):
             raise ClientRefused(fault)
         raise reply.trouble(fault)
@@ -136,7 +143,10 @@ def error_fault(
     if isinstance(error, str) and error in FINAL:
         return RefreshRefused(error, said=_said(answer))
     kind = ClientRefused if is_refused(error) else UnusableAnswer
-    return kind(f"no refresh: {_reason(answer)}", retry_after=retry_after)
+    return kind(
+        f"no refresh: {_reason(answer)}, wanted new tokens: check this issuer's configuration",
+        retry_after=retry_after,
+    )
 
 
 def refresh_fault(reply: Reply) -> RefreshRefused | UnusableAnswer:
@@ -160,7 +170,7 @@ def guards_fault(reply: Reply) -> UnusableAnswer | None:
 def _reason(answer: Mapping[str, object]) -> str:
     error, said = answer.get("error"), _said(answer)
     if isinstance(error, str) and error in OURS:
-        return f"{said}, {OURS[error]}: check this issuer's configuration"
+        return f"{said}, {OURS[error]}"
     return f"the issuer says {said}" if said else "the issuer gives no error code (RFC 6749, 5.2)"
 
 

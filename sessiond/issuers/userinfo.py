@@ -94,7 +94,10 @@ class UserinfoVerifier:
         """Show a made-up token, which must be refused."""
         reply = await self._ask(made_up_token())
         if reply.status not in (400, 401, 403):
-            raise reply.trouble(f"userinfo answered a made-up token with {reply.status}")
+            raise reply.trouble(
+                f"userinfo answered a made-up token with {reply.status}, wanted 401: see "
+                "userinfo_endpoint"
+            )
 
     async def _ask(self, token: Secret) -> Reply:
         bearer = sendable(token)
@@ -117,4 +120,4 @@ def _fault(reply: Reply) -> TokenRejected | UnusableAnswer:
             "userinfo answered 403, wanted 200: have the program ask for a scope that shows its "
             "user, such as openid",
         )
-    return reply.trouble(f"userinfo answered {reply.status}")
+    return reply.trouble(f"userinfo answered {reply.status}, wanted 200: see userinfo_endpoint")

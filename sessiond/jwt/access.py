@@ -108,8 +108,11 @@ def check_audience(claims: Claims, audience: Collection[str], *, claim: str = "a
     stated = claims.get(claim, [])
     named = [stated] if isinstance(stated, str) else stated
     if not isinstance(named, list) or not all(isinstance(name, str) for name in named):
-        shape = f"{claim} is {seen(stated)}, wanted a string or a list of strings (RFC 7519, 4.1.3)"
-        raise TokenRejected(Refusal.MALFORMED, f"{shape}: mend it at the issuer")
+        raise TokenRejected(
+            Refusal.MALFORMED,
+            f"{claim} is {seen(stated)}, wanted a string or a list of strings (RFC 7519, 4.1.3): "
+            "mend it at the issuer",
+        )
     if not set(named).intersection(audience):
         raise TokenRejected(
             Refusal.WRONGAUDIENCE,

@@ -15,11 +15,14 @@ _CURVES = {"EC": ("P-256", "P-384", "P-521"), "OKP": ("Ed25519",)}
 def why_none_is_usable(jwks: Sequence[Mapping[str, object]]) -> str:
     """Return what is wrong with each key of a set, the first few by name."""
     if not jwks:
-        return "the key set is empty"
+        return "the key set is empty, wanted a signature key: see jwks_uri"
     named = [f"{_name(jwk, at)} {why_unusable(jwk)}" for at, jwk in enumerate(jwks[:MAX_NAMED], 1)]
     more = len(jwks) - len(named)
     rest = [f"and {more} more"] if more else []
-    return f"the key set has no usable signature key: {'; '.join([*named, *rest])}"
+    return (
+        f"the key set has no usable signature key: {'; '.join([*named, *rest])}, wanted one "
+        "at least: see jwks_uri"
+    )
 
 
 def why_unusable(jwk: Mapping[str, object]) -> str:

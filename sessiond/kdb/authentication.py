@@ -93,7 +93,11 @@ class Authentication(ABC):
             except StoreError as error:
                 self._refuse(Refusal.UNAVAILABLE, str(error))
         if scope.cancelled_caught:
-            self._refuse(Refusal.DEADLINE, "no verdict in time")
+            self._refuse(
+                Refusal.DEADLINE,
+                f"{self._took():.2f} s went to {self._waited_for()}, wanted a verdict by then: see "
+                "the issuer in sessionctl status, or raise login.deadline",
+            )
 
     async def record(self) -> None:
         """Put the change in the table's queue, in the order of the process's calls."""
@@ -104,7 +108,11 @@ class Authentication(ABC):
             self._submitted_at = self._login_services.clock.monotonic()
             self._submission = await self._login_services.table.submit(change)
         if scope.cancelled_caught:
-            self._refuse(Refusal.DEADLINE, "the table is not taking changes")
+            self._refuse(
+                Refusal.DEADLINE,
+                f"the table took no change for {self._took():.2f} s, wanted room in its queue: see "
+                "whether the disk is slow (commit_ms), or raise login.deadline",
+            )
 
     async def outcome(self) -> ActiveSession | Refusal:
         """Return what came of it, once it is on disk."""
@@ -114,7 +122,11 @@ class Authentication(ABC):
                 active = await self._settled()
             if scope.cancelled_caught:
                 self.is_late = True
-                self._refuse(Refusal.DEADLINE, "not on disk in time")
+                self._refuse(
+                    Refusal.DEADLINE,
+                    f"not on disk after {self._took():.2f} s, wanted it there by then: see whether "
+                    "the disk is slow (commit_ms), or raise login.deadline",
+                )
         if self._refusal is not None or active is None:
             return self._tell(self._refusal or Refusal.UNAVAILABLE)
         issuer = active.session.principal.issuer
@@ -171,8 +183,15 @@ class Authentication(ABC):
             return
         judge = CheckAdmission(presented=self._presented(verified_login), is_proof_due=False)
         if await table.ask(judge) is Refusal.INACTIVE:
-            raise TokenRejected(Refusal.WRONGAUDIENCE, "it cannot be refreshed by our client")
-        raise IssuerUnavailable("no proof by refresh yet")
+            raise TokenRejected(
+                Refusal.WRONGAUDIENCE,
+                "the issuer does not refresh it for our client, wanted a refresh token of that: "
+                "have the program sign in as refresh_client_id",
+            )
+        raise IssuerUnavailable(
+            f"issuer {issuer!r} has not refreshed the token yet, wanted that as proof whose it is: "
+            "try again in a moment, see refresh put off in the log"
+        )
 
     def _presented(self, verified_login: VerifiedLogin) -> PresentedTokens:
         access, refresh = verified_login.presented.access, verified_login.presented.refresh
@@ -185,6 +204,14 @@ class Authentication(ABC):
             draw=self._login_services.draw(),
             presented_at=self._presented_at,
         )
+
+    def _took(self) -> float:
+        return self._login_services.clock.monotonic() - self._began
+
+    def _waited_for(self) -> str:
+        timings = self._timings
+        what = "its turn at" if timings.called is None and timings.queued else "an answer of"
+        return f"{what} issuer {timings.issuer!r}"
 
     def _left(self) -> float:
         return max(0.0, self._answer_by - self._login_services.clock.monotonic())
@@ -202,7 +229,7 @@ class Authentication(ABC):
 
     def _log(self, outcome: str, **facts: str) -> None:
         """Tell and measure the answer, with what its time went to, as far as it came."""
-        took, timings = self._login_services.clock.monotonic() - self._began, self._timings
+        took, timings = self._took(), self._timings
         log.info(
             self._name,
             outcome=outcome,
@@ -306,7 +333,10 @@ class RenewalAuthentication(Authentication):
         find = FindSession(process=self._owner.key, session=self._call.session)
         self._standing = await self._login_services.table.ask(find)
         if self._standing is None:
-            raise TokenRejected(Refusal.REVOKED, "there is no such live session")
+            raise TokenRejected(
+                Refusal.REVOKED,
+                "no live session of this process has that id, wanted one to renew: log in anew",
+            )
         return await self._login_services.gate.admit(
             user=self._standing.session.principal.name,
             password=self._call.password.reveal(),

@@ -121,7 +121,10 @@ class OneRefresh:
         if grant.lease.expires_at <= self._clock.now():
             return Outcome.OVER
         if issuer.client != grant.client:  # sent for another client it would count as stolen
-            return IssuerUnavailable("the refresh token is another client's")
+            return IssuerUnavailable(
+                "the refresh token is another client's, wanted one of the configured client: have "
+                "the user sign in again, or set that client back"
+            )
         closed_until = self._issuers.pace(grant).not_before(grant, self._clock.now())
         if closed_until is not None:
             return closed_until + timedelta(seconds=FIRST_RETRY * self._draw())
@@ -174,7 +177,10 @@ class OneRefresh:
         refresh = Refresh(grant=grant.id, verdict=verdict, draw=self._draw())
         kept = await self._table.ask(refresh)
         if not kept and not self._issuers.is_newest(issuer, grant.issuer):
-            return IssuerUnavailable("its configuration has changed")
+            return IssuerUnavailable(
+                "the issuer's configuration changed meanwhile, wanted a token judged by the new "
+                "one: wait, the next try is"
+            )
         if kept:
             self._issuers.pace(grant).note_proof(grant)
         log.info("refreshed" if kept else "refresh thrown away", issuer=grant.issuer)
@@ -192,7 +198,10 @@ class OneRefresh:
                 self._keep(grant, given)
                 return IssuerUnavailable(str(rejected))
             case Refusal.EXPIRED if given.tries:
-                return IssuerUnavailable("it expired before it could be verified")
+                return IssuerUnavailable(
+                    "the new token ran out before it could be verified, wanted a verdict in time: "
+                    "see why the earlier tries failed in the log (refreshed token rejected)"
+                )
         if not self._issuers.is_newest(issuer, grant.issuer):
             return IssuerUnavailable(str(rejected))
         await self._persist(Refuse(grant=grant.id, reason=rejected.reason.value))

@@ -10,6 +10,7 @@ import anyio
 from sessiond.api import Verifier
 from sessiond.core.errors import Refusal, TokenRejected
 from sessiond.core.grant import Grant
+from sessiond.core.printable import seen
 from sessiond.core.secret import Secret
 from sessiond.core.verdict import Verdict
 from sessiond.gate.fair import FairLimiter
@@ -63,7 +64,11 @@ class RefreshIssuer:
         """Return what the token proves, as `sessiond.api.Verifier`, of a user who may come."""
         verdict = await self.verifier.verify(token, now=now, expires_in=expires_in)
         if not self.admits(verdict.principal.name):
-            raise TokenRejected(Refusal.WRONGISSUER, "this issuer does not answer for that user")
+            raise TokenRejected(
+                Refusal.WRONGISSUER,
+                f"the user is {seen(verdict.principal.name)}, wanted one whom users of this issuer "
+                "matches: have him sign in at another, or mend users",
+            )
         return replace(verdict, generation=self.generation)
 
 

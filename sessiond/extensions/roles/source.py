@@ -191,7 +191,10 @@ class AskedSource:
 
     def _in_thread(self, principal: Principal, now: datetime) -> object:
         if not self._running.acquire(blocking=False):
-            raise IssuerUnavailable(f"all {THREADS} threads of the role source hang")
+            raise IssuerUnavailable(
+                f"all {THREADS} threads of role source {self.name!r} hang, wanted a free one: see "
+                "what its plugin waits for, then restart sessiond"
+            )
         try:
             return self._source.roles(principal, now=now)
         finally:

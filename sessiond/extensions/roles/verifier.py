@@ -11,6 +11,7 @@ from sessiond.api import Verifier
 from sessiond.clock import Clock
 from sessiond.core.errors import IssuerUnavailable, Refusal, TokenRejected
 from sessiond.core.principal import Principal
+from sessiond.core.printable import any_of
 from sessiond.core.secret import Secret
 from sessiond.core.verdict import Verdict
 from sessiond.extensions.roles.source import Answer, AskedSource
@@ -57,7 +58,12 @@ class AskedRoles:
         answers = await self._answers(verdict.principal, now)
         roles = {*verdict.roles, *(role for each in answers for role in each.granted.roles)}
         if self._terms.require_role and not roles:
-            raise TokenRejected(Refusal.NOROLES, "neither token nor role source has a known role")
+            asked = any_of(source.name for source in self._terms.sources)
+            raise TokenRejected(
+                Refusal.NOROLES,
+                f"no role in the token, nor from role source {asked}, wanted one (require_role): "
+                "assign one to the user in either",
+            )
         attributes: dict[str, str] = {}
         for source in (
             *(each.granted.attributes for each in reversed(answers)),
@@ -77,7 +83,11 @@ class AskedRoles:
         """Ask every source at the same time; a refusal counts before a failure."""
         sources = self._terms.sources
         outcomes: list[Answer | TokenRejected | IssuerUnavailable] = [
-            IssuerUnavailable("the role source was not asked to the end") for _ in sources
+            IssuerUnavailable(
+                f"role source {source.name!r} was not asked to the end, wanted its answer: sign in "
+                "again"
+            )
+            for source in sources
         ]
 
         async def ask(number: int, source: AskedSource) -> None:

@@ -27,11 +27,11 @@ def test_https_may_go_anywhere(port: int | None, insecure_http: bool) -> None:
 @pytest.mark.parametrize(
     ("parts", "said"),
     [
-        ({"scheme": "ftp"}, "must be an https:// URL"),
-        ({"scheme": ""}, "must be an https:// URL"),
-        ({"host": ""}, "must be an https:// URL"),
-        ({"has_user": True}, "must carry no user or password"),
-        ({"has_fragment": True}, "must carry no fragment"),
+        ({"scheme": "ftp"}, "is no https:// URL"),
+        ({"scheme": ""}, "is no https:// URL"),
+        ({"host": ""}, "is no https:// URL"),
+        ({"has_user": True}, "carries a user or password"),
+        ({"has_fragment": True}, "carries a fragment"),
         ({"port": 0}, "has no such port"),
         ({"port": 65536}, "has no such port"),
         ({"scheme": "http"}, "is http://, which needs insecure_http"),

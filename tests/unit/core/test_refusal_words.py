@@ -1,12 +1,23 @@
 """Why the table refuses, in words that name the next step or the key."""
 
+import re
+from pathlib import Path
+
+from sessiond import core
 from sessiond.core.errors import Refusal
-from sessiond.core.refusal_words import why
+from sessiond.core.refusal_words import WORDS, why
+
+CORE = Path(core.__file__).parent
 
 
 def test_a_throttled_login_names_the_key_that_bounds_sessions() -> None:
     assert "login.max_sessions" in why(Refusal.THROTTLED)
 
 
-def test_a_refusal_without_words_of_its_own_has_some_all_the_same() -> None:
-    assert why(Refusal.UNAVAILABLE) == "the table refuses it"
+def test_the_table_has_words_for_whatever_it_may_say() -> None:
+    places = [*(CORE / "decide").glob("*.py"), CORE / "admission.py"]
+    sources = "\n".join(each.read_text() for each in places)
+    said = {Refusal[name] for name in re.findall(r"return Refusal\.(\w+)\n", sources)}
+    said |= {Refusal.WRONGISSUER, Refusal.UNAVAILABLE}  # of one line
+    assert len(said) > 5
+    assert said == WORDS.keys()

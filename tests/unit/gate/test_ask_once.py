@@ -13,6 +13,7 @@ from sessiond.containment import Containment
 from sessiond.core.errors import IssuerUnavailable, Refusal, TokenRejected
 from sessiond.gate import AskOnce, Breaker
 from sessiond.gate import ask_once as module
+from sessiond.gate.flight import IS_STOPPING
 from tests.fakes import FakeClock, idle
 
 pytestmark = pytest.mark.anyio
@@ -211,7 +212,7 @@ async def test_while_the_breaker_is_open_only_what_needs_no_call_is_begun(
 
 async def test_nothing_is_asked_before_it_has_begun(clock: FakeClock) -> None:
     stranger = Stranger(clock)
-    assert await stranger.said() == "sessiond is not open yet"
+    assert await stranger.said() == "sessiond is starting, wanted it open: try again in a moment"
     assert stranger.asked == []
 
 
@@ -266,7 +267,7 @@ async def test_when_its_tasks_end_whoever_waits_is_told(clock: FakeClock) -> Non
         askers.start_soon(ask)
         await idle()
         tasks.cancel_scope.cancel()
-    assert found == ["sessiond is stopping"]
+    assert found == [IS_STOPPING]
     await stranger.once.over()
 
 
@@ -275,7 +276,7 @@ async def test_once_its_tasks_have_ended_nobody_is_asked_and_nobody_waits(clock:
     async with anyio.create_task_group() as tasks:
         stranger.once.begin(tasks)
     with anyio.fail_after(1):
-        assert [await stranger.said() for _ in range(2)] == ["sessiond is stopping"] * 2
+        assert [await stranger.said() for _ in range(2)] == [IS_STOPPING] * 2
         await stranger.once.over()
     assert stranger.asked == []
 

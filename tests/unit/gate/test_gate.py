@@ -338,7 +338,7 @@ async def test_a_gate_that_does_not_run_yet_asks_nobody(
 ) -> None:
     with no_news() as news:
         gate = Gate(gate_settings(gate_issuer(verifier, clock)), news=news, clock=clock)
-        with pytest.raises(IssuerUnavailable, match="not open yet"):
+        with pytest.raises(IssuerUnavailable, match="is starting"):
             await gate.admit(user="alice", password=opaque(), owner=process_key())
     assert verifier.asked == []
 

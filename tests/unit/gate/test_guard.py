@@ -82,7 +82,8 @@ async def test_while_the_breaker_is_open_nobody_asks(stranger: Stranger) -> None
     await stranger.fail()
     said = await stranger.said()
     assert (
-        said == "the breaker of the stranger is open: nobody waits until a trial call is answered"
+        said == "the breaker of the stranger is open, wanted an answer to a trial call: see its "
+        "trouble in sessionctl status, and wait, since it closes by itself"
     )
     assert stranger.calls == 3
     with pytest.raises(IssuerUnavailable, match="is open"):

@@ -345,7 +345,7 @@ async def test_why_the_keys_were_not_fetched_is_known_until_they_are(issuer: Iss
     assert parts.keys_trouble() == ""
     with pytest.raises(UnusableAnswer):
         await parts.verifier.probe()
-    assert parts.keys_trouble() == "the key set: 404"
+    assert parts.keys_trouble() == "the key set: 404, wanted 200: see jwks_uri"
     issuer.says("/keys", {"keys": [jwk(RSA, kid="rsa")]})
     await parts.verifier.probe()
     assert parts.keys_trouble() == ""

@@ -383,7 +383,9 @@ async def test_that_our_client_is_refused_is_said_as_such(
 ) -> None:
     answer(issuer, content, status)
     for call in (verifier_of(issuer).verify(OPAQUE, now=clock.now()), verifier_of(issuer).probe()):
-        with pytest.raises(ClientRefused, match="does not take our client; check client_id"):
+        with pytest.raises(
+            ClientRefused, match="does not take our client, wanted 200: check client_id"
+        ):
             await call
 
 

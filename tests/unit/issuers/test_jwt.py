@@ -355,7 +355,9 @@ async def test_while_the_keys_cannot_be_fetched_unknown_ones_are_no_verdict(
     for _ in range(AT_ONCE):
         with pytest.raises(IssuerUnavailable, match="503"):
             await verifier.verify(made_up("one"), now=clock.now())
-    with pytest.raises(UnusableAnswer, match=r"503; the key set is fetched again in 5 s"):
+    with pytest.raises(
+        UnusableAnswer, match=r"503, wanted 200: .*; the key set is fetched again in 5 s"
+    ):
         await verifier.verify(made_up("one"), now=clock.now())
     assert issuer.asked("/keys") == 1 + AT_ONCE
     assert await reason(verifier, token(), clock) == "accepted"

@@ -66,15 +66,16 @@ def test_there_is_a_reason_where_and_only_where_a_key_is_of_no_use(
 
 
 def test_the_first_few_keys_of_a_set_are_named() -> None:
-    assert why_none_is_usable([]) == "the key set is empty"
+    assert why_none_is_usable([]) == "the key set is empty, wanted a signature key: see jwks_uri"
     some = [jwk(RSA, kid="one", use="enc"), without(jwk(EC, crv="P-192"), "kid")]
     assert why_none_is_usable(some) == (
         "the key set has no usable signature key: key 'one' is for use 'enc', not 'sig'; "
-        "key 2 (without kid) is on curve 'P-192', not 'P-256' or 'P-384' or 'P-521'"
+        "key 2 (without kid) is on curve 'P-192', not 'P-256' or 'P-384' or 'P-521', "
+        "wanted one at least: see jwks_uri"
     )
     many = [{"kid": f"{number}"} for number in range(90)]
     said = why_none_is_usable(many)
-    assert said.endswith(f"; and {90 - MAX_NAMED} more")
+    assert said.endswith(f"; and {90 - MAX_NAMED} more, wanted one at least: see jwks_uri")
     assert said.count("kty") == MAX_NAMED
 
 
@@ -82,4 +83,4 @@ def test_what_an_issuer_wrote_is_shown_in_ascii_and_cut() -> None:
     said = why_none_is_usable([{"kid": "\x1b[2J\u202e" + "x" * 9000, "kty": "y" * 9000}])
     assert said.isascii()
     assert said.isprintable()
-    assert len(said) < 100 + 2 * MAX_SHOWN
+    assert len(said) < 150 + 2 * MAX_SHOWN

@@ -30,9 +30,10 @@ from tests.unit.extensions.roles.fakes import PlainSource, ScriptedSource, asked
 pytestmark = pytest.mark.anyio
 ALICE, BOB = principal("alice"), principal("bob")
 OPEN = (
-    "IssuerUnavailable: the breaker of role source 'ldap' is open: "
-    "nobody waits until a trial call is answered"
+    "IssuerUnavailable: the breaker of role source 'ldap' is open, wanted an answer to a trial "
+    "call: see its trouble in sessionctl status, and wait, since it closes by itself"
 )
+FAILED = "plugin 'ldap' failed: {}, wanted an answer: see where in the log (plugin failed)"
 
 
 @pytest.fixture
@@ -150,9 +151,9 @@ async def test_a_plain_source_that_hangs_takes_only_so_many_threads(
         assert plugin.hang is not None
         plugin.hang.set()
     assert [outcome.split(": ")[1] for outcome in outcomes] == [
-        "plugin 'ldap' did not answer within 0.05 seconds",
-        "plugin 'ldap' did not answer within 0.05 seconds",
-        "all 2 threads of the role source hang",
+        "plugin 'ldap' did not answer within 0.05 s, wanted an answer by then",
+        "plugin 'ldap' did not answer within 0.05 s, wanted an answer by then",
+        "all 2 threads of role source 'ldap' hang, wanted a free one",
     ]
     assert len(plugin.threads) == 2
 
@@ -166,13 +167,13 @@ async def test_a_plain_source_that_is_done_gives_its_thread_back(
     assert [await said(source, ALICE, clock.now()) for _ in range(3)] == ["reader"] * 3
     plugin.says = OSError("no route")
     outcomes = [await said(source, ALICE, clock.now()) for _ in range(2)]
-    assert outcomes == ["IssuerUnavailable: plugin 'ldap' failed: OSError"] * 2
+    assert outcomes == [f"IssuerUnavailable: {FAILED.format('OSError')}"] * 2
 
 
 async def test_an_answer_that_cannot_be_kept_is_none(clock: FakeClock, tasks: TaskGroup) -> None:
     source = asked(ScriptedSource(says=Granted(roles=["\n"])), clock, tasks)
     assert await said(source, ALICE, clock.now()) == (
-        "IssuerUnavailable: plugin 'ldap' failed: AnswerError"
+        f"IssuerUnavailable: {FAILED.format('AnswerError')}"
     )
 
 
@@ -203,7 +204,7 @@ async def test_after_three_failures_nobody_waits_until_a_trial_call_is_answered(
         "role source breaker closed",
     ]
     (told,) = [entry for entry in logs if entry["event"] == "role source breaker open"]
-    assert (told["role_source"], told["error"]) == ("ldap", "plugin 'ldap' failed: OSError")
+    assert (told["role_source"], told["error"]) == ("ldap", FAILED.format("OSError"))
 
 
 async def test_a_trial_that_fails_puts_the_next_one_off(clock: FakeClock, tasks: TaskGroup) -> None:
@@ -229,7 +230,7 @@ async def test_whatever_a_source_raises_is_a_failure_of_its_own(
     source = asked(plugin, clock, tasks)
     for _ in range(3):
         assert await said(source, ALICE, clock.now()) == (
-            "IssuerUnavailable: plugin 'ldap' failed: KeyError"
+            f"IssuerUnavailable: {FAILED.format('KeyError')}"
         )
     await idle()
     assert source.state.is_open
@@ -320,7 +321,7 @@ async def test_operators_see_how_it_does(clock: FakeClock, tasks: TaskGroup) -> 
     await said(source, ALICE, clock.now())
     state = source.state
     assert (state.name, state.plugin, state.is_open) == ("ldap", "acme", False)
-    assert state.last_error == "plugin 'ldap' failed: OSError"
+    assert state.last_error == FAILED.format("OSError")
     assert (state.last_error_at, state.last_success_at) == (clock.now(), None)
 
 
@@ -391,7 +392,7 @@ async def test_a_source_that_was_stopped_is_tried_out_no_more(
 async def test_a_source_that_nobody_began_is_not_asked(clock: FakeClock) -> None:
     plugin = ScriptedSource()
     assert await said(asked(plugin, clock), ALICE, clock.now()) == (
-        "IssuerUnavailable: sessiond is not open yet"
+        "IssuerUnavailable: sessiond is starting, wanted it open: try again in a moment"
     )
     assert plugin.asked == []
 
