@@ -132,7 +132,9 @@ def plan(values: Values, root: Path) -> list[Planned]:
         "store.path": values.database,
     }.items():
         if not _PLAIN.fullmatch(value):
-            raise ConfigError(f"{key}: {value!r} has characters that no unit can have")
+            raise ConfigError(
+                f"{key}: {value!r} has characters that no unit can have, must be plain"
+            )
     return [
         Planned(root / place, _read(root / place), _marked(_filled(name, values)))
         for name, place in PLACES.items()
@@ -154,8 +156,8 @@ def apply(planned: Sequence[Planned], *, force: bool) -> None:
     if kept and not force:
         names = ", ".join(str(each.path) for each in kept)
         raise ConfigError(
-            f"not written by install-units, or changed since: {names}; move the changes to a "
-            "drop-in (systemctl edit) and use --force"
+            f"not written by install-units, or changed since: {names}, wanted them as written: "
+            "move the changes to a drop-in (systemctl edit) and use --force"
         )
     for each in planned:
         try:
@@ -165,7 +167,9 @@ def apply(planned: Sequence[Planned], *, force: bool) -> None:
                 each.path.parent.mkdir(parents=True, exist_ok=True)
                 write_whole(each.path, each.after.encode(), mode=MODE)
         except OSError as error:
-            raise ConfigError(f"install-units: {each.path}: {error.strerror}") from error
+            raise ConfigError(
+                f"install-units: {each.path}: {error.strerror}, wanted it written: run this as root"
+            ) from error
 
 
 def told(planned: Iterable[Planned], values: Values, root: Path, *, is_real: bool) -> Iterator[str]:
@@ -253,6 +257,10 @@ def _read(path: Path) -> str | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise ConfigError(f"install-units: {path}: {error.strerror}") from error
+        raise ConfigError(
+            f"install-units: {path}: {error.strerror}, wanted to read it: run this as root"
+        ) from error
     except UnicodeDecodeError:
-        raise ConfigError(f"install-units: {path} is no text") from None
+        raise ConfigError(
+            f"install-units: {path} is no text, wanted a unit: move it away"
+        ) from None

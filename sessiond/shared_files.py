@@ -67,7 +67,8 @@ def write(planned: Sequence[SharedFile]) -> None:
                 write_whole(each.path, each.content, mode=each.mode)
             except OSError as error:
                 raise ConfigError(
-                    f"{each.path} cannot be written: {error.strerror}; run this as root"
+                    f"{each.path} cannot be written: {error.strerror}, wanted it there: run this "
+                    "as root"
                 ) from error
 
 

@@ -18,6 +18,7 @@ from sessiond.core.endpoint import endpoint_fault
 
 MAX_SOCKET_PATH = 107  # bytes, unix(7): sun_path is 108 with its NUL
 MAX_PATTERNS = 16  # of `role_names`: each is compared with each value of a token
+_OF_A_URL = ": https:// with a host, and neither user nor fragment"
 
 _URL_KEYS = (
     "discovery",
@@ -47,7 +48,7 @@ def _problems_of_listen(listen: ListenConfig) -> Iterator[str]:
     sockets = {"directory": f"{listen.directory}/kx.{listen.port}", "control": listen.control}
     for key, path in sockets.items():
         if len(path.encode()) > MAX_SOCKET_PATH:
-            yield f"listen.{key} makes a socket's path longer than {MAX_SOCKET_PATH} bytes"
+            yield f"listen.{key} makes too long a path, must be {MAX_SOCKET_PATH} bytes at most"
 
 
 def _problems_of_refresh(refresh: RefreshConfig) -> Iterator[str]:
@@ -72,62 +73,62 @@ def _problems_of_issuer(issuer: IssuerConfig, where: str) -> Iterator[str]:
     yield from _problems_of_plugin(issuer, where)
     yield from _problems_of_laxer_rules(issuer, where)
     if issuer.prove_by_refresh and issuer.verify != "userinfo":
-        yield f"{where}.prove_by_refresh goes with verify userinfo only, not {issuer.verify}"
+        yield f"{where}.prove_by_refresh is set, must not be with {issuer.verify}: userinfo only"
     if issuer.client_auth == "none" and issuer.client_secret_file:
-        yield f"{where}.client_auth is none, but client_secret_file is set"
+        yield f"{where}.client_auth is none, must not be where client_secret_file is set"
     for number, pattern in enumerate(issuer.users, start=1):
         if not overlap(pattern, "*"):
-            yield f"{where}.users[{number}] matches no name"
+            yield f"{where}.users[{number}] matches no name, must match some"
     if issuer.kind == "entra":
         yield from problems_of_entra(issuer, where)
 
 
 def _problems_of_jwt(issuer: IssuerConfig, where: str) -> Iterator[str]:
     if not issuer.audience:
-        yield f"{where}.audience is missing: verify jwt needs the `aud` that tokens for kdb+ have"
+        yield f"{where}.audience is missing, must be the `aud` that tokens for kdb+ have"
     if not issuer.typ:
-        yield f'{where}.typ is empty: no token could be good ("" stands for an absent one)'
+        yield f'{where}.typ is empty, must have one at least ("" stands for an absent one)'
 
 
 def _problems_of_introspection(issuer: IssuerConfig, where: str) -> Iterator[str]:
     if not issuer.client_id:
-        yield f"{where}.client_id is empty: introspection asks who is asking (RFC 7662, 2.1)"
+        yield f"{where}.client_id is empty, must not be with introspection (RFC 7662, 2.1)"
     if issuer.client_auth == "none":
-        yield f"{where}.client_auth is none: introspection needs authentication (RFC 7662, 2.1)"
+        yield f"{where}.client_auth is none, must be another for introspection (RFC 7662, 2.1)"
 
 
 def _problems_of_laxer_rules(issuer: IssuerConfig, where: str) -> Iterator[str]:
     """Find what gives up one way of telling tokens apart without another in its place."""
     if issuer.tolerated_claims and issuer.verify != "jwt":
-        yield f"{where}.tolerated_claims goes with verify jwt only, not {issuer.verify}"
+        yield f"{where}.tolerated_claims is set, must not be with verify {issuer.verify}: jwt only"
     elif issuer.tolerated_claims and not issuer.required_scope:
         # An id_token's `aud` is the client that the user signed in with (OpenID Connect Core, 2).
         clients = {issuer.client_id, issuer.refresh_client_id}.intersection(issuer.audience)
         if issuer.audience_claim != "aud" or clients:
             yield (
-                f"{where}.tolerated_claims needs something else that id_tokens do not have: "
+                f"{where}.tolerated_claims is set, must have beside it what id_tokens have not: "
                 "required_scope, or an audience that is no client's id"
             )
     if issuer.token_type_optional and issuer.verify != "introspection":
-        only = "goes with verify introspection only"
-        yield f"{where}.token_type_optional {only}, not {issuer.verify}"
+        only = "introspection only"
+        yield f"{where}.token_type_optional is set, must not be with {issuer.verify}: {only}"
     elif issuer.token_type_optional and not issuer.required_scope:
         yield (
-            f"{where}.token_type_optional needs required_scope: something else must tell access "
-            "tokens from all others"
+            f"{where}.token_type_optional is set without required_scope: something else must tell "
+            "access tokens from all others"
         )
     if len(issuer.role_names) > MAX_PATTERNS:
-        yield f"{where}.role_names has more than {MAX_PATTERNS} patterns"
+        yield f"{where}.role_names is longer, must be at most {MAX_PATTERNS} patterns"
 
 
 def _problems_of_plugin(issuer: IssuerConfig, where: str) -> Iterator[str]:
     if issuer.verify == "plugin":
         if not issuer.plugin:
-            yield f"{where}.plugin is missing: the name of a sessiond.verifiers entry point"
+            yield f"{where}.plugin is missing, must name a sessiond.verifiers entry point"
         return
     for key in ("plugin", "settings"):
         if getattr(issuer, key):
-            yield f"{where}.{key} goes with verify plugin only, not {issuer.verify}"
+            yield f"{where}.{key} is set, must not be with verify {issuer.verify}: plugin only"
 
 
 def _problems_of_url(url: str, where: str, *, insecure: bool) -> Iterator[str]:
@@ -136,7 +137,7 @@ def _problems_of_url(url: str, where: str, *, insecure: bool) -> Iterator[str]:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
-        yield f"{where} is not a URL"
+        yield f"{where} is not a URL, must be one{_OF_A_URL}"
         return
     fault = endpoint_fault(
         scheme=parts.scheme,
@@ -147,22 +148,23 @@ def _problems_of_url(url: str, where: str, *, insecure: bool) -> Iterator[str]:
         insecure_http=insecure,
     )
     if fault is not None:
-        yield f"{where} {fault}"
+        yield f"{where} {fault}, must be a URL{_OF_A_URL}"
 
 
 def _problems_between(issuers: Sequence[IssuerConfig]) -> Iterator[str]:
     """Find where two issuers could claim the same token or the same user."""
     for one, other in combinations(issuers, 2):
         if one.name == other.name:
-            yield f"issuer[{one.name}].name is there twice"
+            yield f"issuer[{one.name}].name is there twice, must be its own"
         for claimed in sorted(_iss_of(one) & _iss_of(other)):
-            yield f"issuer[{other.name}].issuer: {claimed} belongs to issuer[{one.name}] already"
+            taken = f"{claimed} belongs to issuer[{one.name}]"
+            yield f"issuer[{other.name}].issuer: {taken} already, must be another"
         for pattern in one.users:
             for another in other.users:
                 if overlap(pattern, another):
                     yield (
                         f"issuer[{other.name}].users: {another!r} and issuer[{one.name}]'s "
-                        f"{pattern!r} can match the same name"
+                        f"{pattern!r} can match the same name, must be told apart"
                     )
     if len(issuers) > 1:
         for issuer in issuers:
@@ -182,15 +184,17 @@ def _problems_of_role_sources(
 ) -> Iterator[str]:
     for one, other in combinations(sources, 2):
         if one.name == other.name:
-            yield f"role_source[{one.name}].name is there twice"
+            yield f"role_source[{one.name}].name is there twice, must be its own"
     known = {issuer.name for issuer in issuers}
     for source in sources:
         for number, name in enumerate(source.issuers, start=1):
             if name not in known:
-                yield f"role_source[{source.name}].issuers[{number}] is {name!r}, no issuer's name"
+                where = f"role_source[{source.name}].issuers[{number}]"
+                yield f"{where} is {name!r}, must be an issuer's name"
 
 
 def _problems_of_subscribers(subscribers: Sequence[SubscriberConfig]) -> Iterator[str]:
     for one, other in combinations(subscribers, 2):
         if one.name == other.name:
-            yield f"subscriber[{one.name}].name is there twice: its place is kept under it"
+            name = f"subscriber[{one.name}].name"
+            yield f"{name} is there twice, must be its own: its place is kept under it"

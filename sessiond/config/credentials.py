@@ -54,7 +54,7 @@ def proof_key(file: str, *, environ: Mapping[str, str]) -> Secret | None:
         return None
     line = found.reveal().partition("\n")[0].removesuffix("\r")
     if not line.isascii() or not line.isprintable() or not line:
-        raise ConfigError(f"{key}: its first line must be printable ASCII, and not empty")
+        raise ConfigError(f"{key}: its first line is empty or not plain, must be printable ASCII")
     return Secret(line)
 
 
@@ -82,8 +82,8 @@ def find_store_key(file: str, *, database: Path, environ: Mapping[str, str]) -> 
         return _text(beside, "store.key_file", forbidden=_ONLY_OWNER)
     if _exists(database, "store.path"):
         raise ConfigError(
-            f"store.key_file: {database} is there but its key {beside} is not: bring the key "
-            "back, or move the database away and let everybody log in again"
+            f"store.key_file: {database} is there but its key {beside} is not, wanted both: bring "
+            "the key back, or move the database away and let everybody log in again"
         )
     return None
 
@@ -128,8 +128,8 @@ def replace_key_file(path: Path, text: Secret) -> None:
         _sync(path.parent)
     except OSError as error:
         raise ConfigError(
-            f"store.key_file: cannot write {path}: {error.strerror}: run this as root, or as a "
-            f"user who may write in {path.parent}"
+            f"store.key_file: cannot write {path}: {error.strerror}, wanted that replaced: run "
+            f"this as root, or as a user who may write in {path.parent}"
         ) from error
 
 
@@ -155,7 +155,10 @@ def _make_key(path: Path) -> None:
             draft.unlink()
         _sync(path.parent)
     except OSError as error:
-        raise ConfigError(f"store.key_file: cannot make {path}: {error.strerror}") from error
+        raise ConfigError(
+            f"store.key_file: cannot make {path}: {error.strerror}, wanted a new key there: let "
+            f"sessiond's user write in {path.parent}, or name a file"
+        ) from error
 
 
 def _sync(directory: Path) -> None:
@@ -179,7 +182,10 @@ def _exists(path: Path, key: str) -> bool:
     try:
         return path.exists()
     except OSError as error:
-        raise ConfigError(f"{key}: cannot look for {path}: {error.strerror}") from error
+        raise ConfigError(
+            f"{key}: cannot look for {path}: {error.strerror}, wanted to: let sessiond's user into "
+            f"{path.parent}"
+        ) from error
 
 
 def _text(path: Path, key: str, *, forbidden: int, owner: int | None = None) -> Secret:
@@ -194,28 +200,38 @@ def _text(path: Path, key: str, *, forbidden: int, owner: int | None = None) -> 
         finally:
             os.close(descriptor)
     except OSError as error:
-        raise ConfigError(f"{key}: cannot read {path}: {error.strerror}") from error
+        raise ConfigError(
+            f"{key}: cannot read {path}: {error.strerror}, wanted the secret in it: name a file "
+            "that is there, and sessiond's user may read"
+        ) from error
     if len(content) > MAX_SIZE:
-        raise ConfigError(f"{key}: {path} is longer than {MAX_SIZE} bytes")
+        raise ConfigError(
+            f"{key}: {path} is longer than {MAX_SIZE} bytes, wanted the secret alone: name its file"
+        )
     try:
         text = content.decode().rstrip("\r\n")
     except UnicodeDecodeError:
         # Not chained: the error quotes the bytes.
-        raise ConfigError(f"{key}: {path} is not UTF-8 text") from None
+        raise ConfigError(
+            f"{key}: {path} is not UTF-8 text, wanted the secret as text: name its file"
+        ) from None
     if not text.strip():
-        raise ConfigError(f"{key}: {path} is empty")
+        raise ConfigError(f"{key}: {path} is empty, wanted the secret in it: put it there")
     return Secret(text)
 
 
 def _check(status: os.stat_result, path: Path, key: str, forbidden: int, owner: int | None) -> None:
     if not stat.S_ISREG(status.st_mode):
-        raise ConfigError(f"{key}: {path} is not a regular file")
+        raise ConfigError(f"{key}: {path} is not a regular file, wanted one: name another")
     if status.st_uid not in (0, os.geteuid() if owner is None else owner):
-        raise ConfigError(f"{key}: {path} belongs to another user than root and sessiond's own")
+        raise ConfigError(
+            f"{key}: {path} belongs to another user than root and sessiond's own, wanted one of "
+            "them: chown it"
+        )
     if status.st_mode & forbidden:
         mode = stat.S_IMODE(status.st_mode)
         allowed = 0o600 if forbidden == _ONLY_OWNER else 0o640
         raise ConfigError(
-            f"{key}: {path} has mode {mode:04o}, which lets others at the secret: "
-            f"chmod {allowed:04o}"
+            f"{key}: {path} has mode {mode:04o}, which lets others at the secret, wanted "
+            f"{allowed:04o}: chmod {allowed:04o} it"
         )

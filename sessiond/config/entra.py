@@ -55,9 +55,9 @@ def problems_of_entra(issuer: IssuerConfig, where: str) -> Iterator[str]:
     elif parts[1].lower() in MICROSOFT_HOSTS and not _ID.fullmatch(parts[2]):
         yield f"{where}.issuer must name the tenant by its id, as tokens do: 8-4-4-4-12 hex digits"
     if issuer.verify in ("introspection", "plugin"):
-        yield f"{where}.verify is {issuer.verify}, which Entra does not have: use jwt or userinfo"
+        yield f"{where}.verify is {issuer.verify}, must be jwt or userinfo for kind entra"
     if issuer.prove_by_refresh and not issuer.refresh_scope:
         yield (
-            f"{where}.refresh_scope is missing: without one, Entra answers prove_by_refresh "
-            "with a token for Graph"
+            f"{where}.refresh_scope is missing, must be there: without one, Entra answers "
+            "prove_by_refresh with a token for Graph"
         )

@@ -172,7 +172,7 @@ def _problems_of_table(
             yield _unknown(key, within=kind, where=where)
     for key, field in fields.items():
         if field.required and key not in table:
-            yield f"{where}.{key} is missing: {_MISSING[key].format(kind=kind)}"
+            yield f"{where}.{key} is missing, must be {_MISSING[key].format(kind=kind)}"
 
 
 def _problems_of_value(value: object, kind: object, where: str) -> Iterator[str]:

@@ -78,7 +78,10 @@ def _listening(path: str, group: str | int, *, may_take_over: bool = True) -> so
         listener.listen(BACKLOG)  # until now nobody could connect
     except OSError as error:
         listener.close()
-        raise ConfigError(f"listen.control: {path}: {error.strerror}") from error
+        raise ConfigError(
+            f"listen.control: {path}: {error.strerror}, wanted a socket there: let sessiond's user "
+            "write in its folder, or name another"
+        ) from error
     except AddressInUseError as error:
         listener.close()
         raise AddressInUseError(f"listen.control: {error}") from error
@@ -109,7 +112,9 @@ def _take_over(path: str) -> None:
             return
         with socket_file.holder(there, name=path) as held:
             if held is not None:
-                raise AddressInUseError(f"{path} is in use")
+                raise AddressInUseError(
+                    f"{path} is in use, wanted it free: stop whoever listens there (ss -xlp)"
+                )
         socket_file.remove(path)
 
 
@@ -118,4 +123,7 @@ def _give(path: str, group: str | int) -> None:
     try:
         socket_file.give(path, number)
     except OSError as error:
-        raise ConfigError(f"listen.control_group: {path}: {error.strerror}") from error
+        raise ConfigError(
+            f"listen.control_group: {path}: {error.strerror}, wanted it given to group {group}: "
+            "have sessiond's user in that group, or name another"
+        ) from error

@@ -98,8 +98,8 @@ def _check_database(database: Path) -> None:
     folder = database.parent
     if folder.exists() and not os.access(folder, os.W_OK | os.X_OK):  # else systemd makes it
         raise ConfigError(
-            f"store.path: {_name(os.geteuid())} may not write in {folder}: chown it, or name "
-            "another file"
+            f"store.path: {_name(os.geteuid())} may not write in {folder}, wanted to: chown it, "
+            "or name another file"
         )
 
 

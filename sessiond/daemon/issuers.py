@@ -286,11 +286,14 @@ class _Trusted:
             try:
                 loaded = await _away(trust, spec.config.ca_file)
             except OSError as error:
-                raise ConfigError(f"issuer[{spec.config.name}].ca_file: {error}") from error
+                raise ConfigError(
+                    f"issuer[{spec.config.name}].ca_file: {error}, wanted certificates in PEM: "
+                    "name a file of them"
+                ) from error
             if await _away(_authorities, spec.config) != spec.authorities:
                 raise ConfigError(
                     f"issuer[{spec.config.name}].ca_file: {spec.config.ca_file} was changed while "
-                    "it was read: try again"
+                    "it was read, wanted it at rest: try again"
                 )
             self._contexts[spec.authorities] = loaded
         return self._contexts[spec.authorities]
@@ -319,7 +322,10 @@ def _authorities(issuer: IssuerConfig) -> bytes:
     try:
         content = Path(issuer.ca_file).read_bytes()
     except OSError as error:
-        raise ConfigError(f"issuer[{issuer.name}].ca_file: {error}") from error
+        raise ConfigError(
+            f"issuer[{issuer.name}].ca_file: {error}, wanted certificates in PEM: name a file that "
+            "sessiond's user may read"
+        ) from error
     return hashlib.sha256(content).digest()
 
 

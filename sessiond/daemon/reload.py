@@ -245,8 +245,8 @@ class Reload:
         if not ring.opens_all_of(self._ring):
             raise ConfigError(
                 f"store.key_file: key {self._ring.current}, with which the database is sealed, is "
-                "not there any more, or another one: bring it back (`sessiond rekey --new` makes "
-                "the next key, and takes the old one out when nothing needs it)"
+                "not there any more, or another one, wanted it: bring it back (`sessiond rekey "
+                "--new` makes the next key, and takes the old one out when nothing needs it)"
             )
         return ring
 

@@ -25,8 +25,8 @@ def named(group: str, name: str) -> EntryPoint:
     if name not in found:
         others = ", ".join(sorted(found)) or "none"
         raise ConfigError(
-            f"no plugin {name!r} in {group}: install its package into sessiond's environment; "
-            f"installed: {others}"
+            f"no plugin {name!r} in {group}, wanted one of the installed, {others}: install its "
+            "package into sessiond's environment"
         )
     return found[name]
 
@@ -43,5 +43,6 @@ def load(group: str, name: str) -> Any:
     except Exception as error:
         raise ConfigError(
             f"plugin {name!r} of {group} ({point.value}) cannot be imported: "
-            f"{type(error).__name__}: {error}"
+            f"{type(error).__name__}: {error}, wanted to import it: mend its installation, or take "
+            "it out of the configuration"
         ) from error

@@ -63,7 +63,10 @@ async def built(
             group, plugin, members, keywords, adapted, where=where, settings_at=settings_at
         )
         if missing:
-            raise ConfigError(f"{where}.plugin: what {plugin!r} makes has no {', '.join(missing)}")
+            raise ConfigError(
+                f"{where}.plugin: what {plugin!r} makes has no {', '.join(missing)}, wanted that: "
+                "mend the plugin (docs/plugins.md), or name another"
+            )
         return made
 
     try:
@@ -71,7 +74,8 @@ async def built(
             return await anyio.to_thread.run_sync(make, abandon_on_cancel=True)
     except TimeoutError:
         raise ConfigError(
-            f"{where}.plugin: {plugin!r} was not made within {MADE_WITHIN:g} seconds"
+            f"{where}.plugin: {plugin!r} was not made within {MADE_WITHIN:g} seconds, wanted it "
+            "ready: see what it waits for"
         ) from None
 
 
@@ -88,8 +92,12 @@ def _made(
     """Return what the entry point makes, which may raise anything, and which members it lacks."""
     try:
         entry = entry_points.load(group, plugin)
-    except (ConfigError, SystemExit) as error:
+    except ConfigError as error:
         raise ConfigError(f"{where}.plugin: {error}") from error
+    except SystemExit as error:
+        raise ConfigError(
+            f"{where}.plugin: {plugin!r} calls exit ({error}), wanted to import it: mend the plugin"
+        ) from error
     try:
         made = adapted(entry(**keywords))
         return made, [name for name in members if not hasattr(made, name)]
@@ -100,7 +108,8 @@ def _made(
         raise ConfigError(f"{settings_at}: {error}") from error
     except (Exception, SystemExit) as error:
         raise ConfigError(
-            f"{settings_at}: plugin {plugin!r} failed on them: {type(error).__name__}: {error}"
+            f"{settings_at}: plugin {plugin!r} failed on them: {type(error).__name__}: {error}, "
+            "wanted settings that it takes: see its README"
         ) from error
 
 

@@ -153,7 +153,9 @@ async def plugin_verifier(
 async def _verifier(config: IssuerConfig, about: IssuerAbout) -> Verifier:
     where = f"issuer[{config.name}]"
     if "issuer" in config.settings:
-        raise ConfigError(f"{where}.settings.issuer is a word of sessiond's own")
+        raise ConfigError(
+            f"{where}.settings.issuer is there, must not be: sessiond itself sets that"
+        )
     made: Verifier = await built(
         entry_points.VERIFIERS,
         config.plugin,

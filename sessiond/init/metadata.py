@@ -50,7 +50,7 @@ async def look_up(issuer: str, given: Given) -> Metadata:
     """
     fault = url_fault(issuer, insecure_http=given.insecure_http)
     if fault is not None:
-        raise ConfigError(f"the issuer's URL {fault}")
+        raise ConfigError(f"the issuer's URL {fault}, must be https:// with a host, and no more")
     url = issuer.rstrip("/") + SUFFIX
     async with IssuerHttp(
         timeout=TIMEOUT,
@@ -88,7 +88,9 @@ def _own_name(typed: str, members: Mapping[str, object]) -> str:
     """Return what the issuer calls itself; a slash more or less is only a slip of who typed it."""
     issuer = members.get("issuer")
     if not isinstance(issuer, str):
-        raise ConfigError(f"what {typed} answers has no `issuer`: is that an issuer's URL?")
+        raise ConfigError(
+            f"what {typed} answers has no `issuer`, wanted an issuer's metadata: see its URL"
+        )
     if issuer.rstrip("/") == typed.rstrip("/"):
         return issuer
     is_entra = vendor_of(typed) is ENTRA and vendor_of(issuer) is ENTRA
@@ -96,7 +98,8 @@ def _own_name(typed: str, members: Mapping[str, object]) -> str:
         return issuer  # a tenant by one of its domains: its tokens have the id
     shown = issuer if issuer.isprintable() else ascii(issuer)
     raise ConfigError(
-        f"{typed} answers as another issuer, {shown[:200]}: give --issuer with that, if it is meant"
+        f"{typed} answers as another issuer, {shown[:200]}, wanted the one typed: give --issuer "
+        "with that, if it is meant"
     )
 
 
@@ -104,4 +107,6 @@ def _trust(ca_file: str) -> ssl.SSLContext:
     try:
         return trust(ca_file)
     except OSError as error:
-        raise ConfigError(f"--ca-file: {ca_file} is no file of certificates: {error}") from error
+        raise ConfigError(
+            f"--ca-file: {ca_file} is no file of certificates ({error}), wanted PEM: name another"
+        ) from error

@@ -74,7 +74,8 @@ def group_of(root: Path, user: str) -> str:
     group = Accounts(root).group_of(user)
     if group is None:
         raise ConfigError(
-            f"there is no user {user} on this machine: name the user that q runs as (--q-user)"
+            f"there is no user {user} on this machine, wanted q's: name the user that q runs as "
+            "(--q-user)"
         )
     return group
 
@@ -143,11 +144,15 @@ def _make_folder(path: Path) -> None:
 
 
 def _cannot(path: Path, error: OSError) -> ConfigError:
-    return ConfigError(f"{path} cannot be written: {error.strerror}; run this as root")
+    return ConfigError(
+        f"{path} cannot be written: {error.strerror}, wanted it there: run this as root"
+    )
 
 
 def _in_the_way(config: Path) -> InTheWayError:
     return InTheWayError(
-        f"{config} is there already, and is left as it is: edit that, or have it replaced with "
-        f"--force, which keeps it as {config.name}.old; --dry-run shows what would be written"
+        f"{config} is there already, and is left as it is, wanted none: edit that, or have it "
+        f"replaced with --force, which keeps it as {config.name}.old; --dry-run shows what would "
+        "be "
+        "written"
     )

@@ -70,8 +70,8 @@ def _answers(given: Given) -> Answers:
     vendor = vendor_of(typed) if given.entra is None else ENTRA
     if vendor is OKTA and "/oauth2/" not in typed:
         raise ConfigError(
-            f"{typed} is Okta's org server, whose access tokens are for nobody else's checks: "
-            f"name a custom authorization server, such as {typed.rstrip('/')}/oauth2/default"
+            f"{typed} is Okta's org server, wanted one whose access tokens others can check: name "
+            f"a custom authorization server, such as {typed.rstrip('/')}/oauth2/default"
         )
     learned = None
     if not given.offline:
@@ -79,7 +79,10 @@ def _answers(given: Given) -> Answers:
         for line in metadata.found(typed, learned, vendor):
             click.echo(line)
         if given.verify in ("jwt", "introspection") and not _fits(given.verify, learned):
-            raise ConfigError(f"--verify {given.verify}: the issuer publishes nothing for that")
+            raise ConfigError(
+                f"--verify {given.verify}: the issuer publishes nothing for that, wanted its "
+                "endpoint: give another --verify"
+            )
     return questions.answers_of(
         given, vendor, typed if learned is None else learned.issuer, learned
     )

@@ -213,7 +213,7 @@ def _verifier(
                 leeway=skew,
             )
         case "plugin":
-            raise ConfigError("verify is plugin, but none was made")
+            raise ConfigError("verify is plugin, but none was made, wanted one: name it in plugin")
 
 
 def _introspection(

@@ -63,7 +63,10 @@ class Client:
         self._secret = secret
         self._key: _SigningKey | None = None
         if method != "none" and secret is None:
-            raise ConfigError(f"client {client_id!r}: {method} needs a secret file")
+            raise ConfigError(
+                f"client {client_id!r}: {method} needs a secret file, wanted one: set it, or "
+                "client_auth none"
+            )
         if method == "private_key_jwt" and secret is not None:
             self._key = _signing_key(secret)
 
@@ -133,4 +136,7 @@ def _signing_key(pem: Secret) -> _SigningKey:
                 fault = "it is neither an RSA key nor one on a NIST curve"
     except (ValueError, TypeError, UnsupportedAlgorithm):
         fault = "it is not an unencrypted PEM private key"
-    raise ConfigError(f"the client's key cannot be used: {fault}")
+    raise ConfigError(
+        f"the client's key cannot be used: {fault}, wanted one in PEM, RSA or EC of a NIST curve: "
+        "name its file"
+    )

@@ -14,7 +14,7 @@ from sessiond.core.secret import Secret
 from sessiond.issuers.client import Client
 from sessiond.issuers.discovery import Endpoint, Place, metadata_at
 from sessiond.issuers.http import IssuerHttp, Reply, url_fault
-from sessiond.issuers.token_endpoint import tokens_of
+from sessiond.issuers.token_endpoint import NO_BEARER, tokens_of
 from sessiond.refresher import Tokens
 
 GRANT = "urn:ietf:params:oauth:grant-type:device_code"
@@ -73,7 +73,9 @@ async def device_endpoints(
     """
     metadata = await metadata_at(http, url)
     if metadata.get("issuer") != issuer:
-        raise UnusableAnswer("the metadata is not this issuer's: its `issuer` differs")
+        raise UnusableAnswer(
+            "the metadata is not this issuer's: its `issuer` differs, wanted the same: mend issuer"
+        )
     if AUTHORIZATION not in metadata:
         return None
     methods = metadata.get("code_challenge_methods_supported")
@@ -148,10 +150,14 @@ class DeviceGrant:
 
 def _place(http: IssuerHttp, name: str, url: object) -> Place:
     if not isinstance(url, str):
-        raise UnusableAnswer(f"the metadata's {name} is missing, or not text")
+        raise UnusableAnswer(
+            f"the metadata's {name} is missing, or not text, wanted its URL: sign in elsewhere"
+        )
     fault = url_fault(url, insecure_http=http.insecure_http)
     if fault is not None:
-        raise UnusableAnswer(f"the metadata's {name} {fault}")
+        raise UnusableAnswer(
+            f"the metadata's {name} {fault}, wanted where a token may be sent: sign in elsewhere"
+        )
     return Place(url)
 
 
@@ -168,9 +174,15 @@ def _code(reply: Reply, proof: Mapping[str, str]) -> DeviceCode:
     code, user_code = answer.get("device_code"), answer.get("user_code")
     url = answer.get("verification_uri", answer.get("verification_url"))  # the draft's name, too
     if not (isinstance(code, str) and is_sendable(code)):
-        raise reply.trouble("the device authorization's answer has no device_code (RFC 8628, 3.2)")
+        raise reply.trouble(
+            "the device authorization's answer has no device_code, wanted one (RFC 8628, 3.2): see "
+            "whether the client may use device codes"
+        )
     if not (_is_shown(user_code) and _is_shown(url)):
-        raise reply.trouble("the device authorization's answer has nothing to show to a user")
+        raise reply.trouble(
+            "the device authorization's answer has nothing to show to a user, wanted user_code and "
+            "verification_uri (RFC 8628, 3.2): sign in elsewhere"
+        )
     complete = answer.get("verification_uri_complete")
     return DeviceCode(
         user_code=str(user_code),
@@ -196,7 +208,7 @@ def _seconds(value: object, *, otherwise: float, most: float) -> float:
 def _tokens(reply: Reply) -> Tokens:
     tokens = tokens_of(reply.read())
     if tokens is None:
-        raise reply.trouble("the token endpoint's answer is not a bearer token's (RFC 6749)")
+        raise reply.trouble(NO_BEARER)
     return tokens
 
 
@@ -205,6 +217,9 @@ def _refusal(reply: Reply) -> SessiondError:
     answer = reply.read()
     error, description = answer.get("error"), answer.get("error_description")
     if not (_is_shown(error) and isinstance(error, str)):
-        return reply.trouble(f"the issuer answered {reply.status} without an error code")
+        return reply.trouble(
+            f"the issuer answered {reply.status} without an error code, wanted one (RFC 6749, "
+            "5.2): see the client at the issuer"
+        )
     words = " ".join(description.split())[:300] if isinstance(description, str) else ""
     return SignInRefused(error, escaped(words))

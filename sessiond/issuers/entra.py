@@ -79,7 +79,9 @@ class EntraTokens:
             ConfigError: The secret is a private key, which would be sent as it is.
         """
         if client_secret is not None and client_secret.reveal().lstrip().startswith("-----BEGIN"):
-            raise ConfigError("an Entra client is refreshed with a secret, not with a key")
+            raise ConfigError(
+                "an Entra client is refreshed with a key, must be with a secret: name its file"
+            )
         self._http = http
         self._issuer = issuer
         self._client_id = client_id

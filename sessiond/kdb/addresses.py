@@ -61,7 +61,10 @@ def listening(
     """
     wanted = list(addresses)
     if len(wanted[0]) > PATH_SIZE:
-        raise ConfigError(f"listen.directory: {addresses.path} is too long for a Unix socket")
+        raise ConfigError(
+            f"listen.directory: {addresses.path} is too long for a Unix socket, must be at most "
+            f"{PATH_SIZE} bytes"
+        )
     ours: dict[bytes, socket.socket] = {}
     for each in passed:
         address = _address_of(each)
@@ -69,8 +72,8 @@ def listening(
             ours[address] = each
         elif address not in others:
             raise ConfigError(
-                f"listen: systemd passed {shown(address)}, which is not configured; "
-                f"expected {', '.join(map(shown, wanted))}"
+                f"listen: systemd passed {shown(address)}, which is not configured, wanted "
+                f"{', '.join(map(shown, wanted))}: run sessiond install-units again"
             )
     with ExitStack() as bound:
         for each in ours.values():
@@ -112,8 +115,14 @@ def _bound(address: bytes, *, may_take_over: bool = True) -> socket.socket:
     except OSError as error:
         listener.close()
         if error.errno == errno.EADDRINUSE:
-            raise AddressInUseError(f"listen.port: {shown(address)} is in use") from error
-        raise ConfigError(f"listen: {shown(address)}: {error.strerror}") from error
+            raise AddressInUseError(
+                f"listen.port: {shown(address)} is in use, wanted it free: stop whoever listens "
+                "there (ss -xlp), or take another port"
+            ) from error
+        raise ConfigError(
+            f"listen: {shown(address)}: {error.strerror}, wanted a socket there: let sessiond's "
+            "user write in listen.directory"
+        ) from error
     except AddressInUseError as error:
         listener.close()
         raise AddressInUseError(f"listen.port: {error}") from error
@@ -149,4 +158,7 @@ def _refuse_if_held(address: bytes, there: bytes | str) -> None:
     with socket_file.holder(there, name=name) as held:
         if held is not None:
             holder = peer_of(held)
-            raise AddressInUseError(f"{name} is held by process {holder.pid} of user {holder.uid}")
+            raise AddressInUseError(
+                f"{name} is held by process {holder.pid} of user {holder.uid}, wanted it free: "
+                "stop that process, or take another port"
+            )

@@ -38,7 +38,10 @@ class Hold:
             os.ftruncate(self._descriptor, 0)
             os.pwrite(self._descriptor, f"{os.getpid()} {key_id}\n".encode(), 0)
         except OSError as error:
-            raise StoreError(f"the database's lock cannot be written: {error.strerror}") from error
+            raise StoreError(
+                f"the database's lock cannot be written: {error.strerror}, wanted it there: make "
+                "room, or see the disk"
+            ) from error
 
 
 @contextmanager
@@ -58,12 +61,18 @@ def held(path: Path) -> Iterator[Hold]:
         descriptor = os.open(_beside(path), flags, 0o600)
         os.close(os.open(path, flags, 0o600))
     except OSError as error:
-        raise ConfigError(f"store.path: {path} cannot be opened: {error.strerror}") from error
+        raise ConfigError(
+            f"store.path: {path} cannot be opened: {error.strerror}, wanted it: let sessiond's "
+            "user write there, or name another file"
+        ) from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         os.close(descriptor)
-        raise AddressInUseError(f"store.path: another sessiond is using {path}") from None
+        raise AddressInUseError(
+            f"store.path: another sessiond is using {path}, wanted it free: stop that one, or name "
+            "another file"
+        ) from None
     try:
         yield Hold(descriptor)
     finally:
@@ -90,10 +99,15 @@ def check_private(path: Path) -> None:
     """
     for each in (path, path.with_name(path.name + "-wal")):
         if each.exists() and each.stat().st_mode & OTHERS:
-            raise ConfigError(f"store.path: {each} is open to group or others: chmod 0600 it")
+            raise ConfigError(
+                f"store.path: {each} is open to group or others, wanted its owner alone: chmod "
+                "0600 it"
+            )
     folder = path.parent
     if folder.exists() and folder.stat().st_mode & stat.S_IWOTH and not _is_sticky(folder):
-        raise ConfigError(f"store.path: everybody may write in {folder}")
+        raise ConfigError(
+            f"store.path: everybody may write in {folder}, wanted sessiond alone: chmod o-w it"
+        )
 
 
 def _is_sticky(folder: Path) -> bool:

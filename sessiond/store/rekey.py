@@ -31,7 +31,7 @@ def rekey(path: Path, ring: Ring) -> int:
         SealError: A value is sealed with a key that is not in the ring.
     """
     if not path.is_file():
-        raise ConfigError(f"store.path: there is no database {path}")
+        raise ConfigError(f"store.path: there is no database {path}, wanted one: name it")
     try:
         with closing(sqlite3.connect(path, timeout=PATIENCE, isolation_level=None)) as db:
             db.execute("PRAGMA synchronous=FULL")
@@ -40,7 +40,9 @@ def rekey(path: Path, ring: Ring) -> int:
             db.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # where nobody reads: the older go, too
             return count
     except sqlite3.Error as error:
-        raise StoreError(f"{path}: {error}") from error
+        raise StoreError(
+            f"{path}: {error}, wanted it sealed anew: see the disk, and run this again"
+        ) from error
 
 
 def _grants(db: sqlite3.Connection, ring: Ring) -> int:

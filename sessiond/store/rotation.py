@@ -65,7 +65,10 @@ class Rotation:
     def _make_next(self, ring: KeyRing) -> KeyRing:
         key_id = ring.current + 1
         if key_id > MAX_KEY_ID:
-            raise ConfigError(f"store.key_file: there is no id after {ring.current}")
+            raise ConfigError(
+                f"store.key_file: there is no id after {ring.current}, wanted a lower one: number "
+                "the keys anew in a new database"
+            )
         if self.file is None:
             raise NotNowError(_to_add(key_id))
         replace_key_file(self.file, with_key(self.text(), key_id, new_key()))
@@ -111,11 +114,11 @@ class Rotation:
     def _not_taken(self, ring: KeyRing) -> str:
         restart = "restart it (systemctl restart sessiond), and run this again"
         if self.file is None:
-            return f"the daemon does not seal with key {ring.current} yet: {restart}"
+            return f"the daemon does not seal with key {ring.current} yet, wanted that: {restart}"
         return (
-            f"the daemon has not taken up key {ring.current} within {self.within:g} seconds, and "
-            "both keys are in the file: `sessionctl status` says whether it refuses the "
-            f"configuration; mend that or {restart}"
+            f"the daemon has not taken up key {ring.current} within {self.within:g} seconds, "
+            "wanted that, and both keys are in the file: `sessionctl status` says whether it "
+            f"refuses the configuration; mend that or {restart}"
         )
 
 
@@ -128,7 +131,9 @@ def rotation_of(
         ConfigError: There is no database, or no key can be found.
     """
     if not database.is_file():
-        raise ConfigError(f"store.path: there is no database {database}: start the daemon once")
+        raise ConfigError(
+            f"store.path: there is no database {database}, wanted one: start the daemon once"
+        )
     owner, beside = database.stat().st_uid, key_beside(database)
     file = Path(store.key_file) if store.key_file else beside
     if store.key_file or (_credential(environ) is None and beside.exists()):
@@ -140,8 +145,8 @@ def rotation_of(
         found = _credential(environ)
         if found is None:
             raise ConfigError(
-                f"store.key_file: there is no {beside}, and no systemd credential to be seen: run "
-                "this as root while the daemon runs"
+                f"store.key_file: there is no {beside}, and no systemd credential to be seen, "
+                "wanted one: run this as root while the daemon runs"
             )
         return found
 
@@ -177,7 +182,9 @@ def _alone(database: Path) -> Iterator[None]:
         try:
             fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise NotNowError(f"{database}: another rekey is at work on it: wait for it") from None
+            raise NotNowError(
+                f"{database}: another rekey is at work, wanted it free: wait for that"
+            ) from None
         yield
     finally:
         os.close(folder)
@@ -206,8 +213,8 @@ def _uids(pid: int) -> list[int]:
 
 def _to_add(key_id: int) -> str:
     return (
-        f"store.key_file: the key is a systemd credential; put key {key_id} beside it, restart, "
-        "and run this again:\n"
+        f"store.key_file: the key is a systemd credential, wanted key {key_id} beside it: put it "
+        "there, restart, and run this again:\n"
         f"( systemd-creds decrypt --name=store {CREDENTIAL} -; echo; printf {key_id}:; "
         f"sessiond keygen ) | systemd-creds encrypt --name=store - {CREDENTIAL}.new\n"
         f"mv {CREDENTIAL}.new {CREDENTIAL}\n"

@@ -74,10 +74,15 @@ class KeyRing:
                 continue
             key_id, key = _key_of(line.strip(), number)
             if key_id in keys:
-                raise ConfigError(f"store.key_file: line {number} has key id {key_id} again")
+                raise ConfigError(
+                    f"store.key_file: line {number} has key id {key_id} again, wanted each once: "
+                    "take one of them out"
+                )
             keys[key_id] = key
         if not keys:
-            raise ConfigError("store.key_file: there is no key in it")
+            raise ConfigError(
+                "store.key_file: there is no key in it, wanted one: `sessiond keygen` makes one"
+            )
         return cls(keys)
 
     def seal(
@@ -101,8 +106,8 @@ class KeyRing:
         key_id = _key_id(sealed)
         if key_id not in self._keys:
             raise SealError(
-                f"{table}.{column} of row {row} is sealed with key {key_id}, which store.key_file "
-                "does not have: bring that key back, or the user must log in again"
+                f"{table}.{column} of row {row} is sealed with key {key_id}, wanted one of "
+                "store.key_file: bring that key back, or the user must log in again"
             )
         salt, nonce = sealed[_SALT_AT:_NONCE_AT], sealed[_NONCE_AT:_TEXT_AT]
         place = _place(key_id, table, column, row, issuer, subject)
@@ -111,8 +116,9 @@ class KeyRing:
             return Secret(AESGCM(key).decrypt(nonce, sealed[_TEXT_AT:], place).decode())
         except InvalidTag:
             raise SealError(
-                f"{table}.{column} of row {row} does not open with key {key_id}: the key is "
-                "another one, or the value was changed or moved; the user must log in again"
+                f"{table}.{column} of row {row} does not open with key {key_id}, wanted the one "
+                "that sealed it, and the value as it was: bring them back, or the user must log in "
+                "again"
             ) from None
 
     @property
@@ -177,8 +183,8 @@ def _key_of(line: str, number: int) -> tuple[int, bytes]:
     key_id = int(parts[1] or 1) if parts else 0
     if parts is None or not 1 <= key_id <= MAX_KEY_ID:
         raise ConfigError(
-            f"store.key_file: line {number} is not base64 of {KEY_SIZE} bytes, alone or as "
-            "ID:BASE64 (`sessiond keygen` makes one)"
+            f"store.key_file: line {number} is no key, wanted base64 of {KEY_SIZE} bytes, alone or "
+            "as ID:BASE64: `sessiond keygen` makes one"
         )
     return key_id, base64.b64decode(parts[2], validate=True)
 
@@ -193,7 +199,10 @@ def _head(key_id: int) -> bytes:
 
 def _key_id(sealed: bytes) -> int:
     if len(sealed) < _TEXT_AT + _TAG_SIZE or sealed[0] != _VERSION:
-        raise SealError("a sealed value is cut off, or of a newer sessiond")
+        raise SealError(
+            "a sealed value is cut off, or of a newer sessiond, wanted one of this: bring back "
+            "that sessiond, or a backup"
+        )
     return int.from_bytes(sealed[1:_SALT_AT], "big")
 
 

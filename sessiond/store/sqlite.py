@@ -153,7 +153,10 @@ class SqliteStore:
                         rows += [codec.read(found, self._sealer) for found in some]
             (sequence,) = await self._one(QUERIES["last_sequence"], ())
         except (sqlite3.Error, *DAMAGED) as error:
-            raise ConfigError(f"store.path: the database cannot be read: {error}") from error
+            raise ConfigError(
+                f"store.path: the database cannot be read: {error}, wanted all its rows: see the "
+                "disk, or bring a backup back"
+            ) from error
         finally:
             forget()
         return Loaded(rows, sequence)
@@ -178,7 +181,10 @@ class SqliteStore:
         try:
             await self._db.transact(statements, is_synced=is_synced)
         except sqlite3.Error as error:
-            raise StoreError(f"the database refused a write: {error}") from error
+            raise StoreError(
+                f"the database refused a write: {error}, wanted it on disk: see sessionctl doctor "
+                "(disk), and try again"
+            ) from error
         self.checkpoints.note_commit()
 
     async def events_after(self, sequence: int, *, limit: int) -> list[Event]:
@@ -191,7 +197,9 @@ class SqliteStore:
             async with self._db.execute(QUERIES["events_after"], (sequence, limit)) as cursor:
                 bodies = [body async for (body,) in cursor]
         except sqlite3.Error as error:
-            raise StoreError(f"the database cannot be read: {error}") from error
+            raise StoreError(
+                f"the database cannot be read: {error}, wanted its events: see the disk"
+            ) from error
         events: list[Event] = []
         for body in bodies:
             try:
@@ -200,7 +208,8 @@ class SqliteStore:
                 if events:
                     break
                 raise StoreError(
-                    f"the database is damaged: an event after {sequence} cannot be read: {error}"
+                    f"the database is damaged: an event after {sequence} cannot be read: {error}, "
+                    "wanted it whole: bring a backup back"
                 ) from error
         return events
 
@@ -209,7 +218,9 @@ class SqliteStore:
         try:
             await self._db.execute(QUERIES["forget_events"], (microseconds(before), up_to))
         except sqlite3.Error as error:
-            raise StoreError(f"the database refused to drop old events: {error}") from error
+            raise StoreError(
+                f"the database refused to drop old events: {error}, wanted room: see the disk"
+            ) from error
 
     async def _one(self, query: str, parameters: Parameters) -> Any:
         async with self._db.execute(query, parameters) as cursor:
@@ -249,18 +260,24 @@ async def opened(path: Path, sealer: Sealer) -> AsyncIterator[SqliteStore]:
         try:
             hold.note_key(sealer.current)
         except StoreError as error:
-            raise ConfigError(f"store.path: {path} cannot be used: {error}") from error
+            raise ConfigError(
+                f"store.path: {path} cannot be used: {error}, wanted a database: see the disk, or "
+                "name another file"
+            ) from error
         db = Database(partial(sqlite3.connect, path, isolation_level=None), ROWS)
         async with db:
             try:
                 await _prepare(db, path)
                 lookup_key = await _lookup_key(db, sealer)
             except sqlite3.Error as error:
-                raise ConfigError(f"store.path: {path} cannot be used: {error}") from error
+                raise ConfigError(
+                    f"store.path: {path} cannot be used: {error}, wanted a database: see the disk, "
+                    "or name another file"
+                ) from error
             except SealError as error:
                 raise ConfigError(
-                    f"store.key_file: {path} was sealed with another key: bring that key back, or "
-                    f"move the database away and let everybody log in again ({error})"
+                    f"store.key_file: {path} was sealed with another key, wanted that: bring it "
+                    f"back, or move the database away and let everybody log in again ({error})"
                 ) from error
             async with aiosqlite.connect(path, isolation_level=None, timeout=0) as beside:
                 checkpoints = Checkpoints(beside, path, cut=db.cut_log)
@@ -271,11 +288,14 @@ async def _prepare(db: aiosqlite.Connection, path: Path) -> None:
     version = await _number(db, "PRAGMA user_version")
     if version > VERSION:
         raise ConfigError(
-            f"store.path: {path} has schema {version}, this sessiond knows {VERSION}: "
-            "run the newer sessiond, or name another file"
+            f"store.path: {path} has schema {version}, wanted {VERSION} at most: run the newer "
+            "sessiond, or name another file"
         )
     if version == 0 and await _number(db, "SELECT count(*) FROM sqlite_master"):
-        raise ConfigError(f"store.path: {path} is another program's database: name another file")
+        raise ConfigError(
+            f"store.path: {path} is another program's database, wanted sessiond's: name another "
+            "file"
+        )
     for pragma in (
         "journal_mode=WAL",
         "synchronous=FULL",
@@ -304,8 +324,8 @@ async def _check_whole(db: aiosqlite.Connection, path: Path) -> None:
     found = "nothing was checked" if row is None else str(row[0])
     if found != "ok":
         raise ConfigError(
-            f"store.path: {path} cannot be used: it is damaged: bring a backup back, or move it "
-            f"away and let everybody log in again ({' '.join(found.split())})"
+            f"store.path: {path} cannot be used: it is damaged, wanted it whole: bring a backup "
+            f"back, or move it away and let everybody log in again ({' '.join(found.split())})"
         )
 
 

@@ -21,7 +21,9 @@ def user_number(key: str, user: str | int) -> int:
     try:
         return pwd.getpwnam(user).pw_uid
     except KeyError:  # also where the directory does not answer
-        raise NotNowError(f"{key}: no user {user!r} is found here now: {ADVICE}") from None
+        raise NotNowError(
+            f"{key}: no user {user!r} is found here now, wanted one: {ADVICE}"
+        ) from None
 
 
 def group_number(key: str, group: str | int) -> int:
@@ -31,4 +33,6 @@ def group_number(key: str, group: str | int) -> int:
     try:
         return grp.getgrnam(group).gr_gid
     except KeyError:
-        raise NotNowError(f"{key}: no group {group!r} is found here now: {ADVICE}") from None
+        raise NotNowError(
+            f"{key}: no group {group!r} is found here now, wanted one: {ADVICE}"
+        ) from None

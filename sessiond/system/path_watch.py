@@ -62,7 +62,10 @@ class PathWatch:
         elif not self._file.is_gone:
             self._told = ""
         elif self._bind_again is None:
-            raise AddressInUseError("systemd has bound it, and alone can bind it again")
+            raise AddressInUseError(
+                "the socket's path is gone, wanted it bound again, which systemd alone can: "
+                "restart its socket unit"
+            )
         else:
             await self._bind_again()
             self._file.note()

@@ -79,7 +79,10 @@ def give(path: str, group: int) -> None:
         found = os.fstat(descriptor)
         # A hard link would be another file of ours.
         if not stat.S_ISSOCK(found.st_mode) or (found.st_uid, found.st_nlink) != (os.geteuid(), 1):
-            raise AddressInUseError(f"{path} was replaced by somebody else")
+            raise AddressInUseError(
+                f"{path} was replaced by somebody else, wanted ours: see who may write in its "
+                "folder"
+            )
         os.chown(_name_of(descriptor), -1, group)
 
 
@@ -97,7 +100,7 @@ def left_there(path: str) -> Iterator[str | None]:
             yield None
             return
         if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
-            raise AddressInUseError(f"{path} is no socket")
+            raise AddressInUseError(f"{path} is no socket, wanted it free: move it away")
         yield _name_of(descriptor)
 
 
@@ -120,7 +123,9 @@ def holder(there: str | bytes, *, name: str) -> Iterator[socket.socket | None]:
         except ConnectionRefusedError:
             is_held = False
         except OSError as error:
-            raise AddressInUseError(f"{name}: {error.strerror}") from error
+            raise AddressInUseError(
+                f"{name}: {error.strerror}, wanted to know who holds it: see ss -xlp, and remove it"
+            ) from error
         yield trial if is_held else None
 
 
@@ -136,7 +141,9 @@ def remove(path: str) -> None:
         return
     except PermissionError as error:
         owner = os.lstat(path).st_uid
-        raise AddressInUseError(f"{path} was left there by user {owner}: remove it") from error
+        raise AddressInUseError(
+            f"{path} was left there by user {owner}, wanted it free: remove it"
+        ) from error
 
 
 @contextmanager

@@ -104,13 +104,16 @@ def _passed(descriptor: int) -> socket.socket:
     try:
         found = socket.socket(fileno=descriptor)
     except OSError as error:
-        raise ConfigError(f"passed descriptor {descriptor} is not a socket") from error
+        raise ConfigError(
+            f"passed descriptor {descriptor} is not a socket, wanted a listening Unix stream "
+            "socket: check the socket units"
+        ) from error
     kind = (found.family, found.type)
     if kind != (socket.AF_UNIX, socket.SOCK_STREAM) or not _is_listening(found):
         found.close()
         raise ConfigError(
-            f"passed descriptor {descriptor} is not a listening Unix stream socket: "
-            "check ListenStream= of the socket units"
+            f"passed descriptor {descriptor} is another socket, wanted a listening Unix stream "
+            "socket: check ListenStream= of the socket units"
         )
     found.set_inheritable(False)  # no child of ours gets it
     return found

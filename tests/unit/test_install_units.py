@@ -143,7 +143,7 @@ def test_a_local_change_is_kept_unless_forced(tmp_path: Path, change: str | None
     mine = "[Service]\n" if change is None else unit.read_text() + change
     unit.write_text(mine)
     (tmp_path / PLACES["sessiond.tmpfiles"]).unlink()
-    with pytest.raises(ConfigError, match=r"sessiond\.service; .* drop-in .* --force"):
+    with pytest.raises(ConfigError, match=r"sessiond\.service, wanted .* drop-in .* --force"):
         apply(plan(Values(), tmp_path), force=False)
     assert unit.read_text() == mine
     assert not (tmp_path / PLACES["sessiond.tmpfiles"]).exists()

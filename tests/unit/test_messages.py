@@ -16,7 +16,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 FORM = re.compile(r".+, wanted .+: .+", re.DOTALL)
-VALUE = re.compile(r".+, must .+", re.DOTALL)
+VALUE = re.compile(r".+ must .+", re.DOTALL)
 
 # What is called with a text that people read, and which of its arguments that is.
 REFUSALS = {"TokenRejected": 1, "_Failed": 1, "_refuse": 1}
@@ -28,13 +28,21 @@ UNAVAILABLE = {
     "StoreError": 0,
     "trouble": 0,
 }
-AT_THE_START = {"ConfigError": 0, "AddressInUseError": 0, "SealError": 0}
+AT_THE_START = {
+    "ConfigError": 0,
+    "NotNowError": 0,
+    "AddressInUseError": 0,
+    "InTheWayError": 0,
+    "SealError": 0,
+}
 CALLED = REFUSALS | UNAVAILABLE | AT_THE_START
+# These yield the problems of a configuration, of which a ConfigError is made.
+YIELDING = "sessiond/config/"
 # These return such texts, to other modules.
 RETURNING = {"why_none_is_usable": "UnusableAnswer"}
 # What a refusal, or an issuer's trouble, is handed on with; each was walked where it was made.
 OF_ERRORS = {"detail", "failure", "args"}
-TOLD_ALREADY = {"why", "NO_BEARER", "IS_STOPPING", *RETURNING}
+TOLD_ALREADY = {"why", "_why", "problem", "unknown", "NO_BEARER", "IS_STOPPING", *RETURNING}
 HANDING_ON = {"fresh", "trouble", "_refuse"}
 # Says what was seen and wanted; whoever catches it says what to do.
 IN_PART = "UnknownKeyError"
@@ -75,6 +83,8 @@ class Source:
                     called = self._called(func, node)
                     if called:
                         yield from self._all(args[CALLED[called]], node, called)
+                case ast.Yield(value=ast.expr() as value) if self._place.startswith(YIELDING):
+                    yield from self._all(value, node, "ConfigError")
                 case ast.Return(value=ast.expr() as value):
                     called = RETURNING.get(self._function(node), "")
                     if called:
@@ -110,7 +120,9 @@ class Source:
                     yield from self._texts(value, at)
             case ast.Name(id=name):
                 yield from self._named(name, at)
-            case ast.Call(func=ast.Name(id=name)):
+            case ast.Call(func=ast.Attribute(value=ast.Constant(value="\n"), attr="join")):
+                return  # lines, each of them walked
+            case ast.Call(func=ast.Name(id=name) | ast.Attribute(ast.Name("self"), attr=name)):
                 yield from self._returned(name)
             case _:
                 yield None

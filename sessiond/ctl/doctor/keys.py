@@ -56,9 +56,14 @@ def read_secret(path: Path) -> Secret:
     try:
         text = content.decode().rstrip("\r\n")
     except UnicodeDecodeError:
-        raise ConfigError(f"{path} is not UTF-8 text") from None
+        raise ConfigError(
+            f"{path} is not UTF-8 text, wanted the secret as text: name its file"
+        ) from None
     if len(content) > MAX_SIZE or not text:
-        raise ConfigError(f"{path} is empty, or longer than {MAX_SIZE} bytes")
+        raise ConfigError(
+            f"{path} is empty, or longer than {MAX_SIZE} bytes, wanted the secret alone: put it "
+            "there, or name its file"
+        )
     return Secret(text)
 
 

@@ -263,6 +263,9 @@ async def _source(config: RoleSourceConfig) -> RoleSource:
         keywords=config.settings,
     )
     if not callable(source.roles):
-        raise ConfigError(f"{where}.plugin: {config.plugin!r} has `roles`, but cannot be asked")
+        raise ConfigError(
+            f"{where}.plugin: the roles of {config.plugin!r} cannot be called, wanted a method: "
+            "mend the plugin"
+        )
     made: RoleSource = source
     return made

@@ -37,7 +37,10 @@ def main(name: str) -> NoReturn:
         ConfigError: Standard input is no socket: the daemon alone starts this.
     """
     if not stat.S_ISSOCK(os.fstat(0).st_mode):
-        raise ConfigError(f"subscriber {name}: only `sessiond run` starts its process")
+        raise ConfigError(
+            f"subscriber {name}: standard input is no socket, wanted the daemon's: leave it to "
+            "`sessiond run` to start this"
+        )
     os.dup2(0, confinement.WIRE, inheritable=False)  # not for what the plugin may start
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)

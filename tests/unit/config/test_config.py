@@ -196,7 +196,7 @@ def test_a_plugin_may_subscribe_twice_under_two_names() -> None:
     first, second = read(ISSUER + text.format("a") + text.format("b")).subscribers
     assert (first.name, second.name, first.settings) == ("a", "b", {"url": "u"})
     assert problems(ISSUER + text.format("a") * 2) == [
-        "subscriber[a].name is there twice: its place is kept under it"
+        "subscriber[a].name is there twice, must be its own: its place is kept under it"
     ]
 
 
@@ -220,7 +220,7 @@ BEFORE_ISSUER = {
     '[listen]\n"a\\nb" = 1': "listen.'a\\nb' is unknown",
     "listen = 1": "listen is an integer, must be a table: [listen]",
     "subscriber = 1": "subscriber is an integer, must be an array of tables: [[subscriber]]",
-    "[[subscriber]]": "subscriber[#1].plugin is missing: the name of a sessiond.subscribers "
+    "[[subscriber]]": "subscriber[#1].plugin is missing, must be the name of a sessiond.subscribers "
     "entry point",
     '[listen]\nport = "5099"': "listen.port is a string, must be an integer",
     "[listen]\nport = true": "listen.port is a boolean, must be an integer",
@@ -321,8 +321,8 @@ def test_a_path_that_no_socket_can_have_is_refused() -> None:
     text = f"[listen]\ndirectory = '/{'d' * 99}'\ncontrol = '/{'c' * 107}'\n{ISSUER}"
 
     assert problems(text) == [
-        "listen.directory makes a socket's path longer than 107 bytes",
-        "listen.control makes a socket's path longer than 107 bytes",
+        "listen.directory makes too long a path, must be 107 bytes at most",
+        "listen.control makes too long a path, must be 107 bytes at most",
     ]
     assert read(f"[listen]\ncontrol = '/{'c' * 106}'\n{ISSUER}").listen.control == f"/{'c' * 106}"
 

@@ -178,7 +178,7 @@ def test_the_proof_key_may_be_a_credential(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", ["\nkey", "k\u00e9y\n", "k\x01ey\n"])
 def test_a_proof_key_that_q_would_read_differently_is_refused(tmp_path: Path, content: str) -> None:
-    with pytest.raises(ConfigError, match="its first line must be printable ASCII"):
+    with pytest.raises(ConfigError, match="first line is empty or not plain, must be printable ASCII"):
         proof(put(tmp_path / "p", content))
 
 

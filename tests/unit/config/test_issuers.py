@@ -6,6 +6,7 @@ import pytest
 from sessiond.config import IssuerConfig, read
 from sessiond.core.errors import ConfigError
 
+OF_A_URL = ": https:// with a host, and neither user nor fragment"
 TENANT = "8eaef023-2b34-4da1-9baa-8bc8c9d6a490"
 CORP: dict[str, object] = {
     "name": "corp",
@@ -66,8 +67,8 @@ def test_http_is_for_loopback_and_only_on_request(host: str) -> None:
 
     assert read(issuer(issuer=url, insecure_http=True)).issuers[0].issuer == url
     assert problems(issuer(issuer=url)) == [
-        "issuer[corp].issuer is http://, which needs insecure_http and a loopback host: "
-        "use https://"
+        "issuer[corp].issuer is http://, which needs insecure_http and a loopback host, must be a "
+        "URL" + OF_A_URL
     ]
 
 
@@ -99,8 +100,8 @@ def test_what_is_laxer_is_taken_where_something_else_tells_tokens_apart(
 
 
 OF_ISSUER: list[tuple[dict[str, object], str]] = [
-    ({"issuer": None}, ".issuer is missing: the exact `iss` of its tokens"),
-    ({"verify": None}, ".verify is missing: jwt, introspection, userinfo or plugin"),
+    ({"issuer": None}, ".issuer is missing, must be the exact `iss` of its tokens"),
+    ({"verify": None}, ".verify is missing, must be jwt, introspection, userinfo or plugin"),
     ({"audience": []}, ".audience is missing: verify jwt needs the `aud` that tokens for kdb+ "
      "have"),
     ({"audience": None}, ".audience is missing: verify jwt needs the `aud` that tokens for kdb+ "
@@ -126,38 +127,40 @@ OF_ISSUER: list[tuple[dict[str, object], str]] = [
      "jwt"),
     ({"token_type_optional": True, "verify": "introspection"}, ".token_type_optional needs "
      "required_scope: something else must tell access tokens from all others"),
-    ({"role_names": [f"kdb-{n}" for n in range(17)]}, ".role_names has more than 16 patterns"),
-    ({"typ": []}, '.typ is empty: no token could be good ("" stands for an absent one)'),
+    ({"role_names": [f"kdb-{n}" for n in range(17)]},
+     ".role_names is longer, must be at most 16 patterns"),
+    ({"typ": []}, '.typ is empty, must have one at least ("" stands for an absent one)'),
     ({"client_auth": "digest"}, ".client_auth is 'digest', must be basic, post, private_key_jwt "
      "or none"),
-    ({"client_auth": "none", "client_secret_file": "/a"}, ".client_auth is none, but "
-     "client_secret_file is set"),
-    ({"verify": "introspection", "client_id": ""}, ".client_id is empty: introspection asks who "
-     "is asking (RFC 7662, 2.1)"),
-    ({"verify": "introspection", "client_auth": "none"}, ".client_auth is none: introspection "
-     "needs authentication (RFC 7662, 2.1)"),
-    ({"prove_by_refresh": True}, ".prove_by_refresh goes with verify userinfo only, not jwt"),
-    ({"issuer": "login.example.com"}, ".issuer must be an https:// URL"),
-    ({"issuer": "ftp://login.example.com"}, ".issuer must be an https:// URL"),
-    ({"issuer": "https://"}, ".issuer must be an https:// URL"),
-    ({"issuer": "https://[/"}, ".issuer is not a URL"),
-    ({"issuer": "https://a:x/"}, ".issuer is not a URL"),
+    ({"client_auth": "none", "client_secret_file": "/a"}, ".client_auth is none, must "
+     "not be where client_secret_file is set"),
+    ({"verify": "introspection", "client_id": ""}, ".client_id is empty, must not be with "
+     "introspection (RFC 7662, 2.1)"),
+    ({"verify": "introspection", "client_auth": "none"}, ".client_auth is none, must be another "
+     "for introspection (RFC 7662, 2.1)"),
+    ({"prove_by_refresh": True}, ".prove_by_refresh is set, must not be with jwt: userinfo only"),
+    ({"issuer": "login.example.com"}, ".issuer is no https:// URL, must be a URL" + OF_A_URL),
+    ({"issuer": "ftp://login.example.com"}, ".issuer is no https:// URL, must be a URL" + OF_A_URL),
+    ({"issuer": "https://"}, ".issuer is no https:// URL, must be a URL" + OF_A_URL),
+    ({"issuer": "https://[/"}, ".issuer is not a URL, must be one" + OF_A_URL),
+    ({"issuer": "https://a:x/"}, ".issuer is not a URL, must be one" + OF_A_URL),
     ({"issuer": "https://a/?b"}, ".issuer must have neither query nor fragment"),
-    ({"issuer": "https://a/#b"}, ".issuer must carry no fragment"),
-    ({"jwks_uri": "https://a/#"}, ".jwks_uri must carry no fragment"),
-    ({"jwks_uri": "https://a:0/"}, ".jwks_uri has no such port"),
-    ({"jwks_uri": "https://a/ b"}, ".jwks_uri must be an https:// URL"),
-    ({"jwks_uri": "https://me:hunter2@a/"}, ".jwks_uri must carry no user or password"),
+    ({"issuer": "https://a/#b"}, ".issuer carries a fragment, must be a URL" + OF_A_URL),
+    ({"jwks_uri": "https://a/#"}, ".jwks_uri carries a fragment, must be a URL" + OF_A_URL),
+    ({"jwks_uri": "https://a:0/"}, ".jwks_uri has no such port, must be a URL" + OF_A_URL),
+    ({"jwks_uri": "https://a/ b"}, ".jwks_uri is no https:// URL, must be a URL" + OF_A_URL),
+    ({"jwks_uri": "https://me:hunter2@a/"},
+     ".jwks_uri carries a user or password, must be a URL" + OF_A_URL),
     ({"jwks_uri": "https://me:hünter2@a/"}, ".jwks_uri is wrong, must be printable ASCII, at most "
      "1024 characters"),
     ({"token_endpoint": "http://a.example/", "insecure_http": True}, ".token_endpoint is http://, "
-     "which needs insecure_http and a loopback host: use https://"),
+     "which needs insecure_http and a loopback host, must be a URL" + OF_A_URL),
     ({"roles": {"kdb": ""}}, ".roles.kdb is '', must be printable ASCII without blanks at its "
      "ends, 1 to 1024 characters"),
     ({"roles": {"kdb": 1}}, ".roles.kdb is an integer, must be a string"),
     ({"default_roles": ["a\tb"]}, ".default_roles[1] is 'a\\tb', must be printable ASCII without "
      "blanks at its ends, 1 to 1024 characters"),
-    ({"users": ["[b-a]"]}, ".users[1] matches no name"),
+    ({"users": ["[b-a]"]}, ".users[1] matches no name, must match some"),
     ({"timeout": 0}, ".timeout is 0, must be above 0 and at most 600 seconds"),
     ({"lease": -1}, ".lease is -1, must be above 0 and at most 1e9 seconds"),
     ({"client_secret": "hunter2"}, ".client_secret is unknown; did you mean "
@@ -191,9 +194,10 @@ ENTRA: list[tuple[dict[str, object], str]] = [
     ({"issuer": f"https://login.microsoftonline.com/{TENANT}/"},
      "issuer must be https://HOST/TENANT/v2.0 for kind entra"),
     ({"verify": "introspection"},
-     "verify is introspection, which Entra does not have: use jwt or userinfo"),
+     "verify is introspection, must be jwt or userinfo for kind entra"),
     ({"verify": "userinfo", "prove_by_refresh": True},
-     "refresh_scope is missing: without one, Entra answers prove_by_refresh with a token for "
+     "refresh_scope is missing, must be there: without one, Entra answers "
+     "prove_by_refresh with a token for "
      "Graph"),
 ]  # fmt: skip
 
@@ -210,7 +214,8 @@ def test_an_iss_belongs_to_one_issuer() -> None:
     second = issuer(name="bank", issuer="https://bank.example/", users=["b"])
 
     assert problems(first + second) == [
-        "issuer[bank].issuer: https://bank.example/ belongs to issuer[corp] already"
+        "issuer[bank].issuer: https://bank.example/ belongs to issuer[corp] already, "
+        "must be another"
     ]
 
 
@@ -221,14 +226,17 @@ def test_the_version_1_issuer_that_entra_implies_is_claimed_too() -> None:
     second = issuer(name="old", issuer=f"https://sts.windows.net/{TENANT}/", users=["b"])
 
     assert problems(first + second) == [
-        f"issuer[old].issuer: https://sts.windows.net/{TENANT}/ belongs to issuer[corp] already"
+        f"issuer[old].issuer: https://sts.windows.net/{TENANT}/ belongs to issuer[corp] already, "
+        "must be another"
     ]
 
 
 def test_issuers_have_names_of_their_own() -> None:
     second = issuer(issuer="https://bank.example/", users=["b"])
 
-    assert problems(issuer(users=["a"]) + second) == ["issuer[corp].name is there twice"]
+    assert problems(issuer(users=["a"]) + second) == [
+        "issuer[corp].name is there twice, must be its own"
+    ]
 
 
 def test_several_issuers_must_each_say_who_comes_from_them() -> None:
@@ -243,6 +251,7 @@ def test_two_issuers_never_claim_one_name() -> None:
     second = issuer(name="bank", issuer="https://bank.example/", users=["X-*", "ADMIN*"])
 
     assert problems(issuer(users=["*n"]) + second) == [
-        "issuer[bank].users: 'X-*' and issuer[corp]'s '*n' can match the same name",
-        "issuer[bank].users: 'ADMIN*' and issuer[corp]'s '*n' can match the same name",
+        f"issuer[bank].users: {one!r} and issuer[corp]'s '*n' can match the same name, must be "
+        "told apart"
+        for one in ("X-*", "ADMIN*")
     ]

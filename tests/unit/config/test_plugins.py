@@ -29,7 +29,10 @@ def test_a_plugins_issuer_may_be_called_anything_where_nothing_is_discovered() -
         token_endpoint="https://login.example.com/token",
     )
     assert problems(refreshed) == [
-        "issuer[corp].issuer must be an https:// URL",
+        (
+            "issuer[corp].issuer is no https:// URL, must be a URL: https:// with a host, and "
+            "neither user nor fragment"
+        ),
         "issuer[corp].issuer must have neither query nor fragment",
     ]
 
@@ -39,15 +42,15 @@ def test_a_plugins_issuer_may_be_called_anything_where_nothing_is_discovered() -
     [
         (
             issuer(verify="plugin"),
-            "issuer[corp].plugin is missing: the name of a sessiond.verifiers entry point",
+            "issuer[corp].plugin is missing, must name a sessiond.verifiers entry point",
         ),
         (
             issuer(plugin="paseto"),
-            "issuer[corp].plugin goes with verify plugin only, not jwt",
+            "issuer[corp].plugin is set, must not be with verify jwt: plugin only",
         ),
         (
             issuer() + "[issuer.settings]\na = 1\n",
-            "issuer[corp].settings goes with verify plugin only, not jwt",
+            "issuer[corp].settings is set, must not be with verify jwt: plugin only",
         ),
         (issuer(settings=5), "issuer[corp].settings is an integer, must be a table"),
         (
@@ -57,7 +60,7 @@ def test_a_plugins_issuer_may_be_called_anything_where_nothing_is_discovered() -
                 plugin="paseto",
                 issuer="https://localhost/contoso/v2.0",
             ),
-            "issuer[corp].verify is plugin, which Entra does not have: use jwt or userinfo",
+            "issuer[corp].verify is plugin, must be jwt or userinfo for kind entra",
         ),
     ],
 )
@@ -78,7 +81,10 @@ def test_a_role_source_is_called_as_its_plugin_unless_it_has_a_name() -> None:
     [
         (
             "[[role_source]]\n",
-            "role_source[#1].plugin is missing: the name of a sessiond.role_sources entry point",
+            (
+                "role_source[#1].plugin is missing, must be the name of a sessiond.role_sources "
+                "entry point"
+            ),
         ),
         (
             f"{SOURCE}deadline = 0\n",
@@ -95,9 +101,9 @@ def test_a_role_source_is_called_as_its_plugin_unless_it_has_a_name() -> None:
         ),
         (
             f'{SOURCE}issuers = ["crop"]\n',
-            "role_source[csv-roles].issuers[1] is 'crop', no issuer's name",
+            "role_source[csv-roles].issuers[1] is 'crop', must be an issuer's name",
         ),
-        (SOURCE + SOURCE, "role_source[csv-roles].name is there twice"),
+        (SOURCE + SOURCE, "role_source[csv-roles].name is there twice, must be its own"),
         (
             '[role_source]\nplugin = "a"\n',
             "role_source is a table, must be an array of tables: [[role_source]]",

@@ -119,12 +119,14 @@ def test_a_key_that_is_there_is_read_and_a_database_without_one_is_said(tmp_path
     path = write(tmp_path)
     database = tmp_path / "db" / "sessiond.db"
     database.touch(0o600)
-    assert "its key" in problems(path)[0]
+    assert "but its key" in problems(path)[0]
     database.with_name("sessiond.db.key").write_text(f"{new_key().reveal()}\n")
     database.with_name("sessiond.db.key").chmod(0o600)
     check(path, os.environ)
     database.chmod(0o644)
-    assert problems(path) == [f"store.path: {database} is open to group or others: chmod 0600 it"]
+    assert problems(path) == [
+        f"store.path: {database} is open to group or others, wanted its owner alone: chmod 0600 it"
+    ]
 
 
 def test_a_place_where_nothing_can_be_written_is_said(

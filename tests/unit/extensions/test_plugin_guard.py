@@ -93,15 +93,21 @@ def takes_no_such_key(*, path: str) -> None: ...
             "issuer[corp].settings.pth is unknown; did you mean path?",
         ),
         (refuses_the_machine, "issuer[corp].settings: nothing listens there"),
-        (breaks, "issuer[corp].settings: plugin 'acme' failed on them: KeyError: 'host'"),
+        (
+            breaks,
+            "issuer[corp].settings: plugin 'acme' failed on them: KeyError: 'host', "
+            "wanted settings that it takes: see its README",
+        ),
         (
             takes_no_such_key,
             "issuer[corp].settings: plugin 'acme' failed on them: TypeError: takes_no_such_key() "
-            "got an unexpected keyword argument 'color'",
+            "got an unexpected keyword argument 'color', wanted settings that it takes: see its "
+            "README",
         ),
         (
             lambda **_: object(),
-            "issuer[corp].plugin: what 'acme' makes has no verify, probe",
+            "issuer[corp].plugin: what 'acme' makes has no verify, probe, wanted that: mend the "
+            "plugin (docs/plugins.md), or name another",
         ),
     ],
 )

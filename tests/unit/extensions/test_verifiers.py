@@ -121,7 +121,9 @@ async def test_the_plugin_is_given_the_issuer_and_its_settings(
 
 
 async def test_a_setting_called_issuer_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"issuer\[corp\]\.settings\.issuer is a word of"):
+    with pytest.raises(
+        ConfigError, match=r"issuer\[corp\]\.settings\.issuer is there, must not be"
+    ):
         await plugin_verifier(table(settings={"issuer": "x"}), issuer_about())
 
 

@@ -127,7 +127,7 @@ def test_what_is_no_metadata_ends_with_the_next_step(says: Says, answer: httpx.R
     ("issuer", "options", "why"),
     [
         ("http://login.example.com/", {}, "http://"),
-        ("https://user:word@login.example.com/", {}, "no user or password"),
+        ("https://user:word@login.example.com/", {}, "carries a user or password"),
         ("https://login.example.com/", {"ca_file": "/nowhere/ca.pem"}, "--ca-file: /nowhere"),
     ],
 )

@@ -165,7 +165,8 @@ def test_whoever_holds_a_name_is_named(here: Addresses, which: int) -> None:
             listening(here, [], others=NOTHING)
         assert can_connect(address)
     assert str(caught.value) == (
-        f"listen.port: {shown(address)} is held by process {pid} of user {os.geteuid()}"
+        f"listen.port: {shown(address)} is held by process {pid} of user {os.geteuid()}, wanted it "
+        "free: stop that process, or take another port"
     )
 
 
@@ -297,7 +298,7 @@ def test_a_passed_socket_that_is_not_configured_is_the_operators_mistake(here: A
         pytest.raises(ConfigError, match=r"passed @.*/kx\.5098, which is not configured") as error,
     ):
         listening(here, [passed], others=NOTHING)
-    assert f"expected @{here.path}, @{here.path}, {here.path}" in str(error.value)
+    assert f"wanted @{here.path}, @{here.path}, {here.path}" in str(error.value)
 
 
 def test_a_passed_socket_of_another_part_is_left_to_it(here: Addresses, tmp_path: Path) -> None:

@@ -190,7 +190,9 @@ async def test_a_credential_is_left_to_the_operator_and_gone_on_with(
     store.chmod(0o600)
     with held(path) as hold:
         hold.note_key(1)
-        with pytest.raises(NotNowError, match="does not seal with key 2 yet: restart it"):
+        with pytest.raises(
+            NotNowError, match="does not seal with key 2 yet, wanted that: restart it"
+        ):
             rotation_for(path, told, environ).run()
     rotation_for(path, told, environ).run()
     assert told[0] == told[1] == "going on with key 2, which is there already"

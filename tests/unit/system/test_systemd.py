@@ -130,7 +130,10 @@ def test_a_passed_socket_that_does_not_listen_is_a_config_error(tmp_path: Path) 
         good = listener(str(tmp_path / "one"), stack)
         idle = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
         with passing(good, idle) as environ:
-            with pytest.raises(ConfigError, match=f"passed descriptor {FIRST + 1} is not a listen"):
+            with pytest.raises(
+                ConfigError,
+                match=f"passed descriptor {FIRST + 1} is another socket, wanted a listen",
+            ):
                 passed_sockets(environ, first=FIRST)
             for descriptor in (FIRST, FIRST + 1):  # neither is left open
                 with pytest.raises(OSError, match="Bad file descriptor"):
@@ -141,7 +144,7 @@ def test_a_passed_network_socket_is_a_config_error() -> None:
     with (
         socket.create_server(("127.0.0.1", 0)) as wrong,
         passing(wrong) as environ,
-        pytest.raises(ConfigError, match="is not a listening Unix stream socket"),
+        pytest.raises(ConfigError, match="wanted a listening Unix stream socket"),
     ):
         passed_sockets(environ, first=FIRST)
 

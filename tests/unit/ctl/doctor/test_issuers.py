@@ -120,7 +120,8 @@ def test_which_key_is_of_no_use_and_why_is_said_where_all_are(issuer: Answering)
     found = looked_at()["issuer corp"]
     assert found == (
         "wrong",
-        "the key set has no usable signature key: key 'for secrets' is for use 'enc', not 'sig'",
+        "the key set has no usable signature key: key 'for secrets' is for use 'enc', not 'sig', "
+        "wanted one at least: see jwks_uri",
     )
 
 

@@ -423,5 +423,5 @@ async def test_roles_must_be_something_to_call(
 
     monkeypatch.setattr(entry_points, "load", lambda group, name: Wrong)
     table = RoleSourceConfig(plugin="acme", name="ldap")
-    with pytest.raises(ConfigError, match=r"role_source\[ldap\]\.plugin: 'acme' has `roles`"):
+    with pytest.raises(ConfigError, match=r"role_source\[ldap\]\.plugin: the roles of 'acme'"):
         await asked_source(table, clock, Containment())

@@ -273,4 +273,4 @@ def test_nobody_but_the_daemon_starts_it() -> None:
         timeout=30,
     )
     assert found.returncode == os.EX_CONFIG
-    assert "only `sessiond run` starts its process" in found.stderr
+    assert "leave it to `sessiond run`" in found.stderr
