@@ -16,7 +16,7 @@ COMPILE := $(TOOLS)/bin/uv pip compile --quiet --universal --python-version 3.11
 UNIT := tests/unit tests/shapes tests/fuzz
 REAL := tests/integration tests/q tests/bench tests/chaos $(PLUGINS)
 # What is held by tests that read the tree: sizes, layout, what documents name.
-WALLS := $(addprefix tests/unit/test_,layout.py log_reference.py map.py proofs.py sizes.py)
+WALLS := $(addprefix tests/unit/test_,layout.py log_reference.py map.py messages.py proofs.py sizes.py)
 LIGHT := -m 'not chaos and not heavy'
 PEERS := $(VENV)/.real tests/issuer/node_modules/.package-lock.json
 KEYCLOAK := tests/keycloak/dist/.installed

@@ -73,9 +73,14 @@ def load(path: Path) -> Config:
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
-        raise ConfigError(f"cannot read {path}: {error.strerror}") from error
+        raise ConfigError(
+            f"cannot read {path}: {error.strerror}, wanted the configuration: name a file that is "
+            "there, and that this user may read (--config)"
+        ) from error
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{path} is not UTF-8: byte {error.start}") from error
+        raise ConfigError(
+            f"{path} is not UTF-8: byte {error.start}, wanted plain text: save it as UTF-8"
+        ) from error
     return read(text, name=str(path))
 
 
@@ -84,9 +89,14 @@ def read(text: str, *, name: str = "the text") -> Config:
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:  # its text has the line
-        raise ConfigError(f"{name} is not TOML: {error}") from error
+        raise ConfigError(
+            f"{name} is not TOML: {error}, wanted TOML 1.0: mend that line (toml.io)"
+        ) from error
     except (ValueError, RecursionError) as error:  # a number of 5000 digits, arrays 1000 deep
-        raise ConfigError(f"{name} is not TOML: {type(error).__name__}") from error
+        raise ConfigError(
+            f"{name} is not TOML: {type(error).__name__}, wanted TOML 1.0 of some lines: see "
+            "config.example.toml"
+        ) from error
     problems = list(_problems_of_shape(document))
     if problems:
         raise ConfigError("\n".join(problems))

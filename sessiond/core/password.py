@@ -20,6 +20,7 @@ _VISIBLE = re.compile(r"[\x21-\x7e]+")  # RFC 6749, A.12 and A.17, without the s
 _JWE = re.compile(r"(eyJ[A-Za-z0-9_-]*+)(?:\.[A-Za-z0-9_-]*+){4}")  # RFC 7516, 7.1
 _MIN_HALF = 20  # characters of each half of a pair
 _PLAIN = "a plain password, wanted a token: sign in first, or mark an opaque one with bearer:"
+_ONLY_MARKED = "no access token after the mark, wanted one without blanks: present bearer:ACCESS"
 _ENCRYPTED = (
     "an encrypted token (JWE), which only its addressee can read, wanted a signed one (JWS): have "
     "the program ask for an audience (Auth0), or the issuer not encrypt"
@@ -90,19 +91,10 @@ def read_password(password: str) -> Presented:
             "into the token",
         )
     if not _B64TOKEN.fullmatch(access):
-        raise TokenRejected(
-            Refusal.MALFORMED,
-            "no access token after the mark, wanted one without blanks: present bearer:ACCESS",
-        )
+        raise TokenRejected(Refusal.MALFORMED, _ONLY_MARKED)
     issuer: object = None
     if is_jwt:
-        header = read_object(_decoded(access.partition(".")[0]), max_marks=MAX_HEADER_MARKS)
-        if header is None or "alg" not in header:
-            raise TokenRejected(
-                Refusal.MALFORMED,
-                "the header of the JWT is not in order, wanted strict JSON with alg at the top: "
-                "present the token whole",
-            )
+        _check_header(access)
         issuer = (stated_claims(Secret(access)) or {}).get("iss")
     return Presented(
         access=Secret(access),
@@ -167,6 +159,16 @@ def _halves(text: str) -> tuple[str, str] | None:
 def _looks_like_jwt(text: str) -> bool:
     parts = _JWT.fullmatch(text)
     return parts is not None and _is_header(parts[1])
+
+
+def _check_header(jwt: str) -> None:
+    header = read_object(_decoded(jwt.partition(".")[0]), max_marks=MAX_HEADER_MARKS)
+    if header is None or "alg" not in header:
+        raise TokenRejected(
+            Refusal.MALFORMED,
+            "the header of the JWT is not in order, wanted strict JSON with alg at the top: "
+            "present the token whole",
+        )
 
 
 def _is_header(part: str) -> bool:

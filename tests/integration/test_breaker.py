@@ -152,7 +152,7 @@ def test_that_our_own_client_is_refused_is_said_in_log_and_status(
     with Operator(daemon) as operator:
         (issuer,) = operator.ask("GET", "/v1/status").json()["issuers"]
     assert not issuer["healthy"]
-    assert "does not take our client; check client_id" in issuer["trouble"]
+    assert "does not take our client, wanted 200: check client_id" in issuer["trouble"]
     told = [entry for entry in daemon.log() if entry["event"] == "client refused"]
     assert [(each["issuer"], each["client"]) for each in told] == [("corp", "login")]
     details = [entry["detail"] for entry in daemon.log() if entry["event"] == "login"]

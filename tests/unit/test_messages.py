@@ -14,12 +14,17 @@ from pathlib import Path
 
 import pytest
 
+from sessiond.core.errors import Refusal
+from sessiond.core.refusal_words import WORDS
+
 ROOT = Path(__file__).parents[2]
+README = ROOT / "README.md"
+DOCTOR = ROOT / "sessiond/ctl/doctor"
 FORM = re.compile(r".+, wanted .+: .+", re.DOTALL)
 VALUE = re.compile(r".+ must .+", re.DOTALL)
 
 # What is called with a text that people read, and which of its arguments that is.
-REFUSALS = {"TokenRejected": 1, "_Failed": 1, "_refuse": 1}
+REFUSALS = {"TokenRejected": 1, "_Failed": 1, "self._refuse": 1}
 UNAVAILABLE = {
     "IssuerUnavailable": 0,
     "IssuerThrottled": 0,
@@ -43,7 +48,7 @@ RETURNING = {"why_none_is_usable": "UnusableAnswer"}
 # What a refusal, or an issuer's trouble, is handed on with; each was walked where it was made.
 OF_ERRORS = {"detail", "failure", "args"}
 TOLD_ALREADY = {"why", "_why", "problem", "unknown", "NO_BEARER", "IS_STOPPING", *RETURNING}
-HANDING_ON = {"fresh", "trouble", "_refuse"}
+HANDING_ON = {"fresh", "trouble"}
 # Says what was seen and wanted; whoever catches it says what to do.
 IN_PART = "UnknownKeyError"
 NOT_OURS = {"demo", "testing"}
@@ -96,6 +101,9 @@ class Source:
 
     def _called(self, func: ast.expr, at: ast.AST) -> str:
         """Return which of CALLED this is: by its name, or by a name for one of several."""
+        match func:
+            case ast.Attribute(value=ast.Name("self"), attr=attr) if f"self.{attr}" in CALLED:
+                return f"self.{attr}"
         name = _name(func)
         if name in CALLED:
             return name
@@ -284,3 +292,28 @@ def test_one_without_the_form_is_found(planted: str) -> None:
 )
 def test_texts_are_followed_to_where_they_are_made(source: str, found: list[bool]) -> None:
     assert in_form(source) == found
+
+
+def test_the_words_of_the_table_have_the_form_too() -> None:
+    assert [words for words in WORDS.values() if not FORM.fullmatch(words)] == []
+
+
+def test_the_readme_has_a_row_for_every_reason() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| ([^|]+) \| ([^|]+) \|$", README.read_text(), re.MULTILINE)
+    told = [reason for reason, often, do in rows if often.strip() and do.strip()]
+    assert sorted(set(told) & set(Refusal)) == sorted(Refusal)
+    assert len(told) == len(set(told))
+
+
+def test_the_doctor_finds_nothing_wrong_without_advice() -> None:
+    found = [
+        (file.name, node.lineno, node.args)
+        for file in sorted(DOCTOR.glob("*.py"))
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.Call) and _name(node.func) in ("wrong", "warning")
+    ]
+    assert len(found) > 30
+    for place, line, (_, *texts) in found:
+        assert len(texts) == 2, f"{place}:{line}: found, and advice"
+        for text in texts:
+            assert not isinstance(text, ast.Constant) or str(text.value).strip(), f"{place}:{line}"

@@ -211,6 +211,7 @@ def test_the_keys_of_a_subscriber_that_are_sessionds_own_are_checked() -> None:
 
 # What is refused, and by which name
 
+OF_SOME_LINES = ", wanted TOML 1.0 of some lines: see config.example.toml"
 BEFORE_ISSUER = {
     "[listen]\nprot = 1": "listen.prot is unknown; did you mean listen.port?",
     "[listen]\njitter = 0.1": "listen.jitter is unknown; did you mean refresh.jitter?",
@@ -220,8 +221,8 @@ BEFORE_ISSUER = {
     '[listen]\n"a\\nb" = 1': "listen.'a\\nb' is unknown",
     "listen = 1": "listen is an integer, must be a table: [listen]",
     "subscriber = 1": "subscriber is an integer, must be an array of tables: [[subscriber]]",
-    "[[subscriber]]": "subscriber[#1].plugin is missing, must be the name of a sessiond.subscribers "
-    "entry point",
+    "[[subscriber]]": "subscriber[#1].plugin is missing, must be the name of a "
+    "sessiond.subscribers entry point",
     '[listen]\nport = "5099"': "listen.port is a string, must be an integer",
     "[listen]\nport = true": "listen.port is a boolean, must be an integer",
     "[listen]\nport = 5099.0": "listen.port is a number, must be an integer",
@@ -288,7 +289,8 @@ def test_all_problems_of_a_file_are_told_at_once() -> None:
 
 def test_bad_toml_is_told_with_its_line() -> None:
     assert problems("[listen]\nport = \n") == [
-        "the text is not TOML: Invalid value (at line 2, column 8)"
+        "the text is not TOML: Invalid value (at line 2, column 8), wanted TOML 1.0: mend "
+        "that line (toml.io)"
     ]
 
 
@@ -300,8 +302,10 @@ def test_bad_toml_in_a_file_is_told_with_the_file_too(tmp_path: Path) -> None:
 
 
 def test_what_breaks_the_toml_parser_itself_is_a_config_error_too() -> None:
-    assert problems(f"a = {'1' * 5000}") == ["the text is not TOML: ValueError"]
-    assert problems(f"a = {'[' * 100_000}") == ["the text is not TOML: RecursionError"]
+    assert problems(f"a = {'1' * 5000}") == [f"the text is not TOML: ValueError{OF_SOME_LINES}"]
+    assert problems(f"a = {'[' * 100_000}") == [
+        f"the text is not TOML: RecursionError{OF_SOME_LINES}"
+    ]
 
 
 def test_a_file_that_is_not_there_is_a_config_error(tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ def test_a_file_that_others_may_touch_is_refused(tmp_path: Path, mode: int) -> N
         read(path)
     assert str(refused.value) == (
         f"issuer[a].client_secret_file: {path} has mode {mode:04o}, which lets others at the "
-        "secret: chmod 0600"
+        "secret, wanted 0600: chmod 0600 it"
     )
 
 
@@ -178,7 +178,9 @@ def test_the_proof_key_may_be_a_credential(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", ["\nkey", "k\u00e9y\n", "k\x01ey\n"])
 def test_a_proof_key_that_q_would_read_differently_is_refused(tmp_path: Path, content: str) -> None:
-    with pytest.raises(ConfigError, match="first line is empty or not plain, must be printable ASCII"):
+    with pytest.raises(
+        ConfigError, match="first line is empty or not plain, must be printable ASCII"
+    ):
         proof(put(tmp_path / "p", content))
 
 

@@ -102,10 +102,8 @@ def test_what_is_laxer_is_taken_where_something_else_tells_tokens_apart(
 OF_ISSUER: list[tuple[dict[str, object], str]] = [
     ({"issuer": None}, ".issuer is missing, must be the exact `iss` of its tokens"),
     ({"verify": None}, ".verify is missing, must be jwt, introspection, userinfo or plugin"),
-    ({"audience": []}, ".audience is missing: verify jwt needs the `aud` that tokens for kdb+ "
-     "have"),
-    ({"audience": None}, ".audience is missing: verify jwt needs the `aud` that tokens for kdb+ "
-     "have"),
+    ({"audience": []}, ".audience is missing, must be the `aud` that tokens for kdb+ have"),
+    ({"audience": None}, ".audience is missing, must be the `aud` that tokens for kdb+ have"),
     ({"audience": [""]}, ".audience[1] is '', must be printable ASCII without blanks at its ends, "
      "1 to 1024 characters"),
     ({"verify": "jws"}, ".verify is 'jws', must be jwt, introspection, userinfo or plugin"),
@@ -113,20 +111,21 @@ OF_ISSUER: list[tuple[dict[str, object], str]] = [
      "PS256, PS384, PS512, ES256, ES384, ES512, EdDSA or Ed25519"),
     ({"tolerated_claims": ["events"]}, ".tolerated_claims[1] is 'events', must be nonce, at_hash, "
      "c_hash or s_hash"),
-    ({"tolerated_claims": ["nonce"], "verify": "userinfo"}, ".tolerated_claims goes with verify "
-     "jwt only, not userinfo"),
+    ({"tolerated_claims": ["nonce"], "verify": "userinfo"}, ".tolerated_claims is set, must not "
+     "be with verify userinfo: jwt only"),
     ({"tolerated_claims": ["nonce"], "audience": ["api://kdb", "qstudio"],
-      "refresh_client_id": "qstudio"}, ".tolerated_claims needs something else that id_tokens do "
-     "not have: required_scope, or an audience that is no client's id"),
-    ({"tolerated_claims": ["nonce"], "audience": ["sessiond"]}, ".tolerated_claims needs something "
-     "else that id_tokens do not have: required_scope, or an audience that is no client's id"),
-    ({"tolerated_claims": ["nonce"], "audience_claim": "client_id"}, ".tolerated_claims needs "
-     "something else that id_tokens do not have: required_scope, or an audience that is no "
+      "refresh_client_id": "qstudio"}, ".tolerated_claims is set, must have beside it "
+     "what id_tokens have not: required_scope, or an audience that is no client's id"),
+    ({"tolerated_claims": ["nonce"], "audience": ["sessiond"]}, ".tolerated_claims is set, must "
+     "have beside it what id_tokens have not: required_scope, or an audience that is no "
      "client's id"),
-    ({"token_type_optional": True}, ".token_type_optional goes with verify introspection only, not "
-     "jwt"),
-    ({"token_type_optional": True, "verify": "introspection"}, ".token_type_optional needs "
-     "required_scope: something else must tell access tokens from all others"),
+    ({"tolerated_claims": ["nonce"], "audience_claim": "client_id"}, ".tolerated_claims is set, "
+     "must have beside it what id_tokens have not: required_scope, or an audience that is no "
+     "client's id"),
+    ({"token_type_optional": True}, ".token_type_optional is set, must not be with jwt: "
+     "introspection only"),
+    ({"token_type_optional": True, "verify": "introspection"}, ".token_type_optional is set "
+     "without required_scope: something else must tell access tokens from all others"),
     ({"role_names": [f"kdb-{n}" for n in range(17)]},
      ".role_names is longer, must be at most 16 patterns"),
     ({"typ": []}, '.typ is empty, must have one at least ("" stands for an absent one)'),

@@ -127,7 +127,9 @@ async def test_a_hung_issuer_costs_the_deadline_and_leaves_no_session(clock: Fak
     async with serving(clock, deadline=SOON) as daemon:
         q = await daemon.process()
         hung = daemon.verifier.hold()
-        assert await q.connect() == refused("deadline")
+        with capture_logs() as logs:
+            assert await q.connect() == refused("deadline")
+        assert "an answer of issuer 'corp', wanted a verdict by then: see " in logs[0]["detail"]
         daemon.verifier.held = None
         hung.set()
         assert await daemon.live(q) == 0
@@ -139,7 +141,9 @@ async def test_a_login_that_is_on_disk_too_late_is_withdrawn(clock: FakeClock) -
     async with serving(clock, deadline=SOON) as daemon:
         q = await daemon.process()
         disk = daemon.store.hold()
-        assert await q.connect() == refused("deadline")
+        with capture_logs() as logs:
+            assert await q.connect() == refused("deadline")
+        assert logs[0]["detail"].startswith("not on disk after ")
         disk.set()
         assert await daemon.live(q) == 0
         assert daemon.told == []
