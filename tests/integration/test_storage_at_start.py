@@ -132,9 +132,7 @@ def test_a_newer_schema_keeps_the_daemon_from_starting(rested: Path) -> None:
         db.execute(f"PRAGMA user_version = {VERSION + 1}")
     ended = refusal(rested)
     assert ended.startswith("exit 78:")
-    assert (
-        f"{rested} has schema {VERSION + 1}, this sessiond knows {VERSION}: run the newer" in ended
-    )
+    assert f"{rested} has schema {VERSION + 1}, wanted {VERSION} at most: run the newer" in ended
 
 
 def test_a_wrong_or_missing_key_keeps_the_daemon_from_starting_and_the_right_one_lets_it(
@@ -146,7 +144,10 @@ def test_a_wrong_or_missing_key_keeps_the_daemon_from_starting_and_the_right_one
         key_file.write_text(f"{wrong}\n")
         ended = refusal(rested)
         assert ended.startswith("exit 78:")
-        assert f"sessiond: store.key_file: {rested} was sealed with another key: bring" in ended
+        assert (
+            f"sessiond: store.key_file: {rested} was sealed with another key, wanted that: bring"
+            in ended
+        )
         assert wrong not in ended
     key_file.unlink()
     ended = refusal(rested)

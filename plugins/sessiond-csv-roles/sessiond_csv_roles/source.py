@@ -45,4 +45,6 @@ class CsvRoles:
         try:
             return self._file.current().get(folded(principal.name), NOTHING)
         except TrustedFileError as error:
-            raise IssuerUnavailable(str(error)) from error
+            raise IssuerUnavailable(
+                f"{error}, wanted the file of roles: mend it, or bring it back"
+            ) from error

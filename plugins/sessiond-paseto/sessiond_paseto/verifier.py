@@ -71,18 +71,29 @@ class PasetoVerifier:
         """Return what the token proves; see `sessiond.api.Verifier`."""
         text = token.reveal()
         if text.startswith(_OTHERS):
-            raise TokenRejected(Refusal.WRONGTYPE, "a PASETO that is not v4.public")
+            raise TokenRejected(
+                Refusal.WRONGTYPE,
+                "a PASETO of another version or purpose, wanted v4.public: have the issuer sign it",
+            )
         try:
             signed = read_token(text)
         except FormatError as error:
-            raise TokenRejected(Refusal.MALFORMED, str(error)) from None
+            raise TokenRejected(
+                Refusal.MALFORMED, f"{error}, wanted a v4.public token: present it whole"
+            ) from None
         key = _key_of(signed, self._current_keys())
         if not signed.is_signed_by(key.public, self._implicit_assertion):
-            raise TokenRejected(Refusal.BADSIGNATURE, "the signature is not that of the key")
+            raise TokenRejected(
+                Refusal.BADSIGNATURE,
+                "the signature is not that of the key, wanted one of key_file: see whose token it "
+                "is, and that implicit_assertion is the issuer's",
+            )
         try:
             claims = read_claims(signed.message)
         except ValueError as error:
-            raise TokenRejected(Refusal.MALFORMED, str(error)) from None
+            raise TokenRejected(
+                Refusal.MALFORMED, f"{error}, wanted claims in order: mend it at the issuer"
+            ) from None
         return self._issuer.verdict(claims, now=now, expires_in=expires_in, key_id=key.id)
 
     def still_valid(self, verdict: Verdict) -> bool:
@@ -100,21 +111,38 @@ class PasetoVerifier:
         try:
             return self._keys.current()
         except TrustedFileError as error:
-            raise IssuerUnavailable(f"no keys: {error}") from error
+            raise IssuerUnavailable(
+                f"no keys: {error}, wanted those of key_file: mend it, or bring it back"
+            ) from error
 
 
 def _key_of(signed: SignedToken, keys: Keys) -> Key:
     """Return the key that the footer names; where there is a single one it may name none."""
     if not signed.footer:
         if keys.alone is None:
-            raise TokenRejected(Refusal.BADSIGNATURE, "no kid, and there are several keys")
+            raise TokenRejected(
+                Refusal.BADSIGNATURE,
+                "no kid, and key_file has several keys, wanted it in the footer: have the issuer "
+                "add it",
+            )
         return keys.alone
     if len(signed.footer) > MAX_FOOTER:
-        raise TokenRejected(Refusal.MALFORMED, f"the footer is longer than {MAX_FOOTER} bytes")
+        raise TokenRejected(
+            Refusal.MALFORMED,
+            f"the footer has {len(signed.footer)} bytes, wanted {MAX_FOOTER} at most: have the "
+            "issuer put less into it",
+        )
     try:
         kid = msgspec.json.decode(signed.footer, type=_Footer).kid
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise TokenRejected(Refusal.MALFORMED, "the footer is no JSON object with kid") from None
+        raise TokenRejected(
+            Refusal.MALFORMED,
+            "the footer is no JSON object with kid, wanted that: mend it at the issuer",
+        ) from None
     if kid not in keys.by_kid:
-        raise TokenRejected(Refusal.BADSIGNATURE, "there is no key of this kid")
+        raise TokenRejected(
+            Refusal.BADSIGNATURE,
+            "there is no key of this kid, wanted one of key_file: see whose token it is, or add "
+            "the issuer's new key",
+        )
     return keys.by_kid[kid]
