@@ -94,6 +94,8 @@ class Source:
                     called = RETURNING.get(self._function(node), "")
                     if called:
                         yield from self._all(value, node, called)
+                case _:
+                    pass
 
     def _all(self, argument: ast.expr, at: ast.expr | ast.stmt, called: str) -> Iterator[Told]:
         for text in self._texts(argument, at):
@@ -105,8 +107,8 @@ class Source:
             case ast.Attribute(value=ast.Name("self"), attr=attr) if f"self.{attr}" in CALLED:
                 return f"self.{attr}"
         name = _name(func)
-        if name in CALLED:
-            return name
+        if name in CALLED or not isinstance(func, ast.Name):
+            return name if name in CALLED else ""
         kinds = [each for value in _assigned(name, self._scope(at)) for each in ast.walk(value)]
         return next((each for each in map(_name, kinds) if each in CALLED), "")
 
@@ -183,6 +185,8 @@ class Source:
                     for argument in _arguments(node):
                         if argument.annotation and _name(argument.annotation) in known:
                             found.add(argument.arg)
+                case _:
+                    pass
             node = self._parents.get(node)
         return found
 
@@ -223,6 +227,8 @@ def _assigned(name: str, scope: ast.AST) -> Iterator[ast.expr]:
                 for each, value in zip(targets, values, strict=True):
                     if _name(each) == name:
                         yield value
+            case _:
+                pass
 
 
 def told() -> list[Told]:
