@@ -111,8 +111,7 @@ class JwtVerifier:
                 saw = str(unknown)
         raise TokenRejected(
             Refusal.BADSIGNATURE,
-            f"{saw}, wanted a key of the issuer: see that the token is whole and of this issuer, "
-            "and jwks_uri",
+            f"{saw}: see that the token is whole and of this issuer, and jwks_uri",
         )
 
     def _look(self, token: Secret, keys: KeySet) -> _Look:

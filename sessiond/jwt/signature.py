@@ -105,8 +105,9 @@ def signing_key(
     )
     if not keys.named(kid=header.kid, thumbprints=header.thumbprints):
         raise UnknownKeyError(saw, is_named=False)
-    do = "see that the token is whole, and of this issuer"
-    raise TokenRejected(Refusal.BADSIGNATURE, f"{saw}: {do}")
+    raise TokenRejected(
+        Refusal.BADSIGNATURE, f"{saw}: see that the token is whole, and of this issuer"
+    )
 
 
 def names_key(

@@ -152,7 +152,9 @@ def test_a_wrong_or_missing_key_keeps_the_daemon_from_starting_and_the_right_one
     key_file.unlink()
     ended = refusal(rested)
     assert ended.startswith("exit 78:")
-    assert f"{rested} is there but its key {key_file} is not: bring the key back" in ended
+    assert (
+        f"{rested} is there but its key {key_file} is not, wanted both: bring the key back" in ended
+    )
     assert not key_file.exists()
     key_file.write_text(right)
     key_file.chmod(0o600)

@@ -120,6 +120,10 @@ class Source:
                 yield text
             case ast.JoinedStr(values=[ast.FormattedValue(value=ast.BoolOp() as first), *rest]):
                 yield from (f"{each}{_shown(rest)}" for each in self._texts(first, at))
+            case ast.JoinedStr(values=[ast.FormattedValue(value=ast.Name(id=name)), *rest]) if any(
+                _assigned(name, self._scope(at))
+            ):
+                yield from (f"{each or '{}'}{_shown(rest)}" for each in self._named(name, at))
             case ast.JoinedStr(values=values):
                 yield _shown(values)
             case ast.IfExp(body=body, orelse=other):
