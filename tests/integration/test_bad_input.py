@@ -170,10 +170,10 @@ def test_a_token_typed_as_the_user_name_is_not_shown(
 def test_bytes_that_are_no_utf8_are_the_callers_error(pair_of: list[FakeProcess]) -> None:
     bad, _ = pair_of
     bad.hello()
-    odd = encode_message(MessageKind.SYNC, connect_call("XY", "some password"))
+    odd = encode_message(MessageKind.SYNC, call("XY", string("")))
     bad.expect(1)
     bad.send(odd.replace(b"XY", b"\xff\xfe"))
-    with pytest.raises(QReplyError, match="user"):
+    with pytest.raises(QReplyError):
         bad.answer()
 
 

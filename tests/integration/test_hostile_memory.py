@@ -72,13 +72,13 @@ def test_memory_for_messages_that_never_end_is_given_back(
 
 
 def said() -> tuple[bytes, bytes]:
-    """Return a greeting with a hello, and a subscription."""
+    """Return a greeting with a hello, and a subscription to what nothing happens to."""
     client = ClientConnection(MIB)
     greeting = client.greeting("theirs")
     client.receive_data(b"\x03")
     client.next_event()
     hello = greeting + client.sync(hello_call("theirs"))
-    return hello, client.sync(call(".u.sub", symbol("sessionevents"), symbol("")))
+    return hello, client.sync(call(".u.sub", symbol("sessionevents"), symbol("alice")))
 
 
 BECOME = """
