@@ -58,7 +58,7 @@ def list_sessions(
     if as_json:
         print_found({"sessions": client.sessions(**given)}, as_json)
     else:
-        show.console().print(drawn())
+        show.say(drawn(), is_wide=wide)
 
 
 @click.command("show")
@@ -78,7 +78,7 @@ def show_session(client: Client, session: str, as_json: bool) -> None:
 def processes(client: Client, wide: bool, as_json: bool) -> None:
     """List the q processes that are connected, or whose sessions wait for them to come back."""
     found = client.processes()
-    print_found({"processes": found}, as_json, lists.processes_of(found, is_wide=wide))
+    print_found({"processes": found}, as_json, lists.processes_of(found, is_wide=wide), is_wide=wide)
 
 
 @click.command()
@@ -89,7 +89,7 @@ def processes(client: Client, wide: bool, as_json: bool) -> None:
 def names(client: Client, begin: str, wide: bool, as_json: bool) -> None:
     """List the user names that are known, and whose each is until it is forgotten."""
     found = client.names(begin=begin)
-    print_found({"names": found}, as_json, lists.names_of(found, is_wide=wide))
+    print_found({"names": found}, as_json, lists.names_of(found, is_wide=wide), is_wide=wide)
 
 
 @click.command()
@@ -103,7 +103,7 @@ def revocations(client: Client, wide: bool, as_json: bool) -> None:
     """
     found = client.get("/v1/revocations")
     drawn = lists.revocations_of(found["revocations"], is_wide=wide)
-    print_found(found, as_json, drawn)
+    print_found(found, as_json, drawn, is_wide=wide)
 
 
 def _now() -> datetime:

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
@@ -24,9 +25,32 @@ class _Printing(Console):
         raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
 
 
-def console() -> Console:
-    """Return standard output, as wide as the terminal where it is one."""
-    return _Printing(highlight=False, width=None if sys.stdout.isatty() else WIDE)
+class _Trimmed:
+    """What is drawn, without the blanks that fill up its lines: they wrap where a window shrinks."""
+
+    def __init__(self, drawn: RenderableType) -> None:
+        self._drawn = drawn
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for line in console.render_lines(self._drawn, options, pad=False):
+            while line and not line[-1].text.rstrip(" "):
+                line.pop()
+            yield from line[:-1]
+            yield from (Segment(text.rstrip(" "), style) for text, style, _ in line[-1:])
+            yield Segment.line()
+
+
+def console(*, is_wide: bool = False) -> Console:
+    """Return standard output, as wide as the terminal where it is one and is to be fitted."""
+    is_fitted = sys.stdout.isatty() and not is_wide
+    return _Printing(highlight=False, width=None if is_fitted else WIDE)
+
+
+def say(*drawn: RenderableType, is_wide: bool = False) -> None:
+    """Print for people, one below the other; wide lines are the terminal's to wrap."""
+    out = console(is_wide=is_wide)
+    for each in drawn:
+        out.print(_Trimmed(each), end="")
 
 
 def plain(value: object) -> Text:
@@ -64,6 +88,8 @@ def table_of(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
 def members_of(members: Mapping[str, object]) -> Table:
     """Return names and values, a line each."""
     table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
     for name, value in members.items():
         table.add_row(Text(name, style="bold"), plain(value))
     return table
@@ -241,6 +267,9 @@ def _order(event: Mapping[str, Any]) -> list[str]:
 def explanation_of(explanation: Mapping[str, Any]) -> Iterable[Table | Text]:
     """Yield each check, and what they come to."""
     table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
     for each in explanation["checks"]:
         told = ": ".join(filter(None, (each["reason"], each["detail"])))
         outcome = Text(each["outcome"], style=_COLOURS[each["outcome"]])

@@ -1,7 +1,7 @@
 """The command: what is looked at, in which order, and how it is told."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -38,7 +38,7 @@ def doctor(context: click.Context, as_json: bool) -> None:
     found = {"outcome": outcome.value, "findings": [asdict(each) for each in findings]}
     counts = {each: sum(one.outcome is each for one in findings) for each in Outcome}
     told = ", ".join(f"{count} {each.value}" for each, count in counts.items())
-    print_found(found, as_json, *map(_drawn, findings), show.plain(told))
+    print_found(found, as_json, _drawn(findings), show.plain(told))
     context.exit(1 if outcome is Outcome.WRONG else os.EX_OK)
 
 
@@ -86,13 +86,16 @@ def _config(path: Path) -> tuple[Config | None, list[Finding]]:
     return config, [ok("config", f"{path} is valid")]
 
 
-def _drawn(finding: Finding) -> Table:
+def _drawn(findings: Sequence[Finding]) -> Table:
+    """Return a line for each, folded and never cut, below which is what to do about it."""
     table = Table(box=None, pad_edge=False, show_header=False)
+    longest = max(len(each.check) for each in findings)
     table.add_column(width=7)
-    table.add_column(min_width=16)
+    table.add_column(width=min(longest, show.console().width // 3), overflow="fold")
     table.add_column(overflow="fold")
-    outcome = Text(finding.outcome.value, style=_COLOURS[finding.outcome])
-    table.add_row(outcome, show.plain(finding.check), show.plain(finding.found))
-    if finding.advice:
-        table.add_row("", "", Text("-> ").append(show.plain(finding.advice)))
+    for each in findings:
+        outcome = Text(each.outcome.value, style=_COLOURS[each.outcome])
+        table.add_row(outcome, show.plain(each.check), show.plain(each.found))
+        if each.advice:
+            table.add_row("", "", Text("-> ").append(show.plain(each.advice)))
     return table

@@ -1,6 +1,8 @@
 """What people see cannot steer their terminal, and says what there is."""
 
 import io
+import re
+import sys
 from typing import Any
 
 import pytest
@@ -127,3 +129,54 @@ def test_an_explanation_ends_with_what_it_comes_to() -> None:
     assert "let in as alice with no role until 2026-03-02 10:00:00Z" in drawn(
         *show.explanation_of(accepted)
     )
+
+
+class Terminal(io.StringIO):
+    """One of a few columns, which shows what it is given without its colours."""
+
+    def isatty(self) -> bool:
+        return True
+
+    @property
+    def lines(self) -> list[str]:
+        return re.sub(r"\x1b\[[0-9;]*m", "", self.getvalue()).splitlines()
+
+
+def narrow(monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stdout", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "40")
+    return terminal
+
+
+@pytest.mark.parametrize(
+    "part", [show.plain("a  "), show.session_of(SESSION), show.table_of(["A", "BB"], [("a", "b")])]
+)
+def test_no_line_ends_in_blanks(monkeypatch: pytest.MonkeyPatch, part: Any) -> None:
+    terminal = narrow(monkeypatch)
+    show.say(part)
+    assert terminal.lines
+    assert not [line for line in terminal.lines if line.endswith(" ")]
+
+
+def test_a_narrow_terminal_folds_a_value_and_cuts_nothing_of_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    terminal = narrow(monkeypatch)
+    long = "".join(map(str, range(60)))
+    check = {"check": "token", "outcome": "failed", "reason": "", "detail": long}
+    refused = {"accepted": False, "reason": "nottoken", "checks": [check]}
+    show.say(show.members_of({"name": long}), *show.explanation_of(refused))
+    assert all(len(line) <= 40 for line in terminal.lines)
+    columns = [line.split()[-1] for line in terminal.lines[:-1]]
+    assert "".join(columns) == 2 * long
+
+
+def test_what_is_asked_for_wide_is_whole_on_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = narrow(monkeypatch)
+    show.say(lists.sessions_of([SESSION], START, is_wide=True), is_wide=True)
+    header, line = terminal.lines
+    assert header.split()[-1] == "SESSION"
+    assert line.endswith(SESSION["session"])
+    assert "…" not in line

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from rich.console import Console
 
+from sessiond.ctl import show
 from sessiond.ctl.commands import main
 from sessiond.ctl.doctor import command, issuers, machine
 from sessiond.ctl.doctor.finding import Finding, ok, warning, wrong
@@ -97,6 +99,19 @@ def test_what_is_found_is_told_and_ends_with_a_code(
     for each in findings:
         assert each.outcome.value in found.output
         assert (f"-> {each.advice}" in found.output) == bool(each.advice)
+
+
+def test_a_narrow_terminal_folds_what_is_found_and_loses_no_letter_of_it(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(show, "console", lambda **_: Console(width=40))
+    path = "/etc/sessiond/of-a-long-name/config.toml"
+    findings = [ok("clock by keycloak-in-frankfurt", path), wrong("a", "bad", path)]
+    monkeypatch.setattr(command, "examine", lambda _: iter(findings))
+    told = run("doctor").output.splitlines()
+    assert all(len(line) <= 40 for line in told)
+    columns = "".join(line[24:] for line in told[:-1])
+    assert columns == f"{path}bad->{path}"
 
 
 def test_without_a_file_named_the_units_is_taken(
