@@ -1,5 +1,7 @@
 """One issuer's HTTP: bounded in time, size and number, and never led elsewhere."""
 
+import errno
+import os
 import ssl
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
@@ -230,10 +232,25 @@ class IssuerHttp:
                     return answer
         except (httpx.HTTPError, httpx.StreamError, OSError, ValueError) as error:
             failure = (
-                f"{target.host} could not be asked: {type(error).__name__}, wanted a connection: "
-                "see that issuer, the way to it, and ca_file"
+                f"{target.host} could not be asked: {type(error).__name__}{_cause(error)}, wanted a "
+                "connection: see that issuer, the way to it, and ca_file"
             )
         raise IssuerUnavailable(failure)
+
+
+def _cause(error: BaseException) -> str:
+    """Return what the system says of a failure, in words that follow its name, or nothing.
+
+    Only its own words for a number: an error's text may hold the request.
+    """
+    root = error
+    while (deeper := root.__cause__ or root.__context__) is not None:
+        root = deeper
+    if isinstance(root, ssl.SSLCertVerificationError):
+        return f", its certificate is not trusted: {root.verify_message}"
+    if isinstance(root, OSError) and root.errno in errno.errorcode:
+        return f", {os.strerror(root.errno)}"
+    return ""
 
 
 @dataclass(frozen=True, slots=True)

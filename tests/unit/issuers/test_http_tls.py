@@ -1,5 +1,6 @@
 """Real TLS on a loopback port: whom to trust, and that the environment has no say in it."""
 
+import socket
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -63,15 +64,24 @@ async def test_an_issuer_that_ca_file_vouches_for_is_asked(
 
 async def test_an_issuer_that_nobody_vouches_for_is_not(authority: trustme.CA) -> None:
     async with server(authority) as port, client(trust()) as http:
-        with pytest.raises(IssuerUnavailable, match="ConnectError"):
+        with pytest.raises(IssuerUnavailable, match="not trusted: .*local issuer"):
             await http.get(f"https://localhost:{port}/")
+
+
+async def test_where_nobody_listens_that_is_said() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        async with client(trust()) as http:
+            with pytest.raises(IssuerUnavailable, match=r"ConnectError, Connection refused$"):
+                await http.get(f"https://127.0.0.1:{port}/")
 
 
 async def test_a_certificate_for_another_host_is_refused(
     authority: trustme.CA, ca_file: str
 ) -> None:
     async with server(authority) as port, client(trust(ca_file)) as http:
-        with pytest.raises(IssuerUnavailable, match="ConnectError"):
+        with pytest.raises(IssuerUnavailable, match="not trusted: .*not valid for '127"):
             await http.get(f"https://127.0.0.1:{port}/")
 
 
