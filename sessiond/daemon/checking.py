@@ -27,6 +27,7 @@ from sessiond.store.sealing import KeyRing
 from sessiond.system.accounts import group_number
 
 USER = "sessiond"  # that the unit names
+STATE = Path("/var/lib/sessiond")  # its StateDirectory=
 
 
 def check(path: Path, environ: Mapping[str, str]) -> str:
@@ -96,7 +97,11 @@ def _check_control_group(config: Config) -> None:
 def _check_database(database: Path) -> None:
     check_private(database)
     folder = database.parent
-    if folder.exists() and not os.access(folder, os.W_OK | os.X_OK):  # else systemd makes it
+    if not folder.exists():
+        if folder == STATE.resolve():
+            return  # systemd makes that one
+        raise ConfigError(f"store.path: there is no {folder}: make it, {_name(os.geteuid())}'s")
+    if not os.access(folder, os.W_OK | os.X_OK):
         raise ConfigError(
             f"store.path: {_name(os.geteuid())} may not write in {folder}, wanted to: chown it, "
             "or name another file"

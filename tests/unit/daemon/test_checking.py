@@ -129,6 +129,17 @@ def test_a_key_that_is_there_is_read_and_a_database_without_one_is_said(tmp_path
     ]
 
 
+def test_a_place_that_is_not_there_is_said_but_for_the_one_that_systemd_makes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path)
+    place = tmp_path / "db"
+    place.rmdir()
+    assert problems(path) == [f"store.path: there is no {place}: make it, {ME}'s"]
+    monkeypatch.setattr(checking, "STATE", place)
+    check(path, os.environ)
+
+
 def test_a_place_where_nothing_can_be_written_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

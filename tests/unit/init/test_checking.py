@@ -21,6 +21,7 @@ client_secret_file = "{folder}/corp.secret"
 
 
 def written(folder: Path) -> Path:
+    (folder / "db").mkdir(mode=0o700)
     config = folder / "config.toml"
     config.write_text(CONFIG.format(folder=folder))
     return config
