@@ -73,9 +73,10 @@ def group_of(root: Path, user: str) -> str:
     """Return the group of q's user; raise ConfigError where there is no such user."""
     group = Accounts(root).group_of(user)
     if group is None:
+        where = "on this machine" if root == Path("/") else f"in {root / 'etc/passwd'}"
         raise ConfigError(
-            f"there is no user {user} on this machine, wanted q's: name the user that q runs as "
-            "(--q-user)"
+            f"there is no user {user} {where}, wanted q's: name the user that q runs as (--q-user), "
+            "or the group that reads the proof key (--q-group)"
         )
     return group
 
