@@ -2,10 +2,12 @@
 
 import json
 import os
+import sys
 import time
 from typing import Any
 
 CHUNK = 65536  # bytes
+LOGIN = '{"do": "login", "user": "NAME", "password": "TOKEN"}'
 
 
 def report(event: str, **facts: Any) -> None:
@@ -32,4 +34,7 @@ class Commands:
         if not data:
             return None
         *lines, self._buffer = (self._buffer + data).split(b"\n")
-        return [json.loads(line) for line in lines]
+        try:
+            return [json.loads(line) for line in lines]
+        except ValueError:  # the line is not shown: it may hold a token
+            sys.exit(f"a line of input is no JSON, wanted {LOGIN}")

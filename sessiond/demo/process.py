@@ -199,7 +199,10 @@ def main() -> None:
     parser.add_argument("--address", required=True, help="DIRECTORY/kx.PORT of the daemon")
     parser.add_argument("--key-file", required=True, type=Path, help="holds the proof key")
     given = parser.parse_args()
-    key = given.key_file.read_text(encoding="ascii").partition("\n")[0]
+    try:
+        key = given.key_file.read_text(encoding="ascii").partition("\n")[0]
+    except (OSError, ValueError) as error:
+        parser.error(f"--key-file: cannot read {given.key_file}: {error}")
     process = SimulatedProcess(given.name, address=given.address, key=key)
     process.run(Commands(sys.stdin.fileno()))
 

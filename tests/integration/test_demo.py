@@ -215,6 +215,26 @@ def test_a_simulated_process_sends_no_token_to_a_daemon_that_cannot_prove_itself
     key_file.unlink()
 
 
+def test_what_a_simulated_process_cannot_use_is_said_without_showing_it(folder: Path) -> None:
+    def started(key_file: Path) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "sessiond.demo.process", "--name", "gw"]
+        command += ["--address", f"{folder}/kx.1", "--key-file", str(key_file)]
+        return subprocess.run(
+            command, input="a-token\n", capture_output=True, text=True, check=False
+        )
+
+    none = started(folder / "none")
+    assert none.returncode == 2
+    assert none.stderr.endswith(f"No such file or directory: '{folder}/none'\n")
+    assert "Traceback" not in none.stderr
+    (folder / "key").write_text("a key\n")
+    no_command = started(folder / "key")
+    (folder / "key").unlink()
+    assert no_command.returncode == 1
+    assert no_command.stderr.startswith("a line of input is no JSON, wanted {")
+    assert "a-token" not in no_command.stderr
+
+
 class Impostor:
     """Listens where the daemon should, and knows no key. `heard` are the calls it got."""
 
