@@ -129,6 +129,8 @@ Set to anything: no colours. There are none where standard output is no terminal
 .B doctor
 ends with 1 where something is wrong,
 .B explain
+and
+.B test
 with 77 where the login would be refused,
 .B revoke
 with 66 where nobody is known by the name.
