@@ -81,6 +81,8 @@ def _config(path: Path) -> tuple[Config | None, list[Finding]]:
     try:
         config = configuration.load(path)
     except ConfigError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            return None, []  # which is said where the file is looked at
         advice = f"see config.example.toml; sessiond check-config --config {path}"
         return None, [wrong("config", line, advice) for line in str(error).splitlines()]
     return config, [ok("config", f"{path} is valid")]

@@ -26,6 +26,10 @@ class Where:
 
 def config_file(path: Path, where: Where) -> Iterator[Finding]:
     """Look at the configuration: who writes it decides who may log in."""
+    if _is_missing(path):
+        advice = "`sessiond init` makes one; for another: sessionctl --config FILE doctor"
+        yield wrong("config", f"{path} is not there", advice)
+        return
     yield from _file("config", path, where, forbidden=WRITABLE, mode="0644")
 
 

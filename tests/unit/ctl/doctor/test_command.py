@@ -120,5 +120,7 @@ def test_without_a_file_named_the_units_is_taken(
     monkeypatch.setattr(command, "DEFAULT", tmp_path / "none")
     found = run("--control", str(tmp_path / "c"), "doctor", "--json")
     told = json.loads(found.output)["findings"]
-    assert told[0]["found"].startswith(f"cannot read {tmp_path / 'none'}")
+    assert told[0]["found"] == f"{tmp_path / 'none'} is not there"
+    assert "sessiond init" in told[0]["advice"]
+    assert [each["check"] for each in told].count("config") == 1
     assert told[-1]["found"] == f"{tmp_path / 'c'}: nobody listens there"
