@@ -18,6 +18,11 @@ Examples = tuple[tuple[str, str], ...]  # what for, and the command
 
 DAEMON_EXAMPLES: Examples = (
     (
+        "Set it up for a Keycloak, after a look at what would be written:",
+        "sessiond init --issuer https://sso.example.com/realms/trading --dry-run\n"
+        "sessiond init --issuer https://sso.example.com/realms/trading",
+    ),
+    (
         "See whether a file is right, before the daemon is given it:",
         "sessiond check-config --config /etc/sessiond/config.toml",
     ),
@@ -26,8 +31,13 @@ DAEMON_EXAMPLES: Examples = (
         "sessiond run --config /etc/sessiond/config.toml",
     ),
     (
-        "Make a key that only root may read:",
-        "(umask 077; sessiond keygen > /etc/sessiond/proof.key)",
+        "Make a proof key anew, which q's group reads, and have the daemon take it up:",
+        "sessiond keygen | install -m 0640 -o sessiond -g kdb /dev/stdin /etc/sessiond/proof\n"
+        "sessionctl reload",
+    ),
+    (
+        "Change the key that seals what the database keeps:",
+        "sessiond rekey --new --config /etc/sessiond/config.toml",
     ),
     (
         "See which units would be written, and write them:",
