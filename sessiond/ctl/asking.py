@@ -48,9 +48,7 @@ def asked(command: Callable[Concatenate[Client, P], R]) -> Callable[P, R]:
     return with_client
 
 
-def print_found(
-    found: Any, as_json: bool, *drawn: RenderableType, is_wide: bool = False
-) -> None:
+def print_found(found: Any, as_json: bool, *drawn: RenderableType, is_wide: bool = False) -> None:
     """Print an answer for people, or as one line of JSON."""
     if as_json:
         click.echo(json.dumps(found))

@@ -78,7 +78,9 @@ def show_session(client: Client, session: str, as_json: bool) -> None:
 def processes(client: Client, wide: bool, as_json: bool) -> None:
     """List the q processes that are connected, or whose sessions wait for them to come back."""
     found = client.processes()
-    print_found({"processes": found}, as_json, lists.processes_of(found, is_wide=wide), is_wide=wide)
+    print_found(
+        {"processes": found}, as_json, lists.processes_of(found, is_wide=wide), is_wide=wide
+    )
 
 
 @click.command()

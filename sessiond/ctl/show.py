@@ -26,7 +26,7 @@ class _Printing(Console):
 
 
 class _Trimmed:
-    """What is drawn, without the blanks that fill up its lines: they wrap where a window shrinks."""
+    """What is drawn, without blanks at its lines' ends: they wrap where a window shrinks."""
 
     def __init__(self, drawn: RenderableType) -> None:
         self._drawn = drawn

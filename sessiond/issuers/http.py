@@ -1,7 +1,7 @@
 """One issuer's HTTP: bounded in time, size and number, and never led elsewhere."""
 
-import errno
 import os
+import socket
 import ssl
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
@@ -248,7 +248,11 @@ def _cause(error: BaseException) -> str:
         root = deeper
     if isinstance(root, ssl.SSLCertVerificationError):
         return f", its certificate is not trusted: {root.verify_message}"
-    if isinstance(root, OSError) and root.errno in errno.errorcode:
+    if isinstance(root, ssl.SSLError):  # its errno is none of the system's
+        return f", TLS: {root.reason}"
+    if isinstance(root, socket.gaierror):
+        return ", its name is not found"
+    if isinstance(root, OSError) and root.errno:
         return f", {os.strerror(root.errno)}"
     return ""
 

@@ -173,7 +173,9 @@ def test_a_narrow_terminal_folds_a_value_and_cuts_nothing_of_it(
     assert "".join(columns) == 2 * long
 
 
-def test_what_is_asked_for_wide_is_whole_on_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_asked_for_wide_is_whole_on_a_narrow_terminal(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     terminal = narrow(monkeypatch)
     show.say(lists.sessions_of([SESSION], START, is_wide=True), is_wide=True)
     header, line = terminal.lines

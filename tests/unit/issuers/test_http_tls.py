@@ -1,5 +1,6 @@
 """Real TLS on a loopback port: whom to trust, and that the environment has no say in it."""
 
+import asyncio
 import socket
 import ssl
 from collections.abc import AsyncIterator
@@ -64,7 +65,7 @@ async def test_an_issuer_that_ca_file_vouches_for_is_asked(
 
 async def test_an_issuer_that_nobody_vouches_for_is_not(authority: trustme.CA) -> None:
     async with server(authority) as port, client(trust()) as http:
-        with pytest.raises(IssuerUnavailable, match="not trusted: .*local issuer"):
+        with pytest.raises(IssuerUnavailable, match=r"not trusted: .*local issuer"):
             await http.get(f"https://localhost:{port}/")
 
 
@@ -77,11 +78,35 @@ async def test_where_nobody_listens_that_is_said() -> None:
                 await http.get(f"https://127.0.0.1:{port}/")
 
 
+async def test_what_does_not_speak_tls_is_said() -> None:
+    async def plain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(plain, "127.0.0.1", 0) as listener:
+        port = listener.sockets[0].getsockname()[1]
+        async with client(trust()) as http:
+            with pytest.raises(IssuerUnavailable, match=r"ConnectError, TLS: [A-Z_]+$"):
+                await http.get(f"https://127.0.0.1:{port}/")
+
+
+async def test_a_name_that_is_not_found_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", none)
+    async with client(trust()) as http:
+        with pytest.raises(IssuerUnavailable, match=r"ConnectError, its name is not found$"):
+            await http.get("https://login.example.com/")
+
+
 async def test_a_certificate_for_another_host_is_refused(
     authority: trustme.CA, ca_file: str
 ) -> None:
     async with server(authority) as port, client(trust(ca_file)) as http:
-        with pytest.raises(IssuerUnavailable, match="not trusted: .*not valid for '127"):
+        with pytest.raises(IssuerUnavailable, match=r"not trusted: .*not valid for '127"):
             await http.get(f"https://127.0.0.1:{port}/")
 
 
