@@ -100,7 +100,10 @@ def _check_database(database: Path) -> None:
     if not folder.exists():
         if folder == STATE.resolve():
             return  # systemd makes that one
-        raise ConfigError(f"store.path: there is no {folder}: make it, {_name(os.geteuid())}'s")
+        raise ConfigError(
+            f"store.path: there is no {folder}, wanted a folder of {_name(os.geteuid())}'s: make "
+            "it, or name another file"
+        )
     if not os.access(folder, os.W_OK | os.X_OK):
         raise ConfigError(
             f"store.path: {_name(os.geteuid())} may not write in {folder}, wanted to: chown it, "

@@ -75,8 +75,8 @@ def group_of(root: Path, user: str) -> str:
     if group is None:
         where = "on this machine" if root == Path("/") else f"in {root / 'etc/passwd'}"
         raise ConfigError(
-            f"there is no user {user} {where}, wanted q's: name the user that q runs as (--q-user), "
-            "or the group that reads the proof key (--q-group)"
+            f"there is no user {user} {where}, wanted q's: name the user that q runs as "
+            "(--q-user), or the group that reads the proof key (--q-group)"
         )
     return group
 

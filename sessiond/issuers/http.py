@@ -232,8 +232,8 @@ class IssuerHttp:
                     return answer
         except (httpx.HTTPError, httpx.StreamError, OSError, ValueError) as error:
             failure = (
-                f"{target.host} could not be asked: {type(error).__name__}{_cause(error)}, wanted a "
-                "connection: see that issuer, the way to it, and ca_file"
+                f"{target.host} could not be asked: {type(error).__name__}{_cause(error)}, wanted "
+                "a connection: see that issuer, the way to it, and ca_file"
             )
         raise IssuerUnavailable(failure)
 
@@ -247,13 +247,13 @@ def _cause(error: BaseException) -> str:
     while (deeper := root.__cause__ or root.__context__) is not None:
         root = deeper
     if isinstance(root, ssl.SSLCertVerificationError):
-        return f", its certificate is not trusted: {root.verify_message}"
+        return f" (its certificate is not trusted: {root.verify_message})"
     if isinstance(root, ssl.SSLError):  # its errno is none of the system's
-        return f", TLS: {root.reason}"
+        return f" (TLS: {root.reason})"
     if isinstance(root, socket.gaierror):
-        return ", its name is not found"
+        return " (its name is not found)"
     if isinstance(root, OSError) and root.errno:
-        return f", {os.strerror(root.errno)}"
+        return f" ({os.strerror(root.errno)})"
     return ""
 
 
