@@ -33,7 +33,12 @@ class Target:
         """Return its control socket's path; raise ConfigError where the file is wrong."""
         if self.config is not None:
             return configuration.load(self.config).listen.control
-        return self.control or os.environ.get("SESSIOND_CONTROL") or ListenConfig().control
+        return self.named or ListenConfig().control
+
+    @property
+    def named(self) -> str | None:
+        """The socket that was named without a configuration."""
+        return self.control or (self.config is None and os.environ.get("SESSIOND_CONTROL")) or None
 
 
 def asked(command: Callable[Concatenate[Client, P], R]) -> Callable[P, R]:

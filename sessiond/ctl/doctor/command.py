@@ -58,7 +58,7 @@ def examine(target: Target) -> Iterator[Finding]:
     listen = ListenConfig() if config is None else config.listen
     if config is not None and database is not None:
         yield from _by_config(config, database, where)
-    control = target.control or listen.control
+    control = target.named or listen.control
     is_there = sockets.control_socket(control, where)
     yield is_there
     if is_there.outcome is not Outcome.WRONG:

@@ -66,6 +66,24 @@ def test_an_installation_that_does_not_run_is_looked_at_all_the_same(
     assert set(told["findings"][0]) == {"check", "outcome", "found", "advice"}
 
 
+def test_the_socket_that_the_environment_names_counts_unless_an_option_names_another(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text(GOOD.format(folder=tmp_path))
+    monkeypatch.setenv("SESSIOND_CONTROL", "/run/of/environment")
+    monkeypatch.setattr(command, "DEFAULT", path)
+
+    def socket(*options: str) -> str:
+        found = json.loads(run(*options, "doctor", "--json").output)["findings"]
+        (control,) = [each["found"] for each in found if each["check"] == "control socket"]
+        return str(control)
+
+    assert "/run/of/environment" in socket()
+    assert f"{tmp_path}/c" in socket("--config", str(path))
+    assert "/run/of/option" in socket("--control", "/run/of/option")
+
+
 def test_a_wrong_configuration_is_a_finding_for_each_problem(
     run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
