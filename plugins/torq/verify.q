@@ -33,7 +33,13 @@ todo:2 cut (
   "an HTTP login by name and password is .z.pw's"; "tokens by HTTP do not work here: use IPC or websockets";
   "(`f;::) is a mixed list in .z.ps"; "two lines a second in TorQ's usage log: set .timer.logcall:0b";
   ".z.w is 0 in the timer"; "with .pm or .access on the timer is refused: set .timer.logcall:0b";
-  "null is before every time"; "renewals are refused: report it, with the first line")
+  "null is before every time"; "renewals are refused: report it, with the first line";
+  "a second q logs in within ten seconds"; "start verify.q with the q that you use, where it may listen on a port of this machine";
+  "the points that need a second q"; "the error ended them, so what comes after is not known: mend the FAILs above first";
+  "hopen `:unix:// reaches sessiond"; "see that it runs, that $QUDSPATH and the port are the daemon's, and that it lets this user in (sessionctl doctor)";
+  "hello is answered"; "something else than sessiond may listen there: see sessionctl doctor";
+  "the proof key can be read"; "give the daemon's proof_key_file; q's user must be in its group (then log in anew)";
+  "sessiond proves itself"; "another key, port or $QUDSPATH than the daemon's; if all are the same, somebody else listens: see ss -xlp")
 .verify.fails:0
 
 // ---- the second q: logs in to the first in several ways, and plays a daemon ----
@@ -180,7 +186,9 @@ daemon:{[]
   check["hello is answered";99h=type r;$[10h=type r;r;""]];
   if[not 99h=type r; :()];
   if[not `proofkey in key options; :say["skip";"the proof";"give -proofkey FILE"]];
-  k:first read0 hsym`$first options`proofkey;
+  k:@[{first read0 x};hsym`$first options`proofkey;{[e] ""}];
+  check["the proof key can be read";31<count k;$[31<count k;"";"it cannot, or is shorter than 32 characters"]];
+  if[32>count k; :()];
   d:$[count d:getenv`QUDSPATH;d;"/tmp"];
   check["sessiond proves itself";r[`proof]~-33!k,"c"$-33!k,"sessiond:",d,"/kx.",port,":",n;""];
   check["reconcile is answered";type[h(`reconcile;0#0Ni;0#0Ng)] in 0 6h;""];
@@ -196,8 +204,8 @@ main:{[]
   .z.ts:{[x]
     .verify.turns+:1;
     .verify.timer,:`int$.z.w;
-    if[.verify.turns=100; say["FAIL";"the second q did not log in within ten seconds";""]; exit .verify.fails];
-    if[(not null .verify.port) and null .verify.done; .verify.done:.verify.turns; @[together;::;{[e] say["FAIL";"the points that need a second q";e]}]];
+    if[.verify.turns=100; check["a second q logs in within ten seconds";0b;"it did not"]; exit .verify.fails];
+    if[(not null .verify.port) and null .verify.done; .verify.done:.verify.turns; @[together;::;{[e] check["the points that need a second q";0b;e]}]];
     if[(not null .verify.done) and .verify.turns=3+.verify.done; later[]];};
   .verify.done:0N;
   system "t 100";}
