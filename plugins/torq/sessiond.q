@@ -4,6 +4,7 @@
 // the daemon, the callbacks; then token.q (what is a token) and pm.q (TorQ's permissions and logs).
 
 if[@[value;`.sessiond.started;0b]; '"sessiond.q is loaded already"];
+.sessiond.preset:@[key;`.sessiond;{[e] 0#`}]                    // the names that somebody has set
 
 .sessiond.directory:@[value;`.sessiond.directory;{[e]           // of token.q and pm.q; a lambda's value tells its file (3.5)
   own:first -3#value {};
@@ -45,6 +46,37 @@ shown:{[user]
   if[(128<count text) or (";" in text) or any starts[;text] each ("eyJ";"bearer:"); :"(token)"];
   if[not `plain~kind text; :"(token)"];
   $[all text within " ~";text;"(unprintable)"]}
+
+// ---- settings that are not what they must be: nobody knows what was meant, so nobody is let in ----
+isnumber:{[x] $[any type[x]=-5 -6 -7h;x>0;0b]}
+isspan:{[least;x] $[-16h=type x;not x<least;0b]}                // a number would be nanoseconds
+isfile:{[x] $[-11h=type x;(null x) or ":"=first string x;0b]}
+isflag:{[x] -1h=type x}
+issymbol:{[x] -11h=type x}
+musts:(
+  (`port;isnumber;"a number, such as 5099");
+  (`address;issymbol;"a symbol, such as `:unix://5099");
+  (`name;issymbol;"a symbol, such as `gateway1");
+  (`timeout;isnumber;"a number of milliseconds, such as 500");
+  (`retry;isspan[0D00:00:00.001];"a timespan, such as 0D00:00:01");
+  (`maxretry;isspan[0D00:00:00.001];"a timespan, such as 0D00:00:30");
+  (`proof;isflag;"1b or 0b");
+  (`proofkey;isfile;"a file symbol, such as `:/etc/sessiond/proof");
+  (`passwords;isfile;"a file symbol, such as `:/etc/kdb/passwords");
+  (`earlier;{[x] any x~/:`detect`trust`ignore};"`detect, `trust or `ignore");
+  (`fallback;isflag;"1b or 0b");
+  (`assign;{[x] any x~/:`role`group};"`role or `group");
+  (`unopened;isspan[0D00:00:00.001];"a timespan, such as 0D00:00:10");
+  (`pace;isspan[0D00:00:00];"a timespan, such as 0D00:00:01"))
+insist:{[]
+  unknown:preset except `,`directory`arguments,musts[;0];
+  if[count unknown; warn "no settings of the hook: ",", " sv ".sessiond.",/:string unknown];
+  amiss:musts where not {[m] m[1] value ` sv `.sessiond,m 0} each musts;
+  if[0=count amiss; :()];
+  put[`.z.pw;{[u;p] 0b}];
+  told:{[m] err ".sessiond.",string[m 0]," is of type ",string[type value ` sv `.sessiond,m 0],"h, must be ",m 2};
+  told each amiss;                                              // not the value: somebody may have put the key itself there
+  '"sessiond.q: wrong settings, so every login is refused: mend ",(", " sv ".sessiond.",/:string amiss[;0])," and start q anew"}
 
 // ---- the map: which session each handle holds ----
 // user: as typed, which is .z.u; name: as verified; attributes: (keys;values); open: .z.po or .z.wo was there; ws: a
@@ -89,7 +121,10 @@ login:{[user;password]                                          // what .z.pw an
   if[what~`toolarge; :refuse[user;"toolarge"]];
   if[what~`almost; :refuse[user;"almost a token: it must be whole, with nothing around it: JWT, ACCESS;REFRESH or bearer:ACCESS"]];
   if[byplain[user;password]; :1b];
-  refuse[user;"plain password: ",$[checks or not null passwords;"it is not this user's";"nothing here checks them, see .sessiond.passwords"]]}
+  refuse[user;"plain password: ",whyplain[]]}
+whyplain:{[]
+  if[(not null passwords) and not @[{read0 x;1b};passwords;0b]; :"the file in .sessiond.passwords cannot be read: ",1_string passwords];
+  $[checks or not null passwords;"it is not this user's";"nothing here checks them, see .sessiond.passwords"]}
 refuse:{[user;why] warn "login of ",shown[user]," refused: ",why; 0b}
 
 byplain:{[user;password]                                        // never leaves q, never needs the daemon
@@ -235,8 +270,9 @@ tell:{[call] if[ready[]; .[{[h;call] neg[h] call};(daemon;call);{[e] forget e}]]
 digest:{[k;n] -33!k,"c"$-33!k,"sessiond:",$[count d:getenv`QUDSPATH;d;"/tmp"],"/kx.",string[port],":",n}
 proved:{[n;r]                                                   // "" when the daemon knows the key, else what is amiss
   if[null proofkey; :"no .sessiond.proofkey is set: name the file of the daemon's proof_key_file"];
-  k:@[{first read0 x};proofkey;{[e]""}];
-  if[32>count k; :"the key in .sessiond.proofkey cannot be read, or is shorter than 32 characters: see its owner and mode"];
+  k:@[{first read0 x};proofkey;{[e]0b}];
+  if[not 10h=type k; :"the key in ",(1_string proofkey)," cannot be read: q's user must be in its group (.sessiond.proofkey)"];
+  if[32>count k; :"the key in ",(1_string proofkey)," is shorter than 32 characters: name the daemon's proof_key_file (.sessiond.proofkey)"];
   ours:.[digest;(k;n);{[e]()}];
   if[not 20=count ours; :"no -33! in this q: the proof needs kdb+ 4.0 of 2020.03.17"];
   $[ours~r`proof;"";"no proof: its key, port or $QUDSPATH are not ours, or somebody else is listening at the daemon's address"]}
@@ -264,8 +300,8 @@ attempt:{[]                                                     // one try to re
     if[reached; @[hclose;h;::]];
     .sessiond.pause:$[reached or 0D00:00:00.1<.z.p-began;maxretry&2*pause;retry];
     .sessiond.due:.z.p+pause;
-    if[not amiss~trouble; warn "no daemon at ",string[address],": ",amiss,
-      $[reached;"";": see that sessiond runs, listens there and lets this user in (sessionctl doctor)"]];
+    if[not amiss~trouble; warn $[reached;"no token is sent to what listens at ",string[address],": ",amiss;
+      "no daemon at ",string[address],": ",amiss,": see that sessiond runs, listens there and lets this user in (sessionctl doctor)"]];
     .sessiond.trouble:amiss;
     :()];
   .sessiond.daemon:h; .sessiond.mark:markof h; .sessiond.leaving:0b; .sessiond.pause:retry; .sessiond.trouble:"";
@@ -341,5 +377,6 @@ start:{[]
   tick[];}
 
 \d .
+.sessiond.insist[]
 .sessiond.started:1b
 .sessiond.start[]

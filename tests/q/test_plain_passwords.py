@@ -161,6 +161,7 @@ def test_a_password_file_that_cannot_be_read_lets_nobody_in_and_is_read_anew(
 ) -> None:
     q = start_q(f'.sessiond.passwords:hsym`$"{tmp_path}/passwords"\n.sessiond.fallback:1b')
     assert not admitted(q, "alice", "wonder:land")
+    assert q.prints(f"the file in .sessiond.passwords cannot be read: {tmp_path}/passwords")
     assert not admitted(q, "alice", "")
     write_password_file(tmp_path)
     assert admitted(q, "alice", "wonder:land")

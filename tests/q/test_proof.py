@@ -81,21 +81,22 @@ def test_each_greeting_has_a_nonce_of_its_own_so_a_proof_cannot_be_played_again(
 
 
 @pytest.mark.parametrize(
-    "setting",
+    ("setting", "trouble"),
     [
-        ".sessiond.proofkey:`",
-        ".sessiond.proofkey:`:/nonexistent/proof",
-        '.sessiond.proofkey:`$":",getenv[`QUDSPATH],"/short"',
+        (".sessiond.proofkey:`", "no .sessiond.proofkey is set"),
+        (".sessiond.proofkey:`:/nonexistent/proof", "the key in /nonexistent/proof cannot be read"),
+        ('.sessiond.proofkey:`$":",getenv[`QUDSPATH],"/short"', "/short is shorter than 32"),
     ],
 )
-def test_without_a_key_of_its_own_q_sends_no_token(
-    start_q: Start, daemon: ScriptedDaemon, tmp_path: Path, setting: str
+def test_without_a_key_of_its_own_q_sends_no_token_and_says_why(
+    start_q: Start, daemon: ScriptedDaemon, tmp_path: Path, setting: str, trouble: str
 ) -> None:
     (tmp_path / "short").write_text("abc\n")
     q = start_q(setting, port=daemon.port)
     q.wait_until("0<count .sessiond.trouble")
     assert q.login("alice", TOKEN) is None
-    assert q.prints("proofkey")
+    assert q.prints("no token is sent to what listens at ::")
+    assert trouble in q.evaluate(".sessiond.status[]`trouble")
     assert b"opaque" not in daemon.received
 
 
