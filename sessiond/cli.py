@@ -132,8 +132,12 @@ def check_config(path: Path, is_deep: bool) -> None:
         click.echo(f"{path}: ok")
         return
     environ = systemd.with_credentials(os.environ)
-    user = importlib.import_module("sessiond.daemon.checking").check(path, environ)
+    doubts: list[str] = []
+    checking = importlib.import_module("sessiond.daemon.checking")
+    user = checking.check(path, environ, doubts.append)
     click.echo(f"{path}: ok, and so is what it needs, as user {user} finds it")
+    for doubt in doubts:
+        click.echo(f"but {doubt}; a start goes on without it, and tries it again")
     if "CREDENTIALS_DIRECTORY" not in environ:
         click.echo("systemd credentials were not to be seen: look again while the daemon runs")
 

@@ -5,7 +5,7 @@ No socket is opened, the database is not touched, and no issuer is asked.
 
 import os
 import pwd
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from sessiond.core.errors import ConfigError, NotNowError
 from sessiond.daemon import settings
 from sessiond.daemon.issuers import Issuers
 from sessiond.extensions.subscribers import starter
-from sessiond.extensions.subscribers.checking import problems_of
+from sessiond.extensions.subscribers.checking import check_each
 from sessiond.metrics import Metrics
 from sessiond.store.hold import check_private
 from sessiond.store.sealing import KeyRing
@@ -30,10 +30,16 @@ USER = "sessiond"  # that the unit names
 STATE = Path("/var/lib/sessiond")  # its StateDirectory=
 
 
-def check(path: Path, environ: Mapping[str, str]) -> str:
+def check(path: Path, environ: Mapping[str, str], doubt: Callable[[str], None]) -> str:
     """Check everything that a start or a reload would; return the name of the user who looked.
 
     Root looks as the daemon's user does: whose the database is, or is to be.
+
+    Args:
+        path: Of the configuration.
+        environ: The process's.
+        doubt: Is called with a line for each subscriber of which nothing is known, since it hung
+            or ended: a start goes on without it, and tries it again.
 
     Raises:
         ConfigError: What a start or a reload would refuse, a line for each problem.
@@ -44,18 +50,20 @@ def check(path: Path, environ: Mapping[str, str]) -> str:
         _become(_owner(settings.database_of(config)))
         config = configuration.load(path)
     log.configure("console", "error")
-    anyio.run(partial(_check, config, environ))
+    anyio.run(partial(_check, config, environ, doubt))
     return _name(os.geteuid())
 
 
-async def _check(config: Config, environ: Mapping[str, str]) -> None:
-    found = [each async for each in _problems(config, environ)]
+async def _check(config: Config, environ: Mapping[str, str], doubt: Callable[[str], None]) -> None:
+    found = [each async for each in _problems(config, environ, doubt)]
     if found:
         is_lookup = all(isinstance(each, NotNowError) for each in found)
         raise (NotNowError if is_lookup else ConfigError)("\n".join(map(str, found)))
 
 
-async def _problems(config: Config, environ: Mapping[str, str]) -> AsyncIterator[ConfigError]:
+async def _problems(
+    config: Config, environ: Mapping[str, str], doubt: Callable[[str], None]
+) -> AsyncIterator[ConfigError]:
     """Yield what each step of a start refuses."""
     database = settings.database_of(config)
     steps = (
@@ -78,9 +86,11 @@ async def _problems(config: Config, environ: Mapping[str, str]) -> AsyncIterator
         except ConfigError as error:
             yield error
     start = starter(environ, clock)
-    for _, problems in await problems_of(config.subscribers, start=start, clock=clock):
-        for problem in problems:
+    for checked in await check_each(config.subscribers, start=start, clock=clock):
+        for problem in checked.problems:
             yield ConfigError(problem)
+        for line in checked.doubts:
+            doubt(line)
 
 
 def _check_key(config: Config, database: Path, environ: Mapping[str, str]) -> None:

@@ -108,7 +108,8 @@ def _made(
         raise ConfigError(f"{settings_at}: {error}") from error
     except (Exception, SystemExit) as error:
         raise ConfigError(
-            f"{settings_at}: plugin {plugin!r} failed on them: {type(error).__name__}: {error}, "
+            f"{settings_at}: plugin {plugin!r} could not be made from its settings: "
+            f"{type(error).__name__}: {error} ({_place(error)}), "
             "wanted settings that it takes: see its README"
         ) from error
 
@@ -200,7 +201,7 @@ def report(plugin: str, call: str, error: Exception) -> None:
     log.error("plugin failed", plugin=plugin, call=call, error=text, at=_place(error))
 
 
-def _place(error: Exception) -> str:
+def _place(error: BaseException) -> str:
     """Return the file and line that raised it."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:

@@ -15,6 +15,7 @@ from click.testing import CliRunner, Result
 from sessiond import __version__
 from sessiond.cli import exit_code, main
 from sessiond.core.errors import AddressInUseError, ConfigError, NotNowError, StoreError
+from sessiond.daemon import checking
 
 GOOD = """
 [[issuer]]
@@ -77,6 +78,23 @@ def test_check_config_looks_at_the_machine_only_where_it_is_asked_to(tmp_path: P
     found = program("check-config", "--deep", "--config", str(path))
     assert (found.returncode, found.stderr) == (0, "")
     assert found.stdout.startswith(f"{path}: ok, and so is what it needs")
+
+
+def test_check_config_says_of_what_it_could_not_learn_anything(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def check(_: Path, __: object, doubt: Callable[[str], None]) -> str:
+        doubt("subscriber[chat] could not be tried: it ended with exit code 3")
+        return "sessiond"
+
+    monkeypatch.setattr(checking, "check", check)
+    (tmp_path / "config.toml").write_text(GOOD)
+    found = invoke("check-config", "--deep", "--config", str(tmp_path / "config.toml"))
+    assert found.exit_code == 0
+    assert (
+        "but subscriber[chat] could not be tried: it ended with exit code 3; "
+        "a start goes on without it, and tries it again\n"
+    ) in found.output
 
 
 def test_check_config_names_every_wrong_key_and_ends_with_78(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from sessiond.core.errors import ConfigError
 from sessiond.core.queries import Ping
 from sessiond.eventlog import EventLog
 from sessiond.extensions.subscribers import subprocesses
-from sessiond.extensions.subscribers.checking import problems_of
+from sessiond.extensions.subscribers.checking import check_each
 from sessiond.extensions.subscribers.cursor import NOT_WRITTEN, Asking, KeptCursor
 from sessiond.extensions.subscribers.runner import DeliveryRules, SubscriberRunner
 from sessiond.extensions.subscribers.state import SubscriberState
@@ -92,12 +92,12 @@ class Subscribers:
         fed = {name: each.config for name, each in self._fed.items()}
         new = [config for config in configs if fed.get(config.name) != config]
         fatal: list[str] = []
-        for config, problems in await problems_of(new, start=self._start, clock=self._clock):
-            if config.required or not at_start:
-                fatal += problems
+        for each in await check_each(new, start=self._start, clock=self._clock):
+            if each.config.required or not at_start:
+                fatal += each.problems
                 continue
-            for problem in problems:
-                log.error("subscriber left out", subscriber=config.name, problem=problem)
+            for problem in each.problems:
+                log.error("subscriber left out", subscriber=each.config.name, problem=problem)
         if fatal:
             raise ConfigError("\n".join(fatal))
 

@@ -14,6 +14,7 @@ from sessiond.config.credentials import new_key
 from sessiond.core.errors import ConfigError, NotNowError
 from sessiond.daemon import checking
 from sessiond.daemon.checking import check
+from sessiond.extensions.subscribers.checking import Checked
 
 ME = pwd.getpwuid(os.geteuid()).pw_name
 TEXT = """
@@ -54,17 +55,34 @@ def write(folder: Path, more: str = "", *, verify: str = "jwt", **tables: str) -
     return path
 
 
+def doubted(line: str) -> None:
+    raise AssertionError(line)
+
+
 def problems(path: Path) -> list[str]:
     with pytest.raises(ConfigError) as refused:
-        check(path, os.environ)
+        check(path, os.environ, doubted)
     return str(refused.value).splitlines()
 
 
 def test_what_would_start_is_good_and_nothing_is_made_by_looking(tmp_path: Path) -> None:
     path = write(tmp_path, listen=f'allow_users = ["{ME}"]')
-    assert check(path, os.environ) == ME
+    assert check(path, os.environ, doubted) == ME
     assert sorted(each.name for each in tmp_path.iterdir()) == ["config.toml", "db"]
     assert list((tmp_path / "db").iterdir()) == []
+
+
+def test_a_subscriber_that_could_not_be_tried_is_doubted_and_nothing_wrong(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def unanswered(configs: Any, **_: Any) -> list[Checked]:
+        return [Checked(each, doubts=[f"{each.name} hangs"]) for each in configs]
+
+    monkeypatch.setattr(checking, "check_each", unanswered)
+    doubts: list[str] = []
+    path = write(tmp_path, '[[subscriber]]\nplugin = "audit"\n')
+    assert check(path, os.environ, doubts.append) == ME
+    assert doubts == ["audit hangs"]
 
 
 def test_the_file_itself_is_checked_first(tmp_path: Path) -> None:
@@ -93,7 +111,7 @@ def test_everything_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
 def test_names_alone_are_a_case_of_trying_again(tmp_path: Path) -> None:
     path = write(tmp_path, listen='allow_users = ["no-such-user"]\nallow_groups = ["no-such"]')
     with pytest.raises(NotNowError, match=r"listen\.allow_users: no user"):
-        check(path, os.environ)
+        check(path, os.environ, doubted)
 
 
 @pytest.mark.parametrize(
@@ -122,7 +140,7 @@ def test_a_key_that_is_there_is_read_and_a_database_without_one_is_said(tmp_path
     assert "but its key" in problems(path)[0]
     database.with_name("sessiond.db.key").write_text(f"{new_key().reveal()}\n")
     database.with_name("sessiond.db.key").chmod(0o600)
-    check(path, os.environ)
+    check(path, os.environ, doubted)
     database.chmod(0o644)
     assert problems(path) == [
         f"store.path: {database} is open to group or others, wanted its owner alone: chmod 0600 it"
@@ -157,7 +175,7 @@ def test_root_looks_as_the_owner_of_the_database_does(
         monkeypatch.setattr(os, name, lambda *_, name=name: became.append(name))
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(checking, "_owner", lambda _: owner)
-    check(write(tmp_path), os.environ)
+    check(write(tmp_path), os.environ, doubted)
     groups = "initgroups" if has_name else "setgroups"
     assert became == ([groups, "setgid", "setuid"] if owner else [])
 

@@ -95,14 +95,9 @@ def takes_no_such_key(*, path: str) -> None: ...
         (refuses_the_machine, "issuer[corp].settings: nothing listens there"),
         (
             breaks,
-            "issuer[corp].settings: plugin 'acme' failed on them: KeyError: 'host', "
+            "issuer[corp].settings: plugin 'acme' could not be made from its settings: KeyError: "
+            f"'host' ({__file__}:{breaks.__code__.co_firstlineno + 1}), "
             "wanted settings that it takes: see its README",
-        ),
-        (
-            takes_no_such_key,
-            "issuer[corp].settings: plugin 'acme' failed on them: TypeError: takes_no_such_key() "
-            "got an unexpected keyword argument 'color', wanted settings that it takes: see its "
-            "README",
         ),
         (
             lambda **_: object(),
@@ -117,6 +112,14 @@ async def test_a_plugin_that_does_not_start_is_a_wrong_configuration(
     with pytest.raises(ConfigError) as raised:
         await made(entry, monkeypatch, {"color": "red"})
     assert str(raised.value) == problem
+
+
+async def test_a_plugin_that_does_not_take_a_key_is_told_by_its_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    wanted = r"made from its settings: TypeError: takes_no_such_key\(\) got an unexpected .*'color'"
+    with pytest.raises(ConfigError, match=wanted):
+        await made(takes_no_such_key, monkeypatch, {"color": "red"})
 
 
 async def test_our_own_errors_pass_as_they_are() -> None:

@@ -13,6 +13,7 @@ from sessiond.config import SubscriberConfig
 from sessiond.core.errors import ConfigError
 from sessiond.core.events import Event
 from sessiond.extensions import entry_points
+from sessiond.extensions.subscribers.checking import Checked, check_each
 from sessiond.extensions.subscribers.subprocesses import Gone
 from sessiond.extensions.subscribers.wire import Failed, Ready, Received, Refused
 from tests.unit.extensions.subscribers.fed import (
@@ -216,24 +217,36 @@ async def test_at_a_start_only_what_is_required_is_refused_and_the_others_are_to
 
 @pytest.mark.usefixtures("installed")
 @pytest.mark.parametrize(
-    ("answer", "warning"),
+    ("answer", "warning", "doubt"),
     [
-        (Gone("it ended with exit code 1"), "subscriber's check failed"),
-        (Received(sequence=1), "subscriber's check talks nonsense"),
-        (None, "subscriber's check hangs"),
+        (
+            Gone("it ended with exit code 1"),
+            "subscriber's check failed",
+            "it ended with exit code 1",
+        ),
+        (Received(sequence=1), "subscriber's check talks nonsense", "it speaks another protocol"),
+        (None, "subscriber's check hangs", "it was not made within 10 seconds"),
     ],
 )
 async def test_one_that_hangs_or_dies_in_its_check_is_only_warned_of(
-    answer: Answer, warning: str
+    answer: Answer, warning: str, doubt: str
 ) -> None:
+    found: list[Checked] = []
     async with fed() as running:
         running.children.ready = answer
+
+        async def check() -> None:
+            start = running.children.start
+            found.extend(await check_each((HOOK,), start=start, clock=running.clock))
+
         with capture_logs() as logs:
-            running.tasks.start_soon(running.subscribers.check, (HOOK,))
+            running.tasks.start_soon(check)
             while len(running.children.setups) < 2:
                 await anyio.lowlevel.checkpoint()
             await running.clock.advance(10)
         assert [(each["event"], each["subscriber"]) for each in logs] == [(warning, "hook")]
+    wanted = Checked(HOOK, doubts=[f"subscriber[hook] could not be tried: {doubt}"])
+    assert found == [wanted]
 
 
 @pytest.mark.usefixtures("installed")
