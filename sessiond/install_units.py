@@ -19,7 +19,7 @@ from pathlib import Path
 from sessiond import config as configuration
 from sessiond.config import Config
 from sessiond.core.errors import ConfigError
-from sessiond.whole_file import write_whole
+from sessiond.whole_file import make_folder, write_whole
 
 SOCKETS = ("sessiond-abstract.socket", "sessiond-path.socket", "sessiond-control.socket")
 PATH_SOCKET = "sessiond-path.socket"
@@ -164,7 +164,7 @@ def apply(planned: Sequence[Planned], *, force: bool) -> None:
             if each.after is None:
                 each.path.unlink(missing_ok=True)
             elif each.is_changed:
-                each.path.parent.mkdir(parents=True, exist_ok=True)
+                make_folder(each.path.parent)
                 write_whole(each.path, each.after.encode(), mode=MODE)
         except OSError as error:
             raise ConfigError(

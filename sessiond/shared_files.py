@@ -10,7 +10,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from sessiond.core.errors import ConfigError
-from sessiond.whole_file import write_whole
+from sessiond.whole_file import make_folder, write_whole
 
 PLACE = "/usr/share/sessiond"
 HOOK = f"{PLACE}/torq/sessiond.q"
@@ -63,7 +63,7 @@ def write(planned: Sequence[SharedFile]) -> None:
     for each in planned:
         if each.is_changed:
             try:
-                each.path.parent.mkdir(parents=True, exist_ok=True)
+                make_folder(each.path.parent)
                 write_whole(each.path, each.content, mode=each.mode)
             except OSError as error:
                 raise ConfigError(

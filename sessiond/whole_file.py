@@ -1,4 +1,4 @@
-"""A file that is written whole or not at all, and is on disk afterwards."""
+"""A file that is written whole or not at all, and is on disk afterwards; and the folder for it."""
 
 import os
 import secrets
@@ -43,6 +43,24 @@ def write_whole(
     finally:
         draft.unlink(missing_ok=True)
     _sync(path.parent)
+
+
+def make_folder(path: Path) -> None:
+    """Have a folder, and those above it, that everybody can look into, whatever the umask says.
+
+    One that is there stays as it is.
+
+    Raises:
+        OSError: It cannot be made.
+    """
+    missing = [each for each in (path, *path.parents) if not each.exists()]
+    for each in reversed(missing):
+        try:
+            each.mkdir(0o755)
+        except FileExistsError:  # made by another meanwhile
+            continue
+        each.chmod(0o755)
+    path.mkdir(exist_ok=True)  # raises where a file is in its place
 
 
 def _sync(directory: Path) -> None:

@@ -21,7 +21,9 @@ def checked(config: Path, root: Path) -> list[str]:
     if root != Path("/"):
         configuration.load(below(root, config))
         return [f"{below(root, config)}: ok"]
-    command = [sys.executable, "-m", "sessiond", "check-config", "--deep", "--config", str(config)]
+    # -P: root may stand anywhere, and what lies there is not imported
+    command = [sys.executable, "-P", "-m", "sessiond", "check-config", "--deep"]
+    command += ["--config", str(config)]
     run = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - ours
     if run.returncode == 0:
         return run.stdout.splitlines()

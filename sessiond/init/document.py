@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from textwrap import wrap
 
 from sessiond import shared_files
+from sessiond.core.errors import ConfigError
+from sessiond.core.printable import escaped
 from sessiond.init.answers import Answers
 from sessiond.init.vendors import Key, Value
 
@@ -12,7 +14,11 @@ WIDTH = 80  # characters of a line
 
 
 def document(answers: Answers) -> str:
-    """Return the whole file."""
+    """Return the whole file.
+
+    Raises:
+        ConfigError: An answer is no text.
+    """
     about = (
         f"Written by `sessiond init`, for {answers.vendor.title}. Every other key, with its "
         f"default and a line of why, is in {shared_files.EXAMPLE}. After a change:"
@@ -119,9 +125,13 @@ def _comment(text: str) -> Iterator[str]:
 
 
 def _toml(value: Value) -> str:
-    """Return a value as TOML, whose strings are JSON's where they are printable ASCII."""
+    """Return a value as TOML, whose strings are JSON's, but without pairs of surrogates."""
     match value:
         case tuple():
             return f"[{', '.join(map(_toml, value))}]"
-        case bool() | str():
+        case bool():
             return json.dumps(value)
+        case str():
+            if any("\ud800" <= each <= "\udfff" for each in value):  # of an option
+                raise ConfigError(f"{escaped(value)} is not UTF-8 text: type it anew")
+            return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

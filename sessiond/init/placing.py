@@ -3,12 +3,14 @@
 import grp
 import os
 import pwd
+import stat
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 from sessiond.config.credentials import new_key
 from sessiond.core.errors import ConfigError, InTheWayError
-from sessiond.whole_file import write_whole
+from sessiond.whole_file import make_folder, write_whole
 
 OWNER = "sessiond"  # as the unit runs it
 CONFIG_MODE, PROOF_MODE = 0o644, 0o640
@@ -102,13 +104,19 @@ def put_config(config: Path, text: str, *, force: bool) -> None:
     _make_folder(config)
     try:
         if force and config.exists():
-            old = config.with_name(f"{config.name}.old")
-            write_whole(old, config.read_bytes(), mode=CONFIG_MODE)
+            mode = stat.S_IMODE(config.stat().st_mode) & CONFIG_MODE
+            write_whole(_free(config), config.read_bytes(), mode=mode, replaces=False)
         write_whole(config, text.encode(), mode=CONFIG_MODE, replaces=force)
     except FileExistsError as error:
         raise _in_the_way(config) from error
     except OSError as error:
         raise _cannot(config, error) from error
+
+
+def _free(config: Path) -> Path:
+    """Return where to keep what is replaced: whoever forces twice keeps what he began with."""
+    names = (f"{config.name}.old{number or ''}" for number in count())
+    return next(each for each in map(config.with_name, names) if not os.path.lexists(each))
 
 
 def put_proof(proof: Path, *, group: str, accounts: Accounts) -> bool:
@@ -139,7 +147,7 @@ def owner_of_proof(accounts: Accounts, group: str) -> tuple[int, int] | None:
 
 def _make_folder(path: Path) -> None:
     try:
-        path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        make_folder(path.parent)
     except OSError as error:
         raise _cannot(path, error) from error
 

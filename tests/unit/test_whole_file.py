@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sessiond.whole_file import write_whole
+from sessiond.whole_file import make_folder, write_whole
 
 
 def names(folder: Path) -> list[str]:
@@ -54,3 +54,21 @@ def test_what_cannot_be_written_leaves_nothing_behind(tmp_path: Path) -> None:
     with pytest.raises(IsADirectoryError):
         write_whole(tmp_path / "a", b"text", mode=0o600)
     assert names(tmp_path) == ["a"]
+
+
+@pytest.mark.parametrize("umask", [0o077, 0o000])
+def test_a_new_folder_can_be_looked_into_whatever_the_umask_says(
+    tmp_path: Path, umask: int
+) -> None:
+    (tmp_path / "there").mkdir(mode=0o700)
+    before = os.umask(umask)
+    try:
+        make_folder(tmp_path / "there" / "a" / "b")
+        make_folder(tmp_path / "there" / "a" / "b")
+    finally:
+        os.umask(before)
+    modes = [stat.S_IMODE((tmp_path / "there" / each).stat().st_mode) for each in ("", "a", "a/b")]
+    assert modes == [0o700, 0o755, 0o755]
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match="file"):
+        make_folder(tmp_path / "file")

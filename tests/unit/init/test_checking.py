@@ -43,3 +43,16 @@ def test_of_an_image_only_the_file_is_looked_at(tmp_path: Path) -> None:
     config.write_text("[listen]\nprot = 1\n")
     with pytest.raises(ConfigError, match=r"listen\.prot"):
         checked(Path("/config.toml"), tmp_path)
+
+
+def test_nothing_that_lies_where_root_stands_is_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = written(tmp_path)
+    public = tmp_path / "public"
+    public.mkdir()
+    for name in ("sessiond", "click", "json"):
+        (public / f"{name}.py").write_text(f"open({str(tmp_path / 'run')!r}, 'w')\n")
+    monkeypatch.chdir(public)
+    assert checked(config, Path("/"))[0] == "Not yet as a start needs it:"
+    assert not (tmp_path / "run").exists()

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from sessiond import config as configuration
+from sessiond.core.errors import ConfigError
 from sessiond.init.document import WIDTH, document
 from tests.unit.init.answered import ANSWERS
 
@@ -68,3 +69,29 @@ def test_it_is_the_table_that_the_guide_has_but_for_what_is_asked(name: str) -> 
 def test_what_would_end_a_text_does_not() -> None:
     hostile = document(replace(ANSWERS["corp"], program='a"\nb = "c'))
     assert tomllib.loads(hostile)["issuer"][0]["refresh_client_id"] == 'a"\nb = "c'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'a"\n[store]\npath = "/x',
+        "back\\slash",
+        "\x7f\x1b[2J\x00\u202e",
+        "\N{FIRE} \N{CJK UNIFIED IDEOGRAPH-20000}",
+        "ž\u2028",
+    ],
+)
+def test_whatever_is_answered_stays_one_text(text: str) -> None:
+    answers = replace(
+        ANSWERS["okta"], audience=(text,), program=text, scope=text, roles={text: "reader"}
+    )
+    (issuer,) = tomllib.loads(document(answers))["issuer"]
+    assert issuer["audience"] == [text]
+    assert issuer["refresh_client_id"] == issuer["required_scope"] == text
+    assert issuer["roles"] == {text: "reader"}
+
+
+def test_an_option_that_is_no_text_is_said_to_be_none() -> None:
+    answers = replace(ANSWERS["okta"], program="a\udcff")
+    with pytest.raises(ConfigError, match=r"a\\udcff is not UTF-8"):
+        document(answers)

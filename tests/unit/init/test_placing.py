@@ -39,6 +39,22 @@ def test_one_that_is_there_stays_unless_forced_and_is_kept_then(tmp_path: Path) 
     assert (config.read_text(), (tmp_path / "config.toml.old").read_text()) == ("new", "mine")
 
 
+def test_who_forces_it_twice_keeps_what_was_there_at_first_as_secret_as_it_was(
+    tmp_path: Path,
+) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text("mine")
+    config.chmod(0o600)
+    put_config(config, "one", force=True)
+    put_config(config, "two", force=True)
+    assert [(tmp_path / f"config.toml.old{each}").read_text() for each in ("", "1")] == [
+        "mine",
+        "one",
+    ]
+    assert mode(tmp_path / "config.toml.old") == 0o600
+    assert mode(config) == 0o644
+
+
 def test_a_proof_key_that_is_there_is_kept(tmp_path: Path) -> None:
     proof = tmp_path / "sessiond/proof"
     accounts = Accounts(tmp_path)
