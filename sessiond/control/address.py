@@ -3,7 +3,7 @@
 import errno
 import socket
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import structlog
@@ -70,25 +70,30 @@ def bound_again(path: str, group: str | int) -> socket.socket:
 
 
 def _listening(path: str, group: str | int, *, may_take_over: bool = True) -> socket.socket:
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        _bind(listener, path, may_take_over=may_take_over)
-        if group != "":
-            _give(path, group)
-        listener.listen(BACKLOG)  # until now nobody could connect
-    except OSError as error:
-        listener.close()
-        raise ConfigError(
-            f"listen.control: {path}: {error.strerror}, wanted a socket there: let sessiond's user "
-            "write in its folder, or name another"
-        ) from error
-    except AddressInUseError as error:
-        listener.close()
-        raise AddressInUseError(f"listen.control: {error}") from error
-    except ConfigError:
-        listener.close()
-        raise
+    file = SocketFile(path)
+    with ExitStack() as unless_whole:
+        listener = unless_whole.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+        unless_whole.callback(_remove, file)  # else it would be somebody else's at the next look
+        try:
+            _bind(listener, path, may_take_over=may_take_over)
+            file.note()
+            if group != "":
+                _give(path, group)
+            listener.listen(BACKLOG)  # until now nobody could connect
+        except OSError as error:
+            raise ConfigError(
+                f"listen.control: {path}: {error.strerror}, wanted a socket there: let sessiond's "
+                "user write in its folder, or name another"
+            ) from error
+        except AddressInUseError as error:
+            raise AddressInUseError(f"listen.control: {error}") from error
+        unless_whole.pop_all()
     return listener
+
+
+def _remove(file: SocketFile) -> None:
+    with suppress(OSError):  # of a directory that is another's by now
+        file.remove()
 
 
 def _bind(listener: socket.socket, path: str, *, may_take_over: bool) -> None:

@@ -6,6 +6,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 
 import anyio
+import anyio.to_thread
 
 from sessiond.clock import Clock
 from sessiond.config import ListenConfig
@@ -14,6 +15,7 @@ from sessiond.control.address import control_socket
 from sessiond.daemon.services import Endpoints
 from sessiond.kdb.addresses import Addresses, bound_again, listening
 from sessiond.system import systemd
+from sessiond.system.accounts import group_number
 from sessiond.system.path_watch import PathWatch
 from sessiond.system.socket_file import SocketFile
 
@@ -81,10 +83,13 @@ class Watches:
             endpoints.listener.replace(path, bound_again(path))
 
         async def bind_control() -> None:
-            listen = sockets.listen
-            await endpoints.control.replace(
-                address.bound_again(listen.control, listen.control_group)
-            )
+            group = sockets.listen.control_group
+            if group != "":  # away from the loop: a directory service may hang
+                group = await anyio.to_thread.run_sync(
+                    group_number, "listen.control_group", group, abandon_on_cancel=True
+                )
+            path = sockets.listen.control
+            await endpoints.control.replace(address.bound_again(path, group))
 
         both = ((sockets.kdb_path, bind_kdb), (sockets.control_path, bind_control))
         self._watches = [

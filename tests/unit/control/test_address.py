@@ -12,7 +12,7 @@ import pytest
 
 from sessiond.control import address
 from sessiond.control.address import control_socket
-from sessiond.core.errors import AddressInUseError, ConfigError
+from sessiond.core.errors import AddressInUseError, ConfigError, NotNowError
 from sessiond.system import socket_file
 
 
@@ -170,3 +170,18 @@ def test_at_the_end_a_successors_socket_stays(path: Path) -> None:
         path.with_name("new").rename(path)
     assert path.exists()
     successor.close()
+
+
+def test_one_that_cannot_be_given_to_its_group_leaves_the_place_free_for_another_try(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(key: str, group: str | int) -> int:
+        raise NotNowError(f"{key}: no group {group!r} is found here now")
+
+    monkeypatch.setattr(address, "group_number", away)
+    with pytest.raises(NotNowError):
+        address.bound_again(str(path), "kdb")
+    assert not path.exists()
+    monkeypatch.setattr(address, "group_number", lambda *_: os.getgid())
+    address.bound_again(str(path), "kdb").close()
+    assert path.is_socket()
