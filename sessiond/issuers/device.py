@@ -110,7 +110,7 @@ class DeviceGrant:
         reply = await self._client.post(self._http, self._endpoints.authorization, form)
         if not reply.is_success:
             raise _refusal(reply)
-        return _code(reply, proof)
+        return _code(reply, proof, insecure_http=self._http.insecure_http)
 
     async def finish(self, code: DeviceCode) -> Tokens:
         """Wait until the user has signed in, asking no more often than the issuer allows (3.5).
@@ -169,7 +169,7 @@ def _pkce() -> tuple[dict[str, str], dict[str, str]]:
     return {"code_verifier": verifier}, challenge
 
 
-def _code(reply: Reply, proof: Mapping[str, str]) -> DeviceCode:
+def _code(reply: Reply, proof: Mapping[str, str], *, insecure_http: bool) -> DeviceCode:
     answer = reply.read()
     code, user_code = answer.get("device_code"), answer.get("user_code")
     url = answer.get("verification_uri", answer.get("verification_url"))  # the draft's name, too
@@ -183,16 +183,30 @@ def _code(reply: Reply, proof: Mapping[str, str]) -> DeviceCode:
             "the device authorization's answer has nothing to show to a user, wanted user_code and "
             "verification_uri (RFC 8628, 3.2): sign in elsewhere"
         )
+    fault = _page_fault(str(url), insecure_http=insecure_http)
+    if fault is not None:
+        raise reply.trouble(
+            f"the device authorization's verification_uri {fault}, wanted the https:// page that "
+            "users sign in at: sign in elsewhere"
+        )
     complete = answer.get("verification_uri_complete")
+    has_complete = (
+        _is_shown(complete) and _page_fault(str(complete), insecure_http=insecure_http) is None
+    )
     return DeviceCode(
         user_code=str(user_code),
         url=str(url),
-        complete_url=str(complete) if _is_shown(complete) else "",
+        complete_url=str(complete) if has_complete else "",
         expires_in=_seconds(answer.get("expires_in"), otherwise=MAX_LIFE, most=MAX_LIFE),
         interval=_seconds(answer.get("interval"), otherwise=INTERVAL, most=MAX_INTERVAL),
         code=Secret(code),
         proof=proof,
     )
+
+
+def _page_fault(url: str, *, insecure_http: bool) -> str | None:
+    """Return why nobody is to be sent there to sign in: a browser runs javascript: too."""
+    return url_fault(url.partition("#")[0], insecure_http=insecure_http)
 
 
 def _is_shown(value: object) -> bool:

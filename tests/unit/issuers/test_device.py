@@ -243,3 +243,29 @@ async def test_the_drafts_name_of_the_url_is_known(stub: IssuerStub) -> None:
     google = {key: value for key, value in CODE.items() if key != "verification_uri"}
     stub.says(DEVICE, google | {"verification_url": "https://google.example.com/device"})
     assert (await grant(stub).begin({})).url == "https://google.example.com/device"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "javascript:alert(1)",
+        "data:text/html,<form>",
+        "file:///etc/passwd",
+        "http://login.example.com/go",
+        "https://login.example.com@evil.example.org/go",
+        "evil.example.org/go",
+    ],
+)
+async def test_nobody_is_sent_to_sign_in_where_a_token_would_not_be_sent(
+    stub: IssuerStub, url: str
+) -> None:
+    stub.says(DEVICE, {**CODE, "verification_uri": url})
+    with pytest.raises(UnusableAnswer, match="verification_uri"):
+        await grant(stub).begin({})
+    stub.says(DEVICE, {**CODE, "verification_uri_complete": url})
+    assert (await grant(stub).begin({})).complete_url == ""
+
+
+async def test_a_page_may_have_its_place_after_a_hash(stub: IssuerStub) -> None:
+    stub.says(DEVICE, {**CODE, "verification_uri": "https://login.example.com/#/device"})
+    assert (await grant(stub).begin({})).url == "https://login.example.com/#/device"
