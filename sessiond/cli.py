@@ -160,16 +160,19 @@ def rekey(path: Path, is_new: bool) -> None:
 
     Backups of the database that were made before need the old key: keep a copy of it with them.
     """
-    config = configuration.load(path)
-    database = Path(config.store.path).resolve()  # as the daemon does: the key is beside the file
+    store = configuration.load(path).store
     environ = systemd.with_credentials(os.environ)
     if is_new:
-        rotation = importlib.import_module("sessiond.store.rotation")
-        rotation.rotation_of(config.store, database, environ, click.echo).run()
+        importlib.import_module("sessiond.store.rotation").rotation_of(
+            store, environ, click.echo
+        ).run()
         return
-    key = store_key(config.store.key_file, database=database, environ=environ)
-    ring = importlib.import_module("sessiond.store.sealing").KeyRing.from_text(key)
-    count = importlib.import_module("sessiond.store.rekey").rekey(database, ring)
+    acting = importlib.import_module("sessiond.store.acting")
+    with acting.acting_as(acting.owner_of(Path(store.path))):
+        database = Path(store.path).resolve()  # as the daemon does: the key is beside the file
+        key = store_key(store.key_file, database=database, environ=environ)
+        ring = importlib.import_module("sessiond.store.sealing").KeyRing.from_text(key)
+        count = importlib.import_module("sessiond.store.rekey").rekey(database, ring)
     click.echo(f"{database}: {count} values sealed anew")
 
 

@@ -84,8 +84,14 @@ def holder(path: Path) -> Holder | None:
 
     Whether its writer has the lock still, only `held` tells.
     """
+    # Its user may have put anything there: no link, no pipe that nobody writes, no endless file.
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
     try:
-        pid, key_id = map(int, _beside(path).read_bytes()[:_SIZE].split())
+        descriptor = os.open(_beside(path), flags)
+        try:
+            pid, key_id = map(int, os.read(descriptor, _SIZE).split())
+        finally:
+            os.close(descriptor)
     except (OSError, ValueError):
         return None
     return Holder(pid, key_id)

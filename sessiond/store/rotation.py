@@ -20,6 +20,7 @@ from sessiond.config import StoreConfig
 from sessiond.config.credentials import key_beside, key_text, new_key, replace_key_file, secret
 from sessiond.core.errors import AddressInUseError, ConfigError, NotNowError
 from sessiond.core.secret import Secret
+from sessiond.store.acting import Owner, acting_as, owner_of
 from sessiond.store.hold import held, holder
 from sessiond.store.rekey import rekey
 from sessiond.store.sealing import MAX_KEY_ID, KeyRing, with_key, without
@@ -37,9 +38,12 @@ class Rotation:
     """One database, and where its key is."""
 
     database: Path
+    user: int  # whose the database is
     file: Path | None  # None: a systemd credential, which only root can change
     text: Callable[[], Secret]  # of the keys as they are now
     tell: Tell
+    at_database: Owner | None = None  # as whom root works on it
+    at_file: Owner | None = None  # as whom root replaces the file
     within: float = WITHIN
     pause: Callable[[float], object] = threading.Event().wait
 
@@ -50,14 +54,14 @@ class Rotation:
             ConfigError: A key or the database is not as it should be.
             NotNowError: Something must be done first; it says what, and then ask again.
         """
-        with _alone(self.database):
+        with self._alone():
             ring = KeyRing.from_text(self.text())
             if not ring.older:
                 ring = self._make_next(ring)
             else:
                 self.tell(f"going on with key {ring.current}, which is there already")
             with self._nobody_seals_with_older(ring):
-                with _as_owner(self.database):
+                with acting_as(self.at_database):
                     resealed = rekey(self.database, ring)
                 self.tell(f"{self.database}: {resealed} values sealed anew with key {ring.current}")
                 self._drop(ring.older)
@@ -71,7 +75,7 @@ class Rotation:
             )
         if self.file is None:
             raise NotNowError(_to_add(key_id))
-        replace_key_file(self.file, with_key(self.text(), key_id, new_key()))
+        self._replace(self.file, with_key(self.text(), key_id, new_key()))
         self.tell(f"{self.file}: key {key_id} is made")
         return KeyRing.from_text(self.text())
 
@@ -80,12 +84,32 @@ class Rotation:
         if self.file is None:
             self.tell(f"nothing needs key {old} any more. To take it out:\n{_to_drop(ids)}")
         else:
-            replace_key_file(self.file, without(self.text(), ids))
+            self._replace(self.file, without(self.text(), ids))
             self.tell(f"{self.file}: key {old} is taken out, nothing needs it any more")
         self.tell(
             f"backups of the database made before now still need key {old}: keep them with a copy "
             "of it, or make a new one and throw them away"
         )
+
+    def _replace(self, file: Path, text: Secret) -> None:
+        with acting_as(self.at_file):
+            replace_key_file(file, text)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Be the only one who rotates the keys of this database. Nothing is left behind."""
+        with acting_as(self.at_database):
+            folder = os.open(self.database.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            try:
+                fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise NotNowError(
+                    f"{self.database}: another rekey is at work, wanted it free: wait for that"
+                ) from None
+            yield
+        finally:
+            os.close(folder)
 
     @contextmanager
     def _nobody_seals_with_older(self, ring: KeyRing) -> Iterator[None]:
@@ -93,19 +117,20 @@ class Rotation:
         looks = count()
         with ExitStack() as stack:
             while not self._is_held_here(stack, ring):
-                found, look = holder(self.database), next(looks)
+                with acting_as(self.at_database):
+                    found, look = holder(self.database), next(looks)
                 if found is not None and found.key_id == ring.current:
                     break
                 if look >= self.within / LOOK_EVERY:
                     raise NotNowError(self._not_taken(ring))
                 if look % ASK_EVERY == 0 and self.file is not None and found is not None:
-                    _hang_up(found.pid, self.database)
+                    _hang_up(found.pid, self.user)
                 self.pause(LOOK_EVERY)
             yield
 
     def _is_held_here(self, stack: ExitStack, ring: KeyRing) -> bool:
         try:
-            with _as_owner(self.database):
+            with acting_as(self.at_database):
                 stack.enter_context(held(self.database)).note_key(ring.current)
         except AddressInUseError:
             return False
@@ -122,23 +147,40 @@ class Rotation:
         )
 
 
-def rotation_of(
-    store: StoreConfig, database: Path, environ: Mapping[str, str], tell: Tell
-) -> Rotation:
+def rotation_of(store: StoreConfig, environ: Mapping[str, str], tell: Tell) -> Rotation:
     """Return the rotation for what a configuration names.
 
     Raises:
         ConfigError: There is no database, or no key can be found.
     """
-    if not database.is_file():
-        raise ConfigError(
-            f"store.path: there is no database {database}, wanted one: start the daemon once"
-        )
-    owner, beside = database.stat().st_uid, key_beside(database)
+    at_database = owner_of(Path(store.path))
+    with acting_as(at_database):
+        database = Path(store.path).resolve()  # as the daemon does: the key is beside the file
+        beside = key_beside(database)
+        try:
+            if not database.is_file():
+                raise ConfigError(
+                    f"store.path: there is no database {database}, wanted one: start the daemon once"
+                )
+            user, has_beside = database.lstat().st_uid, beside.exists()
+        except OSError as error:
+            raise ConfigError(f"store.path: {database}: {error.strerror}") from error
     file = Path(store.key_file) if store.key_file else beside
-    if store.key_file or (_credential(environ) is None and beside.exists()):
+    if store.key_file or (_credential(environ) is None and has_beside):
+        at_file = owner_of(file) if store.key_file else at_database
+
+        def of_file() -> Secret:
+            with acting_as(at_file):
+                return key_text(file, owner=user)
+
         return Rotation(
-            database=database, file=file, text=lambda: key_text(file, owner=owner), tell=tell
+            database=database,
+            user=user,
+            file=file,
+            text=of_file,
+            tell=tell,
+            at_database=at_database,
+            at_file=at_file,
         )
 
     def of_credential() -> Secret:
@@ -150,57 +192,38 @@ def rotation_of(
             )
         return found
 
-    return Rotation(database=database, file=None, text=of_credential, tell=tell, within=0.0)
+    return Rotation(
+        database=database,
+        user=user,
+        file=None,
+        text=of_credential,
+        tell=tell,
+        at_database=at_database,
+        within=0.0,
+    )
 
 
 def _credential(environ: Mapping[str, str]) -> Secret | None:
     return secret("", key="store.key_file", credential="store", environ=environ)
 
 
-@contextmanager
-def _as_owner(database: Path) -> Iterator[None]:
-    """Be who the daemon is, where root asks: what is made beside the database is to be his."""
-    status = database.stat()
-    if os.geteuid() != 0 or status.st_uid == 0:
-        yield
-        return
-    group = os.getegid()
-    os.setegid(status.st_gid)
-    os.seteuid(status.st_uid)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
-        os.setegid(group)
-
-
-@contextmanager
-def _alone(database: Path) -> Iterator[None]:
-    """Be the only one who rotates the keys of this database. Nothing is left behind."""
-    folder = os.open(database.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        try:
-            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise NotNowError(
-                f"{database}: another rekey is at work, wanted it free: wait for that"
-            ) from None
-        yield
-    finally:
-        os.close(folder)
-
-
-def _hang_up(pid: int, database: Path) -> None:
+def _hang_up(pid: int, user: int) -> None:
     """Have the daemon read its configuration again.
 
     The lock file is its user's, who may have written any number there: it is believed of that
-    user's own processes alone.
+    user's own processes alone, and of the one that was looked at.
     """
     try:
-        if set(_uids(pid)) == {database.stat().st_uid}:
-            os.kill(pid, signal.SIGHUP)
+        descriptor = os.pidfd_open(pid)
+    except (OSError, OverflowError):
+        return  # it has ended, or there never was one
+    try:
+        if set(_uids(pid)) == {user}:
+            signal.pidfd_send_signal(descriptor, signal.SIGHUP)
     except (OSError, ValueError):
         return  # it has ended, or this user may not: then an operator must
+    finally:
+        os.close(descriptor)
 
 
 def _uids(pid: int) -> list[int]:

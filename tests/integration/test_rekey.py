@@ -135,7 +135,7 @@ def test_killed_at_any_step_nothing_is_lost_and_the_next_one_goes_on(
         if code != -signal.SIGKILL:
             assert code == 0
             break
-        rotation_of(StoreConfig(), daemon.database, {}, print).run()
+        rotation_of(StoreConfig(path=str(daemon.database)), {}, print).run()
         ring = KeyRing.from_text(Secret(key.read_text()))
         assert ring.older == []
         assert all(ring.is_current(value) for value in sealed(daemon))

@@ -43,3 +43,20 @@ def test_what_cannot_be_said_is_an_error_and_leaves_no_older_word(
         with pytest.raises(StoreError, match="No space left on device"):
             hold.note_key(2)
         assert holder(tmp_path / "db") is None
+
+
+def test_a_pipe_a_link_or_an_endless_file_in_the_lock_s_place_holds_nobody_up(
+    tmp_path: Path,
+) -> None:
+    path, lock = tmp_path / "db", tmp_path / "db.lock"
+    os.mkfifo(lock)
+    assert holder(path) is None
+    lock.unlink()
+    (tmp_path / "other").write_text("1 2")
+    lock.symlink_to(tmp_path / "other")
+    assert holder(path) is None
+    lock.unlink()
+    with lock.open("w") as file:
+        file.write("1 2 ")
+        file.truncate(2**40)
+    assert holder(path) is None

@@ -3,7 +3,6 @@
 import os
 import signal
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 import anyio
@@ -56,7 +55,7 @@ async def kept(path: Path) -> list[str]:
 
 
 def rotation_for(path: Path, told: list[str], environ: dict[str, str] | None = None) -> Rotation:
-    return rotation_of(StoreConfig(), path, environ or {}, told.append)
+    return rotation_of(StoreConfig(path=str(path)), environ or {}, told.append)
 
 
 async def test_a_key_is_changed_as_often_as_wanted(path: Path) -> None:
@@ -121,6 +120,7 @@ async def test_while_the_daemon_keeps_to_the_old_key_it_stays(
     async with opened(path, ring(path)) as store:
         waiting = Rotation(
             database=path,
+            user=os.getuid(),
             file=path.with_name("sessiond.db.key"),
             text=rotation_for(path, []).text,
             tell=lambda _: None,
@@ -135,21 +135,25 @@ async def test_while_the_daemon_keeps_to_the_old_key_it_stays(
 
 
 def test_only_a_process_of_the_databases_owner_is_asked_to_read_again(
-    path: Path, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    killed: list[int] = []
-    monkeypatch.setattr(os, "kill", lambda pid, _: killed.append(pid))
-    rotation._hang_up(os.getpid(), path)
-    monkeypatch.setattr(rotation, "_uids", lambda _: [path.stat().st_uid, 4711])
-    rotation._hang_up(os.getpid(), path)
-    monkeypatch.undo()
-    monkeypatch.setattr(os, "kill", lambda pid, _: killed.append(pid))
-    rotation._hang_up(2**22 + 1, path)  # nobody: above the highest pid
-    assert killed == [os.getpid()]
+    heard: list[int] = []
+    before = signal.signal(signal.SIGHUP, lambda *_: heard.append(1))
+    try:
+        rotation._hang_up(os.getpid(), os.getuid())
+        assert heard == [1]
+        rotation._hang_up(os.getpid(), 4711)
+        monkeypatch.setattr(rotation, "_uids", lambda _: [os.getuid(), 4711])  # as of a setuid one
+        rotation._hang_up(os.getpid(), os.getuid())
+        for nobody in (2**22 + 1, -1, 0, 10**30):  # the first is above the highest pid
+            rotation._hang_up(nobody, os.getuid())
+        assert heard == [1]
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_two_at_a_time_wait_for_each_other(path: Path) -> None:
-    with rotation._alone(path), pytest.raises(NotNowError, match="another rekey"):
+    with rotation_for(path, [])._alone(), pytest.raises(NotNowError, match="another rekey"):
         rotation_for(path, []).run()
     assert ring(path).older == []
 
@@ -200,19 +204,3 @@ async def test_a_credential_is_left_to_the_operator_and_gone_on_with(
     new_alone = Secret(store.read_text().splitlines()[1])
     async with opened(path, KeyRing.from_text(new_alone)) as database:
         assert len((await database.load()).rows) == 1
-
-
-def test_root_works_on_the_database_as_its_owner(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    done: list[tuple[str, int]] = []
-    status = path.stat()
-    monkeypatch.setattr(os, "geteuid", lambda: 0)
-    monkeypatch.setattr(os, "getegid", lambda: 0)
-    for name in ("seteuid", "setegid"):
-        monkeypatch.setattr(os, name, lambda number, name=name: done.append((name, number)))
-    foreign = os.stat_result([*status[:4], 4711, 4712, *status[6:]])
-    monkeypatch.setattr(Path, "stat", lambda *_, **__: foreign)
-    with suppress(KeyError), rotation._as_owner(path):
-        raise KeyError
-    assert done == [("setegid", 4712), ("seteuid", 4711), ("seteuid", 0), ("setegid", 0)]
