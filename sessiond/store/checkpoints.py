@@ -1,8 +1,9 @@
-"""Moves what SQLite's write-ahead log holds into the database, beside the commits.
+"""Cuts SQLite's write-ahead log off where somebody's reading has made it long.
 
-Left to itself SQLite does that inside the commit that makes the log long, which a login waits for;
-and the log's file never shrinks again, however long somebody's reading has made it. Here another
-connection does it, on a thread of its own (sqlite.org/wal.html, "Checkpointing").
+SQLite itself copies it into the database every 1,000 pages, inside a commit, and then writes the
+same file from its beginning again (sqlite.org/wal.html, "Checkpointing"). But the file never
+shrinks, and while somebody reads on and on it grows. To copy oftener, beside the commits, or to cut
+off what is short, makes each commit dearer: a file that grows again has its size to sync, too.
 """
 
 import sqlite3
@@ -16,7 +17,7 @@ from sessiond.clock import Clock
 from sessiond.notifier import Notifier
 
 EVERY = 1.0  # seconds, where anything was written
-LONG = 8 * 2**20  # bytes of the log, beyond which it is cut off where nobody reads it
+LONG = 16 * 2**20  # bytes, several times what SQLite lets it have where nobody reads on
 HELD = 64 * 2**20  # bytes: somebody reads on and on
 
 log = structlog.get_logger()
@@ -47,7 +48,7 @@ class Checkpoints:
         self._written.notify()
 
     async def run(self, clock: Clock) -> None:
-        """Checkpoint now and then, where something was written, for ever."""
+        """Look now and then, where something was written, for ever."""
         seen = 0
         while True:
             await self._written.wait_beyond(seen)
@@ -56,13 +57,13 @@ class Checkpoints:
             await self.make()
 
     async def make(self) -> None:
-        """Copy what can be copied while others read and write; then cut a long log off.
+        """Copy what can be copied of a long log while others read and write; then cut it off.
 
         Only the latter holds up a commit, for the few pages that were written since the former.
         """
         try:
-            pages, copied = await self._copy()
             size = self._log.stat().st_size
+            pages, copied = await self._copy() if size > LONG else (0, 0)
             if pages == copied and size > LONG:
                 await self._cut()
         except (sqlite3.Error, OSError) as error:

@@ -35,7 +35,6 @@ from sessiond.store.sealing import SealError
 from sessiond.table import Loaded
 
 VERSION = 3
-AUTOCHECKPOINT = 16_384  # pages: a commit's own, should those beside it ever fail
 ROWS = 1000  # fetched at a time
 DAMAGED = (msgspec.MsgspecError, ValueError, OverflowError)  # what was written reads otherwise
 LOOKUP_KEY = {"table": "keys", "column": "sealed", "row": "lookup", "issuer": "", "subject": ""}
@@ -296,12 +295,7 @@ async def _prepare(db: aiosqlite.Connection, path: Path) -> None:
             f"store.path: {path} is another program's database, wanted sessiond's: name another "
             "file"
         )
-    for pragma in (
-        "journal_mode=WAL",
-        "synchronous=FULL",
-        "secure_delete=ON",
-        f"wal_autocheckpoint={AUTOCHECKPOINT}",
-    ):
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "secure_delete=ON"):
         await db.execute(f"PRAGMA {pragma}")
     await _check_whole(db, path)
     if version == 0:
