@@ -23,6 +23,7 @@ from sessiond.core.errors import (
     NotNowError,
     SessiondError,
 )
+from sessiond.core.printable import escaped
 from sessiond.init import init
 from sessiond.system import systemd
 from sessiond.terminal import HelpfulGroup, whole_output
@@ -78,7 +79,7 @@ def exit_code(error: SessiondError) -> int:
 
 def _tell(error: SessiondError) -> None:
     for line in str(error).splitlines():
-        click.echo(f"sessiond: {line}", err=True)
+        click.echo(f"sessiond: {escaped(line)}", err=True)
 
 
 def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:

@@ -19,7 +19,7 @@ from pathlib import Path
 from sessiond import config as configuration
 from sessiond.config import Config
 from sessiond.core.errors import ConfigError
-from sessiond.whole_file import make_folder, write_whole
+from sessiond.whole_file import below, make_folder, write_whole
 
 SOCKETS = ("sessiond-abstract.socket", "sessiond-path.socket", "sessiond-control.socket")
 PATH_SOCKET = "sessiond-path.socket"
@@ -136,12 +136,13 @@ def plan(values: Values, root: Path) -> list[Planned]:
                 f"{key}: {value!r} has characters that no unit can have, must be plain"
             )
     return [
-        Planned(root / place, _read(root / place), _marked(_filled(name, values)))
+        Planned(path, _read(path), _marked(_filled(name, values)))
         for name, place in PLACES.items()
         if values.with_path or name != PATH_SOCKET
+        for path in [below(root, place)]
     ] + [
         Planned(path, _read(path), None)
-        for path in [root / PLACES[PATH_SOCKET]]
+        for path in [below(root, PLACES[PATH_SOCKET])]
         if not values.with_path and path.exists()
     ]
 

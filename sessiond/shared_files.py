@@ -10,7 +10,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from sessiond.core.errors import ConfigError
-from sessiond.whole_file import make_folder, write_whole
+from sessiond.whole_file import below, make_folder, write_whole
 
 PLACE = "/usr/share/sessiond"
 HOOK = f"{PLACE}/torq/sessiond.q"
@@ -43,8 +43,8 @@ class SharedFile:
 
 
 def plan(root: Path) -> list[SharedFile]:
-    """Return what is to be below `root`. Reads only."""
-    has_manuals = _below(root, PACKAGED).exists()
+    """Return what is to be below `root`. Reads only. Raises as `below`."""
+    has_manuals = below(root, PACKAGED).exists()
     return [
         SharedFile(path, content, _content(path) != content)
         for folder in _SOURCES
@@ -75,13 +75,13 @@ def write(planned: Sequence[SharedFile]) -> None:
 def told(planned: Iterable[SharedFile], root: Path, *, is_real: bool) -> Iterator[str]:
     """Yield what an operator is told, a line for each place."""
     for place in (PLACE, MANUALS):
-        below = _below(root, place)
-        ours = [each for each in planned if each.path.is_relative_to(below)]
+        folder = below(root, place)
+        ours = [each for each in planned if each.path.is_relative_to(folder)]
         changed = sum(each.is_changed for each in ours)
         if ours and not changed:
-            yield f"# {below}: as it should be"
+            yield f"# {folder}: as it should be"
         elif ours:
-            yield f"# {below}: {changed} files {'written' if is_real else 'to be written'}"
+            yield f"# {folder}: {changed} files {'written' if is_real else 'to be written'}"
 
 
 def _source(folder: str) -> list[Traversable]:
@@ -101,12 +101,8 @@ def _source(folder: str) -> list[Traversable]:
 
 def _target(root: Path, folder: str, name: str) -> Path:
     if folder == "man":
-        return _below(root, MANUALS) / f"man{name[-1]}" / name
-    return _below(root, PLACE) / ("" if folder == "docs" else folder) / name
-
-
-def _below(root: Path, place: str) -> Path:
-    return root / place.lstrip("/")
+        return below(root, MANUALS) / f"man{name[-1]}" / name
+    return below(root, PLACE) / ("" if folder == "docs" else folder) / name
 
 
 def _content(path: Path) -> bytes | None:

@@ -1,8 +1,10 @@
-"""A file that is written whole or not at all, and is on disk afterwards; and the folder for it."""
+"""A file that is written whole or not at all, and is on disk afterwards; and where it is to be."""
 
 import os
 import secrets
 from pathlib import Path
+
+from sessiond.core.errors import ConfigError
 
 
 def write_whole(
@@ -43,6 +45,18 @@ def write_whole(
     finally:
         draft.unlink(missing_ok=True)
     _sync(path.parent)
+
+
+def below(root: Path, place: str | Path) -> Path:
+    """Return where an absolute path is of a machine whose / is the folder `root`.
+
+    Raises:
+        ConfigError: A link leads out of an image: what is meant for that would change this machine.
+    """
+    path = root / str(place).lstrip("/")
+    if root != Path("/") and not path.parent.resolve().is_relative_to(root.resolve()):
+        raise ConfigError(f"{path}: a link leads out of {root}, to {path.parent.resolve()}")
+    return path
 
 
 def make_folder(path: Path) -> None:

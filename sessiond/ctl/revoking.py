@@ -11,7 +11,7 @@ from sessiond.ctl.asking import as_json, asked, print_found
 from sessiond.ctl.client import Client, ControlError
 from sessiond.ctl.completion import issuers, processes
 from sessiond.ctl.progress import followed
-from sessiond.ctl.short_ids import full_id
+from sessiond.ctl.short_ids import LEAST, SHOWN, full_id
 from sessiond.ctl.whom import missing, near_names
 
 
@@ -120,7 +120,9 @@ def _agree(
     if not is_agreed:
         check_terminal()
     if "session" in named:
-        named["session"] = full_id(client, named["session"])
+        # Whoever is asked sees whose session it is; a script that guesses might end another's.
+        least = SHOWN if is_agreed else LEAST
+        named["session"] = full_id(client, named["session"], least=least)
     kind, value = next(iter(named.items()), ("all", ""))
     nobody = None if is_wanted_anyway else missing(client, kind, value)
     if nobody is not None and (is_agreed or kind == "issuer"):
@@ -133,12 +135,13 @@ def _agree(
 
 def _consequence(client: Client, kind: str, value: str) -> str:
     if kind == "session":
-        count = 1 if client.get(f"/v1/sessions/{value}") else 0
-    else:
-        count = len(client.sessions(**({} if kind == "all" else {kind: value})))
+        found = client.get(f"/v1/sessions/{value}")
+        process = f"{found['process']['name']}:{found['process']['pid']}"
+        return f"Ends the session of {found['user']} on {process} ({value})"
+    count = len(client.sessions(**({} if kind == "all" else {kind: value})))
     whose = f"{kind} {value}" if value else "all users"
     ends = f"Ends {show.counted(count, 'live session')} ({whose})"
-    if kind in ("session", "process"):
+    if kind == "process":
         return ends
     return f"{ends}; tokens issued until now are refused until that is forgiven"
 

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from sessiond import config as configuration
-from sessiond.init.placing import below
+from sessiond.whole_file import below
 
 
 def checked(config: Path, root: Path) -> list[str]:

@@ -83,11 +83,6 @@ def group_of(root: Path, user: str) -> str:
     return group
 
 
-def below(root: Path, path: Path) -> Path:
-    """Return where an absolute path of that machine is."""
-    return root / path.relative_to("/")
-
-
 def check_way(config: Path, *, force: bool) -> None:
     """Raise InTheWayError where a configuration is there that must not be replaced."""
     if config.exists() and not force:

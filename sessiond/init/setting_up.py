@@ -15,6 +15,7 @@ from sessiond.init.answers import Answers, Given
 from sessiond.init.checking import checked
 from sessiond.init.document import document
 from sessiond.init.vendors import ENTRA, OKTA, vendor_of
+from sessiond.whole_file import below
 
 PACKAGED = ("/lib/systemd/system/sessiond.service", "/usr/lib/systemd/system/sessiond.service")
 
@@ -32,12 +33,12 @@ def set_up(given: Given) -> None:
     if not given.config.is_absolute():
         raise click.UsageError("--config must be an absolute path: units and q will name it")
     if not given.dry_run:
-        placing.check_way(placing.below(given.root, given.config), force=given.force)
+        placing.check_way(below(given.root, given.config), force=given.force)
     answers = _answers(given)
     text = document(answers)
     read = configuration.read(text)  # what cannot start must not be written
     values = units.Values.of(read, program=units.program(), file=str(given.config))
-    is_packaged = any(placing.below(given.root, Path(each)).exists() for each in PACKAGED)
+    is_packaged = any(below(given.root, Path(each)).exists() for each in PACKAGED)
     planned = [] if is_packaged else units.plan(values, given.root)
     beside = shared.plan(given.root)
     _show(given, answers, text, [*_told(planned), *shared.told(beside, given.root, is_real=False)])
@@ -94,9 +95,9 @@ def _fits(verify: str, learned: metadata.Metadata) -> bool:
 
 
 def _show(given: Given, answers: Answers, text: str, others: list[str]) -> None:
-    click.echo(f"\n# {placing.below(given.root, given.config)}, mode 0644:")
+    click.echo(f"\n# {below(given.root, given.config)}, mode 0644:")
     click.echo(text)
-    proof = placing.below(given.root, Path(answers.proof))
+    proof = below(given.root, Path(answers.proof))
     is_there = proof.exists()
     what = "is there, and kept" if is_there else f"a new key, for sessiond:{answers.q_group}, 0640"
     click.echo(f"# {proof}: {what}")
@@ -112,8 +113,8 @@ def _told(planned: list[units.Planned]) -> Iterator[str]:
 def _write(given: Given, answers: Answers, text: str) -> bool:
     """Write configuration and proof key; say whether the key has its owner."""
     accounts = placing.Accounts(given.root)
-    config = placing.below(given.root, given.config)
-    proof = placing.below(given.root, Path(answers.proof))
+    config = below(given.root, given.config)
+    proof = below(given.root, Path(answers.proof))
     placing.put_config(config, text, force=given.force)
     was_made = placing.put_proof(proof, group=answers.q_group, accounts=accounts)
     for line in checked(given.config, given.root):

@@ -155,18 +155,9 @@ def rotation_of(store: StoreConfig, environ: Mapping[str, str], tell: Tell) -> R
     """
     at_database = owner_of(Path(store.path))
     with acting_as(at_database):
-        database = Path(store.path).resolve()  # as the daemon does: the key is beside the file
-        beside = key_beside(database)
-        try:
-            if not database.is_file():
-                raise ConfigError(
-                    f"store.path: there is no database {database}, wanted one: start the daemon once"
-                )
-            user, has_beside = database.lstat().st_uid, beside.exists()
-        except OSError as error:
-            raise ConfigError(f"store.path: {database}: {error.strerror}") from error
+        database, user, beside = _places(store)
     file = Path(store.key_file) if store.key_file else beside
-    if store.key_file or (_credential(environ) is None and has_beside):
+    if file is not None and (store.key_file or _credential(environ) is None):
         at_file = owner_of(file) if store.key_file else at_database
 
         def of_file() -> Secret:
@@ -187,8 +178,8 @@ def rotation_of(store: StoreConfig, environ: Mapping[str, str], tell: Tell) -> R
         found = _credential(environ)
         if found is None:
             raise ConfigError(
-                f"store.key_file: there is no {beside}, and no systemd credential to be seen, "
-                "wanted one: run this as root while the daemon runs"
+                f"store.key_file: there is no {key_beside(database)}, and no systemd credential to "
+                "be seen, wanted one: run this as root while the daemon runs"
             )
         return found
 
@@ -201,6 +192,23 @@ def rotation_of(store: StoreConfig, environ: Mapping[str, str], tell: Tell) -> R
         at_database=at_database,
         within=0.0,
     )
+
+
+def _places(store: StoreConfig) -> tuple[Path, int, Path | None]:
+    """Return where the database is, whose it is, and where the key beside it is, if one is."""
+    database = Path(store.path).resolve()  # as the daemon does: the key is beside the file
+    beside = key_beside(database)
+    try:
+        if not database.is_file():
+            raise ConfigError(
+                f"store.path: there is no database {database}, wanted one: start the daemon once"
+            )
+        return database, database.lstat().st_uid, beside if beside.exists() else None
+    except OSError as error:
+        raise ConfigError(
+            f"store.path: {database} cannot be looked at: {error.strerror}, wanted a database that "
+            "the owner of its folder reaches: mend the path"
+        ) from error
 
 
 def _credential(environ: Mapping[str, str]) -> Secret | None:

@@ -207,6 +207,13 @@ def test_an_error_of_the_daemon_becomes_its_code_and_one_line(
     assert found.stderr == f"sessiond: {error}\n"
 
 
+def test_what_an_error_quotes_steers_no_terminal(
+    daemon: Callable[[Callable[[Path], None]], None],
+) -> None:
+    daemon(raising(ConfigError("plugin: \x1b]0;mine\x07\x9b2J")))
+    assert invoke("run", "--config", "c").stderr == "sessiond: plugin: \\x1b]0;mine\\x07\\x9b2J\n"
+
+
 def test_errors_that_a_task_group_gathered_become_the_first_ones_code(
     daemon: Callable[[Callable[[Path], None]], None],
 ) -> None:

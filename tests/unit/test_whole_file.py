@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from sessiond.whole_file import make_folder, write_whole
+from sessiond.core.errors import ConfigError
+from sessiond.whole_file import below, make_folder, write_whole
 
 
 def names(folder: Path) -> list[str]:
@@ -72,3 +73,18 @@ def test_a_new_folder_can_be_looked_into_whatever_the_umask_says(
     (tmp_path / "file").touch()
     with pytest.raises(OSError, match="file"):
         make_folder(tmp_path / "file")
+
+
+def test_no_link_of_an_image_leads_out_of_it(tmp_path: Path) -> None:
+    image, ours = tmp_path / "image", tmp_path / "ours"
+    (image / "lib").mkdir(parents=True)
+    ours.mkdir()
+    (image / "inside").symlink_to("lib")
+    (image / "etc").symlink_to(ours)
+    (image / "up").symlink_to("../ours")
+    assert below(image, "/inside/a") == image / "inside/a"
+    assert below(image, Path("/none/of/it")) == image / "none/of/it"
+    for place in ("/etc/a", "etc/systemd/system/a", "/up/a"):
+        with pytest.raises(ConfigError, match="a link leads out of"):
+            below(image, place)
+    assert below(Path("/"), ours / "a") == ours / "a"

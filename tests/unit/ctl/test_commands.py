@@ -340,10 +340,19 @@ def test_a_session_is_revoked_by_how_its_id_begins(run: Run, daemon: Daemon) -> 
     assert daemon.asked[-1] == ("POST", "/v1/revocations", {"session": ID, "reason": "why"})
 
 
+def test_who_is_not_asked_names_a_session_as_long_as_the_list_does(
+    run: Run, daemon: Daemon
+) -> None:
+    found = run("revoke", "--session", ID[:6], "--reason", "why", "--yes")
+    assert found.exit_code == 64
+    assert "8 characters at least" in " ".join(found.stderr.split())
+    assert [method for method, *_ in daemon.asked if method != "CONNECT"] == []
+
+
 @pytest.mark.parametrize(
     ("args", "asked"),
     [
-        (("--session", ID), f"Ends 1 live session (session {ID})."),
+        (("--session", ID), f"Ends the session of alice on rdb:7 ({ID})."),
         (("--process", "rdb"), "Ends 1 live session (process rdb)."),
         (("--all",), "Ends 1 live session (all users); tokens issued until now are refused"),
     ],

@@ -9,7 +9,8 @@ import pytest
 
 from sessiond.core.errors import ConfigError, InTheWayError
 from sessiond.init import placing
-from sessiond.init.placing import Accounts, below, check_way, group_of, put_config, put_proof
+from sessiond.init.placing import Accounts, check_way, group_of, put_config, put_proof
+from sessiond.whole_file import below
 from tests.unit.init.answered import image
 
 ROOT = Path("/")
