@@ -22,6 +22,7 @@ from sessiond.daemon.issuers import Issuers
 from sessiond.extensions.subscribers import starter
 from sessiond.extensions.subscribers.checking import check_each
 from sessiond.metrics import Metrics
+from sessiond.store.acting import owner_of
 from sessiond.store.hold import check_private
 from sessiond.store.sealing import KeyRing
 from sessiond.system.accounts import group_number
@@ -47,7 +48,7 @@ def check(path: Path, environ: Mapping[str, str], doubt: Callable[[str], None]) 
     """
     config = configuration.load(path)
     if os.geteuid() == 0:
-        _become(_owner(settings.database_of(config)))
+        _become(_owner(Path(config.store.path)))
         config = configuration.load(path)
     log.configure("console", "error")
     anyio.run(partial(_check, config, environ, doubt))
@@ -122,7 +123,10 @@ def _check_database(database: Path) -> None:
 
 
 def _owner(database: Path) -> int:
-    """Return whose the daemon is."""
+    """Return whose the daemon is, where nobody has put a link to a file of root's."""
+    other = owner_of(database)
+    if other is not None:
+        return other.uid
     for each in (database, database.parent):
         if each.exists():
             return each.stat().st_uid

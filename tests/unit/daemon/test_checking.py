@@ -188,3 +188,13 @@ def test_whose_the_daemon_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(checking, "USER", "no-such-user")
     assert checking._owner(database) == 0
     assert checking._name(64003) == "64003"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+def test_a_link_to_a_file_of_root_s_does_not_have_plugins_tried_as_root(tmp_path: Path) -> None:
+    (tmp_path / "ours").touch()
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    (theirs / "db").symlink_to(tmp_path / "ours")
+    os.chown(theirs, 4711, 4711)
+    assert checking._owner(theirs / "db") == 4711
