@@ -55,7 +55,10 @@ def below(root: Path, place: str | Path) -> Path:
     """
     path = root / str(place).lstrip("/")
     if root != Path("/") and not path.parent.resolve().is_relative_to(root.resolve()):
-        raise ConfigError(f"{path}: a link leads out of {root}, to {path.parent.resolve()}")
+        raise ConfigError(
+            f"{path}: a link leads out of {root}, to {path.parent.resolve()}, wanted it "
+            "within: make the image's links relative, or do without --root"
+        )
     return path
 
 
