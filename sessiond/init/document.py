@@ -133,5 +133,5 @@ def _toml(value: Value) -> str:
             return json.dumps(value)
         case str():
             if any("\ud800" <= each <= "\udfff" for each in value):  # of an option
-                raise ConfigError(f"{escaped(value)} is not UTF-8 text: type it anew")
+                raise ConfigError(f"{escaped(value)} is an answer, wanted UTF-8 text: type it anew")
             return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

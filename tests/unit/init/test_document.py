@@ -93,5 +93,5 @@ def test_whatever_is_answered_stays_one_text(text: str) -> None:
 
 def test_an_option_that_is_no_text_is_said_to_be_none() -> None:
     answers = replace(ANSWERS["okta"], program="a\udcff")
-    with pytest.raises(ConfigError, match=r"a\\udcff is not UTF-8"):
+    with pytest.raises(ConfigError, match=r"a\\udcff is an answer, wanted UTF-8"):
         document(answers)
