@@ -11,7 +11,7 @@ from sessiond.ctl.asking import as_json, asked, print_found
 from sessiond.ctl.client import Client, ControlError
 from sessiond.ctl.completion import issuers, processes
 from sessiond.ctl.progress import followed
-from sessiond.ctl.short_ids import LEAST, SHOWN, full_id
+from sessiond.ctl.short_ids import full_id
 from sessiond.ctl.whom import missing, near_names
 
 
@@ -120,9 +120,7 @@ def _agree(
     if not is_agreed:
         check_terminal()
     if "session" in named:
-        # Whoever is asked sees whose session it is; a script that guesses might end another's.
-        least = SHOWN if is_agreed else LEAST
-        named["session"] = full_id(client, named["session"], least=least)
+        named["session"] = full_id(client, named["session"])
     kind, value = next(iter(named.items()), ("all", ""))
     nobody = None if is_wanted_anyway else missing(client, kind, value)
     if nobody is not None and (is_agreed or kind == "issuer"):

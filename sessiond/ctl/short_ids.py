@@ -36,23 +36,18 @@ def _in_common(one: str, other: str) -> int:
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
 
 
-def full_id(client: Client, typed: str, *, least: int = LEAST) -> str:
+def full_id(client: Client, typed: str) -> str:
     """Return the id of the one live session whose id begins so; a whole id as it is.
-
-    Args:
-        client: Asks the daemon.
-        typed: The id, or how it begins.
-        least: Characters. Where the session that was meant has ended, another may begin so.
 
     Raises:
         click.UsageError: It is no beginning of an id, or that of several, which are named.
         ControlError: It is the beginning of none.
     """
     digits = typed.lower().replace("-", "")
-    if not _HEX.fullmatch(digits) or not least <= len(digits) <= _DIGITS:
+    if not _HEX.fullmatch(digits) or not LEAST <= len(digits) <= _DIGITS:
         raise click.UsageError(
             f"{typed!r} names no session: type its id from `sessionctl list`, or how that begins, "
-            f"{least} characters at least"
+            f"{LEAST} characters at least"
         )
     if len(digits) == _DIGITS:
         return str(UUID(digits))

@@ -186,7 +186,7 @@ def test_how_it_ends_says_why(strict_issuer: RunningIssuer, start: Start, tmp_pa
         ("revoke", "--issuer", "nobody", "--reason", "x", "--yes"),
         ("revoke", "--user", "nobody", "--reason", "x", "--yes"),
         ("revoke", "--process", "nobody", "--reason", "x", "--yes"),
-        ("revoke", "--session", "abcdef01", "--reason", "x", "--yes"),
+        ("revoke", "--session", "abcdef", "--reason", "x", "--yes"),
         ("show", "abcdef"),
     ):
         ctl(daemon, *missing, code=66)

@@ -340,15 +340,6 @@ def test_a_session_is_revoked_by_how_its_id_begins(run: Run, daemon: Daemon) -> 
     assert daemon.asked[-1] == ("POST", "/v1/revocations", {"session": ID, "reason": "why"})
 
 
-def test_who_is_not_asked_names_a_session_as_long_as_the_list_does(
-    run: Run, daemon: Daemon
-) -> None:
-    found = run("revoke", "--session", ID[:6], "--reason", "why", "--yes")
-    assert found.exit_code == 64
-    assert "8 characters at least" in " ".join(found.stderr.split())
-    assert [method for method, *_ in daemon.asked if method != "CONNECT"] == []
-
-
 @pytest.mark.parametrize(
     ("args", "asked"),
     [
