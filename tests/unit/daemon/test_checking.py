@@ -155,7 +155,7 @@ def test_a_place_that_is_not_there_is_said_but_for_the_one_that_systemd_makes(
     place.rmdir()
     assert problems(path)[0].startswith(f"store.path: there is no {place}, wanted a folder of {ME}")
     monkeypatch.setattr(checking, "STATE", place)
-    check(path, os.environ)
+    check(path, os.environ, doubted)
 
 
 def test_a_place_where_nothing_can_be_written_is_said(
