@@ -13,6 +13,7 @@ from sessiond.core.errors import SessiondError
 
 CHUNK = 8  # characters; any 16 in a row hold one of these whole
 LEAST, LEAST_DISTINCT = 32, 10  # characters; less is made up by hand, and may stand anywhere
+VARIED = 4  # distinct characters of a chunk: a row of one letter is nobody's secret
 MOST_TEXTS = 200_000  # distinct ones; a fuzzed parser has more to say than is worth keeping
 
 _chunks: dict[bytes, str] = {}  # of every secret, with a name to report it by
@@ -28,7 +29,9 @@ def remember(token: str, name: str, *, at_most: int | None = None) -> None:
         return
     _remembered[name] += 1
     for at in range(0, len(random_part) - CHUNK + 1, CHUNK):
-        _chunks[random_part[at : at + CHUNK]] = name
+        chunk = random_part[at : at + CHUNK]
+        if len(set(chunk)) >= VARIED:
+            _chunks[chunk] = name
 
 
 def found_in(text: bytes) -> set[str]:

@@ -38,6 +38,13 @@ def test_a_secret_too_short_or_too_plain_is_not_looked_for(made_up: str) -> None
     assert canary.found_in(made_up.encode()) == set()
 
 
+def test_a_row_of_one_letter_in_what_is_made_up_is_nobodys_secret() -> None:
+    secret = secrets.token_urlsafe(60)
+    canary.remember("a" * 64 + secret, "half made up")
+    assert canary.found_in(b"a" * 64) == set()
+    assert canary.found_in(secret.encode()) == {"half made up"}
+
+
 def test_no_more_of_a_name_are_looked_for_than_was_said() -> None:
     first, second = secrets.token_urlsafe(60), secrets.token_urlsafe(60)
     for each in (first, second):
