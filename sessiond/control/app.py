@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Awaitable, Callable
+from functools import cache
 from http import HTTPStatus
 from typing import Any
 
@@ -46,8 +47,7 @@ def control_app(view: View, access: Callable[[], Access], closing: anyio.Event) 
     turns = Turns(view.clock)
     handlers = _Handlers(view, access, turns)
     routes = [handlers.route(path, by_method) for path, by_method in by_path.items()]
-    described = msgspec.json.encode(document(OPERATIONS))
-    routes.append(Route("/openapi.json", handlers.description(described), methods=["GET"]))
+    routes.append(Route("/openapi.json", handlers.description(_described()), methods=["GET"]))
     app = Starlette(
         routes=routes,
         middleware=[Middleware(_Unhurried, turns)],
@@ -62,6 +62,12 @@ def control_app(view: View, access: Callable[[], Access], closing: anyio.Event) 
     app.state.closing = closing  # set: event streams end; may be replaced while the app serves
     app.router.redirect_slashes = False  # a redirect repeats the query, whatever is in it
     return app
+
+
+@cache
+def _described() -> bytes:
+    """Return the OpenAPI document: made once, since that takes longer than a request may."""
+    return msgspec.json.encode(document(OPERATIONS))
 
 
 class _Unhurried:
