@@ -8,6 +8,8 @@ on PATH. Absent: listed as not run, in CI too, since its licence does not travel
 way.
 `@pytest.mark.needs("systemd")`: systemd's tools, which need no running systemd.
 `@pytest.mark.needs("promtool")`: Prometheus' own checker of rules and metrics.
+`@pytest.mark.needs("browser")`: Debian's Chromium, and Playwright to drive it.
+`@pytest.mark.needs("maven")`: Maven and a Java compiler.
 `@pytest.mark.needs("keycloak")`: Java, and Keycloak as tests.keycloak.install leaves it.
 `@pytest.mark.needs("debian")`: what builds, checks and installs a Debian package. All are errors
 when CI=true.
@@ -26,6 +28,8 @@ from tests.keycloak import install as keycloak
 PROGRAMS = {
     "systemd": {"systemd-analyze": "systemd", "systemd-socket-activate": "systemd"},
     "promtool": {"promtool": "prometheus"},
+    "browser": {"chromium": "chromium"},
+    "maven": {"mvn": "maven", "javac": "default-jdk-headless"},
     "debian": {
         "dpkg-buildpackage": "dpkg-dev",
         "dh": "debhelper",
@@ -51,10 +55,12 @@ def absent(what: str) -> str | None:
             )
         case "keycloak":
             return _absent_keycloak()
-        case "systemd" | "promtool" | "debian":
+        case "browser" if find_spec("playwright") is None:
+            return "no Playwright: pip install '.[real]'"
+        case "systemd" | "promtool" | "browser" | "maven" | "debian":
             return _absent_programs(PROGRAMS[what])
         case _:
-            known = "'real', 'man', 'q', 'torq', 'keycloak', 'systemd', 'promtool', 'debian'"
+            known = ", ".join(["real", "man", "q", "torq", "keycloak", *PROGRAMS])
             raise ValueError(f"a test needs {what!r}; known: {known}")
 
 
