@@ -3,6 +3,7 @@
 learn.microsoft.com/entra/identity-platform/access-tokens: a v2.0 endpoint's tokens say
 `https://login.microsoftonline.com/TENANT/v2.0`, those of an API that asks for version 1 say
 `https://sts.windows.net/TENANT/`; both carry `typ` JWT, and `oid` is the user in the whole tenant.
+learn.microsoft.com/entra/identity-platform/refresh-tokens: a refresh revokes no older refresh token.
 """
 
 import re
@@ -42,6 +43,7 @@ def completed(issuer: IssuerConfig, *, given: Collection[str]) -> IssuerConfig:
         also_issued_as=tuple(dict.fromkeys(also)),
         typ=tuple(dict.fromkeys((*issuer.typ, "JWT"))),
         subject_claim="oid" if by_oid else issuer.subject_claim,
+        rotation=issuer.rotation if "rotation" in given else "tolerant",
     )
 
 

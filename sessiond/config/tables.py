@@ -98,6 +98,7 @@ IdTokenClaim = Literal["nonce", "at_hash", "c_hash", "s_hash"]
 Kind = Literal["oidc", "entra"]
 Verify = Literal["jwt", "introspection", "userinfo", "plugin"]
 ClientAuth = Literal["basic", "post", "private_key_jwt", "none"]
+Rotation = Literal["strict", "tolerant"]
 LogFormat = Literal["json", "console", "journald"]
 LogLevel = Literal["debug", "info", "warning", "error", "critical"]
 
@@ -183,6 +184,7 @@ class IssuerConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     token_type_optional: bool = False
     allow_clients: tuple[FullText, ...] = ()  # whose tokens may stand for no user
     unverified_email: bool = False
+    rotation: Rotation = "strict"  # of refresh tokens; only `sessionctl client-profile` goes by it
     user_claim: FullText = "preferred_username"
     subject_claim: FullText = "sub"
     lease: Span = 3600.0  # seconds

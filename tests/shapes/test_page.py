@@ -37,6 +37,14 @@ def test_the_overview_says_how_each_table_verifies_and_what_was_tried() -> None:
         assert row[-1] == SHAPES[name].tried
 
 
+def test_a_table_says_tolerant_where_old_refresh_tokens_are_always_good() -> None:
+    told = {row[0].partition("]")[0].removeprefix("["): row[2] for row in page.rows()}
+    always = ("yes; old tokens stay good", "yes, the same one again")
+    for name, section in page.sections().items():
+        is_always = told[section.partition("\n")[0]] in always
+        assert (TABLES[name].rotation == "tolerant") == is_always, name
+
+
 def test_where_userinfo_is_asked_a_refresh_proves_the_program() -> None:
     asked = [table for table in TABLES.values() if table.verify == "userinfo"]
     assert asked

@@ -44,11 +44,21 @@ def test_an_entra_issuer_gets_all_that_its_kind_implies() -> None:
     assert issuer.also_issued_as == (f"https://sts.windows.net/{TENANT}/",)
     assert issuer.typ == ("at+jwt", "JWT")
     assert issuer.subject_claim == "oid"
+    assert issuer.rotation == "tolerant"
 
 
 def test_what_the_file_spells_out_for_entra_stays() -> None:
     assert entra(subject_claim="sub").subject_claim == "sub"
+    assert entra(rotation="strict").rotation == "strict"
     assert entra(typ=["JWT"]).typ == ("JWT",)
+
+
+def test_refresh_tokens_of_others_are_good_once_unless_it_is_said() -> None:
+    assert read(issuer()).issuers[0].rotation == "strict"
+    assert read(issuer(rotation="tolerant")).issuers[0].rotation == "tolerant"
+    assert problems(issuer(rotation="none")) == [
+        "issuer[corp].rotation is 'none', must be strict or tolerant"
+    ]
 
 
 def test_entra_asked_for_userinfo_keeps_the_usual_subject() -> None:
