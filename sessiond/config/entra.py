@@ -3,7 +3,7 @@
 learn.microsoft.com/entra/identity-platform/access-tokens: a v2.0 endpoint's tokens say
 `https://login.microsoftonline.com/TENANT/v2.0`, those of an API that asks for version 1 say
 `https://sts.windows.net/TENANT/`; both carry `typ` JWT, and `oid` is the user in the whole tenant.
-learn.microsoft.com/entra/identity-platform/refresh-tokens: a refresh revokes no older refresh token.
+learn.microsoft.com/entra/identity-platform/refresh-tokens: a refresh leaves older ones good.
 """
 
 import re

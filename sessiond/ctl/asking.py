@@ -19,6 +19,8 @@ from sessiond.ctl.client import Client
 P = ParamSpec("P")
 R = TypeVar("R")
 
+NAMED_TWICE = "--control and --config name the same thing: give one"
+
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
@@ -39,6 +41,26 @@ class Target:
     def named(self) -> str | None:
         """The socket that was named without a configuration."""
         return self.control or (self.config is None and os.environ.get("SESSIOND_CONTROL")) or None
+
+
+def _take_config(context: click.Context, _: click.Parameter, config: Path | None) -> None:
+    if config is None:
+        return
+    target: Target = context.obj
+    if target.control is not None:
+        raise click.UsageError(NAMED_TWICE)
+    context.obj = Target(None, config)
+
+
+# Of commands that are about the configuration: people write it there as well as before them.
+config_too = click.option(
+    "--config",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    expose_value=False,
+    callback=_take_config,
+    help="As before the command.",
+)
 
 
 def asked(command: Callable[Concatenate[Client, P], R]) -> Callable[P, R]:

@@ -13,6 +13,7 @@ from sessiond import __version__
 from sessiond.cli import SysexitsGroup, exit_code
 from sessiond.core.errors import SessiondError
 from sessiond.ctl import (
+    client_profile,
     completion,
     doctor,
     listing,
@@ -23,7 +24,7 @@ from sessiond.ctl import (
     signing_in,
     subscribers,
 )
-from sessiond.ctl.asking import Target, as_json, asked, print_found
+from sessiond.ctl.asking import NAMED_TWICE, Target, as_json, asked, config_too, print_found
 from sessiond.ctl.client import Client, ControlError, DaemonAwayError
 from sessiond.ctl.typed import read_password
 
@@ -56,7 +57,7 @@ def main(context: click.Context, control: str | None, config: Path | None) -> No
     Without --control and --config, $SESSIOND_CONTROL names the socket, else it is the default one.
     """
     if control is not None and config is not None:
-        raise click.UsageError("--control and --config name the same thing: give one")
+        raise click.UsageError(NAMED_TWICE)
     context.obj = Target(control, config)
 
 
@@ -98,6 +99,7 @@ def watch(client: Client, after: int | None, as_json: bool) -> None:
 @main.command()
 @click.option("--user", metavar="U", required=True, help="The name as the user would type it.")
 @as_json
+@config_too
 @asked
 def explain(client: Client, user: str, as_json: bool) -> None:
     """Say what a login would come to. The password is read from standard input.
@@ -124,6 +126,7 @@ for command in (
     subscribers.subscribers,
     doctor.doctor,
     signing_in.test,
+    client_profile.client_profile,
     completion.completion,
     plugin.plugin,
 ):

@@ -20,15 +20,15 @@ from sessiond.core.errors import IssuerUnavailable
 from sessiond.core.password import MARK, stated_claims
 from sessiond.core.secret import Secret
 from sessiond.ctl import show
-from sessiond.ctl.asking import Target, as_json, print_found
+from sessiond.ctl.asking import Target, as_json, config_too, print_found
 from sessiond.ctl.client import Client as Control
 from sessiond.ctl.client import ControlError
-from sessiond.init.vendors import AUTH0, vendor_of
+from sessiond.ctl.configured import DEFAULT, issuers_named, program_of
+from sessiond.init.vendors import vendor_of
 
 if TYPE_CHECKING:  # what it imports would slow down the other commands
     from sessiond.refresher import Tokens
 
-DEFAULT = Path("/etc/sessiond/config.toml")  # that the unit names
 TIMEOUT = 10.0  # seconds for one question to the issuer
 # What is wrong, and who can mend it (RFC 6749, 5.2; RFC 8628, 3.5; authorization_declined is
 # Entra's word).
@@ -46,8 +46,8 @@ _ADVICE = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Program:
-    """The client that signs the user in, and what it asks for."""
+class DeviceClient:
+    """The client that signs the user in here, and what it sends."""
 
     client_id: str
     secret: Secret | None
@@ -61,6 +61,7 @@ class Program:
 @click.option("--scope", metavar="SCOPES", help="Ask for these; else refresh_scope.")
 @click.option("--resource", metavar="URI", help="Whom the token is to be for (RFC 8707).")
 @as_json
+@config_too
 @click.pass_context
 def test(
     context: click.Context,
@@ -73,14 +74,14 @@ def test(
 ) -> None:
     """Sign one user in with a device code, and explain the login check by check.
 
-    The issuer and the program come from the configuration: --config before the command, else
+    The issuer and the program come from the configuration: --config, else
     /etc/sessiond/config.toml. The daemon is asked as `explain` asks it: nobody is let in, and the
     token is neither shown nor kept. It ends with 77 where the login would be refused.
     """
     target: Target = context.obj
     config = configuration.load(target.config or DEFAULT)
     issuer = _issuer(config, name)
-    program = _program(issuer, client=client, scope=scope, resource=resource)
+    program = _asking(issuer, client=client, scope=scope, resource=resource)
     socket = target.control or config.listen.control
     with Control(socket) as control:
         # Whoever may not have it explained hears so before anybody signs in for nothing.
@@ -94,42 +95,37 @@ def test(
 
 
 def _issuer(config: Config, name: str | None) -> IssuerConfig:
-    named = [each for each in config.issuers if name in (None, each.name)]
-    names = ", ".join(each.name for each in config.issuers)
-    if not named:
-        raise ControlError(f"there is no issuer {name}; there are: {names}", os.EX_NOINPUT)
-    if len(named) > 1:
+    issuer, *others = issuers_named(config, name)
+    if others:
+        names = ", ".join(each.name for each in config.issuers)
         raise click.UsageError(f"--issuer NAME is needed, one of: {names}")
-    if named[0].verify == "plugin":
+    if issuer.verify == "plugin":
         raise ControlError(
-            f"issuer {named[0].name} is a plugin's, and signs nobody in here: "
+            f"issuer {issuer.name} is a plugin's, and signs nobody in here: "
             "sessionctl explain --user NAME < token",
             os.EX_CONFIG,
         )
-    return named[0]
+    return issuer
 
 
-def _program(
+def _asking(
     issuer: IssuerConfig, *, client: str | None, scope: str | None, resource: str | None
-) -> Program:
+) -> DeviceClient:
     """Return the program as the configuration has it, but for what was said otherwise."""
-    usual = issuer.refresh_scope or issuer.required_scope or "openid"
+    program = program_of(issuer)
+    usual = program.scope or "openid"
     if issuer.prove_by_refresh:
         usual = f"{usual} offline_access"
     asked = {"scope": scope or usual}
     if resource is not None:
         asked["resource"] = resource
-    if vendor_of(issuer.issuer) is AUTH0 and issuer.audience:
-        asked["audience"] = issuer.audience[0]  # without it, a token for nobody else's checks
+    if program.audience:
+        asked["audience"] = program.audience  # without it, a token for nobody else's checks
     if client is not None:
-        return Program(client_id=client, secret=None, asked=asked)
-    client_id = issuer.refresh_client_id or issuer.client_id
-    file = issuer.refresh_client_secret_file
-    if client_id == issuer.client_id and issuer.client_auth != "none":
-        file = file or issuer.client_secret_file
-    return Program(
-        client_id=client_id,
-        secret=_secret(Path(file)) if file else None,
+        return DeviceClient(client_id=client, secret=None, asked=asked)
+    return DeviceClient(
+        client_id=program.client_id,
+        secret=_secret(Path(program.secret_file)) if program.secret_file else None,
         asked=asked,
     )
 
@@ -147,7 +143,7 @@ def _secret(path: Path) -> Secret:
         ) from error
 
 
-async def _sign_in(issuer: IssuerConfig, program: Program) -> "Tokens":
+async def _sign_in(issuer: IssuerConfig, program: DeviceClient) -> "Tokens":
     """Return the tokens of whoever signs in."""
     # Imported here, so that the other commands do not wait for what asks issuers.
     from sessiond.issuers.client import Client
@@ -202,7 +198,9 @@ def _no_device_codes(issuer: IssuerConfig) -> ControlError:
     )
 
 
-def _told(refused: Exception, error: str, issuer: IssuerConfig, program: Program) -> ControlError:
+def _told(
+    refused: Exception, error: str, issuer: IssuerConfig, program: DeviceClient
+) -> ControlError:
     """Return what to do about an OAuth error."""
     if error in _ADVICE:
         advice, code = _ADVICE[error]

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from sessiond.init.vendors import Vendor
+from sessiond.init.vendors import Vendor, scope_of_api
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,5 +64,4 @@ class Answers:
         """The scope as a program asks for it: Entra wants the API before it."""
         if self.vendor.kind != "entra" or not self.audience:
             return self.scope
-        api = self.audience[0]
-        return f"{api if '://' in api else f'api://{api}'}/{self.scope}"
+        return scope_of_api(self.audience[0], self.scope)

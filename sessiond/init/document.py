@@ -1,16 +1,11 @@
 """The configuration as a text for people: each key that it sets with a line of why."""
 
-import json
 from collections.abc import Iterator
-from textwrap import wrap
 
 from sessiond import shared_files
-from sessiond.core.errors import ConfigError
-from sessiond.core.printable import escaped
 from sessiond.init.answers import Answers
-from sessiond.init.vendors import Key, Value
-
-WIDTH = 80  # characters of a line
+from sessiond.init.vendors import Key
+from sessiond.init.written import comment, lines_of, toml
 
 
 def document(answers: Answers) -> str:
@@ -24,19 +19,19 @@ def document(answers: Answers) -> str:
         f"default and a line of why, is in {shared_files.EXAMPLE}. After a change:"
     )
     lines = [
-        *_comment(about),
+        *comment(about),
         f"#   sessiond check-config --config {answers.config}",
         "#   systemctl reload sessiond",
         "",
         "[listen]",
-        *_lines(_of_listen(answers)),
+        *lines_of(_of_listen(answers)),
         "",
         "[[issuer]]",
-        *_lines(_of_issuer(answers)),
+        *lines_of(_of_issuer(answers)),
     ]
     if answers.roles:
-        lines += ["", "[issuer.roles]", *_comment("What a token's value makes of its user here.")]
-        lines += [f"{_toml(value)} = {_toml(role)}" for value, role in answers.roles.items()]
+        lines += ["", "[issuer.roles]", *comment("What a token's value makes of its user here.")]
+        lines += [f"{toml(value)} = {toml(role)}" for value, role in answers.roles.items()]
     return "\n".join(lines) + "\n"
 
 
@@ -109,29 +104,3 @@ def _of_program(answers: Answers) -> Iterator[Key]:
             answers.full_scope,
             "Without it Entra answers a refresh with a token for Microsoft Graph.",
         )
-
-
-def _lines(keys: Iterator[Key]) -> Iterator[str]:
-    for key in keys:
-        yield from _comment(key.why)
-        yield f"{key.name} = {_toml(key.value)}"
-
-
-def _comment(text: str) -> Iterator[str]:
-    yield from wrap(
-        text, WIDTH, initial_indent="# ", subsequent_indent="# ", break_on_hyphens=False,
-        break_long_words=False,
-    )  # fmt: skip
-
-
-def _toml(value: Value) -> str:
-    """Return a value as TOML, whose strings are JSON's, but without pairs of surrogates."""
-    match value:
-        case tuple():
-            return f"[{', '.join(map(_toml, value))}]"
-        case bool():
-            return json.dumps(value)
-        case str():
-            if any("\ud800" <= each <= "\udfff" for each in value):  # of an option
-                raise ConfigError(f"{escaped(value)} is an answer, wanted UTF-8 text: type it anew")
-            return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -6,9 +6,9 @@ from textwrap import wrap
 
 from sessiond import shared_files
 from sessiond.init.answers import Answers
-from sessiond.init.document import WIDTH
 from sessiond.init.placing import OWNER, PROOF_MODE
 from sessiond.init.vendors import OTHER
+from sessiond.init.written import WIDTH
 
 UNKNOWN = "(the client that users sign in with)"
 
@@ -79,6 +79,9 @@ def in_q(answers: Answers) -> Iterator[str]:
         )
     yield "Then, with a user at hand, see a login check by check:"
     yield "  sessionctl test"
+    if answers.program:
+        yield "And make the profile by which sessiond-login signs people in:"
+        yield "  sessionctl client-profile -o login.toml"
 
 
 def _filled(step: str, answers: Answers) -> str:

@@ -42,6 +42,8 @@ class Vendor:
     role_step: str = ""  # where there are roles
     introspection_step: str = ""
     device_step: str = ""  # what `sessionctl test` needs
+    asks_audience: bool = False  # by a parameter, when a user signs in
+    name_claim: str = ""  # of its id_tokens, for what its access tokens call sub
 
 
 ENTRA = Vendor(
@@ -116,6 +118,7 @@ OKTA = Vendor(
     "type Groups, with a filter that lets {roles} through. Who has no role is refused.",
     device_step="The program {program}, and the rule of its access policy: allow the grant "
     "Device Authorization.",
+    name_claim="preferred_username",  # the sub of its id_tokens is the account
 )
 AUTH0 = Vendor(
     title="Auth0",
@@ -144,6 +147,7 @@ AUTH0 = Vendor(
     role_step="The API's RBAC Settings: Enable RBAC, Add Permissions in the Access Token. "
     "Permissions: add {roles}, and give it to users. Who has none is refused.",
     device_step="The application {program}: Advanced Settings, Grant Types, Device Code.",
+    asks_audience=True,
 )
 OTHER = Vendor(
     title="an OpenID Connect issuer",
@@ -162,6 +166,11 @@ OTHER = Vendor(
     "program's tokens; RFC 7662's username must be the name that users type.",
     device_step="The program {program} may use the device authorization grant (RFC 8628).",
 )
+
+
+def scope_of_api(api: str, scope: str) -> str:
+    """Return a scope as Entra wants it asked for: with the API before it."""
+    return f"{api if '://' in api else f'api://{api}'}/{scope}"
 
 
 def vendor_of(issuer: str) -> Vendor:

@@ -9,7 +9,8 @@ import pytest
 
 from sessiond import config as configuration
 from sessiond.core.errors import ConfigError
-from sessiond.init.document import WIDTH, document
+from sessiond.init.document import document
+from sessiond.init.written import WIDTH
 from tests.unit.init.answered import ANSWERS
 
 GOLDEN = Path(__file__).parent / "golden"

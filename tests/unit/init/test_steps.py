@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from sessiond.init.document import WIDTH
 from sessiond.init.steps import at_the_issuer, in_q, on_the_machine
+from sessiond.init.written import WIDTH
 from tests.unit.init.answered import ANSWERS
 
 ROOT = Path("/")
@@ -67,3 +67,9 @@ def test_q_gets_the_key_and_the_hook_from_where_they_are() -> None:
     assert "  \\l /usr/share/sessiond/torq/sessiond.q" in lines
     assert "No --program" not in "\n".join(lines)
     assert "No --program" in "\n".join(in_q(ANSWERS["corp-asked"]))
+
+
+def test_people_get_a_profile_once_their_program_is_known() -> None:
+    command = "  sessionctl client-profile -o login.toml"
+    assert list(in_q(ANSWERS["corp"]))[-1] == command
+    assert command not in list(in_q(ANSWERS["corp-asked"]))

@@ -1,0 +1,148 @@
+"""`sessionctl client-profile`: what people's machines need to sign in, from the daemon's file."""
+
+import os
+from collections.abc import Iterator, Sequence
+from os.path import samestat
+from pathlib import Path
+from stat import S_ISREG
+
+import click
+import msgspec
+
+from sessiond import config as configuration
+from sessiond.config import IssuerConfig
+from sessiond.config.tables import Name
+from sessiond.ctl import show
+from sessiond.ctl.asking import Target, config_too
+from sessiond.ctl.client import ControlError
+from sessiond.ctl.configured import DEFAULT, issuers_named
+from sessiond.ctl.profile import Wanted, notes, profile, why_none
+from sessiond.init.written import comment
+from sessiond.whole_file import write_whole
+
+MODE = 0o644  # everybody reads it: there is no secret in it
+ABOUT = (
+    "Written by `sessionctl client-profile`, for sessiond-login. It belongs to "
+    "~/.config/sessiond/login.toml of whoever signs in, or to /etc/sessiond/login.toml for all of "
+    "a machine; `sessiond-login profiles` shows what is in use. There is no secret in it."
+)
+
+
+@click.command("client-profile")
+@click.option("--issuer", "issuer", metavar="NAME", help="This one alone; else a table for each.")
+@click.option("--name", metavar="PROFILE", help="What the profile is called; else as its issuer.")
+@click.option(
+    "--send",
+    type=click.Choice(["pair", "access"]),
+    help="What q gets; else a pair, where sessiond can refresh.",
+)
+@click.option(
+    "--flow",
+    type=click.Choice(["browser", "device", "password"]),
+    default="browser",
+    show_default=True,
+    help="How people sign in.",
+)
+@click.option("--scope", metavar="SCOPES", help="Ask for these alone; else as is usual.")
+@click.option("--resource", metavar="URI", help="Whom the tokens are to be for (RFC 8707).")
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write it there, whole, for everybody to read; else to standard output.",
+)
+@config_too
+@click.pass_context
+def client_profile(
+    context: click.Context,
+    issuer: str | None,
+    output: Path | None,
+    name: str | None,
+    send: str | None,
+    flow: str,
+    scope: str | None,
+    resource: str | None,
+) -> None:
+    """Write the profile that sessiond-login signs people in by.
+
+    It comes from the configuration: --config, else /etc/sessiond/config.toml. No secret is in it,
+    and no daemon needs to run. An issuer that can have none is left out where there are others,
+    which is said.
+    """
+    target: Target = context.obj
+    file = target.config or DEFAULT
+    wanted = Wanted(name=_checked(name), send=send, flow=flow, scope=scope, resource=resource)
+    issuers = issuers_named(configuration.load(file), issuer)
+    if len(issuers) > 1 and (name or scope or resource):
+        names = ", ".join(each.name for each in issuers)
+        raise click.UsageError(f"--name, --scope and --resource need --issuer, one of: {names}")
+    fit = _fit(issuers, wanted)
+    text = "\n".join([*comment(ABOUT), *_tables(fit, wanted)]) + "\n"
+    if output is None:
+        click.echo(text, nl=False)
+    else:
+        _write(output, text, config=file)
+    for each in fit:
+        for note in notes(each):
+            _say(note)
+
+
+def _checked(name: str | None) -> str | None:
+    try:
+        return msgspec.convert(name, Name | None)
+    except msgspec.ValidationError as error:
+        raise click.UsageError(
+            f"--name {show.plain(str(name))}: wanted 1 to 64 letters, digits, dots, underscores "
+            "or hyphens"
+        ) from error
+
+
+def _fit(issuers: Sequence[IssuerConfig], wanted: Wanted) -> list[IssuerConfig]:
+    """Return those that can have a profile, and say why others cannot.
+
+    Raises:
+        ControlError: None can.
+    """
+    reasons = {each.name: why_none(each, wanted) for each in issuers}
+    refused = [each for each in reasons.values() if each is not None]
+    if len(refused) == len(issuers):
+        raise ControlError("\n".join(refused), os.EX_CONFIG)
+    for reason in refused:
+        _say(f"left out: {reason}")
+    return [each for each in issuers if reasons[each.name] is None]
+
+
+def _tables(issuers: Sequence[IssuerConfig], wanted: Wanted) -> Iterator[str]:
+    for each in issuers:
+        yield ""
+        yield from profile(each, wanted)
+
+
+def _write(output: Path, text: str, *, config: Path) -> None:
+    try:
+        _look_at(output, config)
+        write_whole(output, text.encode(), mode=MODE)
+    except OSError as error:
+        raise ControlError(
+            f"{output} cannot be written: {error.strerror}, wanted the profile there: name a "
+            "folder that is there and yours with -o, or leave -o out",
+            os.EX_CANTCREAT,
+        ) from error
+
+
+def _look_at(output: Path, config: Path) -> None:
+    """Raise UsageError where something is in the place that must not give way."""
+    try:
+        there = output.lstat()
+    except FileNotFoundError:
+        return
+    named = f"-o {show.plain(str(output))}"
+    if not S_ISREG(there.st_mode):  # /dev/null, as root
+        raise click.UsageError(f"{named} is there, and is no plain file: name another")
+    if samestat(there, config.stat()):
+        raise click.UsageError(f"{named} is sessiond's own configuration: name another")
+
+
+def _say(text: str) -> None:
+    click.echo(f"sessionctl: {show.plain(text)}", err=True)

@@ -1,0 +1,201 @@
+"""A profile is one that sessiond-login takes, and has nothing in it that is not needed there."""
+
+import tomllib
+
+import msgspec
+import pytest
+from sessiond_login.profile import Profile
+
+from sessiond.config import IssuerConfig
+from sessiond.ctl.profile import Wanted, notes, profile, why_none
+from sessiond.init.written import WIDTH
+from tests.shapes import page
+
+TABLES = page.tables()
+NONE = {"authentik", "google", "xsuaa"}  # whose programs have a secret
+CORP = IssuerConfig(
+    name="corp",
+    issuer="https://login.example.com/",
+    verify="jwt",
+    audience=("api://kdb",),
+    refresh_client_id="qstudio",
+)
+ENTRA = TABLES["entra"]
+API = "22222222-2222-2222-2222-222222222222"
+
+
+def corp(**keys: object) -> IssuerConfig:
+    return msgspec.structs.replace(CORP, **keys)
+
+
+def written(issuer: IssuerConfig, wanted: Wanted = Wanted()) -> str:  # noqa: B008 - frozen
+    assert why_none(issuer, wanted) is None
+    return "\n".join(profile(issuer, wanted))
+
+
+def read(issuer: IssuerConfig, wanted: Wanted = Wanted()) -> Profile:  # noqa: B008 - frozen
+    """Return the profile as sessiond-login reads it."""
+    tables = tomllib.loads(written(issuer, wanted))["profile"]
+    return msgspec.convert(tables[wanted.name or issuer.name], Profile)
+
+
+def test_what_is_as_the_default_is_left_out() -> None:
+    assert read(CORP) == Profile(issuer="https://login.example.com/", client_id="qstudio")
+    keys = tomllib.loads(written(CORP))["profile"]["corp"]
+    assert set(keys) == {"issuer", "client_id"}
+
+
+@pytest.mark.parametrize("name", sorted(set(TABLES) - NONE))
+def test_each_vendors_table_makes_one(name: str) -> None:
+    found = read(TABLES[name])
+    assert found.issuer == TABLES[name].issuer
+    assert found.client_id == TABLES[name].refresh_client_id
+    assert found.rotation == TABLES[name].rotation
+    assert found.send == "pair"
+
+
+@pytest.mark.parametrize("name", sorted(set(TABLES) - NONE))
+def test_each_key_that_is_written_differs_from_its_default_and_has_its_reason(name: str) -> None:
+    lines = written(TABLES[name]).splitlines()
+    keys = [number for number, line in enumerate(lines) if " = " in line and line[0] != "#"]
+    assert all(lines[number - 1].startswith("# ") for number in keys)
+    assert all(len(line) <= WIDTH for line in lines if line.startswith("#"))
+    defaults = {field.name: field.default for field in msgspec.structs.fields(Profile)}
+    (table,) = tomllib.loads("\n".join(lines))["profile"].values()
+    for key, value in table.items():
+        assert value != defaults[key]
+
+
+@pytest.mark.parametrize("name", sorted(NONE))
+def test_a_program_that_has_a_secret_gets_none(name: str) -> None:
+    why = why_none(TABLES[name], Wanted())
+    assert why is not None
+    assert "a program on a person's machine can keep no secret" in why
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"refresh_client_secret_file": "/etc/sessiond/program.secret"},
+        {"client_id": "qstudio", "client_secret_file": "/etc/sessiond/own.secret"},
+        {"client_id": "qstudio"},  # how it proves itself is said, if not with what
+        {"refresh_client_id": ""},
+    ],
+)
+def test_sessionds_own_client_and_any_with_a_secret_are_no_persons(keys: dict[str, str]) -> None:
+    why = why_none(corp(**keys), Wanted())
+    assert why is not None
+    assert "a confidential client, wanted a public one" in why
+
+
+def test_sessionds_own_client_does_where_it_is_a_public_one() -> None:
+    assert read(corp(refresh_client_id="", client_id="q", client_auth="none")).client_id == "q"
+
+
+def test_a_plugins_issuer_has_none() -> None:
+    why = why_none(corp(verify="plugin", plugin="paseto"), Wanted())
+    assert why is not None
+    assert "is verified by a plugin" in why
+
+
+def test_entra_is_asked_for_the_scope_of_the_api_alone_and_its_refresh_tokens_stay_good() -> None:
+    found = read(ENTRA)
+    assert found.kind == "entra"
+    assert found.scopes == (f"api://{API}/session.login",)  # its library adds the usual ones
+    assert found.rotation == "tolerant"
+    written_so = msgspec.structs.replace(ENTRA, refresh_scope="openid api://x/y offline_access")
+    assert read(written_so).scopes == ("api://x/y",)
+
+
+def test_entra_without_refresh_scope_gets_no_refresh_token_to_spend() -> None:
+    found = read(msgspec.structs.replace(ENTRA, refresh_scope=""))
+    assert found.send == "access"
+    assert found.scopes == (f"api://{API}/session.login",)
+
+
+def test_entra_without_any_scope_would_give_tokens_for_graph() -> None:
+    bare = msgspec.structs.replace(ENTRA, refresh_scope="", required_scope="")
+    why = why_none(bare, Wanted())
+    assert why is not None
+    assert "write refresh_scope" in why
+    assert read(bare, Wanted(scope="api://kdb/x")).scopes == ("api://kdb/x",)
+
+
+def test_a_scope_that_tokens_must_have_is_asked_for_beside_the_usual_ones() -> None:
+    usual = ("openid", "profile", "offline_access")
+    assert read(corp(required_scope="kdb")).scopes == (*usual, "kdb")
+    both = corp(required_scope="kdb", refresh_scope="offline_access api://kdb/kdb")
+    assert read(both).scopes == (*usual, "api://kdb/kdb")
+    assert read(both, Wanted(scope="openid kdb")).scopes == ("openid", "kdb")
+
+
+def test_only_auth0_is_sent_the_audience() -> None:
+    audiences = {name: read(TABLES[name]).audience for name in set(TABLES) - NONE}
+    assert {name: each for name, each in audiences.items() if each} == {"auth0": "api://kdb"}
+
+
+def test_the_name_is_the_claim_of_an_id_token_that_says_what_sessiond_will_find() -> None:
+    assert read(TABLES["okta"]).user_claim == "preferred_username"  # its own sub is the account
+    assert read(TABLES["okta-org"]).user_claim == "preferred_username"
+    assert read(TABLES["cognito"]).user_claim == "username"
+    assert read(TABLES["hydra"]).user_claim == "/ext/username"
+    assert read(corp(user_claim="sub")).user_claim == "sub"
+
+
+def test_what_is_wanted_otherwise_is_written() -> None:
+    wanted = Wanted(name="desk", send="access", flow="device", resource="api://kdb")
+    assert read(corp(insecure_http=True), wanted) == Profile(
+        issuer=CORP.issuer,
+        client_id="qstudio",
+        send="access",
+        flow="device",
+        resource="api://kdb",
+        insecure_http=True,
+    )
+    assert read(CORP, Wanted(send="pair")).send == "pair"
+
+
+def test_where_a_refresh_proves_the_login_a_pair_is_sent() -> None:
+    proved = corp(verify="userinfo", prove_by_refresh=True)
+    assert read(proved).send == "pair"
+    why = why_none(proved, Wanted(send="access"))
+    assert why is not None
+    assert "leave out --send access" in why
+
+
+def test_a_name_that_is_no_bare_key_is_quoted() -> None:
+    assert written(corp(name="corp.eu")).startswith('[profile."corp.eu"]\n')
+    assert read(corp(name="corp.eu")).client_id == "qstudio"
+
+
+def test_a_file_of_the_daemons_machine_is_shown_and_not_named() -> None:
+    private = corp(ca_file="/etc/sessiond/ca.pem")
+    assert read(private).ca_file == ""
+    assert '\n# ca_file = "/etc/sessiond/ca.pem"' in written(private)
+    (note,) = notes(private)
+    assert "copy /etc/sessiond/ca.pem to people's machines" in note
+
+
+def test_metadata_elsewhere_is_told_since_a_profile_cannot() -> None:
+    (note,) = notes(TABLES["b2c"])
+    assert TABLES["b2c"].discovery in note
+    assert list(notes(CORP)) == []
+
+
+def test_nothing_of_the_daemons_own_is_in_it() -> None:
+    canary = corp(
+        client_id="canary",
+        client_secret_file="/canary/secret",
+        allow_clients=("canary",),
+        also_issued_as=("https://canary.example.com/",),
+        users=("canary*",),
+        roles={"canary": "canary"},
+        attributes={"canary": "canary"},
+        default_roles=("canary",),
+        introspection_endpoint="https://canary.example.com/",
+        token_endpoint="https://canary.example.com/",
+        discovery="https://canary.example.com/",
+        settings={"canary": "canary"},
+    )
+    assert "canary" not in written(canary)
+    assert written(canary) == written(CORP)
