@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 from uuid import UUID
 
+from sessiond import __version__
 from sessiond.qipc import QType, Value, Vector, call, dictionary, guid, int_, string, symbol
 
 NONCE: Final = "0123456789abcdef"  # of a test: it proves nothing
@@ -21,6 +22,7 @@ def hello_call(
         "host": string(host),
         "pid": int_(pid),
         "nonce": string(nonce),
+        "version": string(__version__),  # as the hook that belongs to this daemon
     }
     return call("hello", dictionary(about))
 

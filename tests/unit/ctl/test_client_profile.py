@@ -13,6 +13,7 @@ from sessiond_login.profile import Profile
 
 from sessiond.ctl import client_profile, commands
 
+ROOT = Path(__file__).parents[3]
 LISTEN = """
 [listen]
 proof_key_file = "/canary/proof"
@@ -80,6 +81,13 @@ def test_every_issuer_has_a_table_and_one_that_can_have_none_is_said(run: Run) -
     assert done.exit_code == os.EX_OK
     assert list(profiles(done.stdout)) == ["corp", "other"]
     assert "left out: issuer[own] is verified by a plugin" in done.stderr
+
+
+def test_what_the_guide_shows_is_what_is_printed(run: Run) -> None:
+    guide = (ROOT / "docs/operations.md").read_text()
+    shown = guide.partition("# cat login.toml\n")[2].partition("```")[0]
+    tables = (ROOT / "docs/issuers.md").read_text().partition("### Microsoft Entra ID\n")[2]
+    assert run(config=tables.partition("```toml\n")[2].partition("```")[0]).stdout == shown
 
 
 def test_one_alone_is_named(run: Run) -> None:

@@ -10,8 +10,10 @@ from uuid import UUID
 
 import pytest
 
+from sessiond import __version__
 from sessiond.api import Secret
 from sessiond.core.errors import CallError
+from sessiond.kdb.calls import Hello, read_call
 from sessiond.qipc import (
     NIL,
     Handshake,
@@ -34,6 +36,7 @@ from sessiond.qipc import (
 )
 from sessiond.qipc.messages import MessageKind, encode_message
 from sessiond.testing import FakeProcess, Issued, QReplyError
+from sessiond.testing.calls import hello_call
 from sessiond.testing.plain import instant, plain, plain_rows
 from sessiond.testing.wire import ProcessWire
 
@@ -173,6 +176,12 @@ def test_what_the_hook_asks_is_asked_in_its_words() -> None:
         asked = ["hello", "renew", "reconcile", "disconnect", "disconnect", "ping"]
         assert daemon.asked == asked
     assert daemon.heard.startswith(b"rdb1:")
+
+
+def test_a_process_states_the_version_of_the_hook_that_it_stands_in_for() -> None:
+    said = read_call(hello_call("rdb1"))
+    assert isinstance(said, Hello)
+    assert said.hook == __version__
 
 
 def test_a_daemon_is_reached_by_its_path(tmp_path: Path) -> None:
