@@ -1,7 +1,7 @@
 """`sessionctl client-profile`: what people's machines need to sign in, from the daemon's file."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from os.path import samestat
 from pathlib import Path
 from stat import S_ISREG
@@ -12,11 +12,12 @@ import msgspec
 from sessiond import config as configuration
 from sessiond.config import IssuerConfig
 from sessiond.config.tables import Name
+from sessiond.core.errors import ConfigError
 from sessiond.ctl import show
 from sessiond.ctl.asking import Target, config_too
 from sessiond.ctl.client import ControlError
 from sessiond.ctl.configured import DEFAULT, issuers_named
-from sessiond.ctl.profile import Wanted, notes, profile, why_none
+from sessiond.ctl.profile import Wanted, notes, profile
 from sessiond.init.written import comment
 from sessiond.whole_file import write_whole
 
@@ -77,14 +78,14 @@ def client_profile(
     if len(issuers) > 1 and (name or scope or resource):
         names = ", ".join(each.name for each in issuers)
         raise click.UsageError(f"--name, --scope and --resource need --issuer, one of: {names}")
-    fit = _fit(issuers, wanted)
-    text = "\n".join([*comment(ABOUT), *_tables(fit, wanted)]) + "\n"
+    tables = _tables(issuers, wanted)
+    text = "\n\n".join(map("\n".join, [comment(ABOUT), *tables.values()])) + "\n"
     if output is None:
         click.echo(text, nl=False)
     else:
         _write(output, text, config=file)
-    for each in fit:
-        for note in notes(each):
+    for each in issuers:
+        for note in notes(each) if each.name in tables else ():
             _say(note)
 
 
@@ -98,25 +99,24 @@ def _checked(name: str | None) -> str | None:
         ) from error
 
 
-def _fit(issuers: Sequence[IssuerConfig], wanted: Wanted) -> list[IssuerConfig]:
-    """Return those that can have a profile, and say why others cannot.
+def _tables(issuers: Sequence[IssuerConfig], wanted: Wanted) -> dict[str, list[str]]:
+    """Return the lines of those issuers, by name, that can have a profile; say why others cannot.
 
     Raises:
-        ControlError: None can.
+        ConfigError: None can.
     """
-    reasons = {each.name: why_none(each, wanted) for each in issuers}
-    refused = [each for each in reasons.values() if each is not None]
-    if len(refused) == len(issuers):
-        raise ControlError("\n".join(refused), os.EX_CONFIG)
-    for reason in refused:
-        _say(f"left out: {reason}")
-    return [each for each in issuers if reasons[each.name] is None]
-
-
-def _tables(issuers: Sequence[IssuerConfig], wanted: Wanted) -> Iterator[str]:
+    tables: dict[str, list[str]] = {}
+    reasons: list[ConfigError] = []
     for each in issuers:
-        yield ""
-        yield from profile(each, wanted)
+        try:
+            tables[each.name] = profile(each, wanted)
+        except ConfigError as error:
+            reasons.append(error)
+    if not tables:
+        raise ConfigError("\n".join(map(str, reasons)))
+    for reason in reasons:
+        _say(f"left out: {reason}")
+    return tables
 
 
 def _write(output: Path, text: str, *, config: Path) -> None:

@@ -84,6 +84,10 @@ TOOL_EXAMPLES: Examples = (
         "Count the sessions of each user:",
         "sessionctl list --json | jq -r '.sessions[].user' | sort | uniq -c",
     ),
+    (
+        "Make the profile by which sessiond-login signs people in:",
+        "sessionctl client-profile -o login.toml",
+    ),
     ("Have the shell complete what is typed:", 'eval "$(sessionctl completion bash)"'),
 )
 CONFIG_EXAMPLE = """\

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sessiond.config import IssuerConfig
+from sessiond.core.errors import ConfigError
 from sessiond.ctl.configured import Program, program_of
 from sessiond.init.vendors import Key, vendor_of
 from sessiond.init.written import comment, lines_of, toml
@@ -29,46 +30,25 @@ class Wanted:
     resource: str | None = None
 
 
-def why_none(issuer: IssuerConfig, wanted: Wanted) -> str | None:
-    """Return why there can be no such profile for an issuer; None: there can."""
-    where = f"issuer[{issuer.name}]"
-    if issuer.verify == "plugin":
-        return (
-            f"{where} is verified by a plugin, wanted an OpenID Connect issuer that people sign in "
-            "at: have their programs get tokens as that plugin's documentation says"
-        )
+def profile(issuer: IssuerConfig, wanted: Wanted) -> list[str]:
+    """Return the table's lines.
+
+    Raises:
+        ConfigError: There can be none for this issuer.
+    """
     program = program_of(issuer)
-    if not program.is_public:
-        return (
-            f"{where} has people sign in as {program.client_id}, a confidential client, wanted a "
-            "public one, since a program on a person's machine can keep no secret: register one, "
-            "and name it in refresh_client_id"
-        )
-    if issuer.kind == "entra" and not (program.scope or wanted.scope):
-        return (
-            f"{where} names no scope of the API, wanted one, since without it Entra's tokens are "
-            "for Graph: write refresh_scope"
-        )
-    if issuer.prove_by_refresh and wanted.send == "access":
-        return (
-            f"{where} has prove_by_refresh, wanted a refresh token with each login: leave out "
-            "--send access"
-        )
-    return None
-
-
-def profile(issuer: IssuerConfig, wanted: Wanted) -> Iterator[str]:
-    """Yield the table's lines, for an issuer of which `why_none` says nothing."""
+    _refuse_unfit(issuer, program, wanted)
     name = wanted.name or issuer.name
-    yield f"[profile.{name if _BARE.fullmatch(name) else toml(name)}]"
-    yield from lines_of(_keys(issuer, program_of(issuer), wanted))
+    lines = [f"[profile.{name if _BARE.fullmatch(name) else toml(name)}]"]
+    lines += lines_of(_keys(issuer, program, wanted))
     if issuer.ca_file:
-        yield from comment(
+        lines += comment(
             "The issuer's certificate is signed by authorities that sessiond has in a file of its "
             "own machine. Where people's machines do not trust them anyway, copy it there, and "
             "say where it is:"
         )
-        yield f"# ca_file = {toml(issuer.ca_file)}"
+        lines.append(f"# ca_file = {toml(issuer.ca_file)}")
+    return lines
 
 
 def notes(issuer: IssuerConfig) -> Iterator[str]:
@@ -82,6 +62,31 @@ def notes(issuer: IssuerConfig) -> Iterator[str]:
         yield (
             f"issuer[{issuer.name}]: sessiond-login looks for the metadata below {issuer.issuer}, "
             f"and not at {issuer.discovery}: see that it is there too"
+        )
+
+
+def _refuse_unfit(issuer: IssuerConfig, program: Program, wanted: Wanted) -> None:
+    where = f"issuer[{issuer.name}]"
+    if issuer.verify == "plugin":
+        raise ConfigError(
+            f"{where} is verified by a plugin, wanted an OpenID Connect issuer that people sign in "
+            "at: have their programs get tokens as that plugin's documentation says"
+        )
+    if not program.is_public:
+        raise ConfigError(
+            f"{where} has people sign in as {program.client_id}, a confidential client, wanted a "
+            "public one, since a program on a person's machine can keep no secret: register one, "
+            "and name it in refresh_client_id"
+        )
+    if issuer.kind == "entra" and not (program.scope or wanted.scope):
+        raise ConfigError(
+            f"{where} names no scope of the API, wanted one, since without it Entra's tokens are "
+            "for Graph: write refresh_scope"
+        )
+    if issuer.prove_by_refresh and wanted.send == "access":
+        raise ConfigError(
+            f"{where} has prove_by_refresh, wanted a refresh token with each login: leave out "
+            "--send access"
         )
 
 
