@@ -1,0 +1,63 @@
+"""Where the files are, on each system, whichever this is."""
+
+from pathlib import Path
+
+import pytest
+from platformdirs import windows
+from platformdirs.macos import MacOS
+from platformdirs.unix import Unix
+from platformdirs.windows import Windows
+from sessiond_login.places import Places, places
+
+
+@pytest.fixture(autouse=True)
+def _nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_RUNTIME_DIR", "XDG_CONFIG_DIRS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", "/home/ann")
+
+
+def test_on_linux_they_are_in_the_persons_hidden_folders_and_in_etc() -> None:
+    found = places(Unix("sessiond", appauthor=False), {}, uid=4711)
+    assert found.profiles == Path("/home/ann/.config/sessiond/login.toml")
+    assert found.system_profiles == Path("/etc/sessiond/login.toml")
+    assert found.state == Path("/home/ann/.local/state/sessiond")
+    assert found.locks[0] == found.state / "locks"
+
+
+def test_on_linux_the_person_moves_them_with_the_usual_variables(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", "/elsewhere")
+    assert places(Unix("sessiond", appauthor=False), {}, uid=1).profiles == Path(
+        "/elsewhere/sessiond/login.toml"
+    )
+
+
+def test_locks_are_in_the_sessions_own_folder_where_it_is_the_persons(tmp_path: Path) -> None:
+    at = {"XDG_RUNTIME_DIR": str(tmp_path)}
+    uid = tmp_path.stat().st_uid
+    found = places(Unix("sessiond", appauthor=False), at, uid=uid)
+    assert found.locks[0] == tmp_path / "sessiond-login"
+    assert len(found.locks) == 3
+    others = places(Unix("sessiond", appauthor=False), at, uid=uid + 1)
+    assert len(others.locks) == 2
+
+
+def test_on_macos_they_are_in_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = places(MacOS("sessiond", appauthor=False), {"XDG_RUNTIME_DIR": "/tmp"}, uid=501)
+    support = Path("/home/ann/Library/Application Support/sessiond")
+    assert found.profiles == support / "login.toml"
+    assert found.system_profiles == Path("/Library/Application Support/sessiond/login.toml")
+    assert found.state == support
+    assert found.locks[0] == support / "locks"
+
+
+def test_on_windows_they_are_in_the_persons_local_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    folders = {"CSIDL_LOCAL_APPDATA": "/u/ann/Local", "CSIDL_COMMON_APPDATA": "/ProgramData"}
+    monkeypatch.setattr(windows, "get_win_folder", folders.__getitem__)
+    found: Places = places(Windows("sessiond", appauthor=False), {}, uid=None)
+    assert found.profiles == Path("/u/ann/Local/sessiond/login.toml")
+    assert found.system_profiles == Path("/ProgramData/sessiond/login.toml")
+    assert found.state == Path("/u/ann/Local/sessiond")
+    assert found.locks[0] == found.state / "locks"
