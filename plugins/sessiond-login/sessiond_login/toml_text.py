@@ -1,0 +1,32 @@
+"""Profiles as TOML, in the words that `sessionctl client-profile` uses."""
+
+import json
+from collections.abc import Iterator
+
+import msgspec
+
+from sessiond_login.profile import Profile
+from sessiond_login.profiles import LoginFile
+
+
+def as_toml(file: LoginFile) -> str:
+    """Return the text of a login.toml that says this, with what differs from the defaults."""
+    lines: list[str] = [] if file.keep is None else [f"keep = {_value(file.keep)}", ""]
+    for name, profile in file.profiles.items():
+        key = _value(name) if "." in name else name
+        lines += [f"[profile.{key}]", *_lines(profile), ""]
+    return "\n".join(lines)
+
+
+def _lines(profile: Profile) -> Iterator[str]:
+    for field in msgspec.structs.fields(profile):
+        value = getattr(profile, field.name)
+        if field.required or value != field.default:
+            yield f"{field.name} = {_value(value)}"
+
+
+def _value(value: object) -> str:
+    if isinstance(value, tuple):
+        return f"[{', '.join(_value(each) for each in value)}]"
+    # Printable text, booleans and whole numbers are written as in JSON.
+    return json.dumps(value, ensure_ascii=False)
