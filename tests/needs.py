@@ -10,6 +10,7 @@ way.
 `@pytest.mark.needs("promtool")`: Prometheus' own checker of rules and metrics.
 `@pytest.mark.needs("browser")`: Debian's Chromium, and Playwright to drive it.
 `@pytest.mark.needs("maven")`: Maven and a Java compiler.
+`@pytest.mark.needs("keyring")`: a desktop's keyring, GNOME's, and a session bus to reach it.
 `@pytest.mark.needs("keycloak")`: Java, and Keycloak as tests.keycloak.install leaves it.
 `@pytest.mark.needs("debian")`: what builds, checks and installs a Debian package. All are errors
 when CI=true.
@@ -30,6 +31,7 @@ PROGRAMS = {
     "promtool": {"promtool": "prometheus"},
     "browser": {"chromium": "chromium"},
     "maven": {"mvn": "maven", "javac": "default-jdk-headless"},
+    "keyring": {"gnome-keyring-daemon": "gnome-keyring", "dbus-run-session": "dbus-daemon"},
     "debian": {
         "dpkg-buildpackage": "dpkg-dev",
         "dh": "debhelper",
@@ -57,7 +59,7 @@ def absent(what: str) -> str | None:
             return _absent_keycloak()
         case "browser" if find_spec("playwright") is None:
             return "no Playwright: pip install '.[real]'"
-        case "systemd" | "promtool" | "browser" | "maven" | "debian":
+        case "systemd" | "promtool" | "browser" | "maven" | "keyring" | "debian":
             return _absent_programs(PROGRAMS[what])
         case _:
             known = ", ".join(["real", "man", "q", "torq", "keycloak", *PROGRAMS])

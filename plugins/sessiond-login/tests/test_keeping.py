@@ -6,8 +6,9 @@ import stat
 from pathlib import Path
 
 import pytest
-from keep_fakes import FakeBackend, kept, places_below, same
+from keep_fakes import kept, places_below, same
 from keyring.errors import KeyringLocked
+from keyring_fakes import FakeBackend
 from sessiond_login.errors import CannotKeep, ProfileRefused
 from sessiond_login.keeping import Keeping, wanted
 from sessiond_login.own_files import write_own

@@ -5,10 +5,10 @@ from threading import Event
 import keyring.backends.fail
 import keyring.backends.null
 import pytest
-from keep_fakes import FakeBackend
 from keyring.backend import KeyringBackend
 from keyring.backends.chainer import ChainerBackend
 from keyring.errors import KeyringLocked, NoKeyringError
+from keyring_fakes import FakeBackend
 from sessiond_login.system_keyring import KeyringAwayError, SystemKeyring
 
 
