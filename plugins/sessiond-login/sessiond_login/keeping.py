@@ -106,15 +106,16 @@ class Keeping:
         Raises:
             CannotKeep: It is there and cannot be taken away.
         """
-        if self._where == "file":  # the keyring may be why
-            self._files.save(profile, _NOTHING)
-            return
-        try:
-            pieces.forget(self._keyring, profile)
-        except KeyringAwayError as away:
-            self._bury(profile, away)
-            return
-        self._files.forget(profile)
+        away = None
+        if self._where != "file":  # else the keyring may be why
+            try:
+                pieces.forget(self._keyring, profile)
+            except KeyringAwayError as error:
+                away = error
+            else:
+                self._files.forget(profile)
+                return
+        self._bury(profile, away)
 
     @contextmanager
     def alone(self, profile: str) -> Iterator[None]:
@@ -166,13 +167,13 @@ class Keeping:
                 f"which only you can read. This is said once ({VARIABLE}=file: not at all)"
             )
 
-    def _bury(self, profile: str, away: KeyringAwayError) -> None:
+    def _bury(self, profile: str, away: KeyringAwayError | None) -> None:
         """Have nothing kept, though the keyring cannot be asked: what it may hold is older."""
         try:
             self._files.save(profile, _NOTHING)
         except CannotKeep:
             self._files.forget(profile)
-            if away.absent:
+            if away is None or away.absent:
                 return
             raise CannotKeep(
                 f"the system's keyring {away}: what it may hold of this profile is still there; "

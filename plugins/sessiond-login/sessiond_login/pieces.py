@@ -43,9 +43,17 @@ class _Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def load(entries: Entries, name: str) -> str | None:
-    """Return the text; None where there is none, or not all of it."""
-    head = _head(entries, name)
-    return None if head is None else _whole(entries, name, head)
+    """Return the text; None where there is none, or not all of it.
+
+    Twice where it is needed: somebody may be at work, whose text takes the place of what the head
+    has just named.
+    """
+    for _ in range(2):
+        head = _head(entries, name)
+        text = None if head is None else _whole(entries, name, head)
+        if head is None or text is not None:
+            return text
+    return None
 
 
 def save(entries: Entries, name: str, text: str) -> None:

@@ -214,6 +214,15 @@ def test_where_there_is_no_keyring_and_no_place_there_is_nothing_to_forget(
     _read_only(monkeypatch)
     monkeypatch.setattr(FakeBackend, "priority", 0.5)
     machine.start().forget("corp")
+    machine.start("file").forget("corp")
+
+
+def test_a_file_where_the_folder_should_be_holds_nothing(machine: Machine) -> None:
+    machine.keyring.fault = KeyringLocked()
+    machine.places.state.write_text("")
+    with pytest.raises(CannotKeep, match="File exists"):
+        machine.start().save("corp", kept())
+    machine.start("file").forget("corp")
 
 
 def _read_only(monkeypatch: pytest.MonkeyPatch) -> None:

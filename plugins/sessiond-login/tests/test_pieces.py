@@ -98,6 +98,18 @@ def test_saving_leaves_nothing_of_older_texts(
     assert len(drawer.entries) == 1 + -(-len(text) // longest)
 
 
+def test_who_reads_while_another_writes_finds_one_of_the_two() -> None:
+    class Meanwhile(Drawer):
+        def get(self, name: str) -> str | None:
+            if name == "corp/a/0" and name in self.entries:
+                pieces.save(Drawer(entries=self.entries), "corp", "the next text")
+            return super().get(name)
+
+    drawer = Meanwhile()
+    pieces.save(Drawer(entries=drawer.entries), "corp", "a text")
+    assert pieces.load(drawer, "corp") == "the next text"
+
+
 def test_profiles_keep_out_of_each_others_way() -> None:
     drawer = Drawer()
     pieces.save(drawer, "corp", "one text")

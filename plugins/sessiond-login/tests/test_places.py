@@ -7,7 +7,7 @@ from platformdirs import windows
 from platformdirs.macos import MacOS
 from platformdirs.unix import Unix
 from platformdirs.windows import Windows
-from sessiond_login.places import Places, places
+from sessiond_login.places import Places, here, places
 
 
 @pytest.fixture(autouse=True)
@@ -42,6 +42,13 @@ def test_locks_are_in_the_sessions_own_folder_where_it_is_the_persons(tmp_path: 
     assert len(found.locks) == 3
     others = places(Unix("sessiond", appauthor=False), at, uid=uid + 1)
     assert len(others.locks) == 2
+
+
+def test_those_of_this_machine_are_where_the_system_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    assert here().state == tmp_path / "sessiond"
 
 
 def test_on_macos_they_are_in_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
