@@ -1,0 +1,287 @@
+"""Where the browser comes back to: an address of this computer, for one sign-in (RFC 8252, 7.3).
+
+No threads: while the issuer is asked about the answer that came, others wait in the backlog.
+"""
+
+import errno
+import hmac
+import secrets
+import selectors
+import socket
+from collections.abc import Mapping
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from typing import Self
+from urllib.parse import parse_qsl, urlsplit
+
+import h11
+
+from sessiond_login.clock import Clock
+from sessiond_login.errors import NotSignedIn, ProfileRefused
+from sessiond_login.issuers import pages
+from sessiond_login.issuers.http import LOOPBACK
+from sessiond_login.issuers.pages import Page
+from sessiond_login.issuers.words import printable
+
+MAX_CONNECTIONS = 64  # open at once; for one more, the oldest is closed
+MAX_REQUEST_SIZE = 32_768  # bytes; a code may be some thousand, in one line with the rest
+MAX_SILENCE = 10.0  # seconds until a connection has asked for something
+SEND_TIMEOUT = 2.0  # seconds to take a page
+LAST_PAGE = 5.0  # seconds for the tab to ask for the page it is sent to
+MAX_FIELDS = 30
+PORTS_TRIED = 20  # of those that the system picks, where one of the two families has it taken
+_TICK = 0.5  # seconds
+
+
+class Loopback:
+    """A server for one answer. Whoever else comes is shown a page, and changes nothing."""
+
+    def __init__(self, redirect_uris: tuple[str, ...], *, clock: Clock, wait: float) -> None:
+        """Listen at the first redirect URI that is free.
+
+        Args:
+            redirect_uris: http, of this computer; without a port, any one is taken.
+            clock: Tells how long it has waited.
+            wait: Seconds, from now, for the whole sign-in.
+
+        Raises:
+            ProfileRefused: One is no such URI.
+            NotSignedIn: All are taken.
+        """
+        self._clock = clock
+        self._until = clock.monotonic() + wait
+        self._wait = wait
+        self._held = ExitStack()
+        self._selector = self._held.enter_context(selectors.DefaultSelector())
+        self._open: list[_Connection] = []
+        for uri in redirect_uris:
+            if (listening := _listen(uri)) is not None:
+                break
+        else:
+            self._held.close()
+            raise NotSignedIn(
+                f"no port is free for {' or '.join(redirect_uris) or 'a redirect URI'}: close "
+                "the program that has it, or sign in with --device"
+            )
+        self.redirect_uri, sockets = listening
+        parts = urlsplit(self.redirect_uri)
+        self._host, self._path = parts.netloc, parts.path or "/"
+        for each in sockets:
+            self._held.enter_context(each)
+            self._selector.register(each, selectors.EVENT_READ)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for connection in list(self._open):
+            self._drop(connection)
+        self._held.close()
+
+    def answer(self, state: str) -> "Visit":
+        """Return the visit whose `state` is the right one; wait for it.
+
+        Raises:
+            NotSignedIn: It did not come in time.
+        """
+        while True:
+            visit = self._visit(self._until)
+            if visit is None:
+                raise NotSignedIn(
+                    f"nobody signed in within {self._wait:g} s: sign in again, and finish in the "
+                    "browser"
+                )
+            if visit.path != self._path:
+                visit.show(pages.NOTHING_HERE)
+            elif not hmac.compare_digest(visit.params.get("state", "").encode(), state.encode()):
+                visit.show(pages.NOT_THIS_ONE)
+            else:
+                return visit
+
+    def show_last(self, visit: "Visit", page: Page) -> None:
+        """Send a visitor to an address with no code in it, and show him the page there."""
+        path = f"/{secrets.token_urlsafe(16)}"
+        visit.lead_to(f"http://{self._host}{path}", status=303)
+        until = self._clock.monotonic() + LAST_PAGE
+        while (next_visit := self._visit(until)) is not None:
+            if next_visit.path == path:
+                next_visit.show(page)
+                return
+            next_visit.show(pages.NOTHING_HERE)
+
+    def _visit(self, until: float) -> "Visit | None":
+        """Return the next request that can be read; None: it is too late."""
+        while (left := until - self._clock.monotonic()) > 0:
+            for key, _ in self._selector.select(min(left, _TICK)):
+                if not isinstance(key.data, _Connection):
+                    self._accept(key.fileobj)
+                elif (visit := self._read(key.data)) is not None:
+                    return visit
+            now = self._clock.monotonic()
+            for connection in [each for each in self._open if now - each.since > MAX_SILENCE]:
+                self._drop(connection)
+        return None
+
+    def _accept(self, listener: object) -> None:
+        assert isinstance(listener, socket.socket)  # noqa: S101 -- as was registered
+        try:
+            accepted, _ = listener.accept()
+        except OSError:  # gone again
+            return
+        if len(self._open) >= MAX_CONNECTIONS:
+            self._drop(self._open[0])
+        connection = _Connection(accepted, since=self._clock.monotonic())
+        self._open.append(connection)
+        self._selector.register(accepted, selectors.EVENT_READ, connection)
+
+    def _read(self, connection: "_Connection") -> "Visit | None":
+        """Return what a connection asks for, once it is whole; refuse what is not for us."""
+        try:
+            request = connection.request()
+        except (OSError, EOFError, h11.RemoteProtocolError):
+            self._drop(connection)
+            return None
+        if request is None:
+            return None
+        self._forget(connection)
+        visit = Visit.of(connection, request)
+        host = [value for name, value in request.headers if name == b"host"]
+        if request.method != b"GET":
+            visit.show(pages.NOT_ALLOWED)
+        elif host != [self._host.encode()] or visit.repeats:  # by another name: DNS rebinding
+            visit.show(pages.NOT_THIS_ONE)
+        else:
+            return visit
+        return None
+
+    def _drop(self, connection: "_Connection") -> None:
+        self._forget(connection)
+        connection.close()
+
+    def _forget(self, connection: "_Connection") -> None:
+        self._open.remove(connection)
+        self._selector.unregister(connection.socket)
+
+
+class _Connection:
+    """One connection of whoever on this computer likes to make one."""
+
+    def __init__(self, accepted: socket.socket, *, since: float) -> None:
+        accepted.setblocking(False)
+        self.socket = accepted
+        self.since = since
+        self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_REQUEST_SIZE)
+
+    def request(self) -> h11.Request | None:
+        """Return the request, or None: it is not whole yet."""
+        data = self.socket.recv(MAX_REQUEST_SIZE)
+        if not data:
+            raise EOFError
+        self._http.receive_data(data)
+        event = self._http.next_event()
+        return event if isinstance(event, h11.Request) else None
+
+    def send(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
+        """Send a response and close, whether or not anybody takes it."""
+        length = {"Content-Length": str(len(body))}
+        with suppress(OSError, h11.LocalProtocolError):
+            self.socket.settimeout(SEND_TIMEOUT)
+            response = h11.Response(status_code=status, headers=list({**headers, **length}.items()))
+            sent = self._http.send(response) or b""
+            self.socket.sendall(sent + body)
+            self.socket.shutdown(socket.SHUT_WR)
+        self.close()
+
+    def close(self) -> None:
+        self.socket.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A GET that waits for its page."""
+
+    connection: _Connection
+    path: str
+    params: Mapping[str, str]
+    repeats: bool  # a parameter stands twice (RFC 6749, 3.1), or there are too many
+
+    @classmethod
+    def of(cls, connection: _Connection, request: h11.Request) -> Self:
+        target = urlsplit(request.target.decode("ascii", "replace"))
+        try:
+            pairs = parse_qsl(target.query, keep_blank_values=True, max_num_fields=MAX_FIELDS)
+        except ValueError:
+            return cls(connection, target.path, {}, repeats=True)
+        params = dict(pairs)
+        return cls(connection, target.path, params, repeats=len(params) < len(pairs))
+
+    def show(self, page: Page) -> None:
+        """Answer with a page."""
+        self.connection.send(page.status, pages.HEADERS, page.to_bytes())
+
+    def lead_to(self, url: str, *, status: int = 302) -> None:
+        """Answer with a redirect."""
+        self.connection.send(status, {**pages.HEADERS, "Location": url}, b"")
+
+
+def _listen(uri: str) -> tuple[str, list[socket.socket]] | None:
+    """Return the redirect URI with its port, and who listens there; None: its port is taken."""
+    fault = "is no http:// address of this computer without query and fragment"
+    try:
+        parts = urlsplit(uri)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        host, port = "", None
+    if (
+        host not in LOOPBACK
+        or parts.scheme != "http"
+        or parts.query
+        or parts.fragment
+        or "@" in parts.netloc
+    ):
+        raise ProfileRefused(
+            f"the redirect URI {printable(uri)} {fault}, wanted one as http://localhost: see the "
+            "profile's redirect_uris"
+        )
+    hosts = ("127.0.0.1", "::1") if host == "localhost" else (host,)
+    for _ in range(PORTS_TRIED if port is None else 1):
+        if (sockets := _bound(hosts, port or 0)) is not None:
+            taken = sockets[0].getsockname()[1]
+            name = f"[{host}]" if ":" in host else host
+            return f"http://{name}:{taken}{parts.path}", sockets
+    return None
+
+
+def _bound(hosts: tuple[str, ...], port: int) -> list[socket.socket] | None:
+    """Return sockets that listen at one port of each host, or None where anybody else has it.
+
+    A browser may take `localhost` for either address: were one of them somebody else's, the
+    person would be shown his page.
+    """
+    sockets: list[socket.socket] = []
+    with ExitStack() as undo:
+        for host in hosts:
+            family = socket.AF_INET6 if ":" in host else socket.AF_INET
+            try:
+                one = undo.enter_context(socket.socket(family, socket.SOCK_STREAM))
+                _own(one)
+                one.bind((host, port))
+                one.listen(MAX_CONNECTIONS)
+            except OSError as error:
+                if error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT) and sockets:
+                    continue  # no IPv6 here
+                return None
+            one.setblocking(False)
+            port = one.getsockname()[1]
+            sockets.append(one)
+        undo.pop_all()
+    return sockets
+
+
+def _own(one: socket.socket) -> None:
+    """Let nobody else listen at the same port; on POSIX, let us again right after the last time."""
+    exclusive = getattr(socket, "SO_EXCLUSIVEADDRUSE", None)  # Windows
+    if exclusive is not None:
+        one.setsockopt(socket.SOL_SOCKET, exclusive, 1)
+    else:
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
