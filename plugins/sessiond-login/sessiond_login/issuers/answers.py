@@ -24,27 +24,41 @@ ENDED = frozenset(
 # What a gateway before the issuer says with 403, having seen no token (RFC 6750, 3.1).
 _GUARDS = ("access_denied", "invalid_token")
 
-# By error (RFC 6749, 4.1.2.1 and 5.2; RFC 8628, 3.5; RFC 8707, 2; OpenID Connect Core, 3.1.2.6).
+# What the issuer does by an error, and what to do then (RFC 6749, 4.1.2.1 and 5.2; RFC 8628, 3.5;
+# RFC 8707, 2).
+_REGISTER = ("does not know the redirect URI", "register http://localhost, with any port")
+_FLOW = ("does not offer this flow", "see the profile's flow")
 _OF_THE_PROFILE = {
-    "invalid_client": "does not take this client: see client_id, and that it is a public client",
-    "unauthorized_client": "does not let this client sign people in so: see the client's "
-    "registration, and the profile's flow",
-    "invalid_scope": "does not know a scope, or not for this client: see the profile's scopes",
-    "redirect_uri_mismatch": "does not know the redirect URI: register http://localhost, any port",
-    "invalid_redirect_uri": "does not know the redirect URI: register http://localhost, any port",
-    "invalid_target": "does not know the resource: see the profile's resource and audience",
-    "unsupported_grant_type": "does not offer this flow: see the profile's flow",
-    "unsupported_response_type": "does not offer this flow: see the profile's flow",
-    "invalid_request": "does not take the request: see the profile against its registration",
+    "invalid_client": (
+        "does not take this client",
+        "see the profile's client_id, and that it is a public client",
+    ),
+    "unauthorized_client": (
+        "does not let this client sign people in so",
+        "see the client's registration, and the profile's flow",
+    ),
+    "invalid_scope": ("does not give this client a scope", "see the profile's scopes"),
+    "redirect_uri_mismatch": _REGISTER,
+    "invalid_redirect_uri": _REGISTER,
+    "invalid_target": (
+        "does not know the resource",
+        "see the profile's resource, audience and scopes",
+    ),
+    "unsupported_grant_type": _FLOW,
+    "unsupported_response_type": _FLOW,
+    "invalid_request": (
+        "does not take the request",
+        "see the profile against the client's registration",
+    ),
 }
 _OF_THE_ISSUER = {
-    "server_error": "is in trouble: try again later",
-    "temporarily_unavailable": "is too busy: try again later",
+    "server_error": ("is in trouble", "try again later"),
+    "temporarily_unavailable": ("is too busy", "try again later"),
 }
 _OF_THE_PERSON = {
-    "access_denied": "did not let you in, or you said no: sign in again, or ask who runs it",
-    "expired_token": "waited too long for the code: sign in again",
-    "invalid_grant": "did not take the sign-in: sign in again",
+    "access_denied": ("did not let you in, or you said no", "sign in again, or ask who runs it"),
+    "expired_token": ("had the code for too long", "sign in again"),
+    "invalid_grant": ("did not take the sign-in", "sign in again"),
 }
 
 
@@ -59,15 +73,16 @@ class Refused(Exception):  # noqa: N818 -- named by what happened
 
     def reaction(self) -> LoginError:
         """Return what the person is to be told."""
-        own_words = f" ({self.description})" if self.description else ""
+        words = f"{self.error}: {self.description}" if self.description else self.error
         for kind, meanings in (
             (ProfileRefused, _OF_THE_PROFILE),
             (IssuerUnavailable, _OF_THE_ISSUER),
             (NotSignedIn, _OF_THE_PERSON),
         ):
             if self.error in meanings:
-                return kind(f"the issuer {meanings[self.error]}: {self.error}{own_words}")
-        return NotSignedIn(f"the issuer did not agree: {self.error}{own_words}: sign in again")
+                does, then = meanings[self.error]
+                return kind(f"the issuer {does} ({words}): {then}")
+        return NotSignedIn(f"the issuer did not agree ({words}): sign in again")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

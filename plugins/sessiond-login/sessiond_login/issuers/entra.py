@@ -74,12 +74,16 @@ class EntraClient:
         )
 
     def by_password(self, user: str, password: Secret) -> Answer:
-        application = self._application
-        return self._answer(
-            lambda: application.acquire_token_by_username_password(
-                user, password.reveal(), self._scopes
-            )
-        )
+        """Send the password to the tenant alone: MSAL would take it wherever the name leads."""
+        form = {
+            "grant_type": "password",
+            "client_id": self._profile.client_id,
+            "username": user,
+            "password": password.reveal(),
+            "scope": " ".join(self._profile.scopes),
+        }
+        endpoint = self._metadata.endpoint("token_endpoint")
+        return answer_of(judged(self._http.post_form(endpoint, form)))
 
     def refresh(self, refresh: Secret) -> Answer:
         application = self._application

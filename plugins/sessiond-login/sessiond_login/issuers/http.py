@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from threading import Thread
-from typing import Self
 
 import httpx
 import msgspec
@@ -77,7 +76,7 @@ def url_fault(url: str, *, insecure_http: bool) -> str | None:
 
 
 class IssuerHttp:
-    """A client for one issuer. No redirect is followed, no cookie is kept."""
+    """A client for one issuer. No redirect is followed; no connection outlives its request."""
 
     def __init__(
         self, *, ca_file: str = "", insecure_http: bool = False, timeout: float = TIMEOUT
@@ -96,16 +95,6 @@ class IssuerHttp:
         self._insecure_http = insecure_http
         self._timeout = timeout
         self._client = _client(_trust(ca_file), timeout)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close what is connected."""
-        self._client.close()
 
     def get(self, url: str) -> Reply:
         """Return the answer to a GET.
@@ -180,6 +169,7 @@ def _client(trust: ssl.SSLContext, timeout: float) -> httpx.Client:
             verify=trust,
             timeout=timeout,
             mounts=_DIRECT,  # past any proxy
+            limits=httpx.Limits(max_keepalive_connections=0),  # nobody says when the last one was
             follow_redirects=False,
             headers={
                 "User-Agent": f"sessiond-login/{__version__}",
