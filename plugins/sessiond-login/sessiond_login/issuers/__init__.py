@@ -3,10 +3,10 @@
 from sessiond_login.clock import Clock
 from sessiond_login.issuer import Issuer
 from sessiond_login.issuers.entra import EntraClient
+from sessiond_login.issuers.flows import Flows
 from sessiond_login.issuers.http import TIMEOUT, IssuerHttp
 from sessiond_login.issuers.metadata import Metadata
 from sessiond_login.issuers.oidc import OidcClient
-from sessiond_login.issuers.signing_in import SigningIn
 from sessiond_login.profile import Profile
 
 
@@ -28,4 +28,4 @@ def issuer_of(profile: Profile, clock: Clock, *, timeout: float = TIMEOUT) -> Is
         kind = EntraClient if profile.kind == "entra" else OidcClient
         return kind(profile=profile, http=http, metadata=metadata)
 
-    return SigningIn(profile=profile, http=http, clock=clock, make_client=client)
+    return Flows(profile=profile, http=http, clock=clock, make_client=client)

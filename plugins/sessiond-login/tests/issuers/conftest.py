@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-sys.path.append(str(Path(__file__).parent))  # for walking and others: these tests are no package
+sys.path.append(str(Path(__file__).parents[1]))  # for walking: these tests are no package
 
 from walking import Walker
 

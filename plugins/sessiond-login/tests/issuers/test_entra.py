@@ -3,8 +3,6 @@
 from collections.abc import Iterator
 
 import pytest
-from walking import Hasty, Teller, Walker, profile_of, remembered
-
 from sessiond_login.clock import SystemClock
 from sessiond_login.errors import (
     IssuerUnavailable,
@@ -17,6 +15,8 @@ from sessiond_login.issuer import Issuer
 from sessiond_login.issuers import issuer_of
 from sessiond_login.issuers.claims import unverified_claims
 from sessiond_login.profile import Profile
+from walking import Hasty, Teller, Walker, profile_of, remembered
+
 from tests.issuer.running import ALICE, RunningIssuer
 
 SCOPES = ("openid", "profile", "offline_access", "api://kdb/session.login")

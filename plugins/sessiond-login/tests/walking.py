@@ -9,11 +9,11 @@ from typing import Self
 from urllib.parse import urljoin
 
 import httpx
-
 from sessiond_login.clock import SystemClock
 from sessiond_login.issuer import Granted
 from sessiond_login.profile import Profile
 from sessiond_login.secret import Secret
+
 from tests import canary
 from tests.issuer.running import ALICE, RunningIssuer, usual_password
 

@@ -4,8 +4,6 @@ import re
 
 import msgspec
 import pytest
-from walking import Hasty, Teller, Walker, profile_of, remembered
-
 from sessiond_login.clock import SystemClock
 from sessiond_login.errors import (
     IssuerUnavailable,
@@ -19,6 +17,8 @@ from sessiond_login.issuers import issuer_of
 from sessiond_login.issuers.claims import unverified_claims
 from sessiond_login.profile import Profile
 from sessiond_login.secret import Secret
+from walking import Hasty, Teller, Walker, profile_of, remembered
+
 from tests.issuer.running import ALICE, RunningIssuer
 
 

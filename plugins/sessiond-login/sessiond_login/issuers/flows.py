@@ -36,8 +36,8 @@ _WANTS_TO_SEE = frozenset(
 MakeClient = Callable[[Metadata], Client]
 
 
-class SigningIn:
-    """An Issuer (sessiond_login.issuer). Nothing is asked before the first call."""
+class Flows:
+    """An Issuer (sessiond_login.issuer). Nothing is asked of it before the first call."""
 
     def __init__(
         self, *, profile: Profile, http: IssuerHttp, clock: Clock, make_client: MakeClient
