@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sessiond_login.errors import IssuerUnavailable, LoginError, NotSignedIn, ProfileRefused
 from sessiond_login.issuers.http import Reply
-from sessiond_login.issuers.words import printable, said
+from sessiond_login.issuers.words import said
 from sessiond_login.secret import Secret
 
 MAX_TOKEN_SIZE = 131_072  # characters
@@ -114,7 +114,7 @@ def judged(reply: Reply) -> dict[str, str | float]:
     if not _is_token(members.get("access_token")) or not _is_bearer(members.get("token_type")):
         raise IssuerUnavailable(
             f"{reply.host} answered without a bearer token (token_type "
-            f"{printable(members.get('token_type')) or 'none'}), wanted one: see the profile's "
+            f"{said(members.get('token_type')) or 'none'}), wanted one: see the profile's "
             "issuer"
         )
     read: dict[str, str | float] = {"token_type": "Bearer"}

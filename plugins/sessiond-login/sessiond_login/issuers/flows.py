@@ -22,7 +22,7 @@ from sessiond_login.issuers.id_token import IdTokens
 from sessiond_login.issuers.keys import IssuerKeys
 from sessiond_login.issuers.loopback import Loopback
 from sessiond_login.issuers.metadata import Metadata, read_metadata
-from sessiond_login.issuers.words import printable
+from sessiond_login.issuers.words import printable, said
 from sessiond_login.profile import Profile
 from sessiond_login.secret import Secret
 
@@ -160,7 +160,7 @@ class Flows:
             return
         if params.get("iss") != self._profile.issuer:
             raise NotSignedIn(
-                f"the answer is from {printable(params.get('iss')) or 'an unnamed issuer'}, "
+                f"the answer is from {said(params.get('iss')) or 'an unnamed issuer'}, "
                 f"wanted it from {printable(self._profile.issuer)} (RFC 9207): somebody may mix "
                 "up two issuers; sign in again, and tell who runs the issuer if it stays so"
             )

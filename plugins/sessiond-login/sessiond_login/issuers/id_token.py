@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from sessiond_login.clock import Clock
 from sessiond_login.errors import IssuerUnavailable, NotSignedIn
 from sessiond_login.issuers.keys import IssuerKeys
-from sessiond_login.issuers.words import printable
+from sessiond_login.issuers.words import printable, said
 from sessiond_login.secret import Secret
 
 LEEWAY = 300.0  # seconds that two clocks may be apart
@@ -108,7 +108,7 @@ def _time(claims: Mapping[str, object], name: str) -> float:
 
 
 def _wrong(name: str, seen: object, wanted: str) -> IssuerUnavailable:
-    shown = printable(seen) or ("none" if seen is None else "no text")
+    shown = said(seen) or ("none" if seen is None else "no text")
     return IssuerUnavailable(
         f"the ID token's {name} is {shown}, wanted {printable(wanted)}: see the profile, or ask "
         "who runs the issuer"

@@ -1,5 +1,6 @@
 """An issuer's public keys (RFC 7517), and which of them has signed a token (RFC 7515)."""
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,7 +12,7 @@ from joserfc.jws import JWSRegistry
 
 from sessiond_login.errors import IssuerUnavailable
 from sessiond_login.issuers.http import IssuerHttp
-from sessiond_login.issuers.words import printable
+from sessiond_login.issuers.words import said
 from sessiond_login.secret import Secret
 
 MOST_KEYS = 100
@@ -54,7 +55,7 @@ class IssuerKeys:
         kid, kind = header.get("kid"), ALGORITHMS.get(str(header.get("alg")))
         if kind is None or "crit" in header or "b64" in header:
             raise IssuerUnavailable(
-                f"the ID token is signed by {printable(header.get('alg')) or 'nothing'}, wanted "
+                f"the ID token is signed by {said(header.get('alg')) or 'nothing'}, wanted "
                 f"one of {', '.join(ALGORITHMS)}: ask who runs the issuer"
             )
         was_fresh = self._keys is None
@@ -110,7 +111,9 @@ def _key(jwk: dict[str, object]) -> Key | None:
         name: value for name, value in jwk.items() if name in ("kty", "n", "e", "crv", "x", "y")
     }
     try:
-        key: Key = kind.import_key(public)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of keys that are refused below
+            key: Key = kind.import_key(public)
         if isinstance(key, RSAKey) and key.public_key.key_size < SHORTEST_RSA:
             return None
     except _MALFORMED:

@@ -8,6 +8,7 @@ import pytest
 
 sys.path.append(str(Path(__file__).parents[1]))  # for walking: these tests are no package
 
+from bent_issuer import BentIssuer
 from walking import Walker
 
 from tests.conftest import lent, proxy
@@ -54,3 +55,10 @@ def alice() -> Iterator[Walker]:
     """Somebody who signs in on whatever page is shown, in a browser with a fresh cookie jar."""
     with Walker() as person:
         yield person
+
+
+@pytest.fixture
+def issuer() -> Iterator[BentIssuer]:
+    """One in this process, good unless a test bends it."""
+    with BentIssuer() as running:
+        yield running

@@ -17,8 +17,11 @@ from sessiond_login.issuers.claims import unverified_claims
 from sessiond_login.profile import Profile
 from walking import Hasty, Teller, Walker, profile_of, remembered
 
+from tests import canary
 from tests.issuer.running import ALICE, RunningIssuer
 
+SENT = "lLGDZnwy1vCCHW9XzUo3bFmTq5Rk8eJs"
+canary.remember(SENT, "sent")
 SCOPES = ("openid", "profile", "offline_access", "api://kdb/session.login")
 
 
@@ -141,3 +144,26 @@ def test_a_wrong_entra_profile_is_told(
 ) -> None:
     with pytest.raises(kind, match=words):
         issuer_for(entra, **keys).by_password(Teller())
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"body": {"error": "invalid_grant", "error_description": SENT}, "status": 400},
+        {"body": {"error": SENT}, "status": 400},
+        {"body": {"access_token": SENT, "id_token": f"{SENT}.{SENT}.{SENT}"}, "status": 200},
+        {"body": {"access_token": SENT, "id_token": SENT, "client_info": SENT}, "status": 200},
+        {"body": {"access_token": SENT, "token_type": SENT}, "status": 200},
+        {"body": [SENT], "status": 200},
+        {"kind": "raw", "text": SENT},
+    ],
+)
+def test_no_error_of_msal_comes_through_with_what_it_holds(
+    entra: RunningIssuer, walker: Walker, fault: dict[str, object]
+) -> None:
+    entra.control.fault("/oauth2/v2.0/token", **fault)  # type: ignore[arg-type]
+    with pytest.raises(LoginError) as caught:
+        issuer_for(entra, client_id="desk").by_browser(walker, silently_first=False)
+    for error in (caught.value, caught.value.__cause__, caught.value.__context__):
+        assert canary.found_in(repr(error).encode()) == set()
+    assert "Not signed in" in walker.last_page().text
