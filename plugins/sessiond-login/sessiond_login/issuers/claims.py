@@ -1,5 +1,6 @@
 """Who an ID token, or an access token, says that the person is."""
 
+import re
 from base64 import urlsafe_b64decode
 from collections.abc import Mapping
 
@@ -9,9 +10,10 @@ from sessiond_login.errors import ProfileRefused
 from sessiond_login.issuers.words import printable
 from sessiond_login.secret import Secret
 
-MAX_USER_SIZE = 256  # characters
 MOST_NAMES = 30  # of claims that a message lists
 Claims = Mapping[str, object]
+
+_NAME = re.compile(r"[\x20-\x7e]{1,256}")  # all that sessiond takes for a name
 
 
 def claim_at(claims: Claims, name: str) -> object:
@@ -45,9 +47,9 @@ def unverified_claims(token: Secret) -> Claims:
 def name_in(claims: Claims, user_claim: str) -> str:
     """Return the name that a claim has; empty where it has none that can be typed."""
     value = claim_at(claims, user_claim)
-    if not isinstance(value, str) or not value.isprintable() or len(value) > MAX_USER_SIZE:
-        return ""
-    return value
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]  # as Azure AD B2C has `emails`
+    return value if isinstance(value, str) and _NAME.fullmatch(value) else ""
 
 
 def user_of(user_claim: str, *, id_claims: Claims, access: Secret) -> str:

@@ -13,7 +13,7 @@ from sessiond_login.errors import (
 )
 from sessiond_login.issuer import Granted, Person
 from sessiond_login.issuers import pages
-from sessiond_login.issuers.answers import ENDED, Answer, Refused
+from sessiond_login.issuers.answers import ENDED, MAX_LASTS, Answer, Refused
 from sessiond_login.issuers.claims import name_in, unverified_claims, user_of
 from sessiond_login.issuers.client import Asked, Client, Prompt
 from sessiond_login.issuers.device import wait_for
@@ -102,7 +102,7 @@ class Flows:
             user=self._user_told_by(answer),
             access=answer.access,
             refresh=answer.refresh or refresh,
-            lasts=answer.lasts,
+            lasts=self._lasts(answer),
         )
 
     def revoke(self, refresh: Secret) -> bool:
@@ -183,8 +183,18 @@ class Flows:
             user=user_of(self._profile.user_claim, id_claims=claims, access=answer.access),
             access=answer.access,
             refresh=answer.refresh,
-            lasts=answer.lasts,
+            lasts=self._lasts(answer),
         )
+
+    def _lasts(self, answer: Answer) -> float | None:
+        """Return the seconds that are told, else those until the `exp` of a JWT."""
+        if answer.lasts is not None:
+            return answer.lasts
+        over = unverified_claims(answer.access).get("exp")
+        if isinstance(over, bool) or not isinstance(over, int | float):
+            return None
+        left = over - self._clock.now()
+        return min(left, MAX_LASTS) if left > 0 else None
 
     def _user_told_by(self, answer: Answer) -> str:
         """Return the name that a refresh tells, empty where it tells none that can be believed.

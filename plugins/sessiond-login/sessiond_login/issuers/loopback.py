@@ -31,6 +31,7 @@ LAST_PAGE = 5.0  # seconds for the tab to ask for the page it is sent to
 MAX_FIELDS = 30
 PORTS_TRIED = 20  # of those that the system picks, where one of the two families has it taken
 _TICK = 0.5  # seconds
+_TAKEN = (errno.EADDRINUSE, errno.EACCES)  # the second on Windows
 
 
 class Loopback:
@@ -268,7 +269,7 @@ def _bound(hosts: tuple[str, ...], port: int) -> list[socket.socket] | None:
                 one.bind((host, port))
                 one.listen(MAX_CONNECTIONS)
             except OSError as error:
-                if error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT) and sockets:
+                if sockets and error.errno not in _TAKEN:
                     continue  # no IPv6 here
                 return None
             one.setblocking(False)

@@ -6,7 +6,7 @@ from base64 import urlsafe_b64encode
 import pytest
 from bent_issuer import unsigned
 from sessiond_login.errors import ProfileRefused
-from sessiond_login.issuers.claims import claim_at, unverified_claims, user_of
+from sessiond_login.issuers.claims import claim_at, name_in, unverified_claims, user_of
 from sessiond_login.secret import Secret
 
 
@@ -31,6 +31,25 @@ def test_the_access_token_tells_the_name_where_the_id_token_does_not() -> None:
     access = Secret(unsigned({"upn": "alice", "sub": "1"}, {"alg": "RS256"}) + "x")
     assert user_of("upn", id_claims={"sub": "2"}, access=access) == "alice"
     assert user_of("sub", id_claims={"sub": "2"}, access=access) == "2"
+
+
+@pytest.mark.parametrize(
+    ("value", "name"),
+    [
+        ("alice@contoso.test", "alice@contoso.test"),
+        (["alice@contoso.test"], "alice@contoso.test"),
+        (["a", "b"], ""),
+        ([], ""),
+        ("", ""),
+        ("älice", ""),
+        ("a\nb", ""),
+        ("a" * 257, ""),
+        (5, ""),
+        ({"a": 1}, ""),
+    ],
+)
+def test_a_name_is_what_sessiond_takes_for_one(value: object, name: str) -> None:
+    assert name_in({"who": value}, "who") == name
 
 
 def test_names_of_claims_are_told_and_no_values() -> None:

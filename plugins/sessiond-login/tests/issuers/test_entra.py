@@ -118,6 +118,23 @@ def test_entra_offers_no_way_to_take_a_grant_back(entra: RunningIssuer) -> None:
     assert issuer.revoke(first.refresh) is False
 
 
+@pytest.mark.parametrize(
+    ("fault", "kind"),
+    [
+        ({"body": {"error": "unauthorized_client"}, "status": 400}, ProfileRefused),
+        ({"body": {"user_code": "A\x1b"}, "status": 200}, IssuerUnavailable),
+        ({"body": {"interval": "soon"}, "status": 200}, IssuerUnavailable),
+        ({"kind": "html"}, IssuerUnavailable),
+    ],
+)
+def test_a_device_code_that_is_none_is_told_through_msal(
+    entra: RunningIssuer, fault: dict[str, object], kind: type[LoginError]
+) -> None:
+    entra.control.fault("/devicecode", **fault)  # type: ignore[arg-type]
+    with pytest.raises(kind):
+        issuer_for(entra).by_device_code(Teller())
+
+
 @pytest.mark.parametrize("fault", [{"status": 503}, {"kind": "drop"}, {"kind": "html"}])
 def test_what_msal_cannot_read_is_no_end_of_the_grant(
     entra: RunningIssuer, fault: dict[str, object]

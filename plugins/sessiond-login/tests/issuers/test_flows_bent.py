@@ -3,10 +3,12 @@
 import re
 from base64 import urlsafe_b64encode
 from hashlib import sha256
+from threading import Thread
 from typing import Any
 
+import httpx
 import pytest
-from bent_issuer import ABSENT, ACCESS, CODE, REFRESH, BentIssuer, Steered, as_json
+from bent_issuer import ABSENT, ACCESS, CODE, REFRESH, BentIssuer, Steered, as_json, unsigned
 from sessiond_login.errors import (
     IssuerUnavailable,
     LoginError,
@@ -16,6 +18,7 @@ from sessiond_login.errors import (
 )
 from sessiond_login.issuer import Granted
 from sessiond_login.issuers import issuer_of
+from sessiond_login.issuers.answers import MAX_LASTS
 from sessiond_login.secret import Secret
 from walking import Teller, Walker
 
@@ -133,6 +136,36 @@ def test_who_asks_for_no_refresh_token_is_not_asked_to_consent_to_one(
     assert issuer.asked.count("/authorize") == 1
     assert sign_in(issuer, alice).refresh is None  # it has none to give: asked once, no more
     assert issuer.asked.count("/authorize") == 3
+
+
+@pytest.mark.parametrize(
+    ("exp", "lasts"), [(100, 100.0), (-1, None), (10**300, MAX_LASTS), ("soon", None)]
+)
+def test_a_lifetime_that_the_answer_does_not_tell_the_token_does(
+    issuer: BentIssuer, alice: Walker, exp: Any, lasts: float | None
+) -> None:
+    over = exp if isinstance(exp, str) else int(issuer.time) + exp
+    token = unsigned({"exp": over}, {"alg": "RS256"}) + "x"
+    issuer.tokens = {"expires_in": ABSENT, "access_token": token}
+    assert sign_in(issuer, alice).lasts == lasts
+
+
+def test_a_tab_that_is_closed_at_once_takes_nothing_from_the_sign_in(issuer: BentIssuer) -> None:
+    clock = Steered(issuer)
+
+    class Closing(Teller):
+        def open(self, url: str) -> bool:
+            Thread(target=self._come_back, args=(url,), daemon=True).start()
+            return True
+
+        def _come_back(self, url: str) -> None:
+            with httpx.Client(trust_env=False) as http:
+                sent = http.get(http.get(url).headers["location"])
+            assert sent.status_code == 303
+            clock.sleep(6)
+
+    client = issuer_of(issuer.profile(), clock)
+    assert client.by_browser(Closing(), silently_first=False).user == "alice"
 
 
 def test_a_person_without_a_browser_is_told_the_address(issuer: BentIssuer) -> None:

@@ -1,9 +1,11 @@
 """Where the browser comes back to, and whoever else does."""
 
+import errno
 import socket
 from collections.abc import Iterator
 from contextlib import suppress
 from threading import Thread
+from typing import Any
 
 import httpx
 import pytest
@@ -190,6 +192,29 @@ def test_a_port_that_is_taken_leads_to_the_next_redirect_uri() -> None:
         server.end()
         with pytest.raises(NotSignedIn, match="no port is free for http://localhost:"):
             Loopback((taken,), clock=Hasty(), wait=1.0)
+
+
+@pytest.mark.parametrize(
+    ("fault", "hosts"), [(errno.EAFNOSUPPORT, ["127.0.0.1"]), (errno.EADDRINUSE, None)]
+)
+def test_the_second_family_may_be_missing_but_not_somebody_elses(
+    monkeypatch: pytest.MonkeyPatch, fault: int, hosts: list[str] | None
+) -> None:
+    class OnlyFour(socket.socket):
+        def bind(self, address: Any) -> None:
+            if self.family == socket.AF_INET6:
+                raise OSError(fault, "steered")
+            super().bind(address)
+
+    monkeypatch.setattr(socket, "socket", OnlyFour)
+    if hosts is None:
+        with pytest.raises(NotSignedIn, match="no port is free"):
+            Loopback(("http://localhost",), clock=Hasty(), wait=1.0)
+        return
+    with Loopback(("http://localhost",), clock=Hasty(), wait=1.0) as loopback:
+        port = port_of(loopback.redirect_uri)
+        with socket.create_connection(("127.0.0.1", port)):
+            pass
 
 
 def test_the_same_port_serves_one_sign_in_after_another() -> None:
