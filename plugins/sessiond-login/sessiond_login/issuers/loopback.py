@@ -3,7 +3,6 @@
 No threads: while the issuer is asked about the answer that came, others wait in the backlog.
 """
 
-import errno
 import hmac
 import secrets
 import selectors
@@ -17,11 +16,10 @@ from urllib.parse import parse_qsl, urlsplit
 import h11
 
 from sessiond_login.clock import Clock
-from sessiond_login.errors import NotSignedIn, ProfileRefused
+from sessiond_login.errors import NotSignedIn
 from sessiond_login.issuers import pages
-from sessiond_login.issuers.http import LOOPBACK
+from sessiond_login.issuers.listening import first_free
 from sessiond_login.issuers.pages import Page
-from sessiond_login.issuers.words import printable
 
 MAX_CONNECTIONS = 64  # open at once; for one more, the oldest is closed
 MAX_REQUEST_SIZE = 32_768  # bytes; a code may be some thousand, in one line with the rest
@@ -29,9 +27,7 @@ MAX_SILENCE = 10.0  # seconds until a connection has asked for something
 SEND_TIMEOUT = 2.0  # seconds to take a page
 LAST_PAGE = 5.0  # seconds for the tab to ask for the page it is sent to
 MAX_FIELDS = 30
-PORTS_TRIED = 20  # of those that the system picks, where one of the two families has it taken
 _TICK = 0.5  # seconds
-_TAKEN = (errno.EADDRINUSE, errno.EACCES)  # the second on Windows
 
 
 class Loopback:
@@ -52,21 +48,12 @@ class Loopback:
         self._clock = clock
         self._until = clock.monotonic() + wait
         self._wait = wait
-        self._held = ExitStack()
-        self._selector = self._held.enter_context(selectors.DefaultSelector())
         self._open: list[_Connection] = []
-        for uri in redirect_uris:
-            if (listening := _listen(uri)) is not None:
-                break
-        else:
-            self._held.close()
-            raise NotSignedIn(
-                f"no port is free for {' or '.join(redirect_uris) or 'a redirect URI'}: close "
-                "the program that has it, or sign in with --device"
-            )
-        self.redirect_uri, sockets = listening
+        self.redirect_uri, sockets = first_free(redirect_uris)
         parts = urlsplit(self.redirect_uri)
         self._host, self._path = parts.netloc, parts.path or "/"
+        self._held = ExitStack()
+        self._selector = self._held.enter_context(selectors.DefaultSelector())
         for each in sockets:
             self._held.enter_context(each)
             self._selector.register(each, selectors.EVENT_READ)
@@ -223,66 +210,3 @@ class Visit:
     def lead_to(self, url: str, *, status: int = 302) -> None:
         """Answer with a redirect."""
         self.connection.send(status, {**pages.HEADERS, "Location": url}, b"")
-
-
-def _listen(uri: str) -> tuple[str, list[socket.socket]] | None:
-    """Return the redirect URI with its port, and who listens there; None: its port is taken."""
-    fault = "is no http:// address of this computer without query and fragment"
-    try:
-        parts = urlsplit(uri)
-        host, port = parts.hostname or "", parts.port
-    except ValueError:
-        host, port = "", None
-    if (
-        host not in LOOPBACK
-        or parts.scheme != "http"
-        or parts.query
-        or parts.fragment
-        or "@" in parts.netloc
-    ):
-        raise ProfileRefused(
-            f"the redirect URI {printable(uri)} {fault}, wanted one as http://localhost: see the "
-            "profile's redirect_uris"
-        )
-    hosts = ("127.0.0.1", "::1") if host == "localhost" else (host,)
-    for _ in range(PORTS_TRIED if port is None else 1):
-        if (sockets := _bound(hosts, port or 0)) is not None:
-            taken = sockets[0].getsockname()[1]
-            name = f"[{host}]" if ":" in host else host
-            return f"http://{name}:{taken}{parts.path}", sockets
-    return None
-
-
-def _bound(hosts: tuple[str, ...], port: int) -> list[socket.socket] | None:
-    """Return sockets that listen at one port of each host, or None where anybody else has it.
-
-    A browser may take `localhost` for either address: were one of them somebody else's, the
-    person would be shown his page.
-    """
-    sockets: list[socket.socket] = []
-    with ExitStack() as undo:
-        for host in hosts:
-            family = socket.AF_INET6 if ":" in host else socket.AF_INET
-            try:
-                one = undo.enter_context(socket.socket(family, socket.SOCK_STREAM))
-                _own(one)
-                one.bind((host, port))
-                one.listen(MAX_CONNECTIONS)
-            except OSError as error:
-                if sockets and error.errno not in _TAKEN:
-                    continue  # no IPv6 here
-                return None
-            one.setblocking(False)
-            port = one.getsockname()[1]
-            sockets.append(one)
-        undo.pop_all()
-    return sockets
-
-
-def _own(one: socket.socket) -> None:
-    """Let nobody else listen at the same port; on POSIX, let us again right after the last time."""
-    exclusive = getattr(socket, "SO_EXCLUSIVEADDRUSE", None)  # Windows
-    if exclusive is not None:
-        one.setsockopt(socket.SOL_SOCKET, exclusive, 1)
-    else:
-        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
