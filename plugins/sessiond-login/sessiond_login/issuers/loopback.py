@@ -100,11 +100,13 @@ class Loopback:
     def _visit(self, until: float) -> "Visit | None":
         """Return the next request that can be read; None: it is too late."""
         while (left := until - self._clock.monotonic()) > 0:
-            for key, _ in self._selector.select(min(left, _TICK)):
-                if not isinstance(key.data, _Connection):
-                    self._accept(key.fileobj)
-                elif (visit := self._read(key.data)) is not None:
+            ready = [key for key, _ in self._selector.select(min(left, _TICK))]
+            # First who has asked: for each who is let in, one who has not may have to go.
+            for connection in [key.data for key in ready if isinstance(key.data, _Connection)]:
+                if (visit := self._read(connection)) is not None:
                     return visit
+            for listener in [key.fileobj for key in ready if key.data is None]:
+                self._accept(listener)
             now = self._clock.monotonic()
             for connection in [each for each in self._open if now - each.since > MAX_SILENCE]:
                 self._drop(connection)
@@ -195,13 +197,14 @@ class Visit:
 
     @classmethod
     def of(cls, connection: _Connection, request: h11.Request) -> Self:
-        target = urlsplit(request.target.decode("ascii", "replace"))
+        """Return what was asked for; never anything but that, whatever it was."""
+        path, _, query = request.target.decode("ascii", "replace").partition("?")
         try:
-            pairs = parse_qsl(target.query, keep_blank_values=True, max_num_fields=MAX_FIELDS)
+            pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=MAX_FIELDS)
         except ValueError:
-            return cls(connection, target.path, {}, repeats=True)
+            return cls(connection, path, {}, repeats=True)
         params = dict(pairs)
-        return cls(connection, target.path, params, repeats=len(params) < len(pairs))
+        return cls(connection, path, params, repeats=len(params) < len(pairs))
 
     def show(self, page: Page) -> None:
         """Answer with a page."""

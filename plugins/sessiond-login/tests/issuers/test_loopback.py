@@ -7,11 +7,14 @@ from contextlib import suppress
 from threading import Thread
 from typing import Any
 
+import h11
 import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sessiond_login.errors import NotSignedIn, ProfileRefused
 from sessiond_login.issuers import pages
-from sessiond_login.issuers.loopback import MAX_CONNECTIONS, Loopback, Visit
+from sessiond_login.issuers.loopback import MAX_CONNECTIONS, Loopback, Visit, _Connection
 from walking import Hasty
 
 STATE = "the-right-state"
@@ -128,6 +131,33 @@ def test_what_is_no_http_is_dropped(server: Server) -> None:
             other.sendall(sent)
             with suppress(ConnectionResetError):
                 assert other.recv(100) == b""
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["//[", "http://[/", "*", "?", "//", "/%", "/?%FF=%FF&state=%00", "http://x/?state=" + STATE],
+)
+def test_no_request_however_odd_ends_the_wait(server: Server, target: str) -> None:
+    host = httpx.URL(server.uri).netloc.decode()
+    with socket.create_connection(("127.0.0.1", port_of(server.uri))) as other:
+        other.settimeout(10.0)
+        other.sendall(f"GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+        assert other.recv(12) in (b"HTTP/1.1 400", b"HTTP/1.1 404")
+    assert server.taken == []
+    assert server.good().status_code == 200
+
+
+@given(st.binary(min_size=1, max_size=200))
+def test_any_bytes_are_a_visit_or_no_request(sent: bytes) -> None:
+    http = h11.Connection(h11.SERVER)
+    http.receive_data(b"GET /" + sent + b" HTTP/1.1\r\nHost: a\r\n\r\n")
+    with suppress(h11.RemoteProtocolError):
+        event = http.next_event()
+        if isinstance(event, h11.Request):
+            one, other = socket.socketpair()
+            with one, other:
+                visit = Visit.of(_Connection(one, since=0.0), event)
+            assert visit.path.startswith("/")
 
 
 def test_connections_held_open_keep_nobody_out(server: Server) -> None:
