@@ -6,6 +6,7 @@ import fs from 'node:fs';
 export const API = 'api://kdb';
 export const APIS = { [API]: 'RS256', 'api://kdb-ec': 'ES256', 'api://kdb-ed': 'EdDSA' };
 export const OPAQUE_CLIENT = 'qstudio-opaque';
+export const DESK_CLIENT = 'desk'; // has a refresh token without offline_access, as at Keycloak
 
 /** An API as oidc-provider knows it (RFC 8707): its scopes and how its tokens are signed. */
 export const resourceServer = (api) => ({
@@ -34,6 +35,7 @@ const service = {
 export function clients(clientCert) {
   const registered = [
     { client_id: 'qstudio', ...native }, // JWT access tokens for api://kdb (RFC 9068)
+    { client_id: DESK_CLIENT, ...native },
     { client_id: OPAQUE_CLIENT, ...native }, // opaque ones: introspection and userinfo only
     {
       client_id: 'webapp',

@@ -1,8 +1,8 @@
 // npm's oidc-provider, configured with Entra's paths and claims.
 
-import { Provider, errors } from 'oidc-provider';
+import { Provider, errors, interactionPolicy } from 'oidc-provider';
 
-import { APIS, clients, resourceServer, usualApi } from './clients.mjs';
+import { APIS, DESK_CLIENT, clients, resourceServer, usualApi } from './clients.mjs';
 import { passwordGrant } from './password_grant.mjs';
 import { TENANT_ID } from './people.mjs';
 
@@ -80,6 +80,14 @@ function features() {
   };
 }
 
+/** The usual pages, without one at each login of a program of the user's own machine (RFC 8252, 8.6):
+    Entra and Keycloak have no such page, so `prompt=none` succeeds there. */
+function pages() {
+  const policy = interactionPolicy.base();
+  policy.get('consent').checks.remove('native_client_prompt');
+  return policy;
+}
+
 function configuration({ settings: { tenant, clientCert, habits }, people, store, keys }) {
   return {
     adapter: store.adapter(habits),
@@ -99,13 +107,14 @@ function configuration({ settings: { tenant, clientCert, habits }, people, store
     pkce: { required: (_, client) => client.clientAuthMethod === 'none' },
     rotateRefreshToken: () => habits.rotation !== 'none',
     issueRefreshToken: async (_, client, code) => (
-      client.grantTypeAllowed('refresh_token') && code.scopes.has('offline_access')),
+      client.grantTypeAllowed('refresh_token')
+      && (code.scopes.has('offline_access') || client.clientId === DESK_CLIENT)),
     findAccount: (_, id) => account(people, id),
     extraTokenClaims: (_, token) => extraClaims(people, token),
     formats: {
       customizers: { jwt: async (_, __, jwt) => { jwt.header = { typ: habits.typ }; } },
     },
-    interactions: { url: (_, interaction) => `/interaction/${interaction.uid}` },
+    interactions: { policy: pages(), url: (_, interaction) => `/interaction/${interaction.uid}` },
     features: features(),
   };
 }

@@ -22,3 +22,4 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     insecure_http: bool = False  # http:// is refused unless this is true and the host is loopback
     acr_values: str = ""  # how the person is to be asked (OpenID Connect Core, 3.1.2.1)
     max_age: int | None = None  # seconds since the person was last asked
+    redirect_uris: tuple[str, ...] = ("http://localhost",)  # tried in order; no port: any free one
