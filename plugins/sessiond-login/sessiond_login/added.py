@@ -1,7 +1,7 @@
 """Profiles that somebody hands out, by an address or in a file: shown first, then written."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -14,16 +14,6 @@ from sessiond_login.own_files import NotOwnError, check_folder, write_own
 from sessiond_login.profile import Profile
 from sessiond_login.profiles import MAX_PROFILES, MAX_SIZE, LoginFile, read
 from sessiond_login.toml_text import as_toml
-
-_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """What a web server gave."""
-
-    status: int
-    body: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,12 +29,13 @@ class Offered:
     loses_comments: bool
 
 
-def fetched(source: str, get: Callable[[str], Answer], *, insecure_http: bool = False) -> str:
+def fetched(source: str, *, insecure_http: bool = False) -> str:
     """Return the text behind what the person typed: an https:// address, a file, or - for stdin.
+
+    A server is asked by the system's trust and proxies, for 10 s, and no redirect is followed.
 
     Args:
         source: As it was typed.
-        get: Asks a web server, within 10 s, following no redirect.
         insecure_http: Allows http:// to this machine.
 
     Raises:
@@ -52,7 +43,7 @@ def fetched(source: str, get: Callable[[str], Answer], *, insecure_http: bool = 
         IssuerUnavailable: The server does not answer, or with nothing of use.
     """
     if "://" in source:
-        return _decoded(_from_web(source, get, insecure_http=insecure_http), source)
+        return _decoded(_from_web(source, insecure_http=insecure_http), source)
     try:
         if source == "-":
             return _decoded(sys.stdin.buffer.read(MAX_SIZE + 1), "what came on standard input")
@@ -137,28 +128,22 @@ def write(offer: Offered) -> None:
         raise CannotKeep(f"cannot write {offer.path}: {error.strerror}") from error
 
 
-def _from_web(address: str, get: Callable[[str], Answer], *, insecure_http: bool) -> bytes:
-    try:
-        parts = urlsplit(address)
-        host = parts.hostname
-    except ValueError:
-        parts, host = urlsplit(""), None
-    if not host or parts.username is not None or parts.password is not None:
-        raise ProfileRefused("that is no https:// address without user and password")
-    if parts.scheme != "https" and not (
-        parts.scheme == "http" and insecure_http and host in _LOOPBACK
-    ):
+def _from_web(address: str, *, insecure_http: bool) -> bytes:
+    from sessiond_login.issuers.http import IssuerHttp, url_fault  # here: a file needs no web
+
+    fault = url_fault(address, insecure_http=insecure_http)
+    if fault is not None:
         raise ProfileRefused(
-            f"{parts.scheme}://{host} is not asked for a profile, wanted https://: whoever is in "
-            "between could name an issuer of his own"
+            f"that address {fault}, wanted https://: whoever is in between could name an issuer "
+            "of his own"
         )
-    answer = get(address)
-    if answer.status != 200:
+    reply = IssuerHttp(insecure_http=insecure_http).get(address)
+    if reply.status != 200:
         raise IssuerUnavailable(
-            f"{host} answered {answer.status}, wanted a login.toml: see the address; no redirect "
-            "is followed"
+            f"{reply.host} answered {reply.status}, wanted a login.toml: see the address; no "
+            "redirect is followed"
         )
-    return answer.body
+    return reply.body
 
 
 def _decoded(content: bytes, source: str) -> str:

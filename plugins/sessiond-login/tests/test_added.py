@@ -1,13 +1,18 @@
 """Profiles that somebody hands out: shown before they are used, and written only then."""
 
 import io
+import ssl
 import sys
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
+import trustme
 from hypothesis import given
 from hypothesis import strategies as st
-from sessiond_login.added import Answer, fetched, offered, shown, write
+from sessiond_login.added import fetched, offered, shown, write
 from sessiond_login.errors import CannotKeep, IssuerUnavailable, ProfileRefused
 from sessiond_login.profile import Profile
 from sessiond_login.profiles import LoginFile, read
@@ -17,62 +22,105 @@ TABLE = '[profile.corp]\nissuer = "https://idp.example/corp"\nclient_id = "kdb"\
 OTHER = TABLE.replace("[profile.corp]", "[profile.other]")
 
 
-def never(_: str) -> Answer:
-    raise AssertionError("asked")
+class Intranet(ThreadingHTTPServer):
+    """A web server of a company, or of this machine: it answers as the test says."""
+
+    status = 200
+    body = TABLE.encode()
+    asked = 0
 
 
-def test_an_address_of_https_is_asked() -> None:
-    asked: list[str] = []
+class Answering(BaseHTTPRequestHandler):
+    server: Intranet
 
-    def get(url: str) -> Answer:
-        asked.append(url)
-        return Answer(status=200, body=TABLE.encode())
+    def do_GET(self) -> None:
+        self.server.asked += 1
+        self.send_response(self.server.status)
+        self.send_header("Location", "/elsewhere")
+        self.send_header("Content-Length", str(len(self.server.body)))
+        self.end_headers()
+        self.wfile.write(self.server.body)
 
-    assert fetched("https://intranet.example/login.toml", get) == TABLE
-    assert asked == ["https://intranet.example/login.toml"]
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 -- its name there
+        """Say nothing."""
+
+
+@pytest.fixture
+def intranet() -> Iterator[Intranet]:
+    with Intranet(("127.0.0.1", 0), Answering) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def address(server: Intranet, scheme: str = "http") -> str:
+    return f"{scheme}://127.0.0.1:{server.server_port}/login.toml"
+
+
+def test_an_address_of_https_is_asked_by_the_systems_trust(
+    intranet: Intranet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    intranet.socket = context.wrap_socket(intranet.socket, server_side=True)
+    with pytest.raises(IssuerUnavailable, match="this computer does not trust"):
+        fetched(address(intranet, "https"))
+    authority.cert_pem.write_to_path(str(tmp_path / "system.pem"))
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "system.pem"))
+    assert fetched(address(intranet, "https")) == TABLE
 
 
 @pytest.mark.parametrize(
     "source",
     ["http://intranet.example/x", "ftp://intranet.example/x", "file:///etc/passwd",
-     "https://u:p@intranet.example/x", "https:///x", "https://[x"],
+     "https://u:p@intranet.example/x", "https:///x", "https://x:port/"],
 )  # fmt: skip
 @pytest.mark.parametrize("insecure_http", [True, False])
 def test_no_other_address_is(source: str, insecure_http: bool) -> None:
-    with pytest.raises(ProfileRefused, match="https://"):
-        fetched(source, never, insecure_http=insecure_http)
+    with pytest.raises(ProfileRefused, match=r"that address .*wanted https://"):
+        fetched(source, insecure_http=insecure_http)
 
 
-def test_this_machine_is_asked_without_tls_where_that_is_said() -> None:
-    def get(_: str) -> Answer:
-        return Answer(status=200, body=b"#")
-
-    assert fetched("http://localhost:8080/x", get, insecure_http=True) == "#"
+def test_this_machine_is_asked_without_tls_where_that_is_said(intranet: Intranet) -> None:
     with pytest.raises(ProfileRefused, match="could name an issuer of his own"):
-        fetched("http://localhost:8080/x", never)
+        fetched(address(intranet))
+    assert intranet.asked == 0
+    assert fetched(address(intranet), insecure_http=True) == TABLE
 
 
-@pytest.mark.parametrize("status", [204, 302, 404, 500])
-def test_an_answer_that_is_none_is_told(status: int) -> None:
-    with pytest.raises(IssuerUnavailable, match=f"answered {status}, wanted a login.toml"):
-        fetched("https://x.example/", lambda _: Answer(status=status, body=TABLE.encode()))
+@pytest.mark.parametrize("status", [201, 302, 404, 500])
+def test_an_answer_that_is_none_is_told_and_no_redirect_followed(
+    intranet: Intranet, status: int
+) -> None:
+    intranet.status = status
+    with pytest.raises(IssuerUnavailable, match=rf"answered {status}, wanted a login\.toml"):
+        fetched(address(intranet), insecure_http=True)
+    assert intranet.asked == 1
 
 
-def test_too_long_an_answer_and_no_text_are_refused() -> None:
-    for body, words in ((b"#" * 65_537, "longer than 65,536 bytes"), (b"\xff", "not UTF-8")):
-        with pytest.raises(ProfileRefused, match=words):
-            fetched("https://x.example/", lambda _, body=body: Answer(status=200, body=body))  # type: ignore[misc]
+@pytest.mark.parametrize(
+    ("body", "words"), [(b"#" * 65_537, "longer than 65,536 bytes"), (b"\xff", "not UTF-8")]
+)
+def test_too_long_an_answer_and_no_text_are_refused(
+    intranet: Intranet, body: bytes, words: str
+) -> None:
+    intranet.body = body
+    with pytest.raises(ProfileRefused, match=words):
+        fetched(address(intranet), insecure_http=True)
 
 
 def test_a_file_and_standard_input_do_as_well(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").write_text(TABLE)
-    assert fetched(str(tmp_path / "file"), never) == TABLE
+    assert fetched(str(tmp_path / "file")) == TABLE
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(OTHER.encode())))
-    assert fetched("-", never) == OTHER
+    assert fetched("-") == OTHER
     with pytest.raises(ProfileRefused, match="No such file"):
-        fetched(str(tmp_path / "nothing"), never)
+        fetched(str(tmp_path / "nothing"))
 
 
 def test_nothing_is_written_before_the_person_agrees(tmp_path: Path) -> None:
