@@ -1,11 +1,10 @@
 """Whoever signs in as `sessionctl client-profile` says is let in, and refreshed."""
 
 import subprocess
-import tomllib
 
-import msgspec
 import pytest
 from sessiond_login.profile import Profile
+from sessiond_login.profiles import read
 
 from sessiond.core.password import stated_claims
 from sessiond.core.secret import Secret
@@ -27,7 +26,7 @@ def profile_of(daemon: RunningDaemon) -> Profile:
         text=True,
         check=True,
     )
-    return msgspec.convert(tomllib.loads(made.stdout)["profile"]["corp"], Profile)
+    return read(made.stdout, "it").profiles["corp"]
 
 
 def signed_in(issuer: RunningIssuer, profile: Profile) -> tuple[str, str]:

@@ -15,6 +15,7 @@ import msgspec
 from sessiond_login.errors import ProfileRefused
 from sessiond_login.profile import Profile
 
+VARIABLE = "SESSIOND_PROFILE"
 MAX_SIZE = 65_536  # bytes of a file
 MAX_PROFILES = 64
 MAX_LENGTH = 2_048  # characters of a text in one
@@ -76,13 +77,14 @@ def chosen(
     Raises:
         ProfileRefused: There is none of that name, or several, none of which is `default`.
     """
-    wanted = asked or environment.get("SESSIOND_PROFILE")
+    wanted = asked or environment.get(VARIABLE)
     if wanted:
         if wanted in profiles:
             return wanted
         near = _nearest(wanted, profiles)
+        by = "" if asked else f", which {VARIABLE} names"
         raise ProfileRefused(
-            f"there is no profile {_key(wanted)}"
+            f"there is no profile {_key(wanted)}{by}"
             + (f"; did you mean {near}?" if near else f": there are {_listed(profiles)}")
         )
     if len(profiles) == 1:
@@ -91,7 +93,7 @@ def chosen(
         return "default"
     raise ProfileRefused(
         f"there are several profiles, {_listed(profiles)}: say which with --profile or "
-        "SESSIOND_PROFILE, or call one default"
+        f"{VARIABLE}, or call one default"
     )
 
 

@@ -119,6 +119,8 @@ def test_without_one_that_counts_they_are_named() -> None:
         chosen({"corp": CORP}, "corpp", {})
     with pytest.raises(ProfileRefused, match="no profile zzz: there are a, b"):
         chosen({"b": CORP, "a": CORP}, "zzz", {})
+    with pytest.raises(ProfileRefused, match="no profile zzz, which SESSIOND_PROFILE names: there"):
+        chosen({"b": CORP, "a": CORP}, None, {"SESSIOND_PROFILE": "zzz"})
 
 
 OTHERS = {

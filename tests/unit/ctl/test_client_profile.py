@@ -2,14 +2,13 @@
 
 import os
 import stat
-import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
-import msgspec
 import pytest
 from click.testing import CliRunner, Result
 from sessiond_login.profile import Profile
+from sessiond_login.profiles import read
 
 from sessiond.ctl import client_profile, commands
 
@@ -61,7 +60,7 @@ def run(file: Path) -> Run:
 
 def profiles(text: str) -> dict[str, Profile]:
     """Return the whole file as sessiond-login reads it."""
-    return msgspec.convert(tomllib.loads(text), dict[str, dict[str, Profile]])["profile"]
+    return read(text, "it").profiles
 
 
 def test_the_profile_goes_to_standard_output_and_nothing_of_the_daemons_own_with_it(
