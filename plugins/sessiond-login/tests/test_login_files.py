@@ -86,6 +86,10 @@ def test_a_link_is_judged_by_what_it_leads_to(tmp_path: Path) -> None:
     (tmp_path / "dotfiles").chmod(0o777)
     with pytest.raises(ProfileRefused, match="dotfiles has mode 0777"):
         load(places)
+    (tmp_path / "dotfiles").chmod(0o755)
+    places.profiles.parent.chmod(0o777)  # others exchange the link
+    with pytest.raises(ProfileRefused, match="config has mode 0777"):
+        load(places)
 
 
 def test_the_administrators_file_may_be_anybodys_but_nobody_else_may_write_it(
