@@ -1,6 +1,7 @@
 """An issuer in this process, good unless a test bends it."""
 
 import json
+import ssl
 import threading
 from base64 import urlsafe_b64encode
 from collections.abc import Callable
@@ -51,7 +52,8 @@ class BentIssuer:
         itself and return None.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, name: str = "", tls: ssl.SSLContext | None = None) -> None:
+        """Make it; by name and over TLS where something else leads to its port."""
         self.metadata: dict[str, Any] = {}
         self.id_claims: dict[str, Any] = {}
         self.tokens: dict[str, Any] = {}
@@ -65,7 +67,10 @@ class BentIssuer:
         self._request: dict[str, str] = {}
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
-        self.origin = f"http://127.0.0.1:{self._server.server_address[1]}"
+        self.port = self._server.server_address[1]
+        self.origin = f"https://{name}" if name else f"http://127.0.0.1:{self.port}"
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
 
     def __enter__(self) -> Self:
         threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()

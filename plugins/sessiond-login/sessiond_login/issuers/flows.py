@@ -33,6 +33,10 @@ BROWSER_WAIT = 180.0  # seconds for a person in a browser
 _WANTS_TO_SEE = frozenset(
     {"login_required", "interaction_required", "consent_required", "account_selection_required"}
 )
+_NO_OFFLINE_ACCESS = (
+    "The issuer gives this client no refresh token. Take offline_access out of the profile's "
+    "scopes, and you are asked less often; or ask who runs the issuer for one."
+)
 MakeClient = Callable[[Metadata], Client]
 
 
@@ -65,6 +69,8 @@ class Flows:
                     loopback.show_last(visit, pages.failed(str(error)))
                     raise
                 if granted is not None:
+                    if prompt == "consent" and granted.refresh is None:
+                        person.tell(_NO_OFFLINE_ACCESS)
                     loopback.show_last(visit, pages.signed_in(granted.user, self._host))
                     return granted
                 prompt = following

@@ -9,7 +9,7 @@ import selectors
 import socket
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 from urllib.parse import parse_qsl, urlsplit
 
@@ -192,7 +192,7 @@ class Visit:
 
     connection: _Connection
     path: str
-    params: Mapping[str, str]
+    params: Mapping[str, str] = field(repr=False)  # the code is among them
     repeats: bool  # a parameter stands twice (RFC 6749, 3.1), or there are too many
 
     @classmethod

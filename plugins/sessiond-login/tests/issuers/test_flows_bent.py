@@ -134,8 +134,10 @@ def test_who_asks_for_no_refresh_token_is_not_asked_to_consent_to_one(
     issuer.tokens = {"refresh_token": ABSENT}
     assert sign_in(issuer, alice, scopes=("openid",)).refresh is None
     assert issuer.asked.count("/authorize") == 1
+    assert alice.told == []
     assert sign_in(issuer, alice).refresh is None  # it has none to give: asked once, no more
     assert issuer.asked.count("/authorize") == 3
+    assert [words[:42] for words in alice.told] == ["The issuer gives this client no refresh to"]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import os
 import select
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -10,9 +11,12 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
-from bent_issuer import Answer, BentIssuer
+import trustme
+from bent_issuer import Answer, BentIssuer, Steered
 from sessiond_login.errors import IssuerUnavailable, LoginError, ProfileRefused
+from sessiond_login.issuers import issuer_of
 from sessiond_login.issuers.http import MAX_BODY_SIZE, IssuerHttp, url_fault
+from walking import Teller
 
 from tests.issuer.running import RunningIssuer
 
@@ -85,6 +89,19 @@ def test_another_computer_is_reached_by_the_proxy_of_the_environment(
     assert str(caught.value) == (
         "the certificate of login.example is for another name: see the profile's issuer"
     )
+
+
+def test_a_whole_sign_in_goes_by_the_proxy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    authority, tls = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("login.example").configure_cert(tls)
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    with BentIssuer(name="login.example", tls=tls) as issuer:
+        proxy = Proxy(issuer.port)
+        profile = issuer.profile(ca_file=str(tmp_path / "ca.pem"), insecure_http=False)
+        with proxied(monkeypatch, proxy):
+            granted = issuer_of(profile, Steered(issuer)).by_password(Teller())
+        assert granted.user == "alice"
+    assert len(proxy.asked) == 3  # the metadata, the token, the keys
 
 
 def test_no_proxy_is_honoured(monkeypatch: pytest.MonkeyPatch) -> None:

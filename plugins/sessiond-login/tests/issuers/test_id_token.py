@@ -17,6 +17,8 @@ from bent_issuer import (
     signed_by,
     unsigned,
 )
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.hashes import SHA256
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 from sessiond_login.errors import IssuerUnavailable, LoginError, NotSignedIn, ProfileRefused
 from sessiond_login.issuer import Granted
@@ -121,6 +123,25 @@ def test_a_token_brings_no_key_of_its_own(issuer: BentIssuer, alice: Walker) -> 
     with pytest.raises(IssuerUnavailable, match="ID token"):
         sign_in(issuer, alice)
     assert "/theirs" not in issuer.asked
+
+
+@pytest.mark.parametrize("header", [{"crit": ["exp"]}, {"crit": ["b64"], "b64": False}])
+def test_a_header_that_must_be_understood_is_not(
+    issuer: BentIssuer, alice: Walker, header: dict[str, Any]
+) -> None:
+    """RFC 7515, 4.1.11."""
+
+    def sign(claims: dict[str, Any]) -> str:
+        first, payload, _ = signed_by(KEY)(claims).split(".")
+        protected = {"alg": "RS256", "kid": "one", **header}
+        first = unsigned({}, protected).partition(".")[0]
+        assert KEY.private_key is not None
+        digest = KEY.private_key.sign(f"{first}.{payload}".encode(), PKCS1v15(), SHA256())
+        return f"{first}.{payload}.{urlsafe_b64encode(digest).rstrip(b'=').decode()}"
+
+    issuer.sign = sign
+    with pytest.raises(IssuerUnavailable, match="by no key of the issuer"):
+        sign_in(issuer, alice)
 
 
 def test_a_key_that_is_new_is_fetched_once(issuer: BentIssuer, alice: Walker) -> None:

@@ -164,8 +164,11 @@ def test_connections_held_open_keep_nobody_out(server: Server) -> None:
     held = [socket.create_connection(("127.0.0.1", port_of(server.uri))) for _ in range(200)]
     for each in held[::2]:
         each.sendall(b"GET /?st")  # and no more
-    assert server.good().status_code == 200
+    host = {"host": httpx.URL(server.uri).netloc.decode()}
+    last = server.http.get(server.uri.replace("localhost", "127.0.0.1"), headers=host)
+    assert last.status_code == 400  # it was let in after all of them
     assert len(server.loopback._open) <= MAX_CONNECTIONS  # noqa: SLF001
+    assert server.good().status_code == 200
     for each in held:
         each.close()
 
