@@ -18,6 +18,7 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     refresh: Secret | None
     expires: float  # Unix seconds by this machine's clock
     handed_over: bool  # the refresh token was given to a client: it is not ours to spend
+    in_flight: bool = False  # the refresh token was sent, and what came of it was not learnt
 
 
 class Keep(Protocol):
