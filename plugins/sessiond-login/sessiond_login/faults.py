@@ -23,6 +23,8 @@ def show_no_values() -> None:
 def _told(
     kind: type[BaseException], error: BaseException | None, trace: TracebackType | None
 ) -> None:
+    if issubclass(kind, SystemExit):  # of a thread, which ends by it
+        return
     frames = traceback.extract_tb(trace)
     place = (
         f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "an unknown place"

@@ -38,5 +38,10 @@ def test_libraries_log_nothing_to_the_terminal() -> None:
     assert stderr_of(f"logging.getLogger('msal').error('it failed: %s', {SECRET!r})") == ""
 
 
+def test_a_thread_may_end_itself() -> None:
+    script = "import sys, threading\neach = threading.Thread(target=sys.exit); each.start()"
+    assert stderr_of(script) == ""
+
+
 def test_what_ends_unseen_is_not_shown() -> None:
     assert stderr_of(f"class A:\n  def __del__(self): raise ValueError({SECRET!r})\nA()") == ""
