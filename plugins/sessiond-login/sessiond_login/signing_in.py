@@ -21,6 +21,8 @@ from sessiond_login.spending import (
 )
 from sessiond_login.surroundings import Way
 
+_WANTS_OFFLINE_ACCESS = ": most issuers want the scope offline_access for one"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProfileTokens:
@@ -121,9 +123,10 @@ class ProfileTokens:
     def _ask(self, *, silently: bool) -> Kept:
         kept = signed_in(self._granted(silently=silently), self.made_for, self.now())
         if kept.refresh is None and self.profile.send == "pair":
+            wants = "" if "offline_access" in self.profile.scopes else _WANTS_OFFLINE_ACCESS
             self.person.tell(
-                "the issuer gave no refresh token, so the session ends with the access token: "
-                "most want the scope offline_access, and to allow it to this client"
+                "no refresh token was given, so a session at q ends with its access token"
+                f'{wants}; send = "access" says that this is as you want it'
             )
         return self._measured(kept)
 

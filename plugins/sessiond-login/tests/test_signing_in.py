@@ -177,10 +177,15 @@ def test_tokens_that_do_not_last_are_given_with_a_warning() -> None:
     assert "last 45 s, wanted 60 s" in stage.person.told[0]
 
 
-def test_a_pair_without_a_refresh_token_is_the_access_token_and_the_person_is_told() -> None:
-    stage = Stage(profile(), issuer=FakeIssuer(gives_refresh=False))
+@pytest.mark.parametrize("scopes", [("openid",), ("openid", "offline_access")])
+def test_a_pair_without_a_refresh_token_is_the_access_token_and_the_person_is_told(
+    scopes: tuple[str, ...],
+) -> None:
+    stage = Stage(profile(scopes=scopes), issuer=FakeIssuer(gives_refresh=False))
     assert password(stage) == "bearer:access-1"
-    assert "offline_access" in stage.person.told[0]
+    (told,) = stage.person.told
+    assert "ends with its access token" in told
+    assert ("offline_access" in told) is ("offline_access" not in scopes)
     assert not stage.kept.handed_over
 
 
