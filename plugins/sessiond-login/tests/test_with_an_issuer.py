@@ -11,7 +11,7 @@ from walking import Walker
 
 from tests import canary
 from tests.issuer.control import ALWAYS
-from tests.issuer.running import ALICE, RunningIssuer
+from tests.issuer.running import ALICE, RunningIssuer, usual_password
 
 
 @pytest.fixture
@@ -151,6 +151,21 @@ def test_on_a_terminal_without_a_display_a_code_is_shown(
         strict_issuer.enter_device_code(found[0])
         assert program.ended() == 0
         assert f"signed in as {ALICE} until " in program.said
+
+
+def test_a_profile_may_ask_for_the_password_itself_which_it_warns_of(
+    home: Home, strict_issuer: RunningIssuer
+) -> None:
+    configure(home, strict_issuer, "typed", flow="password")
+    command = [*PROGRAM, "--profile", "typed"]
+    with OnTerminal(command, environment=home.environment) as program:
+        assert "Warning" in program.wait_for("User: ")
+        program.type(f"{ALICE}\n")
+        program.wait_for("Password of")
+        program.type(f"{usual_password(ALICE)}\n")
+        assert program.ended() == 0
+        assert f"signed in as {ALICE} until " in program.said
+        assert usual_password(ALICE) not in program.said
 
 
 def test_two_at_once_do_one_sign_in(home: Home, strict_issuer: RunningIssuer) -> None:
