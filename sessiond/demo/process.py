@@ -3,7 +3,8 @@
 It speaks real kdb+ IPC and does what the q hook (plugins/torq) does in a gateway, in one thread as
 q does: it has the daemon prove itself, asks about each token that a user brings, closes a handle
 when the daemon takes its session back, and reconciles after the daemon was away. Its users are
-commands on standard input; what happened it tells on standard output, a line each.
+commands on standard input and, with `--port`, real kdb+ clients on loopback; what happened it tells
+on standard output, a line each.
 """
 
 import argparse
@@ -22,8 +23,11 @@ from uuid import UUID
 
 from sessiond.core.errors import TokenRejected
 from sessiond.core.password import read_password
+from sessiond.demo.answers import answer, brought
+from sessiond.demo.door import Asked, Door, Event, Knocked, Left
 from sessiond.demo.lines import Commands, report
-from sessiond.qipc import octets_of, text
+from sessiond.qipc import NIL, QError, Value, octets_of, text
+from sessiond.testing.calls import disconnect_call, opened_call, renew_call
 from sessiond.testing.plain import instant
 from sessiond.testing.process import FakeProcess
 
@@ -36,19 +40,23 @@ class Held:
     """Whom a handle belongs to."""
 
     session: UUID
-    user: str
+    user: str  # as typed, which is .z.u
 
 
 class SimulatedProcess:
     """The hook's state: its handle to the daemon, and which session each handle holds."""
 
-    def __init__(self, name: str, *, address: str, key: str) -> None:
+    def __init__(self, name: str, *, address: str, key: str, port: int | None = None) -> None:
         """Begin without the daemon.
 
         Args:
             name: What the daemon calls this process.
             address: DIRECTORY/kx.PORT of the daemon.
             key: The proof key, as text.
+            port: Where kdb+ clients come in, as for `Door`.
+
+        Raises:
+            OSError: The port is another's.
         """
         self._name = name
         self._address = address
@@ -56,18 +64,25 @@ class SimulatedProcess:
         self._daemon: FakeProcess | None = None
         self._held: dict[int, Held] = {}
         self._handles = count(FIRST_HANDLE)
+        self._door = Door(port, handles=self._handles)
 
     def run(self, commands: Commands) -> None:
         """Serve until the commands end."""
+        if self._door.port is not None:
+            report("listening", port=self._door.port)
         while True:
             if self._daemon is None:
                 self._reach()
             self._hear()
-            waited_for: list[Commands | FakeProcess] = [commands]
+            waited_for: list[Any] = [commands, *self._door.readers()]
             if self._daemon is not None:
                 waited_for.append(self._daemon)
-            wait = RETRY if self._daemon is None else None
-            ready, _, _ = select.select(waited_for, [], [], wait)
+            wait = self._door.patience()
+            if self._daemon is None:
+                wait = RETRY if wait is None else min(wait, RETRY)
+            ready, writable, _ = select.select(waited_for, self._door.writers(), [], wait)
+            for event in self._door.attend(ready, writable):
+                self._serve(event)
             try:
                 if self._daemon is not None and self._daemon in ready:
                     self._daemon.receive()
@@ -124,40 +139,77 @@ class SimulatedProcess:
     def _obey(self, command: dict[str, Any]) -> None:
         match command["do"]:
             case "login":
-                self._login(command["user"], command["password"])
+                self._login(command["user"], command["password"], next(self._handles))
             case "sessions":
                 self._list_sessions()
             case _:
                 raise ValueError("no such command")
 
-    def _login(self, user: str, password: str) -> None:
+    def _serve(self, event: Event) -> None:
+        """Do for a client at the door what q's callbacks do."""
+        match event:
+            case Knocked(handle, user, password):
+                if self._login(user, password.reveal(), handle):
+                    self._door.let_in(handle)
+                else:
+                    self._door.close(handle)
+            case Asked(handle, query):
+                self._door.answer(handle, self._answered(handle, query))
+            case Left(handle):
+                held = self._held.pop(handle)
+                self._tell(disconnect_call(handle, held.session))
+                report("left", user=held.user, handle=handle)
+
+    def _answered(self, handle: int, query: Value) -> Value | QError:
+        held = self._held[handle]
+        if (token := brought(query)) is None:
+            return answer(query, user=held.user, handle=handle)
+        if _is_token(token.reveal()):  # what becomes of it is pushed
+            self._tell(renew_call(held.session, token.reveal()))
+        return NIL
+
+    def _login(self, user: str, password: str, handle: int) -> bool:
         """Do what .z.pw does, and then .z.po."""
         try:
             read_password(password)
         except TokenRejected as rejected:  # a plain password never leaves q
             report("refused", user=user, reason=rejected.reason, sent=False)
-            return
+            return False
         if self._daemon is None:
             report("refused", user=user, reason="unavailable", sent=False)
-            return
-        handle, started = next(self._handles), time.monotonic()
-        answer = self._daemon.connect(user, password, handle)
+            return False
+        started = time.monotonic()
+        try:
+            verdict = self._daemon.connect(user, password, handle)
+        except OSError:
+            report("refused", user=user, reason="unavailable", sent=True)
+            self._lose()
+            return False
         took = time.monotonic() - started
-        if not answer["ok"]:
-            report("refused", user=user, reason=answer["reason"], sent=True, took=took)
-            return
-        session = answer["session"]
+        if not verdict["ok"]:
+            report("refused", user=user, reason=verdict["reason"], sent=True, took=took)
+            return False
+        session = verdict["session"]
         self._held[handle] = Held(session, user)
-        self._daemon.opened(session, handle)
+        self._tell(opened_call(session, handle))
         report(
             "accepted",
-            user=answer["user"],
+            user=verdict["user"],
             session=str(session),
             handle=handle,
-            roles=answer["roles"],
-            expires=_moment(answer["expires"]),
+            roles=verdict["roles"],
+            expires=_moment(verdict["expires"]),
             took=took,
         )
+        return True
+
+    def _tell(self, call: Value) -> None:
+        """Call the daemon and wait for nothing; what it misses while away, `reconcile` tells."""
+        try:
+            if self._daemon is not None:
+                self._daemon.tell(call)
+        except OSError:
+            self._lose()
 
     def _list_sessions(self) -> None:
         """Tell what the daemon has of this process."""
@@ -177,6 +229,11 @@ class SimulatedProcess:
                 case "refreshed":
                     expires = _moment(push["expires"])
                     report("refreshed", user=held.user, handle=handle, expires=expires)
+                case "renewed" if push["reason"]:
+                    report("unrenewed", user=held.user, handle=handle, reason=push["reason"])
+                case "renewed":
+                    expires = _moment(push["expires"])
+                    report("renewed", user=held.user, handle=handle, expires=expires)
                 case "revoked" | "expired":
                     self._close(handle, push["reason"])
                 case _:
@@ -184,7 +241,16 @@ class SimulatedProcess:
 
     def _close(self, handle: int, reason: str) -> None:
         held = self._held.pop(handle)
+        self._door.close(handle)
         report("closed", user=held.user, handle=handle, reason=reason)
+
+
+def _is_token(password: str) -> bool:
+    try:
+        read_password(password)
+    except TokenRejected:
+        return False
+    return True
 
 
 def _moment(nanoseconds: int) -> str:
@@ -198,12 +264,16 @@ def main() -> None:
     parser.add_argument("--name", required=True)
     parser.add_argument("--address", required=True, help="DIRECTORY/kx.PORT of the daemon")
     parser.add_argument("--key-file", required=True, type=Path, help="holds the proof key")
+    parser.add_argument("--port", type=int, help="where kdb+ clients come in; 0: any free one")
     given = parser.parse_args()
     try:
         key = given.key_file.read_text(encoding="ascii").partition("\n")[0]
     except (OSError, ValueError) as error:
         parser.error(f"--key-file: cannot read {given.key_file}: {error}")
-    process = SimulatedProcess(given.name, address=given.address, key=key)
+    try:
+        process = SimulatedProcess(given.name, address=given.address, key=key, port=given.port)
+    except (OSError, OverflowError) as error:
+        parser.error(f"--port: cannot listen on {given.port}: {error}")
     process.run(Commands(sys.stdin.fileno()))
 
 

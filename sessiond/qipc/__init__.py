@@ -10,7 +10,8 @@
 A listening program holds a ServerConnection the same way: Handshake, `accept`, then Received, and
 `reply` or `error` for each SYNC one. `decode` and `encode` are for values alone. Whatever bytes
 come, nothing is raised but ProtocolError; the readers (`text`, `integer`, `mapping`, ...) raise
-CallError. Little-endian, not compressed, up to capability 3: what kdb+ speaks on a Unix socket.
+CallError. Little-endian, not compressed, up to capability 3: what kdb+ speaks on a Unix socket. A
+server may take big-endian messages too.
 """
 
 from sessiond.core.errors import CallError, ProtocolError
@@ -82,6 +83,7 @@ from sessiond.qipc.values import (
     Vector,
     count,
 )
+from sessiond.qipc.wire import ByteOrder
 
 __all__ = [
     "NIL",
@@ -94,6 +96,7 @@ __all__ = [
     "Accepted",
     "Asked",
     "Atom",
+    "ByteOrder",
     "CallError",
     "ClientConnection",
     "Dictionary",

@@ -110,14 +110,20 @@ class _Connection(ABC, Generic[Event]):
         max_message: The largest message that is taken at first, in bytes, with its header.
         max_depth: As for `decode`.
         max_items: As for `decode`, for each message.
+        any_order: As for `MessageDecoder`.
     """
 
     def __init__(
-        self, max_message: int, max_depth: int = MAX_DEPTH, max_items: int = MAX_ITEMS
+        self,
+        max_message: int,
+        max_depth: int = MAX_DEPTH,
+        max_items: int = MAX_ITEMS,
+        *,
+        any_order: bool = False,
     ) -> None:
         self._state = State.START
         self._greeting = bytearray()  # what comes before the first message
-        self._messages = MessageDecoder(max_size=max_message)
+        self._messages = MessageDecoder(max_size=max_message, any_order=any_order)
         self._max_depth = max_depth
         self._max_items = max_items
         self._owed = 0
@@ -214,7 +220,12 @@ class _Connection(ABC, Generic[Event]):
         message = self._messages.next_message()
         if message is None:
             return None
-        value = decode(message.payload, max_depth=self._max_depth, max_items=self._max_items)
+        value = decode(
+            message.payload,
+            max_depth=self._max_depth,
+            max_items=self._max_items,
+            order=message.order,
+        )
         return message.kind, value
 
     def _advance(self, step: Step) -> None:
@@ -227,6 +238,7 @@ class _Connection(ABC, Generic[Event]):
 class ServerConnection(_Connection[Handshake | Received]):
     """The end that listens: a Handshake, which `accept` answers, then messages."""
 
+    max_handshake = MAX_HANDSHAKE  # bytes, with the NUL; may be set before there is any data
     _capability = 0  # what both ends have in common
 
     def accept(self) -> bytes:
@@ -248,9 +260,9 @@ class ServerConnection(_Connection[Handshake | Received]):
                 return self._received()
 
     def _handshake(self) -> Handshake | None:
-        end = self._greeting.find(0, 0, MAX_HANDSHAKE)
+        end = self._greeting.find(0, 0, self.max_handshake)
         if end < 0:
-            if len(self._greeting) >= MAX_HANDSHAKE:
+            if len(self._greeting) >= self.max_handshake:
                 raise ProtocolError("the handshake is too long")
             return None
         handshake = _parse_handshake(bytes(self._greeting[:end]))

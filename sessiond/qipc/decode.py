@@ -27,7 +27,7 @@ from sessiond.qipc.values import (
     Vector,
     count,
 )
-from sessiond.qipc.wire import COMPOUNDS, DERIVED, NUMBERS, PRIMITIVES, atom_code
+from sessiond.qipc.wire import COMPOUNDS, DERIVED, NUMBERS, PRIMITIVES, ByteOrder, atom_code
 
 MAX_DEPTH: Final = 16
 MAX_ITEMS: Final = 2_000_000
@@ -50,7 +50,11 @@ _MIN_VALUE_SIZE: Final = 2  # bytes; the null symbol is one
 
 
 def decode(
-    payload: bytes, *, max_depth: int = MAX_DEPTH, max_items: int = MAX_ITEMS
+    payload: bytes,
+    *,
+    max_depth: int = MAX_DEPTH,
+    max_items: int = MAX_ITEMS,
+    order: ByteOrder = ByteOrder.LITTLE,
 ) -> Value | QError:
     """Return the one value that a payload is.
 
@@ -62,12 +66,13 @@ def decode(
             0.1 microseconds for each. Bytes and chars are free, a symbol counts 4 and one more for
             each 4 bytes, a guid 5, an atom 40, a vector itself 80, what holds values 120, and a
             table 240.
+        order: The sender's, which the header of the message tells.
 
     Raises:
         ProtocolError: The payload is damaged, incomplete, too deep or too large, or goes on after
             its end.
     """
-    reader = PayloadReader(payload, max_items)
+    reader = PayloadReader(payload, max_items, order)
     value: Value | QError
     if payload.startswith(_ERROR):
         reader.take(len(_ERROR))
@@ -122,7 +127,8 @@ def _symbol(reader: PayloadReader) -> Atom:
     return Atom(QType.SYMBOL, reader.symbol())
 
 
-def _number(kind: QType, layout: struct.Struct, reader: PayloadReader) -> Atom:
+def _number(kind: QType, reader: PayloadReader) -> Atom:
+    layout = reader.layouts[kind]
     return Atom(kind, layout.unpack(reader.take(layout.size))[0])
 
 
@@ -158,9 +164,11 @@ def _symbols(reader: PayloadReader) -> Vector:
     return Vector(QType.SYMBOL, reader.symbols(length), attribute)
 
 
-def _numbers(kind: QType, layout: struct.Struct, reader: PayloadReader) -> Vector:
+def _numbers(kind: QType, reader: PayloadReader) -> Vector:
+    layout = reader.layouts[kind]
     attribute, length = _vector_head(reader, layout.size)
-    items = struct.unpack(f"<{length}{layout.format[1:]}", reader.take(length * layout.size))
+    form = f"{reader.order}{length}{layout.format[1:]}"
+    items = struct.unpack(form, reader.take(length * layout.size))
     return Vector(kind, items, attribute)
 
 
@@ -243,7 +251,7 @@ _ATOMS: Final[dict[int, Callable[[PayloadReader], Atom]]] = {
     atom_code(QType.BYTE): _byte,
     atom_code(QType.CHAR): _char,
     atom_code(QType.SYMBOL): _symbol,
-    **{atom_code(kind): partial(_number, kind, layout) for kind, layout in NUMBERS.items()},
+    **{atom_code(kind): partial(_number, kind) for kind in NUMBERS},
 }
 _VECTORS: Final[dict[int, Callable[[PayloadReader], Vector]]] = {
     QType.BOOLEAN: _booleans,
@@ -251,7 +259,7 @@ _VECTORS: Final[dict[int, Callable[[PayloadReader], Vector]]] = {
     QType.BYTE: partial(_octets, QType.BYTE),
     QType.CHAR: partial(_octets, QType.CHAR),
     QType.SYMBOL: _symbols,
-    **{kind: partial(_numbers, kind, layout) for kind, layout in NUMBERS.items()},
+    **{kind: partial(_numbers, kind) for kind in NUMBERS},
 }
 _NESTED: Final[dict[int, Callable[[PayloadReader, int], Value]]] = {
     QType.LIST: _list,

@@ -3,14 +3,16 @@
 from dataclasses import dataclass, field
 from enum import IntEnum
 from struct import Struct
-from typing import Final
+from typing import Final, TypeAlias
 
 from sessiond.core.errors import ProtocolError
 from sessiond.qipc.encode import encode
 from sessiond.qipc.values import QError, Value
+from sessiond.qipc.wire import ByteOrder
 
 HEADER: Final = Struct("<BBBBI")  # byte order, kind, compressed, reserved, size with the header
 LITTLE_ENDIAN: Final = 1
+_HEADERS: Final = {0: (ByteOrder.BIG, Struct(">BBBBI")), LITTLE_ENDIAN: (ByteOrder.LITTLE, HEADER)}
 
 
 class MessageKind(IntEnum):
@@ -27,6 +29,10 @@ class Message:
 
     kind: MessageKind
     payload: bytes = field(repr=False)  # may hold a password
+    order: ByteOrder = ByteOrder.LITTLE
+
+
+_Head: TypeAlias = tuple[MessageKind, int, ByteOrder]  # kind, size in bytes, order
 
 
 def encode_message(kind: MessageKind, value: Value | QError) -> bytes:
@@ -42,10 +48,17 @@ def encode_message(kind: MessageKind, value: Value | QError) -> bytes:
 class MessageDecoder:
     """Bytes in, whole messages out. It refuses a message by its header alone."""
 
-    def __init__(self, *, max_size: int) -> None:
+    def __init__(self, *, max_size: int, any_order: bool = False) -> None:
+        """Begin with nothing.
+
+        Args:
+            max_size: Of a message, in bytes, with its header.
+            any_order: Take big-endian ones too, which many Java clients send.
+        """
+        self._any_order = any_order
         self.max_size = max_size  # bytes, header included; of messages whose header comes later
         self._buffer = bytearray()
-        self._head: tuple[MessageKind, int] | None = None  # of the message at the front: kind, size
+        self._head: _Head | None = None  # of the message at the front
 
     @property
     def is_mid_message(self) -> bool:
@@ -63,7 +76,7 @@ class MessageDecoder:
             if len(self._buffer) < HEADER.size:
                 return 0
             self._head = self._read_header()
-        _, size = self._head
+        _, size, _ = self._head
         return size if len(self._buffer) >= size else 0
 
     def receive_data(self, data: bytes) -> None:
@@ -79,23 +92,24 @@ class MessageDecoder:
         size = self.ready
         if self._head is None or not size:
             return None
-        kind, _ = self._head
+        kind, _, order = self._head
         payload = bytes(self._buffer[HEADER.size : size])
         del self._buffer[:size]
         self._head = None
-        return Message(kind, payload)
+        return Message(kind, payload, order)
 
-    def _read_header(self) -> tuple[MessageKind, int]:
-        order, kind, compressed, reserved, size = HEADER.unpack_from(self._buffer)
-        if order != LITTLE_ENDIAN:
+    def _read_header(self) -> _Head:
+        order, layout = _HEADERS.get(self._buffer[0], (None, HEADER))
+        if order is None or (order is ByteOrder.BIG and not self._any_order):
             raise ProtocolError("a message is not little-endian")
+        _, kind, compressed, reserved, size = layout.unpack_from(self._buffer)
         if kind not in _KINDS:
             raise ProtocolError("unknown kind of message")
         if compressed or reserved:  # never on a Unix socket: code.kx.com/q/basics/ipc, Compression
             raise ProtocolError("a message is compressed or longer than 4 GiB")
         if not HEADER.size < size <= self.max_size:
             raise ProtocolError("a message is empty or too large")
-        return MessageKind(kind), size
+        return MessageKind(kind), size, order
 
 
 _KINDS: Final = frozenset(MessageKind)

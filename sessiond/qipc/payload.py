@@ -1,11 +1,11 @@
 """The bytes of a payload still to be read, and the bounds that hold while they are."""
 
-from struct import Struct
 from typing import Final
 
 from sessiond.core.errors import ProtocolError
+from sessiond.qipc.values import QType
+from sessiond.qipc.wire import BY_ORDER, ByteOrder
 
-_LENGTH: Final = Struct("<i")  # signed, as in q
 _ATTRIBUTES: Final = range(5)  # none, `s#, `u#, `p#, `g#
 _BYTES_AN_ITEM: Final = 4  # of symbols: so many take as long as an item of a vector of numbers
 
@@ -13,9 +13,12 @@ _BYTES_AN_ITEM: Final = 4  # of symbols: so many take as long as an item of a ve
 class PayloadReader:
     """Reads forward only. Each method raises ProtocolError when the bytes are not there."""
 
-    __slots__ = ("_at", "_items_left", "_payload")
+    __slots__ = ("_at", "_items_left", "_length", "_payload", "layouts", "order")
 
-    def __init__(self, payload: bytes, max_items: int) -> None:
+    def __init__(self, payload: bytes, max_items: int, order: ByteOrder = ByteOrder.LITTLE) -> None:
+        self.order = order
+        self.layouts = BY_ORDER[order]  # one number of each type
+        self._length = self.layouts[QType.INT]  # signed, as in q
         self._payload = payload
         self._at = 0
         self._items_left = max_items
@@ -81,7 +84,7 @@ class PayloadReader:
 
         So a claim alone makes nobody allocate or loop.
         """
-        length: int = _LENGTH.unpack(self.take(_LENGTH.size))[0]
+        length: int = self._length.unpack(self.take(self._length.size))[0]
         if length < 0:
             raise ProtocolError("a length is negative")
         if length * item_size > self.bytes_left:

@@ -1,9 +1,18 @@
 """What encoding and decoding share: which types are laid out alike (k.h of KxSystems/kdb)."""
 
+from enum import StrEnum
 from struct import Struct
 from typing import Final
 
 from sessiond.qipc.values import QType
+
+
+class ByteOrder(StrEnum):
+    """How a sender lays numbers out; in `struct`'s letters."""
+
+    LITTLE = "<"
+    BIG = ">"
+
 
 # One item each, little-endian. Booleans, bytes, chars, guids and symbols have their own ways.
 NUMBERS: Final = {
@@ -20,6 +29,10 @@ NUMBERS: Final = {
     QType.MINUTE: Struct("<i"),
     QType.SECOND: Struct("<i"),
     QType.TIME: Struct("<i"),
+}
+BY_ORDER: Final = {
+    ByteOrder.LITTLE: NUMBERS,
+    ByteOrder.BIG: {kind: Struct(f">{each.format[1:]}") for kind, each in NUMBERS.items()},
 }
 PRIMITIVES: Final = (QType.UNARY, QType.OPERATOR, QType.ITERATOR)
 COMPOUNDS: Final = (QType.PROJECTION, QType.COMPOSITION)

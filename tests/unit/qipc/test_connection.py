@@ -133,6 +133,24 @@ def test_a_handshake_has_at_most_4_kib() -> None:
             server.next_event()
 
 
+def test_a_server_may_take_longer_handshakes_and_big_endian_messages() -> None:
+    server = ServerConnection(MAX, any_order=True)
+    server.max_handshake = 65536
+    server.receive_data(b"u:" + b"p" * 65532 + b"\3")
+    assert server.next_event() is None
+    server.receive_data(b"\0")
+    assert isinstance(server.next_event(), Handshake)
+    server.accept()
+    server.receive_data(bytes.fromhex("000000000000000d" + "fa" + "00000001"))
+    assert server.next_event() == Received(MessageKind.ASYNC, int_(1))
+
+    other = ServerConnection(MAX)
+    other.max_handshake = 65536
+    other.receive_data(b"p" * 65536)
+    with pytest.raises(ProtocolError, match="too long"):
+        other.next_event()
+
+
 def test_a_handshake_that_is_not_utf8_is_refused_and_not_shown() -> None:
     server = ServerConnection(MAX)
     server.receive_data(b"hunter2\xff\x03\0")

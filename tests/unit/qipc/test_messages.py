@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from sessiond.qipc import (
     NIL,
+    ByteOrder,
     Message,
     MessageDecoder,
     MessageKind,
@@ -47,6 +48,24 @@ def test_a_message_is_the_bytes_that_q_sends() -> None:
         encode_message(MessageKind.SYNC, string("1+1")).hex()
         == "01010000110000000a0003000000312b31"
     )
+
+
+def test_a_big_endian_message_is_taken_by_who_says_so_as_java_sends_it() -> None:
+    wire = bytes.fromhex("0001000000000011" + "0a00" + "00000003" + "312b31")
+    decoder = MessageDecoder(max_size=MAX, any_order=True)
+    decoder.receive_data(wire + encode_message(MessageKind.SYNC, int_(1)))
+    java, q = decoder.next_message(), decoder.next_message()
+    assert java == Message(MessageKind.SYNC, wire[8:], ByteOrder.BIG)
+    assert decode(java.payload, order=java.order) == string("1+1")
+    assert q == Message(MessageKind.SYNC, encode(int_(1)), ByteOrder.LITTLE)
+
+
+@pytest.mark.parametrize("order", [2, 255])
+def test_an_order_that_nobody_has_is_refused_by_everybody(order: int) -> None:
+    decoder = MessageDecoder(max_size=MAX, any_order=True)
+    decoder.receive_data(header(order=order, size=13))
+    with pytest.raises(ProtocolError, match="little-endian"):
+        decoder.next_message()
 
 
 @given(sent=sent_messages, cuts=st.lists(st.integers(0, 2000), max_size=6))

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from sessiond.qipc import (
     NIL,
     Atom,
+    ByteOrder,
     Dictionary,
     Function,
     Lambda,
@@ -34,6 +35,8 @@ from sessiond.qipc import (
     symbol,
     symbols,
 )
+from sessiond.qipc.wire import NUMBERS
+from tests.unit.qipc import strategies
 from tests.unit.qipc.strategies import errors, values
 
 
@@ -194,6 +197,18 @@ def test_an_item_of_each_type_is_the_same_in_an_atom_and_in_a_vector(
         pair = Vector(kind, (value, value), 2)
     assert decode(vector) == pair
     assert encode(pair) == vector
+
+
+@pytest.mark.parametrize("kind", NUMBERS)
+@given(data=st.data())
+def test_a_big_endian_number_is_the_number_alone_and_in_a_vector(
+    kind: QType, data: st.DataObject
+) -> None:
+    item, form = data.draw(strategies.ITEMS[kind]), NUMBERS[kind].format[1:]
+    atom = struct.pack(f">B{form}", 256 - kind, item)
+    assert decode(atom, order=ByteOrder.BIG) == Atom(kind, item)
+    vector = struct.pack(f">BBI3{form}", kind, 0, 3, item, item, item)
+    assert decode(vector, order=ByteOrder.BIG) == Vector(kind, (item,) * 3)
 
 
 @given(value=values)
