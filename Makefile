@@ -18,7 +18,7 @@ REAL := tests/integration tests/q tests/bench tests/chaos $(PLUGINS)
 # What is held by tests that read the tree: sizes, layout, what documents name.
 WALLS := $(addprefix tests/unit/test_,layout.py log_reference.py map.py messages.py proofs.py sizes.py)
 LIGHT := -m 'not chaos and not heavy'
-PEERS := $(VENV)/.real tests/issuer/node_modules/.package-lock.json
+PEERS := $(VENV)/.real tests/issuer/node_modules/.package-lock.json tests/clients/dist/javakdb.jar
 KEYCLOAK := tests/keycloak/dist/.installed
 
 # The tests start hundreds of daemons: each would compile all of its modules again.
@@ -93,7 +93,7 @@ audit: $(TOOLS)/.done
 	done; test -z "$$failed"
 
 clean:
-	rm -rf $(VENV) tests/issuer/node_modules tests/keycloak/dist
+	rm -rf $(VENV) tests/issuer/node_modules tests/clients/node_modules tests/clients/dist tests/keycloak/dist
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or later is needed; set PYTHON=" if sys.version_info < (3, 11) else 0)'
@@ -116,6 +116,9 @@ $(TOOLS)/.done: $(PINS)/tools.txt | $(BIN)/python
 
 tests/issuer/node_modules/.package-lock.json: tests/issuer/package-lock.json $(VENV)/.real
 	$(BIN)/python -m tests.issuer.install
+
+tests/clients/dist/javakdb.jar: tests/clients/package-lock.json $(PINS)/javakdb.sha512 $(VENV)/.real
+	$(BIN)/python -m tests.clients.install
 
 $(KEYCLOAK): $(PINS)/keycloak.sha512 | $(VENV)/.real
 	$(BIN)/python -m tests.keycloak.install

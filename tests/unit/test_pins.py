@@ -11,6 +11,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from tests.clients import install as clients
 from tests.keycloak import install as keycloak
 
 ROOT = Path(__file__).parents[2]
@@ -78,8 +79,9 @@ def test_what_this_tree_is_built_with_is_pinned_and_its_plugins_need_no_more(fil
     assert unmet(read["project"]["dependencies"], "run") == []
 
 
-def test_npm_packages_are_pinned_with_their_hashes_too() -> None:
-    lock = json.loads((ROOT / "tests/issuer/package-lock.json").read_text())
+@pytest.mark.parametrize("folder", ["issuer", "clients"])
+def test_npm_packages_are_pinned_with_their_hashes_too(folder: str) -> None:
+    lock = json.loads((ROOT / f"tests/{folder}/package-lock.json").read_text())
     fetched = [package for place, package in lock["packages"].items() if place]
     assert fetched
     assert all(package["integrity"].startswith("sha512-") for package in fetched)
@@ -88,6 +90,12 @@ def test_npm_packages_are_pinned_with_their_hashes_too() -> None:
 def test_keycloak_is_one_version_with_its_digest() -> None:
     version, digest = keycloak.pinned()
     assert re.fullmatch(r"\d+\.\d+\.\d+", version)
+    assert re.fullmatch("[0-9a-f]{128}", digest)
+
+
+def test_javakdb_is_one_version_with_its_digest() -> None:
+    version, digest = clients.pinned()
+    assert re.fullmatch(r"\d+\.\d+", version)
     assert re.fullmatch("[0-9a-f]{128}", digest)
 
 

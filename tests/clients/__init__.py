@@ -1,0 +1,1 @@
+"""kdb+ clients of other people: how they are installed, for tests that log in with them."""
