@@ -1,5 +1,7 @@
 """The simulated gateway's TCP port, for kdb+ clients that behave and for those that do not."""
 
+import os
+import signal
 import socket
 import subprocess
 import sys
@@ -100,6 +102,35 @@ def test_qstudios_way_of_asking_is_understood(gw: Gateway) -> None:
         assert ran.items[1] == string(UNKNOWN.text)
 
 
+def test_while_the_daemon_is_away_who_is_in_stays_and_nobody_else_comes_in(gw: Gateway) -> None:
+    with Client.logged_in(gw.port, "alice", gw.password()) as alice:
+        os.kill(gw.daemon.pid, signal.SIGSTOP)
+        with Client(gw.port, f"bob:{gw.token('bob')}\3\0".encode()) as bob:
+            gw.daemon.kill()  # as it is asked about bob, or before
+            assert bob.is_closed()
+        assert gw.process.expect("refused", user="bob")["reason"] == "unavailable"
+        assert alice.ask(".z.u") == symbol("alice")
+        gw.daemon.start()
+        assert gw.process.expect("reconciled", held=1)["doomed"] == []
+        with Client.logged_in(gw.port, "bob", gw.token("bob")) as bob:
+            assert bob.ask(".z.u") == symbol("bob")
+        assert alice.ask(".z.u") == symbol("alice")
+
+
+def test_who_was_revoked_while_the_gateway_could_not_listen_is_closed_all_the_same(
+    gw: Gateway,
+) -> None:
+    with Client.logged_in(gw.port, "alice", gw.password()) as alice:
+        gw.process.expect("accepted")
+        os.kill(gw.process.pid, signal.SIGSTOP)
+        with Operator(gw.daemon) as operator:
+            operator.revoke(user="alice")
+        gw.daemon.stop()
+        os.kill(gw.process.pid, signal.SIGCONT)
+        gw.daemon.start()
+        assert alice.is_closed()
+
+
 # What a hostile program on this machine may try
 
 
@@ -128,6 +159,15 @@ def test_who_breaks_the_protocol_is_out_and_the_daemon_hears_that_he_left(
         client.socket.sendall(broken)
         assert client.is_closed()
     assert gw.process.expect("left")["user"] == "alice"
+    with Client.logged_in(gw.port, "alice", gw.token()) as client:
+        assert client.ask(".z.u") == symbol("alice")
+
+
+@pytest.mark.parametrize("user", ["", "x" * 30_000, "al\x01ice", "\u0130\u00df", "eyJ" * 50, "a;b"])
+def test_whatever_name_comes_with_a_token_is_let_in_or_refused(gw: Gateway, user: str) -> None:
+    with Client(gw.port, f"{user}:{gw.token()}".encode() + b"\3\0") as client:
+        assert client.is_closed()
+    gw.process.expect("refused", user=user)
     with Client.logged_in(gw.port, "alice", gw.token()) as client:
         assert client.ask(".z.u") == symbol("alice")
 

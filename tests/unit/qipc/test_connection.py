@@ -319,13 +319,18 @@ def test_however_the_bytes_are_cut_the_events_are_the_same(
     assert server.owed == sum(sync for sync, _ in sent)
 
 
-@given(wire=st.binary(max_size=200), at=st.integers(0), octet=st.integers(0, 255))
+@given(
+    wire=st.binary(max_size=200),
+    at=st.integers(0),
+    octet=st.integers(0, 255),
+    any_order=st.booleans(),
+)
 def test_whatever_a_client_sends_nothing_is_raised_but_a_protocol_error(
-    wire: bytes, at: int, octet: int
+    wire: bytes, at: int, octet: int, any_order: bool
 ) -> None:
     good = bytearray(b"u:p\x03\0" + encode_message(MessageKind.SYNC, call("f", string("x"))))
     good[at % len(good)] = octet
-    server = ServerConnection(MAX)
+    server = ServerConnection(MAX, any_order=any_order)
     server.receive_data(bytes(good) + wire)
     try:
         while event := server.next_event():
