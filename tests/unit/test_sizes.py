@@ -11,14 +11,14 @@ FILE, FUNCTION = 400, 50  # lines
 def sources() -> Iterator[Path]:
     yield from (ROOT / "sessiond").rglob("*.py")
     for plugin in (ROOT / "plugins").iterdir():
-        yield from (each for each in plugin.rglob("*.[pq]*") if "tests" not in each.parts)
+        yield from (each for each in plugin.rglob("*.[jpq]*") if "tests" not in each.parts)
 
 
 def test_no_file_of_the_product_is_long() -> None:
     lengths = {
         str(each.relative_to(ROOT)): len(each.read_text().splitlines())
         for each in sources()
-        if each.suffix in {".py", ".q"}
+        if each.suffix in {".py", ".q", ".java"}
     }
     assert len(lengths) > 100
     assert {name: length for name, length in lengths.items() if length > FILE} == {}

@@ -36,7 +36,8 @@ final class Child {
         try {
             process.getOutputStream().close();
             Drain printed =
-                    Drain.of(process.getInputStream(), MOST_PRINTED, () -> ProcessTree.end(process));
+                    Drain.of(
+                            process.getInputStream(), MOST_PRINTED, () -> ProcessTree.end(process));
             Drain said = Drain.of(process.getErrorStream(), MOST_SAID, () -> {});
             boolean inTime = process.waitFor(limitMillis, TimeUnit.MILLISECONDS);
             ProcessTree.end(process);

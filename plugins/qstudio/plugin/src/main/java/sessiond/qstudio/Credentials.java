@@ -41,7 +41,9 @@ final class Credentials {
         }
         String text = (String) value;
         // kdb+ takes the pair up to a NUL, and in ISO 8859-1.
-        if (text.isEmpty() || text.length() > most || !text.chars().allMatch(c -> c > ' ' && c < 127)) {
+        if (text.isEmpty()
+                || text.length() > most
+                || !text.chars().allMatch(c -> c > ' ' && c < 127)) {
             throw unusable(name + " is not 1 to " + most + " printable ASCII characters");
         }
         return text;
@@ -49,7 +51,9 @@ final class Credentials {
 
     private static SignInFailed unusable(String what) {
         return new SignInFailed(
-                "sessiond-login printed what this plugin cannot use (" + what + "). "
+                "sessiond-login printed what this plugin cannot use ("
+                        + what
+                        + "). "
                         + "Bring sessiond-login and the plugin to the same version.");
     }
 

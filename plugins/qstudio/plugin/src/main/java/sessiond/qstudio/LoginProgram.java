@@ -28,12 +28,15 @@ final class LoginProgram implements TokenSource {
         Child login = run(command(profile));
         if (!login.inTime) {
             throw new SignInFailed(
-                    "Nobody has signed in within " + limitMillis / 1000 + " seconds."
+                    "Nobody has signed in within "
+                            + limitMillis / 1000
+                            + " seconds."
                             + " Connect again, and answer the page in your browser.");
         }
         if (login.tooMuch) {
             throw new SignInFailed(
-                    "What runs as sessiond-login printed far more than an answer, and was stopped.");
+                    "What runs as sessiond-login printed far more than an answer, and was"
+                        + " stopped.");
         }
         if (login.exitCode != 0) {
             throw new SignInFailed(ExitCodes.sentence(login.exitCode, login.lastWords));

@@ -55,7 +55,8 @@ final class Places {
             return checked(named, "SESSIOND_LOGIN");
         }
         for (File directory : directories()) {
-            File program = new File(directory, isWindows() ? "sessiond-login.exe" : "sessiond-login");
+            File program =
+                    new File(directory, isWindows() ? "sessiond-login.exe" : "sessiond-login");
             if (isProgram(program)) {
                 return program.getPath();
             }
@@ -67,7 +68,8 @@ final class Places {
 
     private String checked(String path, String by) {
         if (!isProgram(new File(path))) {
-            String kind = isWindows() ? "the absolute path of an .exe" : "the absolute path of a program";
+            String kind =
+                    isWindows() ? "the absolute path of an .exe" : "the absolute path of a program";
             throw new SignInFailed(by + " is " + path + ", which is not " + kind + ".");
         }
         return path;

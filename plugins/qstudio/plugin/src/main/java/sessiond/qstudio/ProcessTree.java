@@ -44,14 +44,18 @@ final class ProcessTree {
 
     private static List<Object> childrenOf(Process program) {
         Object pid = call(program, "java.lang.Process", "pid");
-        boolean windows = System.getProperty("os.name").toLowerCase(Locale.ROOT).startsWith("windows");
+        boolean windows =
+                System.getProperty("os.name").toLowerCase(Locale.ROOT).startsWith("windows");
         if (pid == null || windows) {
             return Collections.emptyList();
         }
         String session = sessionOf(pid);
         List<Object> children = new ArrayList<>();
         ((Stream<?>) call(program, "java.lang.Process", "descendants"))
-                .filter(child -> session.equals(sessionOf(call(child, "java.lang.ProcessHandle", "pid"))))
+                .filter(
+                        child ->
+                                session.equals(
+                                        sessionOf(call(child, "java.lang.ProcessHandle", "pid"))))
                 .forEach(children::add);
         return children;
     }
@@ -60,7 +64,8 @@ final class ProcessTree {
     private static String sessionOf(Object pid) {
         try {
             byte[] stat = Files.readAllBytes(Paths.get("/proc", pid.toString(), "stat"));
-            String afterName = new String(stat, StandardCharsets.ISO_8859_1).replaceFirst("(?s).*\\) ", "");
+            String afterName =
+                    new String(stat, StandardCharsets.ISO_8859_1).replaceFirst("(?s).*\\) ", "");
             return afterName.split(" ")[3];
         } catch (IOException noSuchFile) {
             return "";

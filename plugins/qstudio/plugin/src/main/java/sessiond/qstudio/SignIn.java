@@ -2,6 +2,7 @@ package sessiond.qstudio;
 
 import com.timestored.plugins.ConnectionDetails;
 import com.timestored.plugins.DatabaseAuthenticationService;
+
 import java.util.Locale;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentMap;
@@ -19,7 +20,8 @@ public final class SignIn implements DatabaseAuthenticationService {
     static final String NAME = "sessiond";
 
     private final TokenSource tokens;
-    private final ConcurrentMap<String, FutureTask<Credentials>> underWay = new ConcurrentHashMap<>();
+    private final ConcurrentMap<String, FutureTask<Credentials>> underWay =
+            new ConcurrentHashMap<>();
 
     public SignIn() {
         this(new LoginProgram());

@@ -25,9 +25,12 @@ public final class Start {
         try {
             qStudio = Class.forName("com.timestored.qstudio.QStudioLauncher");
         } catch (ClassNotFoundException absent) {
-            System.err.println("sessiond-qstudio.jar: put it beside qstudio.jar, or start it with"
-                    + " java -cp qstudio.jar" + File.pathSeparator
-                    + "sessiond-qstudio.jar " + Start.class.getName());
+            System.err.println(
+                    "sessiond-qstudio.jar: put it beside qstudio.jar, or start it with"
+                            + " java -cp qstudio.jar"
+                            + File.pathSeparator
+                            + "sessiond-qstudio.jar "
+                            + Start.class.getName());
             System.exit(1);
             return;
         }

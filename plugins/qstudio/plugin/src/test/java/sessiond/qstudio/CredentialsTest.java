@@ -18,7 +18,8 @@ class CredentialsTest {
 
     @Test
     void membersOfLaterVersionsAreNoHindrance() {
-        assertEquals("a", Credentials.fromJson("{\"user\":\"a\",\"new\":1,\"password\":\"b\"}").user);
+        assertEquals(
+                "a", Credentials.fromJson("{\"user\":\"a\",\"new\":1,\"password\":\"b\"}").user);
     }
 
     @Test
@@ -60,6 +61,10 @@ class CredentialsTest {
     }
 
     private static String answer(int user, int password) {
-        return "{\"user\":\"" + "u".repeat(user) + "\",\"password\":\"" + "p".repeat(password) + "\"}";
+        return "{\"user\":\""
+                + "u".repeat(user)
+                + "\",\"password\":\""
+                + "p".repeat(password)
+                + "\"}";
     }
 }

@@ -7,11 +7,16 @@ import java.nio.file.attribute.PosixFilePermissions;
 
 /** Programs that stand in for sessiond-login: scripts, as any program is to the plugin. */
 final class FakeLogin {
-    static final String TOKEN = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.c2lnbmF0dXJlc2lnbmF0dXJl";
+    static final String TOKEN =
+            "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.c2lnbmF0dXJlc2lnbmF0dXJl";
     static final String PASSWORD = TOKEN + ";refresh-token-of-alice";
     static final String ANSWER =
-            "{\"user\": \"alice\", \"token\": \"" + TOKEN + "\", \"refresh\": \"\","
-                    + " \"password\": \"" + PASSWORD + "\", \"expires\": 1800000000}";
+            "{\"user\": \"alice\", \"token\": \""
+                    + TOKEN
+                    + "\", \"refresh\": \"\","
+                    + " \"password\": \""
+                    + PASSWORD
+                    + "\", \"expires\": 1800000000}";
 
     private FakeLogin() {}
 

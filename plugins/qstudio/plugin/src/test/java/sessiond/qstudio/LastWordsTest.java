@@ -26,9 +26,7 @@ class LastWordsTest {
 
     @Test
     void noMarkupReachesADialog() {
-        assertEquals(
-                "?html??img src='http://x'?",
-                LastWords.of("<html><img src='http://x'>\n"));
+        assertEquals("?html??img src='http://x'?", LastWords.of("<html><img src='http://x'>\n"));
     }
 
     @Test
@@ -62,8 +60,9 @@ class LastWordsTest {
     @Test
     void addressesPathsAndNumbersOfErrorsStayReadable() {
         String said =
-                "https://login.microsoftonline.com/contoso/oauth2/v2.0/token: AADSTS50076,"
-                        + " trace 0b1c2d3e-4f50-6172-8394-a5b6c7d8e9f0, /home/alice/.config/sessiond/login.toml";
+                "https://login.microsoftonline.com/contoso/oauth2/v2.0/token: AADSTS50076, trace"
+                    + " 0b1c2d3e-4f50-6172-8394-a5b6c7d8e9f0,"
+                    + " /home/alice/.config/sessiond/login.toml";
         assertEquals(said, LastWords.of(said));
     }
 }

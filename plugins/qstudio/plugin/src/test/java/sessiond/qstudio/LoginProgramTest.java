@@ -5,17 +5,18 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import java.io.IOException;
-import java.nio.file.Files;
-import java.nio.file.Path;
-import java.util.Map;
-import java.util.Optional;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Map;
+import java.util.Optional;
 
 @Timeout(60)
 class LoginProgramTest {
@@ -31,7 +32,8 @@ class LoginProgramTest {
 
     @Test
     void itIsAskedForAnAnswerInJson() throws IOException {
-        login(LONG, "echo \"$@\" > '" + directory + "/arguments'", FakeLogin.answer()).credentials("");
+        login(LONG, "echo \"$@\" > '" + directory + "/arguments'", FakeLogin.answer())
+                .credentials("");
         assertEquals("token --json\n", Files.readString(directory.resolve("arguments")));
     }
 
@@ -39,13 +41,15 @@ class LoginProgramTest {
     void aProfileGoesBeforeTheCommand() throws IOException {
         login(LONG, "echo \"$@\" > '" + directory + "/arguments'", FakeLogin.answer())
                 .credentials("uat-2");
-        assertEquals("--profile=uat-2 token --json\n", Files.readString(directory.resolve("arguments")));
+        assertEquals(
+                "--profile=uat-2 token --json\n", Files.readString(directory.resolve("arguments")));
     }
 
     @ParameterizedTest
     @ValueSource(strings = {"-h", "--show", "a b", "a;b", "a\"b", "../x", "é"})
     void whatIsNoNameOfAProfileIsNotPassedOn(String profile) throws IOException {
-        assertThrows(SignInFailed.class, () -> login(LONG, FakeLogin.answer()).credentials(profile));
+        assertThrows(
+                SignInFailed.class, () -> login(LONG, FakeLogin.answer()).credentials(profile));
     }
 
     @ParameterizedTest
@@ -58,7 +62,8 @@ class LoginProgramTest {
         "1, exit code 1",
         "127, exit code 127",
     })
-    void anExitCodeBecomesASentenceWithTheProgramsOwnWords(int code, String words) throws IOException {
+    void anExitCodeBecomesASentenceWithTheProgramsOwnWords(int code, String words)
+            throws IOException {
         LoginProgram login = login(LONG, "echo 'sessiond-login: because' >&2", "exit " + code);
         String message = assertThrows(SignInFailed.class, () -> login.credentials("")).toString();
         assertTrue(message.contains(words), message);
@@ -96,8 +101,15 @@ class LoginProgramTest {
         Path answer = directory.resolve("answer");
         Files.writeString(
                 answer,
-                "{\"user\":\"a\",\"token\":\"" + token + "\",\"refresh\":\"" + token.substring(1)
-                        + "\",\"password\":\"" + token + ";" + token.substring(1) + "\"}");
+                "{\"user\":\"a\",\"token\":\""
+                        + token
+                        + "\",\"refresh\":\""
+                        + token.substring(1)
+                        + "\",\"password\":\""
+                        + token
+                        + ";"
+                        + token.substring(1)
+                        + "\"}");
         assertEquals(
                 32 * 1024, login(LONG, "cat '" + answer + "'").credentials("").password.length());
     }
@@ -105,7 +117,11 @@ class LoginProgramTest {
     @Test
     void aSignInThatTakesTooLongIsEndedWithItsChildren() throws Exception {
         LoginProgram login =
-                login(1_000, "sleep 1000 & echo $! > '" + directory + "/child'", "wait", "sleep 1000");
+                login(
+                        1_000,
+                        "sleep 1000 & echo $! > '" + directory + "/child'",
+                        "wait",
+                        "sleep 1000");
         String message = assertThrows(SignInFailed.class, () -> login.credentials("")).getMessage();
         assertTrue(message.startsWith("Nobody has signed in within 1 seconds"), message);
         ended(Long.parseLong(Files.readString(directory.resolve("child")).trim()));
@@ -122,10 +138,15 @@ class LoginProgramTest {
     @Test
     void aBrowserThatItOpenedOutlivesIt() throws Exception {
         LoginProgram login =
-                login(1_000, "setsid sleep 1000 & echo $! > '" + directory + "/browser'", "sleep 1000");
+                login(
+                        1_000,
+                        "setsid sleep 1000 & echo $! > '" + directory + "/browser'",
+                        "sleep 1000");
         assertThrows(SignInFailed.class, () -> login.credentials(""));
         ProcessHandle browser =
-                ProcessHandle.of(Long.parseLong(Files.readString(directory.resolve("browser")).trim()))
+                ProcessHandle.of(
+                                Long.parseLong(
+                                        Files.readString(directory.resolve("browser")).trim()))
                         .orElseThrow();
         assertTrue(browser.isAlive());
         browser.destroyForcibly();
@@ -134,7 +155,10 @@ class LoginProgramTest {
     @Test
     void aBrowserThatHoldsItsPipesHoldsNobodyUp() throws Exception {
         LoginProgram login =
-                login(LONG, "setsid sleep 1000 & echo $! > '" + directory + "/browser'", FakeLogin.answer());
+                login(
+                        LONG,
+                        "setsid sleep 1000 & echo $! > '" + directory + "/browser'",
+                        FakeLogin.answer());
         assertEquals("alice", login.credentials("").user);
         ProcessHandle.of(Long.parseLong(Files.readString(directory.resolve("browser")).trim()))
                 .orElseThrow()
@@ -143,7 +167,8 @@ class LoginProgramTest {
 
     @Test
     void whoeverIsInterruptedEndsTheSignIn() throws Exception {
-        LoginProgram login = login(LONG, "echo $$ > '" + directory + "/program'", "exec sleep 1000");
+        LoginProgram login =
+                login(LONG, "echo $$ > '" + directory + "/program'", "exec sleep 1000");
         Thread asking =
                 new Thread(() -> assertThrows(SignInFailed.class, () -> login.credentials("")));
         asking.start();

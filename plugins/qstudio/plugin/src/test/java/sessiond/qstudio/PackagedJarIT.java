@@ -6,6 +6,15 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.timestored.plugins.ConnectionDetails;
 import com.timestored.plugins.DatabaseAuthenticationService;
+
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
 import java.io.DataInputStream;
 import java.io.IOException;
 import java.lang.reflect.Constructor;
@@ -17,13 +26,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.jar.JarEntry;
 import java.util.jar.JarFile;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
-import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.Timeout;
-import org.junit.jupiter.api.io.TempDir;
-import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.CsvSource;
 
 /** The jar as qStudio has it: beside classes of its own, found and called by their names alone. */
 @Timeout(60)
@@ -128,7 +130,8 @@ class PackagedJarIT {
     private Object asked(Object plugin) throws Exception {
         Class<?> details = ofQStudio.loadClass(ConnectionDetails.class.getName());
         Constructor<?> server =
-                details.getConstructor(String.class, int.class, String.class, String.class, String.class);
+                details.getConstructor(
+                        String.class, int.class, String.class, String.class, String.class);
         return plugin.getClass()
                 .getMethod("getonConnectionDetails", details)
                 .invoke(plugin, server.newInstance("gw1", 5010, "", "typed", ""));

@@ -4,18 +4,19 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import java.io.IOException;
-import java.nio.file.Files;
-import java.nio.file.Path;
-import java.nio.file.attribute.PosixFilePermissions;
-import java.util.HashMap;
-import java.util.Map;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.util.HashMap;
+import java.util.Map;
 
 class PlacesTest {
     @TempDir Path home;
@@ -71,7 +72,8 @@ class PlacesTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"", "/nowhere/sessiond-login", "sessiond-login", "./sessiond-login", "/tmp"})
+    @ValueSource(
+            strings = {"", "/nowhere/sessiond-login", "sessiond-login", "./sessiond-login", "/tmp"})
     void whatIsNamedAndIsNoProgramIsNotPassedOver(String named) throws IOException {
         program(".local/bin/sessiond-login");
         properties.put("sessiond.login", named);
@@ -89,7 +91,9 @@ class PlacesTest {
     @ValueSource(strings = {"", ".", ":", "bin", "./bin:", ".:bin"})
     void theCurrentDirectoryIsNeverSearched(String path) throws IOException {
         Path here = Path.of("sessiond-login").toAbsolutePath();
-        Files.createFile(here, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
+        Files.createFile(
+                here,
+                PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
         try {
             environment.put("PATH", path);
             assertThrows(SignInFailed.class, on("Linux")::find);

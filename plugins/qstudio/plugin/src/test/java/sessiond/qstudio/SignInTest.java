@@ -5,6 +5,11 @@ import static org.junit.jupiter.api.Assertions.assertNotSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import com.timestored.plugins.ConnectionDetails;
+
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
@@ -13,9 +18,6 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.Timeout;
 
 @Timeout(60)
 class SignInTest {
@@ -62,21 +64,25 @@ class SignInTest {
     void thoseThatAskMeanwhileGetWhatTheFirstBrings() throws Exception {
         CountDownLatch begun = new CountDownLatch(1);
         CountDownLatch signedIn = new CountDownLatch(1);
-        SignIn signIn = new SignIn(profile -> {
-            asked.add(profile);
-            begun.countDown();
-            await(signedIn);
-            return Credentials.fromJson(FakeLogin.ANSWER);
-        });
+        SignIn signIn =
+                new SignIn(
+                        profile -> {
+                            asked.add(profile);
+                            begun.countDown();
+                            await(signedIn);
+                            return Credentials.fromJson(FakeLogin.ANSWER);
+                        });
         List<Future<ConnectionDetails>> all = new ArrayList<>();
         all.add(threads.submit(() -> signIn.getonConnectionDetails(server("", ""))));
         begun.await();
         List<Thread> joined = Collections.synchronizedList(new ArrayList<>());
         for (int i = 0; i < 5; i++) {
-            all.add(threads.submit(() -> {
-                joined.add(Thread.currentThread());
-                return signIn.getonConnectionDetails(server("", ""));
-            }));
+            all.add(
+                    threads.submit(
+                            () -> {
+                                joined.add(Thread.currentThread());
+                                return signIn.getonConnectionDetails(server("", ""));
+                            }));
             while (joined.size() <= i || joined.get(i).getState() != Thread.State.WAITING) {
                 Thread.onSpinWait();
             }
@@ -98,14 +104,18 @@ class SignInTest {
 
     @Test
     void aFailureReachesEachThreadAndTheNextIsANewSignIn() {
-        SignIn signIn = new SignIn(profile -> {
-            asked.add(profile);
-            throw new SignInFailed("You are not signed in.");
-        });
+        SignIn signIn =
+                new SignIn(
+                        profile -> {
+                            asked.add(profile);
+                            throw new SignInFailed("You are not signed in.");
+                        });
         SignInFailed first =
-                assertThrows(SignInFailed.class, () -> signIn.getonConnectionDetails(server("", "")));
+                assertThrows(
+                        SignInFailed.class, () -> signIn.getonConnectionDetails(server("", "")));
         SignInFailed second =
-                assertThrows(SignInFailed.class, () -> signIn.getonConnectionDetails(server("", "")));
+                assertThrows(
+                        SignInFailed.class, () -> signIn.getonConnectionDetails(server("", "")));
         assertEquals("You are not signed in.", first.toString());
         assertNotSame(first, second);
         assertEquals(2, asked.size());
@@ -114,23 +124,27 @@ class SignInTest {
     @Test
     void whoeverIsInterruptedWaitsNoLonger() throws Exception {
         CountDownLatch never = new CountDownLatch(1);
-        SignIn signIn = new SignIn(profile -> {
-            await(never);
-            return null;
-        });
+        SignIn signIn =
+                new SignIn(
+                        profile -> {
+                            await(never);
+                            return null;
+                        });
         Future<ConnectionDetails> asking =
-                threads.submit(() -> {
-                    Thread.currentThread().interrupt();
-                    return signIn.getonConnectionDetails(server("", ""));
-                });
+                threads.submit(
+                        () -> {
+                            Thread.currentThread().interrupt();
+                            return signIn.getonConnectionDetails(server("", ""));
+                        });
         assertThrows(ExecutionException.class, asking::get);
     }
 
     private SignIn atOnce() {
-        return new SignIn(profile -> {
-            asked.add(profile);
-            return Credentials.fromJson(FakeLogin.ANSWER);
-        });
+        return new SignIn(
+                profile -> {
+                    asked.add(profile);
+                    return Credentials.fromJson(FakeLogin.ANSWER);
+                });
     }
 
     private static ConnectionDetails server(String user, String password) {
