@@ -31,15 +31,18 @@ final class LoginProgram implements TokenSource {
                     "Nobody has signed in within "
                             + limitMillis / 1000
                             + " seconds."
-                            + " Connect again, and answer the page in your browser.");
+                            + " Connect again, and answer the page in your browser.",
+                    true);
         }
         if (login.tooMuch) {
             throw new SignInFailed(
                     "What runs as sessiond-login printed far more than an answer, and was"
-                        + " stopped.");
+                            + " stopped.");
         }
         if (login.exitCode != 0) {
-            throw new SignInFailed(ExitCodes.sentence(login.exitCode, login.lastWords));
+            throw new SignInFailed(
+                    ExitCodes.sentence(login.exitCode, login.lastWords),
+                    ExitCodes.personWasAsked(login.exitCode));
         }
         return Credentials.fromJson(login.printed);
     }

@@ -6,29 +6,31 @@ import com.timestored.plugins.DatabaseAuthenticationService;
 import java.util.Locale;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentMap;
-import java.util.concurrent.ExecutionException;
-import java.util.concurrent.FutureTask;
+import java.util.function.LongSupplier;
 
 /**
  * Logs in to kdb+ as whoever signs in in the browser: {@code sessiond-login} has the tokens, or
  * gets them.
  *
  * <p>qStudio asks before each new connection, from several threads, and partly inside the lock of
- * all its connections. Those that ask while a sign-in is under way get what that one brings.
+ * all its connections. Those that ask while a sign-in is under way get what that one brings, and
+ * those that ask just after one that the person refused get that refusal: qStudio opens some ten
+ * connections for one new server, which would be as many pages in the browser.
  */
 public final class SignIn implements DatabaseAuthenticationService {
     static final String NAME = "sessiond";
 
     private final TokenSource tokens;
-    private final ConcurrentMap<String, FutureTask<Credentials>> underWay =
-            new ConcurrentHashMap<>();
+    private final LongSupplier nanoTime;
+    private final ConcurrentMap<String, Attempt> attempts = new ConcurrentHashMap<>();
 
     public SignIn() {
-        this(new LoginProgram());
+        this(new LoginProgram(), System::nanoTime);
     }
 
-    SignIn(TokenSource tokens) {
+    SignIn(TokenSource tokens, LongSupplier nanoTime) {
         this.tokens = tokens;
+        this.nanoTime = nanoTime;
     }
 
     @Override
@@ -60,31 +62,16 @@ public final class SignIn implements DatabaseAuthenticationService {
     }
 
     private Credentials shared(String profile) {
-        FutureTask<Credentials> mine = new FutureTask<>(() -> tokens.credentials(profile));
-        FutureTask<Credentials> first = underWay.putIfAbsent(profile, mine);
-        if (first != null) {
-            return outcome(first);
-        }
-        try {
-            mine.run();
-            return outcome(mine);
-        } finally {
-            underWay.remove(profile, mine);
-        }
-    }
-
-    private static Credentials outcome(FutureTask<Credentials> task) {
-        try {
-            return task.get();
-        } catch (InterruptedException cancelled) {
-            Thread.currentThread().interrupt();
-            throw new SignInFailed("The sign-in was cancelled.");
-        } catch (ExecutionException failed) {
-            Throwable cause = failed.getCause();
-            if (cause instanceof SignInFailed) {
-                throw new SignInFailed(cause.getMessage());
+        Attempt mine = new Attempt(() -> tokens.credentials(profile), nanoTime);
+        Attempt answering =
+                attempts.compute(
+                        profile, (name, last) -> last != null && last.answers() ? last : mine);
+        if (answering == mine) {
+            mine.make();
+            if (!mine.answers()) {
+                attempts.remove(profile, mine);
             }
-            throw new IllegalStateException(cause);
         }
+        return answering.outcome();
     }
 }

@@ -4,12 +4,15 @@ import java.io.File;
 
 /** Starts qStudio with the server type of this plugin, as its {@code -Djdbc.} options would. */
 public final class Start {
+    private static final String URL = "jdbc:q:@HOST@:@PORT@";
     private static final String[][] OPTIONS = {
         {"jdbc.niceName", "Kdb with " + SignIn.NAME},
         {"jdbc.isKDB", "true"},
-        {"jdbc.dbRequired", "false"},
         {"jdbc.driver", "kx.jdbc"},
-        {"jdbc.urlFormat", "jdbc:q:@HOST@:@PORT@"},
+        {"jdbc.urlFormat", URL},
+        // qStudio up to 3 reads false or true here, and this as false; later ones read the URL
+        // here.
+        {"jdbc.dbRequired", URL},
         {"jdbc.authenticator", SignIn.class.getName()},
     };
 

@@ -21,7 +21,7 @@ class FlatJsonTest {
         Map<String, Object> read =
                 FlatJson.read(
                         " {\"a\" :\t\"x\",\r\n"
-                            + "\"b\": -1.5e2 , \"c\":true,\"d\":false,\"e\":null}\n");
+                                + "\"b\": -1.5e2 , \"c\":true,\"d\":false,\"e\":null}\n");
         assertEquals(List.of("a", "b", "c", "d", "e"), List.copyOf(read.keySet()));
         assertEquals(Arrays.asList("x", -150.0, true, false, null), new ArrayList<>(read.values()));
     }

@@ -61,8 +61,8 @@ class LastWordsTest {
     void addressesPathsAndNumbersOfErrorsStayReadable() {
         String said =
                 "https://login.microsoftonline.com/contoso/oauth2/v2.0/token: AADSTS50076, trace"
-                    + " 0b1c2d3e-4f50-6172-8394-a5b6c7d8e9f0,"
-                    + " /home/alice/.config/sessiond/login.toml";
+                        + " 0b1c2d3e-4f50-6172-8394-a5b6c7d8e9f0,"
+                        + " /home/alice/.config/sessiond/login.toml";
         assertEquals(said, LastWords.of(said));
     }
 }

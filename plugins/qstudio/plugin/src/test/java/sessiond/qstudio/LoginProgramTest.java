@@ -54,20 +54,21 @@ class LoginProgramTest {
 
     @ParameterizedTest
     @CsvSource({
-        "64, same version",
-        "69, does not answer",
-        "73, no place to keep",
-        "77, not signed in",
-        "78, profile",
-        "1, exit code 1",
-        "127, exit code 127",
+        "64, same version, false",
+        "69, does not answer, false",
+        "73, no place to keep, true",
+        "77, not signed in, true",
+        "78, profile, false",
+        "1, exit code 1, false",
+        "130, exit code 130, false",
     })
-    void anExitCodeBecomesASentenceWithTheProgramsOwnWords(int code, String words)
-            throws IOException {
+    void anExitCodeBecomesASentenceWithTheProgramsOwnWords(
+            int code, String words, boolean personWasAsked) throws IOException {
         LoginProgram login = login(LONG, "echo 'sessiond-login: because' >&2", "exit " + code);
-        String message = assertThrows(SignInFailed.class, () -> login.credentials("")).toString();
-        assertTrue(message.contains(words), message);
-        assertTrue(message.endsWith("It said: sessiond-login: because"), message);
+        SignInFailed failed = assertThrows(SignInFailed.class, () -> login.credentials(""));
+        assertTrue(failed.toString().contains(words), failed.toString());
+        assertTrue(failed.toString().endsWith("It said: sessiond-login: because"));
+        assertEquals(personWasAsked, failed.personWasAsked);
     }
 
     @Test

@@ -18,11 +18,14 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicLong;
 
 @Timeout(60)
 class SignInTest {
     private static final String ADDRESS = "GW1.corp.example";
     private final List<String> asked = Collections.synchronizedList(new ArrayList<>());
+    private final AtomicLong now = new AtomicLong(); // nanoseconds
     private final ExecutorService threads = Executors.newCachedThreadPool();
 
     @AfterEach
@@ -71,7 +74,8 @@ class SignInTest {
                             begun.countDown();
                             await(signedIn);
                             return Credentials.fromJson(FakeLogin.ANSWER);
-                        });
+                        },
+                        now::get);
         List<Future<ConnectionDetails>> all = new ArrayList<>();
         all.add(threads.submit(() -> signIn.getonConnectionDetails(server("", ""))));
         begun.await();
@@ -103,22 +107,33 @@ class SignInTest {
     }
 
     @Test
-    void aFailureReachesEachThreadAndTheNextIsANewSignIn() {
-        SignIn signIn =
-                new SignIn(
-                        profile -> {
-                            asked.add(profile);
-                            throw new SignInFailed("You are not signed in.");
-                        });
-        SignInFailed first =
-                assertThrows(
-                        SignInFailed.class, () -> signIn.getonConnectionDetails(server("", "")));
-        SignInFailed second =
-                assertThrows(
-                        SignInFailed.class, () -> signIn.getonConnectionDetails(server("", "")));
-        assertEquals("You are not signed in.", first.toString());
-        assertNotSame(first, second);
+    void aFailureIsFollowedByANewAttempt() {
+        SignIn signIn = failing(new SignInFailed("The issuer is away."));
+        SignInFailed first = refusal(signIn);
+        assertEquals("The issuer is away.", first.toString());
+        assertNotSame(first, refusal(signIn));
         assertEquals(2, asked.size());
+    }
+
+    @Test
+    void aPersonWhoRefusedIsNotAskedAgainAtOnce() {
+        SignIn signIn = failing(new SignInFailed("You are not signed in.", true));
+        refusal(signIn);
+        now.addAndGet(TimeUnit.SECONDS.toNanos(4));
+        assertEquals("You are not signed in.", refusal(signIn).toString());
+        assertEquals(1, asked.size());
+        now.addAndGet(TimeUnit.SECONDS.toNanos(1));
+        refusal(signIn);
+        assertEquals(2, asked.size());
+    }
+
+    @Test
+    void aRefusalConcernsOneProfile() {
+        SignIn signIn = failing(new SignInFailed("You are not signed in.", true));
+        refusal(signIn);
+        System.setProperty("sessiond.profile", "other");
+        refusal(signIn);
+        assertEquals(List.of("", "other"), asked);
     }
 
     @Test
@@ -129,7 +144,8 @@ class SignInTest {
                         profile -> {
                             await(never);
                             return null;
-                        });
+                        },
+                        now::get);
         Future<ConnectionDetails> asking =
                 threads.submit(
                         () -> {
@@ -139,12 +155,27 @@ class SignInTest {
         assertThrows(ExecutionException.class, asking::get);
     }
 
+    private SignIn failing(SignInFailed failure) {
+        return new SignIn(
+                profile -> {
+                    asked.add(profile);
+                    throw failure;
+                },
+                now::get);
+    }
+
+    private static SignInFailed refusal(SignIn signIn) {
+        return assertThrows(
+                SignInFailed.class, () -> signIn.getonConnectionDetails(server("", "")));
+    }
+
     private SignIn atOnce() {
         return new SignIn(
                 profile -> {
                     asked.add(profile);
                     return Credentials.fromJson(FakeLogin.ANSWER);
-                });
+                },
+                now::get);
     }
 
     private static ConnectionDetails server(String user, String password) {
