@@ -62,7 +62,7 @@ final class Places {
             }
         }
         throw new SignInFailed(
-                "sessiond-login was not found. Install it (pipx install sessiond-login),"
+                "sessiond-login was not found. Install it,"
                         + " or say where it is: -Dsessiond.login=PATH.");
     }
 

@@ -110,9 +110,9 @@ class PlacesTest {
     }
 
     @Test
-    void whoHasNoneIsToldHowToGetIt() {
+    void whoHasNoneIsToldWhatToDo() {
         String message = assertThrows(SignInFailed.class, on("Windows 11")::find).getMessage();
-        assertTrue(message.contains("pipx install sessiond-login"), message);
+        assertTrue(message.contains("Install it"), message);
         assertTrue(message.contains("-Dsessiond.login="), message);
     }
 
