@@ -89,7 +89,7 @@ class PackagedJarIT {
             value = {
                 "echo x; exit 64 | sessiond-login does not understand",
                 "exit 69 | The server that signs people in",
-                "exit 73 | You are signed in, but",
+                "exit 73 | You signed in, and there is no place",
                 "exit 77 | You are not signed in",
                 "exit 78 | The profile of sessiond-login",
                 "kill -9 $$ | sessiond-login failed",
