@@ -6,7 +6,7 @@ import java.util.concurrent.TimeUnit;
 
 /** One run of a program: no shell, nothing for it to read, and an end that comes in any case. */
 final class Child {
-    static final int MOST_PRINTED = 128 * 1024; // bytes: an answer has two tokens of 32 KiB twice
+    private static final int MOST_PRINTED = 128 * 1024; // bytes: an answer has two tokens of 32 KiB twice
     private static final int MOST_SAID = 8 * 1024; // bytes kept of standard error, the last ones
     private static final long LINGERING_MILLIS = 1000; // for pipes that its browser has inherited
 
