@@ -62,7 +62,7 @@ class BentIssuer:
         self.sign: Callable[[dict[str, Any]], str] = signed_by(KEY)
         self.answers: dict[str, Answer | Callable[[BaseHTTPRequestHandler], Answer | None]] = {}
         self.asked: list[str] = []  # paths, in order
-        self.forms: list[dict[str, str]] = []
+        self.forms: list[dict[str, str]] = []  # what was posted, in order
         self.time = 1_800_000_000.0
         self._request: dict[str, str] = {}
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
@@ -84,7 +84,7 @@ class BentIssuer:
         usual: dict[str, Any] = {"issuer": self.origin, "client_id": "me", "insecure_http": True}
         return Profile(**(usual | keys))
 
-    def _usual(self, path: str, query: dict[str, str], form: dict[str, str]) -> Answer:
+    def _usual(self, path: str, query: dict[str, str]) -> Answer:
         match path:
             case "/.well-known/openid-configuration":
                 return as_json(bent(self._metadata(), self.metadata))
@@ -96,7 +96,6 @@ class BentIssuer:
                 where = f"{query['redirect_uri']}?{urlencode(bent(usual, self.comes_back))}"
                 return 302, {"Location": where}, b""
             case "/token":
-                self.forms.append(form)
                 return as_json(bent(self._tokens(), self.tokens))
             case _:
                 return as_json({}, 404)
@@ -139,9 +138,11 @@ class BentIssuer:
                 length = int(self.headers.get("content-length", 0))
                 form = dict(parse_qsl(self.rfile.read(length).decode()))
                 issuer.asked.append(parts.path)
+                if form:
+                    issuer.forms.append(form)
                 answer = issuer.answers.get(parts.path)
                 if answer is None:
-                    answer = issuer._usual(parts.path, dict(parse_qsl(parts.query)), form)
+                    answer = issuer._usual(parts.path, dict(parse_qsl(parts.query)))
                 elif callable(answer):
                     answer = answer(self)
                 if answer is None:

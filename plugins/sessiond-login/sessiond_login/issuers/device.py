@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from sessiond_login.clock import Clock
 from sessiond_login.errors import IssuerUnavailable, NotSignedIn
@@ -27,7 +27,7 @@ class DeviceCode:
     uri_with_code: str  # empty where there is none
     expires_in: float  # seconds
     interval: float  # seconds
-    kept: Mapping[str, object] = field(default_factory=dict, repr=False)  # a library's own
+    verifier: Secret | None = None  # PKCE's (RFC 7636), which Keycloak wants here too
 
 
 def device_code_of(members: Mapping[str, object] | None, *, insecure_http: bool) -> DeviceCode:

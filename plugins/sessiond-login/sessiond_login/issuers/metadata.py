@@ -23,6 +23,7 @@ class Metadata:
     issuer: str
     endpoints: dict[str, str]  # by name; those that are there
     names_itself: bool  # in each authorization response (RFC 9207, 3)
+    does_pkce: bool  # by its own word (RFC 8414, 2); others may do it and not say so
 
     def endpoint(self, name: str) -> str:
         """Return an endpoint that is needed.
@@ -66,6 +67,7 @@ def read_metadata(http: IssuerHttp, profile: Profile) -> Metadata:
     return Metadata(
         issuer=profile.issuer,
         endpoints=_endpoints(members, profile),
+        does_pkce=isinstance(methods, list),
         names_itself=members.get("authorization_response_iss_parameter_supported") is True,
     )
 

@@ -6,10 +6,12 @@ requests are Authlib's, what they go through is ours, and Authlib reads what has
 
 import secrets
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
 from authlib.oauth2.client import OAuth2Client
+from authlib.oauth2.rfc7636 import create_s256_code_challenge
 
 from sessiond_login.errors import IssuerUnavailable
 from sessiond_login.issuers.answers import Answer, Refused, answer_of, judged
@@ -71,7 +73,16 @@ class OidcClient:
         return answer.refresh is None and "offline_access" in self._profile.scopes
 
     def device_code(self) -> DeviceCode:
+        """Return a new code to be entered elsewhere.
+
+        With PKCE where the issuer does it: RFC 8628 has none, but Keycloak wants it of a client
+        that is to use it.
+        """
+        verifier = secrets.token_urlsafe(48) if self._metadata.does_pkce else ""
         form = {"client_id": self._profile.client_id, "scope": self._scope}
+        if verifier:
+            form["code_challenge"] = create_s256_code_challenge(verifier)
+            form["code_challenge_method"] = "S256"
         endpoint = self._metadata.endpoint("device_authorization_endpoint")
         reply = self._http.post_form(endpoint, form | self._resource | self._audience)
         members = reply.members()
@@ -79,10 +90,12 @@ class OidcClient:
             if members is None or "error" not in members or reply.status >= 500:
                 raise reply.unusable("a device code")
             raise Refused(members["error"], members.get("error_description"))
-        return device_code_of(members, insecure_http=self._profile.insecure_http)
+        code = device_code_of(members, insecure_http=self._profile.insecure_http)
+        return replace(code, verifier=Secret(verifier) if verifier else None)
 
     def poll(self, code: DeviceCode) -> Answer:
-        return self._fetch(DEVICE_GRANT, device_code=code.code.reveal())
+        verifier = "" if code.verifier is None else code.verifier.reveal()
+        return self._fetch(DEVICE_GRANT, device_code=code.code.reveal(), code_verifier=verifier)
 
     def by_password(self, user: str, password: Secret) -> Answer:
         return self._fetch(

@@ -1,5 +1,7 @@
 """A code for elsewhere: what the person is told, and how patiently the issuer is asked."""
 
+from base64 import urlsafe_b64encode
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -54,6 +56,21 @@ def test_the_person_is_told_where_and_what(issuer: BentIssuer) -> None:
         "Visit https://login.example/device and enter the code: WDJB-MJHT",
         "(or visit https://login.example/device?user_code=WDJB-MJHT and compare the code)",
     ]
+
+
+@pytest.mark.parametrize("methods", [["S256"], ABSENT])
+def test_pkce_goes_along_where_the_issuer_does_it(issuer: BentIssuer, methods: object) -> None:
+    """Keycloak wants it of a client that is to use it, though RFC 8628 has none."""
+    issuer.metadata = {"code_challenge_methods_supported": methods}
+    Codes(issuer).sign_in()
+    asked, polled = issuer.forms
+    if methods is ABSENT:
+        assert "code_challenge" not in asked
+        assert "code_verifier" not in polled
+        return
+    digest = sha256(polled["code_verifier"].encode()).digest()
+    assert asked["code_challenge"] == urlsafe_b64encode(digest).rstrip(b"=").decode()
+    assert asked["code_challenge_method"] == "S256"
 
 
 def test_the_issuer_is_asked_as_seldom_as_it_likes(issuer: BentIssuer) -> None:
