@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 from sessiond_login.profile import Profile
-from sessiond_login.profiles import read
+from sessiond_login.profiles.reading import read
 
 from sessiond.core.password import stated_claims
 from sessiond.core.secret import Secret

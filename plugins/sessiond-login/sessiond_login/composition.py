@@ -4,15 +4,16 @@ import os
 from collections.abc import Callable
 from functools import cache
 
-from sessiond_login import login_files, places, signing_out
+from sessiond_login import places, signing_out
 from sessiond_login.clock import SystemClock
 from sessiond_login.credentials import password_of
 from sessiond_login.issuer import Issuer
-from sessiond_login.keeping import Keeping, wanted
+from sessiond_login.keeping.keep import Keeping, wanted
 from sessiond_login.kept import Kept
 from sessiond_login.limits import sentences
 from sessiond_login.profile import Profile
-from sessiond_login.profiles import chosen, made_for
+from sessiond_login.profiles import login_files
+from sessiond_login.profiles.reading import chosen, made_for
 from sessiond_login.signing_in import ProfileTokens
 from sessiond_login.signing_out import SignedOut
 from sessiond_login.status import ProfileStatus

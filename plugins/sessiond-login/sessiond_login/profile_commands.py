@@ -2,8 +2,9 @@
 
 import click
 
-from sessiond_login import added, login_files, places
+from sessiond_login import places
 from sessiond_login.errors import NotSignedIn
+from sessiond_login.profiles import added, login_files
 from sessiond_login.streams import print_whole
 from sessiond_login.terminal import PersonAtTerminal, agrees, printable
 

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sessiond_login.keeping.record import to_text
 from sessiond_login.kept import Kept
-from sessiond_login.record import to_text
 
 PROGRAM = [sys.executable, "-m", "sessiond_login"]
 DEADLINE = 60  # seconds

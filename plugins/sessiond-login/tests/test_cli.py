@@ -13,7 +13,7 @@ from login_program import PROGRAM, Home
 from ptys import OnTerminal
 from sessiond_login import __version__
 from sessiond_login.kept import Kept
-from sessiond_login.profiles import made_for
+from sessiond_login.profiles.reading import made_for
 from sessiond_login.secret import Secret
 
 LATER = 4_000_000_000.0

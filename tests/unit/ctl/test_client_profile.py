@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 from sessiond_login.profile import Profile
-from sessiond_login.profiles import read
+from sessiond_login.profiles.reading import read
 
 from sessiond.ctl import client_profile, commands
 

@@ -4,8 +4,8 @@ import tomllib
 
 import msgspec
 import pytest
-from sessiond_login import profiles
 from sessiond_login.profile import Profile
+from sessiond_login.profiles import reading
 
 from sessiond.config import IssuerConfig
 from sessiond.core.errors import ConfigError
@@ -42,7 +42,7 @@ def why_none(issuer: IssuerConfig, wanted: Wanted) -> str:
 
 def read(issuer: IssuerConfig, wanted: Wanted = Wanted()) -> Profile:  # noqa: B008 - frozen
     """Return the profile as sessiond-login reads it."""
-    return profiles.read(written(issuer, wanted), "it").profiles[wanted.name or issuer.name]
+    return reading.read(written(issuer, wanted), "it").profiles[wanted.name or issuer.name]
 
 
 def test_what_is_as_the_default_is_left_out() -> None:

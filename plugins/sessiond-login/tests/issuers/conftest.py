@@ -25,23 +25,10 @@ def need(what: str) -> None:
 
 
 @pytest.fixture(scope="session")
-def running_issuer() -> Iterator[RunningIssuer]:
-    need("real")
-    with RunningIssuer(rotation="strict") as issuer:
-        yield issuer
-
-
-@pytest.fixture(scope="session")
 def running_tls_issuer() -> Iterator[RunningIssuer]:
     need("real")
     with RunningIssuer(tls=True, rotation="entra", scopeless="graph", typ="JWT") as issuer:
         yield issuer
-
-
-@pytest.fixture
-def strict(running_issuer: RunningIssuer) -> Iterator[RunningIssuer]:
-    """Plain http; a refresh token is good once, and its reuse ends the whole grant."""
-    yield from lent(running_issuer)
 
 
 @pytest.fixture

@@ -10,11 +10,11 @@ from keep_fakes import kept, places_below, same
 from keyring.errors import KeyringLocked
 from keyring_fakes import FakeBackend
 from sessiond_login.errors import CannotKeep, ProfileRefused
-from sessiond_login.keeping import Keeping, wanted
+from sessiond_login.keeping.keep import Keeping, wanted
+from sessiond_login.keeping.record import MAX_SIZE
+from sessiond_login.keeping.system_keyring import SystemKeyring
 from sessiond_login.own_files import write_own
-from sessiond_login.profiles import Where
-from sessiond_login.record import MAX_SIZE
-from sessiond_login.system_keyring import SystemKeyring
+from sessiond_login.profiles.reading import Where
 
 LONG = kept("a" * 9_000, refresh="r" * 2_000)
 
@@ -267,7 +267,7 @@ def test_where_it_cannot_be_marked_as_said_it_is_said_again(
             raise OSError(errno.ENOSPC, "No space left on device")
         write_own(path, content)
 
-    monkeypatch.setattr("sessiond_login.kept_file.write_own", full_for_marks)
+    monkeypatch.setattr("sessiond_login.keeping.kept_file.write_own", full_for_marks)
     for _ in range(2):
         machine.start().save("corp", kept())
     assert len(machine.told) == 2

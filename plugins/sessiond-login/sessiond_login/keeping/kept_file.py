@@ -5,8 +5,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from sessiond_login.errors import CannotKeep
+from sessiond_login.keeping.record import MAX_SIZE
 from sessiond_login.own_files import NotOwnError, make_own_folder, read_own, write_own
-from sessiond_login.record import MAX_SIZE
 
 
 class KeptFiles:

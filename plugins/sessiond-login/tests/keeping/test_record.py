@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from keep_fakes import kept, same
-from sessiond_login.record import from_text, to_text
+from sessiond_login.keeping.record import from_text, to_text
 
 
 @pytest.mark.parametrize("refresh", ["r", None])

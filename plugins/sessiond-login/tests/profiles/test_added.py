@@ -12,11 +12,11 @@ import pytest
 import trustme
 from hypothesis import given
 from hypothesis import strategies as st
-from sessiond_login.added import fetched, offered, shown, write
 from sessiond_login.errors import CannotKeep, IssuerUnavailable, ProfileRefused
 from sessiond_login.profile import Profile
-from sessiond_login.profiles import LoginFile, read
-from sessiond_login.toml_text import as_toml
+from sessiond_login.profiles.added import fetched, offered, shown, write
+from sessiond_login.profiles.reading import LoginFile, read
+from sessiond_login.profiles.toml_text import as_toml
 
 TABLE = '[profile.corp]\nissuer = "https://idp.example/corp"\nclient_id = "kdb"\n'
 OTHER = TABLE.replace("[profile.corp]", "[profile.other]")

@@ -20,7 +20,7 @@ import sys
 from pathlib import Path
 sys.path.append(sys.argv[2])
 from keep_fakes import kept, places_below
-from sessiond_login.keeping import Keeping
+from sessiond_login.keeping.keep import Keeping
 keep = Keeping(places_below(Path(sys.argv[1])), print)
 exec(sys.argv[3])
 print(keep.place("corp"))
@@ -29,7 +29,7 @@ print(keep.place("corp"))
 
 def run(home: Path, before: str, *steps: str) -> list[str]:
     """Run a program for each step, one after the other, on a new session bus; return the lines."""
-    argv = [sys.executable, "-c", PROGRAM, str(home / "machine"), str(Path(__file__).parent)]
+    argv = [sys.executable, "-c", PROGRAM, str(home / "machine"), str(Path(__file__).parents[1])]
     script = f'{before}\nfor step; do {" ".join(quoted(each) for each in argv)} "$step"; done'
     home.mkdir(mode=0o700, exist_ok=True)
     runtime = home / "run"

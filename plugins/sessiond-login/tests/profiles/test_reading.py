@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sessiond_login.errors import ProfileRefused
 from sessiond_login.profile import Profile
-from sessiond_login.profiles import LoginFile, chosen, made_for, read
+from sessiond_login.profiles.reading import LoginFile, chosen, made_for, read
 
 CORP = Profile(issuer="https://idp.example/corp", client_id="kdb")
 MINIMAL = """

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 from keep_fakes import places_below
-from sessiond_login.alone import alone
 from sessiond_login.errors import CannotKeep, NotSignedIn
-from sessiond_login.keeping import Keeping
+from sessiond_login.keeping.alone import alone
+from sessiond_login.keeping.keep import Keeping
 
 HOLD = """
 import sys
 from pathlib import Path
-from sessiond_login.alone import alone
+from sessiond_login.keeping.alone import alone
 with alone([Path(sys.argv[1])], "corp"):
     print("held", flush=True)
     sys.stdin.read()
@@ -26,7 +26,7 @@ with alone([Path(sys.argv[1])], "corp"):
 COUNT = """
 import os, sys
 from pathlib import Path
-from sessiond_login.alone import alone
+from sessiond_login.keeping.alone import alone
 folder = Path(sys.argv[1])
 for _ in range(50):
     with alone([folder / "run"], "corp"):

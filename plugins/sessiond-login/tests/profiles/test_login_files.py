@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from keep_fakes import places_below
 from sessiond_login.errors import ProfileRefused
-from sessiond_login.login_files import load, load_any, load_own
+from sessiond_login.profiles.login_files import load, load_any, load_own
 
 TABLE = '[profile.{}]\nissuer = "https://{}.example"\nclient_id = "kdb"\n'
 

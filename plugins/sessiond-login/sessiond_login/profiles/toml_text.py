@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import msgspec
 
 from sessiond_login.profile import Profile
-from sessiond_login.profiles import LoginFile
+from sessiond_login.profiles.reading import LoginFile
 
 
 def as_toml(file: LoginFile) -> str:

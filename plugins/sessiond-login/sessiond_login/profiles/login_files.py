@@ -10,7 +10,7 @@ from sessiond_login.errors import ProfileRefused
 from sessiond_login.own_files import NotOwnError, check_folder, read_own
 from sessiond_login.places import Places
 from sessiond_login.profile import Profile
-from sessiond_login.profiles import MAX_SIZE, LoginFile, Where, read
+from sessiond_login.profiles.reading import MAX_SIZE, LoginFile, Where, read
 
 HOW_TO_GET_ONE = (
     "ask your administrator for one (`sessionctl client-profile` writes it), then "

@@ -10,16 +10,16 @@ from contextlib import contextmanager, suppress
 
 import msgspec
 
-from sessiond_login import pieces
-from sessiond_login.alone import alone
 from sessiond_login.errors import CannotKeep, ProfileRefused
+from sessiond_login.keeping import pieces
+from sessiond_login.keeping.alone import alone
+from sessiond_login.keeping.kept_file import KeptFiles
+from sessiond_login.keeping.pieces import NotHeldError
+from sessiond_login.keeping.record import MAX_SIZE, from_text, to_text
+from sessiond_login.keeping.system_keyring import KeyringAwayError, SystemKeyring
 from sessiond_login.kept import Kept
-from sessiond_login.kept_file import KeptFiles
-from sessiond_login.pieces import NotHeldError
 from sessiond_login.places import Places
-from sessiond_login.profiles import Where
-from sessiond_login.record import MAX_SIZE, from_text, to_text
-from sessiond_login.system_keyring import KeyringAwayError, SystemKeyring
+from sessiond_login.profiles.reading import Where
 
 VARIABLE = "SESSIOND_LOGIN_KEEP"
 _NOTHING = ""  # in a file: nothing is kept, whatever an older place says

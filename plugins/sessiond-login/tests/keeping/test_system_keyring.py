@@ -9,7 +9,7 @@ from keyring.backend import KeyringBackend
 from keyring.backends.chainer import ChainerBackend
 from keyring.errors import KeyringLocked, NoKeyringError
 from keyring_fakes import FakeBackend
-from sessiond_login.system_keyring import KeyringAwayError, SystemKeyring
+from sessiond_login.keeping.system_keyring import KeyringAwayError, SystemKeyring
 
 
 def test_an_entry_is_a_service_of_its_own() -> None:

@@ -9,11 +9,11 @@ from urllib.parse import urlsplit
 import msgspec
 
 from sessiond_login.errors import CannotKeep, IssuerUnavailable, ProfileRefused
-from sessiond_login.login_files import load_own
 from sessiond_login.own_files import NotOwnError, check_folder, write_own
 from sessiond_login.profile import Profile
-from sessiond_login.profiles import MAX_PROFILES, MAX_SIZE, LoginFile, read
-from sessiond_login.toml_text import as_toml
+from sessiond_login.profiles.login_files import load_own
+from sessiond_login.profiles.reading import MAX_PROFILES, MAX_SIZE, LoginFile, read
+from sessiond_login.profiles.toml_text import as_toml
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sessiond_login import pieces
-from sessiond_login.pieces import NotHeldError
+from sessiond_login.keeping import pieces
+from sessiond_login.keeping.pieces import NotHeldError
 
 
 class Crash(BaseException):

@@ -1,0 +1,1 @@
+"""Profiles from files: read, chosen, and taken over from whoever hands them out."""
