@@ -15,12 +15,17 @@ class Asked:
     path: str
     headers: Mapping[str, str]  # names in lower case
     content: bytes
+    parameters: str = ""  # of its address: what comes after the question mark
 
     @property
     def form(self) -> Mapping[str, str]:
         """Its body's fields as those of a form, the first of each name."""
-        found = parse_qs(self.content.decode("utf-8", "replace"))
-        return {name: values[0] for name, values in found.items()}
+        return _fields(self.content.decode("utf-8", "replace"))
+
+    @property
+    def query(self) -> Mapping[str, str]:
+        """The fields of its address, the first of each name."""
+        return _fields(self.parameters)
 
     def json(self) -> Any:
         """Return its body, which is JSON."""
@@ -43,3 +48,7 @@ class Answer:
     def content(self) -> bytes:
         """The bytes of its body."""
         return json.dumps(self.body).encode() if self.raw is None else self.raw
+
+
+def _fields(encoded: str) -> Mapping[str, str]:
+    return {name: values[0] for name, values in parse_qs(encoded).items()}

@@ -1,18 +1,34 @@
 """What a fake issuer answers while nothing is wrong with it."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
+from sessiond.testing import device
 from sessiond.testing.answer import Answer, Asked
+from sessiond.testing.authorization import Authorization
+from sessiond.testing.device import Devices
 from sessiond.testing.granting import SAME, Brings, Grant, Grants
+from sessiond.testing.people import Consent, People
 
 PATHS = {
     "/.well-known/openid-configuration": "discovery",
     "/keys": "keys",
+    "/authorization": "authorization",
+    "/device_authorization": "device_authorization",
+    "/device": "device",
     "/token": "token",
     "/introspection": "introspection",
     "/userinfo": "userinfo",
     "/revocation": "revocation",
+}
+ENDPOINTS = [name for name in PATHS.values() if name not in ("discovery", "keys", "device")]
+SUPPORTED = {
+    "response_types_supported": ["code"],
+    "subject_types_supported": ["public"],
+    "id_token_signing_alg_values_supported": ["ES256"],
+    "code_challenge_methods_supported": ["S256"],
+    "authorization_response_iss_parameter_supported": True,  # RFC 9207, 3
 }
 INACTIVE = {"active": False}
 ABOUT_TOKEN = ("iss", "aud", "client_id", "iat", "exp", "jti")
@@ -35,7 +51,10 @@ class Endpoints:
         self.brings = SAME
         self._grants = grants
         self._client = client
-        self._passwords = passwords
+        self._people = People(passwords, grants.disabled, grants.now)
+        self._has_passwords = bool(passwords)
+        self._authorization = Authorization(grants, self._people, client=client)
+        self._devices = Devices(grants, self._people)
 
     def answer(self, endpoint: str, asked: Asked) -> Answer:
         """Return what is answered to a request."""
@@ -45,8 +64,14 @@ class Endpoints:
                 return Answer(200, self._discovery())
             case "GET", "keys":
                 return Answer(200, self._grants.keys())
+            case "GET" | "POST", "authorization":
+                return self._authorization.answer(asked)
+            case "POST", "device_authorization":
+                return self._of_client(asked.form) or self._devices.begin(asked.form)
+            case "GET" | "POST", "device":
+                return self._devices.page(asked)
             case "POST", "token":
-                return self._tokens(asked.form)
+                return self._of_client(asked.form) or self._tokens(asked.form)
             case "POST", "introspection":
                 return Answer(200, self._introspected(token))
             case "GET" | "POST", "userinfo":
@@ -62,34 +87,55 @@ class Endpoints:
         ends = {name: f"{self._grants.url}{path}" for path, name in PATHS.items()}
         members = {
             "issuer": self._grants.url,
-            "authorization_endpoint": f"{self._grants.url}/authorization",  # nobody is there
             "jwks_uri": ends["keys"],
-            "token_endpoint": ends["token"],
-            "introspection_endpoint": ends["introspection"],
-            "userinfo_endpoint": ends["userinfo"],
-            "revocation_endpoint": ends["revocation"],
+            **{f"{name}_endpoint": ends[name] for name in ENDPOINTS},
+            **SUPPORTED,
             **self.metadata,
         }
         return {name: value for name, value in members.items() if value is not None}
 
+    def _of_client(self, form: Mapping[str, str]) -> Answer | None:
+        """Return what is answered where it is another client's request."""
+        is_another = self._client and form.get("client_id") != self._client
+        return _refusal("invalid_client") if is_another else None
+
     def _tokens(self, form: Mapping[str, str]) -> Answer:
         """Answer as RFC 6749, 5.1 and 5.2, have it."""
-        if self._client and form.get("client_id") != self._client:
-            return _refusal("invalid_client")
         match form.get("grant_type"):
             case "refresh_token":
                 return self._refreshed(form.get("refresh_token", ""))
-            case "password" if self._passwords:
+            case "authorization_code":
+                return self._agreed(self._authorization.redeem(form) or "invalid_grant")
+            case device.GRANT:
+                return self._agreed(self._devices.redeem(form))
+            case "password" if self._has_passwords:
                 return self._signed_in(form)
             case _:
                 return _refusal("unsupported_grant_type")
 
     def _signed_in(self, form: Mapping[str, str]) -> Answer:
-        user, password = form.get("username", ""), form.get("password")
-        if self._passwords.get(user) != password or user in self._grants.disabled:
+        user = form.get("username", "")
+        if not self._people.knows(user, form.get("password")):
             return _refusal("invalid_grant")
-        target: dict[str, Any] = {"aud": form["resource"]} if "resource" in form else {}  # RFC 8707
-        return self._given(self._grants.grant(user, **target), SAME)
+        return self._given(self._grants.grant(user, **_for(form.get("resource", ""))), SAME)
+
+    def _agreed(self, found: Consent | str) -> Answer:
+        """Give what somebody agreed to; otherwise it is an error's code."""
+        if isinstance(found, str):
+            return _refusal(found)
+        user = found.person.user
+        if user in self._grants.disabled:
+            return _refusal("invalid_grant")
+        auth_time = int(found.person.since)
+        about = {"client_id": found.client, "auth_time": auth_time}
+        found.grant = self._grants.grant(user, about=about, **_for(found.resource))
+        answer = self._given(found.grant, SAME)
+        if not found.is_openid:
+            return answer
+        identity = self._grants.identity(
+            user, aud=found.client, nonce=found.nonce, auth_time=auth_time
+        )
+        return replace(answer, body={**answer.body, "id_token": identity})
 
     def _refreshed(self, refresh_token: str) -> Answer:
         grant = self._grants.spend(refresh_token)
@@ -121,3 +167,8 @@ class Endpoints:
 
 def _refusal(error: str) -> Answer:
     return Answer(400, {"error": error}, UNKEPT)
+
+
+def _for(resource: str) -> dict[str, Any]:
+    """Return the claim that names what a token is for, where that was said (RFC 8707)."""
+    return {"aud": resource} if resource else {}

@@ -24,6 +24,10 @@ URL = "https://issuer.example.com"
 class FakeIssuer:
     """Discovery, keys, sign-in, refresh (rotating), introspection, userinfo and revocation.
 
+    People sign in by browser or with a device code, with their name and password: on pages whose
+    forms have the fields `user` and `password`, `code` for a device's, and `answer`, which is
+    `deny` where they do not want to. The browser is remembered, so that `prompt=none` works.
+
     In process it is asked through `client()`, on loopback inside `with issuer.serve():`, which a
     whole daemon can be given as its issuer with `insecure_http = true`. What was asked is in
     `asked`. Everything may be changed while it runs, from any thread.
@@ -53,8 +57,7 @@ class FakeIssuer:
             detects_reuse: A refresh token that comes twice ends its whole sign-in.
             client: Only this one may sign in and refresh; empty = whoever asks is believed to be
                 a client.
-            passwords: By user: the token endpoint takes them (RFC 6749, 4.3), in place of the
-                browser in which a user really signs in.
+            passwords: By user: its pages take them, and the token endpoint too (RFC 6749, 4.3).
             on_answer: Called with each request and its answer, as that is about to be sent.
         """
         self.asked: list[Asked] = []
@@ -185,7 +188,8 @@ class FakeIssuer:
         """Answer badly from now on; what is not said stays well.
 
         Args:
-            endpoint: discovery, keys, token, introspection, userinfo or revocation.
+            endpoint: discovery, keys, authorization, device_authorization, device (the page for
+                its codes), token, introspection, userinfo or revocation.
             times: So often, then well again; None = until `mend`.
             fault: `delay`, `hang`, `drop`, `pace`, `endless`, `status`, `error`, `retry_after`,
                 `body`, `headers`: see `Fault`.
@@ -232,6 +236,7 @@ class FakeIssuer:
         asked = Asked(
             method=request.method,
             path=request.url.path,
+            parameters=request.url.query.decode("ascii"),
             headers=dict(request.headers),
             content=request.content,
         )

@@ -60,7 +60,7 @@ class Fault:
             status=status,
             body={"error": self.error} if self.error else answer.body,
             headers={**answer.headers, **later, **self.headers},
-            raw=self.body,
+            raw=answer.raw if self.body is None else self.body,
             pace=self.pace or (TRICKLE if self.endless else 0.0),
             is_endless=self.endless,
             is_dropped=self.drop,

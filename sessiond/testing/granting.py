@@ -11,6 +11,7 @@ from joserfc.jwk import ECKey, KeySet
 
 CLIENT = "qstudio"  # whose tokens they are (RFC 9068, 2.2)
 REFRESH_MARK = "fake-refresh-"  # what every refresh token begins with
+ID_TOKEN_LIFE = 300  # seconds
 
 
 @dataclass(slots=True, kw_only=True)
@@ -63,7 +64,7 @@ class Grants:
         """
         self.url = url
         self.disabled: set[str] = set()  # users
-        self._now = now
+        self.now = now
         self._about_token = {"aud": audience, "client_id": CLIENT}
         self._more = dict(claims)
         self._life = life
@@ -74,13 +75,27 @@ class Grants:
         self.rotate_keys(withdraw=True)
 
     def grant(
-        self, user: str, expires_in: float | None = None, *, is_opaque: bool = False, **claims: Any
+        self,
+        user: str,
+        expires_in: float | None = None,
+        *,
+        is_opaque: bool = False,
+        about: Mapping[str, Any] | None = None,
+        **claims: Any,
     ) -> Grant:
-        """Return a new grant; nobody has a token of it yet."""
-        who = {"preferred_username": user, "sub": str(uuid5(NAMESPACE_URL, user))}
+        """Return a new grant; nobody has a token of it yet.
+
+        Args:
+            user: Whose.
+            expires_in: Seconds that its access tokens are good; None: as always here.
+            is_opaque: They are random texts.
+            about: Claims of the sign-in itself, which those of all tokens come before.
+            claims: More, or others instead; None leaves one out.
+        """
+        plain = {"iss": self.url, **self._about_token, **_who(user), **(about or {})}
         return Grant(
             user=user,
-            claims={"iss": self.url, **self._about_token, **who, **self._more, **claims},
+            claims={**plain, **self._more, **claims},
             expires_in=self._life if expires_in is None else expires_in,
             is_opaque=is_opaque,
         )
@@ -98,18 +113,22 @@ class Grants:
         self, grant: Grant, *, brings: Brings = SAME, by_stranger: bool = False
     ) -> tuple[str, float]:
         """Return an access token and the seconds until its end."""
-        now = int(self._now() + brings.skew)
+        now = int(self.now() + brings.skew)
         expires_in = grant.expires_in if brings.expires_in is None else brings.expires_in
         plain = {"iat": now, "exp": now + int(expires_in), "jti": str(uuid4())}
         said = {**plain, **grant.claims, **brings.claims}
         claims = {name: value for name, value in said.items() if value is not None}
         token = f"opaque-{secrets.token_urlsafe(24)}"
         if not grant.is_opaque:
-            key = ECKey.generate_key("P-256") if by_stranger else self._keys[0]
-            header = {"alg": "ES256", "typ": "at+jwt", "kid": self._keys[0].kid}
-            token = jwt.encode(header, claims, key)
+            token = self._signed("at+jwt", claims, by_stranger=by_stranger)
         self._by_token[token], self._claims[token] = grant, claims
         return token, expires_in
+
+    def identity(self, user: str, **claims: Any) -> str:
+        """Return an ID token (OpenID Connect Core, 2); empty claims are left out."""
+        now = int(self.now())
+        said = {"iss": self.url, **_who(user), "iat": now, "exp": now + ID_TOKEN_LIFE, **claims}
+        return self._signed("JWT", {name: value for name, value in said.items() if value})
 
     def refresh(self, grant: Grant) -> str:
         """Return the grant's next refresh token; those before are spent."""
@@ -145,4 +164,12 @@ class Grants:
         claims = self._claims.get(token)
         if claims is None or self._by_token[token].is_over:
             return None
-        return claims if claims.get("exp", 0) > self._now() else None
+        return claims if claims.get("exp", 0) > self.now() else None
+
+    def _signed(self, kind: str, claims: dict[str, Any], *, by_stranger: bool = False) -> str:
+        key = ECKey.generate_key("P-256") if by_stranger else self._keys[0]
+        return jwt.encode({"alg": "ES256", "typ": kind, "kid": self._keys[0].kid}, claims, key)
+
+
+def _who(user: str) -> dict[str, str]:
+    return {"preferred_username": user, "sub": str(uuid5(NAMESPACE_URL, user))}

@@ -92,9 +92,11 @@ class _Handler(BaseHTTPRequestHandler):
     def _respond(self) -> None:
         size = int(self.headers.get("Content-Length", "0"))
         is_read = 0 <= size <= MAX_BODY
+        path, _, parameters = self.path.partition("?")
         asked = Asked(
             method=self.command,
-            path=self.path.partition("?")[0],
+            path=path,
+            parameters=parameters,
             headers={name.lower(): value for name, value in self.headers.items()},
             content=self.rfile.read(size) if is_read else b"",
         )

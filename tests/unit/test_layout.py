@@ -77,6 +77,8 @@ TESTED_WITH = {
     "testing/issuer.py": "testing/test_fake_issuer.py",
     "testing/life.py": "testing/test_subscriber_contract.py",
     "testing/loopback.py": "testing/test_fake_issuer.py",
+    "testing/pages.py": "testing/test_authorization.py",
+    "testing/people.py": "testing/test_authorization.py",
     "testing/plain.py": "testing/test_process.py",
     "testing/wire.py": "testing/test_process.py",
 }

@@ -63,6 +63,7 @@ def test_an_issuer_may_be_typed_as_people_have_it(typed: str, meant: str) -> Non
 
 def test_a_real_answer_tells_what_the_issuer_has() -> None:
     issuer = FakeIssuer()
+    issuer.publish(device_authorization_endpoint=None)
     with issuer.serve() as url:
         learned = asked(url, insecure_http=True)
     assert (learned.issuer, learned.verify) == (url, "jwt")
