@@ -26,7 +26,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test test-chaos test-heavy coverage test-deb test-install check bench fuzz deb pins audit clean
 
-demo: $(VENV)/.run
+demo: $(VENV)/.demo
 	$(BIN)/sessiond demo
 
 # Unit tests first, then real processes, several files at a time. The other two have the rest:
@@ -82,12 +82,13 @@ pins: $(TOOLS)/.done
 	$(COMPILE) -o $(PINS)/build.txt $(PINS)/build.in
 	$(COMPILE) -o $(PINS)/run.txt -c $(PINS)/build.txt pyproject.toml
 	$(COMPILE) -o $(PINS)/dev.txt -c $(PINS)/run.txt -c $(PINS)/build.txt --extra dev --extra real pyproject.toml
+	$(COMPILE) -o $(PINS)/login.txt -c $(PINS)/dev.txt -c $(PINS)/build.txt plugins/sessiond-login/pyproject.toml
 	$(COMPILE) -o $(PINS)/fuzz.txt -c $(PINS)/dev.txt --extra fuzz pyproject.toml
 
 # Whether a pinned version has a known vulnerability, asked of the package index's advisories; what the
 # index cannot be asked about is a failure too.
 audit: $(TOOLS)/.done
-	for each in run build dev fuzz tools; do \
+	for each in run build login dev fuzz tools; do \
 		$(TOOLS)/bin/pip-audit --strict --disable-pip --require-hashes --progress-spinner off \
 			--vulnerability-service pypi -r $(PINS)/$$each.txt || failed=1; \
 	done; test -z "$$failed"
@@ -99,15 +100,16 @@ $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or later is needed; set PYTHON=" if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.run: pyproject.toml $(PINS)/run.txt $(PINS)/build.txt | $(BIN)/python
-	$(PINNED) -r $(PINS)/run.txt -r $(PINS)/build.txt
-	$(OWN) --editable .
+# The daemon, and the program that people sign in with.
+$(VENV)/.demo: pyproject.toml plugins/sessiond-login/pyproject.toml $(addprefix $(PINS)/,run.txt login.txt build.txt) | $(BIN)/python
+	$(PINNED) -r $(PINS)/run.txt -r $(PINS)/login.txt -r $(PINS)/build.txt
+	$(OWN) --editable . --editable ./plugins/sessiond-login
 	touch $@
 
 $(VENV)/.real: pyproject.toml $(PINS)/dev.txt $(wildcard plugins/*/pyproject.toml) | $(BIN)/python
 	$(PINNED) -r $(PINS)/dev.txt
 	$(OWN) --editable . $(PLUGINS:%=--editable %)
-	touch $@ $(VENV)/.run
+	touch $@ $(VENV)/.demo
 
 $(TOOLS)/.done: $(PINS)/tools.txt | $(BIN)/python
 	$(BIN)/python -m venv $(TOOLS)

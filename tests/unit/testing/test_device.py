@@ -1,6 +1,7 @@
 """A person signs a device in at a fake issuer: codes (RFC 8628), and the page that takes them."""
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import httpx
 import pytest
@@ -33,11 +34,11 @@ async def http(issuer: FakeIssuer) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-async def begun(http: httpx.AsyncClient, **other: str) -> dict[str, str]:
+async def begun(http: httpx.AsyncClient, **other: str) -> dict[str, Any]:
     """Return what a device is told that begins."""
     form = {"client_id": CLIENT, "scope": "openid", **other}
     answer = await http.post("/device_authorization", data=form)
-    codes: dict[str, str] = answer.json()
+    codes: dict[str, Any] = answer.json()
     return codes
 
 
