@@ -219,10 +219,15 @@ def subscriber(name: str) -> None:
 
 
 @main.command()
+@click.option("--browser", is_flag=True, help="Sign in yourself, in your browser.")
 @click.pass_context
-def demo(context: click.Context) -> None:
-    """Show the daemon at work, with an issuer and q processes of its own."""
-    context.exit(importlib.import_module("sessiond.demo.story").main() or os.EX_OK)
+def demo(context: click.Context, browser: bool) -> None:
+    """Show the daemon at work, with an issuer, a person and q processes of its own.
+
+    The person signs in with sessiond-login, which must be installed here.
+    """
+    story = importlib.import_module("sessiond.demo.story")
+    context.exit(story.main(by_browser=browser) or os.EX_OK)
 
 
 main.add_command(init)

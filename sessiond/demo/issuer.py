@@ -1,8 +1,8 @@
 """A development issuer on loopback: `python -m sessiond.demo.issuer`.
 
-It is `sessiond.testing.FakeIssuer` with two users, whose passwords its token endpoint takes: that
-stands for the browser in which a user really signs in. Its refresh tokens rotate: each is good
-once, and a second use ends all that came from the same sign-in (RFC 9700, 4.14.2).
+It is `sessiond.testing.FakeIssuer` with two users, who sign in on its pages, by browser or with a
+device's code. Its refresh tokens rotate: each is good once, and a second use ends all that came
+from the same sign-in (RFC 9700, 4.14.2).
 
 It takes commands as lines on standard input ({"do": "disable", "user": "alice"}) and tells what
 happened as lines on standard output, the first of which is `ready` with its URL.
@@ -42,14 +42,14 @@ class DemoIssuer(FakeIssuer):
         )
 
     def _report(self, asked: Asked, answer: Answer) -> None:
-        form = asked.form
-        if "grant_type" not in form:
+        grant = asked.form.get("grant_type")
+        if asked.path != "/token" or grant is None:
             return
-        user = form.get("username") or self.user_of(Secret(form.get("refresh_token", "")))
         if answer.status == 200:
-            report("granted", grant=form["grant_type"], user=user)
+            report("granted", grant=grant, user=self.user_of(Secret(answer.body["access_token"])))
         else:
-            report("denied", grant=form["grant_type"], user=user, error=answer.body["error"])
+            user = self.user_of(Secret(asked.form.get("refresh_token", "")))
+            report("denied", grant=grant, user=user, error=answer.body["error"])
 
 
 def main() -> None:

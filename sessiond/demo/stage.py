@@ -1,17 +1,24 @@
 """Everybody in the story, and the folder where their sockets, keys and database are."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
 from sessiond.config.credentials import new_key
-from sessiond.demo.actor import Actor
+from sessiond.demo.actor import Actor, StepFailedError
 from sessiond.demo.issuer import API, CLIENT
+from sessiond.demo.person import Person
 
-LIFE = 10  # seconds of an access token: the least in which a refresh ahead of time is seen
+LIFE = 90  # seconds of an access token; `sessiond-login` gives none that is good for less than 60
+SHARE = 0.07  # of it, after which a refresh is seen; by itself sessiond waits for 60 %
 PORT = 5099  # of a Unix socket in a folder of its own, so it is free
 GATEWAYS = ("gateway1", "gateway2")
+ALICE = "alice"
+SESSIONCTL = "from sessiond.ctl import main; main()"
 
 CONFIGURATION = f"""\
 [listen]
@@ -22,6 +29,10 @@ control = "{{folder}}/control.sock"
 
 [store]
 path = "{{folder}}/sessiond.db"
+
+[refresh]
+share = {SHARE}
+jitter = 0.005
 
 [[issuer]]
 name = "development"
@@ -43,6 +54,7 @@ class Stage:
     issuer: Actor
     daemon: Actor
     gateways: tuple[Actor, ...] = ()
+    alice: Person
     url: str  # the issuer's
 
     def __init__(self, folder: Path) -> None:
@@ -57,7 +69,7 @@ class Stage:
         self._stack.close()
 
     def set_up(self) -> None:
-        """Start the issuer, the daemon, and the q processes.
+        """Start the issuer, the daemon and the q processes, and make a home for alice.
 
         Raises:
             StepFailedError: One of the first two is not ready in time.
@@ -68,18 +80,38 @@ class Stage:
         key_file.touch(mode=0o600)
         key_file.write_text(f"{new_key().reveal()}\n", encoding="ascii")
         configuration = CONFIGURATION.format(folder=self.folder, issuer=self.url)
-        (self.folder / "sessiond.toml").write_text(configuration, encoding="utf-8")
+        self._configuration.write_text(configuration, encoding="utf-8")
         self.start_daemon()
         address = ("--address", f"{self.folder}/kx.{PORT}", "--key-file", str(key_file))
         self.gateways = tuple(
-            self._start(name, "sessiond.demo.process", "--name", name, *address)
+            self._start(name, "sessiond.demo.process", "--name", name, *address, "--port", "0")
             for name in GATEWAYS
         )
+        home = self.folder / ALICE
+        home.mkdir(mode=0o700)
+        self.alice = Person(ALICE, home)
+
+    def write_profile(self) -> None:
+        """Have `sessionctl` write what alice's machine must know, from the daemon's file.
+
+        Raises:
+            StepFailedError: It does not.
+        """
+        self.alice.profile.parent.mkdir(parents=True)
+        asked = ["--config", str(self._configuration), "client-profile"]
+        run = subprocess.run(
+            [sys.executable, "-c", SESSIONCTL, *asked, "-o", str(self.alice.profile)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if run.returncode != os.EX_OK:
+            raise StepFailedError(f"sessionctl client-profile: {run.stderr.strip()}")
 
     def start_daemon(self) -> None:
         """Start the daemon, or start it again, and wait until it is ready."""
-        configuration = self.folder / "sessiond.toml"
-        self.daemon = self._start("sessiond", "sessiond", "run", "--config", str(configuration))
+        file = str(self._configuration)
+        self.daemon = self._start("sessiond", "sessiond", "run", "--config", file)
         self.daemon.expect("ready")
 
     def log(self) -> Iterator[str]:
@@ -90,6 +122,10 @@ class Stage:
                     yield line
                 elif not line.startswith("{"):
                     yield f"{actor.name}: {line}"
+
+    @property
+    def _configuration(self) -> Path:
+        return self.folder / "sessiond.toml"
 
     def _start(self, name: str, module: str, *arguments: str) -> Actor:
         actor = self._stack.enter_context(Actor(name, module, *arguments))

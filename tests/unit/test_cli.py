@@ -243,9 +243,10 @@ def test_an_interrupt_ends_with_130(daemon: Callable[[Callable[[Path], None]], N
 
 def test_demo_ends_with_what_the_story_returns(monkeypatch: pytest.MonkeyPatch) -> None:
     story = ModuleType("sessiond.demo.story")
-    story.main = lambda: 3  # type: ignore[attr-defined]
+    story.main = lambda by_browser: 3 + by_browser  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "sessiond.demo.story", story)
     assert invoke("demo").exit_code == 3
+    assert invoke("demo", "--browser").exit_code == 4
 
-    story.main = lambda: None  # type: ignore[attr-defined]
+    story.main = lambda by_browser: None  # type: ignore[attr-defined]
     assert invoke("demo").exit_code == 0
