@@ -168,7 +168,7 @@ def _environment(home: Path, opener: Path | None) -> dict[str, str]:
     """Return that of her programs: this process's, with her home, and her browser if there is."""
     left_out = {*ELSEWHERE, *(() if opener else DESKTOP)}
     kept = {name: value for name, value in os.environ.items() if name not in left_out}
-    browser = {"BROWSER": shlex.quote(str(opener))} if opener else {}
+    browser = {"BROWSER": f"{shlex.quote(str(opener))} %s"} if opener else {}
     return {**kept, **NO_KEYRING, **browser, "HOME": str(home)}
 
 

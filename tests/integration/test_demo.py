@@ -34,34 +34,52 @@ STORY = [
     r"issuer +is up at http://127\.0\.0\.1:\d+",
     r"sessiond +is ready",
     r"1\. The daemon proves itself",
-    r"gateway1 .*proves that it knows the key",
-    r"gateway2 .*proves that it knows the key",
-    r"2\. alice logs in at both gateways",
-    r"gateway1 +lets alice in .* as reader",
-    r"gateway2 +lets alice in .* as reader",
-    r"3\. What should not get in does not",
-    r"plain password: nottoken, and it never leaves q",
-    r"another program: wrongaudience",
-    r"name written in: badsignature",
-    r"under alice's name: usermismatch",
-    r"4\. The tokens are refreshed ahead of time",
+    r"gateway1 +has sessiond prove its key",
+    r"gateway2 +has sessiond prove its key",
+    r"2\. alice has no token yet: she signs in",
+    r"sessionctl client-profile writes her profile",
+    r"alice +runs `sessiond-login --device`",
+    r"Visit http://127\.0\.0\.1:\d+/device and enter the code: [A-Z]{4}-[A-Z]{4}",
+    r"alice +enters the code there",
+    r"issuer +gives her program an access token and a refresh token",
+    r"3\. Her tokens go to both gateways",
+    r"alice +reads `sessiond-login token --json` by a pipe",
+    r"alice +connects to gateway1, `::\d+:alice:\.\.\.",
+    r"gateway1 +lets her in: reader, handle \d+, until",
+    r"alice +connects to gateway2, `::\d+:alice:\.\.\.",
+    r"gateway2 +lets her in: reader, handle \d+, until",
+    r"4\. What should not get in does not",
+    r"plain password: nottoken; it never leaves q",
+    r"payroll: wrongaudience",
+    r"renamed alice: badsignature",
+    r"as alice's: usermismatch",
+    r"5\. The tokens are refreshed ahead of time",
     r"sessiond +gets alice's next tokens",
-    r"gateway1 +is told that handle \d+ is good until",
-    r"gateway2 +is told that handle \d+ is good until",
+    r"gateway1 +keeps handle \d+ until",
+    r"gateway2 +keeps handle \d+ until",
     r"issuer +was called once",
-    r"5\. The daemon is killed and started again; nothing is lost",
+    r"6\. The daemon is killed and started again; nothing is lost",
     r"kill -9 +hits sessiond",
     r"gateway1 +loses sessiond; alice stays",
     r"gateway2 +loses sessiond; alice stays",
     r"sessiond +is ready again",
-    r"gateway1 .*the same session, nothing to close",
-    r"gateway2 .*the same session, nothing to close",
-    r"6\. The issuer disables alice",
+    r"gateway1 +finds her session as it was",
+    r"gateway2 +finds her session as it was",
+    r"7\. alice is disabled",
     r"issuer +refuses sessiond's refresh: invalid_grant",
-    r"gateway1 .*closes alice's handle",
-    r"gateway2 .*closes alice's handle",
+    r"gateway1 +closes handle",
+    r"gateway2 +closes handle",
+    r"alice +reads the end of both connections",
     r"All of it happened",
 ]
+# A person at a browser: opens the page, sends its form back, and goes where it is then sent.
+WALKS = """\
+import sys
+import httpx
+with httpx.Client(trust_env=False, follow_redirects=True, timeout=30) as browser:
+    page = browser.get(sys.argv[1])
+    browser.post(page.url, data={"user": "alice", "password": "wonderland"})
+"""
 LOOKS_LIKE_TOKENS = ";".join(["a" * 20, "r" * 20])
 WELCOME = dictionary({"server": string("sessiond 9"), "proof": octets(bytes(20))})
 
@@ -76,13 +94,7 @@ def folder() -> Iterator[Path]:
 @pytest.fixture(scope="module")
 def told(folder: Path) -> "subprocess.CompletedProcess[str]":
     """`sessiond demo`, once for all that is asked of it."""
-    kept = {name: value for name, value in os.environ.items() if name != "FORCE_COLOR"}
-    return subprocess.run(
-        [sys.executable, "-m", "sessiond", "demo"],
-        capture_output=True,
-        text=True,
-        env={**kept, "TMPDIR": str(folder)},
-    )
+    return watched("", folder)
 
 
 @pytest.fixture
@@ -98,6 +110,36 @@ def test_the_demo_ends_well_and_tells_everything_in_order(
     lines = iter(told.stdout.splitlines())
     missing = [each for each in STORY if not any(re.search(each, line) for line in lines)]
     assert missing == [], told.stdout
+
+
+def test_every_line_fits_a_terminal_of_80_columns(told: "subprocess.CompletedProcess[str]") -> None:
+    assert told.stdout
+    assert [line for line in told.stdout.splitlines() if len(line) > 80] == []
+
+
+def test_whoever_watches_can_be_the_one_who_signs_in(folder: Path, tmp_path: Path) -> None:
+    walks = tmp_path / "walks.py"
+    walks.write_text(WALKS)
+    browser = tmp_path / "browser"
+    browser.write_text(f'#!/bin/sh\n"{sys.executable}" "{walks}" "$1" &\n')
+    browser.chmod(0o700)
+    told = watched("--browser", folder, BROWSER=str(browser))
+    assert (told.returncode, told.stderr) == (0, ""), told.stdout
+    assert "sign in as alice, with the password wonderland" in told.stdout
+    assert "All of it happened" in told.stdout
+    assert "eyJ" not in told.stdout
+    assert list(folder.iterdir()) == []
+    assert processes_naming(folder) == []
+
+
+def test_without_the_program_that_people_sign_in_with_it_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(story, "PROGRAM", "sessiond_login_that_is_not_there")
+    assert story.main() == os.EX_UNAVAILABLE
+    printed = capsys.readouterr()
+    assert "pip install sessiond-login" in printed.err
+    assert printed.out == ""
 
 
 def test_a_piped_story_has_no_colours(told: "subprocess.CompletedProcess[str]") -> None:
@@ -130,7 +172,7 @@ def test_a_step_that_does_not_happen_fails_the_demo_and_shows_the_daemons_log(
 
     assert story.main() == 1
     shown = capsys.readouterr().out
-    assert "This did not happen: gateway1 did not report `accepted user=alice`" in shown
+    assert "This did not happen: gateway1 refuses alice: wrongscope" in shown
     assert '"reason":"wrongscope"' in shown
     assert "eyJ" not in shown
     assert REFRESH_MARK not in shown
@@ -275,6 +317,17 @@ class Impostor:
                     case Received():
                         self._heard.append(unpack_call(event.value)[0])
                         connection.sendall(wire.reply(WELCOME))
+
+
+def watched(option: str, folder: Path, **more: str) -> "subprocess.CompletedProcess[str]":
+    """Run `sessiond demo` where it leaves nothing but in this folder."""
+    kept = {name: value for name, value in os.environ.items() if name != "FORCE_COLOR"}
+    return subprocess.run(
+        [sys.executable, "-m", "sessiond", "demo", *option.split()],
+        capture_output=True,
+        text=True,
+        env={**kept, **more, "TMPDIR": str(folder)},
+    )
 
 
 def refreshed(issuer: str, refresh_token: str) -> tuple[int, dict[str, str]]:
