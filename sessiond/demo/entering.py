@@ -48,7 +48,7 @@ def log_in(stage: Stage, telling: Telling, ports: dict[str, int], open_: ExitSta
     telling.step(3, "Her tokens go to both gateways, in the place of a password")
     brought = stage.alice.token()
     size = len(brought.password.reveal())
-    telling.line(ALICE, f"reads `sessiond-login token --json` by a pipe: {size} bytes")
+    telling.line(ALICE, f"her client runs `sessiond-login token --json`: {size} bytes")
     logins: list[Login] = []
     for gateway in stage.gateways:
         port = ports[gateway.name]
@@ -78,7 +78,7 @@ def refuse(stage: Stage, telling: Telling, ports: dict[str, int]) -> int:
         ("her plain password", Secret(PASSWORDS[ALICE]), "nottoken", False),
         ("her token for payroll", others, "wrongaudience", True),
         ("bob's token, renamed alice", renamed(bobs, ALICE), "badsignature", True),
-        ("bob's own token as alice's", bobs, "usermismatch", True),
+        ("bob's own token", bobs, "usermismatch", True),
     ]
     for what, password, reason, sent in attempts:
         _try(ports[gateway.name], password)

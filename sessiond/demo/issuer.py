@@ -16,6 +16,7 @@ from sessiond.demo.lines import Commands, report
 from sessiond.testing.answer import Answer, Asked
 from sessiond.testing.fake_issuer import FakeIssuer
 
+NAME = "development"  # what sessiond, and so the profile, calls it
 CLIENT = "qstudio"  # the public client that users sign in with
 API = "api://kdb"  # the audience of its access tokens, unless another is asked for
 SCOPE = "session.login kdb.read"

@@ -19,13 +19,13 @@ import httpx
 
 from sessiond.core.secret import Secret
 from sessiond.demo.actor import StepFailedError
+from sessiond.demo.issuer import NAME
 
 PROGRAM = "sessiond_login"
 PATIENCE = 20.0  # seconds for whatever the program does by itself
-# Where a program would keep things besides its home, or find a desktop that is not this person's.
-ELSEWHERE = ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME", "BROWSER")
+XDG = [f"XDG_{name}" for name in ("CONFIG_HOME", "STATE_HOME", "CACHE_HOME", "RUNTIME_DIR")]
+OF_WHO_WATCHES = ("HOME", "BROWSER", *XDG)
 DESKTOP = ("DISPLAY", "WAYLAND_DISPLAY")
-NO_KEYRING = {"PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring"}  # whoever watches has one
 OPEN = "import sys, webbrowser; sys.exit(not webbrowser.open(sys.argv[1]))"
 
 
@@ -84,7 +84,7 @@ class Program:
 
     def __init__(self, arguments: tuple[str, ...], environment: Mapping[str, str]) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", PROGRAM, *arguments],
+            [sys.executable, "-m", PROGRAM, *arguments, "--profile", NAME],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -165,11 +165,15 @@ def answer_device(page: str, code: str, *, user: str, password: str) -> None:
 
 
 def _environment(home: Path, opener: Path | None) -> dict[str, str]:
-    """Return that of her programs: this process's, with her home, and her browser if there is."""
-    left_out = {*ELSEWHERE, *(() if opener else DESKTOP)}
+    """Return that of her programs: this process's, but a home, and at most a browser, of her own.
+
+    The keyring is that of whoever watches, and nothing of hers belongs there.
+    """
+    left_out = {*OF_WHO_WATCHES, *(() if opener else DESKTOP)}
     kept = {name: value for name, value in os.environ.items() if name not in left_out}
     browser = {"BROWSER": f"{shlex.quote(str(opener))} %s"} if opener else {}
-    return {**kept, **NO_KEYRING, **browser, "HOME": str(home)}
+    hers = {"HOME": str(home), "XDG_RUNTIME_DIR": str(home), "SESSIOND_LOGIN_KEEP": "file"}
+    return {**kept, **browser, **hers}
 
 
 def _opener(environment: Mapping[str, str]) -> str:
@@ -177,8 +181,8 @@ def _opener(environment: Mapping[str, str]) -> str:
 
     That browser has its windows and its settings by its own home, not by this person's.
     """
-    own = {name: environment[name] for name in ("HOME", *ELSEWHERE) if name in environment}
+    own = {name: environment[name] for name in OF_WHO_WATCHES if name in environment}
     put_back = [f"export {name}={shlex.quote(value)}" for name, value in own.items()]
-    forget = [f"unset {name}" for name in ELSEWHERE if name not in own]
+    forget = [f"unset {name}" for name in OF_WHO_WATCHES if name not in own]
     run = f'exec {shlex.quote(sys.executable)} -c {shlex.quote(OPEN)} "$1" >/dev/null 2>&1'
     return "\n".join(["#!/bin/sh", *put_back, *forget, run, ""])

@@ -10,7 +10,7 @@ from typing import Self
 
 from sessiond.config.credentials import new_key
 from sessiond.demo.actor import Actor, StepFailedError
-from sessiond.demo.issuer import API, CLIENT
+from sessiond.demo.issuer import API, CLIENT, NAME
 from sessiond.demo.person import Person
 
 LIFE = 90  # seconds of an access token; `sessiond-login` gives none that is good for less than 60
@@ -35,7 +35,7 @@ share = {SHARE}
 jitter = 0.005
 
 [[issuer]]
-name = "development"
+name = "{NAME}"
 issuer = "{{issuer}}"
 insecure_http = true
 verify = "jwt"

@@ -1,4 +1,4 @@
-"""The program that a user signs in with, such as qStudio and its plugin: it gets the tokens."""
+"""Tokens for those who are not to get in with them: no person needs to be asked for these."""
 
 import base64
 import json
@@ -19,14 +19,9 @@ class Tokens:
     access: Secret
     refresh: Secret
 
-    @property
-    def password(self) -> str:
-        """What goes to q in the place of a password: `access;refresh`."""
-        return f"{self.access.reveal()};{self.refresh.reveal()}"
-
 
 def sign_in(issuer: str, user: str, *, resource: str | None = None) -> Tokens:
-    """Return what the issuer gives a user.
+    """Return what the issuer gives for a name and a password (RFC 6749, 4.3).
 
     Args:
         issuer: Its URL.
