@@ -46,7 +46,7 @@ class Authorization:
         if person is None or not (is_typed or self._suffices(person, wanted)):
             if wanted.get("prompt") == "none":
                 return self._back(wanted, error="login_required")
-            return _login_page(wanted, alert("This is not right, or not any more." * is_typed))
+            return _login_page(wanted, alert("Wrong name or password." * is_typed))
         headers = self._people.remembering(person) if is_typed else {}
         return self._back(wanted, headers, code=self._code(person, wanted))
 

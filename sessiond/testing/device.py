@@ -69,7 +69,7 @@ class Devices:
             pending.is_denied = True
             return page("Denied", words("The device is told so."))
         if person is None:
-            return _page(person, code, "This is not right, or not any more.")
+            return _page(person, code, "Wrong name or password.")
         pending.consent = Consent(
             person=person,
             client=pending.form.get("client_id", ""),

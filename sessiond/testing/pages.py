@@ -37,7 +37,7 @@ WHO = (
     '<label for="password">Password</label><input id="password" name="password" type="password"'
     ' autocomplete="current-password" required>'
 )
-BUTTONS = '<button>{}</button><button name="answer" value="deny" formnovalidate>Do not</button>'
+BUTTONS = '<button>{}</button><button name="answer" value="deny" formnovalidate>Cancel</button>'
 
 
 def page(

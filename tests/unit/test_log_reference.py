@@ -72,7 +72,8 @@ def refresh_issuers_of(source: str, place: str) -> Iterator[Line]:
 
 
 def logged() -> list[Line]:
-    files = [file for file in sorted((ROOT / "sessiond").rglob("*.py")) if "demo" not in file.parts]
+    files = sorted((ROOT / "sessiond").rglob("*.py"))
+    files = [file for file in files if "demo" not in file.relative_to(ROOT).parts]
     return [
         line
         for file in files

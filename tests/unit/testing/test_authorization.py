@@ -152,7 +152,7 @@ async def test_a_wrong_password_shows_the_page_again(
 ) -> None:
     page = await browser.post(page_of(), data=answer)
     assert page.status_code == 200
-    assert "This is not right" in page.text
+    assert "Wrong name or password" in page.text
     assert "wonderland" not in page.text
     assert "set-cookie" not in page.headers
 
