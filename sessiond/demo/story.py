@@ -22,9 +22,9 @@ from sessiond.demo.stage import LIFE, Stage
 from sessiond.demo.telling import Telling
 
 LACKING = (
-    "sessiond demo: sessiond-login is not installed here, which people sign in with: install it "
-    f"into this environment ({sys.executable} -m pip install sessiond-login), or run `make demo` "
-    "in a checkout"
+    "sessiond demo: sessiond-login, which people sign in with, is not installed here, wanted it "
+    "beside sessiond: run `make demo` in a checkout, or there "
+    f"`{sys.executable} -m pip install ./plugins/sessiond-login`"
 )
 
 
