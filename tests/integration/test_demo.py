@@ -17,6 +17,7 @@ import pytest
 from sessiond.demo import stage, story
 from sessiond.demo.actor import Actor, StepFailedError
 from sessiond.demo.issuer import CLIENT, PASSWORDS, DemoIssuer
+from sessiond.demo.telling import Telling
 from sessiond.demo.users import sign_in
 from sessiond.qipc import (
     Handshake,
@@ -115,6 +116,20 @@ def test_the_demo_ends_well_and_tells_everything_in_order(
 def test_every_line_fits_a_terminal_of_80_columns(told: "subprocess.CompletedProcess[str]") -> None:
     assert told.stdout
     assert [line for line in told.stdout.splitlines() if len(line) > 80] == []
+
+
+def test_long_words_are_broken_but_no_address(capsys: pytest.CaptureFixture[str]) -> None:
+    words, address = "some words to tell " * 10, f"http://127.0.0.1/{'x' * 90}"
+    telling = Telling()
+    telling.title(words)
+    telling.step(1, words)
+    telling.line("sessionctl", words, took=1234.5, since="so many words")
+    telling.quote(words)
+    telling.quote(f"Open {address}")
+    telling.end(words)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.strip(" |") for line in lines if len(line) > 80] == [address]
+    assert any("[1234500.0 ms after so many words]" in line for line in lines)
 
 
 def test_whoever_watches_can_be_the_one_who_signs_in(folder: Path, tmp_path: Path) -> None:
