@@ -123,7 +123,10 @@ def _scopes(issuer: IssuerConfig, program: Program, wanted: Wanted) -> tuple[str
     of_kdb = program.scope.split()
     if issuer.kind == "entra":
         return tuple(each for each in of_kdb if each not in SCOPES)  # which its library adds
-    return tuple(dict.fromkeys((*SCOPES, *of_kdb)))
+    usual = list(SCOPES)
+    if vendor_of(issuer.issuer).offline_ends_sign_on:  # there refresh tokens come unasked
+        usual.remove("offline_access")
+    return tuple(dict.fromkeys((*usual, *of_kdb)))
 
 
 def _can_refresh(issuer: IssuerConfig) -> bool:

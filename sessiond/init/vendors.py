@@ -43,6 +43,7 @@ class Vendor:
     introspection_step: str = ""
     device_step: str = ""  # what `sessionctl test` needs
     asks_audience: bool = False  # by a parameter, when a user signs in
+    offline_ends_sign_on: bool = False  # the scope offline_access: the browser is asked again
     name_claim: str = ""  # of its id_tokens, for what its access tokens call sub
 
 
@@ -92,6 +93,7 @@ KEYCLOAK = Vendor(
     introspection_step="The client scope kdb needs one mapper Audience more: Included Client "
     "Audience {client_id}. Keycloak calls a token inactive to who is not in its aud.",
     device_step="The client {program}: Capability config, OAuth 2.0 Device Authorization Grant on.",
+    offline_ends_sign_on=True,
 )
 OKTA = Vendor(
     title="Okta",

@@ -123,6 +123,12 @@ def test_entra_without_any_scope_would_give_tokens_for_graph() -> None:
     assert read(bare, Wanted(scope="api://kdb/x")).scopes == ("api://kdb/x",)
 
 
+def test_keycloak_is_not_asked_for_what_ends_the_sign_on_in_the_browser() -> None:
+    assert read(TABLES["keycloak"]).scopes == ("openid", "profile")
+    asked_for = msgspec.structs.replace(TABLES["keycloak"], refresh_scope="offline_access kdb")
+    assert read(asked_for).scopes == ("openid", "profile", "offline_access", "kdb")
+
+
 def test_a_scope_that_tokens_must_have_is_asked_for_beside_the_usual_ones() -> None:
     usual = ("openid", "profile", "offline_access")
     assert read(corp(required_scope="kdb")).scopes == (*usual, "kdb")
