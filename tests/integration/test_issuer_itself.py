@@ -133,6 +133,7 @@ def test_where_rotation_is_strict_reuse_kills_the_family(strict_issuer: RunningI
     assert second != first
     assert strict_issuer.refresh(first).json()["error"] == "invalid_grant"
     assert strict_issuer.refresh(second).json()["error"] == "invalid_grant"
+    assert strict_issuer.control.reuses() == 1
 
 
 def test_where_rotation_is_entras_the_old_one_stays_good(entra_issuer: RunningIssuer) -> None:

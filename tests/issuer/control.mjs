@@ -7,7 +7,7 @@ function publicUser({ upn, oid, name, roles, disabled = false }) {
 }
 
 export function controls(world, rebuild) {
-  const { settings, people, store, keys, graph, faults, calls } = world;
+  const { settings, people, store, keys, graph, faults, calls, issued } = world;
   const firstHabits = { ...settings.habits };
   const known = (name) => {
     const user = people.find(name);
@@ -43,10 +43,13 @@ export function controls(world, rebuild) {
     },
     log: () => calls.take(),
     calls: () => calls.counts(),
+    issued: () => issued.secrets,
+    reuses: () => issued.reuses,
     arrival: ({ path, count = 1 }) => calls.arrival(path, count),
     reset: () => {
       faults.clear();
       calls.reset();
+      issued.reset();
       people.reset();
       Object.assign(settings.habits, firstHabits);
     },

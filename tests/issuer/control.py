@@ -64,6 +64,19 @@ class IssuerControl:
         log: list[str] = self._post("log")
         return log
 
+    def issued(self) -> list[tuple[str, str]]:
+        """Return the name and the text of each secret that went over the token endpoint.
+
+        Tokens that were given out, codes and their verifiers that were brought; since the reset.
+        """
+        found: list[dict[str, str]] = self._post("issued")
+        return [(each["name"], each["secret"]) for each in found]
+
+    def reuses(self) -> int:
+        """Return how often a refresh token came that was spent before, since the reset."""
+        count: int = self._post("reuses")
+        return count
+
     def revoke_user(self, user: str) -> None:
         """End all that the user was granted; his signed access tokens stay what they are."""
         self._post("revoke-user", user=user)

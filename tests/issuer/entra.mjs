@@ -21,7 +21,7 @@ function takeApart(form) {
 }
 
 /** Before oidc-provider: sees which API is meant. After it: changes what it would have answered. */
-export function likeEntra({ settings: { tenant, habits }, people, graph }, provider) {
+export function likeEntra({ settings: { tenant, habits }, people, graph, issued }, provider) {
   const oauth = `/${tenant}/oauth2/v2.0`;
   return async (ctx, next) => {
     let namesApi = false;
@@ -43,6 +43,7 @@ export function likeEntra({ settings: { tenant, habits }, people, graph }, provi
       answerForGraph(ctx, graph, people, habits);
     }
     await applyFault(ctx, provider, people);
+    issued.note(ctx);
   };
 }
 

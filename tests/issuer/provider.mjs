@@ -6,6 +6,7 @@ import { APIS, DESK_CLIENT, clients, resourceServer, usualApi } from './clients.
 import { passwordGrant } from './password_grant.mjs';
 import { TENANT_ID } from './people.mjs';
 
+const { Check } = interactionPolicy;
 const SCOPES = ['openid', 'offline_access', 'profile', 'email', 'session.login'];
 const EVENTS = ['grant.error', 'introspection.error', 'revocation.error', 'authorization.error'];
 
@@ -85,6 +86,13 @@ function features() {
 function pages() {
   const policy = interactionPolicy.base();
   policy.get('consent').checks.remove('native_client_prompt');
+  policy.get('login').checks.add(new Check(
+    'no_such_user',
+    'whoever signed in before is disabled',
+    'login_required',
+    ({ oidc: { session, account: user } }) => (
+      session.accountId && !user ? Check.REQUEST_PROMPT : Check.NO_NEED_TO_PROMPT),
+  ));
   return policy;
 }
 
@@ -124,6 +132,9 @@ export function buildProvider(origin, world) {
   const { tenant, debug } = world.settings;
   const provider = new Provider(`${origin}/${tenant}/v2.0`, configuration(world));
   provider.on('server_error', (_, error) => console.error(error));
+  provider.on('grant.error', (_, error) => {
+    if (error.error_detail === 'refresh token already used') world.issued.noteReuse();
+  });
   if (debug) {
     // The client is told "grant request is invalid" and no more; here is why.
     for (const event of EVENTS) {

@@ -11,6 +11,7 @@ import { controls, obey } from './control.mjs';
 import { likeEntra } from './entra.mjs';
 import { Faults } from './faults.mjs';
 import { Graph } from './graph.mjs';
+import { Issued } from './issued.mjs';
 import { SigningKeys } from './keys.mjs';
 import { showInteraction } from './login_form.mjs';
 import { People } from './people.mjs';
@@ -38,6 +39,7 @@ function makeHandler(origin, settings) {
     graph: new Graph(origin, people),
     faults: new Faults(),
     calls: new Calls(),
+    issued: new Issued(),
   };
   const discovery = `/${settings.tenant}/v2.0/.well-known/openid-configuration`;
   let provider;

@@ -1,0 +1,38 @@
+// What the issuer gave out, so that a test can look for it wherever it should not be.
+
+const MEMBERS = ['access_token', 'refresh_token', 'id_token'];
+const BROUGHT = ['code', 'code_verifier'];
+
+export class Issued {
+  #secrets = [];
+  #reuses = 0;
+
+  /** After oidc-provider has answered at its token endpoint: what it gave, and what it was brought. */
+  note({ body, oidc: { params } }) {
+    for (const name of MEMBERS) this.#keep(name, body[name]);
+    for (const name of BROUGHT) this.#keep(name, params[name]);
+  }
+
+  #keep(name, secret) {
+    if (secret) this.#secrets.push({ name, secret });
+  }
+
+  /** A refresh token came that was spent before: RFC 9700, 4.14, takes one of the two for a thief. */
+  noteReuse() {
+    this.#reuses += 1;
+  }
+
+  get reuses() {
+    return this.#reuses;
+  }
+
+  /** `{name, secret}` of each since the last reset. */
+  get secrets() {
+    return this.#secrets;
+  }
+
+  reset() {
+    this.#secrets = [];
+    this.#reuses = 0;
+  }
+}
