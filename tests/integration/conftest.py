@@ -13,6 +13,9 @@ from tests import canary
 from tests.keycloak import guide
 from tests.keycloak.admin import Admin, Realm
 from tests.keycloak.server import RunningKeycloak
+from tests.people.chromium import Chromium
+from tests.people.machine import Machine
+from tests.people.person import Person
 from tests.running_daemon import RunningDaemon
 from tests.warm_start import WarmStart
 
@@ -75,6 +78,30 @@ def process() -> Iterator[Callable[[RunningDaemon], FakeProcess]]:
             return connected
 
         yield connect
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Chromium]:
+    """The browser of one worker."""
+    with Chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def person(chromium: Chromium, folder: Path) -> Iterator[Person]:
+    """Somebody who is signed in nowhere."""
+    with Person(chromium, folder) as somebody:
+        yield somebody
+
+
+@pytest.fixture
+def machine(person: Person, folder: Path) -> Iterator[Machine]:
+    """The person's machine; whoever looks at it sees no token."""
+    owned = Machine(folder / "home", browser=person.browser)
+    yield owned
+    opened = folder / "browser.env"
+    owned.seen += [opened.read_bytes()] if opened.exists() else []
+    assert canary.found_in(b"\n".join(owned.seen)) == set()
 
 
 @pytest.fixture(scope="session")

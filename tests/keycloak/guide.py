@@ -110,16 +110,21 @@ def section() -> str:
     return str(found)
 
 
-def configuration(realm: Realm, table: str = "keycloak", *, refresh: str = "", **keys: str) -> str:
+def configuration(
+    realm: Realm, table: str = "keycloak", *, listen: str = "", refresh: str = "", **keys: str
+) -> str:
     """Return the guide's table of that name for this realm, to be given to RunningDaemon.
 
     Args:
+        realm: Whose users log in.
+        table: The name that the guide gives it.
+        listen: Lines for `[listen]`.
         refresh: Lines for `[refresh]`.
         keys: What the table is to have otherwise, as TOML; empty text leaves a key out.
     """
     blocks = re.findall(r"^```toml\n(.*?)^```$", section(), re.M | re.S)
     (text,) = (each for each in blocks if f'name = "{table}"' in each)
-    return placed(text, realm, refresh=refresh, **keys)
+    return placed(text, realm, listen=listen, refresh=refresh, **keys)
 
 
 def placed(text: str, realm: Realm, *, listen: str = "", refresh: str = "", **keys: str) -> str:
