@@ -19,6 +19,7 @@ from sessiond_login.clock import Clock
 from sessiond_login.errors import NotSignedIn
 from sessiond_login.issuers import pages
 from sessiond_login.issuers.listening import first_free
+from sessiond_login.issuers.neighbours import is_strangers
 from sessiond_login.issuers.pages import Page
 
 MAX_CONNECTIONS = 64  # open at once; for one more, the oldest is closed
@@ -140,6 +141,8 @@ class Loopback:
             visit.show(pages.NOT_ALLOWED)
         elif host != [self._host.encode()] or visit.repeats:  # by another name: DNS rebinding
             visit.show(pages.NOT_THIS_ONE)
+        elif is_strangers(connection.socket):
+            visit.show(pages.NOT_YOURS)
         else:
             return visit
         return None

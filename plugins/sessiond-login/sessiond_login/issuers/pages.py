@@ -74,6 +74,14 @@ NOT_THIS_ONE = Page(
         "Go back to the tab that your program opened last, or sign in again there.",
     ),
 )
+NOT_YOURS = Page(
+    status=403,
+    heading="Not your sign-in",
+    sentences=(
+        "Another user of this computer began it, and it goes on in that user's browser alone.",
+        "Close this tab. If you began it yourself, run the browser as the same user.",
+    ),
+)
 NOTHING_HERE = Page(
     status=404, heading="Nothing here", sentences=("Close this tab: it is of no use.",)
 )

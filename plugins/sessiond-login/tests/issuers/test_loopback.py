@@ -276,3 +276,15 @@ def test_the_same_port_serves_one_sign_in_after_another() -> None:
 def test_a_redirect_uri_that_leads_elsewhere_is_refused(uri: str) -> None:
     with pytest.raises(ProfileRefused, match="redirect_uris"):
         Loopback((uri,), clock=Hasty(), wait=1.0)
+
+
+def test_another_user_of_the_computer_ends_no_sign_in_of_this_one(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """He has the address from the browser's arguments, and signs in as himself."""
+    with monkeypatch.context() as patch:
+        patch.setattr("sessiond_login.issuers.loopback.is_strangers", lambda _: True)
+        shown = server.get(f"?code=c&state={STATE}")
+    assert (shown.status_code, "Not your sign-in" in shown.text) == (403, True)
+    assert server.taken == []
+    assert "Signed in" in server.good().text
