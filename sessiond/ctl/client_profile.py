@@ -1,17 +1,18 @@
 """`sessionctl client-profile`: what people's machines need to sign in, from the daemon's file."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from os.path import samestat
 from pathlib import Path
 from stat import S_ISREG
+from typing import Any
 
 import click
 import msgspec
 
 from sessiond import config as configuration
 from sessiond.config import IssuerConfig
-from sessiond.config.tables import Name
+from sessiond.config.tables import Name, Text
 from sessiond.core.errors import ConfigError
 from sessiond.ctl import show
 from sessiond.ctl.asking import Target, config_too
@@ -21,6 +22,7 @@ from sessiond.ctl.profile import Wanted, notes, profile
 from sessiond.init.written import comment
 from sessiond.whole_file import write_whole
 
+MAX_PROFILES = 64  # that sessiond-login takes in one file
 MODE = 0o644  # everybody reads it: there is no secret in it
 ABOUT = (
     "Written by `sessionctl client-profile`, for sessiond-login. It belongs to "
@@ -73,7 +75,13 @@ def client_profile(
     """
     target: Target = context.obj
     file = target.config or DEFAULT
-    wanted = Wanted(name=_checked(name), send=send, flow=flow, scope=scope, resource=resource)
+    wanted = Wanted(
+        name=_checked("--name", name, Name),
+        send=send,
+        flow=flow,
+        scope=_checked("--scope", scope, Text),
+        resource=_checked("--resource", resource, Text),
+    )
     issuers = issuers_named(configuration.load(file), issuer)
     if len(issuers) > 1 and (name or scope or resource):
         names = ", ".join(each.name for each in issuers)
@@ -81,7 +89,7 @@ def client_profile(
     tables = _tables(issuers, wanted)
     text = "\n\n".join(map("\n".join, [comment(ABOUT), *tables.values()])) + "\n"
     if output is None:
-        click.echo(text, nl=False)
+        click.echo(text.encode(), nl=False)  # TOML is UTF-8, whatever the terminal is
     else:
         _write(output, text, config=file)
     for each in issuers:
@@ -89,14 +97,16 @@ def client_profile(
             _say(note)
 
 
-def _checked(name: str | None) -> str | None:
+def _checked(option: str, value: str | None, kind: Any) -> str | None:
+    """Return what was typed, where the configuration could hold it as well."""
     try:
-        return msgspec.convert(name, Name | None)
+        found: str | None = msgspec.convert(value, kind | None)
     except msgspec.ValidationError as error:
+        (meta,) = kind.__metadata__
         raise click.UsageError(
-            f"--name {show.plain(str(name))}: wanted 1 to 64 letters, digits, dots, underscores "
-            "or hyphens"
+            f"{option} {show.plain(str(value))}: wanted {meta.description}"
         ) from error
+    return found
 
 
 def _tables(issuers: Sequence[IssuerConfig], wanted: Wanted) -> dict[str, list[str]]:
@@ -114,9 +124,27 @@ def _tables(issuers: Sequence[IssuerConfig], wanted: Wanted) -> dict[str, list[s
             reasons.append(error)
     if not tables:
         raise ConfigError("\n".join(map(str, reasons)))
+    _refuse_alike(tables)
     for reason in reasons:
         _say(f"left out: {reason}")
     return tables
+
+
+def _refuse_alike(names: Iterable[str]) -> None:
+    """Raise ConfigError where one file cannot have all of them: each names files as well."""
+    by_folded: dict[str, str] = {}
+    for name in names:
+        other = by_folded.setdefault(name.casefold(), name)
+        if other != name:
+            raise ConfigError(
+                f"issuer[{other}] and issuer[{name}] differ in case alone, wanted names that "
+                "sessiond-login can tell apart: write a file for each, by --issuer and --name"
+            )
+    if len(by_folded) > MAX_PROFILES:
+        raise ConfigError(
+            f"there are {len(by_folded)} issuers, wanted at most {MAX_PROFILES} for one file of "
+            "sessiond-login: name one with --issuer"
+        )
 
 
 def _write(output: Path, text: str, *, config: Path) -> None:
@@ -125,7 +153,7 @@ def _write(output: Path, text: str, *, config: Path) -> None:
         write_whole(output, text.encode(), mode=MODE)
     except OSError as error:
         raise ControlError(
-            f"{output} cannot be written: {error.strerror}, wanted the profile there: name a "
+            f"{show.plain(str(output))} cannot be written: {error.strerror}, wanted the profile there: name a "
             "folder that is there and yours with -o, or leave -o out",
             os.EX_CANTCREAT,
         ) from error

@@ -7,6 +7,7 @@ is left out. Nothing goes into it but what is named here: it lies on every perso
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from sessiond.config import IssuerConfig
 from sessiond.core.errors import ConfigError
@@ -16,6 +17,7 @@ from sessiond.init.written import comment, lines_of, toml
 
 USER_CLAIM = "preferred_username"
 SCOPES = ("openid", "profile", "offline_access")
+LOOPBACK = ("localhost", "127.0.0.1", "::1")  # what sessiond-login takes for its own machine
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 
@@ -78,15 +80,35 @@ def _refuse_unfit(issuer: IssuerConfig, program: Program, wanted: Wanted) -> Non
             "public one, since a program on a person's machine can keep no secret: register one, "
             "and name it in refresh_client_id"
         )
+    if not program.client_id:
+        raise ConfigError(
+            f"{where} names no client, wanted the public one that people sign in with: write "
+            "refresh_client_id"
+        )
+    if issuer.issuer.startswith("http:") and urlsplit(issuer.issuer).hostname not in LOOPBACK:
+        raise ConfigError(
+            f"{where} is {issuer.issuer}, wanted https://, or one of {', '.join(LOOPBACK)} for a "
+            "test: sessiond-login calls no other without TLS"
+        )
+    _refuse_unfit_scopes(issuer, program, wanted)
+    if issuer.prove_by_refresh and wanted.send == "access":
+        raise ConfigError(
+            f"{where} has prove_by_refresh, wanted a refresh token with each login: leave out "
+            "--send access"
+        )
+
+
+def _refuse_unfit_scopes(issuer: IssuerConfig, program: Program, wanted: Wanted) -> None:
+    where = f"issuer[{issuer.name}]"
     if issuer.kind == "entra" and not (program.scope or wanted.scope):
         raise ConfigError(
             f"{where} names no scope of the API, wanted one, since without it Entra's tokens are "
             "for Graph: write refresh_scope"
         )
-    if issuer.prove_by_refresh and wanted.send == "access":
+    if issuer.kind != "entra" and "openid" not in _scopes(issuer, program, wanted):
         raise ConfigError(
-            f"{where} has prove_by_refresh, wanted a refresh token with each login: leave out "
-            "--send access"
+            f"{where} is not to be asked for openid, wanted that among --scope: without it no "
+            "issuer says who has signed in"
         )
 
 

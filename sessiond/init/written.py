@@ -40,4 +40,9 @@ def toml(value: Value) -> str:
         case str():
             if any("\ud800" <= each <= "\udfff" for each in value):  # of an option
                 raise ConfigError(f"{escaped(value)} is an answer, wanted UTF-8 text: type it anew")
-            return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+            return "".join(map(_shown, json.dumps(value, ensure_ascii=False)))
+
+
+def _shown(character: str) -> str:
+    """Return it as it is, or as TOML spells what would do things to a terminal."""
+    return character if character.isprintable() else f"\\U{ord(character):08x}"

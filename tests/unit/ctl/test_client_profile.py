@@ -104,6 +104,14 @@ def test_one_alone_is_named(run: Run) -> None:
         (("--scope", "kdb"), os.EX_USAGE, "need --issuer"),
         (("--resource", "api://kdb"), os.EX_USAGE, "need --issuer"),
         (("--name", "a]\nb"), os.EX_USAGE, "letters, digits, dots"),
+        (
+            ("--issuer", "corp", "--scope", "openid \x85"),
+            os.EX_USAGE,
+            "--scope openid \\x85: wanted",
+        ),
+        (("--issuer", "corp", "--resource", "a\nb"), os.EX_USAGE, "printable ASCII"),
+        (("--issuer", "corp", "--scope", "kdb"), os.EX_CONFIG, "wanted that among --scope"),
+        (("--issuer", "corp", "--scope", ""), os.EX_CONFIG, "not to be asked for openid"),
         (("--send", "refresh"), os.EX_USAGE, "pair"),
         (("--flow", "magic"), os.EX_USAGE, "device"),
     ],
@@ -114,6 +122,35 @@ def test_what_cannot_be_is_said_and_nothing_is_written(
     done = run(*args, config=CORP + OTHER + PLUGIN)
     assert (done.exit_code, done.stdout) == (code, "")
     assert why in done.stderr
+
+
+def test_names_that_sessiond_login_cannot_tell_apart_are_no_file_together(run: Run) -> None:
+    both = CORP + OTHER.replace('"other"', '"Corp"')
+    done = run(config=both)
+    assert (done.exit_code, done.stdout) == (os.EX_CONFIG, "")
+    assert "issuer[corp] and issuer[Corp] differ in case alone" in done.stderr
+    assert list(profiles(run("--issuer", "Corp", config=both).stdout)) == ["Corp"]
+
+
+def test_more_than_sessiond_login_takes_are_no_file_together(run: Run) -> None:
+    names = [f"issuer{number}" for number in range(client_profile.MAX_PROFILES + 1)]
+    many = [
+        CORP.replace("corp", each).replace("login.", f"{each}.").replace("a*", each)
+        for each in names
+    ]
+    done = run(config="".join(many))
+    assert (done.exit_code, done.stdout) == (os.EX_CONFIG, "")
+    assert "name one with --issuer" in done.stderr
+    assert list(profiles(run(config="".join(many[:-1])).stdout)) == names[:-1]
+
+
+def test_it_is_utf_8_where_the_terminal_is_not(file: Path) -> None:
+    file.write_text(CORP + 'ca_file = "/etc/\u00e9\u2192\\u009b"\n', encoding="utf-8")
+    printed = CliRunner(charset="latin-1").invoke(
+        commands.main, ["client-profile", "--config", str(file)], prog_name="sessionctl"
+    )
+    assert printed.exit_code == os.EX_OK
+    assert '\n# ca_file = "/etc/\u00e9\u2192\\U0000009b"\n' in printed.stdout_bytes.decode()
 
 
 def test_options_are_written(run: Run) -> None:

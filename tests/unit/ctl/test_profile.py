@@ -1,13 +1,18 @@
 """A profile is one that sessiond-login takes, and has nothing in it that is not needed there."""
 
+import json
 import tomllib
+from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 from sessiond_login.profile import Profile
 from sessiond_login.profiles import reading
 
 from sessiond.config import IssuerConfig
+from sessiond.config import reading as daemon
 from sessiond.core.errors import ConfigError
 from sessiond.ctl.profile import Wanted, notes, profile
 from sessiond.init.written import WIDTH
@@ -24,6 +29,48 @@ CORP = IssuerConfig(
 )
 ENTRA = TABLES["entra"]
 API = "22222222-2222-2222-2222-222222222222"
+
+ASCII = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), max_size=30)
+FULL = ASCII.map(str.strip).filter(bool)
+HOSTS = [
+    "login.example.com",
+    "localhost",
+    "127.0.0.1",
+    "127.0.0.2",
+    "[::1]",
+    "x/'\"\\",
+    "h:8443/a b",
+]
+# As an operator may write them: not each is a configuration.
+KEYS = st.fixed_dictionaries(
+    {
+        "name": st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", fullmatch=True),
+        "issuer": st.builds(
+            "{}://{}".format, st.sampled_from(["https", "http"]), st.sampled_from(HOSTS)
+        ),
+        "verify": st.sampled_from(["jwt", "introspection", "userinfo"]),
+        "audience": st.lists(FULL, min_size=1, max_size=2),
+    },
+    optional={
+        "required_scope": ASCII,
+        "refresh_scope": ASCII,
+        "refresh_client_id": ASCII,
+        "client_id": ASCII,
+        "client_auth": st.sampled_from(["none", "basic"]),
+        "user_claim": FULL,
+        "ca_file": st.text(st.characters(exclude_categories=["Cs"])).map("/{}".format),
+        "insecure_http": st.booleans(),
+        "rotation": st.sampled_from(["strict", "tolerant"]),
+        "prove_by_refresh": st.booleans(),
+    },
+)
+WANTED = st.builds(
+    Wanted,
+    send=st.sampled_from([None, "pair", "access"]),
+    flow=st.sampled_from(["browser", "device", "password"]),
+    scope=st.none() | ASCII | ASCII.map("openid {}".format),
+    resource=st.none() | ASCII,
+)
 
 
 def corp(**keys: object) -> IssuerConfig:
@@ -43,6 +90,30 @@ def why_none(issuer: IssuerConfig, wanted: Wanted) -> str:
 def read(issuer: IssuerConfig, wanted: Wanted = Wanted()) -> Profile:  # noqa: B008 - frozen
     """Return the profile as sessiond-login reads it."""
     return reading.read(written(issuer, wanted), "it").profiles[wanted.name or issuer.name]
+
+
+PUBLIC = {"verify": "userinfo", "issuer": "https://a.example", "client_auth": "none"}
+
+
+@given(KEYS, WANTED)
+@example({"name": "a", **PUBLIC, "client_id": ""}, Wanted())
+@example({"name": "a", **PUBLIC}, Wanted(scope="kdb"))
+@example({"name": "a", **PUBLIC, "issuer": "http://127.0.0.2", "insecure_http": True}, Wanted())
+@example({"name": "a", **PUBLIC, "ca_file": "/\n[profile.b]\x7f\x85\u2028"}, Wanted())
+def test_whatever_sessiond_is_configured_by_sessiond_login_can_read_or_there_is_a_reason(
+    keys: dict[str, Any], wanted: Wanted
+) -> None:
+    table = "\n".join(f"{key} = {written_as_toml(value)}" for key, value in keys.items())
+    try:
+        (issuer,) = daemon.read(f'[listen]\nproof_key_file = "/x"\n[[issuer]]\n{table}').issuers
+        text = written(issuer, wanted)
+    except ConfigError:
+        return
+    assert list(reading.read(text, "it").profiles) == [issuer.name]
+
+
+def written_as_toml(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def test_what_is_as_the_default_is_left_out() -> None:
