@@ -41,7 +41,7 @@ TRADE = table(
     }
 )
 # qStudio has q run each query in a function of its own, which gets it as a string.
-_QSTUDIO = re.compile(r'\{v:\$\[`trp in key \.Q;.*\} "(?P<query>.*)"', re.DOTALL)
+_QSTUDIO, _ITS_END = "{v:$[`trp in key .Q;", '} "'
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 
 
@@ -59,8 +59,10 @@ def answer(query: Value, *, user: str, handle: int) -> Value | QError:
         asked = text(query).strip()
     except CallError:  # a call, a function: that takes a q
         return UNKNOWN
-    if (wrapped := _QSTUDIO.fullmatch(asked)) is not None:
-        return _for_qstudio(_ESCAPED.sub(r"\1", wrapped["query"]), user=user, handle=handle)
+    before, _, quoted = asked.rpartition(_ITS_END)
+    if before.startswith(_QSTUDIO) and quoted.endswith('"'):
+        query = _ESCAPED.sub(r"\1", quoted.removesuffix('"'))
+        return _for_qstudio(query, user=user, handle=handle)
     match re.sub(r"[\s;]+", "", asked):
         case ".z.u":
             return symbol(user)

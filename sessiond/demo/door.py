@@ -129,12 +129,13 @@ class Door:
         if self._listener is not None and self._listener in readable:
             self._meet(self._listener)
         for caller in list(self._callers.values()):
+            is_late = not caller.is_in and caller.greets_by <= time.monotonic()
             if caller in writable:
                 caller.send()
-            elif caller in readable:
+            elif caller in readable or is_late:  # he may have come while nobody attended
                 yield from self._read(caller)
             yield from self._events(caller)
-            if not caller.is_in and caller.greets_by <= time.monotonic():
+            if is_late and not caller.is_in:
                 self.close(caller.handle)
 
     def let_in(self, handle: int) -> None:

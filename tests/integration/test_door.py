@@ -7,12 +7,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
+from itertools import count
 from pathlib import Path
 
 import pytest
 
-from sessiond.demo.answers import TRADE, UNKNOWN
-from sessiond.demo.door import MAX_CALLERS, MAX_CREDENTIALS, MAX_QUERY
+from sessiond.demo import door
+from sessiond.demo.answers import TRADE, UNKNOWN, answer
+from sessiond.demo.door import MAX_CALLERS, MAX_CREDENTIALS, MAX_QUERY, Door, Knocked
 from sessiond.qipc import NIL, List, boolean, call, flag, int_, list_, string, symbol, symbols
 from tests.integration.conftest import Start
 from tests.integration.gateway import Client, Gateway, gateway
@@ -100,6 +102,13 @@ def test_qstudios_way_of_asking_is_understood(gw: Gateway) -> None:
         assert isinstance(ran.items[0], List)
         assert flag(ran.items[0].items[0]) is False
         assert ran.items[1] == string(UNKNOWN.text)
+
+
+@pytest.mark.timeout(5)
+@pytest.mark.parametrize("end", ['"', "x", '} "', ""])
+def test_a_query_that_looks_like_qstudios_all_the_way_is_answered_at_once(end: str) -> None:
+    query = QSTUDIO + '} "' * (MAX_QUERY // 3 - len(QSTUDIO)) + end
+    assert answer(string(query), user="alice", handle=6)
 
 
 def test_while_the_daemon_is_away_who_is_in_stays_and_nobody_else_comes_in(gw: Gateway) -> None:
@@ -204,6 +213,24 @@ def test_callers_beyond_the_most_wait_and_those_without_a_name_are_sent_away(
         with Client.logged_in(gw.port, "alice", gw.token()) as alice:  # after GREETING_WITHIN
             assert alice.ask(".z.u") == symbol("alice")
         assert all(caller.is_closed() for caller in idle)
+
+
+def test_who_greeted_in_time_is_heard_however_late_the_process_attends_to_him(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(door, "GREETING_WITHIN", 0.0)
+    at = Door(0, handles=count(6))
+    (listener,) = at.readers()
+    assert isinstance(listener, socket.socket)
+    number = listener.getsockname()[1]
+    with listener, Client(number, b"alice:a.b.c\3\0") as client, Client(number, b"bob:") as half:
+        (knocked,) = at.attend([listener], [])
+        assert isinstance(knocked, Knocked)
+        assert (knocked.handle, knocked.user) == (6, "alice")
+        at.close(6)
+        assert client.is_closed()
+        assert list(at.attend([listener], [])) == []
+        assert half.is_closed()
 
 
 def test_a_port_that_is_taken_is_said_in_a_sentence(folder: Path) -> None:
