@@ -27,6 +27,8 @@ LACKING = (
     f"`{sys.executable} -m pip install ./plugins/sessiond-login`"
 )
 
+LEAVE = (signal.SIGTERM, signal.SIGHUP)  # the second when the terminal is closed
+
 
 def main(*, by_browser: bool = False) -> int:
     """Tell the story; return 0, or 1 when a step of it did not happen, or 69 where it cannot be.
@@ -38,7 +40,7 @@ def main(*, by_browser: bool = False) -> int:
         print(LACKING, file=sys.stderr)
         return os.EX_UNAVAILABLE
     telling = Telling()
-    earlier = signal.signal(signal.SIGTERM, _leave)
+    earlier = {number: signal.signal(number, _leave) for number in LEAVE}
     try:
         with (
             TemporaryDirectory(prefix="sessiond-demo-") as folder,
@@ -50,7 +52,8 @@ def main(*, by_browser: bool = False) -> int:
                 telling.failed(str(error), stage.log())
                 return 1
     finally:
-        signal.signal(signal.SIGTERM, earlier)
+        for number, handler in earlier.items():
+            signal.signal(number, handler)
     return 0
 
 

@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from subprocess import PIPE
 
 import httpx
 import pytest
@@ -174,6 +176,22 @@ def test_the_demo_leaves_neither_files_nor_processes(
     assert told.stdout
     assert list(folder.iterdir()) == []
     assert processes_naming(folder) == []
+
+
+@pytest.mark.parametrize("number", story.LEAVE)
+def test_whoever_ends_it_half_way_ends_everybody_and_no_token_stays(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    command = [sys.executable, "-m", "sessiond", "demo"]
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(command, stdout=PIPE, text=True, env=environment) as demo:
+        assert demo.stdout is not None
+        assert any("sessiond   is ready" in line for line in demo.stdout)
+        demo.send_signal(number)
+        demo.stdout.read()
+    assert demo.returncode == 128 + number
+    assert list(tmp_path.iterdir()) == []
+    assert processes_naming(tmp_path) == []
 
 
 def test_a_step_that_does_not_happen_fails_the_demo_and_shows_the_daemons_log(
