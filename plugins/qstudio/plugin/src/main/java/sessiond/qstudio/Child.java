@@ -32,8 +32,8 @@ final class Child {
      */
     static Child run(List<String> command, long limitMillis)
             throws IOException, InterruptedException {
-        Process process = new ProcessBuilder(command).start();
-        try {
+        try (Started started = Started.of(command)) {
+            Process process = started.process();
             process.getOutputStream().close();
             Drain printed =
                     Drain.of(
@@ -44,8 +44,6 @@ final class Child {
             printed.join(LINGERING_MILLIS);
             said.join(LINGERING_MILLIS);
             return new Child(inTime, process.waitFor(), printed, said);
-        } finally {
-            ProcessTree.end(process);
         }
     }
 }

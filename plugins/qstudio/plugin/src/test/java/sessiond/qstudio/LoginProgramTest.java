@@ -183,6 +183,25 @@ class LoginProgramTest {
     }
 
     @Test
+    void nobodyIsLeftToSignInWhereQStudioIsClosed() throws Exception {
+        Path running = directory.resolve("program");
+        Path login = FakeLogin.that(directory, "echo $$ > '" + running + "'", "exec sleep 1000");
+        Process closed =
+                new ProcessBuilder(
+                                System.getProperty("java.home") + "/bin/java",
+                                "-cp",
+                                System.getProperty("java.class.path"),
+                                "-Dsessiond.login=" + login,
+                                ClosedMeanwhile.class.getName(),
+                                running.toString())
+                        .inheritIO()
+                        .start();
+        assertEquals(0, closed.waitFor());
+        long pid = Long.parseLong(Files.readString(running).trim());
+        assertTrue(ProcessHandle.of(pid).filter(ProcessHandle::isAlive).isEmpty());
+    }
+
+    @Test
     void oneThatCannotBeRunIsSaid() throws IOException {
         Path program = FakeLogin.that(directory, "");
         Files.writeString(program, "#!/nowhere/python\n");
