@@ -153,8 +153,8 @@ def _write(output: Path, text: str, *, config: Path) -> None:
         write_whole(output, text.encode(), mode=MODE)
     except OSError as error:
         raise ControlError(
-            f"{show.plain(str(output))} cannot be written: {error.strerror}, wanted the profile there: name a "
-            "folder that is there and yours with -o, or leave -o out",
+            f"{show.plain(str(output))} cannot be written: {error.strerror}, wanted the profile "
+            "there: name a folder that is there and yours with -o, or leave -o out",
             os.EX_CANTCREAT,
         ) from error
 

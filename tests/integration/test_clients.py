@@ -1,16 +1,21 @@
 """docs/clients.md, run: real kdb+ clients log in at the simulated gateway by the page's code."""
 
-import json
 import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from subprocess import PIPE
 
 import pytest
+from sessiond_login.keeping.record import to_text
+from sessiond_login.kept import Kept
 from sessiond_login.limits import DAEMON, LIMITS, Limit
+from sessiond_login.profiles import reading
+from sessiond_login.secret import Secret
 
 from tests.clients.install import HERE as CLIENTS
 from tests.clients.install import JAVAKDB, NODE_MODULES
@@ -18,26 +23,14 @@ from tests.integration.conftest import Start
 from tests.integration.gateway import INTROSPECTION, Gateway, gateway
 from tests.integration.guide import Block, blocks_of
 from tests.integration.operating import Operator
+from tests.integration.terminal import PROGRAM
 from tests.issuer.install import node_home
 from tests.needs import q_interpreter
 
 PAGE = Path(__file__).parents[2] / "docs/clients.md"
 TEXT = PAGE.read_text(encoding="utf-8")
+OF_WHO_TESTS = re.compile(r"DISPLAY|WAYLAND|BROWSER|SSH|XDG|DBUS|SESSIOND|PYTHON")  # environment
 JAVA = ("java", "-XX:TieredStopAtLevel=1", "-cp", str(JAVAKDB))
-STAND_IN = """\
-#!/bin/sh
-case "$*" in
-    token) cat "{folder}/password" ;;
-    "token --json") cat "{folder}/token.json" ;;
-    *) exit 64 ;;
-esac
-"""
-STAND_IN_MODULE = """\
-from pathlib import Path
-
-def password(profile=None):
-    return Path("{folder}/password").read_text().strip()
-"""
 
 
 @pytest.fixture
@@ -73,33 +66,66 @@ def written(client: str, gw: Gateway, file: Path) -> Path:
     return file
 
 
-def surroundings(folder: Path, password: str) -> dict[str, str]:
-    """Return an environment in which a person is signed in, as sessiond-login would tell."""
-    (folder / "password").write_text(f"{password}\n")
-    told = {"user": "alice", "password": password}
-    (folder / "token.json").write_text(json.dumps(told) + "\n")
-    program = folder / "sessiond-login"
-    program.write_text(STAND_IN.format(folder=folder))
-    program.chmod(0o755)
-    (folder / "sessiond_login.py").write_text(STAND_IN_MODULE.format(folder=folder))
-    path = f"{folder}:{os.environ['PATH']}"
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Where alice's clients run: a home in which she has signed in with sessiond-login."""
+
+    home: Path
+    password: str  # what sessiond-login gives
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return surroundings(self.home)
+
+
+def surroundings(home: Path) -> dict[str, str]:
+    """Return an environment that has sessiond-login, with no keyring and nobody to be asked."""
+    kept = {name: value for name, value in os.environ.items() if not OF_WHO_TESTS.search(name)}
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     pykx = {"PYKX_UNLICENSED": "true", "PYTHONWARNINGS": "ignore"}
-    return os.environ | {"PATH": path, "PYTHONPATH": str(folder)} | pykx
+    return kept | pykx | {"PATH": path, "HOME": str(home), "SESSIOND_LOGIN_KEEP": "file"}
 
 
-def run(gw: Gateway, command: list[str], folder: Path, password: str) -> str:
+def desk(gw: Gateway, home: Path) -> Desk:
+    """Give alice a profile, as the daemon's operator makes it, and the tokens of a sign-in."""
+    file = home / ".config/sessiond/login.toml"
+    file.parent.mkdir(parents=True)
+    made = [*PROGRAM, "client-profile", "--config", str(gw.daemon.folder / "config.toml")]
+    subprocess.run([*made, "-o", str(file)], check=True)
+    (profile,) = reading.read(file.read_text(), "it").profiles.values()
+    tokens = gw.issuer.sign_in("alice", is_opaque=gw.is_opaque)
+    kept = Kept(
+        made_for=reading.made_for(profile),
+        user="alice",
+        access=Secret(tokens.access.reveal()),
+        refresh=Secret(tokens.refresh.reveal()),
+        expires=time.time() + tokens.expires_in,
+        handed_over=False,
+    )
+    state = home / ".local/state/sessiond"
+    state.mkdir(parents=True, mode=0o700)
+    (state / "tokens-corp.json").touch(mode=0o600)
+    (state / "tokens-corp.json").write_text(to_text(kept))
+    given = subprocess.run(
+        ["sessiond-login", "token"], env=surroundings(home), capture_output=True, text=True
+    )
+    assert given.returncode == 0, given.stderr
+    return Desk(home, given.stdout.strip())
+
+
+def run(gw: Gateway, command: list[str], at: Desk) -> str:
     """Run a client to its end, see that alice came, renewed and left, and return its output."""
     ended = subprocess.run(
         command,
-        cwd=folder,
-        env=surroundings(folder, password),
+        cwd=at.home,
+        env=at.environment,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         timeout=60,
     )
     assert ended.returncode == 0, ended.stderr
-    assert password not in ended.stdout + ended.stderr
+    assert at.password not in ended.stdout + ended.stderr
     gw.process.expect("accepted", user="alice")
     gw.process.expect("left", user="alice")
     (renewal,) = gw.daemon.logged(1, event="renewal", user="alice")
@@ -111,30 +137,29 @@ def run(gw: Gateway, command: list[str], folder: Path, password: str) -> str:
 @pytest.mark.needs("real")
 def test_pykx_shows_the_table(gw: Gateway, tmp_path: Path) -> None:
     program = written("PyKX", gw, tmp_path / "trades.py")
-    assert "AAPL" in run(gw, [sys.executable, str(program)], tmp_path, gw.password())
+    assert "AAPL" in run(gw, [sys.executable, str(program)], desk(gw, tmp_path))
 
 
 @pytest.mark.needs("clients")
 def test_javakdb_shows_the_table(gw: Gateway, tmp_path: Path) -> None:
     program = written("javakdb", gw, tmp_path / "Trades.java")
-    assert "AAPL" in run(gw, [*JAVA, str(program)], tmp_path, gw.password())
+    assert "AAPL" in run(gw, [*JAVA, str(program)], desk(gw, tmp_path))
 
 
 @pytest.mark.needs("clients")
 def test_node_q_shows_the_table(gw: Gateway, tmp_path: Path) -> None:
     program = written("node-q", gw, tmp_path / "trades.mjs")
     (tmp_path / "node_modules").symlink_to(NODE_MODULES)
-    assert "AAPL" in run(gw, [str(node()), str(program)], tmp_path, gw.password())
+    assert "AAPL" in run(gw, [str(node()), str(program)], desk(gw, tmp_path))
 
 
 @pytest.mark.needs("q")
 def test_q_shows_the_table(opaque_gw: Gateway, tmp_path: Path) -> None:
     program = written("q", opaque_gw, tmp_path / "trades.q")
     program.write_text(program.read_text() + "exit 0\n")
-    password = opaque_gw.password()
-    assert len(password) < 128  # what PeachQ sends of one
-    q = str(q_interpreter())
-    assert "AAPL" in run(opaque_gw, [q, str(program)], tmp_path, password)
+    at = desk(opaque_gw, tmp_path)
+    assert len(at.password) < 128  # what PeachQ sends of one
+    assert "AAPL" in run(opaque_gw, [str(q_interpreter()), str(program)], at)
 
 
 @pytest.mark.parametrize(
@@ -150,8 +175,7 @@ def test_what_a_client_makes_of_a_closed_connection_is_what_the_page_says(
 ) -> None:
     runs = {".py": [sys.executable], ".java": [*JAVA], ".mjs": [str(node())]}
     command = [*runs[Path(file).suffix], str(CLIENTS / file), str(gw.port)]
-    password = gw.password()
-    environment = surroundings(tmp_path, password)
+    password, environment = gw.password(), surroundings(tmp_path)
     with subprocess.Popen(command, stdin=PIPE, stdout=PIPE, text=True, env=environment) as running:
         assert running.stdin is not None
         assert running.stdout is not None
