@@ -1,13 +1,14 @@
 """What is absent skips a test and is listed; in CI it may fail the test."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.needs import absent, is_error
+from tests.needs import PROGRAMS, absent, is_error
 
 ROOT = Path(__file__).parents[2]
 WITHOUT = """
@@ -120,3 +121,12 @@ def test_absent_programs_are_named_by_the_packages_that_have_them(
     monkeypatch.setenv("PATH", str(tmp_path))
     assert absent("systemd") == "apt-get install systemd"
     assert absent("debian") == "apt-get install debhelper debootstrap dpkg-dev fakeroot lintian"
+
+
+@pytest.mark.parametrize("what", sorted(set(PROGRAMS) - {"debian"}))  # which runs by itself
+def test_a_bare_machine_is_given_each_program_whose_absence_is_an_error_there(what: str) -> None:
+    line = re.compile(r"^command -v (\S+) >/dev/null \|\| missing\+=\((\S+)\)", re.M)
+    given = dict(line.findall((ROOT / ".ci/run").read_text()))
+    for package in set(PROGRAMS[what].values()):
+        its = [program for program, of in PROGRAMS[what].items() if of == package]
+        assert package in {given.get(program) for program in its}
