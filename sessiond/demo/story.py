@@ -40,7 +40,8 @@ def main(*, by_browser: bool = False) -> int:
         print(LACKING, file=sys.stderr)
         return os.EX_UNAVAILABLE
     telling = Telling()
-    earlier = {number: signal.signal(number, _leave) for number in LEAVE}
+    heeded = [each for each in LEAVE if signal.getsignal(each) is not signal.SIG_IGN]  # nohup(1)
+    earlier = {number: signal.signal(number, _leave) for number in heeded}
     try:
         with (
             TemporaryDirectory(prefix="sessiond-demo-") as folder,
