@@ -122,6 +122,8 @@ def _error_in(wanted: Mapping[str, str]) -> str:
 
 def _is_loopback(uri: str) -> bool:
     """Say whether this is http on loopback; any port will do (RFC 8252, 7.3)."""
+    if not (uri.isascii() and uri.isprintable()):  # it becomes a header (RFC 9110, 5.5)
+        return False
     try:
         parts = urlsplit(uri)
     except ValueError:

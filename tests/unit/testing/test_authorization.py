@@ -213,6 +213,8 @@ async def test_what_is_asked_wrongly_goes_back_as_an_error(
         {"redirect_uri": "http://127.0.0.1@evil.example/callback"},
         {"redirect_uri": "http://127.0.0.1:5/callback#there"},
         {"redirect_uri": "http://[::1/callback"},
+        {"redirect_uri": "http://127.0.0.1:5/\r\nSet-Cookie: fake-issuer=another"},
+        {"redirect_uri": "http://127.0.0.1:5/\u20ac"},
     ],
 )
 async def test_a_browser_is_never_sent_where_no_client_of_this_machine_is(

@@ -1,5 +1,8 @@
 """A stand-in for what subscribers post to."""
 
+import socket
+from urllib.parse import urlsplit
+
 import httpx
 import pytest
 
@@ -28,6 +31,16 @@ def test_it_fails_as_it_is_told_to() -> None:
         room.mend()
         assert client.post(room.url).status_code == 200
         assert len(room.received) == 4
+
+
+@pytest.mark.parametrize("length", ["-5", "many", "9" * 5000])
+def test_a_length_that_is_none_is_answered_without_a_body(length: str) -> None:
+    with FakeReceiver() as room:
+        place = urlsplit(room.url)
+        with socket.create_connection((place.hostname, place.port), timeout=20) as client:
+            client.sendall(f"POST / HTTP/1.1\r\nContent-Length: {length}\r\n\r\n".encode())
+            assert client.recv(12) == b"HTTP/1.1 200"
+        assert room.next().content == b""
 
 
 def test_who_waits_in_vain_is_told() -> None:
