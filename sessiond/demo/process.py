@@ -32,6 +32,7 @@ from sessiond.testing.plain import instant
 from sessiond.testing.process import FakeProcess
 
 RETRY = 0.05  # seconds between two attempts to reach the daemon; the hook takes longer
+MAX_SHOWN = 256  # characters of a name: whoever calls may bring one of 64 KiB, again and again
 FIRST_HANDLE = 6  # what q gives its first caller, about
 
 
@@ -173,21 +174,21 @@ class SimulatedProcess:
         try:
             read_password(password)
         except TokenRejected as rejected:  # a plain password never leaves q
-            report("refused", user=user, reason=rejected.reason, sent=False)
+            _refuse(user, rejected.reason, sent=False)
             return False
         if self._daemon is None:
-            report("refused", user=user, reason="unavailable", sent=False)
+            _refuse(user, "unavailable", sent=False)
             return False
         started = time.monotonic()
         try:
             verdict = self._daemon.connect(user, password, handle)
         except OSError:
-            report("refused", user=user, reason="unavailable", sent=True)
+            _refuse(user, "unavailable", sent=True)
             self._lose()
             return False
         took = time.monotonic() - started
         if not verdict["ok"]:
-            report("refused", user=user, reason=verdict["reason"], sent=True, took=took)
+            _refuse(user, verdict["reason"], sent=True, took=took)
             return False
         session = verdict["session"]
         self._held[handle] = Held(session, user)
@@ -243,6 +244,10 @@ class SimulatedProcess:
         held = self._held.pop(handle)
         self._door.close(handle)
         report("closed", user=held.user, handle=handle, reason=reason)
+
+
+def _refuse(user: str, reason: str, **facts: object) -> None:
+    report("refused", user=user[:MAX_SHOWN], reason=reason, **facts)
 
 
 def _is_token(password: str) -> bool:
