@@ -27,14 +27,15 @@ final class Credentials {
         } catch (IllegalArgumentException notJson) {
             throw unusable("no JSON object: " + notJson.getMessage());
         }
-        String user = text(members, "user", MAX_USER);
+        String user = text(members, "user", ' ', MAX_USER); // "CORP\\Alice Doe" is one
         if (user.indexOf(':') >= 0) {
             throw unusable("a user with a colon, which kdb+ would end the name at");
         }
-        return new Credentials(user, text(members, "password", MAX_PASSWORD));
+        return new Credentials(user, text(members, "password", '!', MAX_PASSWORD));
     }
 
-    private static String text(Map<String, Object> members, String name, int most) {
+    /** Returns a text of ASCII characters from {@code lowest} on. */
+    private static String text(Map<String, Object> members, String name, char lowest, int most) {
         Object value = members.get(name);
         if (!(value instanceof String)) {
             throw unusable("no text as " + name);
@@ -43,7 +44,7 @@ final class Credentials {
         // kdb+ takes the pair up to a NUL, and in ISO 8859-1.
         if (text.isEmpty()
                 || text.length() > most
-                || !text.chars().allMatch(c -> c > ' ' && c < 127)) {
+                || !text.chars().allMatch(c -> c >= lowest && c < 127)) {
             throw unusable(name + " is not 1 to " + most + " printable ASCII characters");
         }
         return text;

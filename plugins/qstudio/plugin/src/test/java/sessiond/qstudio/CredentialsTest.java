@@ -23,6 +23,12 @@ class CredentialsTest {
     }
 
     @Test
+    void aNameMayHaveBlanksAsSessiondLetsIt() {
+        String named = "{\"user\":\"CORP\\\\Alice Doe\",\"password\":\"b\"}";
+        assertEquals("CORP\\Alice Doe", Credentials.fromJson(named).user);
+    }
+
+    @Test
     void credentialsPrintNoPassword() {
         assertFalse(Credentials.fromJson(FakeLogin.ANSWER).toString().contains(FakeLogin.TOKEN));
     }
