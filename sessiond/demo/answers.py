@@ -61,8 +61,8 @@ def answer(query: Value, *, user: str, handle: int) -> Value | QError:
         return UNKNOWN
     before, _, quoted = asked.rpartition(_ITS_END)
     if before.startswith(_QSTUDIO) and quoted.endswith('"'):
-        query = _ESCAPED.sub(r"\1", quoted.removesuffix('"'))
-        return _for_qstudio(query, user=user, handle=handle)
+        inner = _ESCAPED.sub(r"\1", quoted.removesuffix('"'))
+        return _for_qstudio(inner, user=user, handle=handle)
     match re.sub(r"[\s;]+", "", asked):
         case ".z.u":
             return symbol(user)

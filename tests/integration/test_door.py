@@ -106,10 +106,10 @@ def test_qstudios_way_of_asking_is_understood(gw: Gateway) -> None:
 
 
 @pytest.mark.timeout(5)
-@pytest.mark.parametrize("end", ['"', "x", '} "', ""])
+@pytest.mark.parametrize("end", ["x", '} "', ""])
 def test_a_query_that_looks_like_qstudios_all_the_way_is_answered_at_once(end: str) -> None:
     query = QSTUDIO + '} "' * (MAX_QUERY // 3 - len(QSTUDIO)) + end
-    assert answer(string(query), user="alice", handle=6)
+    assert answer(string(query), user="alice", handle=6) != TRADE
 
 
 def test_while_the_daemon_is_away_who_is_in_stays_and_nobody_else_comes_in(gw: Gateway) -> None:
