@@ -122,7 +122,7 @@ def test_until_there_is_a_configuration_nothing_listens(installed: Machine) -> N
     assert installed.run("systemctl", "is-enabled", *SOCKETS, "sessiond.service") == "\n".join(
         ["enabled"] * 4
     )
-    for name in ("sessiond", "sessionctl"):
+    for name in ("sessiond", "sessionctl", "sessiond-login"):
         assert "Usage: " in installed.run(name, "--help")
     example = "/usr/share/doc/sessiond/examples/config.example.toml"
     assert installed.run("sessiond", "check-config", "--config", example).endswith("ok")

@@ -81,6 +81,16 @@ def test_what_this_tree_is_built_with_is_pinned_and_its_plugins_need_no_more(fil
     assert unmet(read["project"]["dependencies"], "dev") == []
 
 
+def test_the_debian_package_has_what_each_program_in_it_needs() -> None:
+    named = re.findall(r"\.ci/pins/(\w+)\.txt", (ROOT / "debian/venv").read_text())
+    needed = [
+        each
+        for file in (ROOT / "pyproject.toml", *ROOT.glob("plugins/*/pyproject.toml"))
+        for each in project(file)["project"]["dependencies"]
+    ]
+    assert unmet(needed, *set(named) - {"build"}) == []
+
+
 @pytest.mark.parametrize("folder", ["issuer", "clients"])
 def test_npm_packages_are_pinned_with_their_hashes_too(folder: str) -> None:
     lock = json.loads((ROOT / f"tests/{folder}/package-lock.json").read_text())
