@@ -1,11 +1,14 @@
 """The unit tests mirror the rooms: where a module's tests are is known without searching."""
 
+from collections.abc import Mapping, Set
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
 CODE, TESTS = ROOT / "sessiond", ROOT / "tests/unit"
+LOGIN = ROOT / "plugins/sessiond-login/sessiond_login"
 
 # Run as processes, and tested as such in tests/integration.
 AS_PROCESSES = {
@@ -83,34 +86,82 @@ TESTED_WITH = {
     "testing/wire.py": "testing/test_process.py",
 }
 
+# The same of the program that people sign in with, whose tests are beside it.
+LOGIN_TESTED_WITH = {
+    "__main__.py": "test_cli.py",
+    "clock.py": "issuers/test_device.py",
+    "composition.py": "test_cli.py",
+    "credentials.py": "test_signing_in.py",
+    "errors.py": "test_readme.py",
+    "issuer.py": "test_signing_in.py",
+    "issuers/client.py": "issuers/test_flows.py",
+    "issuers/keys.py": "issuers/test_id_token.py",
+    "issuers/listening.py": "issuers/test_loopback.py",
+    "issuers/oidc.py": "issuers/test_flows.py",
+    "keeping/kept_file.py": "keeping/test_keep.py",
+    "kept.py": "keeping/test_record.py",
+    "profile.py": "profiles/test_reading.py",
+    "profile_commands.py": "test_cli.py",
+    "profiles/toml_text.py": "profiles/test_added.py",
+}
 
-def own_tests(module: str) -> list[Path]:
-    """The test modules of its name, in the folder that mirrors its own."""
-    path = TESTS / module
-    return [*path.parent.glob(f"test_{path.stem}.py"), *path.parent.glob(f"test_{path.stem}_*.py")]
+
+@dataclass(frozen=True, slots=True)
+class Mirror:
+    """Code, the tests that mirror it, and where its exceptions are tested."""
+
+    code: Path
+    tests: Path
+    tested_with: Mapping[str, str]
+    as_processes: Set[str] = frozenset()
+
+    def own_tests(self, module: str) -> list[Path]:
+        """The test modules of its name, in the folder that mirrors its own."""
+        path = self.tests / module
+        return [
+            *path.parent.glob(f"test_{path.stem}.py"),
+            *path.parent.glob(f"test_{path.stem}_*.py"),
+        ]
+
+    def modules(self) -> list[str]:
+        return [
+            str(file.relative_to(self.code))
+            for file in sorted(self.code.rglob("*.py"))
+            if file.name != "__init__.py" and "template" not in file.parts
+        ]
+
+    def exceptions(self) -> list[str]:
+        return sorted({*self.as_processes, *self.tested_with})
+
+
+MIRRORS = {
+    "sessiond": Mirror(CODE, TESTS, TESTED_WITH, AS_PROCESSES),
+    "sessiond-login": Mirror(LOGIN, LOGIN.parent / "tests", LOGIN_TESTED_WITH),
+}
 
 
 @pytest.mark.parametrize(
-    "module",
-    [
-        str(file.relative_to(CODE))
-        for file in sorted(CODE.rglob("*.py"))
-        if file.name != "__init__.py" and "template" not in file.parts
-    ],
+    ("name", "module"), [(name, each) for name in MIRRORS for each in MIRRORS[name].modules()]
 )
-def test_each_module_has_its_tests_where_they_are_looked_for(module: str) -> None:
-    if module in AS_PROCESSES:
+def test_each_module_has_its_tests_where_they_are_looked_for(name: str, module: str) -> None:
+    mirror = MIRRORS[name]
+    if module in mirror.as_processes:
         return
-    named = TESTED_WITH.get(module)
-    assert own_tests(module) if named is None else (TESTS / named).exists()
+    named = mirror.tested_with.get(module)
+    assert mirror.own_tests(module) if named is None else (mirror.tests / named).exists()
 
 
-@pytest.mark.parametrize("module", sorted({*AS_PROCESSES, *TESTED_WITH}))
-def test_no_exception_outlives_its_reason(module: str) -> None:
-    assert (CODE / module).exists()
-    assert own_tests(module) == []
+@pytest.mark.parametrize(
+    ("name", "module"), [(name, each) for name in MIRRORS for each in MIRRORS[name].exceptions()]
+)
+def test_no_exception_outlives_its_reason(name: str, module: str) -> None:
+    mirror = MIRRORS[name]
+    assert (mirror.code / module).exists()
+    assert mirror.own_tests(module) == []
 
 
-def test_each_folder_of_tests_is_that_of_a_room() -> None:
-    folders = {file.parent.relative_to(TESTS) for file in TESTS.rglob("test_*.py")}
-    assert {each for each in folders if not (CODE / each).is_dir()} == set()
+@pytest.mark.parametrize("name", MIRRORS)
+def test_each_folder_of_tests_is_that_of_a_room(name: str) -> None:
+    code, tests = MIRRORS[name].code, MIRRORS[name].tests
+    folders = {file.parent.relative_to(tests) for file in tests.rglob("test_*.py")}
+    assert {each for each in folders if not (code / each).is_dir()} == set()
