@@ -2,8 +2,8 @@
 
 `SEEN, wanted WANTED: DO` for every refusal, every reason why an issuer is unavailable and every
 error at a start. Of a value in the configuration `KEY is SEEN, must be WANTED` is enough: the key
-says where there is something to do. The texts are read from the source, with a placeholder for
-whatever is known only as they are told.
+says where there is something to do. A person who signs in is told SEEN and DO. The texts are read
+from the source, with a placeholder for whatever is known only as they are told.
 """
 
 import ast
@@ -22,6 +22,8 @@ README = ROOT / "README.md"
 DOCTOR = ROOT / "sessiond/ctl/doctor"
 FORM = re.compile(r".+, wanted .+: .+", re.DOTALL)
 VALUE = re.compile(r".+ must .+", re.DOTALL)
+# The last part is words, not only what a system said.
+ADVICE = re.compile(r".+(?:, wanted |[:;] |\. (?=[A-Z]))[^:;]*[a-z]{2}[^;]*", re.DOTALL)
 
 # What is called with a text that people read, and which of its arguments that is.
 REFUSALS = {"TokenRejected": 1, "_Failed": 1, "self._refuse": 1}
@@ -40,7 +42,9 @@ AT_THE_START = {
     "InTheWayError": 0,
     "SealError": 0,
 }
-CALLED = REFUSALS | UNAVAILABLE | AT_THE_START
+# What sessiond-login ends with, beside IssuerUnavailable: a person reads it, and does something.
+OF_PEOPLE = {"UsageRefused": 0, "CannotKeep": 0, "NotSignedIn": 0, "ProfileRefused": 0}
+CALLED = REFUSALS | UNAVAILABLE | AT_THE_START | OF_PEOPLE
 # These yield the problems of a configuration, of which a ConfigError is made.
 YIELDING = "sessiond/config/"
 # These return such texts, to other modules.
@@ -235,10 +239,10 @@ def _assigned(name: str, scope: ast.AST) -> Iterator[ast.expr]:
                 pass
 
 
-def told() -> list[Told]:
+def told(*folders: Path) -> list[Told]:
     """Return every text of the code, but for those of the rooms that serve no users."""
-    files = [*(ROOT / "sessiond").rglob("*.py"), *ROOT.glob("plugins/*/sessiond_*/*.py")]
-    files = [each for each in sorted(files) if not NOT_OURS & {*each.relative_to(ROOT).parts}]
+    files = sorted(file for folder in folders for file in folder.rglob("*.py"))
+    files = [each for each in files if not NOT_OURS & {*each.relative_to(ROOT).parts}]
     return [
         each
         for file in files
@@ -246,7 +250,9 @@ def told() -> list[Told]:
     ]
 
 
-EVERY = told()
+LOGIN = ROOT / "plugins/sessiond-login/sessiond_login"
+PLUGINS = {*ROOT.glob("plugins/*/sessiond_*")} - {LOGIN}
+EVERY = told(ROOT / "sessiond", *PLUGINS)
 
 
 @pytest.mark.parametrize(
@@ -260,6 +266,23 @@ def test_every_text_says_what_was_seen_what_was_wanted_and_what_to_do(
     texts = [each for each in EVERY if each.called in called]
     assert [each for each in texts if not each.is_in_form] == []
     assert len(texts) > least  # so that none can be found by finding none at all
+
+
+def test_a_person_who_signs_in_is_told_what_to_do() -> None:
+    texts = told(LOGIN)
+    assert [
+        each
+        for each in texts
+        if each.text is None or not (ADVICE.fullmatch(each.text) or VALUE.fullmatch(each.text))
+    ] == []
+    assert len(texts) > 70
+
+
+@pytest.mark.parametrize(
+    "text", ["nothing was added", "cannot read {}: {}", "{}: {}; {}", "there is none, say so"]
+)
+def test_what_only_says_what_was_seen_is_no_advice(text: str) -> None:
+    assert ADVICE.fullmatch(text) is None
 
 
 def in_form(source: str) -> list[bool]:

@@ -34,6 +34,6 @@ def add(source: str, yes: bool) -> None:
     for line in added.shown(offer):
         person.tell(line)
     if not yes and not agrees("Add this?"):
-        raise NotSignedIn("nothing was added")
+        raise NotSignedIn("nothing was added: that takes a y, or --yes")
     added.write(offer)
     person.tell(f"added: {', '.join(sorted(offer.profiles))}")

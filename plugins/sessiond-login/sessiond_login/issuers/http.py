@@ -232,7 +232,9 @@ def _unreachable(host: str, error: BaseException) -> LoginError:
                     f"{host} did not answer in time{via}: see the network, and the proxy's settings"
                 )
             case ssl.SSLError():
-                return IssuerUnavailable(f"{host} speaks no TLS that is known here{via}")
+                return IssuerUnavailable(
+                    f"{host} speaks no TLS that is known here{via}: see the profile's issuer"
+                )
             case _:
                 pass  # the error behind it may say more
     return IssuerUnavailable(f"{host} cannot be reached{via}: see the network")

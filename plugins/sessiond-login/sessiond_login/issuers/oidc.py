@@ -174,4 +174,4 @@ class _Judged:
         return dict(self._members)
 
     def raise_for_status(self) -> None:
-        raise IssuerUnavailable("the issuer's answer cannot be read")
+        raise IssuerUnavailable("the issuer's answer cannot be read: try again later")

@@ -50,7 +50,9 @@ def fetched(source: str, *, insecure_http: bool = False) -> str:
         with Path(source).open("rb") as file:
             return _decoded(file.read(MAX_SIZE + 1), source)
     except OSError as error:
-        raise ProfileRefused(f"cannot read {source}: {error.strerror}") from error
+        raise ProfileRefused(
+            f"cannot read {source}: {error.strerror}, wanted a login.toml"
+        ) from error
 
 
 def offered(text: str, source: str, path: Path) -> Offered:
@@ -61,13 +63,13 @@ def offered(text: str, source: str, path: Path) -> Offered:
     """
     new = read(text, source)
     if not new.profiles:
-        raise ProfileRefused(f"{source} has no [profile.NAME]")
+        raise ProfileRefused(f"{source} has no [profile.NAME], wanted one or more")
     if new.keep is not None:
         raise ProfileRefused(f"{source} has keep, which is yours to say: wanted profiles alone")
     before, own = load_own(path)
     together = {**own.profiles, **new.profiles}
     if len(together) > MAX_PROFILES:
-        raise ProfileRefused(f"there would be {len(together)} profiles, at most {MAX_PROFILES}")
+        raise ProfileRefused(f"profiles would be {len(together)}, must be at most {MAX_PROFILES}")
     replaced = {
         name for name in new.profiles.keys() & own.profiles.keys()
         if new.profiles[name] != own.profiles[name]
@@ -125,7 +127,9 @@ def write(offer: Offered) -> None:
     except NotOwnError as error:
         raise ProfileRefused(f"{error}. Whoever writes it decides who gets your tokens") from error
     except OSError as error:
-        raise CannotKeep(f"cannot write {offer.path}: {error.strerror}") from error
+        raise CannotKeep(
+            f"cannot write {offer.path}: {error.strerror}; make it yours to write"
+        ) from error
 
 
 def _from_web(address: str, *, insecure_http: bool) -> bytes:

@@ -12,11 +12,6 @@ from sessiond_login.places import Places
 from sessiond_login.profile import Profile
 from sessiond_login.profiles.reading import MAX_SIZE, LoginFile, Where, read
 
-HOW_TO_GET_ONE = (
-    "ask your administrator for one (`sessionctl client-profile` writes it), then "
-    "`sessiond-login profiles add URL` or `sessiond-login profiles add FILE`"
-)
-
 
 class Profiles(msgspec.Struct, frozen=True, kw_only=True):
     """What both files say together."""
@@ -36,8 +31,9 @@ def load(places: Places) -> Profiles:
     found = load_any(places)
     if not found.profiles:
         raise ProfileRefused(
-            f"there is no profile in {places.profiles} or {places.system_profiles}: "
-            f"{HOW_TO_GET_ONE}"
+            f"there is no profile in {places.profiles} or {places.system_profiles}: ask your "
+            "administrator for one (`sessionctl client-profile` writes it), then "
+            "`sessiond-login profiles add URL` or `sessiond-login profiles add FILE`"
         )
     return found
 

@@ -55,7 +55,7 @@ def read(text: str, name: str) -> LoginFile:
     except tomllib.TOMLDecodeError as error:  # its text has the line
         raise ProfileRefused(f"{name} is not TOML: {error}; mend that line") from error
     except (ValueError, RecursionError) as error:  # a number of 5000 digits, arrays 1000 deep
-        raise ProfileRefused(f"{name} is not TOML: {type(error).__name__}") from error
+        raise ProfileRefused(f"{name} is not TOML: {type(error).__name__}; mend it") from error
     problems = list(_problems(document))
     if problems:
         raise ProfileRefused("\n".join([f"{name} is wrong:", *problems]))
@@ -82,11 +82,10 @@ def chosen(
         if wanted in profiles:
             return wanted
         near = _nearest(wanted, profiles)
-        by = "" if asked else f", which {VARIABLE} names"
-        raise ProfileRefused(
-            f"there is no profile {_key(wanted)}{by}"
-            + (f"; did you mean {near}?" if near else f": there are {_listed(profiles)}")
-        )
+        name = _key(wanted) if asked else f"{_key(wanted)}, which {VARIABLE} names"
+        if near:
+            raise ProfileRefused(f"there is no profile {name}; did you mean {near}?")
+        raise ProfileRefused(f"there is no profile {name}: there are {_listed(profiles)}")
     if len(profiles) == 1:
         return next(iter(profiles))
     if "default" in profiles:

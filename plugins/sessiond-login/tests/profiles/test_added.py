@@ -197,7 +197,7 @@ def test_what_hands_out_nothing_or_more_than_profiles_is_refused(tmp_path: Path)
         offered('keep = "none"\n' + TABLE, "x", path)
     many = "".join(TABLE.replace("corp]", f"p{number}]") for number in range(64))
     path.write_text(many)
-    with pytest.raises(ProfileRefused, match="65 profiles, at most 64"):
+    with pytest.raises(ProfileRefused, match="would be 65, must be at most 64"):
         offered(TABLE, "x", path)
 
 
