@@ -13,7 +13,8 @@ PATH = re.compile(r"[\w.-]+(/[\w.-]+)*/?")
 TARGET = re.compile(r"make ([a-z-]+)")
 LINK = re.compile(r"\]\(([^)#:]+)\)")
 DEFINED = re.compile(r"`(\w+)`\s+in\s+`([\w/.]+\.py)`")
-BASES = (ROOT, ROOT / "sessiond", ROOT / "docs")
+LOGIN = ROOT / "plugins/sessiond-login"
+BASES = (ROOT, ROOT / "sessiond", ROOT / "docs", LOGIN, LOGIN / "sessiond_login")
 
 
 def prose(document: str) -> str:
@@ -61,6 +62,17 @@ def test_every_room_is_on_the_map() -> None:
     }
     named = {each.removeprefix("sessiond/").strip("/") for each in paths("docs/design.md")}
     assert rooms - named == set()
+
+
+def test_every_room_of_sessiond_login_and_of_the_tests_is_on_the_map() -> None:
+    named = {each.strip("/") for each in paths("docs/design.md")}
+    for folder in (LOGIN / "sessiond_login", ROOT / "tests"):
+        rooms = {
+            f"{folder.name}/{each.name}"
+            for each in folder.iterdir()
+            if each.is_dir() and not each.name.startswith("_")
+        }
+        assert rooms - named == set()
 
 
 @pytest.mark.parametrize("document", MAP)

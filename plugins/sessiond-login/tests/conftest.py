@@ -16,9 +16,14 @@ __all__ = ["proxy"]  # one that leads nowhere: what speaks to this computer goes
 
 
 @pytest.fixture(scope="session")
-def running_strict_issuer() -> Iterator[RunningIssuer]:
+def issuer_can_run() -> None:
+    """Skip, or fail where everything is to be run, what lacks npm's oidc-provider."""
     if reason := absent("real"):
         (pytest.fail if is_error("real") else pytest.skip)(f"needs real: {reason}")
+
+
+@pytest.fixture(scope="session")
+def running_strict_issuer(issuer_can_run: None) -> Iterator[RunningIssuer]:
     with RunningIssuer(rotation="strict") as issuer:
         yield issuer
 

@@ -38,11 +38,6 @@ REDEEMS = {
 
 
 @pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
-
-
-@pytest.fixture
 def issuer(clock: FakeClock) -> FakeIssuer:
     return FakeIssuer(clock=clock, client=CLIENT, passwords={"alice": "wonderland"})
 

@@ -18,11 +18,6 @@ ALICE = {"user": "alice", "password": "wonderland"}
 
 
 @pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
-
-
-@pytest.fixture
 def issuer(clock: FakeClock) -> FakeIssuer:
     return FakeIssuer(clock=clock, client=CLIENT, passwords={"alice": "wonderland"})
 

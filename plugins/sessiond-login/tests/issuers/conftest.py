@@ -1,32 +1,17 @@
 """A person with a browser, who signs in at the test issuer: npm's oidc-provider."""
 
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-
-sys.path.append(str(Path(__file__).parents[1]))  # for walking: these tests are no package
-
 from bent_issuer import BentIssuer
 from walking import Walker
 
-from tests.conftest import lent, proxy
+from tests.conftest import lent
 from tests.issuer.running import RunningIssuer
-from tests.needs import absent, is_error
-
-__all__ = ["proxy"]  # one that leads nowhere: what speaks to this computer goes past it
-
-
-def need(what: str) -> None:
-    """Skip, or fail where everything is to be run, what lacks something of the machine."""
-    if reason := absent(what):
-        (pytest.fail if is_error(what) else pytest.skip)(f"needs {what}: {reason}")
 
 
 @pytest.fixture(scope="session")
-def running_tls_issuer() -> Iterator[RunningIssuer]:
-    need("real")
+def running_tls_issuer(issuer_can_run: None) -> Iterator[RunningIssuer]:
     with RunningIssuer(tls=True, rotation="entra", scopeless="graph", typ="JWT") as issuer:
         yield issuer
 
