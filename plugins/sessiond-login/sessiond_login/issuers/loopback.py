@@ -84,6 +84,8 @@ class Loopback:
                 visit.show(pages.NOTHING_HERE)
             elif not hmac.compare_digest(visit.params.get("state", "").encode(), state.encode()):
                 visit.show(pages.NOT_THIS_ONE)
+            elif is_strangers(visit.connection.socket):  # last: the system takes its time for it
+                visit.show(pages.NOT_YOURS)
             else:
                 return visit
 
@@ -141,8 +143,6 @@ class Loopback:
             visit.show(pages.NOT_ALLOWED)
         elif host != [self._host.encode()] or visit.repeats:  # by another name: DNS rebinding
             visit.show(pages.NOT_THIS_ONE)
-        elif is_strangers(connection.socket):
-            visit.show(pages.NOT_YOURS)
         else:
             return visit
         return None

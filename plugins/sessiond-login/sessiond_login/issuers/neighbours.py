@@ -34,8 +34,8 @@ def is_strangers(accepted: socket.socket) -> bool:
     So it is too where nobody is at its other end any more. False where the system does not tell,
     as Windows and macOS do not.
     """
-    rows = list(_rows())
     here = _of(accepted.getsockname())
+    rows = list(_rows(here[1]))
     if not any(row.state == _LISTENING and row.local[1] == here[1] for row in rows):
         return False
     try:
@@ -47,13 +47,17 @@ def is_strangers(accepted: socket.socket) -> bool:
     return not owners or not owners <= {os.getuid(), _ROOT}
 
 
-def _rows() -> Iterator[_Row]:
+def _rows(port: int) -> Iterator[_Row]:
+    """Yield those at a port: of the thousands that there may be, few are worth to be read whole."""
+    at_port = f":{port:04X} "
     for table in _TABLES:
         try:
             lines = table.read_text().splitlines()[1:]
         except OSError:
             continue
         for line in lines:
+            if at_port not in line:
+                continue
             _, local, remote, state, _, _, _, owner, _, inode, *_ = line.split()
             yield _Row(_read(local), _read(remote), state, int(owner), int(inode))
 
