@@ -24,7 +24,8 @@ def at_the_issuer(answers: Answers) -> Iterator[str]:
             if answers.verify == "introspection"
             else []
         ),
-        f"For `sessionctl test`: {vendor.device_step[:1].lower()}{vendor.device_step[1:]}",
+        "For `sessionctl test` and `sessiond-login --device`: "
+        f"{vendor.device_step[:1].lower()}{vendor.device_step[1:]}",
     ]
     yield f"Left to do at the issuer, {vendor.title}:"
     for number, step in enumerate(filter(None, steps), start=1):

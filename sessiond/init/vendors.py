@@ -41,7 +41,7 @@ class Vendor:
     steps: tuple[str, ...] = ()  # at the issuer
     role_step: str = ""  # where there are roles
     introspection_step: str = ""
-    device_step: str = ""  # what `sessionctl test` needs
+    device_step: str = ""  # what signing in by a code needs
     asks_audience: bool = False  # by a parameter, when a user signs in
     offline_ends_sign_on: bool = False  # the scope offline_access: the browser is asked again
     name_claim: str = ""  # of its id_tokens, for what its access tokens call sub

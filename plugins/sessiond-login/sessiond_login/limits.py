@@ -97,7 +97,7 @@ LIMITS = (
         way="`hopen` of q",
         longest=2_048,
         known="works",
-        instead="try it once with a token of this length",
+        instead='`send = "access"`, if a try with one of this length fails',
         source="docs.aws.amazon.com, FinSpace GetKxConnectionString: the password is a signed "
         "address of up to 2,048 characters. KX states no end",
     ),

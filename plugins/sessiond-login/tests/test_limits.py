@@ -37,4 +37,10 @@ def test_each_row_says_where_it_is_from_and_what_to_do_where_it_ends_early() -> 
     assert all(limit.instead for limit in LIMITS if limit.longest and limit.longest < DAEMON)
 
 
+def test_what_to_do_is_a_thing_to_use() -> None:
+    told = [words for words in sentences(DAEMON, colon=True) if "; use " in words]
+    assert len(told) == len([limit for limit in LIMITS if limit.instead])
+    assert all(words.split("; use ")[1].startswith(("a ", "the ", "`")) for words in told)
+
+
 DAEMON_WORDS = "sessiond takes 32,768"
