@@ -49,14 +49,14 @@ LIMITS = (
     ),
     Limit(
         client=".NET",
-        way="an ODBC connection string of .NET, which has the rest of it besides",
+        way="an ODBC connection string of .NET, with all else that is in it,",
         longest=1_024,
         instead="a client that speaks kdb+ itself",
         source="learn.microsoft.com, OdbcConnection.ConnectionString: at most 1,024 characters",
     ),
     Limit(
         client="Excel",
-        way="a connection that Excel saves, which has the rest of it besides",
+        way="a connection that Excel saves, with all else that is in it,",
         longest=65_535,
         source="learn.microsoft.com, MS-OI29500 2.1.830: the attribute `connection` of dbPr. "
         "What the ODBC driver of KX takes is not known",
