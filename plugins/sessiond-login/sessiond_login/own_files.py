@@ -4,8 +4,10 @@ On Windows the person's folders are his by their access lists, and nothing is as
 """
 
 import os
+import re
 import secrets
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 _POSIX = os.name == "posix"
@@ -79,8 +81,7 @@ def make_own_folder(path: Path) -> None:
         NotOwnError: There is one, or a link, of another's.
         OSError: It cannot be made.
     """
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path.mkdir(mode=0o700, exist_ok=True)
+    make_folders(path)
     status = path.lstat()
     if stat.S_ISLNK(status.st_mode):
         raise NotOwnError(f"{path} is a link")
@@ -89,13 +90,24 @@ def make_own_folder(path: Path) -> None:
         path.chmod(0o700)
 
 
+def make_folders(path: Path) -> None:
+    """Have a folder, and those above it; what is new only the person looks into, by any umask.
+
+    Raises:
+        OSError: It cannot be made.
+    """
+    for each in reversed([path, *path.parents]):
+        if not each.is_dir():
+            each.mkdir(mode=0o700, exist_ok=True)
+
+
 def write_own(path: Path, content: bytes) -> None:
     """Put a file that only the person reads in the place of the one before, whole or not at all.
 
     Raises:
         OSError: It cannot be written; what was there is still there.
     """
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    draft = path.with_name(f"{_draft_of(path)}{secrets.token_hex(8)}")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     descriptor = os.open(draft, flags | getattr(os, "O_CLOEXEC", 0), 0o600)
     try:
@@ -108,6 +120,23 @@ def write_own(path: Path, content: bytes) -> None:
         draft.unlink(missing_ok=True)
     if _POSIX:
         _sync(path.parent)
+
+
+def remove_drafts(path: Path) -> None:
+    """Take away what was to take a file's place when its writer was killed.
+
+    Raises:
+        OSError: There is some, and it stays.
+    """
+    draft = re.compile(re.escape(_draft_of(path)) + "[0-9a-f]{16}")
+    with suppress(FileNotFoundError, NotADirectoryError):
+        for each in list(path.parent.iterdir()):
+            if draft.fullmatch(each.name):
+                each.unlink(missing_ok=True)
+
+
+def _draft_of(path: Path) -> str:
+    return f".{path.name}."
 
 
 def _judge(

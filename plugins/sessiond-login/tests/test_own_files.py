@@ -99,6 +99,16 @@ def test_a_folder_is_made_for_the_person_alone_and_one_that_is_there_is_closed(
     assert stat.S_IMODE(path.stat().st_mode) == 0o700
 
 
+def test_no_mask_of_the_shell_opens_a_folder_that_is_new(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        make_own_folder(tmp_path / "local" / "state" / "own")
+    finally:
+        os.umask(before)
+    for each in ("local", "local/state", "local/state/own"):
+        assert stat.S_IMODE((tmp_path / each).stat().st_mode) == 0o700
+
+
 def test_a_link_is_no_folder_of_ones_own(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "real")

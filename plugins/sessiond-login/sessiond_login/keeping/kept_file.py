@@ -6,7 +6,13 @@ from pathlib import Path
 
 from sessiond_login.errors import CannotKeep
 from sessiond_login.keeping.record import MAX_SIZE
-from sessiond_login.own_files import NotOwnError, make_own_folder, read_own, write_own
+from sessiond_login.own_files import (
+    NotOwnError,
+    make_own_folder,
+    read_own,
+    remove_drafts,
+    write_own,
+)
 
 
 class KeptFiles:
@@ -43,6 +49,7 @@ class KeptFiles:
         try:
             make_own_folder(self._folder)
             write_own(self.path(profile), text.encode())
+            remove_drafts(self.path(profile))
         except NotOwnError as error:
             raise CannotKeep(f"{error}; have it removed, then sign in again") from error
         except OSError as error:
@@ -60,6 +67,7 @@ class KeptFiles:
         path = self.path(profile)
         try:
             path.unlink(missing_ok=True)
+            remove_drafts(path)
         except OSError as error:
             if isinstance(error, NotADirectoryError):
                 return

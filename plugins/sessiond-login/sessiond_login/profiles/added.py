@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from sessiond_login.errors import CannotKeep, IssuerUnavailable, ProfileRefused
-from sessiond_login.own_files import NotOwnError, check_folder, write_own
+from sessiond_login.own_files import NotOwnError, check_folder, make_folders, write_own
 from sessiond_login.profile import Profile
 from sessiond_login.profiles.login_files import load_own
 from sessiond_login.profiles.reading import MAX_PROFILES, MAX_SIZE, LoginFile, read
@@ -117,7 +117,7 @@ def write(offer: Offered) -> None:
     """
     folder = offer.path.parent
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folders(folder)
         check_folder(folder)
         if load_own(offer.path)[0] != offer.before:
             raise ProfileRefused(f"{offer.path} was changed meanwhile: look at it, then try again")

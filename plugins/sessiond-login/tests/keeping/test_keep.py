@@ -185,6 +185,20 @@ def test_a_file_that_is_no_record_is_none(machine: Machine) -> None:
     assert keep.load("corp") is None
 
 
+@pytest.mark.parametrize("at_next", ["save", "forget"])
+def test_what_a_writer_that_was_killed_had_begun_goes_with_the_next(
+    machine: Machine, at_next: str
+) -> None:
+    keep = machine.start("file")
+    keep.save("corp", LONG)
+    draft = machine.places.state / ".tokens-corp.json.0123456789abcdef"
+    of_another = machine.places.state / ".tokens-corp.json.x.json.0123456789abcdef"
+    for each in (draft, of_another):
+        each.write_text("an access token")
+    keep.save("corp", LONG) if at_next == "save" else keep.forget("corp")
+    assert (draft.exists(), of_another.exists()) == (False, True)
+
+
 def test_a_link_in_the_place_of_the_file_is_not_followed(machine: Machine, tmp_path: Path) -> None:
     (tmp_path / "theirs").write_text("{}")
     machine.places.state.mkdir()
