@@ -11,6 +11,8 @@ from platformdirs.api import PlatformDirsABC
 from platformdirs.macos import MacOS
 from platformdirs.windows import Windows
 
+from sessiond_login.errors import ProfileRefused
+
 NAME = "sessiond"
 FILE = "login.toml"
 
@@ -26,9 +28,18 @@ class Places:
 
 
 def here() -> Places:
-    """Return those of this process."""
+    """Return those of this process.
+
+    Raises:
+        ProfileRefused: The person has no home.
+    """
     uid = os.getuid() if os.name == "posix" else None
-    return places(PlatformDirs(NAME, appauthor=False), os.environ, uid=uid)
+    try:
+        return places(PlatformDirs(NAME, appauthor=False), os.environ, uid=uid)
+    except RuntimeError:  # of a user that /etc/passwd does not know
+        raise ProfileRefused(
+            f"the user {uid} has no home folder: set HOME to one that is yours"
+        ) from None
 
 
 def places(dirs: PlatformDirsABC, environment: Mapping[str, str], *, uid: int | None) -> Places:
@@ -36,25 +47,36 @@ def places(dirs: PlatformDirsABC, environment: Mapping[str, str], *, uid: int | 
 
     Args:
         dirs: The system's folders, made with appauthor False.
-        environment: Where XDG_RUNTIME_DIR is looked for.
+        environment: Where XDG_RUNTIME_DIR and Windows' ProgramFiles are looked for.
         uid: The person's number; None: the system has none.
     """
     return Places(
         profiles=dirs.user_config_path / FILE,
-        system_profiles=_system(dirs) / FILE,
+        system_profiles=_system(dirs, environment) / FILE,
         state=dirs.user_state_path,
         locks=(
             *_runtime(dirs, environment, uid),
             dirs.user_state_path / "locks",
-            Path(tempfile.gettempdir()) / f"sessiond-login-{'' if uid is None else uid}",
+            *_temporary(uid),
         ),
     )
 
 
-def _system(dirs: PlatformDirsABC) -> Path:
-    if isinstance(dirs, Windows | MacOS):
+def _system(dirs: PlatformDirsABC, environment: Mapping[str, str]) -> Path:
+    if isinstance(dirs, Windows):  # not ProgramData, where everybody may make folders
+        named = environment.get("ProgramW6432") or environment.get("ProgramFiles")
+        return Path(named or r"C:\Program Files") / NAME
+    if isinstance(dirs, MacOS):
         return dirs.site_config_path
     return Path("/etc") / NAME  # where sessiond itself has its configuration
+
+
+def _temporary(uid: int | None) -> tuple[Path, ...]:
+    try:
+        folder = tempfile.gettempdir()
+    except FileNotFoundError:  # nothing here can be written at all
+        return ()
+    return (Path(folder) / f"sessiond-login-{'' if uid is None else uid}",)
 
 
 def _runtime(

@@ -7,6 +7,7 @@ from platformdirs import windows
 from platformdirs.macos import MacOS
 from platformdirs.unix import Unix
 from platformdirs.windows import Windows
+from sessiond_login.errors import ProfileRefused
 from sessiond_login.places import Places, here, places
 
 
@@ -63,8 +64,30 @@ def test_on_macos_they_are_in_the_library(monkeypatch: pytest.MonkeyPatch) -> No
 def test_on_windows_they_are_in_the_persons_local_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     folders = {"CSIDL_LOCAL_APPDATA": "/u/ann/Local", "CSIDL_COMMON_APPDATA": "/ProgramData"}
     monkeypatch.setattr(windows, "get_win_folder", folders.__getitem__)
-    found: Places = places(Windows("sessiond", appauthor=False), {}, uid=None)
+    at = {"ProgramFiles": "/Program Files"}
+    found: Places = places(Windows("sessiond", appauthor=False), at, uid=None)
     assert found.profiles == Path("/u/ann/Local/sessiond/login.toml")
-    assert found.system_profiles == Path("/ProgramData/sessiond/login.toml")
+    # Not in ProgramData: there everybody may make a folder of this name before the administrator.
+    assert found.system_profiles == Path("/Program Files/sessiond/login.toml")
     assert found.state == Path("/u/ann/Local/sessiond")
     assert found.locks[0] == found.state / "locks"
+
+
+def test_who_has_no_home_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(*_: object) -> None:
+        raise RuntimeError("Could not determine home directory")
+
+    monkeypatch.setattr("sessiond_login.places.PlatformDirs", unknown)
+    with pytest.raises(ProfileRefused, match=r"has no home folder: set HOME"):
+        here()
+
+
+def test_where_nothing_can_be_written_there_is_a_place_for_locks_less(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def unusable() -> str:
+        raise FileNotFoundError("No usable temporary directory found")
+
+    monkeypatch.setattr("tempfile.gettempdir", unusable)
+    found = places(Unix("sessiond", appauthor=False), {}, uid=4711)
+    assert found.locks == (found.state / "locks",)
