@@ -1,10 +1,12 @@
 """Requests to an issuer: by the system's trust and proxies, bounded, and never led elsewhere."""
 
+import os
 import socket
 import ssl
 import urllib.request
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread
 
@@ -15,8 +17,10 @@ import truststore
 from sessiond_login import __version__
 from sessiond_login.errors import IssuerUnavailable, LoginError, ProfileRefused
 from sessiond_login.issuers.words import printable
+from sessiond_login.own_files import NotOwnError, read_own
 
 MAX_BODY_SIZE = 1024 * 1024  # bytes
+MAX_CA_SIZE = 1024 * 1024  # bytes
 TIMEOUT = 10.0  # seconds for a request with its answer, however slowly either moves
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _DIRECT = {f"all://{host}": None for host in ("localhost", "127.0.0.1", "[::1]")}
@@ -89,7 +93,7 @@ class IssuerHttp:
             timeout: Seconds for one request with its answer.
 
         Raises:
-            ProfileRefused: ca_file is not there, or holds no certificate.
+            ProfileRefused: ca_file is not there, holds no certificate, or others can write it.
             IssuerUnavailable: The proxy that the environment names is of no kind that is known.
         """
         self._insecure_http = insecure_http
@@ -190,7 +194,14 @@ def _trust(ca_file: str) -> ssl.SSLContext:
     if not ca_file:
         return context
     try:
-        context.load_verify_locations(cafile=ca_file)
+        real = Path(os.path.realpath(ca_file, strict=True))
+        content = read_own(real, max_size=MAX_CA_SIZE, anybodys=True)
+        context.load_verify_locations(cadata=content.decode("ascii", "ignore"))
+    except NotOwnError as error:
+        raise ProfileRefused(
+            f"{printable(str(error))}. Whoever writes the profile's ca_file decides who may pass "
+            "for the issuer, so it is not used"
+        ) from None
     except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
         fault = "no PEM of certificates" if isinstance(error, ssl.SSLError) else "not readable"
     else:

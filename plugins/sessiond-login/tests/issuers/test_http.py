@@ -148,6 +148,21 @@ def test_a_file_without_certificates_is_told(tmp_path: Path) -> None:
         http(ca_file=str(tmp_path / "none.pem"))
 
 
+def test_an_authority_that_others_can_put_in_its_place_is_none(
+    tmp_path: Path, entra: RunningIssuer
+) -> None:
+    assert entra.ca_file is not None
+    path, link = tmp_path / "ca.pem", tmp_path / "link.pem"
+    path.write_text("# Bürogemeinschaft\n" + entra.ca_file.read_text())
+    link.symlink_to(path)
+    for each in (path, link):
+        http(ca_file=str(each))
+        path.chmod(0o666)
+        with pytest.raises(ProfileRefused, match=r"has mode 0666.* who may pass for the issuer"):
+            http(ca_file=str(each))
+        path.chmod(0o644)
+
+
 def test_an_issuer_that_does_not_speak_tls_is_told(issuer: BentIssuer) -> None:
     with pytest.raises(IssuerUnavailable, match=r"speaks no TLS|cannot be reached"):
         http().get(issuer.origin.replace("http://", "https://"))
