@@ -30,7 +30,9 @@ def add(source: str, yes: bool) -> None:
     They are shown first: whoever wrote them says where you sign in, and who gets your tokens.
     """
     person = PersonAtTerminal()
-    offer = added.offered(added.fetched(source), source, places.here().profiles)
+    here = places.here()
+    others = login_files.load_system(here.system_profiles).profiles
+    offer = added.offered(added.fetched(source), source, here.profiles, others=others)
     for line in added.shown(offer):
         person.tell(line)
     if not yes and not agrees("Add this?"):

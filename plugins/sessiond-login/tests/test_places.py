@@ -74,7 +74,7 @@ def test_on_windows_they_are_in_the_persons_local_folder(monkeypatch: pytest.Mon
 
 
 def test_who_has_no_home_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    def unknown(*_: object) -> None:
+    def unknown(*_: object, **__: object) -> None:
         raise RuntimeError("Could not determine home directory")
 
     monkeypatch.setattr("sessiond_login.places.PlatformDirs", unknown)

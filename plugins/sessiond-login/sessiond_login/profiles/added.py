@@ -1,7 +1,7 @@
 """Profiles that somebody hands out, by an address or in a file: shown first, then written."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -12,8 +12,12 @@ from sessiond_login.errors import CannotKeep, IssuerUnavailable, ProfileRefused
 from sessiond_login.own_files import NotOwnError, check_folder, make_folders, write_own
 from sessiond_login.profile import Profile
 from sessiond_login.profiles.login_files import load_own
-from sessiond_login.profiles.reading import MAX_PROFILES, MAX_SIZE, LoginFile, read
-from sessiond_login.profiles.toml_text import as_toml
+from sessiond_login.profiles.reading import DEFAULT, MAX_PROFILES, MAX_SIZE, LoginFile, read
+from sessiond_login.profiles.toml_text import as_toml, as_value
+
+
+# What has a line of its own.
+_SHOWN = {"issuer", "client_id", "scopes", "send", "ca_file", "insecure_http"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +30,7 @@ class Offered:
     text: str
     before: str  # as it was read
     replaced: frozenset[str]  # names that are there already, with something else
+    beside: frozenset[str]  # names of the administrator's, which yours stand before
     loses_comments: bool
 
 
@@ -46,6 +51,8 @@ def fetched(source: str, *, insecure_http: bool = False) -> str:
         return _decoded(_from_web(source, insecure_http=insecure_http), source)
     try:
         if source == "-":
+            if sys.stdin is None:
+                raise ProfileRefused("standard input is closed, wanted a login.toml on it")
             return _decoded(sys.stdin.buffer.read(MAX_SIZE + 1), "what came on standard input")
         with Path(source).open("rb") as file:
             return _decoded(file.read(MAX_SIZE + 1), source)
@@ -55,8 +62,14 @@ def fetched(source: str, *, insecure_http: bool = False) -> str:
         ) from error
 
 
-def offered(text: str, source: str, path: Path) -> Offered:
+def offered(text: str, source: str, path: Path, *, others: Iterable[str] = ()) -> Offered:
     """Return what a text would change, with nothing changed yet.
+
+    Args:
+        text: What somebody hands out.
+        source: Where it is from.
+        path: The person's login.toml.
+        others: Names of the administrator's profiles.
 
     Raises:
         ProfileRefused: It is wrong, or the person's own file is.
@@ -82,6 +95,7 @@ def offered(text: str, source: str, path: Path) -> Offered:
         text=after,
         before=before,
         replaced=frozenset(replaced),
+        beside=frozenset(others) & new.profiles.keys(),
         loses_comments="#" in before and not is_appended,
     )
 
@@ -101,6 +115,14 @@ def shown(offer: Offered) -> Iterator[str]:
             yield "    asks you     for your password itself, not in a browser"
         if profile.insecure_http:
             yield "    WITHOUT TLS, as only an issuer of this machine is asked"
+        for field in msgspec.structs.fields(profile):
+            value = getattr(profile, field.name)
+            if field.name not in _SHOWN and value != field.default:
+                yield f"    and says     {field.name} = {as_value(value)}"
+        if name == DEFAULT:
+            yield "    IS USED where no profile is named"
+        if name in offer.beside:
+            yield "    STANDS BEFORE the administrator's profile of this name"
         if name in offer.replaced:
             yield "    REPLACES the profile of this name that you have"
     yield f"  to be written to {offer.path}"

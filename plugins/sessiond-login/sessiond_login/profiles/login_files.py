@@ -43,7 +43,7 @@ def load_any(places: Places) -> Profiles:
 
     A profile of both files is told apart in `files`, where the person's counts.
     """
-    system = _load(places.system_profiles, _read_system)
+    system = load_system(places.system_profiles)
     own = _load(places.profiles, _read_own)
     return Profiles(
         profiles={**system.profiles, **own.profiles},
@@ -53,6 +53,11 @@ def load_any(places: Places) -> Profiles:
         },
         keep=own.keep or system.keep,
     )
+
+
+def load_system(path: Path) -> LoginFile:
+    """Return what the administrator's file says, nothing where there is none. Raises as `load`."""
+    return _load(path, _read_system)
 
 
 def load_own(path: Path) -> tuple[str, LoginFile]:

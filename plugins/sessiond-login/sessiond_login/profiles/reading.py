@@ -16,6 +16,7 @@ from sessiond_login.errors import ProfileRefused
 from sessiond_login.profile import Profile
 
 VARIABLE = "SESSIOND_PROFILE"
+DEFAULT = "default"  # the profile of that name counts where none is named
 MAX_SIZE = 65_536  # bytes of a file
 MAX_PROFILES = 64
 MAX_LENGTH = 2_048  # characters of a text in one
@@ -88,8 +89,8 @@ def chosen(
         raise ProfileRefused(f"there is no profile {name}: there are {_listed(profiles)}")
     if len(profiles) == 1:
         return next(iter(profiles))
-    if "default" in profiles:
-        return "default"
+    if DEFAULT in profiles:
+        return DEFAULT
     raise ProfileRefused(
         f"there are several profiles, {_listed(profiles)}: say which with --profile or "
         f"{VARIABLE}, or call one default"

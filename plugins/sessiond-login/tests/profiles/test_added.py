@@ -151,6 +151,25 @@ def test_what_ought_to_give_pause_is_shown(tmp_path: Path) -> None:
         assert words in lines
 
 
+def test_nothing_that_a_profile_says_is_left_out_of_what_is_shown(tmp_path: Path) -> None:
+    more = 'rotation = "tolerant"\nuser_claim = "upn"\nmax_age = 60\nresource = "https://x"\n'
+    lines = "\n".join(shown(offered(TABLE + more, "x", tmp_path / "login.toml")))
+    for row in more.splitlines():
+        assert f"    and says     {row}\n" in lines + "\n"
+
+
+def test_it_is_shown_what_comes_to_stand_before_the_administrators_and_what_is_used_unnamed(
+    tmp_path: Path,
+) -> None:
+    path, text = tmp_path / "login.toml", TABLE + TABLE.replace("corp]", "default]")
+    lines = list(shown(offered(text, "x", path, others=["corp", "other"])))
+    before = "    STANDS BEFORE the administrator's profile of this name"
+    unnamed = "    IS USED where no profile is named"
+    at = [lines.index(each) for each in ("  profile corp", before, "  profile default", unnamed)]
+    assert at == sorted(at)
+    assert (lines.count(before), lines.count(unnamed)) == (1, 1)
+
+
 def test_what_the_person_has_stays_word_for_word(tmp_path: Path) -> None:
     path = tmp_path / "login.toml"
     path.write_text('# mine\nkeep = "file"\n' + TABLE.rstrip("\n"))
@@ -236,3 +255,9 @@ profiles = st.builds(
 def test_profiles_as_toml_are_read_as_they_were(made: dict[str, Profile], keep: object) -> None:
     file = LoginFile(profiles=made, keep=keep)  # type: ignore[arg-type]
     assert read(as_toml(file), "x") == file
+
+
+def test_standard_input_that_is_closed_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    with pytest.raises(ProfileRefused, match="standard input is closed"):
+        fetched("-")
