@@ -1,6 +1,5 @@
 """What a token endpoint answers (RFC 6749, 5), and what an issuer's refusals mean to us."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -156,4 +155,4 @@ def _seconds(value: object) -> float | None:
         value = float(value[:9])
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return min(float(value), MAX_LASTS) if math.isfinite(value) and value > 0 else None
+    return float(min(value, MAX_LASTS)) if value > 0 else None  # JSON has no NaN, and any integer

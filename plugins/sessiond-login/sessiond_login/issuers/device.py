@@ -1,6 +1,5 @@
 """Signing in with a code that is entered elsewhere (RFC 8628)."""
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -57,8 +56,10 @@ def device_code_of(members: Mapping[str, object] | None, *, insecure_http: bool)
         user_code=user_code,
         uri=str(uri),
         uri_with_code=str(whole) if _is_page(whole, insecure_http) else "",
-        expires_in=min(_seconds(found.get("expires_in"), MAX_EXPIRES_IN), MAX_EXPIRES_IN),
-        interval=min(_seconds(found.get("interval"), USUAL_INTERVAL), MAX_INTERVAL),
+        expires_in=_seconds(
+            found.get("expires_in"), MAX_EXPIRES_IN, at_most=MAX_EXPIRES_IN
+        ),
+        interval=_seconds(found.get("interval"), USUAL_INTERVAL, at_most=MAX_INTERVAL),
     )
 
 
@@ -99,10 +100,10 @@ def _is_page(url: object, insecure_http: bool) -> bool:
     )
 
 
-def _seconds(value: object, otherwise: float) -> float:
+def _seconds(value: object, otherwise: float, *, at_most: float) -> float:
     """Return seconds that an issuer wants, at least one; some write them as text."""
     if isinstance(value, str) and value.isascii() and value.isdigit():
         value = float(value[:9])
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return otherwise
-    return max(float(value), 1.0)
+    return float(min(max(value, 1.0), at_most))  # JSON has no NaN, and any integer

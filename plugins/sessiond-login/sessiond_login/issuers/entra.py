@@ -122,7 +122,7 @@ class EntraClient:
                 return call()
         except (
             ValueError, TypeError, AttributeError, LookupError, RuntimeError, AssertionError,
-            msal.exceptions.MsalError,
+            ArithmeticError, msal.exceptions.MsalError,
         ) as error:  # fmt: skip
             fault = type(error).__name__
         raise _gave_up(fault)

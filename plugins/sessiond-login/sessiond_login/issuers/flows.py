@@ -199,8 +199,9 @@ class Flows:
         over = unverified_claims(answer.access).get("exp")
         if isinstance(over, bool) or not isinstance(over, int | float):
             return None
-        left = over - self._clock.now()
-        return min(left, MAX_LASTS) if left > 0 else None
+        now = self._clock.now()
+        left = min(over, now + MAX_LASTS) - now
+        return left if left > 0 else None
 
     def _user_told_by(self, answer: Answer) -> str:
         """Return the name that a refresh tells, empty where it tells none that can be believed.

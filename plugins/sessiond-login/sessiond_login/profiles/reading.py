@@ -20,6 +20,7 @@ DEFAULT = "default"  # the profile of that name counts where none is named
 MAX_SIZE = 65_536  # bytes of a file
 MAX_PROFILES = 64
 MAX_LENGTH = 2_048  # characters of a text in one
+MAX_AGE = 366 * 86400  # seconds
 MAX_SHOWN = 80  # characters of a wrong value
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")  # it becomes a file's and a keyring's
 _NAME_WORDS = "1 to 64 of A-Z a-z 0-9 . _ -, the first a letter or digit"
@@ -180,8 +181,8 @@ def _problems_between(profile: Profile, where: str) -> Iterator[str]:
         yield f"{where}.client_id is empty, must be the name that the issuer gave this client"
     if profile.kind == "oidc" and "openid" not in profile.scopes:  # MSAL adds it by itself
         yield f"{where}.scopes must contain openid: without it the issuer does not say who it was"
-    if profile.max_age is not None and profile.max_age < 0:
-        yield f"{where}.max_age is {profile.max_age}, must be 0 or more seconds"
+    if profile.max_age is not None and not 0 <= profile.max_age <= MAX_AGE:
+        yield f"{where}.max_age is {_shown(profile.max_age)}, must be 0 to {MAX_AGE:,} seconds"
     if profile.ca_file and not Path(profile.ca_file).is_absolute():
         yield f"{where}.ca_file is {_shown(profile.ca_file)}, must be an absolute path"
     problem = _issuer_problem(profile)

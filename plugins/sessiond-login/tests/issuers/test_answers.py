@@ -24,6 +24,7 @@ def reply(members: object, status: int = 200) -> Reply:
         ("soon", None),
         (None, None),
         (10**30, MAX_LASTS),
+        (10**400, MAX_LASTS),  # more than a float holds
         ("9" * 100, MAX_LASTS),
     ],
 )

@@ -119,6 +119,7 @@ def test_entra_offers_no_way_to_take_a_grant_back(entra: RunningIssuer) -> None:
         ({"body": {"error": "unauthorized_client"}, "status": 400}, ProfileRefused),
         ({"body": {"user_code": "A\x1b"}, "status": 200}, IssuerUnavailable),
         ({"body": {"interval": "soon"}, "status": 200}, IssuerUnavailable),
+        ({"body": {"user_code": "A", "expires_in": 10**400}, "status": 200}, IssuerUnavailable),
         ({"kind": "html"}, IssuerUnavailable),
     ],
 )
