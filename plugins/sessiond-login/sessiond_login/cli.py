@@ -1,5 +1,7 @@
 """The command line. Here alone errors become exit codes (sysexits.h)."""
 
+import contextlib
+import io
 import json
 import sys
 from collections.abc import Callable, Sequence
@@ -32,7 +34,8 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
     try:
         sys.exit(program.main(args, prog_name=PROGRAM, standalone_mode=False))
     except click.ClickException as error:
-        error.show(sys.stderr)
+        with contextlib.suppress(OSError):
+            error.show(sys.stderr or io.StringIO())
         sys.exit(EX_USAGE)
     except (click.Abort, KeyboardInterrupt):
         tell("given up")

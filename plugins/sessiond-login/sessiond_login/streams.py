@@ -9,6 +9,7 @@ from typing import NoReturn
 
 EX_CLOSED_PIPE = 141  # what a shell says of a program that SIGPIPE ended
 EX_IOERR = 74
+_LAST = 2  # the highest number of a standard stream
 
 
 def keep_from_others() -> None:
@@ -17,17 +18,23 @@ def keep_from_others() -> None:
     A browser that it opens lives on: who reads a pipe to its end would wait for that to be closed,
     and what the browser says would stand among what was asked for.
     """
+    while (nowhere := os.open(os.devnull, os.O_RDWR)) <= _LAST:
+        pass  # one was closed from the start: no file of ours is to have its number
     for name, number in (("stdout", 1), ("stderr", 2)):
         stream = getattr(sys, name)
-        try:
-            own = os.dup(number)  # which no other program inherits
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-        except OSError:  # closed from the start
-            continue
+        own = os.dup(number)  # which no other program inherits
         os.dup2(nowhere, number)
-        os.close(nowhere)
-        words = {"encoding": stream.encoding, "errors": stream.errors}
-        setattr(sys, name, os.fdopen(own, "w", buffering=1, **words))
+        if stream is None:
+            os.close(own)
+            continue
+        # Names of files may be in no alphabet of the terminal's. Tokens are ASCII.
+        words = {"encoding": stream.encoding, "errors": "backslashreplace"}
+        if number == 1:
+            sys.stdout = os.fdopen(own, "w", buffering=1, **words)
+        else:  # what cannot be said is not tried again at the end, which would be another exit code
+            raw = os.fdopen(own, "wb", buffering=0)
+            sys.stderr = io.TextIOWrapper(raw, write_through=True, **words)
+    os.close(nowhere)
 
 
 def print_whole(text: str) -> None:

@@ -125,6 +125,13 @@ def test_a_pair_counts_as_handed_over_before_anybody_can_read_it(home: Home) -> 
     assert record["handed_over"]
 
 
+def test_what_is_typed_wrong_ends_with_64_though_nobody_can_be_told(home: Home) -> None:
+    for closed in ("2>&-", "2>/dev/full"):
+        command = ["sh", "-c", f'exec "$@" {closed}', "sh", *PROGRAM, "nonsense"]
+        done = subprocess.run(command, env=home.environment, stdout=subprocess.PIPE, timeout=60)
+        assert (done.returncode, done.stdout) == (64, b"")
+
+
 @pytest.mark.parametrize(
     ("args", "said"),
     [

@@ -50,6 +50,30 @@ def test_a_full_disk_is_said() -> None:
     )
 
 
+def test_a_name_that_the_terminal_cannot_write_is_written_all_the_same() -> None:
+    script = "print_whole('/home/zo\\xeb/\\u03a9')"
+    done = subprocess.run(
+        [sys.executable, "-c", PRINT + script],
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.stdout, done.stderr) == ("/home/zo\\xeb/\\u03a9\n", "")
+
+
+@pytest.mark.parametrize("closed", ["2>&-", "<&- 2>&-"])
+def test_without_standard_error_what_was_asked_for_comes_and_nothing_of_ours_takes_its_number(
+    closed: str,
+) -> None:
+    script = "print_whole('asked for'); print(open(os.devnull).fileno() > 2)"
+    done = subprocess.run(
+        ["sh", "-c", f'exec "$0" -c "$1" {closed}', sys.executable, PRINT + script],
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stdout) == (0, "asked for\nTrue\n")
+
+
 def test_without_standard_output_it_is_said() -> None:
     done = subprocess.run(
         ["sh", "-c", 'exec "$0" -c "$1" >&-', sys.executable, PRINT + "print_whole('x')"],
