@@ -45,3 +45,19 @@ def test_a_thread_may_end_itself() -> None:
 
 def test_what_ends_unseen_is_not_shown() -> None:
     assert stderr_of(f"class A:\n  def __del__(self): raise ValueError({SECRET!r})\nA()") == ""
+
+
+def test_a_fault_in_a_library_is_placed_in_the_room_that_called_it() -> None:
+    said = stderr_of("from sessiond_login.profiles import toml_text; toml_text.as_value(object())")
+    assert "TypeError at encoder.py:" in said
+    assert ", called from toml_text.py:" in said
+
+
+def test_no_core_file_is_left() -> None:
+    script = (
+        "import resource, sys\n"
+        "most = resource.getrlimit(resource.RLIMIT_CORE)[1]\n"
+        "resource.setrlimit(resource.RLIMIT_CORE, (most, most))\n"
+        "show_no_values(); print(resource.getrlimit(resource.RLIMIT_CORE)[0], file=sys.stderr)"
+    )
+    assert stderr_of(script) == "0\n"
