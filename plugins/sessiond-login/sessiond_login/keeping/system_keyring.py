@@ -67,7 +67,7 @@ class SystemKeyring:
             KeyringAwayError: As every method.
         """
         backend = self._backend()
-        return self._call(lambda: backend.get_password(_service(name), USER))
+        return self._call(lambda: _ours(backend.get_password(_service(name), USER)))
 
     def set(self, name: str, text: str) -> None:
         """Write an entry."""
@@ -134,6 +134,13 @@ def _trusted(backend: "KeyringBackend") -> "KeyringBackend":
         if recommended(candidate) and not type(candidate).__module__.startswith(_PLAIN):
             return candidate
     raise KeyringAwayError(_ABSENT)
+
+
+def _ours(text: object) -> str | None:
+    """Return what an entry holds, which was ASCII when it was written."""
+    if text is None or (isinstance(text, str) and text.isascii()):
+        return text
+    raise TypeError(type(text).__name__)
 
 
 def _service(name: str) -> str:

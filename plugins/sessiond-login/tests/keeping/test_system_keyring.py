@@ -40,6 +40,16 @@ def test_a_backend_that_is_known_to_be_roomy_is_given_long_ones() -> None:
     assert SystemKeyring(backend=Roomy).longest == 60_000
 
 
+@pytest.mark.parametrize("given", [b"bytes", 5, object(), "\ud800", ["x"]])
+def test_what_gives_back_anything_but_what_it_was_given_is_away(given: object) -> None:
+    class Odd(FakeBackend):
+        def get_password(self, service: str, username: str) -> str | None:
+            return given  # type: ignore[return-value]
+
+    with pytest.raises(KeyringAwayError, match=r"failed \(TypeError\)"):
+        SystemKeyring(backend=Odd).get("corp")
+
+
 class Plain(FakeBackend):
     __module__ = "keyrings.alt.file"
 
