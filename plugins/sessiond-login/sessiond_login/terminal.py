@@ -83,7 +83,7 @@ def agrees(question: str) -> bool:
 def _open(url: str) -> bool:
     try:
         return webbrowser.open(url)
-    except webbrowser.Error:
+    except (webbrowser.Error, OSError, ValueError):  # the last of quotes in $BROWSER that are open
         return False
 
 

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+import webbrowser
 from pathlib import Path
 
 import pytest
@@ -127,3 +128,9 @@ def test_what_an_issuer_wrote_moves_no_cursor(capsys: pytest.CaptureFixture[str]
 def test_without_standard_error_nothing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stderr", None)
     PersonAtTerminal().tell("words")
+
+
+def test_a_browser_that_is_no_command_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(webbrowser, "_tryorder", None)  # as before the first page
+    monkeypatch.setenv("BROWSER", "firefox '%s")
+    assert not PersonAtTerminal().open("https://login.example/")
