@@ -56,9 +56,7 @@ def device_code_of(members: Mapping[str, object] | None, *, insecure_http: bool)
         user_code=user_code,
         uri=str(uri),
         uri_with_code=str(whole) if _is_page(whole, insecure_http) else "",
-        expires_in=_seconds(
-            found.get("expires_in"), MAX_EXPIRES_IN, at_most=MAX_EXPIRES_IN
-        ),
+        expires_in=_seconds(found.get("expires_in"), MAX_EXPIRES_IN, at_most=MAX_EXPIRES_IN),
         interval=_seconds(found.get("interval"), USUAL_INTERVAL, at_most=MAX_INTERVAL),
     )
 

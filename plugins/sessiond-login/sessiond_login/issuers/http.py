@@ -1,6 +1,7 @@
 """Requests to an issuer: by the system's trust and proxies, bounded, and never led elsewhere."""
 
 import os
+import re
 import socket
 import ssl
 import urllib.request
@@ -24,6 +25,7 @@ MAX_CA_SIZE = 1024 * 1024  # bytes
 TIMEOUT = 10.0  # seconds for a request with its answer, however slowly either moves
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _DIRECT = {f"all://{host}": None for host in ("localhost", "127.0.0.1", "[::1]")}
+_URL = re.compile(r"[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]+")  # the characters of RFC 3986, 2
 _DATES = (9, 10)  # of OpenSSL's verdicts: not yet valid, expired
 
 
@@ -65,6 +67,8 @@ class Reply:
 
 def url_fault(url: str, *, insecure_http: bool) -> str | None:
     """Return why nothing must be sent to a URL, in words that follow its name; None: it may be."""
+    if not _URL.fullmatch(url):
+        return "is not a URL"
     try:
         parts = httpx.URL(url)
         host = parts.host

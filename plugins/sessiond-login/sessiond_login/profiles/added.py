@@ -15,7 +15,6 @@ from sessiond_login.profiles.login_files import load_own
 from sessiond_login.profiles.reading import DEFAULT, MAX_PROFILES, MAX_SIZE, LoginFile, read
 from sessiond_login.profiles.toml_text import as_toml, as_value
 
-
 # What has a line of its own.
 _SHOWN = {"issuer", "client_id", "scopes", "send", "ca_file", "insecure_http"}
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from sessiond_login.errors import CannotKeep, IssuerUnavailable, ProfileRefused
 from sessiond_login.profile import Profile
 from sessiond_login.profiles.added import fetched, offered, shown, write
-from sessiond_login.profiles.reading import LoginFile, read
+from sessiond_login.profiles.reading import MAX_AGE, LoginFile, read
 from sessiond_login.profiles.toml_text import as_toml
 
 TABLE = '[profile.corp]\nissuer = "https://idp.example/corp"\nclient_id = "kdb"\n'
@@ -242,7 +242,7 @@ profiles = st.builds(
     audience=words,
     send=st.sampled_from(["pair", "access"]),
     insecure_http=st.booleans(),
-    max_age=st.none() | st.integers(0, 10**9),
+    max_age=st.none() | st.integers(0, MAX_AGE),
 )
 
 
