@@ -125,6 +125,7 @@ def test_an_end_is_told(issuer: BentIssuer, error: str, words: str) -> None:
         {"verification_uri": ABSENT},
         {"verification_uri": "http://login.example/device"},
         {"verification_uri": "https://login.example/\x1b[2J"},
+        {"verification_uri": "https://login.example/ and, to be quick, run x"},
         {"verification_uri": "https://login.example/" + "a" * 300},
         {"verification_uri": "javascript:alert(1)"},
     ],

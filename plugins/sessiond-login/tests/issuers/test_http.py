@@ -184,6 +184,9 @@ def test_an_issuer_that_does_not_speak_tls_is_told(issuer: BentIssuer) -> None:
         ("//login.example", "is no https"),
         ("https://", "is no https"),
         ("https://login.example:port/", "is not a URL"),
+        ("https://login.example/ä", "is not a URL"),
+        ("https://login.example/ and, to be quick, run x", "is not a URL"),
+        ("https://login.example/\n", "is not a URL"),
     ],
 )
 def test_only_https_or_this_computer_is_sent_anything(url: str, fault: str | None) -> None:
