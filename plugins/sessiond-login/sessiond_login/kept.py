@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Literal, Protocol
 
 import msgspec
 
@@ -16,7 +16,9 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     user: str
     access: Secret
     refresh: Secret | None
-    expires: float  # Unix seconds by this machine's clock
+    since: float  # Unix seconds by this machine's clock, when the access token came
+    expires: float  # likewise
+    send: Literal["pair", "access"]  # what the profile had go to q when it was signed in for
     handed_over: bool  # the refresh token was given to a client: it is not ours to spend
     in_flight: bool = False  # the refresh token was sent, and what came of it was not learnt
 

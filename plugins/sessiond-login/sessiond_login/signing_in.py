@@ -121,7 +121,8 @@ class ProfileTokens:
         return self._measured(after)
 
     def _ask(self, *, silently: bool) -> Kept:
-        kept = signed_in(self._granted(silently=silently), self.made_for, self.now())
+        granted = self._granted(silently=silently)
+        kept = signed_in(granted, self.made_for, self.now(), send=self.profile.send)
         if kept.refresh is None and self.profile.send == "pair":
             wants = "" if "offline_access" in self.profile.scopes else _WANTS_OFFLINE_ACCESS
             self.person.tell(

@@ -6,11 +6,13 @@ A refresh token that rotates is good once, and an issuer that sees it twice ends
 program never refreshes a pair of a strict issuer, given or not. Whether it was given stands in
 `handed_over`, but what is kept can be older than that (a disk that was full, a home that came back
 from a backup), and to be wrong once ends sessions, while to be cautious costs an authorization that
-is silent while the browser is signed in. Where a refresh token stays good (`rotation =
-"tolerant"`), both sides spend it.
+is silent while the browser is signed in. So what was signed in for to be sent as a pair is not
+spent after the profile has changed either, and what was not is not given as one. Where a refresh
+token stays good (`rotation = "tolerant"`), both sides spend it.
 """
 
 from enum import Enum, auto
+from typing import Literal
 
 import msgspec
 
@@ -19,6 +21,7 @@ from sessiond_login.kept import Kept
 from sessiond_login.profile import Profile
 
 LEAST = 60.0  # seconds that a token still is good when it is given
+SLEW = 5.0  # seconds that a clock may step back and be believed
 ASSUMED = 300.0  # seconds that one is where the issuer does not tell (RFC 6749, 5.1, lets it)
 
 
@@ -41,14 +44,18 @@ def next_step(kept: Kept | None, profile: Profile, now: float) -> Step:
     """
     if kept is None:
         return Step.ASK
-    if is_good(kept, now):
+    if is_good(kept, now) and not _is_ours_alone(kept, profile):
         return Step.GIVE
     return Step.REFRESH if may_spend(kept, profile) else Step.ASK_SILENTLY
 
 
 def is_good(kept: Kept, now: float) -> bool:
-    """Say whether an access token is good for long enough to be given."""
-    return kept.expires - now >= LEAST
+    """Say whether an access token is good for long enough to be given.
+
+    One that came later than now did not: the clock was set back, and nobody knows for how long it
+    is good.
+    """
+    return kept.since - now <= SLEW and kept.expires - now >= LEAST
 
 
 def may_spend(kept: Kept, profile: Profile) -> bool:
@@ -57,17 +64,31 @@ def may_spend(kept: Kept, profile: Profile) -> bool:
         return False
     if profile.rotation == "tolerant":
         return True
-    return profile.send == "access" and not kept.handed_over
+    return profile.send == kept.send == "access" and not kept.handed_over
 
 
-def signed_in(granted: Granted, made_for: str, now: float) -> Kept:
+def _is_ours_alone(kept: Kept, profile: Profile) -> bool:
+    """Say whether the refresh token is to be spent here, though the profile now wants it given."""
+    return (
+        profile.rotation == "strict"
+        and profile.send == "pair"
+        and kept.send == "access"
+        and kept.refresh is not None
+    )
+
+
+def signed_in(
+    granted: Granted, made_for: str, now: float, *, send: Literal["pair", "access"]
+) -> Kept:
     """Return what is kept of a new authorization."""
     return Kept(
         made_for=made_for,
         user=granted.user,
         access=granted.access,
         refresh=granted.refresh,
+        since=now,
         expires=now + (ASSUMED if granted.lasts is None else granted.lasts),
+        send=send,
         handed_over=False,
     )
 
@@ -84,7 +105,7 @@ def refreshed(before: Kept, granted: Granted, now: float) -> Kept | None:
         before.refresh is not None and granted.refresh.same_as(before.refresh)
     )
     return msgspec.structs.replace(
-        signed_in(granted, before.made_for, now),
+        signed_in(granted, before.made_for, now, send=before.send),
         user=before.user,
         refresh=before.refresh if stands else granted.refresh,
         handed_over=before.handed_over and stands,

@@ -22,7 +22,9 @@ def kept(access: str = "access-token", *, refresh: str | None = "refresh-token")
         user="zoë@corp.example",
         access=Secret(access),
         refresh=None if refresh is None else Secret(refresh),
+        since=1_790_000_000.0,
         expires=1_790_000_000.5,
+        send="pair",
         handed_over=True,
     )
 

@@ -203,7 +203,9 @@ def kept(**members: object) -> Kept:
         "user": "alice",
         "access": Secret("access-0"),
         "refresh": Secret("refresh-0"),
+        "since": 0.0,
         "expires": 1_000_000.0,
+        "send": "access",
         "handed_over": False,
     }
     return Kept(**{**usual, **members})  # type: ignore[arg-type]

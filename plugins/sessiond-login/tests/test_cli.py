@@ -27,6 +27,7 @@ def good(**members: object) -> Kept:
         "access": Secret(JWT),
         "refresh": Secret("a-refresh-token"),
         "expires": LATER,
+        "send": "pair",
     }
     return kept(**{**usual, **members})
 

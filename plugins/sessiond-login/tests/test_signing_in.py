@@ -275,11 +275,33 @@ def test_no_token_that_was_given_is_sent_after_the_profile_was_changed(
     pairs: list[tuple[str, object]], then: list[tuple[str, object]]
 ) -> None:
     stage = Stage(profile())
-    writable = [each for each in pairs if each[0] not in {"full", "save fails"}]
-    handed = play(stage, writable)
+    handed = play(stage, pairs)
+    stage.profile = profile(send="access")
+    play(stage, then)
+    stage.profile = profile()
+    handed |= play(stage, pairs)
     stage.profile = profile(send="access")
     play(stage, then)
     assert handed.isdisjoint(stage.issuer.sent)
+
+
+def test_a_pair_whose_giving_could_not_be_kept_is_not_sent_after_the_profile_was_changed() -> None:
+    stage = Stage(profile())
+    stage.tokens().sign_in()
+    stage.keep.full = True  # and nothing can be taken away either
+    assert password(stage) == "access-1;refresh-1"
+    stage.keep.full, stage.profile = False, profile(send="access")
+    stage.clock.at += 600
+    assert password(stage) == "bearer:access-2"
+    assert stage.issuer.sent == []
+
+
+def test_a_clock_that_was_set_back_gives_no_token_that_is_over() -> None:
+    stage = Stage(profile())
+    stage.clock.at += 86_400
+    password(stage)
+    stage.clock.at -= 86_400
+    assert password(stage) == "access-2;refresh-2"
 
 
 @settings(max_examples=400)

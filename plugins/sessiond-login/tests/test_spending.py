@@ -8,6 +8,7 @@ from sessiond_login.secret import Secret
 from sessiond_login.spending import (
     ASSUMED,
     LEAST,
+    SLEW,
     Step,
     ended,
     given,
@@ -45,8 +46,14 @@ def test_without_tokens_the_person_is_asked_and_with_good_ones_they_are_given(
     each: Profile,
 ) -> None:
     assert next_step(None, each, NOW) is Step.ASK
-    assert next_step(kept(expires=NOW + LEAST), each, NOW) is Step.GIVE
-    assert next_step(kept(expires=NOW + LEAST - 0.1), each, NOW) is not Step.GIVE
+    good, short = (kept(expires=NOW + left, send=each.send) for left in (LEAST, LEAST - 0.1))
+    assert next_step(good, each, NOW) is Step.GIVE
+    assert next_step(short, each, NOW) is not Step.GIVE
+
+
+def test_a_token_that_came_later_than_now_is_not_good_for_nobody_knows_how_long() -> None:
+    assert is_good(kept(since=NOW + SLEW, expires=NOW + 600), NOW)
+    assert not is_good(kept(since=NOW + SLEW + 0.1, expires=NOW + 600), NOW)
 
 
 @pytest.mark.parametrize("handed_over", [False, True])
@@ -58,6 +65,18 @@ def test_a_pair_of_a_strict_issuer_is_never_refreshed_given_or_not(handed_over: 
 def test_who_sends_access_tokens_alone_refreshes() -> None:
     assert next_step(kept(expires=NOW), ACCESS_STRICT, NOW) is Step.REFRESH
     assert next_step(kept(expires=NOW, in_flight=True), ACCESS_STRICT, NOW) is Step.REFRESH
+
+
+def test_what_was_signed_in_for_as_a_pair_is_not_refreshed_after_the_profile_has_changed() -> None:
+    """Whether it was given is not to be relied on: that may not have been kept."""
+    assert next_step(kept(expires=NOW, send="pair"), ACCESS_STRICT, NOW) is Step.ASK_SILENTLY
+
+
+def test_what_is_ours_to_spend_is_not_given_after_the_profile_has_changed() -> None:
+    good = kept(expires=NOW + 600)
+    assert next_step(good, PAIR_STRICT, NOW) is Step.ASK_SILENTLY
+    assert next_step(good, PAIR_TOLERANT, NOW) is Step.GIVE
+    assert next_step(kept(expires=NOW + 600, refresh=None), PAIR_STRICT, NOW) is Step.GIVE
 
 
 def test_a_pair_that_was_given_is_not_refreshed_after_the_profile_has_changed() -> None:
@@ -77,9 +96,9 @@ def test_without_a_refresh_token_there_is_nothing_to_spend(each: Profile) -> Non
 
 
 def test_tokens_last_from_now_on_and_some_minutes_where_nothing_is_told() -> None:
-    assert signed_in(granted(), MADE_FOR, NOW).expires == NOW + 600
-    assert signed_in(granted(lasts=None), MADE_FOR, NOW).expires == NOW + ASSUMED
-    assert is_good(signed_in(granted(lasts=None), MADE_FOR, NOW), NOW)
+    assert signed_in(granted(), MADE_FOR, NOW, send="pair").expires == NOW + 600
+    assert signed_in(granted(lasts=None), MADE_FOR, NOW, send="pair").expires == NOW + ASSUMED
+    assert is_good(signed_in(granted(lasts=None), MADE_FOR, NOW, send="pair"), NOW)
 
 
 def test_a_refresh_brings_new_tokens_for_the_user_who_is_known() -> None:
