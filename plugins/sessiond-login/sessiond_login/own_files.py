@@ -94,11 +94,16 @@ def make_folders(path: Path) -> None:
     """Have a folder, and those above it; what is new only the person looks into, by any umask.
 
     Raises:
+        NotOwnError: We are root, and it would be in somebody's home: `sudo` may leave HOME as it was,
+            and whoever has that home decides where its links lead.
         OSError: It cannot be made.
     """
     for each in reversed([path, *path.parents]):
-        if not each.is_dir():
-            each.mkdir(mode=0o700, exist_ok=True)
+        if each.is_dir():
+            continue
+        if _POSIX and os.geteuid() == 0:
+            _judge(each.parent, each.parent.stat(), forbidden=0, root_too=True)
+        each.mkdir(mode=0o700, exist_ok=True)
 
 
 def write_own(path: Path, content: bytes) -> None:

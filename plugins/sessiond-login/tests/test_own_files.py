@@ -109,6 +109,16 @@ def test_no_mask_of_the_shell_opens_a_folder_that_is_new(tmp_path: Path) -> None
         assert stat.S_IMODE((tmp_path / each).stat().st_mode) == 0o700
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="root alone could write there")
+def test_root_makes_no_folders_in_the_home_that_sudo_has_left_to_it(tmp_path: Path) -> None:
+    home = tmp_path / "alice"
+    home.mkdir()
+    os.chown(home, 1000, 1000)
+    with pytest.raises(NotOwnError, match="belongs to another user"):
+        make_own_folder(home / "local" / "state")
+    assert list(home.iterdir()) == []
+
+
 def test_a_link_is_no_folder_of_ones_own(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "real")
