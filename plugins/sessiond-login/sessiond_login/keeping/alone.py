@@ -37,7 +37,8 @@ def _held(folders: Iterable[Path], profile: str, patience: float) -> FileLock:
     for folder in folders:
         try:
             make_own_folder(folder)
-            lock = FileLock(folder / f"{profile}.lock", timeout=patience, mode=0o600)
+            # Not the bare name: Windows takes nul.lock for a device.
+            lock = FileLock(folder / f"profile-{profile}.lock", timeout=patience, mode=0o600)
             lock.acquire()
         except Timeout:
             raise NotSignedIn(

@@ -100,5 +100,5 @@ def test_a_folder_that_cannot_be_had_is_passed_over(tmp_path: Path) -> None:
 def test_what_keeps_records_holds_the_lock_in_the_first_of_its_places(tmp_path: Path) -> None:
     keep = Keeping(places_below(tmp_path), print)
     with keep.alone("corp"):
-        assert (tmp_path / "run" / "corp.lock").exists()
+        assert (tmp_path / "run" / "profile-corp.lock").exists()
         assert not (tmp_path / "state").exists()
