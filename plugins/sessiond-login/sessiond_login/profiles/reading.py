@@ -6,6 +6,7 @@ import json
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 from urllib.parse import urlsplit
@@ -21,6 +22,7 @@ MAX_SIZE = 65_536  # bytes of a file
 MAX_PROFILES = 64
 MAX_LENGTH = 2_048  # characters of a text in one
 MAX_AGE = 366 * 86400  # seconds
+MOST_PROBLEMS = 20  # that are told at once
 MAX_SHOWN = 80  # characters of a wrong value
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")  # it becomes a file's and a keyring's
 _NAME_WORDS = "1 to 64 of A-Z a-z 0-9 . _ -, the first a letter or digit"
@@ -58,7 +60,7 @@ def read(text: str, name: str) -> LoginFile:
         raise ProfileRefused(f"{name} is not TOML: {error}; mend that line") from error
     except (ValueError, RecursionError) as error:  # a number of 5000 digits, arrays 1000 deep
         raise ProfileRefused(f"{name} is not TOML: {type(error).__name__}; mend it") from error
-    problems = list(_problems(document))
+    problems = list(islice(_problems(document), MOST_PROBLEMS))
     if problems:
         raise ProfileRefused("\n".join([f"{name} is wrong:", *problems]))
     return msgspec.convert(

@@ -140,3 +140,9 @@ def test_tokens_are_of_use_to_the_profile_that_asks_for_the_same() -> None:
     assert made_for(CORP) == made_for(like(send="access", flow="device", user_claim="upn"))
     assert made_for(CORP) == made_for(like(scopes=tuple(reversed(CORP.scopes))))
     assert len({made_for(CORP), *(made_for(like(**{k: v})) for k, v in OTHERS.items())}) == 6
+
+
+def test_a_file_that_is_wrong_all_over_does_not_fill_the_screen() -> None:
+    with pytest.raises(ProfileRefused) as refused:
+        read("".join(f"key{number} = 1\n" for number in range(5_000)), "x")
+    assert str(refused.value).count("\n") == 20
