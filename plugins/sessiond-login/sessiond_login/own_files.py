@@ -94,8 +94,8 @@ def make_folders(path: Path) -> None:
     """Have a folder, and those above it; what is new only the person looks into, by any umask.
 
     Raises:
-        NotOwnError: We are root, and it would be in somebody's home: `sudo` may leave HOME as it was,
-            and whoever has that home decides where its links lead.
+        NotOwnError: We are root, and it would be in somebody's home: `sudo` may leave HOME as it
+            was, and whoever has that home decides where its links lead.
         OSError: It cannot be made.
     """
     for each in reversed([path, *path.parents]):
