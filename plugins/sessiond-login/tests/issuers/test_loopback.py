@@ -288,3 +288,15 @@ def test_another_user_of_the_computer_ends_no_sign_in_of_this_one(
     assert (shown.status_code, "Not your sign-in" in shown.text) == (403, True)
     assert server.taken == []
     assert "Signed in" in server.good().text
+
+
+def test_whose_a_visit_is_is_looked_up_only_where_its_state_is_right(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The system's table takes its time, and a flood would have it read each time."""
+    asked: list[object] = []
+    with monkeypatch.context() as patch:
+        patch.setattr("sessiond_login.issuers.loopback.is_strangers", asked.append)
+        server.get("?code=c&state=wrong")
+        server.get("/elsewhere")
+    assert asked == []

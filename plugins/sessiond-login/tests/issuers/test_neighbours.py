@@ -5,7 +5,7 @@ import socket
 import struct
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -81,3 +81,20 @@ def test_where_the_system_does_not_tell_nobody_is_kept_out(
     monkeypatch.setattr(neighbours, "_TABLES", (tmp_path / "none",))
     with socket.socket(listener.family) as client, accepted_from(listener, client) as accepted:
         assert not is_strangers(accepted)
+
+
+def test_of_a_long_table_only_what_has_this_port_is_read(
+    listener: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = []
+    monkeypatch.setattr(neighbours, "_read", lambda text: read.append(text) or ("::", 0))
+    with ExitStack() as held:
+        other = held.enter_context(socket.create_server(("127.0.0.1", 0)))
+        for _ in range(50):
+            held.enter_context(socket.create_connection(other.getsockname()))
+        client = held.enter_context(socket.socket(listener.family))
+        accepted = held.enter_context(accepted_from(listener, client))
+        is_strangers(accepted)
+    port = f":{listener.getsockname()[1]:04X}"
+    assert read
+    assert all(port in one + other for one, other in zip(read[::2], read[1::2], strict=True))
