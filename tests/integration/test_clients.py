@@ -99,7 +99,9 @@ def desk(gw: Gateway, home: Path) -> Desk:
         user="alice",
         access=Secret(tokens.access.reveal()),
         refresh=Secret(tokens.refresh.reveal()),
+        since=time.time(),
         expires=time.time() + tokens.expires_in,
+        send=profile.send,
         handed_over=False,
     )
     state = home / ".local/state/sessiond"
