@@ -6,6 +6,7 @@ import struct
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from ipaddress import IPv6Address
 from pathlib import Path
 
 import pytest
@@ -86,8 +87,13 @@ def test_where_the_system_does_not_tell_nobody_is_kept_out(
 def test_of_a_long_table_only_what_has_this_port_is_read(
     listener: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read = []
-    monkeypatch.setattr(neighbours, "_read", lambda text: read.append(text) or ("::", 0))
+    read: list[str] = []
+
+    def noted(text: str) -> tuple[IPv6Address, int]:
+        read.append(text)
+        return IPv6Address("::"), 0
+
+    monkeypatch.setattr(neighbours, "_read", noted)
     with ExitStack() as held:
         other = held.enter_context(socket.create_server(("127.0.0.1", 0)))
         for _ in range(50):
