@@ -37,10 +37,6 @@ _NO_OFFLINE_ACCESS = (
     "The issuer gives this client no refresh token. Take offline_access out of the profile's "
     "scopes, and you are asked less often; or ask who runs the issuer for one."
 )
-_NO_BROWSER = (
-    "Still waiting for you to sign in in your browser. Where none has opened, end this and run "
-    "`sessiond-login --device`."
-)
 MakeClient = Callable[[Metadata], Client]
 
 
@@ -66,7 +62,7 @@ class Flows:
             if not person.open(asked.url):
                 person.tell(f"Open this page in a browser of this computer: {asked.url}")
             while True:
-                visit = loopback.answer(asked.state, late=lambda: person.tell(_NO_BROWSER))
+                visit = loopback.answer(asked.state)
                 try:
                     granted, following = self._taken(asked, visit.params, prompt)
                 except LoginError as error:

@@ -7,7 +7,7 @@ import hmac
 import secrets
 import selectors
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from typing import Self
@@ -26,7 +26,6 @@ MAX_CONNECTIONS = 64  # open at once; for one more, the oldest is closed
 MAX_REQUEST_SIZE = 32_768  # bytes; a code may be some thousand, in one line with the rest
 MAX_SILENCE = 10.0  # seconds until a connection has asked for something
 SEND_TIMEOUT = 2.0  # seconds to take a page
-LATE = 20.0  # seconds until a person may wonder whether a browser has opened
 LAST_PAGE = 5.0  # seconds for the tab to ask for the page it is sent to
 MAX_FIELDS = 30
 _TICK = 0.5  # seconds
@@ -68,28 +67,20 @@ class Loopback:
             self._drop(connection)
         self._held.close()
 
-    def answer(self, state: str, *, late: Callable[[], None]) -> "Visit":
+    def answer(self, state: str) -> "Visit":
         """Return the visit whose `state` is the right one; wait for it.
-
-        Args:
-            state: Of this request.
-            late: Called once, where nobody has come for a while.
 
         Raises:
             NotSignedIn: It did not come in time.
         """
-        until = min(self._until, self._clock.monotonic() + LATE)
         while True:
-            visit = self._visit(until)
-            if visit is None and until < self._until:
-                until = self._until
-                late()
-            elif visit is None:
+            visit = self._visit(self._until)
+            if visit is None:
                 raise NotSignedIn(
                     f"nobody signed in within {self._wait:g} s: sign in again, and finish in the "
                     "browser"
                 )
-            elif visit.path != self._path:
+            if visit.path != self._path:
                 visit.show(pages.NOTHING_HERE)
             elif not hmac.compare_digest(visit.params.get("state", "").encode(), state.encode()):
                 visit.show(pages.NOT_THIS_ONE)

@@ -4,7 +4,6 @@ import errno
 import socket
 from collections.abc import Iterator
 from contextlib import suppress
-from queue import SimpleQueue
 from threading import Thread
 from typing import Any
 
@@ -30,7 +29,6 @@ class Server:
         self.uri = self.loopback.redirect_uri
         self.taken: list[Visit] = []
         self.failed: list[Exception] = []
-        self.late: SimpleQueue[bool] = SimpleQueue()
         self._thread = Thread(target=self._serve, daemon=True)
         self._thread.start()
         self.http = httpx.Client(trust_env=False, timeout=10.0)
@@ -38,7 +36,7 @@ class Server:
     def _serve(self) -> None:
         with self.loopback:
             try:
-                visit = self.loopback.answer(STATE, late=lambda: self.late.put(True))
+                visit = self.loopback.answer(STATE)
             except NotSignedIn as error:
                 self.failed.append(error)
                 return
@@ -302,18 +300,3 @@ def test_whose_a_visit_is_is_looked_up_only_where_its_state_is_right(
         server.get("?code=c&state=wrong")
         server.get("/elsewhere")
     assert asked == []
-
-
-def test_where_nobody_comes_for_a_while_the_person_is_told_once_and_waited_for_still() -> None:
-    server = Server(wait=180.0)
-    server.clock.sleep(21)
-    assert server.late.get(timeout=20.0)
-    server.clock.sleep(60)
-    assert "Signed in" in server.good().text
-    server.end()
-    assert server.late.empty()
-
-
-def test_who_comes_soon_is_told_nothing(server: Server) -> None:
-    server.good()
-    assert server.late.empty()
