@@ -94,6 +94,6 @@ def _status(name: str, profile: Profile, keep: Keeping) -> ProfileStatus:
         name=name,
         profile=profile,
         kept=kept,
-        place=keep.place(name),
+        place=keep.place(name, is_kept=kept is not None),
         limits=[] if kept is None else limits(kept, profile),
     )

@@ -21,7 +21,7 @@ def profiles(context: click.Context) -> None:
         print_whole(printable(f"{name:<{width}}  {profile.issuer}  {found.files[name]}"))
 
 
-@profiles.command()
+@profiles.command(short_help="Add the profiles of an address or a file to yours.")
 @click.argument("source")
 @click.option("--yes", is_flag=True, help="Take them unasked.")
 def add(source: str, yes: bool) -> None:

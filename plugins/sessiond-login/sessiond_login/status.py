@@ -43,7 +43,8 @@ def as_lines(status: ProfileStatus, now: float) -> list[str]:
         rows.append(("signed in", "no"))
     else:
         rows.append(("signed in", f"as {kept.user}"))
-        rows.append(("access", f"good until {until(kept.expires, now)}"))
+        word = "good until" if kept.expires > now else "over since"
+        rows.append(("access", f"{word} {until(kept.expires, now)}"))
         rows.append(("afterwards", _afterwards(kept, profile)))
         parts = "ACCESS;REFRESH" if refresh_sent(kept, profile) else "ACCESS"
         rows.append(("password", f"{parts}, {length_of(kept, profile):,} characters"))

@@ -9,9 +9,11 @@ import webbrowser
 from collections.abc import Iterator
 from types import FrameType
 from typing import NoReturn, TextIO
+from urllib.parse import urlsplit
 
 from sessiond_login.errors import NotSignedIn, UsageRefused
 from sessiond_login.secret import Secret
+from sessiond_login.surroundings import Surroundings
 
 _INPUT, _OUTPUT = ("CONIN$", "CONOUT$") if sys.platform == "win32" else ("/dev/tty", "/dev/tty")
 _OPENING = 2.0  # seconds that a browser may take to say that it cannot be opened
@@ -37,7 +39,16 @@ class PersonAtTerminal:
         opening = threading.Thread(target=lambda: opened.append(_open(url)), daemon=True)
         opening.start()
         opening.join(_OPENING)
-        return opened != [False]  # some $BROWSER ends when its window is closed: that one is there
+        if opened == [False]:
+            return False
+        # It is not known whether one came: a $BROWSER may end when its window is closed, and a
+        # program that opens pages for others may find none to open them.
+        if Surroundings.here().reads:
+            self.tell(
+                f"Sign in in your browser, where {urlsplit(url).hostname} opens. No page there? "
+                "Ctrl-C, then `sessiond-login --device`, or name your browser in BROWSER"
+            )
+        return True
 
     def tell(self, words: str) -> None:
         """Say something on standard error, where there is one."""

@@ -27,6 +27,12 @@ def test_who_is_signed_in_until_when_and_what_clients_send_stands_there() -> Non
     assert "a file" in text
 
 
+def test_an_access_token_that_has_run_out_is_over() -> None:
+    text = "\n".join(as_lines(status(kept(expires=NOW - 7200), profile()), NOW))
+    assert "access      over since " in text
+    assert "(2 h ago)" in text
+
+
 def test_no_token_stands_there() -> None:
     shown = "\n".join(as_lines(status(kept(), profile()), NOW))
     shown += json.dumps(as_object(status(kept(), profile()), NOW))

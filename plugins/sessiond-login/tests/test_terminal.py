@@ -98,6 +98,25 @@ def test_the_persons_own_browser_gets_the_whole_address(tmp_path: Path) -> None:
     assert (tmp_path / "seen").read_text() == "http://127.0.0.1:5/x?a=b&c=d\n"
 
 
+def test_who_reads_is_told_of_the_browser_and_of_the_way_without(tmp_path: Path) -> None:
+    """A program that opens pages for others says yes where it finds nothing to open them with."""
+    environment = os.environ | {"BROWSER": f"{browser(tmp_path, 'exit 0')} %s"}
+    with OnTerminal([sys.executable, "-c", OPEN], environment=environment) as program:
+        program.wait_for("True")
+        assert "where 127.0.0.1 opens. No page there? Ctrl-C, then" in program.said
+        assert "`sessiond-login --device`" in program.said
+        assert "a=b" not in program.said
+
+
+def test_who_does_not_read_is_told_nothing_of_the_browser(tmp_path: Path) -> None:
+    """A client with a window shows what is said last where signing in has failed."""
+    environment = os.environ | {"BROWSER": f"{browser(tmp_path, 'exit 0')} %s"}
+    done = subprocess.run(
+        [sys.executable, "-c", OPEN], env=environment, capture_output=True, text=True, timeout=30
+    )
+    assert (done.stdout, done.stderr) == ("True\n", "")
+
+
 def test_a_browser_that_cannot_be_opened_is_none(tmp_path: Path) -> None:
     environment = os.environ | {"BROWSER": "/nowhere/browser %s", "PATH": str(tmp_path)}
     environment = {name: value for name, value in environment.items() if "DISPLAY" not in name}

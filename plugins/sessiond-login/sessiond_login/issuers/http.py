@@ -79,7 +79,7 @@ def url_fault(url: str, *, insecure_http: bool) -> str | None:
     if parts.userinfo or parts.fragment:
         return "carries a user, a password or a fragment"
     if parts.scheme == "http" and not (insecure_http and host in LOOPBACK):
-        return "is http://, which needs insecure_http and a host of this computer"
+        return "is http://" if host not in LOOPBACK else "is http:// without insecure_http"
     return None
 
 
@@ -235,7 +235,7 @@ def _unreachable(host: str, error: BaseException) -> LoginError:
                 return IssuerUnavailable(_distrust(host, cause))
             case socket.gaierror():
                 return IssuerUnavailable(
-                    f"no computer of the name {host} was found{via}: see the profile's issuer, "
+                    f"no computer of the name {host} was found{via}: see how it is written, "
                     "and the network"
                 )
             case httpx.ProxyError():
@@ -261,8 +261,8 @@ def _distrust(host: str, error: ssl.SSLCertVerificationError) -> str:
     if error.verify_code == 62:  # X509_V_ERR_HOSTNAME_MISMATCH
         return f"the certificate of {host} is for another name: see the profile's issuer"
     return (
-        f"the certificate of {host} is by an authority that this computer does not trust: set "
-        "ca_file in the profile"
+        f"the certificate of {host} is by an authority that this computer does not trust: have "
+        "it trust that one, which a profile does with ca_file"
     )
 
 

@@ -78,7 +78,8 @@ class Loopback:
             if visit is None:
                 raise NotSignedIn(
                     f"nobody signed in within {self._wait:g} s: sign in again, and finish in the "
-                    "browser"
+                    "browser; where that shows an error of the issuer's own, see the profile's "
+                    "client_id and redirect_uris"
                 )
             if visit.path != self._path:
                 visit.show(pages.NOTHING_HERE)

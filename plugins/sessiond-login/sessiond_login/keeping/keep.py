@@ -128,13 +128,15 @@ class Keeping:
         with alone(self._places.locks, profile):
             yield
 
-    def place(self, profile: str) -> str:
+    def place(self, profile: str, *, is_kept: bool) -> str:
         """Say where the record of a profile is, or will be, without asking the keyring."""
         if self._where == "none":
             return "nowhere: each call signs in"
         if self._where == "file" or self._files.path(profile).exists():
             return str(self._files.path(profile))
-        return "the system's keyring"
+        if is_kept or self._where == "keyring":
+            return "the system's keyring"
+        return "the system's keyring, or a file where there is none"
 
     def _save_in_keyring(self, profile: str, text: str) -> None:
         """Save there and nowhere else: the person's, or the administrator's, will."""

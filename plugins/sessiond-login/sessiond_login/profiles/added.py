@@ -162,7 +162,12 @@ def _from_web(address: str, *, insecure_http: bool) -> bytes:
             f"that address {fault}, wanted https://: whoever is in between could name an issuer "
             "of his own"
         )
-    reply = IssuerHttp(insecure_http=insecure_http).get(address)
+    try:
+        reply = IssuerHttp(insecure_http=insecure_http).get(address)
+    except IssuerUnavailable as error:
+        raise IssuerUnavailable(
+            f"{error}. Where your browser reaches that address, save the file, and add the file"
+        ) from None
     if reply.status != 200:
         raise IssuerUnavailable(
             f"{reply.host} answered {reply.status}, wanted a login.toml: see the address; no "

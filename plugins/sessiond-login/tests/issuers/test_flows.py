@@ -208,7 +208,7 @@ def test_what_is_revoked_is_refreshed_no_more(strict_issuer: RunningIssuer) -> N
         ("resource", "api://none", ProfileRefused, "does not know the resource"),
         ("user_claim", "/a/b", ProfileRefused, "claims are .*, preferred_username, .*user_claim"),
         ("issuer", "http://localhost:1/x", IssuerUnavailable, "localhost cannot be reached"),
-        ("insecure_http", False, ProfileRefused, "is http://, which needs insecure_http"),
+        ("insecure_http", False, ProfileRefused, "is http:// without insecure_http"),
     ],
 )
 def test_a_wrong_profile_is_told(

@@ -136,7 +136,7 @@ def test_a_proxy_of_no_known_kind_is_told_without_its_password(
 def test_an_authority_of_the_profile_is_trusted_beside_the_systems(entra: RunningIssuer) -> None:
     url = f"{entra.issuer}/.well-known/openid-configuration"
     assert http(ca_file=str(entra.ca_file)).get(url).status == 200
-    with pytest.raises(IssuerUnavailable, match=r"does not trust: set ca_file in the profile$"):
+    with pytest.raises(IssuerUnavailable, match=r"does not trust: have it trust .* ca_file$"):
         http().get(url)
 
 
@@ -175,8 +175,8 @@ def test_an_issuer_that_does_not_speak_tls_is_told(issuer: BentIssuer) -> None:
         ("http://127.0.0.1:1/x", None),
         ("http://localhost/x", None),
         ("http://[::1]:1/x", None),
-        ("http://login.example/x", "is http://, which needs"),
-        ("http://127.0.0.1.example/x", "is http://, which needs"),
+        ("http://login.example/x", "is http://"),
+        ("http://127.0.0.1.example/x", "is http://"),
         ("https://me:pw@login.example/", "carries a user"),
         ("https://login.example/#x", "carries a user, a password or a fragment"),
         ("javascript:alert(1)", "is no https"),
@@ -195,7 +195,7 @@ def test_only_https_or_this_computer_is_sent_anything(url: str, fault: str | Non
 
 
 def test_http_to_this_computer_needs_the_profiles_word(issuer: BentIssuer) -> None:
-    with pytest.raises(ProfileRefused, match="needs insecure_http"):
+    with pytest.raises(ProfileRefused, match="without insecure_http"):
         http(insecure_http=False).get(issuer.origin)
     assert issuer.asked == []
 

@@ -192,7 +192,8 @@ def test_nobody_is_waited_for_longer_than_agreed() -> None:
     server.clock.sleep(181)
     server.end()
     assert [str(error) for error in server.failed] == [
-        "nobody signed in within 180 s: sign in again, and finish in the browser"
+        "nobody signed in within 180 s: sign in again, and finish in the browser; where "
+        "that shows an error of the issuer's own, see the profile's client_id and redirect_uris"
     ]
 
 

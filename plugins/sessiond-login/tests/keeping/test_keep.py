@@ -153,11 +153,13 @@ def test_the_person_may_want_nothing_kept(machine: Machine) -> None:
 
 
 def test_it_is_said_where_the_tokens_are(machine: Machine) -> None:
-    assert machine.start().place("corp") == "the system's keyring"
-    assert machine.start("none").place("corp") == "nowhere: each call signs in"
-    assert machine.start("file").place("corp") == str(machine.file)
+    assert machine.start().place("corp", is_kept=True) == "the system's keyring"
+    assert machine.start("keyring").place("corp", is_kept=False) == "the system's keyring"
+    assert "or a file where there is none" in machine.start().place("corp", is_kept=False)
+    assert machine.start("none").place("corp", is_kept=False) == "nowhere: each call signs in"
+    assert machine.start("file").place("corp", is_kept=False) == str(machine.file)
     machine.start("file").save("corp", kept())
-    assert machine.start().place("corp") == str(machine.file)
+    assert machine.start().place("corp", is_kept=False) == str(machine.file)
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o660])

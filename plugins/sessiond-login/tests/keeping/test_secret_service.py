@@ -23,7 +23,7 @@ from keep_fakes import kept, places_below
 from sessiond_login.keeping.keep import Keeping
 keep = Keeping(places_below(Path(sys.argv[1])), print)
 exec(sys.argv[3])
-print(keep.place("corp"))
+print(keep.place("corp", is_kept=True))
 """
 
 
