@@ -56,12 +56,19 @@ def user_of(user_claim: str, *, id_claims: Claims, access: Secret) -> str:
     """Return the name to type at q: of the ID token, else of the access token.
 
     Raises:
-        ProfileRefused: Neither has it; the message names the claims that there are, no values.
+        ProfileRefused: Neither has one that can be typed; the message has names of claims, no
+            values.
     """
     access_claims = unverified_claims(access)
     user = name_in(id_claims, user_claim) or name_in(access_claims, user_claim)
     if user:
         return user
+    if claim_at(id_claims, user_claim) or claim_at(access_claims, user_claim):
+        raise ProfileRefused(
+            f"what the claim {printable(user_claim)} has cannot be typed as a name: sessiond and q "
+            "take 1 to 256 printable ASCII characters. Have user_claim name another claim, as your "
+            "administrator has it for sessiond"
+        )
     names = sorted(printable(name)[:40] for name in {*id_claims, *access_claims})
     raise ProfileRefused(
         f"no name in the claim {printable(user_claim)} of the ID token or the access token, whose "

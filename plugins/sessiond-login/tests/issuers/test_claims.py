@@ -52,6 +52,15 @@ def test_a_name_is_what_sessiond_takes_for_one(value: object, name: str) -> None
     assert name_in({"who": value}, "who") == name
 
 
+@pytest.mark.parametrize("value", ["älice", "a" * 257, 5])
+def test_a_name_that_cannot_be_typed_is_told_from_one_that_is_not_there(value: object) -> None:
+    access = Secret(unsigned({"upn": value}, {"alg": "RS256"}) + "x")
+    for claims in ({"upn": value}, {}):
+        with pytest.raises(ProfileRefused, match="claim upn has cannot be typed as a name") as told:
+            user_of("upn", id_claims=claims, access=access)
+        assert str(value) not in str(told.value).replace("256", "")
+
+
 def test_names_of_claims_are_told_and_no_values() -> None:
     access = Secret(unsigned({"secretly": "hush"}, {"alg": "RS256"}) + "x")
     claims = {f"c{number}\x1b": "hush" for number in range(50)}
