@@ -13,7 +13,8 @@ public final class Start {
         // qStudio up to 3 reads false or true here, and this as false; later ones read the URL
         // here.
         {"jdbc.dbRequired", URL},
-        {"jdbc.authenticator", SignIn.class.getName()},
+        // By name: the class is one of qStudio's kind, and cannot be loaded without it.
+        {"jdbc.authenticator", "sessiond.qstudio.SignIn"},
     };
 
     private Start() {}

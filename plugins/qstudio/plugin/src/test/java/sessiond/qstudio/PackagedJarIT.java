@@ -1,6 +1,7 @@
 package sessiond.qstudio;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -21,6 +22,7 @@ import java.lang.reflect.Constructor;
 import java.lang.reflect.InvocationTargetException;
 import java.net.URL;
 import java.net.URLClassLoader;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -108,6 +110,17 @@ class PackagedJarIT {
         }
         String shown = assertInstanceOf(RuntimeException.class, thrown.getCause()).toString();
         assertTrue(shown.startsWith(begins), shown);
+    }
+
+    @Test
+    void startedAloneItSaysWhereItBelongs() throws Exception {
+        String java = Path.of(System.getProperty("java.home"), "bin", "java").toString();
+        Process alone =
+                new ProcessBuilder(java, "-jar", JAR.toString()).redirectErrorStream(true).start();
+        String said = new String(alone.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+        assertEquals(1, alone.waitFor());
+        assertTrue(said.contains("sessiond-qstudio.jar: put it beside qstudio.jar"), said);
+        assertFalse(said.contains("Exception"), said);
     }
 
     /** Tries the classes as qStudio's DynamicClassLoader does. */
