@@ -147,7 +147,7 @@ def test_what_msal_cannot_read_is_no_end_of_the_grant(
     ("keys", "kind", "words"),
     [
         ({"client_id": "nobody"}, ProfileRefused, "does not take this client"),
-        ({"ca_file": ""}, IssuerUnavailable, "set ca_file in the profile"),
+        ({"ca_file": ""}, IssuerUnavailable, "a profile does with ca_file"),
         ({"ca_file": "/nowhere/ca.pem"}, ProfileRefused, "is not readable"),
         ({"ca_file": __file__}, ProfileRefused, "is no PEM of certificates"),
     ],
