@@ -180,18 +180,18 @@ def test_the_demo_leaves_neither_files_nor_processes(
 
 @pytest.mark.parametrize("number", story.LEAVE)
 def test_whoever_ends_it_half_way_ends_everybody_and_no_token_stays(
-    tmp_path: Path, number: signal.Signals
+    folder: Path, number: signal.Signals
 ) -> None:
     command = [sys.executable, "-m", "sessiond", "demo"]
-    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    environment = {**os.environ, "TMPDIR": str(folder)}
     with subprocess.Popen(command, stdout=PIPE, text=True, env=environment) as demo:
         assert demo.stdout is not None
         assert any("sessiond   is ready" in line for line in demo.stdout)
         demo.send_signal(number)
         demo.stdout.read()
     assert demo.returncode == 128 + number
-    assert list(tmp_path.iterdir()) == []
-    assert processes_naming(tmp_path) == []
+    assert list(folder.iterdir()) == []
+    assert processes_naming(folder) == []
 
 
 def test_a_step_that_does_not_happen_fails_the_demo_and_shows_the_daemons_log(
