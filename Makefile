@@ -45,7 +45,8 @@ test-heavy: $(PEERS) $(KEYCLOAK)
 # counted that they must pass.
 coverage: $(PEERS)
 	$(BIN)/coverage erase
-	COVERAGE_PROCESS_START=pyproject.toml $(BIN)/python -m pytest -n 2 $(UNIT) plugins/sessiond-login
+	COVERAGE_PROCESS_START=pyproject.toml $(BIN)/python -m pytest -n 2 $(UNIT)
+	COVERAGE_PROCESS_START=pyproject.toml $(BIN)/python -m pytest -n 2 --dist loadfile plugins/sessiond-login
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --include='sessiond/*' --fail-under=95
 	$(BIN)/coverage report --include='sessiond/core/*,sessiond/qipc/*' --fail-under=100
