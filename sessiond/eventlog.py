@@ -4,13 +4,11 @@ from collections import deque
 from itertools import islice
 from typing import Protocol
 
-from anyio.streams.memory import MemoryObjectReceiveStream
-
-from sessiond.bus import Committed
 from sessiond.clock import Clock
 from sessiond.core.cursor import consecutive, gap_at
 from sessiond.core.events import Event
 from sessiond.notifier import Notifier
+from sessiond.table import Committed
 
 NEWEST = 4096  # events held in memory, of about a kilobyte each
 
@@ -30,24 +28,15 @@ class EventLog:
     leaves stays here or in the store.
     """
 
-    def __init__(
-        self,
-        outbox: Outbox,
-        news: MemoryObjectReceiveStream[Committed],
-        clock: Clock,
-        *,
-        newest: int = NEWEST,
-    ) -> None:
-        """Make a log; `begin` and `run` bring it to life.
+    def __init__(self, outbox: Outbox, clock: Clock, *, newest: int = NEWEST) -> None:
+        """Make a log that is told of every batch from the first on.
 
         Args:
             outbox: Holds the older events.
-            news: Every batch from the first on, as the table has committed it.
             clock: For the time of a gap.
             newest: How many events to hold in memory.
         """
         self._outbox = outbox
-        self._news = news
         self._clock = clock
         self._newest = deque[Event](maxlen=newest)
         self._grown = Notifier()
@@ -59,15 +48,17 @@ class EventLog:
         return self._sequence
 
     def begin(self, sequence: int) -> None:
-        """Take over the last number of an earlier run, before `run`."""
+        """Take over the last number of an earlier run, before the first batch."""
         self._sequence = sequence
 
-    async def run(self) -> None:
-        """Take what is committed, until the news ends."""
-        async with self._news:
-            async for batch in self._news:
-                # Number 0: told while the disk was full. It comes again once it is written.
-                self._append([each.event for each in batch.notices if each.event.sequence])
+    def take(self, batch: Committed) -> None:
+        """Hold what is committed, and wake whoever waits for it."""
+        # Number 0: told while the disk was full. It comes again once it is written.
+        events = [each.event for each in batch.notices if each.event.sequence]
+        if events:
+            self._newest.extend(events)
+            self._sequence = events[-1].sequence
+            self._grown.notify()
 
     async def after(self, place: int, *, limit: int) -> list[Event]:
         """Return kept events after a place, in order and without leaving one out.
@@ -106,10 +97,3 @@ class EventLog:
     async def wait_beyond(self, place: int) -> None:
         """Return when there is an event after this place."""
         await self._grown.wait_for(lambda: self._sequence > place)
-
-    def _append(self, events: list[Event]) -> None:
-        if not events:
-            return
-        self._newest.extend(events)
-        self._sequence = events[-1].sequence
-        self._grown.notify()

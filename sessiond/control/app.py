@@ -25,7 +25,7 @@ from sessiond.control.operations import OPERATIONS, READS, Asked, Operation
 from sessiond.control.problem import Problem, answer_of
 from sessiond.control.turns import Turns
 from sessiond.control.view import View
-from sessiond.core.errors import StoreError
+from sessiond.core.errors import StoreError, TableClosed
 from sessiond.system.peer import Peer
 
 MAX_BODY = 262_144  # bytes: the longest password, with each of its characters escaped
@@ -55,7 +55,7 @@ def control_app(view: View, access: Callable[[], Access], closing: anyio.Event) 
             Problem: _tell_problem,
             HTTPException: _tell_http,
             StoreError: _tell_store,
-            anyio.ClosedResourceError: _tell_stopping,
+            TableClosed: _tell_stopping,
             Exception: _tell_bug,
         },
     )

@@ -12,7 +12,7 @@ from sessiond.control.operator import check_words, operator_of
 from sessiond.control.problem import Problem
 from sessiond.control.view import View
 from sessiond.core.changes import EndSessions, LiftRevocation, ReleaseName, Revoke
-from sessiond.core.errors import StoreError
+from sessiond.core.errors import StoreError, TableClosed
 from sessiond.core.events import Operator
 from sessiond.core.listing import Filter
 from sessiond.core.principal import shown
@@ -39,6 +39,8 @@ async def revoke(view: View, request: RevocationRequest, peer: Peer) -> Revoked:
     by = await operator_of(peer)
     try:
         revoked = await _carry_out(view, request, what, value, by)
+    except TableClosed:
+        raise  # nothing was taken away, and whoever asks is told that
     except StoreError as error:
         log.error("not revoked", uid=peer.uid, pid=peer.pid, what=what, error=str(error))
         raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, NOT_ON_DISK) from error
@@ -109,12 +111,17 @@ async def _carry_out(
     if what == "process":
         held = await pieces.sessions(table, Filter(process=value))
         processes = dict.fromkeys(each.session.process for each in held)
-        ends = [
-            await table.submit(EndSessions(process=process, by=by, reason=words))
-            for process in processes
-        ]
-        return Revoked(revoked=sum([await end.answer() for end in ends]), id=None)
+        ended = await table.ask_all(
+            EndSessions(process=process, by=by, reason=words) for process in processes
+        )
+        return Revoked(revoked=sum(map(_written, ended)), id=None)
     taken = await table.ask(
         Revoke(id=view.new_id(), scope=Scope(what), value=value, reason=words, by=by)
     )
     return Revoked(revoked=taken.sessions, id=taken.id)
+
+
+def _written(ended: int | StoreError) -> int:
+    if isinstance(ended, StoreError):
+        raise ended
+    return ended

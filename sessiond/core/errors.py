@@ -110,5 +110,9 @@ class StoreError(SessiondError):
     """Nothing of this batch is on disk: tell those who asked, keep what was there before."""
 
 
+class TableClosed(StoreError):  # noqa: N818 - a state of the daemon
+    """The daemon stops and takes nothing more: it did not happen, and no other try will do."""
+
+
 class TryLater(SessiondError):  # noqa: N818 - a state of the world
     """A subscriber's: what it writes to is away, and no event is to blame. Count no attempt."""

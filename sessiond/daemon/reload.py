@@ -296,12 +296,12 @@ class Reload:
         """Record a reload that a signal has asked for: nobody knows whose it was."""
         generation = self._endpoints.view.configuration.generation
         told = RecordReload(generation=generation, by=None, ended=outcome.ended)
-        with suppress(StoreError, anyio.ClosedResourceError):
+        with suppress(StoreError):
             await self._services.table.ask(told)
 
     async def _tell_key(self) -> None:
         """Tell `sessiond rekey` with which key is sealed, once nothing older is under way."""
-        with suppress(StoreError, anyio.ClosedResourceError):
+        with suppress(StoreError):
             await self._services.table.ask(Ping())
             self._services.database.tell_key()
 

@@ -67,8 +67,6 @@ async def disown(table: Table, grants: Sequence[Grant]) -> None:
 
 async def _end(table: Table, changes: Sequence[Change[Any]]) -> None:
     """Have changes made that end sessions; return when that is on disk."""
-    for submission in [await table.submit(change) for change in changes]:
-        try:
-            await submission.answer()
-        except StoreError as error:  # ended all the same, and written when it can be
+    for error in await table.ask_all(changes):
+        if isinstance(error, StoreError):  # ended all the same, and written when it can be
             log.warning("their end is not on disk yet", error=str(error))

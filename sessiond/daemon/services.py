@@ -8,10 +8,8 @@ from pathlib import Path
 from uuid import uuid4
 
 from anyio.abc import ByteStream
-from anyio.streams.memory import MemoryObjectReceiveStream
 
 from sessiond import store
-from sessiond.bus import Bus, Committed
 from sessiond.clock import SystemClock
 from sessiond.control import instrumented
 from sessiond.control.server import ControlServer
@@ -46,14 +44,12 @@ class Services:
     metrics: Metrics
     issuers: Issuers
     timekeeper: Timekeeper
-    bus: Bus
     database: store.SqliteStore
     store: instrumented.InstrumentedStore
     events: EventLog
     table: Table
     connected: ConnectedProcesses
     names: ProcessNames
-    pushes: MemoryObjectReceiveStream[Committed]
     gate: Gate
     refresher: Refresher
     login_services: LoginServices
@@ -71,16 +67,15 @@ def services_of(
 ) -> Services:
     """Make the services. Each is given a reader of its own part of what is configured by now."""
     metrics = issuers.metrics
-    bus, kept = Bus(), instrumented.InstrumentedStore(store, clock, metrics)
-    events = EventLog(kept, bus.listen(), clock)  # listens first: it knows what others act on
-    table = Table(kept, bus, clock, lambda: current.now.table)
-    gate = Gate(
-        lambda: current.now.gate,
-        news=bus.listen(),
-        clock=clock,
-        containment=issuers.containment,
-    )
-    refresher = _refresher(current, issuers, table, bus, clock, hasher)
+    kept = instrumented.InstrumentedStore(store, clock, metrics)
+    events = EventLog(kept, clock)
+    table = Table(kept, clock, lambda: current.now.table, issuers.containment)
+    gate = Gate(lambda: current.now.gate, clock=clock, containment=issuers.containment)
+    refresher = _refresher(current, issuers, table, clock, hasher)
+    connected = ConnectedProcesses(issuers.containment)
+    # The log comes first: it knows what others act on. The pushes come last, so that whoever is
+    # told of an end finds it carried out.
+    table.attend(events.take, gate.take, refresher.take, connected.take)
     subscribers = Subscribers(
         lambda: current.now.subscribers,
         events,
@@ -94,14 +89,12 @@ def services_of(
         metrics=metrics,
         issuers=issuers,
         timekeeper=Timekeeper(clock, lambda: current.now.witnesses, issuers.containment),
-        bus=bus,
         database=store,
         store=kept,
         events=events,
         table=table,
-        connected=ConnectedProcesses(),
+        connected=connected,
         names=ProcessNames(clock.monotonic),
-        pushes=bus.listen(),
         gate=gate,
         refresher=refresher,
         login_services=_login_services(
@@ -115,14 +108,12 @@ def _refresher(
     current: Current[Snapshot],
     issuers: Issuers,
     table: Table,
-    bus: Bus,
     clock: SystemClock,
     hasher: TokenHasher,
 ) -> Refresher:
     return Refresher(
         lambda: current.now.refresh,
         table,
-        news=bus.listen(),
         clock=clock,
         hashed=hasher.token_hash,
         draw=draw,

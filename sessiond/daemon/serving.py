@@ -159,8 +159,6 @@ def _begin(root: TaskGroup, services: Services, ends: "_Ends") -> None:
     """Start what nobody outside sees, downstream first."""
     root.start_soon(log.run, services.clock)
     root.start_soon(services.metrics.watch_loop, services.clock)
-    root.start_soon(services.events.run)
-    root.start_soon(services.connected.deliver, services.pushes)
     root.start_soon(_then, services.refresher.run, ends.given_back)
     root.start_soon(services.gate.run)
     root.start_soon(services.timekeeper.run)
@@ -188,7 +186,7 @@ async def _end(services: Services, endpoints: Endpoints, ends: _Ends) -> None:
     await services.subscribers.stop()  # while the table can still keep their places
     services.table.close()
     await ends.written.wait()
-    services.bus.close()
+    services.refresher.close()
     await ends.given_back.wait()
     await ends.unseen.wait()
 

@@ -7,9 +7,7 @@ from dataclasses import dataclass
 
 import anyio
 from anyio.abc import TaskGroup
-from anyio.streams.memory import MemoryObjectReceiveStream
 
-from sessiond.bus import Committed
 from sessiond.clock import Clock
 from sessiond.containment import Containment
 from sessiond.core.errors import Refusal, TokenRejected
@@ -24,6 +22,7 @@ from sessiond.gate.gate_issuer import GateIssuer, GateSettings
 from sessiond.gate.issuer_verdicts import IssuerVerdicts, Turn
 from sessiond.gate.route import IssuerRoute, check_typed, find_issuer
 from sessiond.gate.timings import LoginTimings
+from sessiond.table import Committed
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +54,6 @@ class Gate:
         self,
         settings: Callable[[], GateSettings],
         *,
-        news: MemoryObjectReceiveStream[Committed],
         clock: Clock,
         containment: Containment | None = None,
     ) -> None:
@@ -63,13 +61,11 @@ class Gate:
 
         Args:
             settings: Those of now.
-            news: What the table has committed: a revocation empties the cache.
             clock: For leases and the age of verdicts.
             containment: Where exceptions end that no verifier may raise.
         """
         self._settings = settings
         self._containment = containment or Containment()
-        self._news = news
         self._clock = clock
         self._waiting: Counter[_Asker] = Counter()
         self._tasks: TaskGroup | None = None
@@ -91,16 +87,17 @@ class Gate:
         self._routes = [each.route for each in issuers]
 
     async def run(self) -> None:
-        """Own the calls to issuers, which outlive the logins that began them."""
-        async with self._news, anyio.create_task_group() as self._tasks:
+        """Own the calls to issuers, which outlive the logins that began them, until cancelled."""
+        async with anyio.create_task_group() as self._tasks:
             for asked in self._asked.values():
                 asked.begin(self._tasks)
-            async for batch in self._news:
-                for write in batch.writes:
-                    if isinstance(write, Put) and isinstance(write.row, Revocation):
-                        for asked in self._asked.values():
-                            asked.forget()
-            self._tasks.cancel_scope.cancel()
+            await anyio.sleep_forever()
+
+    def take(self, batch: Committed) -> None:
+        """Forget every verdict that is kept when something was taken back."""
+        if any(isinstance(each, Put) and isinstance(each.row, Revocation) for each in batch.writes):
+            for asked in self._asked.values():
+                asked.forget()
 
     async def admit(
         self,

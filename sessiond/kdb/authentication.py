@@ -20,10 +20,10 @@ from sessiond.core.session import ActiveSession, ProcessAbout, ProcessKey, Sessi
 from sessiond.core.verdict import PresentedTokens
 from sessiond.gate import Gate, LoginTimings, VerifiedLogin
 from sessiond.kdb.calls import Connect, Renewal
+from sessiond.kdb.submitted import Submitted, submit
 from sessiond.metrics import Metrics
 from sessiond.refresher import Refresher
 from sessiond.table import Table
-from sessiond.table.agenda import Submission
 
 log = structlog.get_logger()
 
@@ -75,7 +75,7 @@ class Authentication(ABC):
         self._verified_login: VerifiedLogin | None = None
         self._refusal: Refusal | None = None
         self._detail = ""
-        self._submission: Submission[ActiveSession | Refusal] | None = None
+        self._submission: Submitted[ActiveSession | Refusal] | None = None
         self._presented_at = login_services.clock.now()
         self.is_late = False  # the answer was `deadline` while the table was at work
 
@@ -106,7 +106,7 @@ class Authentication(ABC):
         with anyio.move_on_after(self._left()) as scope:
             change = self._change(self._presented(self._verified_login))
             self._submitted_at = self._login_services.clock.monotonic()
-            self._submission = await self._login_services.table.submit(change)
+            self._submission = await submit(self._login_services.table, change)
         if scope.cancelled_caught:
             self._refuse(
                 Refusal.DEADLINE,

@@ -1,18 +1,20 @@
 """Which process is on which connection."""
 
-from collections import Counter
+import asyncio  # noqa: TID251 - what is too much for one turn of the loop goes in the next
+from collections import Counter, deque
 from collections.abc import Mapping
 from typing import Protocol
 
 import anyio.lowlevel
-from anyio.streams.memory import MemoryObjectReceiveStream
 
-from sessiond.bus import Committed
+from sessiond.containment import Containment
+from sessiond.core.decide import Notice
 from sessiond.core.listing import ConnectedProcess
 from sessiond.core.session import ProcessAbout, ProcessKey
 from sessiond.kdb import replies
 from sessiond.notifier import Notifier
 from sessiond.qipc import Value
+from sessiond.table import Committed
 
 AT_ONCE = 32  # pushes, of some 40 microseconds each; then others have their turn
 
@@ -32,9 +34,12 @@ class Line(Protocol):
 class ConnectedProcesses:
     """The connected processes, by who they are."""
 
-    def __init__(self) -> None:
+    def __init__(self, containment: Containment | None = None) -> None:
+        """Make it; a push that raises ends in `containment`, and with it its connection."""
+        self._containment = containment or Containment()
         self._lines: dict[ProcessKey, Line] = {}
         self._said: dict[ProcessKey, ConnectedProcess] = {}
+        self._waiting = deque[Notice]()  # for their turn to be pushed
         self._sequence = 0  # of the last event that was pushed, or concerned nobody here
         self._moved = Notifier()
 
@@ -77,20 +82,32 @@ class ConnectedProcesses:
         for line in tuple(self._lines.values()):
             line.push(replies.bye())
 
-    async def deliver(self, news: MemoryObjectReceiveStream[Committed]) -> None:
-        """Push what is committed to the processes that it concerns, until the news ends."""
-        async with news:
-            async for batch in news:
-                for number, notice in enumerate(batch.notices, 1):
-                    if number % AT_ONCE == 0:
-                        await anyio.lowlevel.checkpoint()  # let what is there be sent
-                    line = None if notice.push_to is None else self._lines.get(notice.push_to)
-                    if line is not None:
-                        line.push(replies.push_of(notice.event))
-                if batch.notices:
-                    # Number 0: told while the disk was full.
-                    self._sequence = max(self._sequence, batch.notices[-1].event.sequence)
-                    self._moved.notify()
+    def take(self, batch: Committed) -> None:
+        """Push what is committed to the processes that it concerns, so many a turn of the loop."""
+        is_under_way = bool(self._waiting)
+        self._waiting.extend(batch.notices)
+        if batch.notices and not is_under_way:
+            self._push_some()
+
+    def _push_some(self) -> None:
+        for _ in range(min(AT_ONCE, len(self._waiting))):
+            notice = self._waiting.popleft()
+            if notice.push_to is not None:
+                self._push(notice, notice.push_to)
+            # Number 0: told while the disk was full.
+            self._sequence = max(self._sequence, notice.event.sequence)
+        if self._waiting:
+            asyncio.get_running_loop().call_soon(self._push_some)  # let what is there be sent
+        self._moved.notify()
+
+    def _push(self, notice: Notice, process: ProcessKey) -> None:
+        line = self._lines.get(process)
+        if line is None:
+            return
+        with self._containment.around("push", "process"):
+            line.push(replies.push_of(notice.event))
+            return
+        line.cut()  # it comes back and says what it holds: so it hears of what has ended
 
     async def wait_for(self, sequence: int) -> None:
         """Return when every push up to this event's is on its process's connection."""

@@ -1,7 +1,6 @@
 """What one process says: each call becomes a step, in the order of its messages."""
 
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
@@ -155,8 +154,7 @@ class Conversation:
         owner = self._owner
         if owner is not None and self._context.connected.leave(owner.key, self._line):
             log.info("process left", process=owner.about.name, pid=self._peer.pid)
-            with anyio.CancelScope(shield=True), suppress(anyio.ClosedResourceError):
-                await self._context.login_services.table.submit(ProcessLost(process=owner.key))
+            self._context.login_services.table.submit(ProcessLost(process=owner.key))
 
     def _hello(self, call: calls.Hello, is_sync: bool) -> Step:
         """Enter the process; its sessions wait until it reconciles."""
@@ -249,7 +247,7 @@ async def _known(table: Table, names: Names) -> Names:
 
 def _withdrawing(table: Table, later: Later) -> Callable[[Withdraw], None]:
     async def submit(withdraw: Withdraw) -> None:
-        await table.submit(withdraw)
+        table.submit(withdraw)
 
     return lambda withdraw: later(partial(submit, withdraw))
 

@@ -9,7 +9,7 @@ from uuid import UUID
 import anyio
 import structlog
 
-from sessiond.core.errors import StoreError
+from sessiond.core.errors import StoreError, TableClosed
 from sessiond.core.events import Event, Gap, LoginRefused, OperatorEvent, SessionEvent
 from sessiond.core.principal import folded
 from sessiond.eventlog import EventLog
@@ -79,10 +79,10 @@ class Feed:
                 pass
             log.warning("subscription ended: not allowed any more", process=self._reader.label)
             self._place = None
+        except TableClosed:
+            pass  # the daemon is stopping
         except StoreError as error:
             self._reader.cut(f"its events cannot be read: {error}")
-        except anyio.ClosedResourceError:
-            pass  # the table has closed: the daemon is stopping
 
     async def _give(self) -> bool:
         """Give the next rows; return False when the reader may have none any more."""

@@ -17,6 +17,7 @@ from sessiond.kdb import replies
 from sessiond.kdb.authentication import Login, RenewalAuthentication
 from sessiond.kdb.calls import TABLE, Subscription
 from sessiond.kdb.feed import Feed, rows
+from sessiond.kdb.submitted import Submitted, submit
 from sessiond.kdb.tasks import Later
 from sessiond.qipc import (
     NIL,
@@ -28,7 +29,6 @@ from sessiond.qipc import (
     symbol,
 )
 from sessiond.table import Table
-from sessiond.table.agenda import Submission
 
 A = TypeVar("A")
 Pushing = Callable[[Value], None]
@@ -91,10 +91,10 @@ class Changed(Step, Generic[A]):
         self._table = table
         self._change = change
         self._render = render
-        self._submission: Submission[A] | None = None
+        self._submission: Submitted[A] | None = None
 
     async def record(self) -> None:
-        self._submission = await self._table.submit(self._change)
+        self._submission = await submit(self._table, self._change)
 
     async def answer(self) -> Value:
         if self._submission is None:
@@ -132,10 +132,10 @@ class Binding(Step):
         self._change = change
         self._push = push
         self._later = later
-        self._submission: Submission[bool] | None = None
+        self._submission: Submitted[bool] | None = None
 
     async def record(self) -> None:
-        self._submission = await self._table.submit(self._change)
+        self._submission = await submit(self._table, self._change)
 
     async def answer(self) -> Value:
         is_settled = False

@@ -15,6 +15,7 @@ from sessiond.core.errors import (
     RefreshRefused,
     Refusal,
     StoreError,
+    TableClosed,
     TokenRejected,
 )
 from sessiond.core.grant import Grant, GrantId, TokenHash
@@ -222,6 +223,8 @@ class OneRefresh:
         while True:
             try:
                 return await self._table.ask(change)
+            except TableClosed:
+                raise
             except StoreError as error:
                 log.error("issuer's answer not on disk yet", error=str(error))
                 await self._clock.sleep(FIRST_RETRY)

@@ -12,9 +12,7 @@ import anyio
 import anyio.lowlevel
 import structlog
 from anyio.abc import TaskGroup
-from anyio.streams.memory import MemoryObjectReceiveStream
 
-from sessiond.bus import Committed
 from sessiond.clock import Clock
 from sessiond.containment import Containment
 from sessiond.core.changes import BeginRefresh, Forsake
@@ -36,7 +34,7 @@ from sessiond.refresher.giving_back import GivingBack
 from sessiond.refresher.one_refresh import OneRefresh, Outcome
 from sessiond.refresher.pace import retry_in
 from sessiond.refresher.refresh_issuer import RefreshIssuer, RefreshIssuers, RefreshSettings
-from sessiond.table import Table
+from sessiond.table import Committed, Table
 
 AT_ONCE = 64  # grants looked at in one go
 
@@ -72,7 +70,6 @@ class Refresher:
         settings: Callable[[], RefreshSettings],
         table: Table,
         *,
-        news: MemoryObjectReceiveStream[Committed],
         clock: Clock,
         hashed: Callable[[Secret], TokenHash],
         draw: Callable[[], float],
@@ -84,7 +81,6 @@ class Refresher:
         Args:
             settings: Those of now. What is under way ends on its own, but is judged by them.
             table: Asked to record each step.
-            news: What the table has committed: new and changed grants.
             clock: Wall time decides what is due.
             hashed: Turns a token into what it is known by.
             draw: Gives numbers uniform in [0, 1).
@@ -95,7 +91,6 @@ class Refresher:
         self._issuers = RefreshIssuers(settings)
         self._containment = containment or Containment()
         self._table = table
-        self._news = news
         self._clock = clock
         self._draw = draw
         self._one_refresh = OneRefresh(
@@ -111,6 +106,7 @@ class Refresher:
         self._waiting: defaultdict[str, deque[_Key]] = defaultdict(deque)
         self._tasks: TaskGroup | None = None
         self._watching = anyio.CancelScope()
+        self._closed = anyio.Event()  # the table has told of its last batch
 
     def forget_gone(self) -> None:
         """Forget what waits for issuers that are not there any more: their grants end."""
@@ -130,24 +126,31 @@ class Refresher:
             self._due.add_in(recheck, _Key(grant, issuer))
 
     async def run(self) -> None:
-        """Refresh what is due until the news ends; a call under way is then still finished."""
-        async with self._news, anyio.create_task_group() as self._tasks:
+        """Refresh what is due until closed; a call under way is then still finished."""
+        async with anyio.create_task_group() as self._tasks:
             self._tasks.start_soon(self._watch)
-            async for batch in self._news:
-                for write in batch.writes:
-                    match write:
-                        case Put(Grant() as grant):
-                            self.follow(grant)
-                        case Drop(Grant() as grant, give_back=is_owed):
-                            self._held.pop(grant.id, None)
-                            self._asking_again.drop(grant.id)
-                            self._one_refresh.forget(grant.id)
-                            if is_owed and grant.refresh_token is not None:
-                                self._giving_back.owe(grant, self._tasks)
-                        case _:
-                            pass
-                _tell_of_others(batch)
+            await self._closed.wait()
             self._watching.cancel()
+
+    def take(self, batch: Committed) -> None:
+        """Follow new and changed grants, let go of dropped ones, give back what they leave."""
+        for write in batch.writes:
+            match write:
+                case Put(Grant() as grant):
+                    self.follow(grant)
+                case Drop(Grant() as grant, give_back=is_owed):
+                    self._held.pop(grant.id, None)
+                    self._asking_again.drop(grant.id)
+                    self._one_refresh.forget(grant.id)
+                    if is_owed and grant.refresh_token is not None and self._tasks is not None:
+                        self._giving_back.owe(grant, self._tasks)
+                case _:
+                    pass
+        _tell_of_others(batch)
+
+    def close(self) -> None:
+        """End `run` when every token that is owed to an issuer is given back: nothing comes now."""
+        self._closed.set()
 
     async def settle(self) -> None:
         """Begin nothing more, and return when every call under way is over and recorded."""

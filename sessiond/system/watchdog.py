@@ -101,7 +101,7 @@ async def round_trip(address: bytes, table: Table) -> None:
         await table.ask(Ping())
     except (OSError, anyio.BrokenResourceError, anyio.EndOfStream, ProtocolError) as error:
         raise NoAnswerError(f"the listener: {_named(error)}") from error
-    except (StoreError, anyio.ClosedResourceError) as error:
+    except StoreError as error:
         raise NoAnswerError(f"the table: {_named(error)}") from error
 
 

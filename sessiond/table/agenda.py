@@ -1,13 +1,9 @@
 """What the table decides next: what waits, in its order, and pieces of what takes long."""
 
+import asyncio  # noqa: TID251 - one future for the one task that waits here
 from collections import deque
-from collections.abc import Hashable, Iterable
-from contextlib import suppress
-from typing import Any, Generic, TypeVar, cast
-
-import anyio
-import anyio.lowlevel
-from anyio import EndOfStream, WouldBlock
+from collections.abc import Callable, Hashable, Iterable
+from typing import Any, Generic, TypeVar
 
 from sessiond.core.decide import turn_of
 from sessiond.core.errors import StoreError
@@ -15,40 +11,32 @@ from sessiond.core.queries import Request
 
 A = TypeVar("A")
 
-INBOX = 4096  # submissions that wait; whoever asks beyond that waits to ask
+Then = Callable[[A | StoreError], object]
+
 MAX_BATCH = 512  # submissions in one transaction
+
+
+def unheard(_: object) -> None:
+    """Be told an answer that nobody waits for."""
 
 
 class Submission(Generic[A]):
     """A change or a query on its way through the table."""
 
-    def __init__(self, request: Request[A]) -> None:
+    __slots__ = ("_error", "_then", "request")
+
+    def __init__(self, request: Request[A], then: Then[A] = unheard) -> None:
         self.request = request  # or what is left of it to be decided, or answered
-        self._done = anyio.Event()
-        self._answer: A | None = None
+        self._then = then
         self._error: StoreError | None = None
-
-    async def answer(self) -> A:
-        """Return the answer, once all that it reflects is on disk: a change's own writes too.
-
-        Cancelling changes nothing.
-
-        Raises:
-            StoreError: It could not be written. What takes nothing away did not happen.
-        """
-        await self._done.wait()
-        if self._error is not None:
-            raise StoreError(*self._error.args)  # whoever raises one makes its traceback longer
-        return cast("A", self._answer)
 
     def fail(self, error: StoreError) -> None:
         """Have it answered with an error, once it is settled."""
         self._error = error
 
-    def settle(self, answer: A | None = None) -> None:
-        """Give the answer, unless a piece has failed."""
-        self._answer = answer
-        self._done.set()
+    def settle(self, answer: A) -> None:
+        """Tell the answer to who asked, unless a piece has failed."""
+        self._then(answer if self._error is None else self._error)
 
 
 class Agenda:
@@ -59,50 +47,61 @@ class Agenda:
     """
 
     def __init__(self) -> None:
-        self._send, self._inbox = anyio.create_memory_object_stream[Submission[Any]](INBOX)
         self._ready = deque[Submission[Any]]()
         self._unfinished = deque[Submission[Any]]()
         self._behind: dict[Hashable, tuple[Submission[Any], deque[Submission[Any]]]] = {}
+        self._is_closed = False
+        self._woken: asyncio.Future[None] | None = None  # while the table waits for work
 
     @property
     def waiting(self) -> int:
         """How many submissions wait for their turn."""
-        behind = sum(len(held) for _, held in self._behind.values())
-        return self._inbox.statistics().current_buffer_used + len(self._ready) + behind
+        return len(self._ready) + sum(len(held) for _, held in self._behind.values())
 
-    async def enter(self, submission: Submission[Any]) -> None:
-        """Put a submission last in the queue; wait while that is full."""
-        await self._send.send(submission)
+    @property
+    def is_closed(self) -> bool:
+        """Whether nothing more is taken."""
+        return self._is_closed
+
+    def enter(self, submission: Submission[Any]) -> None:
+        """Put a submission last in the queue."""
+        self._ready.append(submission)
+        self._wake()
 
     def close(self) -> None:
         """Take no more; what is in the queue still has its turn."""
-        self._send.close()
+        self._is_closed = True
+        self._wake()
 
     async def next(self) -> list[Submission[Any]]:
-        """Return whose turn is next.
+        """Return whose turn is next; wait until there is one. None at all: it is closed.
 
-        Raises:
-            EndOfStream: It is closed, and nothing is left.
+        The loop has turned once meanwhile, so that all that came in this turn goes together, and
+        nobody is kept waiting by a table that always has work.
         """
-        if not self._ready and not self._unfinished:
-            self._ready.append(await self._inbox.receive())
-        if self._unfinished:  # a piece that writes nothing has waited for nobody
-            await anyio.lowlevel.checkpoint()
-        with suppress(WouldBlock, EndOfStream):
-            while len(self._ready) < MAX_BATCH:
-                self._ready.append(self._inbox.receive_nowait())
-        batch = list(self._ready)
-        self._ready.clear()
+        if self._ready or self._unfinished or self._is_closed:
+            await asyncio.sleep(0)
+        else:
+            await self._until_woken()
+        batch = [self._ready.popleft() for _ in range(min(len(self._ready), MAX_BATCH))]
         if self._unfinished:
             batch.append(self._unfinished.popleft())
         return batch
 
-    def end(self) -> None:
-        """Take nothing out any more: whoever still asks is told."""
-        self._inbox.close()
+    def take_all(self) -> list[Submission[Any]]:
+        """Return what will not have its turn any more."""
+        left = [*self._ready, *self._unfinished]
+        for _, held in self._behind.values():
+            left += held
+        self._ready.clear()
+        self._unfinished.clear()
+        self._behind.clear()
+        return left
 
     def holds_back(self, submission: Submission[Any]) -> bool:
         """Keep a submission behind the unfinished one that it must not pass, if there is one."""
+        if not self._behind:
+            return False
         owner, held = self._behind.get(turn_of(submission.request), (submission, None))
         if owner is submission or held is None:
             return False
@@ -127,10 +126,21 @@ class Agenda:
 
     def finish(self, submission: Submission[Any]) -> None:
         """Let what waits behind a submission go on."""
-        self._release(turn_of(submission.request), submission)
-
-    def _release(self, turn: Hashable, submission: Submission[Any]) -> None:
+        if not self._behind:
+            return
+        turn = turn_of(submission.request)
         owner, held = self._behind.get(turn, (None, ()))
         if owner is submission:
             del self._behind[turn]
             self.put_back(held)
+
+    async def _until_woken(self) -> None:
+        self._woken = asyncio.get_running_loop().create_future()
+        try:
+            await self._woken
+        finally:
+            self._woken = None
+
+    def _wake(self) -> None:
+        if self._woken is not None and not self._woken.done():
+            self._woken.set_result(None)

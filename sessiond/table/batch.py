@@ -3,12 +3,41 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from sessiond.core.changes import (
+    Close,
+    Disown,
+    EndCovered,
+    EndSessions,
+    Expire,
+    ProcessLost,
+    Reconcile,
+    Refuse,
+    Revoke,
+    Withdraw,
+)
 from sessiond.core.decide import Notice
 from sessiond.core.queries import Request
 from sessiond.core.rows import Write
 from sessiond.table.agenda import Submission
 
 FULL = 256  # writes and events of one transaction; it may end with a large decision
+
+# What takes access away, and so does not wait for a disk that is full.
+ENDING = (
+    Close,
+    Disown,
+    EndSessions,
+    EndCovered,
+    Expire,
+    ProcessLost,
+    Reconcile,
+    Refuse,
+    Revoke,
+    Withdraw,
+)
+# What a process that comes back asks for. It gives nobody new access, and after a crash the process
+# says it all again: so it is answered before it is on disk, where the disk is full.
+RETURNING = (ProcessLost, Reconcile)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,46 +1,35 @@
 """The token table: one writer, and what waits is written together."""
 
+import asyncio  # noqa: TID251 - a future is all that one who waits for an answer needs
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, TypeVar
 
 import anyio
-import anyio.lowlevel
 import msgspec
 import structlog
-from anyio import ClosedResourceError, EndOfStream
 
-from sessiond.bus import Bus, Committed
 from sessiond.clock import Clock
+from sessiond.containment import Containment
 from sessiond.core.answering import Answered, answer
-from sessiond.core.changes import (
-    Close,
-    Disown,
-    EndCovered,
-    EndSessions,
-    Expire,
-    ProcessLost,
-    Reconcile,
-    Refuse,
-    Revoke,
-    Withdraw,
-)
 from sessiond.core.decide import Decision, Notice, Rules, decide, unfinished
 from sessiond.core.decide.presence import resumed
-from sessiond.core.errors import Refusal, StoreError
-from sessiond.core.events import Event
-from sessiond.core.grant import Grant, KnownToken
+from sessiond.core.errors import Refusal, StoreError, TableClosed
+from sessiond.core.grant import Grant
 from sessiond.core.queries import Query, Request
 from sessiond.core.refusals import Refusals, Refused, told
 from sessiond.core.revocation import Revocation, superseded
-from sessiond.core.rows import Drop, Put, Row, Rows, RowsView, Write
+from sessiond.core.rows import Drop, Put, Rows, RowsView, Write
 from sessiond.core.session import ProcessAbout, ProcessKey, Session
-from sessiond.due import DueQueue
-from sessiond.table.agenda import Agenda, Submission
-from sessiond.table.batch import Batch, Decided
+from sessiond.notifier import Notifier
+from sessiond.table.agenda import Agenda, Submission, Then, unheard
+from sessiond.table.batch import ENDING, RETURNING, Batch, Decided
+from sessiond.table.expiry import Expiry
+from sessiond.table.hearing import Answer, Committed, Hearing, Reader
 from sessiond.table.store import Store
 
 A = TypeVar("A")
@@ -48,27 +37,9 @@ A = TypeVar("A")
 log = structlog.get_logger()
 
 REFUSALS_EVERY = 1.0  # seconds between writes of refused logins
-MAX_DUE = 512  # rows looked at in one go when their time is there
 PRUNE_EVERY = 60.0  # seconds between dropping old events
 MAX_EVENTS = 5_000_000  # kept, however young, some 3 GB: somebody may log in and out without end
-RETRY_IN = 1.0  # seconds, when writing failed
-
-# What takes access away, and so does not wait for a disk that is full.
-ENDING = (
-    Close,
-    Disown,
-    EndSessions,
-    EndCovered,
-    Expire,
-    ProcessLost,
-    Reconcile,
-    Refuse,
-    Revoke,
-    Withdraw,
-)
-# What a process that comes back asks for. It gives nobody new access, and after a crash the process
-# says it all again: so it is answered before it is on disk, where the disk is full.
-RETURNING = (ProcessLost, Reconcile)
+CLOSED = "the daemon is stopping, wanted it at work: ask again when it is back"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,22 +54,41 @@ class Table:
     """Owns the rows. Every change and query goes through `submit`; nothing else writes."""
 
     def __init__(
-        self, store: Store, bus: Bus, clock: Clock, settings: Callable[[], TableSettings]
+        self,
+        store: Store,
+        clock: Clock,
+        settings: Callable[[], TableSettings],
+        containment: Containment | None = None,
     ) -> None:
-        """Make a table; `settings` are those of now, also for what waits in the queue already."""
+        """Make a table.
+
+        Args:
+            store: Keeps the rows and events.
+            clock: Wall time decides what is over.
+            settings: Those of now, also for what waits in the queue already.
+            containment: Where exceptions end that nobody may raise who hears of what is on disk.
+        """
         self._settings = settings
         self._pruned_at = float("-inf")  # monotonic
         self._store = store
-        self._bus = bus
         self._clock = clock
         self._rows = Rows()
         self._sequence = 0
         self._owed = deque[Batch]()  # what has ended and could not be written yet
         self._is_failing = False  # the store refused the last write
         self._agenda = Agenda()
-        self._due = DueQueue[Expire](clock)
+        self._expiry = Expiry(clock, self.ask)
         self._refusals = Refusals()
-        self._written: anyio.Event | None = None  # set when what is being written is on disk
+        self._hearing = Hearing(containment or Containment())
+        self._is_writing = False  # rows that are not on disk yet
+        self._written = Notifier()
+
+    def attend(self, *readers: Reader) -> None:
+        """Have each batch that is on disk read by these, in this order, by plain calls.
+
+        A reader appends and decides nothing: what it submits is for a later batch.
+        """
+        self._hearing.attend(*readers)
 
     async def load(self) -> None:
         """Read the store, before `run`."""
@@ -120,9 +110,9 @@ class Table:
         for session in tuple(self._rows.sessions.values()):
             self._rows.put_state(resumed(session, now=now, rules=rules))
         for rows in (self._rows.sessions, self._rows.grants, self._rows.tokens):
-            for row in rows.values():
-                self._note_due(row)
-        self._agenda.put_back(Submission(change) for change in unfinished(self._rows))
+            self._expiry.note(rows.values())
+        for change in unfinished(self._rows):
+            self.submit(change)
         return self.grants()
 
     def grants(self) -> list[Grant]:
@@ -139,7 +129,7 @@ class Table:
 
     @property
     def sequence(self) -> int:
-        """The last committed event's number; the event log hears of it just after."""
+        """The last committed event's number."""
         return self._sequence
 
     @property
@@ -147,29 +137,62 @@ class Table:
         """How many changes and queries wait for their turn."""
         return self._agenda.waiting
 
+    @property
+    def is_crowded(self) -> bool:
+        """Whether whoever reads from strangers should pause, so many wait for an answer."""
+        return self._hearing.is_crowded
+
+    def when_room(self, resume: Callable[[], object]) -> None:
+        """Have this called once, after those that asked before, when few wait for an answer."""
+        self._hearing.when_room(resume)
+
     async def rows(self) -> RowsView:
         """Return the rows as they are on disk, to be read, not kept: good until the next await.
 
         Whoever reads so holds up nobody, and sees everything that was acknowledged before.
         """
-        while self._written is not None:
-            await self._written.wait()
+        await self._written.wait_for(lambda: not self._is_writing)
         return self._rows
 
-    async def submit(self, request: Request[A]) -> Submission[A]:
-        """Put a change or a query in the queue. Each has its turn in the order of submitting."""
-        submission = Submission(request)
-        await self._agenda.enter(submission)
-        return submission
+    def submit(self, request: Request[A], then: Then[A] = unheard) -> None:
+        """Put a change or a query in the queue. Each has its turn in the order of submitting.
+
+        Never waits and never refuses, so that nothing keeps access from being taken away: who
+        reads from strangers goes by `is_crowded`.
+
+        Args:
+            request: The change or query.
+            then: Called once, by the writer, with the answer when all that it reflects is on disk,
+                a change's own writes too, or with what kept that: then what takes nothing away
+                did not happen. `TableClosed` where this comes too late. It appends and decides
+                nothing, and what it submits is for a later batch.
+        """
+        submission = Submission(request, then)
+        if self._agenda.is_closed:
+            self._hearing.answer_later(submission, TableClosed(CLOSED))
+        else:
+            self._hearing.expect()
+            self._agenda.enter(submission)
 
     async def ask(self, request: Request[A]) -> A:
-        """Submit a change or a query and wait for its answer.
+        """Submit a change or a query and return its answer. Cancelling changes nothing.
 
         Raises:
-            StoreError: It could not be written, and did not happen.
+            StoreError: It could not be written. What takes nothing away did not happen.
         """
-        submission = await self.submit(request)
-        return await submission.answer()
+        answer = await self._answer_to(request)
+        if isinstance(answer, StoreError):
+            raise type(answer)(*answer.args)  # whoever raises one makes its traceback longer
+        return answer
+
+    async def ask_all(self, requests: Iterable[Request[A]]) -> list[A | StoreError]:
+        """Submit them together, in this order; return the answer or error of each."""
+        return [await answer for answer in [self._answer_to(each) for each in requests]]
+
+    def _answer_to(self, request: Request[A]) -> asyncio.Future[A | StoreError]:
+        answer = asyncio.get_running_loop().create_future()
+        self.submit(request, partial(_give, answer))
+        return answer
 
     def note_refusal(
         self, *, user: str, issuer: str, process: ProcessAbout | None, reason: Refusal
@@ -182,17 +205,20 @@ class Table:
         """Decide and write until closed. The only caller of `Store.commit`."""
         try:
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(self._watch_time)
+                tasks.start_soon(self._expiry.watch)
                 tasks.start_soon(self._tell_refusals)
-                with suppress(EndOfStream):
-                    while True:
-                        await self._write(await self._agenda.next())
-                        await self._prune()
+                while batch := await self._agenda.next():
+                    await self._write(batch)
+                    await self._prune()
                 tasks.cancel_scope.cancel()
+            if self._refusals or self._owed:
+                self._hearing.expect()
+                last = told(self._refusals.take_all(), self._clock.now())
+                await self._write([Submission(last)])
         finally:
-            self._agenda.end()
-        if self._refusals or self._owed:
-            await self._write([Submission(told(self._refusals.take_all(), self._clock.now()))])
+            self._agenda.close()
+            left = self._agenda.take_all()
+            self._hearing.answer([(each, TableClosed(CLOSED)) for each in left])
 
     def close(self) -> None:
         """Take no more changes; what was taken is still written."""
@@ -214,47 +240,50 @@ class Table:
                 await self._pay(self._owed[0])
                 self._owed.popleft()
         except StoreError as error:
-            await self._do_without(batch, error)
+            self._do_without(batch, error)
             return
         draft = self._decide(batch)
+        if draft.is_empty:
+            self._settle(draft)
+            return
         numbered = self._numbered(draft.notices)
-        written = self._written = anyio.Event()
+        self._is_writing = True
         try:
-            if draft.is_large:
-                await anyio.lowlevel.cancel_shielded_checkpoint()
-            if not draft.is_empty:
-                await self._commit(draft.writes, [notice.event for notice in numbered])
+            await self._commit(draft.writes, numbered, is_large=draft.is_large)
         except StoreError as error:
             for write in reversed(draft.undo):
                 self._rows.apply(write)
-            await self._do_without([each.submission for each in draft.decided], error)
+            self._do_without([each.submission for each in draft.decided], error)
             return
         finally:
-            written.set()
-            self._written = None
+            self._is_writing = False
+            self._written.notify()
         self._sequence += len(numbered)
         self._settle(draft)
-        if not draft.is_empty:
-            await self._bus.publish(Committed(draft.writes, numbered))
+        self._hearing.tell(Committed(draft.writes, numbered))
 
     async def _pay(self, owed: Batch) -> None:
         """Write what has ended while nothing could be written."""
         numbered = self._numbered(owed.notices)
-        await self._commit(owed.writes, [notice.event for notice in numbered])
+        await self._commit(owed.writes, numbered)
         self._sequence += len(numbered)
-        await self._bus.publish(Committed((), numbered))  # its writes are known already
+        self._hearing.tell(Committed((), numbered))  # its writes are known already
 
     def _numbered(self, notices: Sequence[Notice]) -> list[Notice]:
         return [
-            replace(notice, event=msgspec.structs.replace(notice.event, sequence=number))
+            Notice(msgspec.structs.replace(notice.event, sequence=number), notice.push_to)
             for number, notice in enumerate(notices, self._sequence + 1)
         ]
 
-    async def _commit(self, writes: Sequence[Write], events: Sequence[Event]) -> None:
+    async def _commit(
+        self, writes: Sequence[Write], notices: Sequence[Notice], *, is_large: bool = False
+    ) -> None:
         """Have it written, and tell the operator when that begins to fail and when it is over."""
         try:
             with anyio.CancelScope(shield=True):
-                await self._store.commit(writes, events)
+                if is_large:
+                    await asyncio.sleep(0)  # others have waited long enough while it was decided
+                await self._store.commit(writes, [notice.event for notice in notices])
         except StoreError as error:
             if not self._is_failing:
                 log.error("nothing can be written", error=str(error))
@@ -280,9 +309,7 @@ class Table:
             draft.decided.append(Decided(submission, outcome.answer, outcome.rest))
             if outcome.rest is not None:
                 self._agenda.claim(submission, outcome.rest)
-        for write in draft.writes:
-            if isinstance(write, Put):
-                self._note_due(write.row)
+        self._expiry.note(write.row for write in draft.writes if isinstance(write, Put))
         return draft
 
     def _carry_out(
@@ -298,14 +325,16 @@ class Table:
 
     def _settle(self, draft: Batch) -> None:
         """Answer what is decided, and go on with what is not decided to its end."""
+        answers = list[Answer]()
         for each in draft.decided:
             if each.rest is not None:
                 self._agenda.go_on(each.submission, each.rest)
             else:
                 self._agenda.finish(each.submission)
-                each.submission.settle(each.answer)
+                answers.append((each.submission, each.answer))
+        self._hearing.answer(answers)
 
-    async def _do_without(self, batch: Sequence[Submission[Any]], error: StoreError) -> None:
+    def _do_without(self, batch: Sequence[Submission[Any]], error: StoreError) -> None:
         """Take access away even while it cannot be written, and owe the writing.
 
         The processes are pushed at once, with sequence 0; what is owed is written first of all,
@@ -318,10 +347,11 @@ class Table:
                 each.submission.fail(error)
         self._settle(draft)
         if not draft.is_empty:
-            await self._bus.publish(Committed(draft.writes, draft.notices))
+            self._hearing.tell(Committed(draft.writes, draft.notices))
             draft.notices = [replace(notice, push_to=None) for notice in draft.notices]
             self._owed.append(draft)
         now, rules = self._clock.now(), self._settings().rules
+        answers = list[Answer]()
         for submission in batch:
             request = submission.request
             if isinstance(request, (Query, *ENDING)):
@@ -330,34 +360,8 @@ class Table:
             if decision.writes or decision.notices:
                 submission.fail(error)
             self._agenda.finish(submission)
-            submission.settle(decision.answer)
-
-    def _note_due(self, row: Row) -> None:
-        match row:
-            case Session(until=until) if until is not None:
-                self._due.add(until, Expire(sessions=(row.id,)))
-            case Grant():
-                self._due.add(row.lease.expires_at, Expire(grants=(row.id,)))
-            case KnownToken(grant=None):
-                self._due.add(row.keep_until, Expire(tokens=(row.hash,)))
-            case _:
-                pass
-
-    async def _watch_time(self) -> None:
-        """Submit what is over. The rows decide whether it really is."""
-        while True:
-            due = await self._due.take(MAX_DUE)
-            over = Expire(
-                sessions=tuple(key for each in due for key in each.sessions),
-                grants=tuple(key for each in due for key in each.grants),
-                tokens=tuple(key for each in due for key in each.tokens),
-            )
-            try:
-                await self.ask(over)
-            except StoreError:
-                self._due.add_in(RETRY_IN, over)
-            except ClosedResourceError:
-                return
+            answers.append((submission, decision.answer))
+        self._hearing.answer(answers)
 
     async def _tell_refusals(self) -> None:
         while True:
@@ -367,8 +371,12 @@ class Table:
                 continue
             try:
                 await self.ask(told(refused, self._clock.now()))
-            except StoreError:
+            except StoreError as error:
                 self._refusals.put_back(refused)
-            except ClosedResourceError:
-                self._refusals.put_back(refused)  # `run` writes them last
-                return
+                if isinstance(error, TableClosed):
+                    return  # `run` writes them last
+
+
+def _give(answer: "asyncio.Future[A | StoreError]", given: A | StoreError) -> None:
+    if not answer.done():  # else whoever asked was cancelled
+        answer.set_result(given)

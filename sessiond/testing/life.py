@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 import anyio
 from anyio.streams.stapled import StapledObjectStream
 
-from sessiond.bus import Committed
 from sessiond.config import SubscriberConfig
 from sessiond.core.answering import answer
 from sessiond.core.cursor import Cursor
@@ -24,6 +23,7 @@ from sessiond.extensions.subscribers.runner import SubscriberRunner
 from sessiond.extensions.subscribers.subprocesses import Gone
 from sessiond.extensions.subscribers.wire import FromChild, Setup, Stop, ToChild
 from sessiond.racing import first
+from sessiond.table import Committed
 from sessiond.testing.clock import FakeClock
 
 NAME = "tested"  # of the subscriber
@@ -100,8 +100,7 @@ class Life:
         self._clock = clock
         self._make = make
         self._process: _Process | None = None  # while there is one
-        self._send, self._news = anyio.create_memory_object_stream[Committed](math.inf)
-        self._log = EventLog(disk, self._news, clock, newest=1)  # the others it reads from the disk
+        self._log = EventLog(disk, clock, newest=1)  # the others it reads from the disk
         self._log.begin(disk.sequence)
         self.feeder = SubscriberRunner(
             SubscriberConfig(plugin=NAME, name=NAME, deadline=deadline),
@@ -117,19 +116,14 @@ class Life:
     async def run(self) -> None:
         """Feed until stopped. Cancelling ends it as SIGKILL does."""
         try:
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(self._log.run)
-                await self.feeder.run()
-                self._send.close()
+            await self.feeder.run()
         finally:
-            self._send.close()
-            self._news.close()
             self.ended.set()
 
     def tell(self, events: Sequence[Event]) -> None:
         """Say that events are on the disk."""
         notices = [Notice(event=event) for event in events]
-        self._send.send_nowait(Committed(writes=(), notices=notices))
+        self._log.take(Committed(writes=(), notices=notices))
 
     def kill_process(self) -> None:
         """End the subscriber's process as SIGKILL does."""

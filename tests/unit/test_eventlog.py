@@ -1,7 +1,7 @@
 """The log of events: consecutive from any place, whatever is in memory, on disk, or gone."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import anyio
@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sessiond.bus import Bus, Committed
 from sessiond.core.decide import Notice
 from sessiond.core.errors import StoreError
 from sessiond.core.events import Event, Gap
 from sessiond.eventlog import EventLog
+from sessiond.table import Committed
 from tests.fakes import START, FakeClock, MemoryStore, idle, opened_event
 
 pytestmark = pytest.mark.anyio
@@ -33,7 +33,6 @@ class Logging:
 
     log: EventLog
     store: CountedStore
-    bus: Bus
 
     async def commit(self, *numbers: int) -> None:
         events = [opened_event(number) for number in numbers]
@@ -41,7 +40,7 @@ class Logging:
         await self.publish(*events)
 
     async def publish(self, *events: Event) -> None:
-        await self.bus.publish(Committed([], [Notice(event) for event in events]))
+        self.log.take(Committed([], [Notice(event) for event in events]))
         await idle()
 
     def forget(self, before: int) -> None:
@@ -54,15 +53,12 @@ class Logging:
 @asynccontextmanager
 async def logging(*, newest: int = 4, earlier: int = 0) -> AsyncIterator[Logging]:
     """Give a log that holds `newest` events, after an earlier run with so many."""
-    store, bus = CountedStore(), Bus()
+    store = CountedStore()
     if earlier:
         await store.commit([], [opened_event(number) for number in range(1, earlier + 1)])
-    log = EventLog(store, bus.listen(), FakeClock(), newest=newest)
+    log = EventLog(store, FakeClock(), newest=newest)
     log.begin(earlier)
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(log.run)
-        yield Logging(log, store, bus)
-        bus.close()
+    yield Logging(log, store)
 
 
 async def test_the_newest_events_come_from_memory() -> None:
@@ -178,12 +174,10 @@ async def test_a_store_that_cannot_be_read_is_the_readers_to_bear() -> None:
         async def events_after(self, sequence: int, *, limit: int) -> list[Event]:
             raise StoreError("the disk is gone")
 
-    bus = Bus()
-    with bus.listen() as news, closing(bus):
-        log = EventLog(BrokenStore(), news, FakeClock())
-        log.begin(3)
-        with pytest.raises(StoreError):
-            await log.read(1, limit=10)
+    log = EventLog(BrokenStore(), FakeClock())
+    log.begin(3)
+    with pytest.raises(StoreError):
+        await log.read(1, limit=10)
 
 
 @given(

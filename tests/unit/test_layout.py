@@ -59,6 +59,7 @@ TESTED_WITH = {
     "kdb/conversation.py": "kdb/test_connection.py",
     "kdb/process_line.py": "kdb/test_connection.py",
     "kdb/steps.py": "kdb/test_logins.py",
+    "kdb/submitted.py": "kdb/test_endings.py",
     "kdb/tasks.py": "kdb/test_given_back.py",
     "kdb/welcome.py": "kdb/test_proof.py",
     "log/redaction.py": "log/test_setup.py",

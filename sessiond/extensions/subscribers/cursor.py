@@ -2,7 +2,6 @@
 
 from typing import Protocol, TypeVar
 
-import anyio
 import structlog
 
 from sessiond.clock import Clock
@@ -14,7 +13,6 @@ from sessiond.core.queries import ListCursors, Request
 RETRY = 1.0  # seconds after which a place that could not be written is written again
 
 # The disk is full, or the table takes no more. What is not kept is received again.
-NOT_WRITTEN = (StoreError, anyio.ClosedResourceError, anyio.BrokenResourceError)
 
 A = TypeVar("A")
 
@@ -54,7 +52,7 @@ class KeptCursor:
         self.sequence = now
         try:
             kept = await self._table.ask(ListCursors())
-        except NOT_WRITTEN:  # it is stopping already
+        except StoreError:  # it is stopping already
             return
         self.set_aside = {
             each.event.sequence: each.event
@@ -85,7 +83,7 @@ class KeptCursor:
         sequence = self.sequence
         try:
             await self._table.ask(KeepCursor(subscriber=self._subscriber, sequence=sequence))
-        except NOT_WRITTEN as error:
+        except StoreError as error:
             self._retry_at = self._clock.monotonic() + RETRY
             log.warning("place not kept", subscriber=self._subscriber, error=str(error))
         else:
@@ -98,7 +96,7 @@ class KeptCursor:
         )
         try:
             is_aside = await self._table.ask(change)
-        except NOT_WRITTEN:
+        except StoreError:
             return False
         if is_aside:
             self.set_aside[event.sequence] = event
@@ -109,7 +107,7 @@ class KeptCursor:
         """Let go of an event that was set aside. False: that could not be written."""
         try:
             await self._table.ask(DropDeadLetter(subscriber=self._subscriber, sequence=sequence))
-        except NOT_WRITTEN:
+        except StoreError:
             return False
         self.set_aside.pop(sequence, None)
         return True

@@ -11,12 +11,12 @@ from anyio.abc import TaskGroup
 
 from sessiond.clock import Clock
 from sessiond.config import SubscriberConfig
-from sessiond.core.errors import ConfigError
+from sessiond.core.errors import ConfigError, StoreError
 from sessiond.core.queries import Ping
 from sessiond.eventlog import EventLog
 from sessiond.extensions.subscribers import subprocesses
 from sessiond.extensions.subscribers.checking import check_each
-from sessiond.extensions.subscribers.cursor import NOT_WRITTEN, Asking, KeptCursor
+from sessiond.extensions.subscribers.cursor import Asking, KeptCursor
 from sessiond.extensions.subscribers.runner import DeliveryRules, SubscriberRunner
 from sessiond.extensions.subscribers.state import SubscriberState
 from sessiond.extensions.subscribers.subprocesses import Start
@@ -133,9 +133,8 @@ class Subscribers:
         after the next start.
         """
         self._stopped.set()
-        with suppress(*NOT_WRITTEN):
-            await self._table.ask(Ping())  # answered when all that was asked before is on disk
-            await self._table.ask(Ping())  # and this when that has reached the log of events
+        with suppress(StoreError):
+            await self._table.ask(Ping())  # when this is answered, the log has all that was asked
         await self._end(list(self._fed.values()), last=self._events.sequence)
 
     def states(self) -> list[SubscriberState]:

@@ -156,7 +156,7 @@ async def test_a_read_that_nobody_waits_for_any_more_is_not_made(path: str) -> N
             return await listed(*given, **more)
 
         hold: Any = v.store.hold()
-        await v.view.table.submit(login(1, presented("access", says=verdict(begin=v.clock.now()))))
+        v.view.table.submit(login(1, presented("access", says=verdict(begin=v.clock.now()))))
         await v.store.arrived.wait()
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(pieces, "sessions", sessions)

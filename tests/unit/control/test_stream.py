@@ -9,7 +9,6 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from sessiond.bus import Bus, Committed
 from sessiond.control import stream
 from sessiond.control.stream import event_stream
 from sessiond.core.decide import Notice
@@ -17,6 +16,7 @@ from sessiond.core.errors import StoreError
 from sessiond.core.events import Event
 from sessiond.ctl.client import Told, told
 from sessiond.eventlog import EventLog
+from sessiond.table import Committed
 from tests.fakes import START, FakeClock, MemoryStore, idle, opened_event
 
 pytestmark = pytest.mark.anyio
@@ -34,7 +34,7 @@ class CountingStore(MemoryStore):
 class Reading:
     """A stream being read, and what is behind it."""
 
-    bus: Bus
+    log: EventLog
     memory: CountingStore
     closing: anyio.Event
     blocks: list[bytes]
@@ -42,7 +42,7 @@ class Reading:
     async def commit(self, *numbers: int) -> None:
         events = [opened_event(number) for number in numbers]
         await self.memory.commit([], events)
-        await self.bus.publish(Committed([], [Notice(event) for event in events]))
+        self.log.take(Committed([], [Notice(event) for event in events]))
         await idle()
 
     @property
@@ -67,19 +67,10 @@ async def kept(*numbers: int, last: int = 0) -> CountingStore:
 
 
 async def read(tasks: Any, memory: CountingStore, after: int) -> Reading:
-    bus = Bus()
-    log = EventLog(memory, bus.listen(), FakeClock())
+    log = EventLog(memory, FakeClock())
     log.begin((await memory.load()).sequence)
-    reading = Reading(bus, memory, anyio.Event(), [])
+    reading = Reading(log, memory, anyio.Event(), [])
     events = event_stream(log, after=after, closing=reading.closing)
-
-    async def run() -> None:
-        async with anyio.create_task_group() as running:
-            running.start_soon(log.run)
-            await reading.closing.wait()
-            bus.close()
-
-    tasks.start_soon(run)
 
     async def keep(blocks: AsyncIterator[bytes]) -> None:
         async for block in blocks:

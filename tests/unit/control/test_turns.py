@@ -126,7 +126,7 @@ async def test_who_reads_too_much_is_told_so_and_nobody_else(one: str, other: st
     async with viewing() as v:
         v.peer = STRANGER
         hold: Any = v.store.hold()
-        await v.view.table.submit(login(1, presented("access", says=verdict(begin=v.clock.now()))))
+        v.view.table.submit(login(1, presented("access", says=verdict(begin=v.clock.now()))))
         await v.store.arrived.wait()
         async with anyio.create_task_group() as tasks:
             for _ in range(MAX_WAITING):

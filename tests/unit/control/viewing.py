@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,6 @@ import anyio
 import httpx
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from sessiond.bus import Bus
 from sessiond.config import SubscriberConfig
 from sessiond.containment import Containment
 from sessiond.control.access import Access
@@ -122,17 +120,18 @@ async def viewing(
     proved: frozenset[str] = frozenset(),
     introspects_as: str = "",
 ) -> AsyncIterator[Viewing]:
-    store, clock, bus = store or MemoryStore(), FakeClock(), Bus()
+    store, clock = store or MemoryStore(), FakeClock()
     watched = InstrumentedStore(store, clock)
-    events = EventLog(watched, bus.listen(), clock)
-    table = Table(watched, bus, clock, table_settings(replace(RULES, proved=proved)))
+    events = EventLog(watched, clock)
+    table = Table(watched, clock, table_settings(replace(RULES, proved=proved)))
     await table.load()
     events.begin(table.sequence)
     verifier, health, containment = ScriptedVerifier(), IssuerHealth(clock), Containment()
     health.heard(None)
     corp = gate_issuer(InstrumentedVerifier(verifier, health), clock)
-    gate = Gate(gate_settings(corp), news=bus.listen(), clock=clock, containment=containment)
+    gate = Gate(gate_settings(corp), clock=clock, containment=containment)
     connected, line = ConnectedProcesses(), FakeLine()
+    table.attend(events.take, gate.take, connected.take)
     for pid, hook in ((100, "0.1.0"), (200, "0.1.0"), (300, "")):
         connected.enter(
             process_key(pid), line if pid == 100 else FakeLine(), process_about(pid), hook
@@ -172,8 +171,8 @@ async def viewing(
     permitted = access or Access.of(readers=(), admins=())
     app = control_app(view, lambda: permitted, closing)
     async with anyio.create_task_group() as tasks:
-        for run in (table.run, gate.run, events.run, partial(connected.deliver, bus.listen())):
-            tasks.start_soon(run)
+        tasks.start_soon(table.run)
+        tasks.start_soon(gate.run)
         view.begin()
         await idle()
         try:
@@ -183,7 +182,7 @@ async def viewing(
         finally:
             table.close()
             await idle()
-            bus.close()
+            tasks.cancel_scope.cancel()
 
 
 def problem(response: Any, status: int) -> str:

@@ -110,18 +110,15 @@ async def daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
         started = Started(config=config, ring=ring)
         reload = Reload(path, started, current, services, endpoints, {})
         tasks = await stack.enter_async_context(anyio.create_task_group())
-        for run in (services.events.run, services.gate.run, services.table.run, reload.run):
+        for run in (services.gate.run, services.table.run, reload.run):
             tasks.start_soon(run)
-        tasks.start_soon(services.connected.deliver, services.pushes)
         tasks.start_soon(services.refresher.run)
         yield Daemon(reload, services, endpoints)
         reload.stop()
         services.table.close()
-        services.bus.close()
         tasks.cancel_scope.cancel()
         reload.stop()
         services.table.close()
-        services.bus.close()
         tasks.cancel_scope.cancel()
 
 

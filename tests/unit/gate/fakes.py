@@ -10,7 +10,6 @@ from datetime import datetime
 import anyio
 
 from sessiond.api import Verifier
-from sessiond.bus import Bus, Committed
 from sessiond.clock import Clock
 from sessiond.containment import Containment
 from sessiond.core.errors import IssuerUnavailable, Refusal, TokenRejected
@@ -28,6 +27,7 @@ from sessiond.gate import (
     RolesBeside,
     VerifiedLogin,
 )
+from sessiond.table import Committed
 from tests.fakes import Settings, idle, process_key, verdict
 
 ISSUER = "https://login.example.com/"
@@ -127,7 +127,6 @@ class GateAtWork:
     """A running gate, and what it is asked by."""
 
     gate: Gate
-    bus: Bus
     settings: Settings[GateSettings]
 
     async def admit(
@@ -162,7 +161,7 @@ class GateAtWork:
         self.gate.change_issuers()
 
     async def commits(self, row: Row) -> None:
-        await self.bus.publish(Committed([Put(row)], []))
+        self.gate.take(Committed([Put(row)], []))
 
 
 def gate_settings(*issuers: GateIssuer, waiting: int = 4) -> Settings[GateSettings]:
@@ -176,13 +175,12 @@ async def at_work(
     waiting: int = 4,
     containment: Containment | None = None,
 ) -> AsyncIterator[GateAtWork]:
-    bus = Bus()
     settings = gate_settings(*gate_issuers, waiting=waiting)
-    gate = Gate(settings, news=bus.listen(), clock=clock, containment=containment)
+    gate = Gate(settings, clock=clock, containment=containment)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(gate.run)
         await idle()
         try:
-            yield GateAtWork(gate, bus, settings)
+            yield GateAtWork(gate, settings)
         finally:
-            bus.close()
+            tasks.cancel_scope.cancel()

@@ -6,13 +6,9 @@ from uuid import UUID
 
 import anyio
 import pytest
-from anyio.streams.memory import MemoryObjectReceiveStream
 
-from sessiond.bus import Bus, Committed
 from sessiond.core.errors import IssuerUnavailable, Refusal, TokenRejected
 from sessiond.core.revocation import Revocation, Scope
-from sessiond.core.secret import Secret
-from sessiond.core.verdict import Verdict
 from sessiond.gate import Gate, VerifiedLogin
 from tests.fakes import START, FakeClock, idle, principal, process_key, verdict
 from tests.fakes import grant as some_grant
@@ -326,20 +322,17 @@ async def test_a_signed_token_whose_key_is_at_hand_is_verified_without_waiting(
     clock: FakeClock,
 ) -> None:
     verifier = ScriptedVerifier(is_online=False, needs=False)
-    with no_news() as news:
-        gate = Gate(gate_settings(gate_issuer(verifier, clock)), news=news, clock=clock)
-        # nobody runs it
-        verified_login = await gate.admit(user="alice", password=jwt(), owner=process_key())
+    gate = Gate(gate_settings(gate_issuer(verifier, clock)), clock=clock)  # nobody runs it
+    verified_login = await gate.admit(user="alice", password=jwt(), owner=process_key())
     assert verified_login.verdict.principal.name == "alice"
 
 
 async def test_a_gate_that_does_not_run_yet_asks_nobody(
     clock: FakeClock, verifier: ScriptedVerifier
 ) -> None:
-    with no_news() as news:
-        gate = Gate(gate_settings(gate_issuer(verifier, clock)), news=news, clock=clock)
-        with pytest.raises(IssuerUnavailable, match="is starting"):
-            await gate.admit(user="alice", password=opaque(), owner=process_key())
+    gate = Gate(gate_settings(gate_issuer(verifier, clock)), clock=clock)
+    with pytest.raises(IssuerUnavailable, match="is starting"):
+        await gate.admit(user="alice", password=opaque(), owner=process_key())
     assert verifier.asked == []
 
 
@@ -359,44 +352,3 @@ async def test_when_the_gate_stops_whoever_waits_is_told_unavailable(
         await idle()
         assert said == ["unavailable"]
     assert verifier.cancelled == 1
-
-
-def no_news() -> MemoryObjectReceiveStream[Committed]:
-    bus = Bus()
-    news = bus.listen()
-    bus.close()
-    return news
-
-
-class BrokenVerifier(ScriptedVerifier):
-    """Raises where it is not even waited for."""
-
-    def needs_call(self, token: Secret) -> bool:
-        raise RuntimeError("nobody expected it")
-
-    def still_valid(self, verdict: Verdict) -> bool:
-        raise RuntimeError("nor this")
-
-
-async def test_a_verifier_that_fails_before_any_call_costs_that_login_alone(
-    clock: FakeClock,
-) -> None:
-    broken, well = BrokenVerifier(), ScriptedVerifier()
-    gate_issuers = [
-        gate_issuer(broken, clock, users=("mallory",)),
-        gate_issuer(
-            well, clock, name="well", stated=frozenset({"https://well/"}), users=("alice",)
-        ),
-    ]
-    async with at_work(*gate_issuers, clock=clock) as gate:
-        assert await gate.said("mallory") == "unavailable"
-        assert await gate.said("alice") == "alice"
-
-
-async def test_a_verdict_that_cannot_be_vouched_for_is_made_again(clock: FakeClock) -> None:
-    verifier = ScriptedVerifier()
-    async with at_work(gate_issuer(verifier, clock), clock=clock) as gate:
-        assert await gate.said() == "alice"
-        verifier.still_valid = BrokenVerifier().still_valid  # type: ignore[method-assign]
-        assert await gate.said() == "alice"
-    assert verifier.asked == ["opaque", "opaque"]

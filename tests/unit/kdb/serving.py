@@ -12,7 +12,6 @@ from uuid import UUID
 import anyio
 from anyio.abc import TaskGroup
 
-from sessiond.bus import Bus
 from sessiond.core.changes import Revoke
 from sessiond.core.revocation import Scope
 from sessiond.core.secret import Secret
@@ -278,14 +277,13 @@ async def serving(
     proved: Sequence[str] = (),
     max_message: int = 1 << 20,
 ) -> AsyncIterator[Serving]:
-    bus, store, connected, numbers = Bus(), MemoryStore(), ConnectedProcesses(), count(1)
-    events = EventLog(store, bus.listen(), clock)
+    store, connected, numbers = MemoryStore(), ConnectedProcesses(), count(1)
+    events = EventLog(store, clock)
     rules = replace(RULES, proved=frozenset(proved))
-    table = Table(store, bus, clock, table_settings(rules))
+    table = Table(store, clock, table_settings(rules))
     verifier, source = TokenVerifier(), ScriptedTokens(clock, [])
     gate = Gate(
         gate_settings(gate_issuer(verifier, clock), waiting=waiting),
-        news=bus.listen(),
         clock=clock,
     )
     refresh_issuer = RefreshIssuer(
@@ -301,11 +299,11 @@ async def serving(
     refresher = Refresher(
         lambda: refreshed,
         table,
-        news=bus.listen(),
         clock=clock,
         hashed=hashed,
         draw=lambda: 0.5,
     )
+    table.attend(events.take, gate.take, refresher.take, connected.take)
     login_services = LoginServices(
         table=table,
         gate=gate,
@@ -327,10 +325,9 @@ async def serving(
         subscriber_access=SubscriberAccess(subscriber_access),
         names=ProcessNames(clock.monotonic),
     )
-    async with table._agenda._inbox, anyio.create_task_group() as tasks:
-        for run in (events.run, gate.run, refresher.run, table.run):
+    async with anyio.create_task_group() as tasks:
+        for run in (gate.run, refresher.run, table.run):
             tasks.start_soon(run)
-        tasks.start_soon(connected.deliver, bus.listen())
         at_work = Serving(
             clock,
             store,
@@ -349,6 +346,5 @@ async def serving(
         finally:
             tasks.cancel_scope.cancel()
             table.close()
-            bus.close()
             for end in at_work.ends:
                 await end.aclose()

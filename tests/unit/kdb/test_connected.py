@@ -3,12 +3,14 @@
 import anyio
 import pytest
 
-from sessiond.bus import Bus, Committed
+from sessiond.containment import Containment
 from sessiond.core.decide import Notice
 from sessiond.core.events import SessionClosed, SessionRevoked
 from sessiond.core.session import ProcessKey
 from sessiond.kdb import replies
 from sessiond.kdb.connected import AT_ONCE, ConnectedProcesses
+from sessiond.qipc import Value
+from sessiond.table import Committed
 from tests.fakes import START, idle, process_about, process_key, session_id
 from tests.unit.kdb.fakes import FakeLine
 
@@ -17,14 +19,9 @@ pytestmark = pytest.mark.anyio
 REVOKED = SessionRevoked(at=START, session=session_id(1), handle=5, sequence=7)
 
 
-async def deliver(connected: ConnectedProcesses, *notices: Notice) -> None:
+def deliver(connected: ConnectedProcesses, *notices: Notice) -> None:
     """Let one batch be committed."""
-    bus = Bus()
-    news = bus.listen()
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(connected.deliver, news)
-        await bus.publish(Committed([], notices))
-        bus.close()
+    connected.take(Committed([], notices))
 
 
 async def test_the_hooks_of_those_who_are_there_are_counted_by_version() -> None:
@@ -43,7 +40,7 @@ async def test_what_is_committed_is_pushed_to_the_process_that_it_concerns() -> 
     connected.enter(process_key(1), one, process_about())
     connected.enter(process_key(2), other, process_about())
     assert len(connected) == 2
-    await deliver(
+    deliver(
         connected,
         Notice(REVOKED, process_key(1)),
         Notice(SessionClosed(at=START)),
@@ -59,7 +56,7 @@ async def test_a_newer_connection_of_a_process_takes_the_olders_place() -> None:
     assert connected.enter(process_key(), newer, process_about())
     assert (older.is_cut, newer.is_cut) == (True, False)
     assert not connected.leave(process_key(), older)
-    await deliver(connected, Notice(REVOKED, process_key()))
+    deliver(connected, Notice(REVOKED, process_key()))
     assert newer.pushed == [replies.push_of(REVOKED)]
     assert connected.leave(process_key(), newer)
     assert not connected.leave(process_key(), newer)
@@ -94,7 +91,6 @@ async def test_who_waits_for_a_push_waits_until_it_is_made_and_no_longer() -> No
     connected, line, over = ConnectedProcesses(), FakeLine(), list[int]()
     connected.enter(process_key(), line, process_about())
     connected.begin(5)
-    bus = Bus()
 
     async def wait(sequence: int) -> None:
         await connected.wait_for(sequence)
@@ -102,45 +98,55 @@ async def test_who_waits_for_a_push_waits_until_it_is_made_and_no_longer() -> No
         assert len(line.pushed) == sequence - 5
 
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(connected.deliver, bus.listen())
         for sequence in (5, 6, 8):
             tasks.start_soon(wait, sequence)
         await idle()
         assert over == [5]  # of an earlier run
-        await bus.publish(Committed((), [revoked(6)]))
-        await bus.publish(Committed((), ()))
+        deliver(connected, revoked(6))
+        deliver(connected)
         await idle()
         assert over == [5, 6]
-        await bus.publish(Committed((), [revoked(7), revoked(8)]))
+        deliver(connected, revoked(7), revoked(8))
         await idle()
         assert over == [5, 6, 8]
-        bus.close()
 
 
-async def test_who_waits_is_not_let_go_in_the_middle_of_a_batch() -> None:
-    connected, line, bus = ConnectedProcesses(), FakeLine(), Bus()
+async def test_who_waits_is_let_go_when_all_up_to_his_are_pushed_and_not_at_the_first() -> None:
+    connected, line = ConnectedProcesses(), FakeLine()
     connected.enter(process_key(), line, process_about())
-    batch = [revoked(number) for number in range(1, 2 * AT_ONCE)]
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(connected.deliver, bus.listen())
-        await bus.publish(Committed((), batch))
-        await connected.wait_for(1)
-        assert len(line.pushed) == len(batch)
-        bus.close()
+    last = 3 * AT_ONCE
+    deliver(connected, *map(revoked, range(1, last)))
+    assert len(line.pushed) == AT_ONCE  # the others in the next turns of the loop
+    deliver(connected, revoked(last))  # and what comes meanwhile after them
+    await connected.wait_for(last)
+    assert line.pushed == [replies.push_of(revoked(each).event) for each in range(1, last + 1)]
 
 
 async def test_a_push_of_what_is_not_on_disk_moves_nothing() -> None:
-    connected, line, bus = ConnectedProcesses(), FakeLine(), Bus()
+    connected, line = ConnectedProcesses(), FakeLine()
     connected.enter(process_key(), line, process_about())
     connected.begin(5)
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(connected.deliver, bus.listen())
-        await bus.publish(Committed((), [revoked(0)]))
-        await idle()
-        assert len(line.pushed) == 1
-        with anyio.fail_after(10):
-            await connected.wait_for(5)
-        bus.close()
+    deliver(connected, revoked(0))
+    assert len(line.pushed) == 1
+    with anyio.fail_after(10):
+        await connected.wait_for(5)
+
+
+async def test_a_push_that_cannot_be_made_cuts_its_connection_and_keeps_nobody_elses() -> None:
+    class BrokenLine(FakeLine):
+        def push(self, value: Value) -> None:
+            raise UnicodeEncodeError("utf-8", "\ud800", 0, 1, "surrogates")
+
+    containment = Containment()
+    connected, broken, other = ConnectedProcesses(containment), BrokenLine(), FakeLine()
+    connected.enter(process_key(1), broken, process_about())
+    connected.enter(process_key(2), other, process_about())
+    deliver(connected, Notice(REVOKED, process_key(1)), Notice(REVOKED, process_key(2)))
+    assert broken.is_cut  # it comes back, and says what it holds
+    assert other.pushed == [replies.push_of(REVOKED)]
+    assert containment.failures == {("push", "process"): 1}
+    with anyio.fail_after(10):
+        await connected.wait_for(REVOKED.sequence)
 
 
 def revoked(sequence: int) -> Notice:

@@ -4,11 +4,11 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from sessiond.bus import Bus, Committed
 from sessiond.core.decide import Notice
 from sessiond.core.events import SessionRevoked
 from sessiond.kdb.connected import AT_ONCE, ConnectedProcesses
 from sessiond.qipc import Value
+from sessiond.table import Committed
 from tests.fakes import START, process_about, process_key
 
 pytestmark = pytest.mark.anyio
@@ -37,15 +37,14 @@ class ReadingLine:
 
 
 async def test_pushes_are_sent_while_a_batch_is_being_delivered() -> None:
-    connected, bus, line = ConnectedProcesses(), Bus(), ReadingLine()
+    connected, line = ConnectedProcesses(), ReadingLine()
     connected.enter(process_key(), line, process_about())
-    news = bus.listen()
-    notices = [Notice(SessionRevoked(at=START), process_key()) for _ in range(6000)]
+    notices = [Notice(SessionRevoked(at=START, sequence=n), process_key()) for n in range(1, 6001)]
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(line.read)
-        await bus.publish(Committed([], notices))
-        bus.close()
-        await connected.deliver(news)
+        connected.take(Committed([], notices[:4000]))
+        connected.take(Committed([], notices[4000:]))
+        await connected.wait_for(6000)
         tasks.cancel_scope.cancel()
     assert line.total == 6000
     assert line.most <= AT_ONCE

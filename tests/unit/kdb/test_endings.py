@@ -11,7 +11,7 @@ from sessiond.core.session import SessionState
 from sessiond.kdb import connection, outbox
 from sessiond.qipc import NIL, Value
 from sessiond.system.peer import Peer
-from sessiond.table import agenda
+from sessiond.table import hearing
 from sessiond.testing.calls import PING, disconnect_call, opened_call
 from sessiond.testing.plain import plain_dict
 from tests.fakes import START, FakeClock, idle, process_key
@@ -151,7 +151,8 @@ async def test_bye_is_pushed_when_the_daemon_stops(clock: FakeClock) -> None:
 async def test_a_process_whose_changes_the_table_does_not_take_is_cut_to_reconcile(
     clock: FakeClock, monkeypatch: pytest.MonkeyPatch, lost: Value
 ) -> None:
-    monkeypatch.setattr(agenda, "INBOX", 1)
+    monkeypatch.setattr(hearing, "CROWDED", 2)
+    monkeypatch.setattr(hearing, "ROOMY", 0)
     async with serving(clock, deadline=0.05) as daemon:
         q, other = await daemon.process(), await daemon.process(101)
         await q.log_in()
@@ -165,6 +166,7 @@ async def test_a_process_whose_changes_the_table_does_not_take_is_cut_to_reconci
         await q.end_of_stream()
         disk.set()
         await q.over.wait()
+        await idle()
         assert [each.process for each in daemon.kept] == [process_key()]
         assert [each.state for each in daemon.kept] == [SessionState.WAITING]
 

@@ -19,7 +19,7 @@ from sessiond.kdb.authentication import Login, Owner
 from sessiond.kdb.calls import Connect
 from sessiond.kdb.steps import Changed
 from sessiond.qipc import NIL, call, timestamp
-from sessiond.table import agenda
+from sessiond.table import hearing
 from sessiond.testing.calls import disconnect_call
 from sessiond.testing.plain import plain_dict
 from tests.fakes import START, FakeClock, idle, principal, process_about, process_key, verdict
@@ -152,7 +152,8 @@ async def test_a_login_that_is_on_disk_too_late_is_withdrawn(clock: FakeClock) -
 async def test_a_login_that_the_table_does_not_take_in_time_never_is(
     clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(agenda, "INBOX", 1)
+    monkeypatch.setattr(hearing, "CROWDED", 2)
+    monkeypatch.setattr(hearing, "ROOMY", 0)
     async with serving(clock, deadline=SOON) as daemon:
         q, other = await daemon.process(), await daemon.process(101)
         disk = daemon.store.hold()

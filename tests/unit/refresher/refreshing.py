@@ -8,7 +8,6 @@ from uuid import uuid4
 
 import anyio
 
-from sessiond.bus import Bus
 from sessiond.core.changes import Close, Reconcile, Revoke, Taken
 from sessiond.core.decide import Rules
 from sessiond.core.errors import IssuerUnavailable, RefreshRefused, Refusal
@@ -231,10 +230,9 @@ async def at_work(
 ) -> AsyncIterator[Work]:
     """Run both until the end of the block; a store that is used again is a restart."""
     journal: list[str] = []
-    bus = Bus()
     store = store or JournalStore(journal)
     rules = table_settings()
-    table = Table(store, bus, clock, rules)
+    table = Table(store, clock, rules)
     source = ScriptedTokens(clock, journal, list(answers))
     verifier = FreshVerifier(is_online=is_online, journal=journal)
     refresh_issuer = RefreshIssuer(
@@ -250,13 +248,13 @@ async def at_work(
     refresher = Refresher(
         settings,
         table,
-        news=bus.listen(),
         clock=clock,
         hashed=hashed,
         draw=lambda: draw,
     )
+    table.attend(refresher.take)
     await table.load()
-    async with table._agenda._inbox, anyio.create_task_group() as tasks:
+    async with anyio.create_task_group() as tasks:
         tasks.start_soon(refresher.run)
         tasks.start_soon(table.run)
         for grant in table.resume():
@@ -267,4 +265,3 @@ async def at_work(
         finally:
             table.close()
             tasks.cancel_scope.cancel()
-            bus.close()

@@ -310,14 +310,14 @@ async def test_a_row_without_its_refresh_token_is_left_to_run_out(clock: FakeClo
         assert work.sent == []
 
 
-async def test_the_end_of_the_news_ends_it_when_the_call_under_way_is_over(
+async def test_closing_ends_it_when_the_call_under_way_is_over(
     clock: FakeClock,
 ) -> None:
     async with at_work(clock) as work:
         answer = work.source.hold()
         await work.log_in()
         await work.minutes(6)
-        work.table._bus.close()
+        work.refresher.close()
         await idle()
         answer.set()
         await idle()

@@ -231,7 +231,7 @@ async def test_what_is_begun_as_the_name_changes_hands_is_sent_to_nobody(clock: 
         other = ScriptedTokens(clock, [])
         bank = refresh_issuer(work, source=other, iss="https://bank.example.com/")
         work.use({"corp": bank})
-        await work.table.submit(Disown(grants=(grant_id(1),)))
+        work.table.submit(Disown(grants=(grant_id(1),)))
         held.set()
         await work.minutes(1)
         assert (work.sent, other.sent) == ([], [])

@@ -155,7 +155,7 @@ async def test_a_table_that_cannot_write_is_found_out(tmp_path: Path) -> None:
     async with gate_issuer(tmp_path) as at:
         held = at.at_work.store.hold()
         revoke = Revoke(id=UUID(int=0), scope=Scope.ALL, value="", reason="now")
-        at.at_work.tasks.start_soon(at.at_work.table.submit, revoke)
+        at.at_work.table.submit(revoke)
         await at.at_work.store.arrived.wait()
         with anyio.move_on_after(0.05) as time:
             await at.trip()
@@ -173,7 +173,7 @@ async def test_a_full_disk_is_no_reason_to_start_again(tmp_path: Path) -> None:
 async def test_a_closed_table_is_found_out(tmp_path: Path) -> None:
     async with gate_issuer(tmp_path) as at:
         at.at_work.table.close()
-        with pytest.raises(NoAnswerError, match="the table: ClosedResourceError"):
+        with pytest.raises(NoAnswerError, match="the table: TableClosed"):
             await at.trip()
 
 

@@ -3,17 +3,17 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import anyio
 
-from sessiond.bus import Bus, Committed
+from sessiond.containment import Containment
 from sessiond.core.changes import Change
 from sessiond.core.errors import StoreError
 from sessiond.core.grant import Grant
-from sessiond.core.queries import ListOwnSessions
+from sessiond.core.queries import ListOwnSessions, Request
 from sessiond.core.session import ActiveSession
-from sessiond.table import Table
+from sessiond.table import Committed, Table
 from tests.fakes import (
     FakeClock,
     MemoryStore,
@@ -26,7 +26,28 @@ from tests.fakes import (
     verdict,
 )
 
+A = TypeVar("A")
+
 KEEP = timedelta(minutes=10)  # how long events are kept
+
+
+class Submitted(Generic[A]):
+    """What was submitted, and the answer once there is one."""
+
+    def __init__(self) -> None:
+        self.said: list[A | StoreError] = []
+        self._done = anyio.Event()
+
+    def hear(self, answer: A | StoreError) -> None:
+        self.said.append(answer)
+        self._done.set()
+
+    async def answer(self) -> A:
+        await self._done.wait()
+        (said,) = self.said
+        if isinstance(said, StoreError):
+            raise said
+        return said
 
 
 class RunningTable:
@@ -35,12 +56,18 @@ class RunningTable:
     def __init__(self, store: MemoryStore, clock: FakeClock) -> None:
         self.store = store
         self.clock = clock
-        self.bus = Bus()
-        self.table = Table(store, self.bus, clock, table_settings(keep=KEEP))
-        self.ask, self.submit = self.table.ask, self.table.submit
-        self.news = self.bus.listen()
+        self.containment = Containment()
+        self.table = Table(store, clock, table_settings(keep=KEEP), self.containment)
+        self.ask = self.table.ask
+        self.news: list[Committed] = []  # since the last look
+        self.table.attend(self.news.append)
         self.resumed: list[Grant] = []  # what was there at start
         self.answers: list[Any] = []  # of what was asked in the background, as they come
+
+    def submit(self, request: Request[A]) -> "Submitted[A]":
+        submitted = Submitted[A]()
+        self.table.submit(request, submitted.hear)
+        return submitted
 
     async def log_in(self, number: int, refresh: str | None = None) -> ActiveSession:
         tokens = presented(f"access {number}", refresh, says=verdict(begin=self.clock.now()))
@@ -69,10 +96,8 @@ class RunningTable:
         ]
 
     async def batches(self) -> list[Committed]:
-        await idle()  # what is answered is published next
-        batches: list[Committed] = []
-        while self.news.statistics().current_buffer_used:
-            batches.append(self.news.receive_nowait())
+        await idle()
+        batches, self.news[:] = list(self.news), []
         return batches
 
 
@@ -88,5 +113,3 @@ async def running_table(store: MemoryStore, clock: FakeClock) -> AsyncIterator[R
             yield running
         finally:
             running.table.close()
-    running.bus.close()
-    running.news.close()

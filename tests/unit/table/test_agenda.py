@@ -1,12 +1,10 @@
 """What the table decides next: nothing is lost, nothing passes what it must not pass."""
 
-from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 from uuid import UUID
 
 import anyio
 import pytest
-from anyio import ClosedResourceError, EndOfStream
 
 from sessiond.core.changes import Change, Close, LiftRevocation, ProcessLost
 from sessiond.core.errors import StoreError
@@ -16,11 +14,6 @@ from sessiond.table.agenda import Agenda, Submission
 from tests.fakes import idle, process_key
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture(scope="module", params=["asyncio", "trio"])
-def anyio_backend(request: pytest.FixtureRequest) -> Any:
-    return request.param
 
 
 def about(pid: int, handle: int = 1) -> Submission[None]:
@@ -35,22 +28,19 @@ def rest_of(submission: Submission[Any]) -> Change[Any]:
 
 
 @pytest.fixture
-def waiting() -> Iterator[Agenda]:
-    made = Agenda()
-    yield made
-    made.close()
-    made.end()
+def waiting() -> Agenda:
+    return Agenda()
 
 
-async def enter(waiting: Agenda, *submissions: Submission[Any]) -> None:
+def enter(waiting: Agenda, *submissions: Submission[Any]) -> None:
     for each in submissions:
-        await waiting.enter(each)
+        waiting.enter(each)
 
 
 async def begin(waiting: Agenda, *, pid: int) -> Submission[None]:
     """Return a change about a process, of which the first piece is decided."""
     large = about(pid)
-    await waiting.enter(large)
+    waiting.enter(large)
     assert await waiting.next() == [large]
     waiting.claim(large, rest_of(large))
     return large
@@ -58,7 +48,7 @@ async def begin(waiting: Agenda, *, pid: int) -> Submission[None]:
 
 async def test_what_waits_comes_together_and_in_its_order(waiting: Agenda) -> None:
     first, second, third = about(1), Submission(Ping()), about(2)
-    await enter(waiting, first, second, third)
+    enter(waiting, first, second, third)
     assert waiting.waiting == 3
     assert await waiting.next() == [first, second, third]
     assert waiting.waiting == 0
@@ -69,22 +59,8 @@ async def test_one_batch_takes_so_many_and_the_others_come_next(
 ) -> None:
     monkeypatch.setattr(agenda, "MAX_BATCH", 2)
     request = [about(pid) for pid in range(5)]
-    await enter(waiting, *request)
+    enter(waiting, *request)
     assert [await waiting.next() for _ in range(3)] == [request[:2], request[2:4], request[4:]]
-
-
-async def test_who_asks_a_full_agenda_waits_until_something_is_taken(
-    waiting: Agenda,
-) -> None:
-    request = [Submission(Ping()) for _ in range(agenda.INBOX)]
-    await enter(waiting, *request)
-    last = Submission(Ping())
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(waiting.enter, last)
-        await idle()
-        assert waiting.waiting == agenda.INBOX
-        assert await waiting.next() == request[: agenda.MAX_BATCH]
-    assert waiting.waiting == agenda.INBOX + 1 - agenda.MAX_BATCH
 
 
 async def test_an_empty_agenda_is_waited_for(waiting: Agenda) -> None:
@@ -97,29 +73,69 @@ async def test_an_empty_agenda_is_waited_for(waiting: Agenda) -> None:
         tasks.start_soon(take)
         await idle()
         assert taken == []
-        await waiting.enter(request)
+        waiting.enter(request)
     assert taken == [request]
 
 
-async def test_a_closed_agenda_gives_what_is_left_and_then_ends(waiting: Agenda) -> None:
+async def test_all_that_comes_in_one_turn_of_the_loop_goes_together(waiting: Agenda) -> None:
+    request, taken = [about(pid) for pid in range(3)], list[Submission[Any]]()
+
+    async def take() -> None:
+        taken.extend(await waiting.next())
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(take)
+        await idle()
+        enter(waiting, *request)
+    assert taken == request
+
+
+async def test_a_cancelled_wait_loses_nothing(waiting: Agenda) -> None:
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(waiting.next)
+        await idle()
+        tasks.cancel_scope.cancel()
     request = about(1)
-    await enter(waiting, request)
-    waiting.close()
+    waiting.enter(request)
     assert await waiting.next() == [request]
-    with pytest.raises(EndOfStream):
-        await waiting.next()
 
 
-@pytest.mark.parametrize("end", [Agenda.close, Agenda.end])
-async def test_who_asks_too_late_is_told(waiting: Agenda, end: Callable[[Agenda], None]) -> None:
-    end(waiting)
-    with pytest.raises((ClosedResourceError, anyio.BrokenResourceError)):
-        await waiting.enter(about(1))
+async def test_a_closed_agenda_gives_what_is_left_and_then_nothing(waiting: Agenda) -> None:
+    request = about(1)
+    enter(waiting, request)
+    waiting.close()
+    assert waiting.is_closed
+    assert await waiting.next() == [request]
+    assert await waiting.next() == []
+
+
+async def test_an_empty_agenda_that_closes_lets_go_of_who_waits(waiting: Agenda) -> None:
+    taken = list[list[Submission[Any]]]()
+
+    async def take() -> None:
+        taken.append(await waiting.next())
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(take)
+        await idle()
+        waiting.close()
+    assert taken == [[]]
+
+
+async def test_what_has_no_turn_any_more_is_given_back_whole(waiting: Agenda) -> None:
+    large = await begin(waiting, pid=1)
+    held, ready = about(1, handle=2), about(2)
+    assert waiting.holds_back(held)
+    waiting.enter(ready)
+    waiting.go_on(large, rest_of(large))
+    assert waiting.take_all() == [ready, large, held]
+    assert waiting.waiting == 0
+    assert waiting.take_all() == []
 
 
 async def test_what_there_was_no_room_for_comes_first_and_in_its_order(waiting: Agenda) -> None:
     first, second, third = about(1), about(2), about(3)
-    await enter(waiting, third)
+    enter(waiting, third)
     waiting.put_back(iter([first, second]))
     assert waiting.waiting == 3
     assert await waiting.next() == [first, second, third]
@@ -141,7 +157,7 @@ async def test_what_was_held_back_goes_on_in_its_order_before_what_came_later(
     large = await begin(waiting, pid=1)
     held, later = [about(1, handle=2), about(1, handle=3)], about(2)
     assert [waiting.holds_back(each) for each in held] == [True, True]
-    await waiting.enter(later)
+    waiting.enter(later)
     waiting.finish(large)
     assert await waiting.next() == [*held, later]
     assert not waiting.holds_back(about(1))
@@ -151,7 +167,7 @@ async def test_the_rest_is_decided_after_what_waits_by_then(waiting: Agenda) -> 
     large = await begin(waiting, pid=1)
     rest, other = rest_of(large), about(2)
     waiting.go_on(large, rest)
-    await waiting.enter(other)
+    waiting.enter(other)
     assert await waiting.next() == [other, large]
     assert large.request is rest
 
@@ -175,7 +191,7 @@ async def test_between_two_pieces_others_have_a_turn(waiting: Agenda) -> None:
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(other)
-        for _ in range(2):  # trio may let whoever has just begun wait once
+        for _ in range(2):
             assert await waiting.next() == [large]
             waiting.go_on(large, large.request)
         assert turns == ["another's"]
@@ -220,26 +236,19 @@ async def test_finishing_one_that_claimed_nothing_frees_nobody_elses(waiting: Ag
     assert waiting.waiting == 2
 
 
-async def test_an_answer_is_waited_for_by_whoever_asks() -> None:
-    submission = Submission(ListOwnSessions(process=process_key(1)))
-    answers: list[Any] = []
-
-    async def wait(ask: Callable[[], Awaitable[Any]]) -> None:
-        answers.append(await ask())
-
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(wait, submission.answer)
-        tasks.start_soon(wait, submission.answer)
-        await idle()
-        assert answers == []
-        submission.settle([])
-    assert answers == [[], []]
+def test_an_answer_is_told_to_whoever_asked() -> None:
+    said = list[Any]()
+    Submission(ListOwnSessions(process=process_key(1)), said.append).settle([])
+    assert said == [[]]
 
 
-async def test_a_piece_that_could_not_be_written_fails_the_whole_answer() -> None:
-    submission = about(1)
-    submission.fail(StoreError("the disk is full"))
-    submission.settle()
-    for _ in range(2):  # each asker has an error of his own
-        with pytest.raises(StoreError, match="the disk is full"):
-            await submission.answer()
+def test_what_nobody_waits_for_is_answered_to_nobody() -> None:
+    about(1).settle(None)
+
+
+def test_a_piece_that_could_not_be_written_fails_the_whole_answer() -> None:
+    said, error = list[Any](), StoreError("the disk is full")
+    submission = Submission(Ping(), said.append)
+    submission.fail(error)
+    submission.settle(None)
+    assert said == [error]

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
 import anyio
@@ -14,7 +13,8 @@ from sessiond.core.events import Event, LoginRefused
 from sessiond.core.queries import FindSession, ListOwnSessions
 from sessiond.core.revocation import Scope
 from sessiond.due import TICK
-from sessiond.table.table import REFUSALS_EVERY, RETRY_IN
+from sessiond.table.expiry import RETRY_IN
+from sessiond.table.table import REFUSALS_EVERY
 from tests.fakes import (
     HOUR,
     RULES,
@@ -34,11 +34,6 @@ from tests.unit.table.running_table import RunningTable, running_table
 pytestmark = pytest.mark.anyio
 
 REVOKE_ALL = Revoke(id=UUID(int=5), scope=Scope.ALL, value="", reason="drill")
-
-
-@pytest.fixture(scope="module", params=["asyncio", "trio"])
-def anyio_backend(request: pytest.FixtureRequest) -> Any:
-    return request.param
 
 
 @pytest.fixture
@@ -132,7 +127,7 @@ async def test_refusals_noted_while_it_closes_are_written_once(
 ) -> None:
     async with running_table(store, clock) as table:
         released = store.hold()
-        await table.submit(login(1))
+        table.submit(login(1))
         await store.arrived.wait()
         refuse(table)
         table.table.close()
@@ -277,8 +272,8 @@ async def test_who_only_looks_is_answered_while_others_of_his_batch_cannot_be_wr
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(table.note_answer, login(1, presented("first")))
         await store.arrived.wait()
-        second_login = await table.submit(login(2, presented("second")))
-        look = await table.submit(ListOwnSessions(process=process_key()))
+        second_login = table.submit(login(2, presented("second")))
+        look = table.submit(ListOwnSessions(process=process_key()))
         store.failing = 2
         released.set()
         assert await look.answer() == []
@@ -294,9 +289,9 @@ async def test_while_nothing_can_be_written_a_look_still_has_its_turn_among_the_
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(table.note_answer, login(2, presented("second")))
         await store.arrived.wait()
-        before = await table.submit(ListOwnSessions(process=process_key()))
-        leaving = await table.submit(Close(process=process_key(), handle=1))
-        after = await table.submit(ListOwnSessions(process=process_key()))
+        before = table.submit(ListOwnSessions(process=process_key()))
+        leaving = table.submit(Close(process=process_key(), handle=1))
+        after = table.submit(ListOwnSessions(process=process_key()))
         store.failing = 2
         released.set()
         assert {each.session.id for each in await before.answer()} == {session_id(1)}

@@ -8,7 +8,6 @@ from datetime import timedelta
 import anyio
 from anyio.abc import TaskGroup
 
-from sessiond.bus import Bus
 from sessiond.config import SubscriberConfig
 from sessiond.core.changes import RecordEvents
 from sessiond.core.cursor import Cursor, DeadLetter
@@ -103,10 +102,11 @@ class Fed:
         wanted: tuple[SubscriberConfig, ...],
     ) -> None:
         self.tasks: TaskGroup  # the test may start more
-        self.store, self.clock, self.bus = store, clock, Bus()
+        self.store, self.clock = store, clock
         self.children = children
-        self.events = EventLog(store, self.bus.listen(), clock)
-        self.table = Table(store, self.bus, clock, table_settings(keep=KEEP))
+        self.events = EventLog(store, clock)
+        self.table = Table(store, clock, table_settings(keep=KEEP))
+        self.table.attend(self.events.take)
         rules = DeliveryRules(max_attempts=3, keep=KEEP)
         self.settings = Settings(SubscriberSettings(wanted=wanted, rules=rules))
         self.subscribers = Subscribers(
@@ -169,7 +169,6 @@ async def fed(
     running.events.begin((await running.store.load()).sequence)
     async with anyio.create_task_group() as tasks:
         running.tasks = tasks
-        tasks.start_soon(running.events.run)
         tasks.start_soon(running.table.run)
         tasks.start_soon(running.subscribers.run)
         await idle()
@@ -177,5 +176,3 @@ async def fed(
         tasks.start_soon(running.subscribers.stop)
         await running.clock.advance(10)
         running.table.close()
-        await idle()
-        running.bus.close()

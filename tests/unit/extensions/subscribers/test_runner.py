@@ -407,9 +407,9 @@ async def test_the_last_events_are_offered_for_a_short_while_when_it_stops() -> 
 async def test_what_is_written_at_the_very_stop_is_offered_too() -> None:
     async with fed() as running:
         held = running.store.hold()
-        await running.table.submit(RecordEvents(events=(event(),)))
+        running.table.submit(RecordEvents(events=(event(),)))
         await idle()
-        await running.table.submit(RecordEvents(events=(event(),)))  # such as a session that closes
+        running.table.submit(RecordEvents(events=(event(),)))  # such as a session that closes
         running.tasks.start_soon(running.subscribers.stop)
         await idle()
         held.set()
