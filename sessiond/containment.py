@@ -7,9 +7,12 @@ has never seen the like.
 
 The line is drawn by task and not by class of exception. Inside are all that run on a stranger's
 word and own nothing but their own question: key fetches, logins' questions and trial calls at
-issuers, refreshes and tokens given back, witnesses of the time, role sources. Outside are the
-table, the store, the event log, the listener and the watchdog: after a bug of theirs nobody knows
-what is true any more, so it ends the daemon loudly, and systemd starts it again from the disk.
+issuers, refreshes and tokens given back, witnesses of the time, role sources. So are the calls that
+the table makes when a batch is on disk, and each push: what is wrong with one process's message or
+one issuer's grant keeps nobody else from hearing of it, and the rows stay true. (A connection whose
+push fails is cut: its process comes back and hears what has ended.) Outside are the table's
+decisions, the store, the listener and the watchdog: after a bug of theirs nobody knows what is true
+any more, so it ends the daemon loudly, and systemd starts it again from the disk.
 
 Every `Exception` is contained. RecursionError and MemoryError too: both come of one answer that
 was too deep or too large, and what it took is free again once the stack is unwound. (A machine

@@ -1,11 +1,13 @@
 """The table: one writer, disk before news, and what is over ends in time."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from typing import Any
+from unittest.mock import ANY
 from uuid import UUID
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from sessiond.core.changes import (
@@ -18,12 +20,13 @@ from sessiond.core.changes import (
     Refresh,
     Revoke,
 )
-from sessiond.core.errors import TableClosed
+from sessiond.core.errors import StoreError, TableClosed
 from sessiond.core.lease import refresh_at
 from sessiond.core.queries import FindSession, ListOwnSessions
 from sessiond.core.revocation import Scope
 from sessiond.core.session import ActiveSession, SessionState
 from sessiond.due import TICK
+from sessiond.table import Committed, hearing
 from sessiond.table import table as table_module
 from sessiond.table.batch import FULL
 from sessiond.table.table import PRUNE_EVERY
@@ -249,6 +252,142 @@ async def test_when_dropping_old_events_fails_the_table_goes_on(
         assert await table.alive() == set()
 
 
+# Who hears of it
+
+
+async def test_who_asked_is_told_in_order_and_then_each_reader_when_it_is_on_disk(
+    table: RunningTable, store: MemoryStore
+) -> None:
+    told = list[str]()
+
+    def note(who: str) -> Callable[[object], None]:
+        return lambda _: told.append(who)
+
+    table.table.attend(note("one reader"), note("another"))
+    released = store.hold()
+    for number in range(1, 4):
+        table.table.submit(login(number, presented(str(number))), note(str(number)))
+    await store.arrived.wait()
+    assert told == []
+    released.set()
+    await idle()
+    assert told == ["1", "2", "3", "one reader", "another"]
+
+
+async def test_who_raises_when_he_is_told_keeps_nobody_else_from_it_and_ends_nothing(
+    table: RunningTable,
+) -> None:
+    told, read = list[object](), list[Committed]()
+
+    def fail(_: object) -> None:
+        raise RuntimeError("a bug")
+
+    table.table.attend(fail, read.append)
+    for number, then in ((1, fail), (2, told.append)):
+        table.table.submit(login(number, presented(str(number))), then)
+    await idle()
+    assert len(told) == len(read) == 1
+    assert table.containment.failures == {
+        ("told by the table", "answer"): 1,
+        ("told by the table", "reader"): 1,
+    }
+    assert await table.alive() == {1, 2}
+
+
+async def test_what_is_submitted_by_who_is_told_is_for_a_later_batch_and_in_order(
+    table: RunningTable, store: MemoryStore
+) -> None:
+    answered = list[int]()
+
+    def then(number: int) -> Callable[[object], None]:
+        def submit_more(_: object) -> None:
+            answered.append(number)
+            if number < 30:  # behind all that was submitted before
+                more = number + 10
+                table.table.submit(login(more, presented(str(more))), then(more))
+
+        return submit_more
+
+    for number in (1, 2, 3):
+        table.table.submit(login(number, presented(str(number))), then(number))
+    table.table.attend(lambda batch: read.append(len(answered)))
+    read = list[int]()
+    await idle()
+    assert answered == [1, 2, 3, 11, 12, 13, 21, 22, 23, 31, 32, 33]
+    assert read == [3, 6, 9, 12]  # each reader has the batch before the next is decided
+    assert len(store.commits) == 4
+
+
+async def test_whoever_only_asks_again_and_again_leaves_the_loop_to_others(
+    table: RunningTable,
+) -> None:
+    asked = list[object]()
+
+    def again(answer: object) -> None:
+        asked.append(answer)
+        table.table.submit(LOOK, again)
+
+    table.table.submit(LOOK, again)
+    for _ in range(20):
+        await anyio.lowlevel.checkpoint()
+    assert 5 < len(asked) <= 20
+
+
+async def test_several_are_asked_together_and_each_has_its_answer_or_its_error(
+    table: RunningTable, store: MemoryStore
+) -> None:
+    before = len(store.commits)
+    assert await table.table.ask_all([login(1), bind(1), bind(2)]) == [ANY, True, False]
+    assert len(store.commits) == before + 1
+    store.failing = 1
+    answers = await table.table.ask_all([EndSessions(session=session_id(1)), bind(1)])
+    assert [type(each) for each in answers] == [StoreError, bool]
+
+
+async def test_it_is_crowded_while_too_many_wait_for_an_answer(
+    table: RunningTable, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hearing, "CROWDED", 3)
+    monkeypatch.setattr(hearing, "ROOMY", 0)
+    released, went_on = store.hold(), list[str]()
+    table.submit(login(1, presented("first")))
+    await store.arrived.wait()
+    crowded = [table.table.is_crowded]
+    for number in (2, 3):  # what is being written counts
+        table.submit(login(number, presented(str(number))))
+    crowded.append(table.table.is_crowded)
+    table.table.when_room(lambda: went_on.append("read"))
+    revoked = table.submit(REVOKE_ALL)  # taken all the same
+    await idle()
+    assert went_on == []
+    released.set()
+    await revoked.answer()
+    await idle()
+    assert went_on == ["read"]
+    assert [*crowded, table.table.is_crowded] == [False, True, False]
+
+
+async def test_who_reads_the_rows_is_let_go_between_two_batches_however_many_come(
+    table: RunningTable, store: MemoryStore
+) -> None:
+    released = store.hold()
+    table.submit(login(1, presented("first")))
+    await store.arrived.wait()
+    seen = list[set[int]]()
+
+    async def read() -> None:
+        rows = await table.table.rows()
+        seen.append({each.id.int for each in rows.sessions.values()})
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(read)
+        await idle()
+        table.submit(login(2, presented("second")))  # is decided as soon as the first is written
+        assert seen == []
+        released.set()
+    assert seen == [{1}]
+
+
 # Time
 
 
@@ -371,6 +510,39 @@ async def test_what_was_taken_before_closing_is_still_written(
             await table.ask(LOOK)
     assert [type(await submission.answer()) for submission in submissions] == [ActiveSession] * 3
     assert len(store.rows) > 3
+
+
+async def test_what_comes_too_late_is_told_so_and_not_within_the_call(
+    store: MemoryStore, clock: FakeClock
+) -> None:
+    async with running_table(store, clock) as table:
+        table.table.close()
+        late = table.submit(login(1))
+        assert late.said == []
+        with pytest.raises(TableClosed):
+            await late.answer()
+        assert [type(each) for each in await table.table.ask_all([bind(1)])] == [TableClosed]
+    assert store.rows == {}
+
+
+async def test_each_who_waits_is_told_when_it_is_cancelled_and_what_is_being_written_is_written(
+    store: MemoryStore, clock: FakeClock
+) -> None:
+    running = RunningTable(store, clock)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(running.table.run)
+        released = store.hold()
+        written = running.submit(login(1))
+        await store.arrived.wait()
+        waiting = running.submit(login(2, presented("second")))
+        tasks.cancel_scope.cancel()
+        released.set()
+    assert isinstance(await written.answer(), ActiveSession)
+    with pytest.raises(TableClosed):
+        await waiting.answer()
+    with pytest.raises(TableClosed):
+        await running.ask(LOOK)
+    assert len(store.commits) == 1
 
 
 async def test_what_is_over_when_it_closes_is_left_for_the_next_start(
