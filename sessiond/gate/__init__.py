@@ -3,10 +3,12 @@
 from sessiond.gate.ask_once import AskOnce
 from sessiond.gate.breaker import Breaker
 from sessiond.gate.fair import FairLimiter
-from sessiond.gate.gate import Gate, VerifiedLogin
-from sessiond.gate.gate_issuer import GateIssuer, GateSettings, RolesBeside
+from sessiond.gate.gate import Gate
+from sessiond.gate.gate_issuer import GateIssuer, GateSettings, ReadyVerifier, RolesBeside
 from sessiond.gate.route import IssuerRoute
 from sessiond.gate.timings import LoginTimings
+from sessiond.gate.verified_login import VerifiedLogin
+from sessiond.gate.waiting import Waiting
 
 __all__ = [
     "AskOnce",
@@ -17,6 +19,8 @@ __all__ = [
     "GateSettings",
     "IssuerRoute",
     "LoginTimings",
+    "ReadyVerifier",
     "RolesBeside",
     "VerifiedLogin",
+    "Waiting",
 ]

@@ -1,6 +1,7 @@
 """Asking somebody once for all who have the same question, and not at all while he is away."""
 
 from collections.abc import Awaitable, Callable, Hashable
+from functools import partial
 from typing import Generic, TypeVar
 
 from anyio.abc import TaskGroup
@@ -105,7 +106,12 @@ class AskOnce(Generic[K, A]):
         self._refusals.clear()
 
     def join(
-        self, key: K, ask: Callable[[Flight[A]], Awaitable[A]], *, needs_call: bool = True
+        self,
+        key: K,
+        ask: Callable[[Flight[A]], Awaitable[A]],
+        *,
+        needs_call: bool = True,
+        is_timed: bool = True,
     ) -> Flight[A]:
         """Return the call with this question that is under way, or begin one; to be waited for.
 
@@ -113,6 +119,7 @@ class AskOnce(Generic[K, A]):
             key: The question.
             ask: Asks it; what it asks the stranger goes through `call`.
             needs_call: Whether there is nothing to wait for while the breaker is open.
+            is_timed: Whether its moments say how long the stranger is waited for.
 
         Raises:
             IssuerUnavailable: Nobody is to wait.
@@ -124,7 +131,8 @@ class AskOnce(Generic[K, A]):
             raise IssuerUnavailable("sessiond is starting, wanted it open: try again in a moment")
         if needs_call:
             self._guard.check()
-        flight = Flight[A](self._clock)
+        around = partial(self._containment.around, self._task, self._whose)
+        flight = Flight[A](self._clock, is_timed=is_timed, around=around)
         try:
             self._tasks.start_soon(self._fly, key, ask, flight)
         except RuntimeError:  # anyio's, of tasks that have ended: nobody would ever answer
@@ -136,9 +144,25 @@ class AskOnce(Generic[K, A]):
         """Ask the stranger himself, within what was joined; see `Guard.call`."""
         return await self._guard.call(ask)
 
-    async def alone(self, key: K, ask: Callable[[], Awaitable[A]]) -> A:
-        """Return the answer where nobody is waited for, in the task that asks, and keep it."""
-        return answered(await self._outcome(key, ask))
+    def at_once(self, key: K, answer: Callable[[], A | None]) -> A | None:
+        """Return the answer where nobody is waited for, and keep it; None: somebody has to be.
+
+        Raises:
+            TokenRejected, IssuerUnavailable: What came of it instead.
+        """
+        outcome: A | Fault | None = None
+        is_over = False
+        with self._containment.around(self._task, self._whose):
+            try:
+                outcome = answer()
+            except (TokenRejected, IssuerUnavailable) as fault:
+                outcome = fresh(fault)
+            if outcome is not None:
+                self._keep(key, outcome)
+            is_over = True
+        if not is_over:
+            raise self._unexpected()
+        return None if outcome is None else answered(outcome)
 
     async def _fly(
         self, key: K, ask: Callable[[Flight[A]], Awaitable[A]], flight: Flight[A]
@@ -159,12 +183,13 @@ class AskOnce(Generic[K, A]):
             except (TokenRejected, IssuerUnavailable) as fault:
                 outcome = fresh(fault)
             self._keep(key, outcome)
-        if outcome is None:
-            return IssuerUnavailable(
-                f"asking {self._name} met a fault that nobody expected, wanted an answer: see the "
-                "log (unexpected failure), and report it"
-            )
-        return outcome
+        return self._unexpected() if outcome is None else outcome
+
+    def _unexpected(self) -> IssuerUnavailable:
+        return IssuerUnavailable(
+            f"asking {self._name} met a fault that nobody expected, wanted an answer: see the "
+            "log (unexpected failure), and report it"
+        )
 
     def _keep(self, key: K, outcome: A | Fault) -> None:
         if isinstance(outcome, IssuerUnavailable):

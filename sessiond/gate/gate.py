@@ -1,16 +1,17 @@
 """Takes a typed name and a password, gives back who it is or why not."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
 
 import anyio
 from anyio.abc import TaskGroup
 
 from sessiond.clock import Clock
 from sessiond.containment import Containment
-from sessiond.core.errors import Refusal, TokenRejected
+from sessiond.core.errors import IssuerUnavailable, Refusal, TokenRejected
 from sessiond.core.password import Presented, read_password
 from sessiond.core.principal import same_name
 from sessiond.core.printable import any_of, seen
@@ -19,19 +20,12 @@ from sessiond.core.rows import Put
 from sessiond.core.session import ProcessKey, SessionId
 from sessiond.core.verdict import Verdict
 from sessiond.gate.gate_issuer import GateIssuer, GateSettings
-from sessiond.gate.issuer_verdicts import IssuerVerdicts, Turn
+from sessiond.gate.issuer_verdicts import IssuerVerdicts, TokenKey, Turn
 from sessiond.gate.route import IssuerRoute, check_typed, find_issuer
 from sessiond.gate.timings import LoginTimings
+from sessiond.gate.verified_login import VerifiedLogin
+from sessiond.gate.waiting import Waiting
 from sessiond.table import Committed
-
-
-@dataclass(frozen=True, slots=True)
-class VerifiedLogin:
-    """An accepted login: what was verified, and the tokens it came with."""
-
-    verdict: Verdict
-    presented: Presented
-    client: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +102,22 @@ class Gate:
         renews: SessionId | None = None,
         timings: LoginTimings | None = None,
     ) -> VerifiedLogin:
-        """Return what the password proves about the user. May be cancelled at any time.
+        """Return what `decide_now` comes to, for those who can wait. May be cancelled any time."""
+        decided = self.decide_now(
+            user=user, password=password, owner=owner, renews=renews, timings=timings
+        )
+        return await decided.answer() if isinstance(decided, Waiting) else decided
+
+    def decide_now(
+        self,
+        *,
+        user: str,
+        password: str,
+        owner: ProcessKey,
+        renews: SessionId | None = None,
+        timings: LoginTimings | None = None,
+    ) -> VerifiedLogin | Waiting:
+        """Return what the password proves about the user, or who waits for the issuer's word.
 
         Args:
             user: The typed name.
@@ -124,30 +133,26 @@ class Gate:
         presented = read_password(password)
         check_typed(user)
         asked = self._asked[find_issuer(self._routes, presented, user=user)]
-        issuer, asker = asked.gate_issuer, _Asker(owner, renews)
+        issuer = asked.gate_issuer
         timings = LoginTimings() if timings is None else timings
         timings.issuer = issuer.route.name
-        verdict = await asked.verdict(
-            presented.access,
-            user=user,
-            turn=asker.turn,
-            waiting=self._counted(issuer, asker),
+        key = TokenKey.of(presented.access, user=user)
+        verdict = asked.verdict_now(key, presented.access)
+        if verdict is not None:
+            return _judged(verdict, issuer, presented, user)
+        asker = _Asker(owner, renews)
+        give_up_place = self._place(issuer, asker)
+        try:
+            flight = asked.join(key, presented.access, asker.turn)
+        except IssuerUnavailable:
+            give_up_place()
+            raise
+        return Waiting(
+            flight,
+            judge=lambda verdict: _judged_late(verdict, issuer, presented, user, self._clock.now()),
             timings=timings,
+            give_up_place=give_up_place,
         )
-        verified = verdict.principal.name
-        if not same_name(user, verified):
-            raise TokenRejected(
-                Refusal.USERMISMATCH,
-                f"the typed name is {seen(user)}, wanted {seen(verified)}, whose token it is: type "
-                "that one, or mend user_claim",
-            )
-        if not issuer.route.admits(verified):
-            raise TokenRejected(
-                Refusal.WRONGISSUER,
-                f"the user is {seen(verified)}, wanted {any_of(issuer.route.users)}, for whom "
-                f"issuer {issuer.route.name!r} answers: sign in at another, or mend users",
-            )
-        return VerifiedLogin(verdict, presented, issuer.client)
 
     def _of(self, gate_issuer: GateIssuer, before: Mapping[str, IssuerVerdicts]) -> IssuerVerdicts:
         """Return the one that is at work where it is the same issuer, else a new one."""
@@ -160,15 +165,13 @@ class Gate:
             asked.begin(self._tasks)
         return asked
 
-    @contextmanager
-    def _counted(self, gate_issuer: GateIssuer, asker: _Asker) -> Iterator[None]:
+    def _place(self, gate_issuer: GateIssuer, asker: _Asker) -> Callable[[], None]:
         """Bound how many logins of one process wait for issuers that are asked each time.
 
-        Renewals are counted apart, one a session.
+        Renewals are counted apart, one a session. Returns what gives the place up.
         """
         if not gate_issuer.verifier.is_online:
-            yield
-            return
+            return _nothing
         most = self._settings().waiting if asker.renews is None else 1
         if self._waiting[asker] >= most:
             what = "logins of this process" if asker.renews is None else "renewals of this session"
@@ -178,9 +181,43 @@ class Gate:
                 "issuer_ms in the log, or raise login.waiting",
             )
         self._waiting[asker] += 1
-        try:
-            yield
-        finally:
-            self._waiting[asker] -= 1
-            if not self._waiting[asker]:
-                del self._waiting[asker]
+        return partial(self._give_up_place, asker)
+
+    def _give_up_place(self, asker: _Asker) -> None:
+        self._waiting[asker] -= 1
+        if not self._waiting[asker]:
+            del self._waiting[asker]
+
+
+def _nothing() -> None:
+    """Stand for giving up a place where none was taken."""
+
+
+def _judged_late(
+    verdict: Verdict, issuer: GateIssuer, presented: Presented, user: str, now: datetime
+) -> VerifiedLogin:
+    """Return what a login comes to whose verdict was waited for."""
+    if verdict.lease.expires_at <= now:
+        raise TokenRejected(
+            Refusal.EXPIRED,
+            "the token ran out while it was verified, wanted one that lasts: sign in again",
+        )
+    return _judged(verdict, issuer, presented, user)
+
+
+def _judged(verdict: Verdict, issuer: GateIssuer, presented: Presented, user: str) -> VerifiedLogin:
+    """Return what a login comes to: the token must be the typed user's, who may come from here."""
+    verified = verdict.principal.name
+    if not same_name(user, verified):
+        raise TokenRejected(
+            Refusal.USERMISMATCH,
+            f"the typed name is {seen(user)}, wanted {seen(verified)}, whose token it is: type "
+            "that one, or mend user_claim",
+        )
+    if not issuer.route.admits(verified):
+        raise TokenRejected(
+            Refusal.WRONGISSUER,
+            f"the user is {seen(verified)}, wanted {any_of(issuer.route.users)}, for whom "
+            f"issuer {issuer.route.name!r} answers: sign in at another, or mend users",
+        )
+    return VerifiedLogin(verdict, presented, issuer.client)

@@ -3,13 +3,27 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from sessiond.api import Verifier
+from sessiond.core.secret import Secret
 from sessiond.core.verdict import Verdict
 from sessiond.gate.breaker import Breaker
 from sessiond.gate.fair import FairLimiter
 from sessiond.gate.route import IssuerRoute
+
+
+@runtime_checkable
+class ReadyVerifier(Verifier, Protocol):
+    """A Verifier that can say without a task what it need ask nobody about."""
+
+    def verify_now(self, token: Secret, *, now: datetime) -> Verdict | None:
+        """Return what the token proves; None: only `verify` can, and may have to wait for that.
+
+        Raises:
+            TokenRejected, IssuerUnavailable: As `verify`.
+        """
+        ...
 
 
 class RolesBeside(Protocol):

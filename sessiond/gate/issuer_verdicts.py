@@ -1,23 +1,22 @@
 """One issuer as the gate asks it: once for all who bring one token, and remembered a while."""
 
 import hashlib
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import partial
 
 from anyio.abc import TaskGroup
 
 from sessiond.clock import Clock
 from sessiond.containment import Containment
-from sessiond.core.errors import Refusal, TokenRejected
+from sessiond.core.errors import TokenRejected
 from sessiond.core.principal import folded
 from sessiond.core.secret import Secret
 from sessiond.core.session import ProcessKey
 from sessiond.core.verdict import Verdict
 from sessiond.gate.ask_once import AskOnce
 from sessiond.gate.flight import Flight
-from sessiond.gate.gate_issuer import GateIssuer
-from sessiond.gate.timings import LoginTimings
+from sessiond.gate.gate_issuer import GateIssuer, ReadyVerifier
 
 REFUSAL_KEPT = 2.0  # seconds: kdb+ tries a refused handshake twice
 
@@ -41,6 +40,8 @@ class IssuerVerdicts:
 
     def __init__(self, gate_issuer: GateIssuer, clock: Clock, containment: Containment) -> None:
         self.gate_issuer = gate_issuer
+        verifier = gate_issuer.verifier
+        self._verify_now = verifier.verify_now if isinstance(verifier, ReadyVerifier) else _never
         self._clock = clock
         self._containment = containment
         self._once = AskOnce[TokenKey, Verdict](
@@ -72,50 +73,44 @@ class IssuerVerdicts:
         """Use no earlier verdict again: something was revoked."""
         self._once.clear()
 
-    async def verdict(
-        self,
-        token: Secret,
-        *,
-        user: str,
-        turn: Turn,
-        waiting: AbstractContextManager[None],
-        timings: LoginTimings,
-    ) -> Verdict:
-        """Return what the token proves. May be cancelled at any time.
+    def verdict_now(self, key: TokenKey, token: Secret) -> Verdict | None:
+        """Return what the token proves, where nobody need be asked for that; None: see `join`.
 
         Args:
+            key: What the verdict is about.
             token: What was presented.
-            user: The typed name.
-            turn: Whose turn at the issuer it takes.
-            waiting: Entered for as long as the issuer is waited for.
-            timings: Filled in, however this ends.
 
         Raises:
             TokenRejected: The login is refused.
             IssuerUnavailable: No verdict now.
         """
-        key = TokenKey.of(token, user=user)
         kept = self._once.find(key)
         if kept is not None:
             if self._stands(kept):
                 return kept
             self._once.drop(key)
+        if self.gate_issuer.roles is not None:
+            return None
+        return self._once.at_once(key, partial(self._verified_now, token))
+
+    def join(self, key: TokenKey, token: Secret, turn: Turn) -> Flight[Verdict]:
+        """Return the one call about this token, which goes on whoever leaves it.
+
+        Args:
+            key: What the verdict is about.
+            token: What was presented.
+            turn: Whose turn at the issuer it takes, where it begins now.
+
+        Raises:
+            IssuerUnavailable: No verdict now.
+        """
         needs_call = self._needs_call(token)
-        if not needs_call and self.gate_issuer.roles is None:
-            return await self._once.alone(key, partial(self._verified, token))
-        with waiting:
+        if needs_call or self.gate_issuer.roles is not None:
             ask = partial(self._in_turn, token, turn)
-            flight = self._once.join(key, ask, needs_call=needs_call)
-            try:
-                verdict = await flight.answer()
-            finally:
-                _account(flight, timings, now=self._clock.monotonic())
-        if verdict.lease.expires_at <= self._clock.now():
-            raise TokenRejected(
-                Refusal.EXPIRED,
-                "the token ran out while it was verified, wanted one that lasts: sign in again",
-            )
-        return verdict
+            return self._once.join(key, ask, needs_call=needs_call)
+        return self._once.join(
+            key, lambda _: self._verified(token), needs_call=False, is_timed=False
+        )
 
     def _stands(self, verdict: Verdict) -> bool:
         """Say whether an earlier verdict may be used: nothing outlives its token."""
@@ -124,6 +119,10 @@ class IssuerVerdicts:
         with self._containment.around("login", self.gate_issuer.route.name):
             return self.gate_issuer.still_valid(verdict)
         return False  # it is verified again
+
+    def _verified_now(self, token: Secret) -> Verdict | None:
+        verdict = self._verify_now(token, now=self._clock.now())
+        return None if verdict is None else self._of_now(verdict)
 
     def _needs_call(self, token: Secret) -> bool:
         with self._containment.around("login", self.gate_issuer.route.name):
@@ -144,6 +143,9 @@ class IssuerVerdicts:
         verifier = self.gate_issuer.verifier
         verify = partial(verifier.verify, token, now=self._clock.now())
         verdict = await (self._once.call(verify) if verifier.needs_call(token) else verify())
+        return self._of_now(verdict)
+
+    def _of_now(self, verdict: Verdict) -> Verdict:
         return replace(verdict, generation=self.gate_issuer.generation)
 
     def _keep_until(self, outcome: Verdict | TokenRejected) -> float:
@@ -153,11 +155,5 @@ class IssuerVerdicts:
         return self._clock.monotonic() + cache_for
 
 
-def _account(flight: Flight[Verdict], timings: LoginTimings, *, now: float) -> None:
-    """Say what the time went to, so far where it is still under way."""
-    end = now if flight.landed_at is None else flight.landed_at
-    if flight.asked_at is None:
-        timings.queued = end - flight.launched_at
-    else:
-        timings.queued = flight.asked_at - flight.launched_at
-        timings.called = end - flight.asked_at
+def _never(token: Secret, *, now: datetime) -> None:
+    """Stand for a verifier that has to be waited for."""

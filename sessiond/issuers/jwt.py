@@ -69,11 +69,33 @@ class JwtVerifier:
         is_worth_it = self.keys.may_be_newer(_digest(token.reveal()))
         return is_worth_it and isinstance(self._look(token, keys).found, str)
 
+    def verify_now(self, token: Secret, *, now: datetime) -> Verdict | None:
+        """Return what the token proves by the keys at hand; see `sessiond.gate.ReadyVerifier`."""
+        keys = self.keys.at_hand
+        if keys is None:
+            return None
+        try:
+            read = read_access_token(token, self._narrowed(token, keys), self._tokens, now=now)
+        except UnknownKeyError as unknown:
+            missed, saw = _missed(token, unknown), str(unknown)
+            if not unknown.is_named:  # of which `needs_call` will be asked next
+                self._looked = _Look(_digest(token.reveal()), keys, saw)
+        else:
+            return self._verdict(read, now=now)
+        if self.keys.newer_at_hand(missed) is None:
+            return None
+        raise _unknown(saw)
+
     async def verify(
         self, token: Secret, *, now: datetime, expires_in: float | None = None
     ) -> Verdict:
         """Return what the token proves; see `sessiond.api.Verifier`."""
         read = await self._read(token, now=now)
+        return self._verdict(read, now=now, expires_in=expires_in)
+
+    def _verdict(
+        self, read: AccessToken, *, now: datetime, expires_in: float | None = None
+    ) -> Verdict:
         return verdict_of(
             read.claims,
             self._claims,
@@ -109,10 +131,7 @@ class JwtVerifier:
                 return read_access_token(token, newer, self._tokens, now=now)
             except UnknownKeyError as unknown:
                 saw = str(unknown)
-        raise TokenRejected(
-            Refusal.BADSIGNATURE,
-            f"{saw}: see that the token is whole and of this issuer, and jwks_uri",
-        )
+        raise _unknown(saw)
 
     def _look(self, token: Secret, keys: KeySet) -> _Look:
         """Look which of the keys has signed a token whose header is in order and names none."""
@@ -145,6 +164,13 @@ def _missed(token: Secret, unknown: UnknownKeyError) -> bytes:
     """Return by what a missing key is known: all tokens that name one key have one header."""
     text = token.reveal()
     return _digest(text.partition(".")[0] if unknown.is_named else text)
+
+
+def _unknown(saw: str) -> TokenRejected:
+    return TokenRejected(
+        Refusal.BADSIGNATURE,
+        f"{saw}: see that the token is whole and of this issuer, and jwks_uri",
+    )
 
 
 def _digest(text: str) -> bytes:

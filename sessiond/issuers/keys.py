@@ -69,6 +69,18 @@ class Keys:
             return False
         return self.kept.is_under_way or not self._missed.pause
 
+    def newer_at_hand(self, missed: bytes) -> KeySet | None:
+        """Return what `newer` returns without waiting; None where it would ask, or wait for that.
+
+        Raises:
+            UnusableAnswer: As `newer`.
+        """
+        if self._missed.is_answered(missed):
+            return self.at_hand
+        if not self.kept.is_under_way:
+            self._check_pause()
+        return None
+
     async def current(self) -> KeySet:
         """Return the keys; raise IssuerUnavailable where none can be had."""
         return await self.kept.get()
@@ -87,12 +99,13 @@ class Keys:
         if self._missed.is_answered(missed):
             return await self.current()
         if not self.kept.is_under_way:
-            self._spend()
+            self._check_pause()
+            self._missed.spend()
         keys = await self.kept.fetch()
         self._missed.note_answer(missed)
         return keys
 
-    def _spend(self) -> None:
+    def _check_pause(self) -> None:
         pause = self._missed.pause
         if pause:
             unknown = "the token's key is unknown, wanted one of the key set: try again"
@@ -101,7 +114,6 @@ class Keys:
                 f"{math.ceil(pause)} s",
                 retry_after=pause,
             )
-        self._missed.spend()
 
     async def fetch(self) -> KeySet:
         """Return the keys, fetched now."""

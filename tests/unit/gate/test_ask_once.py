@@ -216,21 +216,36 @@ async def test_nothing_is_asked_before_it_has_begun(clock: FakeClock) -> None:
     assert stranger.asked == []
 
 
-async def test_what_needs_no_waiting_is_asked_in_the_task_that_asks_and_kept(
-    clock: FakeClock,
-) -> None:
+def test_what_needs_no_waiting_is_answered_without_a_task_and_kept(clock: FakeClock) -> None:
     stranger = Stranger(clock)
 
-    async def ask() -> str:
-        return await stranger._answer("question")
+    def locked() -> str:
+        raise LOCKED
 
-    assert await stranger.once.alone("question", ask) == "answer"
+    assert stranger.once.at_once("question", lambda: "answer") == "answer"
     assert stranger.once.find("question") == "answer"
-    stranger.says = LOCKED
     with pytest.raises(TokenRejected, match="locked"):
-        await stranger.once.alone("another", ask)
+        stranger.once.at_once("another", locked)
     with pytest.raises(TokenRejected, match="locked"):
         stranger.once.find("another")
+
+
+def test_what_has_to_be_waited_for_is_neither_answered_at_once_nor_kept(clock: FakeClock) -> None:
+    stranger = Stranger(clock)
+    assert stranger.once.at_once("question", lambda: None) is None
+    assert stranger.once.find("question") is None
+
+
+def test_what_nobody_expected_at_once_is_no_verdict_either(clock: FakeClock) -> None:
+    stranger = Stranger(clock)
+
+    def odd() -> str:
+        raise RuntimeError("nobody expected it")
+
+    with pytest.raises(IssuerUnavailable, match="nobody expected"):
+        stranger.once.at_once("question", odd)
+    assert stranger.containment.failures == {("question", "stranger"): 1}
+    assert stranger.once.find("question") is None
 
 
 async def test_what_nobody_expected_is_no_verdict_for_that_question_alone(

@@ -1,8 +1,11 @@
 """One call for all who wait for it."""
 
+from functools import partial
+
 import anyio
 import pytest
 
+from sessiond.containment import Containment
 from sessiond.core.errors import (
     ClientRefused,
     IssuerThrottled,
@@ -11,6 +14,7 @@ from sessiond.core.errors import (
     TokenRejected,
     UnusableAnswer,
 )
+from sessiond.gate import LoginTimings
 from sessiond.gate.flight import Fault, Flight, fresh
 from tests.fakes import FakeClock, idle
 
@@ -40,6 +44,63 @@ async def test_all_who_wait_get_the_answer_and_whoever_comes_late(flight: Flight
         assert answers == []
         flight.land("answer")
     assert [*answers, await flight.answer()] == ["answer"] * 3
+
+
+def test_all_who_joined_are_told_once_in_the_order_of_joining(flight: Flight[str]) -> None:
+    told = list[tuple[int, str | Fault]]()
+    listeners = [lambda said, number=number: told.append((number, said)) for number in range(3)]
+    for heard in listeners:
+        flight.join(heard)
+    flight.land("answer")
+    flight.join(listeners[0])
+    assert told == [(number, "answer") for number in (0, 1, 2, 0)]
+
+
+def test_whoever_left_is_told_nothing_even_while_the_others_are_told(flight: Flight[str]) -> None:
+    told = list[str | Fault]()
+    flight.join(lambda _: flight.leave(told.append))
+    flight.join(told.append)
+    other = list[str | Fault]()
+    flight.join(other.append)
+    flight.land("answer")
+    assert (told, other) == ([], ["answer"])
+
+
+def test_one_that_raises_keeps_no_other_from_hearing(clock: FakeClock) -> None:
+    containment, told = Containment(), list[str | Fault]()
+    flight = Flight[str](clock, around=partial(containment.around, "login", "corp"))
+
+    def raising(_: str | Fault) -> None:
+        raise RuntimeError("nobody expected it")
+
+    flight.join(raising)
+    flight.join(told.append)
+    flight.land("answer")
+    assert told == ["answer"]
+    assert containment.failures == {("login", "corp"): 1}
+
+
+def test_what_joins_while_they_are_told_is_told_at_once(flight: Flight[str]) -> None:
+    told = list[str | Fault]()
+    flight.join(lambda _: flight.join(told.append))
+    flight.land("answer")
+    assert told == ["answer"]
+
+
+@pytest.mark.parametrize("is_timed", [True, False])
+async def test_it_says_what_its_time_went_to_where_a_stranger_is_waited_for(
+    clock: FakeClock, is_timed: bool
+) -> None:
+    flight, timings = Flight[str](clock, is_timed=is_timed), LoginTimings()
+    await clock.advance(2)
+    flight.note(timings)
+    assert timings == LoginTimings(queued=2 if is_timed else None)
+    flight.ask()
+    await clock.advance(3)
+    flight.land("answer")
+    await clock.advance(1)
+    flight.note(timings)
+    assert timings == (LoginTimings(queued=2, called=3) if is_timed else LoginTimings())
 
 
 async def test_each_gets_a_fault_of_his_own(flight: Flight[str]) -> None:
