@@ -40,7 +40,9 @@ def _is_deep(value: object) -> bool:
             for inner in (outer.values() if isinstance(outer, dict) else outer)
             if isinstance(inner, dict | list)
         ]
-    return bool(level)
+        if not level:
+            return False
+    return True
 
 
 def _members(pairs: list[tuple[str, object]]) -> dict[str, object]:

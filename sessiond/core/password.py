@@ -1,20 +1,18 @@
 """Whether a password is a token: the rule that the q hook and the daemon share."""
 
-import base64
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 
+from sessiond.core.compact import CompactToken, Stated, decoded
 from sessiond.core.errors import Refusal, TokenRejected
-from sessiond.core.jsontext import read_object
 from sessiond.core.secret import Secret
+from sessiond.core.seen_headers import SeenHeaders
 
 MAX_PASSWORD_SIZE = 32768  # bytes
 MARK = "bearer:"
-MAX_HEADER_MARKS = 250  # commas and brackets of a JWT's header; a chain of certificates has few
 
 # Possessive, so that a text of a megabyte that turns out to be no token was read once, not twice.
-_JWT = re.compile(r"(eyJ[A-Za-z0-9_-]*+)\.([A-Za-z0-9_-]++)\.[A-Za-z0-9_-]++")
+_JWT = re.compile(r"(eyJ[A-Za-z0-9_-]*+)\.([A-Za-z0-9_-]++)\.([A-Za-z0-9_-]++)")
 _B64TOKEN = re.compile(r"[A-Za-z0-9._~+/-]++=*+")  # RFC 6750, 2.1
 _VISIBLE = re.compile(r"[\x21-\x7e]+")  # RFC 6749, A.12 and A.17, without the space
 _JWE = re.compile(r"(eyJ[A-Za-z0-9_-]*+)(?:\.[A-Za-z0-9_-]*+){4}")  # RFC 7516, 7.1
@@ -40,10 +38,19 @@ _SCHEME = re.compile(r"bearer[: \t\r\n]", re.ASCII | re.IGNORECASE)  # RFC 6750,
 class Presented:
     """What a password turned out to carry."""
 
-    access: Secret
+    access: Secret  # a JWT's is a CompactToken
     refresh: Secret | None
-    is_jwt: bool  # of the access token
-    stated_issuer: str | None  # `iss` of a JWT, not verified: good for looking up, never for belief
+
+    @property
+    def is_jwt(self) -> bool:
+        """Whether the access token is one."""
+        return isinstance(self.access, CompactToken)
+
+    @property
+    def stated_issuer(self) -> str | None:
+        """Return `iss` of a JWT, not verified: good for looking up, never for belief."""
+        issuer = (stated_claims(self.access) or {}).get("iss")
+        return issuer if isinstance(issuer, str) else None
 
 
 def is_sendable(token: str) -> bool:
@@ -54,7 +61,7 @@ def is_sendable(token: str) -> bool:
     return len(token) <= MAX_PASSWORD_SIZE and _VISIBLE.fullmatch(token) is not None
 
 
-def read_password(password: str) -> Presented:
+def read_password(password: str, headers: SeenHeaders[Stated] | None = None) -> Presented:
     """Return the tokens that a password carries.
 
     A password is a token when, read as bytes, it is one of these three; else it is a plain one:
@@ -74,14 +81,18 @@ def read_password(password: str) -> Presented:
     is like 1 but its first part is not strict JSON (see `read_object`, with at most 250 commas and
     brackets) with `alg` at the top.
 
+    Args:
+        password: What came.
+        headers: Those that were in order before, and what they hold; this one is added.
+
     Raises:
         TokenRejected: NOTTOKEN, TOOLARGE or MALFORMED.
     """
     marked = password.startswith(MARK)
     content = password[len(MARK) :] if marked else password
     access, refresh = _halves(content) or (content, None)
-    is_jwt = _looks_like_jwt(access)
-    if not (marked or is_jwt or refresh is not None):
+    jwt = _as_jwt(access, headers)
+    if not (marked or jwt is not None or refresh is not None):
         raise TokenRejected(Refusal.NOTTOKEN, _why_no_token(password))
     # What kdb+ sent as no UTF-8 came as one lone surrogate a byte: "replace" counts it as one.
     if len(password.encode(errors="replace")) > MAX_PASSWORD_SIZE:
@@ -90,17 +101,13 @@ def read_password(password: str) -> Presented:
             f"longer than {MAX_PASSWORD_SIZE} bytes, wanted that at most: have fewer claims put "
             "into the token",
         )
-    if not _B64TOKEN.fullmatch(access):
+    if jwt is not None:
+        _check_header(jwt, headers)
+    elif not _B64TOKEN.fullmatch(access):
         raise TokenRejected(Refusal.MALFORMED, _ONLY_MARKED)
-    issuer: object = None
-    if is_jwt:
-        _check_header(access)
-        issuer = (stated_claims(Secret(access)) or {}).get("iss")
     return Presented(
-        access=Secret(access),
+        access=Secret(access) if jwt is None else jwt,
         refresh=None if refresh is None else Secret(refresh),
-        is_jwt=is_jwt,
-        stated_issuer=issuer if isinstance(issuer, str) else None,
     )
 
 
@@ -129,22 +136,20 @@ def is_almost_token(password: str) -> bool:
     return is_opaque or _halves(rest) is not None
 
 
-def stated_claims(access: Secret) -> Mapping[str, object] | None:
+def stated_claims(access: Secret) -> Stated | None:
     """Return what a JWT says of itself, unverified, or None for an opaque or unreadable token.
 
     Only for looking up its issuer, and for `exp` and `iat`, which can but shorten what the issuer
     itself vouches for.
     """
-    parts = _JWT.fullmatch(access.reveal())
-    if parts is None or not _looks_like_jwt(access.reveal()) or len(parts[2]) % 4 == 1:
-        return None
-    return read_object(_decoded(parts[2]))
+    jwt = access if isinstance(access, CompactToken) else _as_jwt(access.reveal())
+    return None if jwt is None else jwt.stated_claims
 
 
 def is_encrypted(text: str) -> bool:
     """Say whether a text looks like an encrypted JWT: its header states `enc` (RFC 7516, 4.1.2)."""
     parts = _JWE.fullmatch(text) if len(text) <= MAX_PASSWORD_SIZE else None
-    return parts is not None and len(parts[1]) % 4 != 1 and b'"enc"' in _decoded(parts[1])
+    return parts is not None and len(parts[1]) % 4 != 1 and b'"enc"' in decoded(parts[1])
 
 
 def _halves(text: str) -> tuple[str, str] | None:
@@ -156,25 +161,33 @@ def _halves(text: str) -> tuple[str, str] | None:
     return access, refresh
 
 
-def _looks_like_jwt(text: str) -> bool:
+def _as_jwt(text: str, headers: SeenHeaders[Stated] | None = None) -> CompactToken | None:
+    """Return a text that looks like a JWT, taken apart; None: it does not."""
     parts = _JWT.fullmatch(text)
-    return parts is not None and _is_header(parts[1])
+    if parts is None:
+        return None
+    header = None if headers is None else headers.find(parts[1])
+    if header is None and not _is_header(parts[1]):
+        return None
+    return CompactToken(text, (parts[1], parts[2], parts[3]), header=header)
 
 
-def _check_header(jwt: str) -> None:
-    header = read_object(_decoded(jwt.partition(".")[0]), max_marks=MAX_HEADER_MARKS)
+def _check_header(jwt: CompactToken, headers: SeenHeaders[Stated] | None) -> None:
+    header = jwt.stated_header
     if header is None or "alg" not in header:
         raise TokenRejected(
             Refusal.MALFORMED,
             "the header of the JWT is not in order, wanted strict JSON with alg at the top: "
             "present the token whole",
         )
+    if headers is not None:
+        headers.keep(jwt.header_part, header)
 
 
 def _is_header(part: str) -> bool:
     if len(part) % 4 == 1:
         return False
-    header = _decoded(part).translate(None, b" \t\r\n")
+    header = decoded(part).translate(None, b" \t\r\n")
     return header.endswith(b"}") and b'"alg":' in header
 
 
@@ -182,8 +195,3 @@ def _why_no_token(password: str) -> str:
     if is_encrypted(password):
         return _ENCRYPTED
     return _ALMOST if is_almost_token(password) else _PLAIN
-
-
-def _decoded(part: str) -> bytes:
-    """Return the bytes of a base64url part, whose alphabet and length were checked."""
-    return base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))

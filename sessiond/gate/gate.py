@@ -11,12 +11,14 @@ from anyio.abc import TaskGroup
 
 from sessiond.clock import Clock
 from sessiond.containment import Containment
+from sessiond.core.compact import Stated
 from sessiond.core.errors import IssuerUnavailable, Refusal, TokenRejected
 from sessiond.core.password import Presented, read_password
 from sessiond.core.principal import same_name
 from sessiond.core.printable import any_of, seen
 from sessiond.core.revocation import Revocation
 from sessiond.core.rows import Put
+from sessiond.core.seen_headers import SeenHeaders
 from sessiond.core.session import ProcessKey, SessionId
 from sessiond.core.verdict import Verdict
 from sessiond.gate.gate_issuer import GateIssuer, GateSettings
@@ -62,6 +64,7 @@ class Gate:
         self._containment = containment or Containment()
         self._clock = clock
         self._waiting: Counter[_Asker] = Counter()
+        self._headers = SeenHeaders[Stated]()
         self._tasks: TaskGroup | None = None
         self._asked: dict[str, IssuerVerdicts] = {}
         self._routes: Sequence[IssuerRoute] = ()
@@ -130,7 +133,7 @@ class Gate:
             TokenRejected: The login is refused.
             IssuerUnavailable: No verdict now.
         """
-        presented = read_password(password)
+        presented = read_password(password, self._headers)
         check_typed(user)
         asked = self._asked[find_issuer(self._routes, presented, user=user)]
         issuer = asked.gate_issuer

@@ -29,8 +29,8 @@ from sessiond.issuers.keys import Keys
 from sessiond.issuers.token_endpoint import TokenEndpoint
 from sessiond.issuers.userinfo import UserinfoVerifier
 from sessiond.jwt.access import TokenRules
+from sessiond.jwt.header import ALGORITHMS
 from sessiond.jwt.kind import KindRules
-from sessiond.jwt.signature import ALGORITHMS
 from sessiond.refresher.refresh_issuer import TokenSource
 
 

@@ -11,8 +11,9 @@ from sessiond.core.secret import Secret
 from sessiond.core.verdict import Verdict
 from sessiond.issuers.keys import Keys
 from sessiond.jwt.access import AccessToken, TokenRules, read_access_token
+from sessiond.jwt.header import Signers
 from sessiond.jwt.keyset import KeySet, UnknownKeyError, newer_name
-from sessiond.jwt.signature import media_type, names_key, signing_key
+from sessiond.jwt.signature import names_key, signing_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +21,8 @@ class _Look:
     """What a look at the signature of a token has shown that names no key."""
 
     token: bytes  # SHA-256
-    keys: KeySet  # of which each was tried
-    found: KeySet | str  # the one that fits, or why none does
+    signers: Signers  # of which each was tried
+    found: Signers | str  # the one that fits, or why none does
 
 
 class JwtVerifier:
@@ -39,8 +40,8 @@ class JwtVerifier:
         """
         self.keys = keys
         self._tokens = tokens
-        self._types = frozenset(map(media_type, tokens.types))
         self._claims = claims
+        self._signers: Signers | None = None  # of the keys that were used last
         self._looked: _Look | None = None  # so that several questions about one token cost one look
 
     def take_keys_of(self, other: "JwtVerifier") -> None:
@@ -59,27 +60,29 @@ class JwtVerifier:
         keys = self.keys.at_hand
         if keys is None:
             return True
+        signers = self._signers_of(keys)
         try:  # only a header that is in order is worth a fetch
-            if names_key(token, keys, algorithms=self._tokens.algorithms, types=self._types):
+            if names_key(token, signers):
                 return False
         except UnknownKeyError as unknown:
             return self.keys.may_be_newer(_missed(token, unknown))
         except TokenRejected:
             return False
         is_worth_it = self.keys.may_be_newer(_digest(token.reveal()))
-        return is_worth_it and isinstance(self._look(token, keys).found, str)
+        return is_worth_it and isinstance(self._look(token, signers).found, str)
 
     def verify_now(self, token: Secret, *, now: datetime) -> Verdict | None:
         """Return what the token proves by the keys at hand; see `sessiond.gate.ReadyVerifier`."""
         keys = self.keys.at_hand
         if keys is None:
             return None
+        signers = self._signers_of(keys)
         try:
-            read = read_access_token(token, self._narrowed(token, keys), self._tokens, now=now)
+            read = read_access_token(token, self._narrowed(token, signers), self._tokens, now=now)
         except UnknownKeyError as unknown:
             missed, saw = _missed(token, unknown), str(unknown)
             if not unknown.is_named:  # of which `needs_call` will be asked next
-                self._looked = _Look(_digest(token.reveal()), keys, saw)
+                self._looked = _Look(missed, signers, saw)
         else:
             return self._verdict(read, now=now)
         if self.keys.newer_at_hand(missed) is None:
@@ -121,40 +124,49 @@ class JwtVerifier:
 
     async def _read(self, token: Secret, *, now: datetime) -> AccessToken:
         keys = await self.keys.current()
+        signers = self._signers_of(keys)
         try:
-            return read_access_token(token, self._narrowed(token, keys), self._tokens, now=now)
+            return read_access_token(token, self._narrowed(token, signers), self._tokens, now=now)
         except UnknownKeyError as unknown:  # the issuer may have begun to use a new one
             missed, saw = _missed(token, unknown), str(unknown)
         newer = await self.keys.newer(missed)
         if newer is not keys:
             try:
-                return read_access_token(token, newer, self._tokens, now=now)
+                return read_access_token(token, self._signers_of(newer), self._tokens, now=now)
             except UnknownKeyError as unknown:
                 saw = str(unknown)
         raise _unknown(saw)
 
-    def _look(self, token: Secret, keys: KeySet) -> _Look:
+    def _signers_of(self, keys: KeySet) -> Signers:
+        """Return these keys by this issuer's rules; what was judged by others is forgotten."""
+        if self._signers is None or self._signers.keys is not keys:
+            self._signers = self._tokens.signers(keys)
+        return self._signers
+
+    def _look(self, token: Secret, signers: Signers) -> _Look:
         """Look which of the keys has signed a token whose header is in order and names none."""
         digest, looked = _digest(token.reveal()), self._looked
-        if looked is None or looked.keys is not keys or looked.token != digest:
+        if looked is None or looked.signers is not signers or looked.token != digest:
             try:
-                found: KeySet | str = keys.only(
-                    signing_key(token, keys, algorithms=self._tokens.algorithms, types=self._types)
-                )
+                found: Signers | str = signers.only(signing_key(token, signers))
             except UnknownKeyError as unknown:
                 found = str(unknown)
-            looked = self._looked = _Look(digest, keys, found)
+            looked = self._looked = _Look(digest, signers, found)
         return looked
 
-    def _narrowed(self, token: Secret, keys: KeySet) -> KeySet:
+    def _narrowed(self, token: Secret, signers: Signers) -> Signers:
         """Return the one key that was seen to fit, where that was just looked for; else all.
 
         Raises:
             UnknownKeyError: None was.
         """
         looked, self._looked = self._looked, None
-        if looked is None or looked.keys is not keys or looked.token != _digest(token.reveal()):
-            return keys
+        if (
+            looked is None
+            or looked.signers is not signers
+            or looked.token != _digest(token.reveal())
+        ):
+            return signers
         if isinstance(looked.found, str):
             raise UnknownKeyError(looked.found, is_named=False)
         return looked.found

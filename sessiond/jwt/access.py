@@ -9,6 +9,7 @@ from sessiond.core.claims import Times, check_times, times_of
 from sessiond.core.errors import Refusal, TokenRejected
 from sessiond.core.printable import any_of, seen
 from sessiond.core.secret import Secret
+from sessiond.jwt.header import HeaderRules, Signers
 from sessiond.jwt.keyset import KeySet, VerificationKey
 from sessiond.jwt.kind import (
     NO_EXCEPTIONS,
@@ -17,7 +18,7 @@ from sessiond.jwt.kind import (
     check_kind,
     check_no_id_token,
 )
-from sessiond.jwt.signature import media_type, signed_claims
+from sessiond.jwt.signature import signed_claims
 
 SCOPE_CLAIMS = ("scope", "scp")  # RFC 9068, 2.2.3; Entra, Okta
 
@@ -36,6 +37,10 @@ class TokenRules:
     entra: bool = False  # demand the `scp` that tells Entra's user tokens from all others
     leeway: timedelta = timedelta(0)  # of clock skew, for `nbf` and `iat` only
 
+    def signers(self, keys: KeySet) -> Signers:
+        """Return the issuer's keys, to be used as these rules say."""
+        return Signers(keys, HeaderRules.of(algorithms=self.algorithms, types=self.types))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessToken:
@@ -47,21 +52,22 @@ class AccessToken:
 
 
 def read_access_token(
-    token: Secret, keys: KeySet, rules: TokenRules, *, now: datetime
+    token: Secret, signers: Signers, rules: TokenRules, *, now: datetime
 ) -> AccessToken:
     """Return what a JWT access token says, once all of it was checked.
+
+    Args:
+        token: The JWT.
+        signers: The issuer's keys, by these rules.
+        rules: What it must be.
+        now: The wall time to judge by.
 
     Raises:
         TokenRejected: MALFORMED, BADSIGNATURE, WRONGTYPE, WRONGISSUER, WRONGAUDIENCE, EXPIRED,
             NOTYET or WRONGSCOPE, whichever is found first.
         UnknownKeyError: Fetch the keys again, once; then it is BADSIGNATURE.
     """
-    signed = signed_claims(
-        token,
-        keys,
-        algorithms=rules.algorithms,
-        types=frozenset(media_type(typ) for typ in rules.types),
-    )
+    signed = signed_claims(token, signers)
     claims = signed.claims
     check_no_id_token(claims, rules.kind)
     check_kind(claims, rules.kind)

@@ -24,7 +24,7 @@ from sessiond.issuers.jwt import JwtVerifier
 from sessiond.issuers.keys import Keys
 from sessiond.issuers.userinfo import UserinfoVerifier
 from sessiond.jwt.access import TokenRules
-from sessiond.jwt.signature import ALGORITHMS, MAX_HEADER_SIZE
+from sessiond.jwt.header import ALGORITHMS, MAX_HEADER_SIZE
 from sessiond.kdb.calls import read_call
 from sessiond.kdb.connection import MAX_ITEMS
 from sessiond.log import redact

@@ -35,7 +35,7 @@ GOOD = {"scope": "session.login", "email": "alice@example.com", "email_verified"
 def judged(password: str) -> None:
     """Judge a password as a login does, as far as no issuer is asked."""
     access = read_password(password).access
-    read = read_access_token(access, keys(), TOKENS, now=NOW)
+    read = read_access_token(access, TOKENS.signers(keys()), TOKENS, now=NOW)
     verdict_of(read.claims, CLAIMS, times=read.times, now=NOW)
 
 

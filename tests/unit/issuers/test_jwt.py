@@ -18,6 +18,7 @@ from sessiond.issuers.keys import FETCH_EVERY, Keys
 from sessiond.issuers.missed_keys import ANSWERED_FOR, AT_ONCE, EVERY
 from sessiond.jwt import signature
 from sessiond.jwt.access import TokenRules
+from sessiond.jwt.header import JudgedHeader
 from sessiond.jwt.keyset import VerificationKey, verification_key
 from tests.unit.issuers.fake import HandClock, IssuerStub
 from tests.unit.jwt.forge import (
@@ -224,9 +225,9 @@ async def test_however_often_it_is_asked_about_a_token_its_signature_is_looked_a
 ) -> None:
     real, looks = signature._is_signed, list[str]()
 
-    def counted(text: str, algorithm: str, key: VerificationKey) -> bool:
+    def counted(content: bytes, octets: bytes, header: JudgedHeader, key: VerificationKey) -> bool:
         looks.append(key.id)
-        return real(text, algorithm, key)
+        return real(content, octets, header, key)
 
     publish(issuer, *[jwk(RSAKey.generate_key(2048)) for _ in range(3)], jwk(RSA), jwk(OTHER_RSA))
     await verifier.probe()

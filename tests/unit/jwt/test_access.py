@@ -66,7 +66,8 @@ def entra_token(claims: dict[str, object] | None = None, **header: object) -> Se
 def read(
     presented: Secret, by: TokenRules | None = None, keyset: KeySet | None = None
 ) -> AccessToken:
-    return read_access_token(presented, keyset or keys(), by or rules(), now=NOW)
+    by = by or rules()
+    return read_access_token(presented, by.signers(keyset or keys()), by, now=NOW)
 
 
 def reason(

@@ -19,8 +19,8 @@ from sessiond.core.errors import TokenRejected
 from sessiond.core.principal import is_name
 from sessiond.core.secret import Secret
 from sessiond.jwt.access import TokenRules, read_access_token
+from sessiond.jwt.header import HEADER_MEMBERS, REFUSED_MEMBERS
 from sessiond.jwt.keyset import UnknownKeyError
-from sessiond.jwt.signature import HEADER_MEMBERS, REFUSED_MEMBERS
 from tests.unit.jwt.forge import EC, ED, ISSUER, NOW, OTHER_RSA, RSA, AnyKey, T, jwk, keys, signed
 
 AUDIENCE = "api://kdb"
@@ -63,7 +63,7 @@ def stopped_clock() -> Iterator[None]:
 
 def accepted_by_us(token: str) -> bool:
     try:
-        read = read_access_token(Secret(token), OUR_KEYS, RULES, now=NOW)
+        read = read_access_token(Secret(token), RULES.signers(OUR_KEYS), RULES, now=NOW)
         verdict_of(read.claims, CLAIM_RULES, times=read.times, now=NOW, key_id=read.key_id)
     except (TokenRejected, UnknownKeyError):
         return False

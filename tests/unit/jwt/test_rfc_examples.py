@@ -17,8 +17,9 @@ from joserfc.util import urlsafe_b64decode
 from sessiond.core.errors import IssuerUnavailable, TokenRejected
 from sessiond.core.secret import Secret
 from sessiond.jwt.access import TokenRules, read_access_token
+from sessiond.jwt.header import ALGORITHMS, HeaderRules, Signers
 from sessiond.jwt.keyset import KeySet
-from sessiond.jwt.signature import ALGORITHMS, signed_claims
+from sessiond.jwt.signature import signed_claims
 from tests.unit.jwt.forge import ED, RSA, b64, jwk, keys, signed
 
 NO_CLAIMS = "malformed: the payload is not a strict JSON object, "
@@ -74,12 +75,14 @@ NONE_EXAMPLE = f"eyJhbGciOiJub25lIn0.{JOES_PART}."
 COOKBOOK = Path(__file__).parents[2] / "vectors" / "wycheproof" / "json_web_signature_test.json"
 
 
+def signers(by: KeySet, *types: str) -> Signers:
+    return Signers(by, HeaderRules.of(algorithms=ALGORITHMS, types=frozenset(types)))
+
+
 def refused(text: str, *jwks: dict[str, Any]) -> str:
     """Return the reason and its words."""
     with pytest.raises(TokenRejected) as rejected:
-        signed_claims(
-            Secret(text), keys(*jwks), algorithms=ALGORITHMS, types=frozenset({"", "jwt"})
-        )
+        signed_claims(Secret(text), signers(keys(*jwks), "", "jwt"))
     return str(rejected.value)
 
 
@@ -105,7 +108,7 @@ def test_7515_a1_hs256_is_refused_and_its_key_too() -> None:
     ("text", "key"), [(RS256_EXAMPLE, RS_KEY), (ES256_EXAMPLE, EC_KEY)], ids=["A.2", "A.3"]
 )
 def test_7515_a2_and_a3_give_joes_claims(text: str, key: dict[str, Any]) -> None:
-    read = signed_claims(Secret(text), keys(key), algorithms=ALGORITHMS, types=frozenset({""}))
+    read = signed_claims(Secret(text), signers(keys(key), ""))
     assert read.claims == JOE
 
 
@@ -229,7 +232,7 @@ def test_9068_3_the_example_is_an_access_token() -> None:
     )
     read = read_access_token(
         signed(header, claims),
-        keys(jwk(RSA, kid="RjEwOwOA")),
+        rules.signers(keys(jwk(RSA, kid="RjEwOwOA"))),
         rules,
         now=datetime(2021, 4, 14, tzinfo=UTC),
     )

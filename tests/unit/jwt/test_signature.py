@@ -1,7 +1,6 @@
 import hmac
 import json
 import zlib
-from typing import Any
 
 import pytest
 from hypothesis import assume, given
@@ -11,14 +10,18 @@ from joserfc.jwk import ECKey, RSAKey
 
 from sessiond.core.errors import Refusal, TokenRejected
 from sessiond.core.secret import Secret
-from sessiond.jwt.keyset import MAX_CANDIDATES, KeySet, UnknownKeyError
-from sessiond.jwt.signature import (
+from sessiond.jwt.header import (
     ALGORITHMS,
     HEADER_MEMBERS,
-    MAX_TOKEN_SIZE,
     REFUSED_MEMBERS,
-    Signed,
+    HeaderRules,
+    Signers,
     media_type,
+)
+from sessiond.jwt.keyset import MAX_CANDIDATES, KeySet, UnknownKeyError
+from sessiond.jwt.signature import (
+    MAX_TOKEN_SIZE,
+    Signed,
     names_key,
     signed_claims,
     signing_key,
@@ -52,7 +55,8 @@ def read(
     algorithms: frozenset[str] = ALLOWED,
     types: frozenset[str] = TYPES,
 ) -> Signed:
-    return signed_claims(presented, by or keys(), algorithms=algorithms, types=types)
+    rules = HeaderRules.of(algorithms=algorithms, types=types)
+    return signed_claims(presented, Signers(by or keys(), rules))
 
 
 def reason(
@@ -181,16 +185,16 @@ def test_a_key_that_no_header_names_may_be_one_that_is_not_known_yet(
 ) -> None:
     by = keys(jwk(RSA), jwk(OTHER_RSA, x5t="known"))
     unnamed = {**without(HEADER, "kid"), **header}
-    types: dict[str, Any] = {"algorithms": ALLOWED, "types": TYPES}
+    signers = Signers(by, HeaderRules.of(algorithms=ALLOWED, types=TYPES))
     of_a_new_one = signed(unnamed, CLAIMS, RSAKey.generate_key(2048))
     with pytest.raises(UnknownKeyError, match="no signature of a key") as unknown:
         read(of_a_new_one, by)
     assert not unknown.value.is_named
-    assert not names_key(of_a_new_one, by, **types)
-    assert signing_key(signed(unnamed, CLAIMS), by, **types).id == RSA.thumbprint()
+    assert not names_key(of_a_new_one, signers)
+    assert signing_key(signed(unnamed, CLAIMS), signers).id == RSA.thumbprint()
     named = signed({**unnamed, "x5t": "known"}, CLAIMS)
     if "kid" not in header:
-        assert names_key(named, by, **types)
+        assert names_key(named, signers)
         assert reason(named, by) == Refusal.BADSIGNATURE
 
 

@@ -13,8 +13,9 @@ import pytest
 
 from sessiond.core.errors import IssuerUnavailable, TokenRejected
 from sessiond.core.secret import Secret
+from sessiond.jwt.header import _REGISTRY, ALGORITHMS, HeaderRules, Signers
 from sessiond.jwt.keyset import KeySet, UnknownKeyError
-from sessiond.jwt.signature import _REGISTRY, ALGORITHMS, signed_claims
+from sessiond.jwt.signature import signed_claims
 from tests.unit.jwt.forge import ED, RSA, b64, jwk, keys, token
 
 VECTORS = Path(__file__).parents[2] / "vectors" / "wycheproof"
@@ -52,10 +53,9 @@ def cases(name: str) -> Iterator[Case]:
 
 def holds(text: str, jwks: Mapping[str, object]) -> bool:
     """Say whether a signature is good, though none of these signs claims."""
+    rules = HeaderRules.of(algorithms=ALGORITHMS, types=frozenset({""}))
     try:
-        signed_claims(
-            Secret(text), KeySet.parse(jwks), algorithms=ALGORITHMS, types=frozenset({""})
-        )
+        signed_claims(Secret(text), Signers(KeySet.parse(jwks), rules))
     except TokenRejected as rejected:
         # The payload, which is a word, is looked at only after the signature held.
         return rejected.detail.startswith("the payload is not a strict JSON object")
@@ -137,10 +137,6 @@ def test_an_edwards_signature_of_a_token_is_not_malleable() -> None:
     assert encoded == b64(signature)
     scalar = int.from_bytes(signature[32:], "little")
     other = signature[:32] + (scalar + order).to_bytes(32, "little")
+    rules = HeaderRules.of(algorithms=ALGORITHMS, types=frozenset({"at+jwt"}))
     with pytest.raises(TokenRejected, match="no signature of a key of the issuer"):
-        signed_claims(
-            Secret(f"{text}.{b64(other)}"),
-            keys(),
-            algorithms=ALGORITHMS,
-            types=frozenset({"at+jwt"}),
-        )
+        signed_claims(Secret(f"{text}.{b64(other)}"), Signers(keys(), rules))
