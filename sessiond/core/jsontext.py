@@ -21,13 +21,16 @@ def read_object(text: bytes, *, max_marks: int = MAX_MARKS) -> dict[str, object]
     than a few milliseconds. It answers None instead of raising because the errors of `json` carry
     the text, which may be a token. Strings may still hold lone surrogates.
     """
-    if sum(map(text.count, (b",", b"[", b"{"))) > max_marks:
+    brackets = text.count(b"[") + text.count(b"{")
+    if brackets + text.count(b",") > max_marks:
         return None
     try:
         value = _DECODER.decode(text.decode("utf-8"))
     except (ValueError, RecursionError):  # json's and unicode's own errors are ValueErrors too
         return None
-    return value if isinstance(value, dict) and not _is_deep(value) else None
+    if not isinstance(value, dict) or (brackets > MAX_DEPTH and _is_deep(value)):
+        return None
+    return value
 
 
 def _is_deep(value: object) -> bool:

@@ -94,8 +94,7 @@ def read_password(password: str, headers: SeenHeaders[Stated] | None = None) -> 
     jwt = _as_jwt(access, headers)
     if not (marked or jwt is not None or refresh is not None):
         raise TokenRejected(Refusal.NOTTOKEN, _why_no_token(password))
-    # What kdb+ sent as no UTF-8 came as one lone surrogate a byte: "replace" counts it as one.
-    if len(password.encode(errors="replace")) > MAX_PASSWORD_SIZE:
+    if _size(password) > MAX_PASSWORD_SIZE:
         raise TokenRejected(
             Refusal.TOOLARGE,
             f"longer than {MAX_PASSWORD_SIZE} bytes, wanted that at most: have fewer claims put "
@@ -170,6 +169,11 @@ def _as_jwt(text: str, headers: SeenHeaders[Stated] | None = None) -> CompactTok
     if header is None and not _is_header(parts[1]):
         return None
     return CompactToken(text, (parts[1], parts[2], parts[3]), header=header)
+
+
+def _size(password: str) -> int:
+    """Return the bytes that came; what is no UTF-8 is one lone surrogate a byte, counted as one."""
+    return len(password) if password.isascii() else len(password.encode(errors="replace"))
 
 
 def _check_header(jwt: CompactToken, headers: SeenHeaders[Stated] | None) -> None:

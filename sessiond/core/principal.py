@@ -28,7 +28,7 @@ def is_name(text: str) -> bool:
 
 def folded(name: str) -> str:
     """Return the form in which names are compared: A-Z as a-z, everything else as it is."""
-    return name.translate(_UPPER_TO_LOWER)
+    return name.lower() if name.isascii() else name.translate(_UPPER_TO_LOWER)
 
 
 def same_name(one: str, other: str) -> bool:

@@ -96,6 +96,10 @@ class AskOnce(Generic[K, A]):
                 raise fresh(refusal)
         return answer
 
+    def has_kept(self, key: K) -> bool:
+        """Say whether there is an answer or a refusal, be it good still or not."""
+        return key in self._answers or key in self._refusals
+
     def drop(self, key: K) -> None:
         """Forget one answer, which does not stand any more."""
         self._answers.drop(key)

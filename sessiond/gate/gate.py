@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from functools import partial
 
 import anyio
@@ -14,18 +13,15 @@ from sessiond.containment import Containment
 from sessiond.core.compact import Stated
 from sessiond.core.errors import IssuerUnavailable, Refusal, TokenRejected
 from sessiond.core.password import Presented, read_password
-from sessiond.core.principal import same_name
-from sessiond.core.printable import any_of, seen
 from sessiond.core.revocation import Revocation
 from sessiond.core.rows import Put
 from sessiond.core.seen_headers import SeenHeaders
 from sessiond.core.session import ProcessKey, SessionId
-from sessiond.core.verdict import Verdict
 from sessiond.gate.gate_issuer import GateIssuer, GateSettings
 from sessiond.gate.issuer_verdicts import IssuerVerdicts, TokenKey, Turn
 from sessiond.gate.route import IssuerRoute, check_typed, find_issuer
 from sessiond.gate.timings import LoginTimings
-from sessiond.gate.verified_login import VerifiedLogin
+from sessiond.gate.verified_login import VerifiedLogin, judged, judged_late
 from sessiond.gate.waiting import Waiting
 from sessiond.table import Committed
 
@@ -68,6 +64,7 @@ class Gate:
         self._tasks: TaskGroup | None = None
         self._asked: dict[str, IssuerVerdicts] = {}
         self._routes: Sequence[IssuerRoute] = ()
+        self._routing = 0  # another number for other routes
         self.change_issuers()
 
     def change_issuers(self) -> None:
@@ -81,7 +78,9 @@ class Gate:
         for name, asked in before.items():
             if self._asked.get(name) is not asked:
                 asked.retire()
-        self._routes = [each.route for each in issuers]
+        routes = [each.route for each in issuers]
+        if routes != self._routes:
+            self._routes, self._routing = routes, self._routing + 1
 
     async def run(self) -> None:
         """Own the calls to issuers, which outlive the logins that began them, until cancelled."""
@@ -135,14 +134,14 @@ class Gate:
         """
         presented = read_password(password, self._headers)
         check_typed(user)
-        asked = self._asked[find_issuer(self._routes, presented, user=user)]
+        key = TokenKey.of(presented.access, user=user, routing=self._routing)
+        asked = self._asked_about(key, presented, user)
         issuer = asked.gate_issuer
         timings = LoginTimings() if timings is None else timings
         timings.issuer = issuer.route.name
-        key = TokenKey.of(presented.access, user=user)
         verdict = asked.verdict_now(key, presented.access)
         if verdict is not None:
-            return _judged(verdict, issuer, presented, user)
+            return judged(verdict, issuer, presented, user)
         asker = _Asker(owner, renews)
         give_up_place = self._place(issuer, asker)
         try:
@@ -152,10 +151,19 @@ class Gate:
             raise
         return Waiting(
             flight,
-            judge=lambda verdict: _judged_late(verdict, issuer, presented, user, self._clock.now()),
+            judge=lambda verdict: judged_late(
+                verdict, issuer, presented, user, now=self._clock.now()
+            ),
             timings=timings,
             give_up_place=give_up_place,
         )
+
+    def _asked_about(self, key: TokenKey, presented: Presented, user: str) -> IssuerVerdicts:
+        """Return whose the token is: by the same routes, whose it was before."""
+        for asked in self._asked.values():
+            if asked.has_judged(key):
+                return asked
+        return self._asked[find_issuer(self._routes, presented, user=user)]
 
     def _of(self, gate_issuer: GateIssuer, before: Mapping[str, IssuerVerdicts]) -> IssuerVerdicts:
         """Return the one that is at work where it is the same issuer, else a new one."""
@@ -194,33 +202,3 @@ class Gate:
 
 def _nothing() -> None:
     """Stand for giving up a place where none was taken."""
-
-
-def _judged_late(
-    verdict: Verdict, issuer: GateIssuer, presented: Presented, user: str, now: datetime
-) -> VerifiedLogin:
-    """Return what a login comes to whose verdict was waited for."""
-    if verdict.lease.expires_at <= now:
-        raise TokenRejected(
-            Refusal.EXPIRED,
-            "the token ran out while it was verified, wanted one that lasts: sign in again",
-        )
-    return _judged(verdict, issuer, presented, user)
-
-
-def _judged(verdict: Verdict, issuer: GateIssuer, presented: Presented, user: str) -> VerifiedLogin:
-    """Return what a login comes to: the token must be the typed user's, who may come from here."""
-    verified = verdict.principal.name
-    if not same_name(user, verified):
-        raise TokenRejected(
-            Refusal.USERMISMATCH,
-            f"the typed name is {seen(user)}, wanted {seen(verified)}, whose token it is: type "
-            "that one, or mend user_claim",
-        )
-    if not issuer.route.admits(verified):
-        raise TokenRejected(
-            Refusal.WRONGISSUER,
-            f"the user is {seen(verified)}, wanted {any_of(issuer.route.users)}, for whom "
-            f"issuer {issuer.route.name!r} answers: sign in at another, or mend users",
-        )
-    return VerifiedLogin(verdict, presented, issuer.client)

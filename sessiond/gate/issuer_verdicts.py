@@ -1,9 +1,10 @@
 """One issuer as the gate asks it: once for all who bring one token, and remembered a while."""
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
+from typing import NamedTuple
 
 from anyio.abc import TaskGroup
 
@@ -23,16 +24,16 @@ REFUSAL_KEPT = 2.0  # seconds: kdb+ tries a refused handshake twice
 Turn = tuple[ProcessKey, bool]  # whose it is at the issuer, and whether it is a renewal's
 
 
-@dataclass(frozen=True, slots=True)
-class TokenKey:
+class TokenKey(NamedTuple):
     """What a verdict is about. The token itself is not kept."""
 
     token: bytes  # SHA-256
     user: str  # folded
+    routing: int = 0  # by which of the gate's routes it came to its issuer
 
     @classmethod
-    def of(cls, token: Secret, *, user: str) -> "TokenKey":
-        return cls(hashlib.sha256(token.reveal().encode()).digest(), folded(user))
+    def of(cls, token: Secret, *, user: str, routing: int = 0) -> "TokenKey":
+        return cls(hashlib.sha256(token.reveal().encode()).digest(), folded(user), routing)
 
 
 class IssuerVerdicts:
@@ -72,6 +73,10 @@ class IssuerVerdicts:
     def forget(self) -> None:
         """Use no earlier verdict again: something was revoked."""
         self._once.clear()
+
+    def has_judged(self, key: TokenKey) -> bool:
+        """Say whether what came of a question is remembered, be it over or not."""
+        return self._once.has_kept(key)
 
     def verdict_now(self, key: TokenKey, token: Secret) -> Verdict | None:
         """Return what the token proves, where nobody need be asked for that; None: see `join`.

@@ -39,6 +39,9 @@ class KeptAnswers(Generic[K, A]):
             return None
         return kept.answer
 
+    def __contains__(self, key: K) -> bool:
+        return key in self._kept
+
     def drop(self, key: K) -> None:
         """Forget one, where it is kept."""
         self._kept.pop(key, None)

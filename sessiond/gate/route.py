@@ -48,7 +48,8 @@ def find_issuer(routes: Sequence[IssuerRoute], presented: Presented, *, user: st
         TokenRejected: No issuer, as `wrongissuer`.
     """
     if presented.is_jwt:
-        found = [route for route in routes if presented.stated_issuer in route.stated]
+        stated = presented.stated_issuer
+        found = [route for route in routes if stated in route.stated]
     else:
         found = [route for route in routes if route.admits(user)]
     if len(found) == 1:

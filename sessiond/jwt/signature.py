@@ -4,9 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from joserfc.util import urlsafe_b64decode
-
-from sessiond.core.compact import CompactToken, is_canonical
+from sessiond.core.compact import CompactToken, decoded, is_canonical
 from sessiond.core.errors import Refusal, TokenRejected
 from sessiond.core.password import is_encrypted
 from sessiond.core.printable import seen
@@ -100,10 +98,8 @@ def taken_apart(token: Secret) -> CompactToken:
 
 
 def _octets(signature: str) -> bytes | None:
-    try:
-        return urlsafe_b64decode(signature.encode())
-    except ValueError:
-        return None
+    """Return a signature; None where it is spelt as none is (RFC 7515, 2)."""
+    return decoded(signature) if is_canonical(signature) else None
 
 
 def _is_signed(
