@@ -101,9 +101,11 @@ class InstrumentedVerifier:
         with self._health.call("verify", is_call=is_call), self._hearing(is_call):
             return await self._verifier.verify(token, now=now, expires_in=expires_in)
 
-    def verify_now(self, token: Secret, *, now: datetime) -> Verdict | None:
+    def verify_now(self, token: Secret, *, now: datetime, generation: int) -> Verdict | None:
         """Say what a verifier says that asks nobody for it, of which nothing is to be noted."""
-        return None if self._ready is None else self._ready.verify_now(token, now=now)
+        if self._ready is None:
+            return None
+        return self._ready.verify_now(token, now=now, generation=generation)
 
     def still_valid(self, verdict: Verdict) -> bool:
         return self._verifier.still_valid(verdict)

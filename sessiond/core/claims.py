@@ -106,6 +106,7 @@ def verdict_of(
     now: datetime,
     expires_in: float | None = None,
     key_id: str | None = None,
+    generation: int = 0,
 ) -> Verdict:
     """Return what claims, already known to be true, amount to.
 
@@ -116,6 +117,7 @@ def verdict_of(
         now: When the answer came.
         expires_in: Seconds from now, where a token endpoint has stated them; finite.
         key_id: Of the key that signed the claims, where one did.
+        generation: Of the issuer's configuration.
 
     Raises:
         TokenRejected: MALFORMED: no usable name or subject, or nothing says whose the e-mail
@@ -144,6 +146,7 @@ def verdict_of(
         attributes=_attributes(claims, rules.attributes),
         stated_iat=times.issued_at,
         key_id=key_id,
+        generation=generation,
     )
 
 

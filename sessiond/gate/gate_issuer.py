@@ -17,8 +17,13 @@ from sessiond.gate.route import IssuerRoute
 class ReadyVerifier(Verifier, Protocol):
     """A Verifier that can say without a task what it need ask nobody about."""
 
-    def verify_now(self, token: Secret, *, now: datetime) -> Verdict | None:
+    def verify_now(self, token: Secret, *, now: datetime, generation: int) -> Verdict | None:
         """Return what the token proves; None: only `verify` can, and may have to wait for that.
+
+        Args:
+            token: The access token alone.
+            now: The wall time to judge by.
+            generation: Of the issuer's configuration, which the verdict carries.
 
         Raises:
             TokenRejected, IssuerUnavailable: As `verify`.

@@ -126,8 +126,8 @@ class IssuerVerdicts:
         return False  # it is verified again
 
     def _verified_now(self, token: Secret) -> Verdict | None:
-        verdict = self._verify_now(token, now=self._clock.now())
-        return None if verdict is None else self._of_now(verdict)
+        generation = self.gate_issuer.generation
+        return self._verify_now(token, now=self._clock.now(), generation=generation)
 
     def _needs_call(self, token: Secret) -> bool:
         with self._containment.around("login", self.gate_issuer.route.name):
@@ -148,9 +148,6 @@ class IssuerVerdicts:
         verifier = self.gate_issuer.verifier
         verify = partial(verifier.verify, token, now=self._clock.now())
         verdict = await (self._once.call(verify) if verifier.needs_call(token) else verify())
-        return self._of_now(verdict)
-
-    def _of_now(self, verdict: Verdict) -> Verdict:
         return replace(verdict, generation=self.gate_issuer.generation)
 
     def _keep_until(self, outcome: Verdict | TokenRejected) -> float:
@@ -160,5 +157,5 @@ class IssuerVerdicts:
         return self._clock.monotonic() + cache_for
 
 
-def _never(token: Secret, *, now: datetime) -> None:
+def _never(token: Secret, *, now: datetime, generation: int) -> None:
     """Stand for a verifier that has to be waited for."""

@@ -71,7 +71,7 @@ class JwtVerifier:
         is_worth_it = self.keys.may_be_newer(_digest(token.reveal()))
         return is_worth_it and isinstance(self._look(token, signers).found, str)
 
-    def verify_now(self, token: Secret, *, now: datetime) -> Verdict | None:
+    def verify_now(self, token: Secret, *, now: datetime, generation: int) -> Verdict | None:
         """Return what the token proves by the keys at hand; see `sessiond.gate.ReadyVerifier`."""
         keys = self.keys.at_hand
         if keys is None:
@@ -84,7 +84,7 @@ class JwtVerifier:
             if not unknown.is_named:  # of which `needs_call` will be asked next
                 self._looked = _Look(missed, signers, saw)
         else:
-            return self._verdict(read, now=now)
+            return self._verdict(read, now=now, generation=generation)
         if self.keys.newer_at_hand(missed) is None:
             return None
         raise _unknown(saw)
@@ -97,7 +97,12 @@ class JwtVerifier:
         return self._verdict(read, now=now, expires_in=expires_in)
 
     def _verdict(
-        self, read: AccessToken, *, now: datetime, expires_in: float | None = None
+        self,
+        read: AccessToken,
+        *,
+        now: datetime,
+        expires_in: float | None = None,
+        generation: int = 0,
     ) -> Verdict:
         return verdict_of(
             read.claims,
@@ -106,6 +111,7 @@ class JwtVerifier:
             now=now,
             expires_in=expires_in,
             key_id=read.key_id,
+            generation=generation,
         )
 
     def still_valid(self, verdict: Verdict) -> bool:

@@ -133,6 +133,8 @@ def check_scope(claims: Claims, required: str) -> None:
     Raises:
         TokenRejected: WRONGSCOPE: a word of `required` is missing.
     """
+    if not required:
+        return
     granted = {word for claim in SCOPE_CLAIMS for word in words_of(claims.get(claim))}
     if not granted.issuperset(words_of(required)):
         stated = [f"{claim} is {seen(claims[claim])}" for claim in SCOPE_CLAIMS if claim in claims]

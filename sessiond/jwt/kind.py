@@ -112,8 +112,8 @@ def _mark_of_a_program(claims: Claims) -> str | None:
     if claims.get("idtyp", "user") != "user":  # Entra
         return f"idtyp is {seen(claims['idtyp'])}"
     for claim in ("gty", "grant_type"):  # Auth0, FusionAuth; SAP XSUAA, Cloud Foundry's UAA
-        words = words_of(claims.get(claim))
-        if "client-credentials" in (word.replace("_", "-") for word in words):
+        words = words_of(claims[claim]) if claim in claims else ()
+        if any(word.replace("_", "-") == "client-credentials" for word in words):
             return f"{claim} is {seen(claims[claim])}"
     if claims.get("aut") == "APPLICATION":  # WSO2; of a user it is APPLICATION_USER
         return 'aut is "APPLICATION"'

@@ -27,7 +27,7 @@ class AskingAgain:
     def keep(self, grant: GrantId, access: Secret) -> bool:
         """Keep a grant's access token; say whether there was none before."""
         is_first = grant not in self._access
-        self._access[grant] = access
+        self._access[grant] = Secret(access.reveal())  # by itself: what it states is large
         return is_first
 
     def drop(self, grant: GrantId) -> None:

@@ -4,7 +4,7 @@ import base64
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import anyio
@@ -85,8 +85,10 @@ class ScriptedVerifier:
                 raise
         return _told(said)
 
-    def verify_now(self, token: Secret, *, now: datetime) -> Verdict | None:
-        return None if self.needs_call(token) else _told(self._said(token))
+    def verify_now(self, token: Secret, *, now: datetime, generation: int) -> Verdict | None:
+        if self.needs_call(token):
+            return None
+        return replace(_told(self._said(token)), generation=generation)
 
     def _said(self, token: Secret) -> Said:
         self.asked.append(token.reveal())

@@ -11,9 +11,12 @@ from typing import Any
 
 import pytest
 
+from sessiond.core import compact
 from sessiond.core.errors import IssuerUnavailable, Refusal, TokenRejected
+from sessiond.core.jsontext import read_object
 from sessiond.gate import VerifiedLogin, Waiting
 from sessiond.gate.waiting import Outcome
+from sessiond.issuers.keys import Keys
 from tests.fakes import FakeClock, idle, process_key, verdict
 from tests.unit.gate.fakes import (
     GateAtWork,
@@ -24,6 +27,9 @@ from tests.unit.gate.fakes import (
     jwt,
     opaque,
 )
+from tests.unit.gate.test_verdict_ends import verifier_for
+from tests.unit.issuers.fake import HandClock, IssuerStub
+from tests.unit.jwt.forge import RSA, jwk, token
 
 pytestmark = pytest.mark.anyio
 DOWN = IssuerUnavailable("no answer")
@@ -121,6 +127,41 @@ async def test_what_needs_nobody_is_decided_without_task_future_or_callback(
 
         await in_callback(decided)
     assert len(verifier.asked) == (case != "routed")
+
+
+async def test_a_token_is_read_once_and_its_header_not_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock, read = HandClock(), list[bytes]()
+
+    def counted(text: bytes, **bounds: int) -> dict[str, object] | None:
+        read.append(text)
+        return read_object(text, **bounds)
+
+    issuer = IssuerStub(clock)
+    issuer.publishes()
+    issuer.says("/keys", {"keys": [jwk(RSA, kid="rsa")]})
+    http = issuer.http()
+    keys = Keys(http=http, discovery=issuer.discovery(http), clock=clock, name="corp")
+    await keys.fetch()
+    verifier = verifier_for(keys, audience="api://kdb")
+    tokens = [token({"jti": f"{number}"}).reveal() for number in range(2)]
+    async with at_work(gate_issuer(verifier, clock), clock=clock) as gate:
+
+        def decided() -> None:
+            for password in tokens:
+                with monkeypatch.context() as patch:
+                    loop = Counted(patch)
+                    outcome = decide(gate, password, user="alice@example.com")
+                    assert isinstance(outcome, VerifiedLogin)
+                    assert loop.made == []
+
+        monkeypatch.setattr(compact, "read_object", counted)
+        await in_callback(decided)
+        assert [b'"alg"' in text for text in read] == [True, False, False]
+        read.clear()
+        await in_callback(decided)
+        assert read == []  # kept
 
 
 async def test_what_needs_the_issuer_joins_one_task_for_all(

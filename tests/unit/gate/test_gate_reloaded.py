@@ -7,7 +7,7 @@ import pytest
 
 from sessiond.core.errors import IssuerUnavailable
 from tests.fakes import FakeClock, idle, process_key
-from tests.unit.gate.fakes import ScriptedVerifier, at_work, gate_issuer, opaque
+from tests.unit.gate.fakes import ScriptedVerifier, at_work, gate_issuer, jwt, opaque
 
 pytestmark = pytest.mark.anyio
 
@@ -47,6 +47,24 @@ async def test_an_issuer_that_is_left_alone_keeps_its_verdicts(clock: FakeClock)
         work.change(replace(corp, cache_for=60.0))
         await work.said()
         assert len(verifier.asked) == 1
+
+
+async def test_a_token_is_routed_anew_once_there_are_other_routes(clock: FakeClock) -> None:
+    verifier = ScriptedVerifier()
+    corp = gate_issuer(verifier, clock)
+    other = gate_issuer(ScriptedVerifier(), clock, name="other")
+    held = verifier.hold()
+    async with at_work(corp, clock=clock) as work, anyio.create_task_group() as tasks:
+        tasks.start_soon(work.said, "alice", opaque("waiting"))
+        await idle()
+        verifier.held = None
+        assert await work.said(password=opaque("kept")) == "alice"
+        work.change(corp, other)  # either could answer for the name
+        held.set()
+        await idle()
+        for name in ("kept", "waiting"):
+            assert await work.said(password=opaque(name)) == "wrongissuer"
+        assert await work.said(password=jwt(number=1)) == "wrongissuer"
 
 
 async def test_how_many_may_wait_follows(clock: FakeClock) -> None:

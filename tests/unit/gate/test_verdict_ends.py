@@ -32,9 +32,9 @@ KEPT_FOR = 3600.0  # seconds: longer than anything here
 class CountingVerifier(JwtVerifier):
     verified = 0
 
-    def verify_now(self, token: Secret, *, now: datetime) -> Verdict | None:
+    def verify_now(self, token: Secret, *, now: datetime, generation: int) -> Verdict | None:
         self.verified += 1
-        return super().verify_now(token, now=now)
+        return super().verify_now(token, now=now, generation=generation)
 
 
 @pytest.fixture

@@ -4,7 +4,9 @@ from datetime import timedelta
 
 import pytest
 
+from sessiond.core.compact import CompactToken
 from sessiond.core.errors import IssuerUnavailable, Refusal, TokenRejected
+from sessiond.core.password import read_password
 from sessiond.core.secret import Secret
 from tests.fakes import FakeClock, grant_id, principal, verdict
 from tests.unit.refresher.refreshing import TEN_MINUTES, Work, at_work
@@ -129,3 +131,16 @@ async def test_while_the_disk_fails_it_is_asked_again_soon(clock: FakeClock) -> 
         work.store.failing = 1
         assert await asked_after(work, 0.2) == 2  # the second two seconds later
         assert len(await work.live()) == 1
+
+
+async def test_a_token_that_is_asked_about_again_is_kept_without_what_was_read_in_it(
+    clock: FakeClock,
+) -> None:
+    presented = read_password("eyJhbGciOiJub25lIn0.e30.c2ln").access  # {"alg":"none"}
+    async with at_work(clock, recheck=120) as work:
+        await work.log_in(1, access="access0", refresh=None)
+        work.refresher.hold(grant_id(1), issuer="corp", access=presented)
+        [kept] = work.refresher._asking_again._access.values()
+    assert isinstance(presented, CompactToken)
+    assert not isinstance(kept, CompactToken)
+    assert kept.same_as(presented)
