@@ -15,6 +15,8 @@ from sessiond.jwt.header import Signers
 from sessiond.jwt.keyset import KeySet, UnknownKeyError, newer_name
 from sessiond.jwt.signature import names_key, signing_key
 
+WHAT_TO_DO = "see that the token is whole and of this issuer, and jwks_uri"
+
 
 @dataclass(frozen=True, slots=True)
 class _Look:
@@ -87,7 +89,7 @@ class JwtVerifier:
             return self._verdict(read, now=now, generation=generation)
         if self.keys.newer_at_hand(missed) is None:
             return None
-        raise _unknown(saw)
+        raise TokenRejected(Refusal.BADSIGNATURE, f"{saw}: {WHAT_TO_DO}")
 
     async def verify(
         self, token: Secret, *, now: datetime, expires_in: float | None = None
@@ -141,7 +143,7 @@ class JwtVerifier:
                 return read_access_token(token, self._signers_of(newer), self._tokens, now=now)
             except UnknownKeyError as unknown:
                 saw = str(unknown)
-        raise _unknown(saw)
+        raise TokenRejected(Refusal.BADSIGNATURE, f"{saw}: {WHAT_TO_DO}")
 
     def _signers_of(self, keys: KeySet) -> Signers:
         """Return these keys by this issuer's rules; what was judged by others is forgotten."""
@@ -182,13 +184,6 @@ def _missed(token: Secret, unknown: UnknownKeyError) -> bytes:
     """Return by what a missing key is known: all tokens that name one key have one header."""
     text = token.reveal()
     return _digest(text.partition(".")[0] if unknown.is_named else text)
-
-
-def _unknown(saw: str) -> TokenRejected:
-    return TokenRejected(
-        Refusal.BADSIGNATURE,
-        f"{saw}: see that the token is whole and of this issuer, and jwks_uri",
-    )
 
 
 def _digest(text: str) -> bytes:

@@ -27,7 +27,7 @@ from sessiond.core.secret import Secret
 from sessiond.issuers.health import IssuerHealth
 from sessiond.refresher import Tokens
 from tests.fakes import START, FakeClock, MemoryStore, opened_event
-from tests.unit.gate.fakes import ScriptedVerifier, gate_issuer
+from tests.unit.gate.fakes import PlainVerifier, ScriptedVerifier, gate_issuer
 
 pytestmark = pytest.mark.anyio
 
@@ -88,6 +88,19 @@ async def test_only_a_plugins_call_that_took_one_shows_how_the_issuer_is(
     verifier = InstrumentedVerifier(scripted, health, is_heard_here=is_heard_here)
     await verifier.verify(Secret("token"), now=START)
     assert health.last_success_at == (START if needs and is_heard_here else None)
+
+
+def test_what_a_verifier_says_at_once_is_handed_on_and_another_has_to_be_waited_for(
+    health: IssuerHealth,
+) -> None:
+    scripted = ScriptedVerifier(is_online=False, needs=False)
+    ready = InstrumentedVerifier(scripted, health)
+    plain = InstrumentedVerifier(PlainVerifier(scripted), health)
+    said = ready.verify_now(Secret("token"), now=START, generation=3)
+    assert said is not None
+    assert said.generation == 3
+    assert plain.verify_now(Secret("token"), now=START, generation=3) is None
+    assert health.last_success_at is None  # nobody was asked
 
 
 @pytest.mark.parametrize(

@@ -93,6 +93,78 @@ async def test_a_token_costs_no_call_once_the_keys_are_here(
     assert issuer.asked("/keys") == 1
 
 
+def now_reason(verifier: JwtVerifier, presented: Secret, clock: HandClock) -> str:
+    """Return what comes of a token without waiting."""
+    try:
+        said = verifier.verify_now(presented, now=clock.now(), generation=3)
+    except TokenRejected as rejected:
+        return rejected.reason.value
+    except UnusableAnswer:
+        return "unavailable"
+    assert said is None or said.generation == 3
+    return "has to wait" if said is None else "accepted"
+
+
+async def test_what_the_keys_at_hand_show_is_said_without_waiting(
+    verifier: JwtVerifier, issuer: IssuerStub, clock: HandClock
+) -> None:
+    assert now_reason(verifier, token(), clock) == "has to wait"
+    await verifier.probe()
+    assert now_reason(verifier, token(), clock) == "accepted"
+    assert now_reason(verifier, token({"aud": "api://other"}), clock) == "wrongaudience"
+    assert now_reason(verifier, token(key=OTHER_RSA), clock) == "badsignature"
+    assert now_reason(verifier, Secret("opaque"), clock) == "malformed"
+    assert issuer.asked("/keys") == 1
+    clock.pass_(MAX_STALE + 1)
+    assert now_reason(verifier, token({"exp": 4e9}), clock) == "has to wait"
+
+
+@pytest.mark.parametrize("is_named", [True, False])
+async def test_a_key_that_is_not_at_hand_has_to_be_waited_for_where_a_fetch_is_to_be_had(
+    verifier: JwtVerifier, issuer: IssuerStub, clock: HandClock, is_named: bool
+) -> None:
+    def forged(number: int) -> Secret:
+        return made_up(number) if is_named else unnamed(number)
+
+    await verifier.probe()
+    assert now_reason(verifier, forged(0), clock) == "has to wait"
+    assert await reason(verifier, forged(0), clock) == "badsignature"
+    assert now_reason(verifier, forged(0), clock) == "badsignature"  # it was fetched for this one
+    for number in range(1, AT_ONCE):
+        assert now_reason(verifier, forged(number), clock) == "has to wait"
+        assert await reason(verifier, forged(number), clock) == "badsignature"
+    assert now_reason(verifier, forged(AT_ONCE), clock) == "unavailable"
+    assert issuer.asked("/keys") == 1 + AT_ONCE
+    assert now_reason(verifier, token(), clock) == "accepted"
+
+
+async def test_a_look_that_named_nobody_is_not_repeated_when_the_keys_are_fetched(
+    verifier: JwtVerifier, clock: HandClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, looks = signature._is_signed, list[str]()
+
+    def counted(content: bytes, octets: bytes, header: JudgedHeader, key: VerificationKey) -> bool:
+        looks.append(key.id)
+        return real(content, octets, header, key)
+
+    await verifier.probe()
+    monkeypatch.setattr(signature, "_is_signed", counted)
+    assert now_reason(verifier, unnamed(), clock) == "has to wait"
+    assert verifier.needs_call(unnamed())
+    assert len(looks) == 1
+
+
+async def test_other_keys_have_headers_judged_anew(
+    verifier: JwtVerifier, issuer: IssuerStub, clock: HandClock
+) -> None:
+    await verifier.probe()
+    assert now_reason(verifier, token(), clock) == "accepted"
+    publish(issuer, jwk(OTHER_RSA, kid="rsa"))
+    await verifier.probe()
+    assert now_reason(verifier, token(), clock) == "badsignature"
+    assert now_reason(verifier, token(key=OTHER_RSA), clock) == "accepted"
+
+
 async def test_a_wrong_token_is_rejected_for_its_own_reason(
     verifier: JwtVerifier, clock: HandClock
 ) -> None:
