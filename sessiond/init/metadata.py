@@ -9,7 +9,8 @@ from sessiond.core.errors import ConfigError, IssuerUnavailable
 from sessiond.init.answers import Given
 from sessiond.init.vendors import ENTRA, TENANT, Vendor, vendor_of
 from sessiond.issuers.discovery import SUFFIX, Endpoint, metadata_at
-from sessiond.issuers.http import IssuerHttp, trust, url_fault
+from sessiond.issuers.http import IssuerHttp, trust
+from sessiond.issuers.url import url_fault
 
 TIMEOUT = 10.0  # seconds; a person waits
 ENTRA_ISSUER = "https://login.microsoftonline.com/{tenant}/v2.0"

@@ -8,8 +8,6 @@ from datetime import timedelta
 from functools import partial
 from typing import NoReturn
 
-import httpx
-
 from sessiond.api import Verifier
 from sessiond.clock import Clock
 from sessiond.config import IssuerConfig
@@ -26,6 +24,7 @@ from sessiond.issuers.http import IssuerHttp
 from sessiond.issuers.introspection import IntrospectionVerifier
 from sessiond.issuers.jwt import JwtVerifier
 from sessiond.issuers.keys import Keys
+from sessiond.issuers.network import Exchange
 from sessiond.issuers.token_endpoint import TokenEndpoint
 from sessiond.issuers.userinfo import UserinfoVerifier
 from sessiond.jwt.access import TokenRules
@@ -105,7 +104,7 @@ class Issuer:
     async def close(self) -> None:
         """Close every connection, and have the plugins let go of what they hold."""
         for http in self.connections:
-            await http.close()
+            http.close()
         if self.plugged is not None:
             await self.plugged.stop()
 
@@ -129,7 +128,7 @@ def build_issuer(
     tls: ssl.SSLContext,
     plugged: Plugged | None = None,
     note: Callable[[IssuerUnavailable | None], object] = lambda _: None,
-    transport: httpx.AsyncBaseTransport | None = None,
+    network: Exchange | None = None,
 ) -> Issuer:
     """Return the parts for one issuer; nothing is asked yet.
 
@@ -141,14 +140,14 @@ def build_issuer(
         tls: From `sessiond.issuers.http.trust`, shared by those with one `ca_file`.
         plugged: The plugins that this table and role sources name, where there are any.
         note: Told what each call has shown of the issuer, as `IssuerHttp` has it.
-        transport: Answers instead of the network, in tests.
+        network: Answers instead of the real one, in tests.
 
     Raises:
         ConfigError: A secret is missing or is no key.
     """
     insecure = config.insecure_http
     connect = partial(
-        IssuerHttp, clock=clock, tls=tls, insecure_http=insecure, note=note, transport=transport
+        IssuerHttp, clock=clock, tls=tls, insecure_http=insecure, note=note, network=network
     )
     login = connect(timeout=config.timeout, concurrency=config.concurrency)
     calls = 2 * refresh.concurrency  # what is proved and what is not wait for each other nowhere

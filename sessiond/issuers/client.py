@@ -93,10 +93,19 @@ class Client:
             case never:
                 assert_never(never)
 
-    async def post(self, http: IssuerHttp, place: Place, form: Mapping[str, str]) -> Reply:
-        """POST a form to an endpoint, signed in as this client. Raises as `IssuerHttp.get`."""
+    async def post(
+        self,
+        http: IssuerHttp,
+        place: Place,
+        form: Mapping[str, str],
+        *,
+        is_repeatable: bool = False,
+    ) -> Reply:
+        """POST a form to an endpoint, signed in as this client; see `IssuerHttp.post_form`."""
         proof = self.credentials(place)
-        return await http.post_form(place.url, {**form, **proof.form}, headers=proof.headers)
+        return await http.post_form(
+            place.url, {**form, **proof.form}, headers=proof.headers, is_repeatable=is_repeatable
+        )
 
     def _assertion(self, place: Place) -> str:
         """Return a signed statement for this endpoint alone (OpenID Connect Core 1.0, 9)."""

@@ -13,8 +13,9 @@ from sessiond.core.printable import escaped
 from sessiond.core.secret import Secret
 from sessiond.issuers.client import Client
 from sessiond.issuers.discovery import Endpoint, Place, metadata_at
-from sessiond.issuers.http import IssuerHttp, Reply, url_fault
+from sessiond.issuers.http import IssuerHttp, Reply
 from sessiond.issuers.token_endpoint import NO_BEARER, tokens_of
+from sessiond.issuers.url import url_fault
 from sessiond.refresher import Tokens
 
 GRANT = "urn:ietf:params:oauth:grant-type:device_code"

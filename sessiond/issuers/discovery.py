@@ -8,7 +8,8 @@ from sessiond.clock import Clock
 from sessiond.core.errors import UnusableAnswer
 from sessiond.core.printable import seen
 from sessiond.issuers.cached_document import Kept
-from sessiond.issuers.http import IssuerHttp, url_fault
+from sessiond.issuers.http import IssuerHttp
+from sessiond.issuers.url import url_fault
 
 MAX_AGE = 3600.0  # seconds; endpoints hardly ever move
 MAX_SHOWN = 200  # characters of what the metadata calls its issuer

@@ -4,26 +4,27 @@ import os
 import socket
 import ssl
 from collections.abc import Callable, Mapping
-from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from functools import lru_cache
 from typing import Self
 from urllib.parse import urlencode
 
 import anyio
-import httpx
+import h11
 
 from sessiond.clock import Clock
-from sessiond.core.endpoint import endpoint_fault
 from sessiond.core.errors import IssuerThrottled, IssuerUnavailable, UnusableAnswer
 from sessiond.core.jsontext import read_object
+from sessiond.gate.fair import FairLimiter
+from sessiond.issuers.connection import Answer, BadAnswer, Request
+from sessiond.issuers.network import Exchange, Network
+from sessiond.issuers.url import target_of
 
-MAX_BODY_SIZE = 512 * 1024  # bytes
-LANE_CONNECTIONS = 4  # a request costs CPU in proportion to its pool: small ones, and several
 DEFAULT_RETRY_AFTER = 5.0  # seconds, where a 429 does not say
 MAX_RETRY_AFTER = 3600.0  # seconds; nobody is silenced for longer by one header
+# Not compressed: a bound on the bytes read is then a bound on memory.
+_ASKED_FOR = {"accept": "application/json", "accept-encoding": "identity"}
 
 
 def trust(ca_file: str = "") -> ssl.SSLContext:
@@ -34,35 +35,9 @@ def trust(ca_file: str = "") -> ssl.SSLContext:
     Raises:
         OSError: The file is not there, or holds no certificate (ssl.SSLError).
     """
-    return ssl.create_default_context(cafile=ca_file or None)
-
-
-def url_fault(url: str, *, insecure_http: bool = False) -> str | None:
-    """Return why a token must not be sent to this URL, in words that follow its name, or None.
-
-    Args:
-        url: An endpoint, from the configuration or from the issuer's own metadata.
-        insecure_http: Excuses http://, and only where the host is this machine.
-    """
-    try:
-        parts = _parsed(url)
-        host = parts.host  # decoded, which not every name can be (RFC 5891)
-    except (httpx.InvalidURL, ValueError):
-        return "is not a URL"
-    return endpoint_fault(
-        scheme=parts.scheme,
-        host=host,
-        port=parts.port,
-        has_user=bool(parts.userinfo),
-        has_fragment=bool(parts.fragment),
-        insecure_http=insecure_http,
-    )
-
-
-@lru_cache(maxsize=256)
-def _parsed(url: str) -> httpx.URL:
-    """Return an endpoint's URL: the same few, for every request."""
-    return httpx.URL(url)
+    context = ssl.create_default_context(cafile=ca_file or None)
+    context.set_alpn_protocols(["http/1.1"])
+    return context
 
 
 def retry_after(header: str, *, now: datetime) -> float | None:
@@ -139,9 +114,9 @@ class IssuerHttp:
         tls: ssl.SSLContext,
         insecure_http: bool = False,
         note: Callable[[IssuerUnavailable | None], object] = lambda _: None,
-        transport: httpx.AsyncBaseTransport | None = None,
+        network: Exchange | None = None,
     ) -> None:
-        """Make the pools; nothing is connected yet.
+        """Connect to nobody yet.
 
         Args:
             timeout: Seconds for one call altogether, the wait for its turn included.
@@ -150,28 +125,25 @@ class IssuerHttp:
             tls: From `trust`, shared.
             insecure_http: Excuses http:// to this machine.
             note: Told of each call why the issuer is unavailable; None: it answered.
-            transport: Answers instead of the network, in tests.
+            network: Answers instead of the real one, in tests.
         """
         self.insecure_http = insecure_http
         self._timeout = timeout
         self._clock = clock
-        self._turn = anyio.CapacityLimiter(concurrency)
-        lanes = -(-concurrency // LANE_CONNECTIONS)
-        self.ahead: float | None = None  # seconds the issuer's clock was ahead of ours at last
+        self._turn = FairLimiter(concurrency)
         self._note = note
-        self._lanes = [_Lane(timeout, tls, transport) for _ in range(lanes)]
+        self._network = network or Network(tls=tls, most_idle=concurrency, clock=clock)
+        self.ahead: float | None = None  # seconds the issuer's clock was ahead of ours at last
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self.close()
+        self.close()
 
-    async def close(self) -> None:
-        """Close every connection."""
-        async with AsyncExitStack() as stack:
-            for lane in self._lanes:
-                stack.push_async_callback(lane.close)
+    def close(self) -> None:
+        """Close every connection that is not in use, and each that is when that is over."""
+        self._network.close()
 
     async def get(self, url: str, *, headers: Mapping[str, str] | None = None) -> Reply:
         """GET one URL.
@@ -181,29 +153,47 @@ class IssuerHttp:
             IssuerThrottled: 429, or 5xx with Retry-After.
             UnusableAnswer: 3xx, one too large or compressed, or an endpoint that is refused.
         """
-        return await self._call("GET", url, headers=headers or {}, content=None)
+        return await self._call("GET", url, headers or {}, None, is_repeatable=True)
 
     async def post_form(
-        self, url: str, form: Mapping[str, str], *, headers: Mapping[str, str] | None = None
+        self,
+        url: str,
+        form: Mapping[str, str],
+        *,
+        headers: Mapping[str, str] | None = None,
+        is_repeatable: bool = False,
     ) -> Reply:
-        """POST a form, as every OAuth endpoint takes it; raises as `get` does."""
-        kind = {"content-type": "application/x-www-form-urlencoded"}
-        return await self._call(
-            "POST", url, headers={**kind, **(headers or {})}, content=urlencode(form).encode()
-        )
+        """POST a form, as every OAuth endpoint takes it; raises as `get` does.
+
+        Args:
+            url: The endpoint.
+            form: Its fields.
+            headers: More of them.
+            is_repeatable: It does nothing, or the same twice as once: so it may be sent again where
+                the connection was closed before an answer. A refresh token must not be.
+        """
+        kind = {"content-type": "application/x-www-form-urlencoded", **(headers or {})}
+        content = urlencode(form).encode()
+        return await self._call("POST", url, kind, content, is_repeatable=is_repeatable)
 
     async def _call(
-        self, method: str, url: str, *, headers: Mapping[str, str], content: bytes | None
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        content: bytes | None,
+        *,
+        is_repeatable: bool,
     ) -> Reply:
-        fault = url_fault(url, insecure_http=self.insecure_http)
-        if fault is not None:
+        target = target_of(url, insecure_http=self.insecure_http)
+        if isinstance(target, str):
             raise UnusableAnswer(
-                f"an endpoint {fault}, wanted where a token may be sent: set it for this issuer"
+                f"an endpoint {target}, wanted where a token may be sent: set it for this issuer"
             )
-        target = _parsed(url)
+        request = Request(method, target, {**_ASKED_FOR, **headers}, content, is_repeatable)
         try:
-            answer = await self._answer(method, target, headers, content)
-            reply = _judged(answer, target.host, now=self._clock.now())
+            answer = await self._answer(request)
+            reply = _judged(answer, target.origin.host, now=self._clock.now())
         except UnusableAnswer:
             self._note(None)
             raise
@@ -213,127 +203,62 @@ class IssuerHttp:
         self._note(None)
         return reply
 
-    async def _answer(
-        self, method: str, target: httpx.URL, headers: Mapping[str, str], content: bytes | None
-    ) -> "_Answer":
-        # Raised outside the handler: httpx's errors hold the request, and that holds the token.
+    async def _answer(self, request: Request) -> Answer:
+        # Raised outside the handler: what such an error holds may be of the request.
+        host = request.target.origin.host
         failure = (
-            f"{target.host} did not answer within {self._timeout} s, wanted an answer: see that "
-            "issuer, and the way to it"
+            f"{host} did not answer within {self._timeout} s, wanted an answer: see that issuer, "
+            "and the way to it"
         )
         try:
             with anyio.move_on_after(self._timeout):
-                async with self._turn:
-                    lane = min(self._lanes, key=lambda lane: lane.in_use)
-                    answer = await lane.exchange(method, target, headers, content)
-                    if "age" not in answer.headers:  # a cache's copy has the origin's old Date
-                        date = answer.headers.get("date", "")
-                        self.ahead = seconds_until(date, self._clock.now())
-                    return answer
-        except (httpx.HTTPError, httpx.StreamError, OSError, ValueError) as error:
+                async with self._turn.place(None):
+                    answer = await self._network.exchange(request)
+                if answer.header(b"age") is None:  # a cache's copy has the origin's old Date
+                    date = answer.header(b"date") or ""
+                    self.ahead = seconds_until(date, self._clock.now())
+                return answer
+        except BadAnswer as bad:
+            why = "" if bad.__cause__ is None else f" ({_said(bad.__cause__)})"
+            failure = f"{host} gave no answer: {bad}{why}, wanted one: see that issuer"
+        except (OSError, ValueError, h11.LocalProtocolError) as error:
             failure = (
-                f"{target.host} could not be asked: {type(error).__name__}{_cause(error)}, wanted "
-                "a connection: see that issuer, the way to it, and ca_file"
+                f"{host} could not be asked: {_said(error)}, wanted a connection: see that issuer, "
+                "the way to it, and ca_file"
             )
         raise IssuerUnavailable(failure)
 
 
-def _cause(error: BaseException) -> str:
-    """Return what the system says of a failure, in words that follow its name, or nothing.
+def _said(error: BaseException) -> str:
+    """Return what the system says of a failure, else its name.
 
     Only its own words for a number: an error's text may hold the request.
     """
-    root = error
-    while (deeper := root.__cause__ or root.__context__) is not None:
-        root = deeper
-    if isinstance(root, ssl.SSLCertVerificationError):
-        return f" (its certificate is not trusted: {root.verify_message})"
-    if isinstance(root, ssl.SSLError):  # its errno is none of the system's
-        return f" (TLS: {root.reason})"
-    if isinstance(root, socket.gaierror):
-        return " (its name is not found)"
-    if isinstance(root, OSError) and root.errno:
-        return f" ({os.strerror(root.errno)})"
-    return ""
+    match error:
+        case ssl.SSLCertVerificationError():
+            return f"its certificate is not trusted: {error.verify_message}"
+        case ssl.SSLError():  # its errno is none of the system's
+            return f"TLS: {error.reason}"
+        case socket.gaierror():
+            return "its name is not found"
+        case OSError(errno=int(number)) if number:
+            return os.strerror(number)
+        case _:
+            return type(error).__name__
 
 
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    status: int
-    headers: httpx.Headers
-    fault: str | None  # why there is no body
-    body: bytes = field(repr=False)
-
-
-class _Lane:
-    """One small connection pool.
-
-    httpx's transport without its client: so there is nothing that could keep a cookie, follow a
-    redirect or add credentials, and a request costs half.
-    """
-
-    def __init__(
-        self, timeout: float, tls: ssl.SSLContext, transport: httpx.AsyncBaseTransport | None
-    ) -> None:
-        self.in_use = 0
-        self._timeout = httpx.Timeout(timeout).as_dict()
-        self._transport = transport or httpx.AsyncHTTPTransport(
-            verify=tls,
-            limits=httpx.Limits(
-                max_connections=LANE_CONNECTIONS, max_keepalive_connections=LANE_CONNECTIONS
-            ),
-            trust_env=False,
-        )
-
-    async def exchange(
-        self, method: str, url: httpx.URL, headers: Mapping[str, str], content: bytes | None
-    ) -> _Answer:
-        self.in_use += 1
-        try:
-            request = httpx.Request(
-                method,
-                url,
-                # Not compressed: a bound on the bytes read is then a bound on memory.
-                headers={"accept": "application/json", "accept-encoding": "identity", **headers},
-                content=content,
-                extensions={"timeout": self._timeout},
-            )
-            reply = await self._transport.handle_async_request(request)
-            try:
-                fault, body = await _body_of(reply)
-            finally:
-                await reply.aclose()
-            return _Answer(reply.status_code, reply.headers, fault, body)
-        finally:
-            self.in_use -= 1
-
-    async def close(self) -> None:
-        await self._transport.aclose()
-
-
-async def _body_of(reply: httpx.Response) -> tuple[str | None, bytes]:
-    if reply.headers.get("content-encoding", "identity") != "identity":
-        return "compressed its answer without being asked", b""
-    body = bytearray()
-    async for piece in reply.aiter_raw():
-        body += piece
-        if len(body) > MAX_BODY_SIZE:
-            return f"answered more than {MAX_BODY_SIZE} bytes", b""
-    return None, bytes(body)
-
-
-def _judged(answer: _Answer, host: str, *, now: datetime) -> Reply:
+def _judged(answer: Answer, host: str, *, now: datetime) -> Reply:
     """Return an answer that its caller must read; raise for one that is no verdict at all.
 
     Here alone it is decided what an answer says of the issuer. Below 500 it answers: what it says
     is about this call alone. 429 is a wish to be left alone, and so is an error with
     Retry-After; anything else from 500 on says that it is unavailable.
     """
-    header = answer.headers.get("retry-after")
+    header = answer.header(b"retry-after")
     reply = Reply(
         status=answer.status,
         retry_after=None if header is None else retry_after(header, now=now),
-        challenge=answer.headers.get("www-authenticate", ""),
+        challenge=answer.header(b"www-authenticate") or "",
         body=answer.body,
     )
     if reply.status == 429 or (reply.status >= 500 and reply.retry_after is not None):

@@ -131,7 +131,7 @@ class IntrospectionVerifier:
         """Return an answer that has `active`."""
         form = {"token": sendable(token), "token_type_hint": "access_token"}
         place = await self._discovery.need(Endpoint.INTROSPECTION)
-        reply = await self._client.post(self._http, place, form)
+        reply = await self._client.post(self._http, place, form, is_repeatable=True)
         if reply.status != 200:
             raise _fault(reply)
         claims = reply.read()

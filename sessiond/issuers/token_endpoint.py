@@ -91,7 +91,8 @@ class TokenEndpoint:
         place = await self._discovery.find(Endpoint.REVOCATION)
         if place is None:
             return False
-        reply = await self._client.post(self._http, place, {"token": token.reveal()})
+        form = {"token": token.reveal()}
+        reply = await self._client.post(self._http, place, form, is_repeatable=True)
         if reply.status == 200:
             return True
         answer = reply.read()

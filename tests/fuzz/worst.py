@@ -18,7 +18,7 @@ from sessiond.api import Verifier
 from sessiond.core.claims import ClaimRules
 from sessiond.core.errors import SessiondError
 from sessiond.core.password import MAX_PASSWORD_SIZE, read_password
-from sessiond.issuers.http import MAX_BODY_SIZE
+from sessiond.issuers.connection import MAX_BODY_SIZE
 from sessiond.issuers.introspection import IntrospectionVerifier
 from sessiond.issuers.jwt import JwtVerifier
 from sessiond.issuers.keys import Keys

@@ -10,7 +10,7 @@ from sessiond.core.secret import Secret
 from sessiond.issuers.build import Issuer, RefreshLimits, build_issuer
 from sessiond.issuers.discovery import SUFFIX
 from tests.shapes.shape import Shape
-from tests.unit.issuers.fake import TLS, HandClock
+from tests.unit.issuers.fake import TLS, FakeNetwork, HandClock
 
 SECRET = "s3cret of a client"
 
@@ -47,7 +47,7 @@ class StandIn:
             refresh_secret=_secret(refresh_secret),
             clock=HandClock(),
             tls=TLS,
-            transport=httpx.MockTransport(self._answer),
+            network=FakeNetwork(self._answer),
         )
 
     def _place(self, endpoint: str) -> str:

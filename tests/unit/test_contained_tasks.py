@@ -16,7 +16,7 @@ from tests.fakes import HOUR, FakeClock, idle
 from tests.unit.extensions.roles.fakes import asked
 from tests.unit.gate.fakes import GateAtWork, ScriptedVerifier, at_work, gate_issuer, opaque
 from tests.unit.issuers import test_introspection, test_jwt, test_userinfo
-from tests.unit.issuers.fake import Answer, HandClock, IssuerStub
+from tests.unit.issuers.fake import Answering, HandClock, IssuerStub
 from tests.unit.jwt.forge import NOW, token
 from tests.unit.refresher import test_refresher_recheck
 from tests.unit.refresher.refreshing import at_work as refreshing
@@ -48,7 +48,7 @@ class TrippedBody(httpx.AsyncByteStream):
         await self._wire.wait()
 
 
-def tripped(answer: Answer, wire: Tripwire) -> Answer:
+def tripped(answer: Answering, wire: Tripwire) -> Answering:
     """Return the same answer, in pieces, each of them waited for."""
 
     async def slow(request: httpx.Request) -> httpx.Response:

@@ -83,7 +83,7 @@ def stub(monkeypatch: pytest.MonkeyPatch) -> IssuerStub:
     stub.says("/token", {"access_token": ACCESS, "token_type": "Bearer", "refresh_token": "r" * 30})
 
     def http(**options: Any) -> IssuerHttp:
-        return IssuerHttp(**options, transport=stub.transport)
+        return IssuerHttp(**options, network=stub.network)
 
     monkeypatch.setattr(issuer_http, "IssuerHttp", http)
     monkeypatch.setattr(signing_in, "SystemClock", lambda: stub.clock)

@@ -84,7 +84,7 @@ def built(config: IssuerConfig, plugged: Plugged, issuer: IssuerStub) -> Issuer:
         clock=issuer.clock,
         tls=TLS,
         plugged=plugged,
-        transport=issuer.transport,
+        network=issuer.network,
     )
 
 

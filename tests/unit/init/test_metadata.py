@@ -30,7 +30,7 @@ def says(monkeypatch: pytest.MonkeyPatch) -> Says:
     stub = IssuerStub(HandClock())
 
     def http(**options: Any) -> IssuerHttp:
-        return IssuerHttp(**options, transport=stub.transport)
+        return IssuerHttp(**options, network=stub.network)
 
     def says(answer: httpx.Response) -> None:
         for path in PATHS:

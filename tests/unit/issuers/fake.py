@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl
 import anyio
 import httpx
 
+from sessiond.issuers.connection import Answer, Request
 from sessiond.issuers.discovery import Discovery, Endpoint
 from sessiond.issuers.http import IssuerHttp
 from tests.unit.jwt.forge import NOW
@@ -20,7 +21,33 @@ ISSUER = "https://login.example.com/"
 METADATA = "/.well-known/openid-configuration"
 TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # trusts nobody: nothing here leaves the process
 
-Answer = Callable[[httpx.Request], httpx.Response | Awaitable[httpx.Response]]
+Answering = Callable[[httpx.Request], httpx.Response | Awaitable[httpx.Response]]
+
+
+class FakeNetwork:
+    """Stands for `sessiond.issuers.network.Network`: requests and answers as httpx has them."""
+
+    def __init__(self, answering: Answering) -> None:
+        self._answering = answering
+        self.closed = 0  # times
+
+    async def exchange(self, request: Request) -> Answer:
+        target = request.target
+        said = self._answering(
+            httpx.Request(
+                request.method,
+                f"{target.origin.scheme}://{target.authority}{target.path}",
+                headers=request.headers,
+                content=request.content,
+                extensions={"is_repeatable": request.is_repeatable},
+            )
+        )
+        response = said if isinstance(said, httpx.Response) else await said
+        headers = {name.lower(): value for name, value in response.headers.raw}
+        return Answer(response.status_code, headers, None, await response.aread())
+
+    def close(self) -> None:
+        self.closed += 1
 
 
 class HandClock:
@@ -51,9 +78,9 @@ class IssuerStub:
     def __init__(self, clock: HandClock) -> None:
         self.clock = clock
         self.requests: list[httpx.Request] = []
-        self._answers: dict[str, Answer] = {}
+        self._answers: dict[str, Answering] = {}
 
-    def on(self, path: str, answer: Answer) -> None:
+    def on(self, path: str, answer: Answering) -> None:
         self._answers[path] = answer
 
     def says(
@@ -93,8 +120,8 @@ class IssuerStub:
         return sum(request.url.path == path for request in self.requests)
 
     @property
-    def transport(self) -> httpx.MockTransport:
-        return httpx.MockTransport(self._answer)
+    def network(self) -> FakeNetwork:
+        return FakeNetwork(self._answer)
 
     def http(
         self,
@@ -109,7 +136,7 @@ class IssuerStub:
             concurrency=concurrency,
             clock=self.clock,
             tls=TLS,
-            transport=self.transport,
+            network=self.network,
         )
 
     def discovery(self, http: IssuerHttp, **fixed: str) -> Discovery:
@@ -124,11 +151,7 @@ class IssuerStub:
         self.requests.append(request)
         answer = self._answers.get(request.url.path)
         said = httpx.Response(404) if answer is None else answer(request)
-        response = said if isinstance(said, httpx.Response) else await said
-        if isinstance(response.stream, httpx.ByteStream):  # unread again, as from a network
-            stream = httpx.ByteStream(response.content)
-            return httpx.Response(response.status_code, headers=response.headers, stream=stream)
-        return response
+        return said if isinstance(said, httpx.Response) else await said
 
 
 def form_of(request: httpx.Request) -> dict[str, str]:

@@ -17,7 +17,6 @@ from sessiond.core.errors import (
 from sessiond.core.secret import Secret
 from sessiond.issuers.build import Issuer, RefreshLimits, build_issuer
 from sessiond.issuers.entra import EntraTokens
-from sessiond.issuers.http import LANE_CONNECTIONS, _Lane
 from sessiond.issuers.introspection import IntrospectionVerifier
 from sessiond.issuers.jwt import JwtVerifier
 from sessiond.issuers.token_endpoint import TokenEndpoint
@@ -43,7 +42,7 @@ def built(
         refresh_secret=None if refresh_secret is None else Secret(refresh_secret),
         clock=issuer.clock,
         tls=TLS,
-        transport=issuer.transport,
+        network=issuer.network,
     )
 
 
@@ -323,20 +322,21 @@ async def test_a_jwt_issuer_has_its_keys_kept_fresh(issuer: IssuerStub) -> None:
     assert issuer.asked("/keys") >= 1
 
 
-async def test_closing_closes_every_connection(
-    issuer: IssuerStub, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    closed: list[object] = []
-
-    async def close(lane: _Lane) -> None:
-        closed.append(lane)
-
-    monkeypatch.setattr(_Lane, "close", close)
-    parts = built(issuer, of_jwt())
+async def test_closing_closes_every_connection(issuer: IssuerStub) -> None:
+    network = issuer.network
+    parts = build_issuer(
+        of_jwt(),
+        leeway=30.0,
+        refresh=RefreshLimits(timeout=10.0, concurrency=16),
+        client_secret=None,
+        refresh_secret=None,
+        clock=issuer.clock,
+        tls=TLS,
+        network=network,
+    )
+    assert len(parts.connections) == 2
     await parts.close()
-    lanes = [lane for http in parts.connections for lane in http._lanes]
-    assert len(lanes) == (64 + 2 * 16) / LANE_CONNECTIONS
-    assert set(map(id, closed)) == set(map(id, lanes))
+    assert network.closed == 2
 
 
 async def test_why_the_keys_were_not_fetched_is_known_until_they_are(issuer: IssuerStub) -> None:

@@ -148,7 +148,7 @@ async def test_the_token_is_waited_for_at_the_issuers_pace(stub: IssuerStub) -> 
         stub,
         error("authorization_pending"),
         error("slow_down"),
-        httpx.ConnectTimeout("no answer"),
+        TimeoutError("no answer"),
         (429, {}),
         (200, TOKENS),
     )

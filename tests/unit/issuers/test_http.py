@@ -1,4 +1,3 @@
-import gzip
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -9,54 +8,13 @@ import httpx
 import pytest
 
 from sessiond.core.errors import IssuerThrottled, IssuerUnavailable, UnusableAnswer
-from sessiond.issuers.http import MAX_BODY_SIZE, Reply, retry_after, url_fault
+from sessiond.issuers.http import Reply, retry_after
 from tests.unit.issuers.fake import TLS, HandClock, IssuerStub
 from tests.unit.jwt.forge import NOW
 
 pytestmark = pytest.mark.anyio
 
 HERE = "https://login.example.com/here"
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "https://login.example.com/token",
-        "https://login.example.com:8443/a?b=c",
-        "https://[::1]/",
-    ],
-)
-def test_an_https_url_may_be_asked(url: str) -> None:
-    assert url_fault(url) is None
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "http://login.example.com/token",
-        "http://localhost/token",
-        "//login.example.com/token",
-        "login.example.com/token",
-        "file:///etc/passwd",
-        "https:///token",
-        "https://user:word@login.example.com/",
-        "https://login.example.com/#part",
-        "https://login.example.com:port/",
-        "",
-    ],
-)
-def test_any_other_url_is_refused(url: str) -> None:
-    assert url_fault(url) is not None
-
-
-@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.9.9.9", "[::1]"])
-def test_plain_http_is_excused_on_this_machine(host: str) -> None:
-    assert url_fault(f"http://{host}:8080/token", insecure_http=True) is None
-
-
-@pytest.mark.parametrize("host", ["login.example.com", "localhost.example.com", "10.0.0.1"])
-def test_plain_http_is_excused_nowhere_else(host: str) -> None:
-    assert url_fault(f"http://{host}/token", insecure_http=True) is not None
 
 
 @pytest.mark.parametrize(
@@ -139,30 +97,6 @@ async def test_what_is_no_json_object_is_unavailable(issuer: IssuerStub, body: b
         reply = await http.get(HERE)
     with pytest.raises(IssuerUnavailable):
         reply.read()
-
-
-async def test_a_body_past_the_limit_is_left_unread(issuer: IssuerStub) -> None:
-    sent = 0
-
-    async def endless() -> AsyncIterator[bytes]:
-        nonlocal sent
-        while True:
-            sent += 65536
-            yield b" " * 65536
-
-    issuer.on("/here", lambda _: httpx.Response(200, content=endless()))
-    async with issuer.http() as http:
-        with pytest.raises(IssuerUnavailable, match=str(MAX_BODY_SIZE)):
-            await http.get(HERE)
-    assert sent == MAX_BODY_SIZE + 65536
-
-
-async def test_a_compressed_body_is_refused_unread(issuer: IssuerStub) -> None:
-    issuer.says("/here", gzip.compress(b"{}"), headers={"Content-Encoding": "gzip"})
-    async with issuer.http() as http:
-        with pytest.raises(IssuerUnavailable, match="compressed"):
-            await http.get(HERE)
-    assert issuer.requests[0].headers["accept-encoding"] == "identity"
 
 
 async def test_a_body_that_drips_ends_with_the_timeout(issuer: IssuerStub) -> None:
@@ -262,7 +196,7 @@ async def test_the_issuers_clock_is_read_from_its_own_answers_and_from_no_caches
         assert http.ahead == pytest.approx(3600, abs=1)
 
 
-@pytest.mark.parametrize("error", [httpx.ConnectError, httpx.ReadTimeout, OSError])
+@pytest.mark.parametrize("error", [OSError, ValueError])
 async def test_a_transport_error_is_unavailable_and_keeps_no_request(
     issuer: IssuerStub, error: type[Exception]
 ) -> None:

@@ -107,6 +107,7 @@ async def test_the_token_goes_in_the_form_with_our_credentials(
         "client_id": "sessiond",
         "client_secret": "s",
     }
+    assert request.extensions["is_repeatable"] is True  # asked twice, it is the same answer
 
 
 @pytest.mark.parametrize("active", [False, "true", 1, None, "false", [True]])

@@ -55,6 +55,18 @@ async def test_a_refresh_token_is_spent_for_new_tokens(issuer: IssuerStub) -> No
     }
 
 
+async def test_a_refresh_token_is_never_sent_twice_by_one_call_and_one_given_back_may_be(
+    issuer: IssuerStub,
+) -> None:
+    issuer.says("/token", ANSWER)
+    issuer.says("/revoke", {})
+    source = source_of(issuer)
+    await source.refresh(REFRESH)
+    assert issuer.requests[-1].extensions["is_repeatable"] is False
+    await source.revoke(REFRESH)
+    assert issuer.requests[-1].extensions["is_repeatable"] is True
+
+
 async def test_the_scope_is_sent_where_there_is_one(issuer: IssuerStub) -> None:
     issuer.says("/token", ANSWER)
     await source_of(issuer, scope="api://kdb/session.login").refresh(REFRESH)

@@ -15,6 +15,7 @@ from sessiond.ctl.doctor import issuers
 from sessiond.ctl.doctor.files import Where
 from sessiond.ctl.doctor.finding import Finding
 from sessiond.issuers.build import Issuer, build_issuer
+from tests.unit.issuers.fake import FakeNetwork
 from tests.unit.jwt.forge import RSA, jwk
 
 ISSUER = "https://login.example.com/"
@@ -58,7 +59,7 @@ def issuer(monkeypatch: pytest.MonkeyPatch) -> Answering:
     answering = Answering()
 
     def build(*args: Any, **keys: Any) -> Issuer:
-        return build_issuer(*args, **keys, transport=httpx.MockTransport(answering))
+        return build_issuer(*args, **keys, network=FakeNetwork(answering))
 
     monkeypatch.setattr(issuers, "build_issuer", build)
     return answering
