@@ -1,6 +1,7 @@
 """One refresh token spent, and what came of it kept: each step on disk before the next."""
 
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum, auto
@@ -28,6 +29,7 @@ from sessiond.table import Table
 MAX_TRIES = 3  # to verify one token that nothing is known of, before another is asked for
 
 A = TypeVar("A")
+Place = AbstractAsyncContextManager[object]  # at an issuer, which is asked so many things at a time
 
 log = structlog.get_logger()
 
@@ -68,6 +70,7 @@ class OneRefresh:
         hashed: Callable[[Secret], TokenHash],
         draw: Callable[[], float],
         note_late: Callable[[float], object],
+        is_stopping: Callable[[], bool],
     ) -> None:
         """Ask nothing yet.
 
@@ -78,6 +81,7 @@ class OneRefresh:
             hashed: Turns a token into what it is known by.
             draw: Gives numbers uniform in [0, 1).
             note_late: Told how many seconds after it was due a refresh begins.
+            is_stopping: Whether the issuer is asked nothing more.
         """
         self._table = table
         self._issuers = issuers
@@ -85,6 +89,7 @@ class OneRefresh:
         self._hashed = hashed
         self._draw = draw
         self._note_late = note_late
+        self._is_stopping = is_stopping
         self._unverified: dict[GrantId, _Unverified] = {}
         self._under_way: set[GrantId] = set()  # less those that are gone meanwhile
 
@@ -94,12 +99,18 @@ class OneRefresh:
         self._under_way.discard(grant)
 
     async def of(
-        self, grant: Grant, begun_on: RefreshIssuer
+        self, grant: Grant, begun_on: RefreshIssuer, place: Place
     ) -> Outcome | datetime | IssuerUnavailable:
         """Spend the grant's refresh token, which the table has noted to be in flight.
 
         Where the last one has brought what could not be verified yet, that is tried again instead.
-        Of one grant not twice at a time.
+        Of one grant not twice at a time. What the issuer answers is recorded without a place at it,
+        so that it may be asked for the next grant meanwhile.
+
+        Args:
+            grant: As the table has it now.
+            begun_on: The issuer that it was noted for.
+            place: Entered for as long as the issuer is asked, again for each time.
 
         Returns:
             How it ended; or not before when it may be tried; or why it is to be tried again.
@@ -109,17 +120,19 @@ class OneRefresh:
         """
         self._under_way.add(grant.id)
         try:
-            return await self._of(grant, begun_on)
+            async with place:
+                given = await self._ask(grant, begun_on)
+            if isinstance(given, _Unverified):
+                return await self._take(grant, given, place)
+            return given
         finally:
             self._under_way.discard(grant.id)
 
-    async def _of(
+    async def _ask(
         self, grant: Grant, begun_on: RefreshIssuer
-    ) -> Outcome | datetime | IssuerUnavailable:
+    ) -> Outcome | datetime | IssuerUnavailable | _Unverified:
         issuer = self._issuers.now(begun_on, grant.issuer)
-        if issuer is None or grant.refresh_token is None:
-            return Outcome.OVER
-        if grant.lease.expires_at <= self._clock.now():
+        if issuer is None or grant.refresh_token is None or self._is_needless(grant):
             return Outcome.OVER
         if issuer.client != grant.client:  # sent for another client it would count as stolen
             return IssuerUnavailable(
@@ -131,7 +144,7 @@ class OneRefresh:
             return closed_until + timedelta(seconds=FIRST_RETRY * self._draw())
         kept = self._unverified.pop(grant.id, None)
         if kept is not None:
-            return await self._take(grant, kept)
+            return kept
         if grant.refresh_at is not None and grant.refresh_at <= self._clock.now():
             self._note_late((self._clock.now() - grant.refresh_at).total_seconds())
         try:
@@ -143,9 +156,17 @@ class OneRefresh:
             return Outcome.OVER
         except IssuerUnavailable as unavailable:
             return unavailable.with_traceback(None)
-        return await self._take(grant, _Unverified(tokens, issuer, self._clock.monotonic()))
+        return _Unverified(tokens, issuer, self._clock.monotonic())
 
-    async def _take(self, grant: Grant, given: _Unverified) -> Outcome | IssuerUnavailable:
+    def _is_needless(self, grant: Grant) -> bool:
+        """Say whether it came to nothing while it waited for its place at the issuer."""
+        if self._is_stopping() or grant.lease.expires_at <= self._clock.now():
+            return True
+        return grant.id not in self._under_way  # it was revoked, or nobody is left
+
+    async def _take(
+        self, grant: Grant, given: _Unverified, place: Place
+    ) -> Outcome | IssuerUnavailable:
         """Keep the new refresh token first: after a crash it is all there is."""
         renewed = given.tokens.refresh_token
         known_by = None if renewed is None else self._hashed(renewed)
@@ -153,7 +174,7 @@ class OneRefresh:
         known = await self._persist(rotate)
         issuer = self._issuers.now(given.given_on, grant.issuer)
         if known and issuer is not None:
-            return await self._verify(grant, issuer, given)
+            return await self._verify(grant, issuer, given, place)
         if not known:
             log.info("refresh thrown away", issuer=grant.issuer)
             if renewed is not None and issuer is not None:
@@ -161,14 +182,16 @@ class OneRefresh:
         return Outcome.OVER
 
     async def _verify(
-        self, grant: Grant, issuer: RefreshIssuer, given: _Unverified
+        self, grant: Grant, issuer: RefreshIssuer, given: _Unverified, place: Place
     ) -> Outcome | IssuerUnavailable:
         """Give the sessions what the new access token says."""
         tokens = given.at(self._clock.monotonic())
         try:
-            verdict = await issuer.verify(
-                tokens.access_token, now=self._clock.now(), expires_in=tokens.expires_in
-            )
+            needs_call = issuer.verifier.needs_call(tokens.access_token)
+            async with place if needs_call else nullcontext():
+                verdict = await issuer.verify(
+                    tokens.access_token, now=self._clock.now(), expires_in=tokens.expires_in
+                )
         except TokenRejected as rejected:
             log.warning("refreshed token rejected", issuer=grant.issuer, reason=rejected.reason)
             return await self._rejected(grant, issuer, given, rejected)

@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -31,12 +31,13 @@ from sessiond.core.session import ProcessKey
 from sessiond.due import DueQueue
 from sessiond.refresher.asking_again import AskingAgain
 from sessiond.refresher.giving_back import GivingBack
-from sessiond.refresher.one_refresh import OneRefresh, Outcome
+from sessiond.refresher.one_refresh import OneRefresh, Outcome, Place
 from sessiond.refresher.pace import retry_in
 from sessiond.refresher.refresh_issuer import RefreshIssuer, RefreshIssuers, RefreshSettings
 from sessiond.table import Committed, Table
 
 AT_ONCE = 64  # grants looked at in one go
+AHEAD = 8  # times as many are begun as may be at the issuer: the others are being recorded
 
 log = structlog.get_logger()
 
@@ -94,7 +95,13 @@ class Refresher:
         self._clock = clock
         self._draw = draw
         self._one_refresh = OneRefresh(
-            table, self._issuers, clock=clock, hashed=hashed, draw=draw, note_late=note_late
+            table,
+            self._issuers,
+            clock=clock,
+            hashed=hashed,
+            draw=draw,
+            note_late=note_late,
+            is_stopping=lambda: self._watching.cancel_called,
         )
         self._due = DueQueue[_Key](clock)
         self._held: dict[GrantId, _Held] = {}
@@ -228,7 +235,7 @@ class Refresher:
 
     def _has_place(self, name: str) -> bool:
         issuer = self._issuers.get(name)
-        return issuer is None or self._begun[name] < issuer.limiter.total_tokens
+        return issuer is None or self._begun[name] < AHEAD * issuer.limiter.total_tokens
 
     def _leave_place(self, name: str) -> None:
         self._begun[name] -= 1
@@ -253,11 +260,9 @@ class Refresher:
             grant = await self._table.ask(BeginRefresh(grant=key.grant, at_once=at_once))
             if grant is None:
                 await self._ask_again(key, issuer)
-            elif key.is_unproved and issuer is not None:
-                await self._refresh(grant, issuer)
-            elif issuer is not None:
-                async with issuer.limiter:
-                    await self._refresh(grant, issuer)
+            elif issuer is not None:  # what is not proved has had its place since it was begun
+                place = nullcontext() if key.is_unproved else issuer.limiter
+                await self._refresh(grant, issuer, place)
         except StoreError as error:
             log.warning("refresh not recorded", error=str(error))
             self._begin_again(key)
@@ -274,8 +279,8 @@ class Refresher:
         held.failures += 1
         return retry_in(held.failures - 1, self._draw())
 
-    async def _refresh(self, grant: Grant, begun_on: RefreshIssuer) -> None:
-        outcome = await self._one_refresh.of(grant, begun_on)
+    async def _refresh(self, grant: Grant, begun_on: RefreshIssuer, place: Place) -> None:
+        outcome = await self._one_refresh.of(grant, begun_on, place)
         match outcome:
             case Outcome.REFRESHED:
                 self._held.pop(grant.id, None)

@@ -74,7 +74,9 @@ class Issuer:
         """Return new tokens for a refresh token, or for a username."""
         user, _, number = was.partition("~")
         turn = int(number.partition("~")[0] or 0) + 1
-        access = jwt.encode({"alg": "ES256", "kid": "instant"}, self._claims(user), self._key)
+        access = jwt.encode(
+            {"alg": "ES256", "typ": "at+jwt", "kid": "instant"}, self._claims(user), self._key
+        )
         return {
             "access_token": access,
             "refresh_token": f"{user}~{turn}~".ljust(self.manners.refresh_size, "x"),

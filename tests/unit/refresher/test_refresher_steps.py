@@ -11,7 +11,7 @@ from sessiond.core.errors import (
 )
 from sessiond.core.grant import Grant
 from tests.fakes import FakeClock, grant, idle, process_key
-from tests.unit.refresher.refreshing import at_work, tokens
+from tests.unit.refresher.refreshing import Work, at_work, tokens
 
 pytestmark = pytest.mark.anyio
 
@@ -227,3 +227,68 @@ async def test_a_wish_of_one_answer_puts_off_that_grant_and_no_other(clock: Fake
         assert len(work.source.sent) == 2
         await clock.advance(1)
         assert work.source.sent[2] == (460, "refresh0")
+
+
+async def log_two_in(work: Work) -> None:
+    """Log in two whose refresh tokens are proved, so that both are due in six minutes."""
+    await work.log_in(1)
+    await work.log_in(2, access="b", refresh="other")
+    await work.minutes(1)
+    await work.prove(1)
+    await work.prove(2)
+    work.source.sent.clear()
+    work.verifier.stated.clear()
+
+
+async def test_what_is_being_recorded_takes_no_place_at_the_issuer(clock: FakeClock) -> None:
+    async with at_work(clock, concurrency=1) as work:
+        await log_two_in(work)
+        answer = work.source.hold()
+        await work.minutes(6)
+        begun = len(work.sent)
+        disk = work.store.gate = anyio.Event()
+        answer.set()
+        await idle()
+        sent = len(work.sent)
+        disk.set()
+        await idle()
+        assert (begun, sent, work.source.at_most) == (1, 2, 1)
+        assert work.told[-2:] == [("session.refreshed", "")] * 2
+
+
+async def test_what_was_revoked_as_it_waited_for_its_place_is_not_sent(clock: FakeClock) -> None:
+    async with at_work(clock, concurrency=1) as work:
+        await log_two_in(work)
+        answer = work.source.hold()
+        await work.minutes(6)
+        assert len(work.sent) == 1
+        await work.revoke()
+        answer.set()
+        await idle()
+        assert len(work.sent) == 1
+
+
+async def test_what_waits_for_its_place_is_not_sent_once_the_refresher_settles(
+    clock: FakeClock,
+) -> None:
+    async with at_work(clock, concurrency=1) as work:
+        await log_two_in(work)
+        answer = work.source.hold()
+        await work.minutes(6)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(work.refresher.settle)
+            await idle()
+            answer.set()
+        assert len(work.sent) == 1
+        assert work.told[-1:] == [("session.refreshed", "")]
+
+
+async def test_a_verifier_that_asks_the_issuer_has_a_place_there_too(clock: FakeClock) -> None:
+    async with at_work(clock, concurrency=1) as work:
+        await log_two_in(work)
+        verdict = work.verifier.hold()
+        await work.minutes(6)
+        assert len(work.sent) + len(work.verifier.stated) == 3  # both sent, one is asked about
+        verdict.set()
+        await idle()
+        assert (len(work.sent), len(work.verifier.stated)) == (2, 2)
