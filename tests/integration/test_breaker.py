@@ -192,6 +192,7 @@ def test_a_dropped_connection_or_a_wrong_answer_is_no_verdict(
     q = process(start(configuration(strict_issuer, extra=USERINFO)))
     token = opaque(strict_issuer)
     for kind in ("drop", "html"):
-        strict_issuer.control.fault("/userinfo", kind)
+        strict_issuer.control.fault("/userinfo", kind, count=2 if kind == "drop" else 1)
         assert q.connect(ALICE, token)["reason"] == "unavailable"
+        strict_issuer.control.clear_faults()
     assert q.connect(ALICE, token)["ok"]
