@@ -10,14 +10,23 @@ import threading
 from collections.abc import Iterator, Sequence
 from itertools import count
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
-from tests.issuer.running import RunningIssuer
 from tests.warm_start import WarmProcess, WarmStart
 
 DAEMON = ("-m", "sessiond", "run", "--config")
 READY_WITHIN = 30.0  # seconds
 _ports = count(20000 + os.getpid() % 20000)
+
+
+class Issuer(Protocol):
+    """Whose tokens a daemon takes."""
+
+    @property
+    def issuer(self) -> str: ...
+
+    @property
+    def ca_file(self) -> Path | None: ...
 
 
 class DaemonError(Exception):
@@ -157,7 +166,7 @@ class RunningDaemon:
         ready.put(False)
 
 
-def configuration(issuer: RunningIssuer, *, extra: str = "", **sections: str) -> str:
+def configuration(issuer: Issuer, *, extra: str = "", **sections: str) -> str:
     """Return a configuration for one issuer, to be given to RunningDaemon.
 
     Args:

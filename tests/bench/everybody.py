@@ -48,7 +48,7 @@ def _as_it_runs(bench: Bench) -> Iterator[Row]:
     yield Row(f"cached login, {SESSIONS:,} sessions, idle", waits(idle.waits))
     yield Row("- the same while all are revoked", waits(during.waits), note)
     cpu = 100 * revoking.cpu / revoking.seconds
-    took = {"max ms": revoking.seconds * 1000, "daemon %": cpu}
+    took = {"max ms": revoking.seconds * 1000, "server %": cpu}
     yield Row(f"revoking all of {SESSIONS:,} sessions", took, "with those logins")
 
 

@@ -36,7 +36,7 @@ def measure(bench: Bench) -> Iterator[Row]:
     yield Row("start-up, no session, until ready", medians(empty), "after kill -9")
     yield Row("- resident then, new database", {"MiB": idle})
     yield Row(f"{SESSIONS:,} logins, {PROCESSES} connections", of_load(load), note)
-    yield Row(f"- resident with {SESSIONS:,} sessions open", {"MiB": load.daemon_mib})
+    yield Row(f"- resident with {SESSIONS:,} sessions open", {"MiB": load.server_mib})
     yield Row(f"start-up, {SESSIONS:,} sessions, until ready", medians(full), "after kill -9")
 
 
