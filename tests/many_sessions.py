@@ -23,38 +23,52 @@ PROCESSES = 200
 AT_ONCE = 1000  # sessions in one commit
 
 
-def refresh_token(number: int) -> str:
-    """Return the refresh token that session `number` came with."""
-    return f"made-up-refresh-token-of-{number:06}-{'x' * 40}"
+def refresh_token(number: int, size: int = 72) -> str:
+    """Return the refresh token that session `number` came with, of `size` characters."""
+    return f"made-up-refresh-token-of-{number:06}-".ljust(size, "x")
 
 
 def session_number(number: int) -> SessionId:
     return SessionId(UUID(int=1 + number))
 
 
-def fill(database: Path, count: int, *, refresh_at: datetime, expires_at: datetime) -> None:
+def fill(
+    database: Path,
+    count: int,
+    *,
+    refresh_at: datetime,
+    expires_at: datetime,
+    spread: timedelta = timedelta(0),
+    refresh_bytes: int = 72,
+) -> None:
     """Put so many open sessions into a new database, each with a grant and a refresh token.
 
     Args:
         database: Its key is made beside it.
         count: Sessions, and users.
-        refresh_at: When all of them are to be refreshed.
+        refresh_at: When the first of them is to be refreshed.
         expires_at: When their leases end.
+        spread: Between the refreshes of the first and the last.
+        refresh_bytes: Of each refresh token.
     """
     ring = KeyRing.from_text(store_key("", database=database, environ={}))
     lease = Lease(issued_at=datetime.now(UTC) - timedelta(minutes=1), expires_at=expires_at)
+
+    def writes_of(number: int) -> Iterator[Write]:
+        token = Secret(refresh_token(number, refresh_bytes))
+        return _writes(number, lease, refresh_at + spread * number / count, token)
 
     async def commit() -> None:
         async with opened(database, ring) as store:
             for start in range(0, count, AT_ONCE):
                 numbers = range(start, min(start + AT_ONCE, count))
-                writes = [each for number in numbers for each in _writes(number, lease, refresh_at)]
+                writes = [each for number in numbers for each in writes_of(number)]
                 await store.commit(writes, [_event(number, lease) for number in numbers])
 
     anyio.run(commit)
 
 
-def _writes(number: int, lease: Lease, refresh_at: datetime) -> Iterator[Write]:
+def _writes(number: int, lease: Lease, refresh_at: datetime, token: Secret) -> Iterator[Write]:
     user, grant = f"user{number:06}@contoso.test", GrantId(UUID(int=(1 << 64) + number))
     yield Put(NameOwner(name=user, issuer="corp", subject=f"subject {number}"))
     yield Put(
@@ -64,7 +78,7 @@ def _writes(number: int, lease: Lease, refresh_at: datetime) -> Iterator[Write]:
             subject=f"subject {number}",
             client="qstudio",
             lease=lease,
-            refresh_token=Secret(refresh_token(number)),
+            refresh_token=token,
             refresh_at=refresh_at,
         )
     )

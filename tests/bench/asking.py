@@ -1,17 +1,19 @@
 """Logins that wait for introspection: many tokens at once, one token at once, a hung issuer."""
 
+import time
 from collections.abc import Iterator
 
 from tests.bench.bench import Bench, must_be_accepted
 from tests.bench.figures import Row, medians, of_load, waits
-from tests.bench.load import Login
+from tests.bench.minting import opaque, user_name
+from tests.bench.speech import Login
 from tests.bench.tokens import grant_tokens
 from tests.issuer.control import ALWAYS
 from tests.running_daemon import RunningDaemon
 
 ROUNDS = 3
 PROCESSES = 200
-DELAY_MS = 50
+DELAY = 0.05  # seconds that the issuer waits
 VICTIMS = 20  # logins that wait for the hung issuer
 ONCE_OPEN = 200  # logins when nobody waits for it any more
 TRIES = 10  # logins until then, one after the other
@@ -19,27 +21,34 @@ CALLS = "/introspect"
 
 
 def measure(bench: Bench) -> Iterator[Row]:
-    """Measure a slow issuer."""
-    count = ROUNDS * (PROCESSES + 1)
-    tokens = grant_tokens(bench.issuer, count, prefix="asked", client="qstudio-opaque")
-    unseen = [(each.user, f"bearer:{each.access}") for each in tokens]
-    bench.issuer.control.fault(CALLS, "delay", count=ALWAYS, delay_ms=DELAY_MS)
-    with bench.introspecting_daemon() as daemon:
+    """Measure a slow issuer: the fast one, which waits before each answer."""
+    rounds = bench.rounds(ROUNDS)
+    unseen = [marked(user_name("asked", n)) for n in range(rounds * (PROCESSES + 1))]
+    bench.fast.wait(DELAY)
+    with bench.introspecting_daemon(issuer=bench.fast) as daemon:
+        must_be_accepted(bench.load(daemon, [[marked("first@contoso.test")]]))
 
         def at_once(logins: list[Login]) -> tuple[dict[str, float], int]:
-            before = bench.issuer.control.calls(CALLS)
+            began = time.monotonic()
             load = bench.load(daemon, [[login] for login in logins], opens=False)
-            figures = of_load(must_be_accepted(load))
-            return figures, bench.issuer.control.calls(CALLS) - before
+            return of_load(must_be_accepted(load)), len(bench.fast.calls(began))
 
-        different = [at_once([unseen.pop() for _ in range(PROCESSES)]) for _ in range(ROUNDS)]
-        same = [at_once([unseen.pop()] * PROCESSES) for _ in range(ROUNDS)]
-    bench.issuer.control.clear_faults()
-    what = f"{PROCESSES} processes at once, issuer {DELAY_MS} ms"
-    for name, rounds in (("a token each", different), ("one token", same)):
-        calls = "/".join(str(calls) for _, calls in rounds)
+        different = [at_once([unseen.pop() for _ in range(PROCESSES)]) for _ in range(rounds)]
+        same = [at_once([unseen.pop()] * PROCESSES) for _ in range(rounds)]
+    bench.fast.wait(0.0)
+    what = f"{PROCESSES} processes at once, issuer {DELAY * 1000:.0f} ms"
+    for key, name, found in (
+        ("different", "a token each", different),
+        ("same", "one token", same),
+    ):
+        calls = "/".join(str(calls) for _, calls in found)
         note = f"max: the last answer; calls to the issuer: {calls}"
-        yield Row(f"{what}, {name}", medians([figures for figures, _ in rounds]), note)
+        yield Row(f"{what}, {name}", medians([figures for figures, _ in found]), note, key)
+
+
+def marked(user: str) -> Login:
+    """Return a user's login by an opaque token of the fast issuer."""
+    return user, f"bearer:{opaque(user)}"
 
 
 def measure_hung(bench: Bench) -> Iterator[Row]:
@@ -60,6 +69,7 @@ def measure_hung(bench: Bench) -> Iterator[Row]:
         f"hung issuer, deadline 2 s: {VICTIMS} logins that need it",
         waits(hung.waits),
         f"answers: {dict(hung.outcomes)}",
+        is_beside_floor=False,
     )
     usual = (
         f"before: p50 {waits(before.waits)['p50 ms']:.2f}, p99 {waits(before.waits)['p99 ms']:.2f}"

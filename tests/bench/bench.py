@@ -18,6 +18,8 @@ from tests.running_daemon import DAEMON, Issuer, RunningDaemon, configuration
 
 FLOOR = "floor"
 FLOOR_LOGINS = 200  # a round beside a measurement that has none of its own
+# Nobody is refused because 500 ask at once, and nothing ends while it is measured.
+PATIENT = "deadline = 30.0\nunbound = 600.0"
 FEW = 10  # the part of the work that a quick run does
 
 
@@ -77,7 +79,7 @@ class Bench:
         **sections: str,
     ) -> Iterator[RunningDaemon]:
         """Run a daemon of the fast issuer, on a new database unless one is in `folder`."""
-        sections.setdefault("login", "unbound = 600.0")
+        sections.setdefault("login", PATIENT)
         with tempfile.TemporaryDirectory(dir=self.folder) as name:
             if "verify" not in extra:
                 extra += f'\nverify = "jwt"\naudience = ["{AUDIENCE}"]\ntyp = ["JWT"]'
@@ -110,18 +112,20 @@ class Bench:
         opens: bool = True,
         closes: bool = True,
         meanwhile: Login | None = None,
+        pause: float = 0.0,
     ) -> Load:
         """Have the generator make a load; arguments as for Plan."""
         return self.generator.run(
             Plan(
                 server.address,
                 server.pid,
-                self.fast.pid,
+                (self.issuer.pid, self.fast.pid),
                 logins,
                 kind=kind,
                 opens=opens,
                 closes=closes,
                 meanwhile=meanwhile,
+                pause=pause,
             )
         )
 

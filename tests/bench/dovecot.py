@@ -89,26 +89,29 @@ class Dovecot:
         )
         assert PROGRAM is not None
         self._process = subprocess.Popen([PROGRAM, "-F", "-c", file], stderr=subprocess.DEVNULL)
-        self.pid = self._found()  # of the auth process
+        self._connection = self._connected()  # one that nobody speaks to would end after a minute
+        self.pid = greeted(self._connection)  # of the auth process
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._connection.close()
         self._process.send_signal(signal.SIGTERM)
         self._process.wait()
 
-    def _found(self) -> int:
+    def _connected(self) -> socket.socket:
         until = time.monotonic() + READY_WITHIN
         while time.monotonic() < until and self._process.poll() is None:
-            with socket.socket(socket.AF_UNIX) as connection:
-                connection.settimeout(READY_WITHIN)
-                try:
-                    connection.connect(self.address)
-                except OSError:
-                    time.sleep(0.05)
-                else:
-                    return greeted(connection)
+            connection = socket.socket(socket.AF_UNIX)
+            connection.settimeout(READY_WITHIN)
+            try:
+                connection.connect(self.address)
+            except OSError:
+                connection.close()
+                time.sleep(0.05)
+            else:
+                return connection
         log = self.folder / "log"
         raise DovecotError(log.read_text() if log.exists() else "it has not begun")
 

@@ -38,11 +38,11 @@ def _as_it_runs(bench: Bench) -> Iterator[Row]:
     with _filled(bench, "everybody", DAEMON) as daemon:
         login = (ALICE, bench.issuer.tokens()["access_token"])
         must_be_accepted(bench.load(daemon, [[login]]))
-        idle = must_be_accepted(bench.load(daemon, [[login] * IDLE]))
+        idle = must_be_accepted(bench.load(daemon, [[login] * bench.few(IDLE)]))
         revoking = _Revoking(daemon)
         time.sleep(A_SECOND)
         login = (ALICE, bench.issuer.tokens()["access_token"])
-        during = must_be_accepted(bench.load(daemon, [[login] * MEANWHILE]))
+        during = must_be_accepted(bench.load(daemon, [[login] * bench.few(MEANWHILE)]))
         note = "" if revoking.is_alive() else "it was over before the logins: too few sessions"
         revoking.join()
     yield Row(f"cached login, {SESSIONS:,} sessions, idle", waits(idle.waits))

@@ -22,7 +22,7 @@ COLUMNS = (
     "load %",
     "MiB",
 )
-SHOWN = {name: ".0f" for name in (CPU, "server %", "issuer %", "load %", "MiB")}
+SHOWN = dict.fromkeys((CPU, "server %", "issuer %", "load %", "MiB"), ".0f")
 SHOWN |= {"per s": ",.0f", "max ms": ",.1f", "p99 ms": ",.2f", WAIT: ",.2f"}
 LEGEND = """\
 Waits are from sending a login to its answer; where there are rounds, medians of them. A login
@@ -44,6 +44,7 @@ class Row:
     figures: Figures
     note: str = ""
     key: str = ""  # what the aims and the plot know it by; empty: neither has it
+    is_beside_floor: bool = True  # where it has waits: false where they are not the daemon's doing
 
 
 def percentile(values: Iterable[float], part: float) -> float:

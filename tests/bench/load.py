@@ -34,12 +34,13 @@ class Plan:
 
     address: bytes
     server: int  # pid
-    issuer: int  # pid
+    issuers: Sequence[int]  # pids
     logins: Sequence[Sequence[Login]]  # of each connection, one after the other
     kind: str = "sessiond"  # of server: one of SPEECHES. The rest is for sessiond alone
     opens: bool = True  # each login is opened, and that is on disk, before the next one begins
     closes: bool = True  # at the end, untimed, every handle is closed
     meanwhile: Login | None = None  # one connection more repeats it until the rest is done
+    pause: float = 0.0  # seconds between one login and the next, where there is one connection
 
 
 @dataclass(slots=True)
@@ -90,7 +91,7 @@ class Caller:
         self.outcomes: Counter[str] = Counter()
         self._speech = speech
         self._received = bytearray()
-        self._logins = logins
+        self.logins = logins
         self._opens = opens
         self._waits = waits
         self._handle = 0
@@ -99,7 +100,7 @@ class Caller:
 
     def begin(self) -> bool:
         """Send the next login; return False when there is none left."""
-        login = next(self._logins, None)
+        login = next(self.logins, None)
         if login is None:
             return False
         self._handle += 1
@@ -113,11 +114,11 @@ class Caller:
         if not received:
             raise ConnectionError("the server closed a connection")
         self._received += received
-        return all([self._advance(answer) for answer in self._speech.answers(self._received)])
+        return all(map(self._advance, self._speech.answers(self._received)))
 
     def finish(self) -> None:
         """Begin no more, and wait until the login under way is over."""
-        self._logins = iter(())
+        self.logins = iter(())
         while self.take():
             pass
 
@@ -163,7 +164,8 @@ def carry_out(plan: Plan) -> Load:
         if plan.meanwhile is not None:
             again = speech.logins(repeat(plan.meanwhile, ENDLESS))
             extra = [Caller(connections[-1], speech, again, opens=True, waits=load.meanwhile)]
-        measure(plan, load, partial(call_until_done, callers, extra))
+        calling = partial(call_in_time, callers[0], plan.pause)
+        measure(plan, load, calling if plan.pause else partial(call_until_done, callers, extra))
         for caller in callers:
             load.outcomes += caller.outcomes
         for caller in extra:
@@ -195,14 +197,24 @@ def connected(plan: Plan, count: int, stack: ExitStack) -> list[socket.socket]:
 
 def measure(plan: Plan, load: Load, calling: Callable[[], None]) -> None:
     """Note the time that the calling takes, and what it costs each of the three processes."""
-    server, issuer = cpu_seconds(plan.server), cpu_seconds(plan.issuer)
+    server, issuer = cpu_seconds(plan.server), sum(map(cpu_seconds, plan.issuers))
     own, started = time.process_time(), time.monotonic()
     calling()
     load.seconds = time.monotonic() - started
     load.own_cpu = time.process_time() - own
     load.server_cpu = cpu_seconds(plan.server) - server
-    load.issuer_cpu = cpu_seconds(plan.issuer) - issuer
+    load.issuer_cpu = sum(map(cpu_seconds, plan.issuers)) - issuer
     load.server_mib = resident_mib(plan.server)
+
+
+def call_in_time(caller: Caller, pause: float) -> None:
+    """Have one caller log in again and again, with a pause after each."""
+    for login in caller.logins:
+        caller.logins = iter([login])
+        caller.begin()
+        while caller.take():
+            pass
+        time.sleep(pause)
 
 
 def call_until_done(callers: Sequence[Caller], extra: Sequence[Caller]) -> None:

@@ -14,6 +14,7 @@ BITS = 2048
 KEY_ID = "bench"
 AUDIENCE = "api://kdb"
 CLIENT = "qstudio"
+OPAQUE = "opaque."  # what the tokens begin with that have to be asked about
 LIFETIME = 7200  # seconds
 REFRESH_BYTES = 1200  # of a refresh token: about what Entra's have
 
@@ -74,7 +75,14 @@ def user_name(prefix: str, number: int) -> str:
 
 def opaque(user: str) -> str:
     """Return an opaque token, from which the fast issuer knows whose it is."""
-    return f"opaque.{user}"
+    return f"{OPAQUE}{_encoded(user.encode())}"
+
+
+def user_of(token: str) -> str:
+    """Return whose opaque token it is, empty if it is none."""
+    if not token.startswith(OPAQUE):
+        return ""
+    return base64.urlsafe_b64decode(token.removeprefix(OPAQUE) + "==").decode()
 
 
 def _json(value: object) -> str:

@@ -69,7 +69,7 @@ def test_a_load_makes_every_login_and_leaves_nothing(
         plan = Plan(
             daemon.address,
             daemon.pid,
-            strict_issuer.pid,
+            [strict_issuer.pid],
             [logins, [*logins, wrong]],
             meanwhile=logins[0],
         )
@@ -81,4 +81,4 @@ def test_a_load_makes_every_login_and_leaves_nothing(
     assert len(load.waits) == 7
     assert len(load.meanwhile) >= 1
     assert left == []
-    assert load.daemon_mib > 10
+    assert load.server_mib > 10
