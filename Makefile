@@ -71,8 +71,9 @@ check: $(VENV)/.real
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q $(WALLS)
 
+# Beside Dovecot's auth where it is installed (apt-get install dovecot-core); writes what it finds.
 bench: $(PEERS)
-	$(BIN)/python -m tests.bench
+	$(BIN)/python -m tests.bench --profile --document docs/performance.md
 
 fuzz: $(VENV)/.real
 	$(PINNED) -r $(PINS)/fuzz.txt

@@ -11,7 +11,8 @@ import subprocess
 import sys
 import time
 import urllib.parse
-import urllib.request
+from contextlib import closing
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any, Self, cast
 
@@ -73,8 +74,9 @@ class FastIssuer:
 
     def _ask(self, name: str, **members: float) -> Any:
         query = urllib.parse.urlencode(members)
-        with urllib.request.urlopen(f"{self.issuer}/_{name}?{query}") as answer:  # noqa: S310
-            return json.load(answer)
+        with closing(HTTPConnection(self.issuer.removeprefix("http://"))) as connection:
+            connection.request("GET", f"/_{name}?{query}")
+            return json.load(connection.getresponse())
 
 
 class Issuer:

@@ -2,10 +2,13 @@
 
 import os
 import platform
+import subprocess
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 from sessiond import __version__
+from tests.bench import dovecot
 
 MIB = 1 << 20
 PAGE = os.sysconf("SC_PAGE_SIZE")  # bytes
@@ -16,7 +19,9 @@ BLOCK = bytes(4096)  # about what a small transaction appends to SQLite's log
 def facts(folder: Path) -> dict[str, str]:
     """Return what the figures depend on; `folder` is on the disk that is used."""
     return {
-        "sessiond": __version__,
+        "measured": f"{datetime.now(UTC):%Y-%m-%d}",
+        "sessiond": f"{__version__}, commit {_commit()}",
+        "beside": f"Dovecot {dovecot.version() or 'is not installed'}",
         "cores": f"{os.cpu_count()} x {_processor()}",
         "load before": load_average(),
         "Python": platform.python_version(),
@@ -56,6 +61,13 @@ def fsync_seconds(folder: Path, count: int) -> list[float]:
             taken.append(time.monotonic() - started)
     path.unlink()
     return taken
+
+
+def _commit() -> str:
+    """Return the commit that the checkout is at, and whether it was changed since."""
+    asked = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
+    found = subprocess.run(asked, capture_output=True, text=True, check=False)
+    return found.stdout.strip() or "unknown"
 
 
 def _processor() -> str:
