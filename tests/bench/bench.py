@@ -97,9 +97,11 @@ class Bench:
             secret.touch(mode=0o600)
             secret.write_text(SERVICE[1])
             asking = f'verify = "introspection"\nclient_secret_file = "{secret}"\n{extra}'
-            text = configuration(issuer or self.issuer, extra=asking)
             if issuer is None:
+                text = configuration(self.issuer, extra=asking)
                 text = text.replace('"qstudio"', '"qstudio-opaque"')
+            else:
+                text = configuration(issuer, extra=f"{asking}\ntimeout = 10.0", login=PATIENT)
             with RunningDaemon(Path(name), text) as daemon:
                 yield daemon
 

@@ -13,7 +13,7 @@ from tests.bench.load import Load
 from tests.bench.speech import Login
 
 ROUNDS = 5
-LOGINS = {1: 400, 50: 500, 500: 1000}  # a round, by connections: 2,000 and more in all
+LOGINS = {1: 400, 50: 400, 500: 500}  # a round, by connections: 2,000 and more in all
 SHOWN = {
     FLOOR: "the floor: one signature, one commit",
     "cold": "cold login",

@@ -8,7 +8,7 @@ from html import escape
 from tests.bench.figures import CPU, WAIT, Row
 
 WIDTH, HEIGHT = 380, 250  # of a panel, with its words
-LEFT, TOP, RIGHT, BOTTOM = 56, 34, 14, 44  # what its words need
+LEFT, TOP, RIGHT, BOTTOM = 56, 34, 30, 44  # what its words need
 LINES = {
     "cold": "cold login",
     "repeat": "repeat login",
@@ -34,12 +34,37 @@ Points = Sequence[tuple[float, float]]
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """One of the four: lines over an axis, both logarithmic."""
+    """One of the four: lines over a logarithmic axis."""
 
     title: str
     along: str
     ticks: Sequence[float]  # of the axis below; 0 stands at its begin
     lines: Mapping[str, Points]
+    is_logarithmic: bool = True  # upwards; else from nothing on
+
+    def levels(self) -> list[float]:
+        """Return where the rules across are, from the lowest to the highest."""
+        values = [value for points in self.lines.values() for _, value in points]
+        if not self.is_logarithmic:
+            step = 10 ** math.floor(math.log10(max(values)))
+            step = step / 2 if max(values) < 2.5 * step else step
+            return [step * n for n in range(math.ceil(max(values) * 1.05 / step) + 1)]
+        low, high = math.floor(math.log10(min(values))), math.ceil(math.log10(max(values) * 1.01))
+        return [10.0**n for n in range(low, high + 1)]
+
+    def part(self, value: float) -> float:
+        """Return how far up a value stands, from 0 to 1."""
+        low, *_, high = self.levels()
+        if not self.is_logarithmic:
+            return value / high
+        return math.log10(value / low) / math.log10(high / low)
+
+    def along_part(self, at: float) -> float:
+        """Return how far to the right it stands, from 0 to 1."""
+        first = min((tick for tick in self.ticks if tick), default=1)
+        begin = math.log10(first / 10 if 0 in self.ticks else first)
+        end = math.log10(max(self.ticks))
+        return (math.log10(at) - begin) / (end - begin or 1) if at else 0.0
 
 
 def plot(rows: Sequence[Row]) -> str:
@@ -77,9 +102,15 @@ def _panels(rows: Sequence[Row]) -> list[Panel]:
     return [
         Panel("CPU time a login, µs", "connections", across, lines(CPU, connections)),
         Panel("wait, p50, ms", "connections", across, lines(WAIT, connections)),
-        Panel("CPU time a cold login, µs", "sessions in the table", grown, lines(CPU, sessions)),
         Panel(
-            "wait of a cold login, p50, ms", "sessions in the table", grown, lines(WAIT, sessions)
+            "CPU time a cold login, µs", "sessions in the table", grown, lines(CPU, sessions), False
+        ),
+        Panel(
+            "wait of a cold login, p50, ms",
+            "sessions in the table",
+            grown,
+            lines(WAIT, sessions),
+            False,
         ),
     ]
 
@@ -89,41 +120,29 @@ def _is_of(key: str, prefix: str) -> bool:
 
 
 def _drawn(panel: Panel) -> str:
-    values = [value for points in panel.lines.values() for _, value in points]
-    low = 10 ** math.floor(math.log10(min(values)))
-    high = 10 ** math.ceil(math.log10(max(values) * 1.01))
-    first = min((tick for tick in panel.ticks if tick), default=1)
+    bottom, right = HEIGHT - BOTTOM, WIDTH - RIGHT
 
     def x(at: float) -> float:
-        begin = math.log10(first / 10 if 0 in panel.ticks else first)
-        end = math.log10(max(panel.ticks))
-        part = (math.log10(at) - begin) / (end - begin or 1) if at else 0
-        return LEFT + part * (WIDTH - LEFT - RIGHT)
+        return LEFT + panel.along_part(at) * (right - LEFT)
 
     def y(value: float) -> float:
-        part = (math.log10(value) - math.log10(low)) / (math.log10(high) - math.log10(low))
-        return HEIGHT - BOTTOM - part * (HEIGHT - TOP - BOTTOM)
+        return bottom - panel.part(value) * (bottom - TOP)
 
     parts = [f'<text class="title" x="{LEFT}" y="{TOP - 14}">{escape(panel.title)}</text>']
-    bottom = HEIGHT - BOTTOM
-    level = low
-    while level <= high:
-        parts.append(_rule(LEFT, y(level), WIDTH - RIGHT, y(level)))
+    for level in panel.levels():
+        parts.append(_rule(LEFT, y(level), right, y(level)))
         parts.append(_word(LEFT - 6, y(level) + 4, f"{level:,g}", "end"))
-        level *= 10
     for tick in panel.ticks:
         parts.append(_rule(x(tick), TOP, x(tick), bottom))
         parts.append(_word(x(tick), bottom + 16, f"{tick:,.0f}", "middle"))
-    parts.append(_word((LEFT + WIDTH - RIGHT) / 2, bottom + 34, panel.along, "middle"))
+    parts.append(_word((LEFT + right) / 2, bottom + 34, panel.along, "middle"))
     for name, points in panel.lines.items():
         path = " ".join(f"{x(at):.1f},{y(value):.1f}" for at, value in points)
         parts.append(f'<polyline class="line" {_stroke(name)} points="{path}"/>')
         for at, value in points:
-            where = f'cx="{x(at):.1f}" cy="{y(value):.1f}"'
+            where = f'cx="{x(at):.1f}" cy="{y(value):.1f}" r="3" fill="{COLOURS[name]}"'
             told = escape(f"{LINES[name]}, {at:,.0f} {panel.along}: {value:,.4g}")
-            parts.append(
-                f'<circle {where} r="3" fill="{COLOURS[name]}"><title>{told}</title></circle>'
-            )
+            parts.append(f"<circle {where}><title>{told}</title></circle>")
     return "".join(parts)
 
 
