@@ -33,7 +33,7 @@ from tests.bench.aims import aims
 from tests.bench.bench import Bench
 from tests.bench.document import write
 from tests.bench.fast_issuer import FastIssuer
-from tests.bench.figures import CPU, WAIT, Row, against, medians, of_load, table, waits
+from tests.bench.figures import RATIOS, WAIT, Row, against, medians, of_load, table, waits
 from tests.bench.floor import Floor
 from tests.bench.load import Generator
 from tests.bench.machine import facts, fsync_seconds, load_average
@@ -65,18 +65,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Measure what was asked for, and print it."""
     options = _options(argv)
     if options.shown:
-        found = json.loads(options.shown.read_text())
-        machine, rows = found["machine"], [_row(each) for each in found["rows"]]
+        kept = [json.loads(file.read_text()) for file in options.shown]
+        machine = kept[0]["machine"]
+        rows = [_row(each) for found in kept for each in found["rows"]]
     else:
         machine, rows = _measured(options)
     print(table(machine, rows))
     for aim in aims(rows):
         print(f"{aim.what}: {aim.wanted}; measured: {aim.measured}, {aim.verdict}")
-    if options.json:
-        listed = [
-            {"key": row.key, "what": row.what, **row.figures, "note": row.note} for row in rows
-        ]
-        options.json.write_text(json.dumps({"machine": machine, "rows": listed}, indent=1) + "\n")
     if options.document:
         write(options.document, machine, rows)
     return 0
@@ -88,7 +84,9 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--document", type=Path, metavar="FILE", help="put them and the plot into it"
     )
-    parser.add_argument("--shown", type=Path, metavar="FILE", help="measure nothing: show these")
+    parser.add_argument(
+        "--shown", type=Path, nargs="+", metavar="FILE", help="measure nothing: show these"
+    )
     parser.add_argument("--folder", type=Path, help="on the disk to measure (default: $TMPDIR)")
     parser.add_argument("--quick", action="store_true", help="a tenth of it, to try: no figures")
     parser.add_argument(
@@ -123,10 +121,21 @@ def _measured(options: argparse.Namespace) -> tuple[dict[str, str], list[Row]]:
             print(f"measuring: {each}", file=sys.stderr)
             fsyncs += fsync_seconds(bench.folder, FSYNCS)
             rows += _beside_the_floor(bench, (MEASUREMENTS | ASKED_FOR)[each])
-    machine["load after"] = load_average()
+            machine["load after"] = load_average()
+            if options.json:  # as far as it is, each time: the next may fail
+                _keep(options.json, machine, [_disk(fsyncs), *rows])
+    return machine, [_disk(fsyncs), *rows]
+
+
+def _disk(fsyncs: Sequence[float]) -> Row:
     figures = {**waits(fsyncs), "per s": len(fsyncs) / sum(fsyncs)}
-    rows.insert(0, Row("disk: append 4 KiB and fsync", figures, "a commit waits for one"))
-    return machine, rows
+    return Row("disk: append 4 KiB and fsync", figures, "a commit waits for one")
+
+
+def _keep(file: Path, machine: dict[str, str], rows: Sequence[Row]) -> None:
+    """Write the figures as JSON."""
+    listed = [{"key": row.key, "what": row.what, **row.figures, "note": row.note} for row in rows]
+    file.write_text(json.dumps({"machine": machine, "rows": listed}, indent=1) + "\n")
 
 
 def _beside_the_floor(bench: Bench, measurement: Measurement) -> list[Row]:
@@ -139,8 +148,8 @@ def _beside_the_floor(bench: Bench, measurement: Measurement) -> list[Row]:
 
 
 def _against(floor: dict[str, float], row: Row) -> Row:
-    is_wait = {WAIT, "p99 ms"} <= row.figures.keys() and CPU not in row.figures
-    if not (is_wait and row.is_beside_floor):
+    is_wait = {WAIT, "p99 ms"} <= row.figures.keys() and RATIOS[WAIT] not in row.figures
+    if not (is_wait and row.is_of_one):
         return row
     return replace(row, figures={**against(floor, row.figures), **row.figures})
 

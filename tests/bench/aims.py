@@ -92,14 +92,14 @@ def aims(rows: Sequence[Row]) -> Iterator[Aim]:
             continue
         is_met = measured >= wanted.bound if wanted.is_least else measured <= wanted.bound
         bound = f"at {'least' if wanted.is_least else 'most'} {_said(wanted.bound, wanted.unit)}"
-        verdict = "met" if is_met else f"missed, {_missed(measured, wanted)}"
+        verdict = "met" if is_met else f"missed: {_missed(measured, wanted)}"
         yield Aim(wanted.what, bound, _said(measured, wanted.unit), verdict)
 
 
 def _missed(measured: float, wanted: _Wanted) -> str:
     if not wanted.bound:
-        return f"by {measured:,.0f}"
-    return f"{measured / wanted.bound:.2g} of it"
+        return f"{measured:,.0f} more"
+    return f"{measured / wanted.bound:,.2g} times that"
 
 
 def _said(value: float, unit: str) -> str:

@@ -43,7 +43,8 @@ def measure(bench: Bench) -> Iterator[Row]:
     ):
         calls = "/".join(str(calls) for _, calls in found)
         note = f"max: the last answer; calls to the issuer: {calls}"
-        yield Row(f"{what}, {name}", medians([figures for figures, _ in found]), note, key)
+        figures = medians([figures for figures, _ in found])
+        yield Row(f"{what}, {name}", figures, note, key, is_of_one=False)
 
 
 def marked(user: str) -> Login:
@@ -69,7 +70,7 @@ def measure_hung(bench: Bench) -> Iterator[Row]:
         f"hung issuer, deadline 2 s: {VICTIMS} logins that need it",
         waits(hung.waits),
         f"answers: {dict(hung.outcomes)}",
-        is_beside_floor=False,
+        is_of_one=False,
     )
     usual = (
         f"before: p50 {waits(before.waits)['p50 ms']:.2f}, p99 {waits(before.waits)['p99 ms']:.2f}"

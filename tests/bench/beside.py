@@ -27,13 +27,15 @@ def measure(bench: Bench) -> Iterator[Row]:
             must_be_accepted(bench.load(daemon, [[login]]))
         for connections, count in LOGINS.items():
             rounds: dict[str, list[Figures]] = {name: [] for name in daemons}
-            for _ in range(ROUNDS):
+            for _ in range(bench.rounds(ROUNDS)):
                 for name, daemon in daemons.items():
-                    load = bench.load(daemon, dealt([login] * count, connections))
+                    load = bench.load(
+                        daemon, dealt([login] * bench.few(count, connections), connections)
+                    )
                     rounds[name].append(of_load(must_be_accepted(load)))
             for name, figures in rounds.items():
                 what = f"cached login, {connections} connection{'s' * (connections > 1)}"
-                yield Row(f"{what}; {name}", medians(figures))
+                yield Row(f"{what}; {name}", medians(figures), is_of_one=connections == 1)
 
 
 def _started(bench: Bench, stack: ExitStack, at: int) -> RunningDaemon:

@@ -36,30 +36,30 @@ def measure(bench: Bench) -> Iterator[Row]:
     later = datetime.now(UTC) + timedelta(days=10)
 
     def round_of(daemon: RunningDaemon) -> Figures:
-        return of_load(must_be_accepted(bench.load(daemon, [[login] * LOGINS])))
+        return of_load(must_be_accepted(bench.load(daemon, [[login] * bench.few(LOGINS)])))
 
     folder = _folder(bench, "read")
-    fill(folder / "sessiond.db", SESSIONS, refresh_at=later, expires_at=later)
+    fill(folder / "sessiond.db", bench.few(SESSIONS), refresh_at=later, expires_at=later)
     quiet, read = [], []
     with RunningDaemon(folder, configuration(bench.issuer, login="grace = 600.0")) as daemon:
         round_of(daemon)
-        for _ in range(ROUNDS):
+        for _ in range(bench.rounds(ROUNDS)):
             quiet.append(round_of(daemon))
             with readers(folder / "c"):
                 read.append(round_of(daemon))
-    yield Row(f"cached login, 1 connection, {SESSIONS:,} sessions", medians(quiet))
+    yield Row(f"cached login, 1 connection, {bench.few(SESSIONS):,} sessions", medians(quiet))
     yield Row(f"- beside {READERS} operators who read all the time", medians(read), PAGE)
 
     none, some = _folder(bench, "none"), _folder(bench, "some")
-    _revoke(some / "sessiond.db", REVOCATIONS)
+    _revoke(some / "sessiond.db", bench.few(REVOCATIONS))
     text, free, revoked = configuration(bench.issuer), [], []
     with RunningDaemon(none, text) as one, RunningDaemon(some, text) as other:
         round_of(one), round_of(other)
-        for _ in range(ROUNDS):
+        for _ in range(bench.rounds(ROUNDS)):
             free.append(round_of(one))
             revoked.append(round_of(other))
     yield Row("cached login, 1 connection, no revocation", medians(free))
-    yield Row(f"- with {REVOCATIONS:,} revocations in force", medians(revoked))
+    yield Row(f"- with {bench.few(REVOCATIONS):,} revocations in force", medians(revoked))
 
 
 @contextmanager

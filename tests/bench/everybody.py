@@ -39,17 +39,17 @@ def _as_it_runs(bench: Bench) -> Iterator[Row]:
         login = (ALICE, bench.issuer.tokens()["access_token"])
         must_be_accepted(bench.load(daemon, [[login]]))
         idle = must_be_accepted(bench.load(daemon, [[login] * bench.few(IDLE)]))
-        revoking = _Revoking(daemon)
+        revoking = _Revoking(daemon, bench.few(SESSIONS))
         time.sleep(A_SECOND)
         login = (ALICE, bench.issuer.tokens()["access_token"])
         during = must_be_accepted(bench.load(daemon, [[login] * bench.few(MEANWHILE)]))
         note = "" if revoking.is_alive() else "it was over before the logins: too few sessions"
         revoking.join()
-    yield Row(f"cached login, {SESSIONS:,} sessions, idle", waits(idle.waits))
+    yield Row(f"cached login, {bench.few(SESSIONS):,} sessions, idle", waits(idle.waits))
     yield Row("- the same while all are revoked", waits(during.waits), note)
     cpu = 100 * revoking.cpu / revoking.seconds
     took = {"max ms": revoking.seconds * 1000, "server %": cpu}
-    yield Row(f"revoking all of {SESSIONS:,} sessions", took, "with those logins")
+    yield Row(f"revoking all of {bench.few(SESSIONS):,} sessions", took, "with those logins")
 
 
 def _timed(bench: Bench) -> Iterator[Row]:
@@ -61,7 +61,7 @@ def _timed(bench: Bench) -> Iterator[Row]:
     ):
         time.sleep(A_SECOND)  # what was built at the start is no hold
         before = len(lines.read_text().splitlines())
-        _Revoking(daemon).join()
+        _Revoking(daemon, bench.few(SESSIONS)).join()
         found = [line.split(" ", 2) for line in lines.read_text().splitlines()[before:]]
     for name, at in (("CPU", 0), ("time", 1)):
         worst = max(found, key=lambda each: float(each[at]))
@@ -74,7 +74,12 @@ def _filled(bench: Bench, name: str, program: tuple[str, ...]) -> Iterator[Runni
     folder = bench.folder / name
     folder.mkdir()
     later = datetime.now(UTC) + timedelta(days=10)
-    fill(folder / "sessiond.db", SESSIONS, refresh_at=later, expires_at=later + timedelta(days=10))
+    fill(
+        folder / "sessiond.db",
+        bench.few(SESSIONS),
+        refresh_at=later,
+        expires_at=later + timedelta(days=10),
+    )
     text = configuration(bench.issuer, login="grace = 600.0")
     with (
         patch.object(running_daemon, "READY_WITHIN", PATIENCE),
@@ -86,9 +91,10 @@ def _filled(bench: Bench, name: str, program: tuple[str, ...]) -> Iterator[Runni
 class _Revoking(threading.Thread):
     """An operator who takes everybody's access back."""
 
-    def __init__(self, daemon: RunningDaemon) -> None:
+    def __init__(self, daemon: RunningDaemon, sessions: int) -> None:
         super().__init__()
         self._daemon = daemon
+        self._sessions = sessions
         self.seconds = 0.0
         self.cpu = 0.0  # seconds, of the daemon
         self.start()
@@ -101,7 +107,7 @@ class _Revoking(threading.Thread):
         answer = json.load(control.getresponse())
         self.seconds = time.monotonic() - began
         self.cpu = cpu_seconds(self._daemon.pid) - cpu
-        if answer["revoked"] < SESSIONS:
+        if answer["revoked"] < self._sessions:
             raise RuntimeError(f"not everybody was revoked: {answer}")
 
 

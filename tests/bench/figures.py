@@ -44,7 +44,7 @@ class Row:
     figures: Figures
     note: str = ""
     key: str = ""  # what the aims and the plot know it by; empty: neither has it
-    is_beside_floor: bool = True  # where it has waits: false where they are not the daemon's doing
+    is_of_one: bool = True  # its waits: one connection's, so that the floor's are beside them
 
 
 def percentile(values: Iterable[float], part: float) -> float:

@@ -29,7 +29,10 @@ def measure(bench: Bench) -> Iterator[Row]:
         load = must_be_accepted(bench.load(daemon, dealt(logins, PROCESSES), closes=False))
     note = f"each with a refresh token of its own; users: {users:,}"
     yield Row(
-        f"{sessions:,} logins with refresh tokens, {PROCESSES} connections", of_load(load), note
+        f"{sessions:,} logins with refresh tokens, {PROCESSES} connections",
+        of_load(load),
+        note,
+        is_of_one=False,
     )
     each = 1024 * (load.server_mib - idle) / sessions
     yield Row(

@@ -206,7 +206,7 @@ def test_an_aim_says_by_how_much_it_is_missed_and_nothing_of_what_was_not_measur
 
     told = {aim.what: (aim.measured, aim.verdict) for aim in aims(rows)}
     assert told == {
-        "cold login, p50 against the floor": ("3.20", "missed, 2 of it"),
+        "cold login, p50 against the floor": ("3.20", "missed: 2 times that"),
         "CPU of a cold login, 1 connection": ("150 µs", "met"),
         "storm: refreshed too late": ("0", "met"),
         "storm: total against the least": ("1.05", "met"),
