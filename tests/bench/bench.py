@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from tests.bench.fast_issuer import FastIssuer
-from tests.bench.figures import Figures, against, medians, of_load
+from tests.bench.figures import Figures, against, against_peer, medians, of_load
 from tests.bench.floor import Floor
 from tests.bench.load import Generator, Load, Plan
 from tests.bench.minting import AUDIENCE, user_name
@@ -143,15 +143,18 @@ def dealt(logins: list[Login], connections: int) -> list[list[Login]]:
 
 
 def taking_turns(
-    rounds: int, contestants: Mapping[str, Callable[[int], Load]]
+    rounds: int,
+    contestants: Mapping[str, Callable[[int], Load]],
+    peers: Mapping[str, str] | None = None,
 ) -> dict[str, Figures]:
     """Have each make one round after the other; return each one's medians, and against the floor.
 
-    A ratio is that to the floor of the same round, so that a busy machine is felt by both.
+    A ratio is that to another of the same round, so that a busy machine is felt by both.
 
     Args:
         rounds: How many.
         contestants: By name, what makes a load, given the number of the round; with the floor.
+        peers: By name, whom it is compared with besides, where that one takes part.
     """
     found: dict[str, list[dict[str, float]]] = {name: [] for name in contestants}
     for number in range(rounds):
@@ -160,6 +163,9 @@ def taking_turns(
         floor = found[FLOOR][-1]
         for name in contestants:
             found[name][-1] |= against(floor, found[name][-1])
+        for name, peer in (peers or {}).items():
+            if peer in found:
+                found[name][-1] |= against_peer(found[peer][-1], found[name][-1])
     return {name: medians(figures) for name, figures in found.items()}
 
 

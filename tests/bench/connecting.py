@@ -14,6 +14,7 @@ from tests.bench.speech import Login
 
 ROUNDS = 5
 LOGINS = {1: 400, 50: 400, 500: 500}  # a round, by connections: 2,000 and more in all
+PEERS = {"cold": "dovecot-cold", "repeat": "dovecot-repeat"}
 SHOWN = {
     FLOOR: "the floor: one signature, one commit",
     "cold": "cold login",
@@ -50,7 +51,7 @@ def measure(bench: Bench) -> Iterator[Row]:
                     "dovecot-cold": made(fresh, kind="Dovecot"),
                     "dovecot-repeat": made(caching, kind="Dovecot", is_repeated=True),
                 }
-            found = taking_turns(len(tokens), contestants)
+            found = taking_turns(len(tokens), contestants, PEERS)
             for name, what in SHOWN.items():
                 if name in found:
                     beside = f", {connections} connection{'s' * (connections > 1)}"

@@ -9,6 +9,7 @@ from tests.bench.load import Load
 
 WAIT, CPU = "p50 ms", "CPU µs"  # the two that are shown against the floor
 RATIOS = {WAIT: "p50/floor", CPU: "CPU/floor"}
+PEER = {WAIT: "p50/peer", "per s": "per s/peer"}  # not in the table
 COLUMNS = (
     WAIT,
     RATIOS[WAIT],
@@ -77,6 +78,11 @@ def of_load(load: Load) -> dict[str, float]:
 def against(floor: Figures, figures: Figures) -> dict[str, float]:
     """Return how many times the floor they are."""
     return {ratio: figures[name] / floor[name] for name, ratio in RATIOS.items() if name in figures}
+
+
+def against_peer(peer: Figures, figures: Figures) -> dict[str, float]:
+    """Return how many times those of another program they are, which the aims speak of."""
+    return {PEER[name]: figures[name] / peer[name] for name in PEER}
 
 
 def medians(rounds: Sequence[Figures]) -> dict[str, float]:

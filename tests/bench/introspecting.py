@@ -16,6 +16,7 @@ from tests.bench.speech import Login
 
 ROUNDS = 5
 MODES = ("post", "auth", "get")  # Dovecot's; post is RFC 7662's
+PEERS = {"introspection": "dovecot-post"}
 # Logins a round, by the seconds that the issuer waits and the connections.
 LOGINS = {(0.0, 1): 200, (0.0, 50): 400, (0.05, 1): 10, (0.05, 50): 200}
 
@@ -37,7 +38,7 @@ def measure(bench: Bench) -> Iterator[Row]:
             for mode, other in dovecots.items():
                 if not wait or mode == MODES[0]:
                     contestants[f"dovecot-{mode}"] = made(other, _plain, kind="Dovecot")
-            found = taking_turns(bench.rounds(ROUNDS), contestants)
+            found = taking_turns(bench.rounds(ROUNDS), contestants, PEERS)
             del found[FLOOR]
             case = f"{wait * 1000:.0f}.{connections}"
             plural = "s" * (connections > 1)

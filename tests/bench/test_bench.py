@@ -73,9 +73,12 @@ def test_a_ratio_is_that_of_two_loads_of_one_round() -> None:
     def floor(_: int) -> Load:
         return load(float(next(rounds)))  # a machine that becomes slower and slower
 
-    found = taking_turns(3, {"floor": floor, "daemon": lambda number: load(2.0 * (number + 1))})
+    turns = {"floor": floor, "daemon": lambda number: load(2.0 * (number + 1))}
+    found = taking_turns(3, turns, {"daemon": "floor", "floor": "who takes no part"})
 
-    assert found["daemon"]["p50/floor"] == found["daemon"]["CPU/floor"] == 2.0
+    ratios = ("p50/floor", "CPU/floor", "p50/peer", "per s/peer")
+    assert [found["daemon"][name] for name in ratios] == [2.0, 2.0, 2.0, 1.0]
+    assert "p50/peer" not in found["floor"]
 
 
 def test_the_cpu_time_of_a_process_is_that_of_all_its_threads() -> None:
