@@ -17,10 +17,11 @@ GRANTS = 5000
 LEASE = timedelta(seconds=40)
 # What the daemon's own rule draws: 60 % of the lease, and 10 % of it either way.
 FIRST, SPREAD = LEASE * 0.5, LEASE * 0.2
+AHEAD = 10.0  # seconds from now until the grants begin: time to fill, to start, and to be idle
 AT_ONCE = 16  # refreshes at one issuer, the default
 WAIT = 0.05  # seconds, of the issuer
 PAUSE = 0.02  # seconds between the logins meanwhile
-IDLE, MEANWHILE = 300, 750  # logins
+IDLE, MEANWHILE = 300, 600  # logins
 SETTLED = 2.0  # seconds from the begin of the storm until logins are measured
 
 
@@ -36,7 +37,7 @@ def measure(bench: Bench) -> Iterator[Row]:
         bench.fast.prepare(dict(zip(names, tokens, strict=True)))
         bench.fast.wait(WAIT)
         (login,) = bench.minted("seen", 1)
-        began, at = time.monotonic(), datetime.now(UTC)
+        began, at = time.monotonic() + AHEAD, datetime.now(UTC) + timedelta(seconds=AHEAD)
         ends = at + LEASE
         fill(
             daemon.database,
