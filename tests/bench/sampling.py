@@ -14,6 +14,7 @@ from tests.bench.figures import Row
 
 LOGINS = 2000
 CONNECTIONS = (1, 50)
+LEAST = 1  # percent, somewhere, that a room is shown for
 PATIENCE = 10.0  # seconds
 
 
@@ -43,6 +44,8 @@ def measure(bench: Bench) -> Iterator[Row]:
     dearest = sorted(rooms, key=lambda room: -sum(each.get(room, 0) for each in found.values()))
     for room in dearest:
         figures = {name: 100 * parts.get(room, 0.0) for name, parts in found.items()}
+        if max(figures.values()) < LEAST:
+            continue
         told = ", ".join(f"{name}: {part:.0f} %" for name, part in figures.items())
         yield Row(room, figures, told, f"room.{room}")
 

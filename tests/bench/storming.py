@@ -71,7 +71,8 @@ def measure(bench: Bench) -> Iterator[Row]:
     yield Row(
         f"storm: {grants:,} grants of {LEASE.seconds} s, issuer {WAIT * 1000:.0f} ms",
         {"max ms": total * 1000, "late": grants - in_time, "against least": total / least},
-        f"first call to last answer; {least:.1f} s at the least; late: {grants - in_time}",
+        f"first call to last answer, of {len(calls):,}; {least:.1f} s at the least; "
+        f"late: {grants - in_time:,}",
         "storm",
     )
 
