@@ -18,9 +18,11 @@ from pathlib import Path
 from typing import Self
 
 from tests.bench.minting import KEY_ID
+from tests.peers import allow_files
 
 PROGRAM = shutil.which("dovecot") or shutil.which("dovecot", path="/usr/sbin:/usr/local/sbin")
 READY_WITHIN = 15.0  # seconds
+FILES = 2100  # more than the clients that it lets in
 CONFIGURATION = """\
 base_dir = {folder}/base
 state_dir = {folder}/state
@@ -50,7 +52,11 @@ service auth {{
   }}
 }}
 service anvil {{
+  chroot =
   client_limit = 2000
+}}
+service stats {{
+  chroot =
 }}
 """
 LOCAL = "introspection_mode = local\nlocal_validation_key_dict = fs:posix:prefix={folder}/keys/\n"
@@ -88,6 +94,7 @@ class Dovecot:
             CONFIGURATION.format(folder=folder, user=getpass.getuser(), group=group, cache=cache)
         )
         assert PROGRAM is not None
+        allow_files(FILES)  # it inherits what we may
         self._process = subprocess.Popen([PROGRAM, "-F", "-c", file], stderr=subprocess.DEVNULL)
         self._connection = self._connected()  # one that nobody speaks to would end after a minute
         self.pid = greeted(self._connection)  # of the auth process
