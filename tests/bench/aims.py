@@ -99,7 +99,7 @@ def aims(rows: Sequence[Row]) -> Iterator[Aim]:
 def _missed(measured: float, wanted: _Wanted) -> str:
     if not wanted.bound:
         return f"{measured:,.0f} more"
-    return f"{measured / wanted.bound:,.2g} times that"
+    return f"{measured / wanted.bound:,.3g} times that"
 
 
 def _said(value: float, unit: str) -> str:

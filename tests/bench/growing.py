@@ -13,7 +13,7 @@ from tests import running_daemon
 from tests.bench.bench import FLOOR, Bench, taking_turns
 from tests.bench.figures import Figures, Row, medians
 from tests.bench.load import Load
-from tests.bench.machine import resident_mib
+from tests.bench.machine import cpu_seconds, resident_mib
 from tests.bench.minting import REFRESH_BYTES
 from tests.bench.speech import Login
 from tests.many_sessions import fill
@@ -59,7 +59,10 @@ def measure(bench: Bench) -> Iterator[Row]:
             f"sessions.{size}",
         )
         yield Row(
-            "- exec to the first login's answer", {"max ms": life["start ms"]}, key=f"start.{size}"
+            "- exec to the first login's answer",
+            {"max ms": life["start ms"], "start CPU": life["start CPU"]},
+            f"{life['start CPU']:.2f} s of CPU time",
+            f"start.{size}",
         )
         yield Row("- SIGTERM to exit", {"max ms": life["stop ms"]}, key=f"stop.{size}")
 
@@ -93,11 +96,13 @@ def _life(daemon: RunningDaemon, login: Login) -> dict[str, float]:
         process.hello()
         process.log_in(*login)
         answered = time.monotonic()
+        cpu = cpu_seconds(daemon.pid)
         daemon._wait_until_ready()
         mib = resident_mib(daemon.pid)
         process.log_out()
     return {
         "start ms": 1000 * (answered - stopped),
+        "start CPU": cpu,
         "stop ms": 1000 * (stopped - began),
         "MiB": mib,
     }
