@@ -17,7 +17,7 @@ from sessiond.core.grant import Grant, GrantId, KnownToken, TokenHash
 from sessiond.core.lease import Lease
 from sessiond.core.principal import Principal
 from sessiond.core.revocation import Revocation
-from sessiond.core.rows import NameOwner, Put, Row, Write
+from sessiond.core.rows import Drop, NameOwner, Put, Row, Write
 from sessiond.core.secret import Secret
 from sessiond.core.session import ProcessAbout, ProcessKey, Session, SessionId, SessionState
 from sessiond.core.verdict import PresentedTokens, Verdict
@@ -55,6 +55,7 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self.rows: dict[tuple[type[Row], object], Row] = {}
+        self.refresh_tokens: dict[GrantId, Secret] = {}
         self.events: list[Event] = []
         self.commits: list[tuple[list[Write], list[Event]]] = []
         self.failing = 0  # so many of the next commits raise StoreError
@@ -76,6 +77,7 @@ class MemoryStore:
         if any(event.sequence <= self._sequence for event in events):
             raise StoreError("a sequence number came twice")
         for write in writes:
+            self._keep_refresh_token(write)
             if isinstance(write, Put):
                 self.rows[_key(write.row)] = write.row
             else:
@@ -83,6 +85,18 @@ class MemoryStore:
         self.events += events
         self._sequence = max([self._sequence, *(event.sequence for event in events)])
         self.commits.append((list(writes), list(events)))
+
+    async def refresh_token(self, grant: GrantId) -> Secret | None:
+        return self.refresh_tokens.get(grant)
+
+    def _keep_refresh_token(self, write: Write) -> None:
+        match write:
+            case Put(Grant() as row, refresh_token=token) if token is not None:
+                self.refresh_tokens[row.id] = token
+            case Drop(Grant() as row, give_back=False):
+                self.refresh_tokens.pop(row.id, None)
+            case _:
+                pass
 
     async def events_after(self, sequence: int, *, limit: int) -> list[Event]:
         later = sorted(
@@ -251,6 +265,11 @@ def grant(number: int = 1, **members: Any) -> Grant:
         lease=lease(),
     )
     return replace(plain, **members)
+
+
+def refreshable(number: int = 1, text: str = "refresh", **members: Any) -> Put:
+    """Return what puts a grant with a refresh token, with the members given otherwise."""
+    return Put(grant(number, has_refresh_token=True, **members), Secret(text))
 
 
 def opened_event(sequence: int = 0, at: datetime = START) -> SessionOpened:

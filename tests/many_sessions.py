@@ -78,9 +78,10 @@ def _writes(number: int, lease: Lease, refresh_at: datetime, token: Secret) -> I
             subject=f"subject {number}",
             client="qstudio",
             lease=lease,
-            refresh_token=token,
+            has_refresh_token=True,
             refresh_at=refresh_at,
-        )
+        ),
+        token,
     )
     for kind in ("access", "refresh"):
         yield Put(

@@ -16,6 +16,7 @@ from sessiond.core.errors import (
     UnusableAnswer,
 )
 from sessiond.core.events import Event, LoginRefused, SessionOpened
+from sessiond.core.grant import GrantId
 from sessiond.core.rows import Write
 from sessiond.core.secret import Secret
 from sessiond.core.verdict import Verdict
@@ -50,6 +51,9 @@ class InstrumentedStore:
         self.commits["ok"] += 1
         self._commit_took.observe(self._clock.monotonic() - began)
         self._note(events)
+
+    async def refresh_token(self, grant: GrantId) -> Secret | None:
+        return await self._store.refresh_token(grant)
 
     async def events_after(self, sequence: int, *, limit: int) -> list[Event]:
         return await self._store.events_after(sequence, limit=limit)

@@ -66,8 +66,8 @@ def grants_beside(rows: RowsView, access: KnownToken | None) -> list[Grant]:
     if access is None:
         return []
     own, beside = rows.grant_of(access.hash), map(rows.grant_of, access.came_with)
-    refreshed = [each for each in beside if each is not None and each.refresh_token is not None]
-    if own is None or own.refresh_token is not None:
+    refreshed = [each for each in beside if each is not None and each.has_refresh_token]
+    if own is None or own.has_refresh_token:
         return refreshed
     return [own, *refreshed]
 
@@ -88,7 +88,7 @@ def _is_access_token(rows: RowsView, presented: PresentedTokens) -> bool:
     if trace is None or presented.refresh == presented.access:
         return presented.refresh == presented.access
     own = rows.grant_of(trace.hash)
-    return bool(trace.came_with) or (own is not None and own.refresh_token is None)
+    return bool(trace.came_with) or (own is not None and not own.has_refresh_token)
 
 
 def _is_refresh_token(rows: RowsView, presented: PresentedTokens) -> bool:
@@ -97,7 +97,7 @@ def _is_refresh_token(rows: RowsView, presented: PresentedTokens) -> bool:
     Not one that nobody has proved: another's access token may have been brought in that place.
     """
     own = rows.grant_of(presented.access)
-    return own is not None and own.refresh_token is not None and own.proven
+    return own is not None and own.has_refresh_token and own.proven
 
 
 def _are_too_many(rows: RowsView, refresh: TokenHash | None, access: KnownToken | None) -> bool:

@@ -81,7 +81,7 @@ def _find_grant(reading: Reading, query: queries.FindGrant) -> Grant | None:
 def _find_recheckable(reading: Reading, query: queries.FindRecheckable) -> Grant | None:
     """Return a grant of an access token, which can only be asked about again."""
     grant = reading.live_grant(query.grant)
-    if grant is None or grant.refresh_token is not None:
+    if grant is None or grant.has_refresh_token:
         return None
     return grant if reading.rows.has_sessions(grant.id) else None
 

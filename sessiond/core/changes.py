@@ -160,6 +160,20 @@ class Forsake(Change[None]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Lose(Change[None]):
+    """The grant's refresh token does not open any more: nothing refreshes it."""
+
+    grant: GrantId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LetGo(Change[None]):
+    """A dropped grant's refresh token was given back, or will not be: keep it no longer."""
+
+    grant: Grant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Disown(Change[None]):
     """These grants' issuer is not configured any more: end their sessions, as `wrongissuer`.
 

@@ -1,12 +1,11 @@
 """What an issuer granted one principal through one client. Sessions hang on grants."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import NewType
 from uuid import UUID
 
 from sessiond.core.lease import Lease
-from sessiond.core.secret import Secret
 
 GrantId = NewType("GrantId", UUID)
 TokenHash = NewType("TokenHash", bytes)  # HMAC-SHA256: tokens are looked up by it, never by text
@@ -27,7 +26,7 @@ class Grant:
     client: str  # the client the tokens were issued to: refresh tokens are bound to it
     iss: str = ""  # whom `issuer` named then: the name may be another's now. Empty: not kept then
     lease: Lease
-    refresh_token: Secret | None = field(default=None, compare=False)
+    has_refresh_token: bool = False  # the store has it, sealed, and gives it to who spends it
     refresh_at: datetime | None = None  # None: nothing to refresh with
     proven: bool = False  # a refresh has shown that the refresh token is this principal's
     in_flight_since: datetime | None = None  # the issuer has been asked, its answer is not here
@@ -35,7 +34,7 @@ class Grant:
     @property
     def is_unproved(self) -> bool:
         """Say whether it has a refresh token that no refresh has shown to be this principal's."""
-        return self.refresh_token is not None and not self.proven
+        return self.has_refresh_token and not self.proven
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -12,6 +12,7 @@ from sessiond.core.index import Index, Schedule
 from sessiond.core.ordered import Ordered, SessionLists
 from sessiond.core.principal import Principal, folded
 from sessiond.core.revocation import Revocation, Scope, covering
+from sessiond.core.secret import Secret
 from sessiond.core.session import ProcessKey, Session, SessionId, SessionState
 
 Subject = tuple[str, str]  # issuer and subject
@@ -36,6 +37,9 @@ class Put:
     """Insert the row, or replace the one with its key."""
 
     row: Row
+    refresh_token: Secret | None = field(
+        default=None, compare=False
+    )  # a grant's new one; else as is
 
 
 @dataclass(frozen=True, slots=True)

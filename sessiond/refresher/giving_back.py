@@ -2,14 +2,18 @@
 
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable
+from contextlib import suppress
+from typing import Protocol, TypeVar
 
 import structlog
 from anyio.abc import TaskGroup
 
 from sessiond.clock import Clock
 from sessiond.containment import Containment
-from sessiond.core.errors import IssuerUnavailable
-from sessiond.core.grant import Grant
+from sessiond.core.changes import LetGo
+from sessiond.core.errors import IssuerUnavailable, StoreError
+from sessiond.core.grant import Grant, GrantId
+from sessiond.core.queries import Request
 from sessiond.core.secret import Secret
 from sessiond.refresher.refresh_issuer import RefreshIssuer
 
@@ -17,7 +21,17 @@ AT_ONCE = 4  # tokens given back at a time to one issuer
 EVERY = 0.05  # seconds that each of them is followed by, so that the loop has time for logins
 MAX_WAITING = 100_000  # for one issuer; beyond that its operators have to end them
 
+A = TypeVar("A")
+
 log = structlog.get_logger()
+
+
+class RefreshTokens(Protocol):
+    """Has the refresh tokens of dropped grants. A `sessiond.table.Table` does."""
+
+    async def refresh_token(self, grant: GrantId) -> Secret | None: ...
+
+    async def ask(self, request: Request[A]) -> A: ...
 
 
 class GivingBack:
@@ -28,6 +42,7 @@ class GivingBack:
 
     def __init__(
         self,
+        kept: RefreshTokens,
         refresh_issuers: Callable[[str], RefreshIssuer | None],
         containment: Containment,
         clock: Clock,
@@ -35,10 +50,12 @@ class GivingBack:
         """Make it.
 
         Args:
+            kept: The refresh tokens, until they are given back.
             refresh_issuers: By the issuer's name, as they are when it is a token's turn.
             containment: Where exceptions end that no issuer's part may raise.
             clock: Paces it.
         """
+        self._kept = kept
         self._clock = clock
         self._refresh_issuers = refresh_issuers
         self._containment = containment
@@ -62,7 +79,9 @@ class GivingBack:
                 grant, refresh_issuer = waiting.popleft(), self._refresh_issuers(issuer)
                 with self._containment.around("token given back", issuer):
                     if refresh_issuer is not None:
-                        await _give_back_in_turn(grant, refresh_issuer)
+                        await self._give_back_in_turn(grant, refresh_issuer)
+                with suppress(StoreError):  # else the next start does
+                    await self._kept.ask(LetGo(grant=grant))
                 if waiting:
                     await self._clock.sleep(EVERY)
         finally:
@@ -70,21 +89,22 @@ class GivingBack:
             if not self._at_work[issuer]:
                 del self._at_work[issuer], self._waiting[issuer]
 
+    async def _give_back_in_turn(self, grant: Grant, refresh_issuer: RefreshIssuer) -> None:
+        """Give back within the budget that the refresh would have had, and to no other issuer.
 
-async def _give_back_in_turn(grant: Grant, refresh_issuer: RefreshIssuer) -> None:
-    """Give back within the budget that the refresh would have had, and to no other issuer.
-
-    That may have got the name meanwhile.
-    """
-    if grant.refresh_token is None or (grant.iss and grant.iss != refresh_issuer.iss):
-        return
-    place = (
-        refresh_issuer.unproved.place(None, grant.subject)
-        if grant.is_unproved
-        else refresh_issuer.limiter
-    )
-    async with place:
-        await give_back(grant.issuer, grant.refresh_token, refresh_issuer)
+        That may have got the name meanwhile.
+        """
+        if grant.iss and grant.iss != refresh_issuer.iss:
+            return
+        place = (
+            refresh_issuer.unproved.place(None, grant.subject)
+            if grant.is_unproved
+            else refresh_issuer.limiter
+        )
+        async with place:
+            token = await self._kept.refresh_token(grant.id)
+            if token is not None:
+                await give_back(grant.issuer, token, refresh_issuer)
 
 
 async def give_back(issuer: str, token: Secret, refresh_issuer: RefreshIssuer) -> None:

@@ -10,7 +10,7 @@ from typing import TypeVar
 import structlog
 
 from sessiond.clock import Clock
-from sessiond.core.changes import Change, Refresh, Refuse, Rotate
+from sessiond.core.changes import Change, Lose, Refresh, Refuse, Rotate
 from sessiond.core.errors import (
     IssuerUnavailable,
     RefreshRefused,
@@ -120,8 +120,11 @@ class OneRefresh:
         """
         self._under_way.add(grant.id)
         try:
+            token = None
+            if grant.id not in self._unverified:
+                token = await self._table.refresh_token(grant.id)
             async with place:
-                given = await self._ask(grant, begun_on)
+                given = await self._ask(grant, begun_on, token)
             if isinstance(given, _Unverified):
                 return await self._take(grant, given, place)
             return given
@@ -129,10 +132,10 @@ class OneRefresh:
             self._under_way.discard(grant.id)
 
     async def _ask(
-        self, grant: Grant, begun_on: RefreshIssuer
+        self, grant: Grant, begun_on: RefreshIssuer, token: Secret | None
     ) -> Outcome | datetime | IssuerUnavailable | _Unverified:
         issuer = self._issuers.now(begun_on, grant.issuer)
-        if issuer is None or grant.refresh_token is None or self._is_needless(grant):
+        if issuer is None or not grant.has_refresh_token or self._is_needless(grant):
             return Outcome.OVER
         if issuer.client != grant.client:  # sent for another client it would count as stolen
             return IssuerUnavailable(
@@ -145,10 +148,13 @@ class OneRefresh:
         kept = self._unverified.pop(grant.id, None)
         if kept is not None:
             return kept
+        if token is None:
+            await self._table.ask(Lose(grant=grant.id))
+            return Outcome.OVER
         if grant.refresh_at is not None and grant.refresh_at <= self._clock.now():
             self._note_late((self._clock.now() - grant.refresh_at).total_seconds())
         try:
-            tokens = await issuer.source.refresh(grant.refresh_token)
+            tokens = await issuer.source.refresh(token)
         except RefreshRefused as refused:
             log.info("refresh refused", issuer=grant.issuer, error=refused.said)
             self._issuers.pace(grant).note_refusal(grant, self._clock.now())

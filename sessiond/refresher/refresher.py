@@ -106,7 +106,7 @@ class Refresher:
         self._due = DueQueue[_Key](clock)
         self._held: dict[GrantId, _Held] = {}
         self._asking_again = AskingAgain(table, clock)
-        self._giving_back = GivingBack(self._issuers.get, self._containment, clock)
+        self._giving_back = GivingBack(table, self._issuers.get, self._containment, clock)
         self._proving = Counter[GrantId]()  # how many logins wait for the proof
         self._busy: dict[GrantId, anyio.Event] = {}
         self._begun = Counter[str]()  # by issuer; what is due beyond its budget waits in a queue
@@ -149,7 +149,7 @@ class Refresher:
                     self._held.pop(grant.id, None)
                     self._asking_again.drop(grant.id)
                     self._one_refresh.forget(grant.id)
-                    if is_owed and grant.refresh_token is not None and self._tasks is not None:
+                    if is_owed and grant.has_refresh_token and self._tasks is not None:
                         self._giving_back.owe(grant, self._tasks)
                 case _:
                     pass

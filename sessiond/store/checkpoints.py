@@ -1,23 +1,26 @@
-"""Cuts SQLite's write-ahead log off where somebody's reading has made it long.
+"""Copies SQLite's write-ahead log into the database beside the commits: no commit does it.
 
-SQLite itself copies it into the database every 1,000 pages, inside a commit, and then writes the
-same file from its beginning again (sqlite.org/wal.html, "Checkpointing"). But the file never
-shrinks, and while somebody reads on and on it grows. To copy oftener, beside the commits, or to cut
-off what is short, makes each commit dearer: a file that grows again has its size to sync, too.
+A log that is copied to its end, and that nobody reads, is begun anew by the next commit
+(sqlite.org/wal.html, "Checkpointing"), which cuts the file where it was long. To copy needs no lock
+that a commit wants; but where one follows upon the other there is always something more to copy.
+So once the log is long the last of it is copied while a commit waits: the few pages that were
+written since the copy before.
 """
 
 import sqlite3
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import aiosqlite
+import anyio
 import structlog
 
 from sessiond.clock import Clock
 from sessiond.notifier import Notifier
 
-EVERY = 1.0  # seconds, where anything was written
-LONG = 16 * 2**20  # bytes, several times what SQLite lets it have where nobody reads on
+EVERY = 0.25  # seconds between two looks, while there is anything to copy
+MANY = 1000  # rows and events, some 10 MB of log, to copy at once
+LATE = 30.0  # seconds after which fewer are copied as well
+LONG = 16 * 2**20  # bytes: the file is cut to so many, and begun anew even if a commit waits for it
 HELD = 64 * 2**20  # bytes: somebody reads on and on
 
 log = structlog.get_logger()
@@ -26,52 +29,52 @@ log = structlog.get_logger()
 class Checkpoints:
     """Keeps the log of one database short. It owns its connection to it."""
 
-    def __init__(
-        self, db: aiosqlite.Connection, path: Path, *, cut: Callable[[], Awaitable[None]]
-    ) -> None:
+    def __init__(self, db: aiosqlite.Connection, path: Path, *, commits: anyio.Lock) -> None:
         """Make it.
 
         Args:
             db: A connection of its own.
             path: The database.
-            cut: Cuts the log off between two commits: by the connection that commits, or it would
-                seldom find a moment where nobody writes.
+            commits: Held by each commit while it lasts.
         """
         self._db = db
-        self._cut = cut
+        self._commits = commits
         self._log = path.with_name(f"{path.name}-wal")
-        self._written = Notifier()
+        self._written = 0  # rows and events since the last copy
+        self._changed = Notifier()
         self._is_held = self._is_failing = False
 
-    def note_commit(self) -> None:
-        """Have the log looked at soon."""
-        self._written.notify()
+    def note_commit(self, rows: int) -> None:
+        """Have what was written copied: soon or late, as there is much or little of it."""
+        self._written += rows
+        self._changed.notify()
 
     async def run(self, clock: Clock) -> None:
-        """Look now and then, where something was written, for ever."""
-        seen = 0
+        """Copy in this rhythm for ever."""
         while True:
-            await self._written.wait_beyond(seen)
-            await clock.sleep(EVERY)
-            seen = self._written.count
+            await self._changed.wait_for(lambda: self._written > 0)
+            late = clock.monotonic() + LATE
+            while self._written < MANY and clock.monotonic() < late:
+                await clock.sleep(EVERY)
             await self.make()
 
     async def make(self) -> None:
-        """Copy what can be copied of a long log while others read and write; then cut it off.
-
-        Only the latter holds up a commit, for the few pages that were written since the former.
-        """
+        """Copy what can be copied: what a reader still needs, and what follows on it, cannot."""
+        self._written = 0
         try:
+            pages, copied = await self._copy()
             size = self._log.stat().st_size
-            pages, copied = await self._copy() if size > LONG else (0, 0)
-            if pages == copied and size > LONG:
-                await self._cut()
+            if pages > copied and size > LONG:
+                async with self._commits:
+                    pages, copied = await self._copy()
         except (sqlite3.Error, OSError) as error:
             if not self._is_failing:
                 log.warning("checkpoint failed", error=str(error))
             self._is_failing = True
             return
         self._is_failing = False
+        if pages > copied:  # also where nothing is written any more
+            self.note_commit(1)
         is_held = pages > copied and size > HELD
         if is_held and not self._is_held:
             log.warning("somebody reads the database without end", log_bytes=size)

@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache, lru_cache
 from sys import intern
-from typing import Any, Protocol
+from typing import Any
 from uuid import UUID
 
 import msgspec
-import structlog
 
 from sessiond.core.cursor import Cursor, DeadLetter
 from sessiond.core.events import from_json, to_json
@@ -18,12 +17,9 @@ from sessiond.core.lease import Lease
 from sessiond.core.principal import Principal
 from sessiond.core.revocation import Revocation, Scope
 from sessiond.core.rows import NameOwner, Row
-from sessiond.core.secret import Secret
 from sessiond.core.session import ProcessAbout, ProcessKey, Session, SessionId, SessionState
-from sessiond.store.bulk import Parameters
-from sessiond.store.sealing import SealError
 
-log = structlog.get_logger()
+Parameters = tuple[Any, ...]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -50,23 +46,6 @@ def _process(uid: int, pid: int, started: int, label: str) -> ProcessKey:
     return ProcessKey(uid=uid, pid=pid, started=started, label=label)
 
 
-class Sealer(Protocol):
-    """Seals secrets so that a sealed value opens only in the place it was made for."""
-
-    @property
-    def current(self) -> int:
-        """The id of the key that seals."""
-        ...
-
-    def seal(
-        self, plain: Secret, *, table: str, column: str, row: str, issuer: str, subject: str
-    ) -> bytes: ...
-
-    def unseal(
-        self, sealed: bytes, *, table: str, column: str, row: str, issuer: str, subject: str
-    ) -> Secret: ...
-
-
 @dataclass(frozen=True, slots=True)
 class TableCodec:
     """One table: the queries it is known by, and how its rows are written and read."""
@@ -74,8 +53,8 @@ class TableCodec:
     name: str  # as in put_NAME, drop_NAME, all_NAMEs of queries.sql
     columns: tuple[str, ...]  # in the order of what `write` returns and `read` takes
     key: Callable[[Any], Parameters]
-    write: Callable[[Any, Sealer], Parameters]
-    read: Callable[[Sequence[Any], Sealer], Row]
+    write: Callable[[Any], Parameters]
+    read: Callable[[Sequence[Any]], Row]
 
 
 def microseconds(at: datetime) -> int:
@@ -121,7 +100,7 @@ _SESSION = (
 )
 
 
-def _write_session(row: Session, _: Sealer) -> Parameters:
+def _write_session(row: Session) -> Parameters:
     return (
         row.id.bytes,
         row.process.uid,
@@ -144,7 +123,7 @@ def _write_session(row: Session, _: Sealer) -> Parameters:
     )
 
 
-def _read_session(row: Sequence[Any], _: Sealer) -> Session:
+def _read_session(row: Sequence[Any]) -> Session:
     return Session(
         id=SessionId(UUID(bytes=row[0])),
         process=_process(*row[1:5]),
@@ -169,7 +148,7 @@ _GRANT = (
     "client",
     "issued_at",
     "expires_at",
-    "refresh_token",
+    "has_refresh_token",
     "refresh_at",
     "proven",
     "in_flight_since",
@@ -177,21 +156,7 @@ _GRANT = (
 )
 
 
-def sealed_place(grant_id: UUID, issuer: str, subject: str) -> dict[str, str]:
-    """Return what binds a sealed refresh token to its row."""
-    return {
-        "table": "grants",
-        "column": "refresh_token",
-        "row": str(grant_id),
-        "issuer": issuer,
-        "subject": subject,
-    }
-
-
-def _write_grant(row: Grant, sealer: Sealer) -> Parameters:
-    sealed = None
-    if row.refresh_token is not None:
-        sealed = sealer.seal(row.refresh_token, **sealed_place(row.id, row.issuer, row.subject))
+def _write_grant(row: Grant) -> Parameters:
     return (
         row.id.bytes,
         row.issuer,
@@ -199,7 +164,7 @@ def _write_grant(row: Grant, sealer: Sealer) -> Parameters:
         row.client,
         microseconds(row.lease.issued_at),
         microseconds(row.lease.expires_at),
-        sealed,
+        int(row.has_refresh_token),
         _maybe(row.refresh_at),
         int(row.proven),
         _maybe(row.in_flight_since),
@@ -207,44 +172,31 @@ def _write_grant(row: Grant, sealer: Sealer) -> Parameters:
     )
 
 
-def _read_grant(row: Sequence[Any], sealer: Sealer) -> Grant:
-    grant_id = _grant_id(row[0])
-    refresh_token = _unsealed(row[6], sealer, sealed_place(grant_id, row[1], row[2]))
+def _read_grant(row: Sequence[Any]) -> Grant:
     return Grant(
-        id=grant_id,
+        id=_grant_id(row[0]),
         issuer=row[1],
         subject=row[2],
         client=row[3],
         lease=Lease(issued_at=_time(row[4]), expires_at=_time(row[5])),
-        refresh_token=refresh_token,
-        refresh_at=None if refresh_token is None else _maybe_time(row[7]),
+        has_refresh_token=bool(row[6]),
+        refresh_at=_maybe_time(row[7]),
         proven=bool(row[8]),
         in_flight_since=_maybe_time(row[9]),
         iss=intern(row[10]),
     )
 
 
-def _unsealed(sealed: bytes | None, sealer: Sealer, place: dict[str, str]) -> Secret | None:
-    """Return a refresh token; one that does not open is lost, which ends no session early."""
-    if sealed is None:
-        return None
-    try:
-        return sealer.unseal(sealed, **place)
-    except SealError as error:
-        log.error("refresh token lost", issuer=place["issuer"], error=str(error))
-        return None
-
-
 _TOKEN = ("hash", "grant_id", "seen_at", "keep_until", "is_refused", "came_with")
 
 
-def _write_token(row: KnownToken, _: Sealer) -> Parameters:
+def _write_token(row: KnownToken) -> Parameters:
     grant = None if row.grant is None else row.grant.bytes
     seen_at, keep_until = microseconds(row.seen_at), microseconds(row.keep_until)
     return (row.hash, grant, seen_at, keep_until, int(row.is_refused), b"".join(row.came_with))
 
 
-def _read_token(row: Sequence[Any], _: Sealer) -> KnownToken:
+def _read_token(row: Sequence[Any]) -> KnownToken:
     return KnownToken(
         hash=TokenHash(row[0]),
         grant=None if row[1] is None else _grant_id(row[1]),
@@ -263,7 +215,7 @@ def _hashes(joined: bytes) -> tuple[TokenHash, ...]:
     )
 
 
-def _read_revocation(row: Sequence[Any], _: Sealer) -> Revocation:
+def _read_revocation(row: Sequence[Any]) -> Revocation:
     return Revocation(
         id=UUID(bytes=row[0]),
         scope=Scope(row[1]),
@@ -276,7 +228,7 @@ def _read_revocation(row: Sequence[Any], _: Sealer) -> Revocation:
 _SET_ASIDE = ("subscriber", "sequence", "body", "attempts", "error", "at")
 
 
-def _write_set_aside(row: DeadLetter, _: Sealer) -> Parameters:
+def _write_set_aside(row: DeadLetter) -> Parameters:
     return (
         row.subscriber,
         row.event.sequence,
@@ -287,7 +239,7 @@ def _write_set_aside(row: DeadLetter, _: Sealer) -> Parameters:
     )
 
 
-def _read_set_aside(row: Sequence[Any], _: Sealer) -> DeadLetter:
+def _read_set_aside(row: Sequence[Any]) -> DeadLetter:
     return DeadLetter(
         subscriber=row[0],
         event=from_json(row[2]),
@@ -307,14 +259,14 @@ CODECS: dict[type[Row], TableCodec] = {
         "name",
         ("name", "issuer", "subject"),
         lambda row: (row.name,),
-        lambda row, _: (row.name, row.issuer, row.subject),
-        lambda row, _: NameOwner(name=row[0], issuer=row[1], subject=row[2]),
+        lambda row: (row.name, row.issuer, row.subject),
+        lambda row: NameOwner(name=row[0], issuer=row[1], subject=row[2]),
     ),
     Revocation: TableCodec(
         "revocation",
         ("id", "scope", "value", "at", "reason"),
         lambda row: (row.id.bytes,),
-        lambda row, _: (
+        lambda row: (
             row.id.bytes,
             row.scope.value,
             row.value,
@@ -327,8 +279,8 @@ CODECS: dict[type[Row], TableCodec] = {
         "place",
         ("subscriber", "sequence", "at"),
         lambda row: (row.subscriber,),
-        lambda row, _: (row.subscriber, row.sequence, microseconds(row.at)),
-        lambda row, _: Cursor(subscriber=row[0], sequence=row[1], at=_time(row[2])),
+        lambda row: (row.subscriber, row.sequence, microseconds(row.at)),
+        lambda row: Cursor(subscriber=row[0], sequence=row[1], at=_time(row[2])),
     ),
     DeadLetter: TableCodec(
         "set_aside",

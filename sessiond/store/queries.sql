@@ -1,57 +1,70 @@
 -- {columns} and {values} are filled in from the table's codec (codec.py), which has the one list of
--- its columns, in the order in which rows are written and read.
+-- its columns, in the order in which rows are written and read. What puts and drops is executed for
+-- the rows of a batch (one_statement.py), whose columns are NEW.c0 and so on.
 
 -- name: put_session
 INSERT OR REPLACE INTO sessions ({columns}) VALUES ({values});
 -- name: drop_session
-DELETE FROM sessions WHERE id IN (VALUES (?));
+DELETE FROM sessions WHERE id = NEW.c0;
 -- name: all_sessions
 SELECT {columns} FROM sessions;
 
 -- name: put_grant
 INSERT OR REPLACE INTO grants ({columns}) VALUES ({values});
 -- name: drop_grant
-DELETE FROM grants WHERE id IN (VALUES (?));
+DELETE FROM grants WHERE id = NEW.c0;
 -- name: all_grants
 SELECT {columns} FROM grants;
 
 -- name: put_token
 INSERT OR REPLACE INTO tokens ({columns}) VALUES ({values});
 -- name: drop_token
-DELETE FROM tokens WHERE hash IN (VALUES (?));
+DELETE FROM tokens WHERE hash = NEW.c0;
 -- name: all_tokens
 SELECT {columns} FROM tokens;
 
 -- name: put_name
 INSERT OR REPLACE INTO names ({columns}) VALUES ({values});
 -- name: drop_name
-DELETE FROM names WHERE name IN (VALUES (?));
+DELETE FROM names WHERE name = NEW.c0;
 -- name: all_names
 SELECT {columns} FROM names;
 
 -- name: put_revocation
 INSERT OR REPLACE INTO revocations ({columns}) VALUES ({values});
 -- name: drop_revocation
-DELETE FROM revocations WHERE id IN (VALUES (?));
+DELETE FROM revocations WHERE id = NEW.c0;
 -- name: all_revocations
 SELECT {columns} FROM revocations;
 
 -- name: put_place
 INSERT OR REPLACE INTO places ({columns}) VALUES ({values});
 -- name: drop_place
-DELETE FROM places WHERE subscriber IN (VALUES (?));
+DELETE FROM places WHERE subscriber = NEW.c0;
 -- name: all_places
 SELECT {columns} FROM places;
 
 -- name: put_set_aside
 INSERT OR REPLACE INTO set_aside ({columns}) VALUES ({values});
 -- name: drop_set_aside
-DELETE FROM set_aside WHERE (subscriber, sequence) IN (VALUES (?, ?));
+DELETE FROM set_aside WHERE subscriber = NEW.c0 AND sequence = NEW.c1;
 -- name: all_set_asides
 SELECT {columns} FROM set_aside;
 
+-- name: put_refresh_token
+INSERT INTO refresh_tokens (grant_id, issuer, subject, sealed)
+VALUES (NEW.c0, NEW.c1, NEW.c2, NEW.c3)
+ON CONFLICT (grant_id) DO UPDATE SET
+    issuer = excluded.issuer, subject = excluded.subject, sealed = excluded.sealed;
+-- name: drop_refresh_token
+DELETE FROM refresh_tokens WHERE grant_id = NEW.c0;
+-- name: refresh_token
+SELECT issuer, subject, sealed FROM refresh_tokens WHERE grant_id = ?;
+-- name: forget_refresh_tokens
+DELETE FROM refresh_tokens WHERE grant_id NOT IN (SELECT id FROM grants);
+
 -- name: put_event
-INSERT INTO events (sequence, at, body) VALUES (?, ?, ?);
+INSERT INTO events (sequence, at, body) VALUES (NEW.c0, NEW.c1, NEW.c2);
 -- name: events_after
 SELECT body FROM events WHERE sequence > ? ORDER BY sequence LIMIT ?;
 -- name: forget_events
@@ -64,10 +77,10 @@ INSERT INTO keys (name, sealed) VALUES (?, ?);
 -- name: key
 SELECT sealed FROM keys WHERE name = ?;
 
--- name: sealed_grants
-SELECT id, issuer, subject, refresh_token FROM grants WHERE refresh_token IS NOT NULL;
--- name: reseal_grant
-UPDATE grants SET refresh_token = ? WHERE id = ? AND refresh_token = ?;
+-- name: sealed_refresh_tokens
+SELECT grant_id, issuer, subject, sealed FROM refresh_tokens;
+-- name: reseal_refresh_token
+UPDATE refresh_tokens SET sealed = ? WHERE grant_id = ? AND sealed = ?;
 -- name: sealed_keys
 SELECT name, sealed FROM keys;
 -- name: reseal_key

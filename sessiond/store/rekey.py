@@ -7,8 +7,8 @@ from typing import Protocol
 from uuid import UUID
 
 from sessiond.core.errors import ConfigError, StoreError
-from sessiond.store.codec import Sealer, sealed_place
-from sessiond.store.sqlite import LOOKUP_KEY, QUERIES
+from sessiond.store.refresh_tokens import Sealer, sealed_place
+from sessiond.store.sqlite import LOOKUP_KEY, QUERIES, VERSION
 
 PATIENCE = 10.0  # seconds to wait for a daemon that is writing
 
@@ -26,7 +26,7 @@ def rekey(path: Path, ring: Ring) -> int:
     so run this again once the daemon has been restarted with the new key.
 
     Raises:
-        ConfigError: There is no such database, or it cannot be opened.
+        ConfigError: There is no such database, or it is another version's.
         StoreError: It could not be written; what was sealed before that is whole.
         SealError: A value is sealed with a key that is not in the ring.
     """
@@ -34,9 +34,15 @@ def rekey(path: Path, ring: Ring) -> int:
         raise ConfigError(f"store.path: there is no database {path}, wanted one: name it")
     try:
         with closing(sqlite3.connect(path, timeout=PATIENCE, isolation_level=None)) as db:
+            (version,) = db.execute("PRAGMA user_version").fetchone()
+            if version != VERSION:
+                raise ConfigError(
+                    f"store.path: {path} has schema {version}, wanted {VERSION}: start this "
+                    "version's daemon once, and run this again"
+                )
             db.execute("PRAGMA synchronous=FULL")
             db.execute("PRAGMA secure_delete=ON")
-            count = _grants(db, ring) + _keys(db, ring)
+            count = _refresh_tokens(db, ring) + _keys(db, ring)
             db.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # where nobody reads: the older go, too
             return count
     except sqlite3.Error as error:
@@ -45,13 +51,13 @@ def rekey(path: Path, ring: Ring) -> int:
         ) from error
 
 
-def _grants(db: sqlite3.Connection, ring: Ring) -> int:
+def _refresh_tokens(db: sqlite3.Connection, ring: Ring) -> int:
     count = 0
-    for key, issuer, subject, sealed in db.execute(QUERIES["sealed_grants"]).fetchall():
+    for key, issuer, subject, sealed in db.execute(QUERIES["sealed_refresh_tokens"]).fetchall():
         if not ring.is_current(sealed):
             place = sealed_place(UUID(bytes=key), issuer, subject)
             fresh = ring.seal(ring.unseal(sealed, **place), **place)
-            count += db.execute(QUERIES["reseal_grant"], (fresh, key, sealed)).rowcount
+            count += db.execute(QUERIES["reseal_refresh_token"], (fresh, key, sealed)).rowcount
     return count
 
 

@@ -13,28 +13,33 @@ from pathlib import Path
 from typing import Any
 
 import aiosqlite
+import anyio
 import msgspec
 import structlog
 
 from sessiond.core.cursor import Cursor
 from sessiond.core.errors import ConfigError, StoreError
-from sessiond.core.events import Event, from_json, to_json
+from sessiond.core.events import Event, from_json
+from sessiond.core.grant import GrantId
 from sessiond.core.rows import Put, Row, Write
 from sessiond.core.secret import Secret
-from sessiond.store.bulk import Parameters, execute_all
-from sessiond.store.checkpoints import Checkpoints
-from sessiond.store.codec import (
-    CODECS,
-    Sealer,
-    TableCodec,
-    forget,
-    microseconds,
-)
+from sessiond.store import refresh_tokens
+from sessiond.store.checkpoints import LONG, Checkpoints
+from sessiond.store.codec import CODECS, Parameters, forget, microseconds
 from sessiond.store.hold import Hold, held
+from sessiond.store.one_statement import Statement, execute, prepare, statements_of, values
+from sessiond.store.refresh_tokens import Sealer
 from sessiond.store.sealing import SealError
 from sessiond.table import Loaded
 
-VERSION = 3
+VERSION = 4
+PRAGMAS = (
+    "journal_mode=WAL",
+    "synchronous=FULL",
+    "secure_delete=ON",
+    "wal_autocheckpoint=0",  # checkpoints.py does it
+    f"journal_size_limit={LONG}",
+)
 ROWS = 1000  # fetched at a time
 DAMAGED = (msgspec.MsgspecError, ValueError, OverflowError)  # what was written reads otherwise
 LOOKUP_KEY = {"table": "keys", "column": "sealed", "row": "lookup", "issuer": "", "subject": ""}
@@ -47,9 +52,9 @@ def _queries() -> dict[str, str]:
     text = resources.files(__package__).joinpath("queries.sql").read_text()
     found = dict(re.findall(r"-- name: (\w+)\n(.+?);", text, re.DOTALL))
     for codec in CODECS.values():
-        columns, values = ", ".join(codec.columns), ", ".join("?" * len(codec.columns))
+        columns, new = ", ".join(codec.columns), values(len(codec.columns))
         for name in (f"put_{codec.name}", f"all_{codec.name}s"):
-            found[name] = found[name].format(columns=columns, values=values)
+            found[name] = found[name].format(columns=columns, values=new)
     return found
 
 
@@ -57,56 +62,29 @@ QUERIES = _queries()
 
 
 class Database(aiosqlite.Connection):
-    """aiosqlite's connection, with a whole transaction as one call to its thread."""
+    """aiosqlite's connection, with a whole commit as one call to its thread."""
 
-    async def transact(
-        self, statements: Sequence[tuple[str, Sequence[Parameters]]], *, is_synced: bool = True
-    ) -> None:
-        """Execute each statement for all of its rows, all or nothing.
+    async def prepare(self) -> None:
+        """Make the connection ready for `write`."""
+        await self._execute(prepare, self._conn, QUERIES)  # type: ignore[no-untyped-call]
+
+    async def write(self, statements: Sequence[Statement], *, is_synced: bool = True) -> None:
+        """Execute statements of `one_statement`, all or nothing.
 
         Args:
             statements: With their parameters.
             is_synced: Not before it is on the disk; else in the kernel, for a later one to sync.
         """
-        transact = _transact if is_synced else _transact_unsynced
-        await self._execute(transact, self._conn, statements)  # type: ignore[no-untyped-call]
-
-    async def cut_log(self) -> None:
-        """Copy the rest of the write-ahead log and cut it off, where nobody reads it."""
-        await self._execute(_cut_log, self._conn)  # type: ignore[no-untyped-call]
+        write = execute if is_synced else _execute_unsynced
+        await self._execute(write, self._conn, statements)  # type: ignore[no-untyped-call]
 
 
-def _transact(
-    db: sqlite3.Connection, statements: Sequence[tuple[str, Sequence[Parameters]]]
-) -> None:
-    db.execute("BEGIN IMMEDIATE")
-    try:
-        for statement, parameters in statements:
-            execute_all(db, statement, parameters)
-        db.execute("COMMIT")
-    except sqlite3.Error:
-        if db.in_transaction:
-            db.execute("ROLLBACK")
-        raise
-
-
-def _transact_unsynced(
-    db: sqlite3.Connection, statements: Sequence[tuple[str, Sequence[Parameters]]]
-) -> None:
+def _execute_unsynced(db: sqlite3.Connection, statements: Sequence[Statement]) -> None:
     db.execute("PRAGMA synchronous=NORMAL")
     try:
-        _transact(db, statements)
+        execute(db, statements)
     finally:
         db.execute("PRAGMA synchronous=FULL")
-
-
-def _cut_log(db: sqlite3.Connection) -> None:
-    (patience,) = db.execute("PRAGMA busy_timeout").fetchone()
-    db.execute("PRAGMA busy_timeout=0")  # no commit waits for somebody who reads
-    try:
-        db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-    finally:
-        db.execute(f"PRAGMA busy_timeout={patience}")
 
 
 class SqliteStore:
@@ -119,8 +97,11 @@ class SqliteStore:
         lookup_key: bytes,
         hold: Hold,
         checkpoints: Checkpoints,
+        *,
+        turn: anyio.Lock,
     ) -> None:
         self._db = db
+        self._turn = turn
         self.checkpoints = checkpoints
         self._sealer = sealer
         self._hold = hold
@@ -149,7 +130,7 @@ class SqliteStore:
             for codec in CODECS.values():
                 async with self._db.execute(QUERIES[f"all_{codec.name}s"]) as cursor:
                     while some := await cursor.fetchmany(ROWS):
-                        rows += [codec.read(found, self._sealer) for found in some]
+                        rows += [codec.read(found) for found in some]
             (sequence,) = await self._one(QUERIES["last_sequence"], ())
         except (sqlite3.Error, *DAMAGED) as error:
             raise ConfigError(
@@ -168,23 +149,35 @@ class SqliteStore:
         Raises:
             StoreError: Nothing of it is kept.
         """
-        batches = _batches(writes, self._sealer)
-        if events:
-            batches["put_event"] = [
-                (event.sequence, microseconds(event.at), to_json(event)) for event in events
-            ]
         # What a power cut takes of places alone is received again, and kill -9 takes nothing from
         # the kernel: so no login's turn waits for the disk because of them.
         is_synced = bool(events) or not all(map(_is_place, writes))
-        statements = [(QUERIES[name], rows) for name, rows in batches.items()]
+        statements = statements_of(writes, events, self._sealer)
         try:
-            await self._db.transact(statements, is_synced=is_synced)
+            async with self._turn:
+                await self._db.write(statements, is_synced=is_synced)
         except sqlite3.Error as error:
             raise StoreError(
                 f"the database refused a write: {error}, wanted it on disk: see sessionctl doctor "
                 "(disk), and try again"
             ) from error
-        self.checkpoints.note_commit()
+        self.checkpoints.note_commit(len(writes) + len(events))
+
+    async def refresh_token(self, grant: GrantId) -> Secret | None:
+        """Return a grant's refresh token: None, and an error in the log, where it does not open.
+
+        A grant that is dropped to be given back has it until `LetGo`, or until the next start.
+
+        Raises:
+            StoreError: It could not be read.
+        """
+        try:
+            row = await self._one(QUERIES["refresh_token"], (grant.bytes,))
+        except sqlite3.Error as error:
+            raise StoreError(
+                f"the database cannot be read: {error}, wanted a refresh token: see the disk"
+            ) from error
+        return None if row is None else refresh_tokens.read(grant, row, self._sealer)
 
     async def events_after(self, sequence: int, *, limit: int) -> list[Event]:
         """Return kept events in order, beginning after a sequence number.
@@ -230,22 +223,6 @@ def _is_place(write: Write) -> bool:
     return isinstance(write, Put) and isinstance(write.row, Cursor)
 
 
-def _batches(writes: Sequence[Write], sealer: Sealer) -> dict[str, list[Parameters]]:
-    """Return the parameters by query; of several writes to one row only the last counts."""
-    last: dict[tuple[type[Row], Parameters], tuple[TableCodec, Write]] = {}
-    for write in writes:
-        codec = CODECS[type(write.row)]
-        last[type(write.row), codec.key(write.row)] = (codec, write)
-    batches: dict[str, list[Parameters]] = {}
-    for (_, key), (codec, write) in last.items():
-        if isinstance(write, Put):
-            parameters = codec.write(write.row, sealer)
-            batches.setdefault(f"put_{codec.name}", []).append(parameters)
-        else:
-            batches.setdefault(f"drop_{codec.name}", []).append(key)
-    return batches
-
-
 @asynccontextmanager
 async def opened(path: Path, sealer: Sealer) -> AsyncIterator[SqliteStore]:
     """Open the database, made anew where there is none, for this process alone.
@@ -279,11 +256,12 @@ async def opened(path: Path, sealer: Sealer) -> AsyncIterator[SqliteStore]:
                     f"back, or move the database away and let everybody log in again ({error})"
                 ) from error
             async with aiosqlite.connect(path, isolation_level=None, timeout=0) as beside:
-                checkpoints = Checkpoints(beside, path, cut=db.cut_log)
-                yield SqliteStore(db, sealer, lookup_key, hold, checkpoints)
+                turn = anyio.Lock(fast_acquire=True)
+                checkpoints = Checkpoints(beside, path, commits=turn)
+                yield SqliteStore(db, sealer, lookup_key, hold, checkpoints, turn=turn)
 
 
-async def _prepare(db: aiosqlite.Connection, path: Path) -> None:
+async def _prepare(db: Database, path: Path) -> None:
     version = await _number(db, "PRAGMA user_version")
     if version > VERSION:
         raise ConfigError(
@@ -295,7 +273,7 @@ async def _prepare(db: aiosqlite.Connection, path: Path) -> None:
             f"store.path: {path} is another program's database, wanted sessiond's: name another "
             "file"
         )
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "secure_delete=ON"):
+    for pragma in PRAGMAS:
         await db.execute(f"PRAGMA {pragma}")
     await _check_whole(db, path)
     if version == 0:
@@ -303,6 +281,8 @@ async def _prepare(db: aiosqlite.Connection, path: Path) -> None:
     for number in range(version + 1, VERSION + 1):
         schema = resources.files(__package__).joinpath(f"schema/{number:04}.sql").read_text()
         await db.executescript(f"BEGIN; {schema}; PRAGMA user_version={number}; COMMIT;")
+    await db.execute(QUERIES["forget_refresh_tokens"])  # that were still to be given back
+    await db.prepare()
 
 
 async def _number(db: aiosqlite.Connection, query: str) -> int:

@@ -6,7 +6,9 @@ from datetime import datetime
 from typing import Protocol
 
 from sessiond.core.events import Event
+from sessiond.core.grant import GrantId
 from sessiond.core.rows import Row, Write
+from sessiond.core.secret import Secret
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,16 @@ class Store(Protocol):
 
         Raises:
             StoreError: Nothing of it is kept.
+        """
+        ...
+
+    async def refresh_token(self, grant: GrantId) -> Secret | None:
+        """Return the refresh token that was last put with a grant; None: it cannot be had.
+
+        It stays where the grant is dropped to be given back, until that is dropped once more.
+
+        Raises:
+            StoreError: It could not be read.
         """
         ...
 

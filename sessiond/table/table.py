@@ -19,11 +19,12 @@ from sessiond.core.answering import Answered, answer
 from sessiond.core.decide import Decision, Notice, Rules, decide, unfinished
 from sessiond.core.decide.presence import resumed
 from sessiond.core.errors import Refusal, StoreError, TableClosed
-from sessiond.core.grant import Grant
+from sessiond.core.grant import Grant, GrantId
 from sessiond.core.queries import Query, Request
 from sessiond.core.refusals import Refusals, Refused, told
 from sessiond.core.revocation import Revocation, superseded
 from sessiond.core.rows import Drop, Put, Rows, RowsView, Write
+from sessiond.core.secret import Secret
 from sessiond.core.session import ProcessAbout, ProcessKey, Session
 from sessiond.notifier import Notifier
 from sessiond.table.agenda import Agenda, Submission, Then, unheard
@@ -193,6 +194,14 @@ class Table:
         answer = asyncio.get_running_loop().create_future()
         self.submit(request, partial(_give, answer))
         return answer
+
+    async def refresh_token(self, grant: GrantId) -> Secret | None:
+        """Return a grant's refresh token as the store has it, for who is about to spend it.
+
+        Raises:
+            StoreError: It could not be read.
+        """
+        return await self._store.refresh_token(grant)
 
     def note_refusal(
         self, *, user: str, issuer: str, process: ProcessAbout | None, reason: Refusal

@@ -15,7 +15,7 @@ import pytest
 from sessiond.config import StoreConfig
 from sessiond.config.credentials import new_key
 from sessiond.core.secret import Secret
-from sessiond.store.codec import sealed_place
+from sessiond.store.refresh_tokens import sealed_place
 from sessiond.store.rotation import rotation_of
 from sessiond.store.sealing import KeyRing
 from sessiond.store.sqlite import LOOKUP_KEY, QUERIES
@@ -40,7 +40,7 @@ def rekey(daemon: RunningDaemon, *options: str) -> str:
 def sealed(daemon: RunningDaemon) -> list[bytes]:
     """Return every sealed value of the database."""
     with closing(sqlite3.connect(daemon.database)) as db:
-        values = "SELECT refresh_token FROM grants UNION ALL SELECT sealed FROM keys"
+        values = "SELECT sealed FROM refresh_tokens UNION ALL SELECT sealed FROM keys"
         return [value for (value,) in db.execute(values)]
 
 

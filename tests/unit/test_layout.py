@@ -69,7 +69,6 @@ TESTED_WITH = {
     "qipc/encode.py": "qipc/test_wire.py",
     "refresher/asking_again.py": "refresher/test_refresher.py",
     "store/codec.py": "store/test_sqlite.py",
-    "store/bulk.py": "store/test_sqlite_schema.py",
     "table/batch.py": "table/test_table_pieces.py",
     "table/store.py": "store/test_store_contract.py",
     "testing/answer.py": "testing/test_fake_issuer.py",

@@ -74,6 +74,8 @@ _DECIDERS: dict[type[changes.Change[Any]], Any] = {
     changes.UpdateSessions: refresh.update_sessions,
     changes.Refuse: refresh.refuse,
     changes.Forsake: refresh.forsake,
+    changes.Lose: refresh.lose,
+    changes.LetGo: refresh.let_go,
     changes.Revoke: ending.revoke,
     changes.EndCovered: ending.end_covered,
     changes.LiftRevocation: ending.lift_revocation,

@@ -14,6 +14,7 @@ from sessiond.core.grant import Grant, GrantId, KnownToken, TokenHash
 from sessiond.core.reading import Reading
 from sessiond.core.rows import Drop, Put, Row, RowsView, Write
 from sessiond.core.rules import Rules
+from sessiond.core.secret import Secret
 from sessiond.core.session import ProcessKey, Session, SessionId, SessionState
 
 E = TypeVar("E", bound=SessionEvent)
@@ -45,8 +46,8 @@ class Draft(Reading):
         """Whether this has come to so much that others should have their turn first."""
         return len(self.writes) + len(self.notices) + self.passed >= self.piece
 
-    def put(self, row: Row) -> None:
-        self.writes.append(Put(row))
+    def put(self, row: Row, *, refresh_token: Secret | None = None) -> None:
+        self.writes.append(Put(row, refresh_token))
         if isinstance(row, KnownToken):
             self._traces[row.hash] = row
 

@@ -7,6 +7,8 @@ from sessiond.core.admission import lease_of_token
 from sessiond.core.changes import (
     BeginRefresh,
     Forsake,
+    LetGo,
+    Lose,
     Recheck,
     Refresh,
     Refuse,
@@ -48,19 +50,30 @@ def rotate(draft: Draft, change: Rotate) -> bool:
     if grant is None:
         return False
     rotated = replace(grant, in_flight_since=None)
-    if change.refresh is not None:
-        rotated = replace(rotated, refresh_token=change.refresh_token)
-        if change.refresh not in draft.rows.tokens:
-            draft.put(
-                KnownToken(
-                    hash=change.refresh,
-                    grant=grant.id,
-                    seen_at=draft.now,
-                    keep_until=grant.lease.expires_at,
-                )
+    if change.refresh is not None and change.refresh not in draft.rows.tokens:
+        draft.put(
+            KnownToken(
+                hash=change.refresh,
+                grant=grant.id,
+                seen_at=draft.now,
+                keep_until=grant.lease.expires_at,
             )
-    draft.put(rotated)
+        )
+    draft.put(rotated, refresh_token=change.refresh_token)
     return True
+
+
+def lose(draft: Draft, change: Lose) -> None:
+    """Leave a grant to run out: what it would be refreshed with does not open."""
+    grant = draft.live_grant(change.grant)
+    if grant is not None:
+        draft.put(replace(grant, refresh_at=None, in_flight_since=None))
+
+
+def let_go(draft: Draft, change: LetGo) -> None:
+    """Drop what a dropped grant has left to be given back."""
+    if change.grant.id not in draft.rows.grants:
+        draft.drop(change.grant)
 
 
 def refresh(draft: Draft, change: Refresh) -> bool:
@@ -174,7 +187,7 @@ def _end(draft: Draft, grant: Grant, change: Refuse) -> None:
         draft.end(session, SessionRevoked, change.reason)
     for token in access:
         alone = draft.rows.grant_of(token.hash)
-        if alone is not None and alone.refresh_token is None and alone.id != grant.id:
+        if alone is not None and not alone.has_refresh_token and alone.id != grant.id:
             draft.refuse_grant(alone, ())
     draft.refuse_grant(grant, access)
 

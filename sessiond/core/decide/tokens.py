@@ -40,10 +40,10 @@ def join(draft: Draft, fresh: GrantId, presented: PresentedTokens) -> Grant:
             client=presented.client,
             iss=draft.rules.iss.get(principal.issuer, ""),
             lease=lease,
-            refresh_token=presented.refresh_token,
+            has_refresh_token=presented.refresh_token is not None,
             refresh_at=None if presented.refresh is None else _refresh_at(draft, lease, presented),
         )
-        draft.put(grant)
+        draft.put(grant, refresh_token=presented.refresh_token)
     else:
         grant = known
         if lease.expires_at > known.lease.expires_at:
@@ -57,7 +57,7 @@ def join(draft: Draft, fresh: GrantId, presented: PresentedTokens) -> Grant:
 
 def access_of(rows: RowsView, grant: Grant) -> list[KnownToken]:
     """Return the access tokens of a grant: its only token, or those that its refresh token had."""
-    if grant.refresh_token is None:
+    if not grant.has_refresh_token:
         return list(rows.tokens_of(grant.id))
     return rows.access_beside(grant.id)
 
@@ -91,7 +91,7 @@ def _known(rows: RowsView, presented: PresentedTokens) -> Grant | None:
     if presented.refresh is not None:
         return rows.grant_of(presented.refresh)
     grant = rows.grant_of(presented.access)
-    return None if grant is None or grant.refresh_token is not None else grant
+    return None if grant is None or grant.has_refresh_token else grant
 
 
 def _refresh_at(draft: Draft, lease: Lease, presented: PresentedTokens) -> datetime:
@@ -149,4 +149,4 @@ def _beside(rows: RowsView, trace: KnownToken, grant: Grant, refresh: TokenHash)
 def _is_a_refresh_tokens(rows: RowsView, trace: KnownToken | None) -> bool:
     """Say whether a token has come as a refresh token, and as nothing else so far."""
     own = None if trace is None else rows.grant_of(trace.hash)
-    return own is not None and own.refresh_token is not None
+    return own is not None and own.has_refresh_token

@@ -129,7 +129,7 @@ class JournalStore(MemoryStore):
         for write in writes:
             if isinstance(write, Put) and isinstance(write.row, Grant):
                 in_flight = write.row.in_flight_since is not None
-                kept = write.row.refresh_token
+                kept = self.refresh_tokens.get(write.row.id)
                 self._journal.append(
                     "in flight" if in_flight else f"holds {kept.reveal() if kept else None}"
                 )

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from typing import TypeVar, cast
 
 import anyio
 import pytest
@@ -10,17 +11,22 @@ from anyio.abc import TaskGroup
 
 from sessiond.clock import Clock
 from sessiond.containment import Containment
-from sessiond.core.grant import Grant
+from sessiond.core.changes import LetGo
+from sessiond.core.errors import StoreError
+from sessiond.core.grant import Grant, GrantId
+from sessiond.core.queries import Request
 from sessiond.core.secret import Secret
 from sessiond.gate import FairLimiter
 from sessiond.refresher import giving_back as module
 from sessiond.refresher.giving_back import AT_ONCE, EVERY, GivingBack
 from sessiond.refresher.refresh_issuer import RefreshIssuer, Tokens
-from tests.fakes import grant, idle
+from tests.fakes import grant, grant_id, idle
 from tests.unit.gate.fakes import ScriptedVerifier
 from tests.unit.issuers.fake import HandClock
 
 pytestmark = pytest.mark.anyio
+
+A = TypeVar("A")
 
 
 class Revoking:
@@ -60,9 +66,29 @@ def refresh_issuer_of(
     )
 
 
-def dropped(number: int, token: str | None = None, *, proven: bool = True) -> Grant:
-    refresh_token = Secret(token or f"refresh{number}")
-    return grant(number, iss="https://corp", refresh_token=refresh_token, proven=proven)
+class Keeping:
+    """Fulfils `RefreshTokens`: of each grant the refresh token `refreshNUMBER`, until let go."""
+
+    def __init__(self) -> None:
+        self.let_go: list[GrantId] = []
+        self.others: dict[GrantId, str] = {}
+        self.failing = False
+
+    async def refresh_token(self, grant: GrantId) -> Secret | None:
+        if grant in self.let_go:
+            return None
+        return Secret(self.others.get(grant, f"refresh{grant.int - grant_id(0).int}"))
+
+    async def ask(self, request: Request[A]) -> A:
+        assert isinstance(request, LetGo)
+        if self.failing:
+            raise StoreError("the disk is full")
+        self.let_go.append(request.grant.id)
+        return cast("A", None)
+
+
+def dropped(number: int, *, proven: bool = True) -> Grant:
+    return grant(number, iss="https://corp", has_refresh_token=True, proven=proven)
 
 
 @asynccontextmanager
@@ -70,10 +96,16 @@ async def giving_back(
     refresh_issuers: dict[str, RefreshIssuer],
     containment: Containment | None = None,
     clock: Clock | None = None,
+    keeping: Keeping | None = None,
 ) -> AsyncIterator[tuple[GivingBack, TaskGroup]]:
     async with anyio.create_task_group() as tasks:
         yield (
-            GivingBack(refresh_issuers.get, containment or Containment(), clock or HandClock()),
+            GivingBack(
+                keeping or Keeping(),
+                refresh_issuers.get,
+                containment or Containment(),
+                clock or HandClock(),
+            ),
             tasks,
         )
 
@@ -118,11 +150,13 @@ async def test_refreshes_have_their_budget_first_however_small_it_is() -> None:
 async def test_one_that_fails_as_nobody_expected_holds_up_no_other() -> None:
     source, containment = Revoking(), Containment()
     source.go_on.set()
-    refresh_issuers = {"corp": refresh_issuer_of(source)}
-    async with giving_back(refresh_issuers, containment) as (owing, tasks):
+    refresh_issuers, keeping = {"corp": refresh_issuer_of(source)}, Keeping()
+    keeping.others = {grant_id(number): "odd" for number in range(AT_ONCE)}
+    async with giving_back(refresh_issuers, containment, keeping=keeping) as (owing, tasks):
         for number in range(9):
-            owing.owe(dropped(number, "odd" if number < AT_ONCE else None), tasks)
+            owing.owe(dropped(number), tasks)
     assert len(source.revoked) == 9
+    assert sorted(keeping.let_go) == [grant_id(number) for number in range(9)]
     assert containment.failures == {("token given back", "corp"): AT_ONCE}
 
 
@@ -160,3 +194,36 @@ async def test_what_waits_for_one_issuer_is_bounded(monkeypatch: pytest.MonkeyPa
             owing.owe(dropped(number), tasks)
         source.go_on.set()
     assert len(source.revoked) == 10
+
+
+async def test_what_is_given_back_or_cannot_be_is_let_go_and_nothing_else() -> None:
+    source, keeping = Revoking(), Keeping()
+    source.go_on.set()
+    refresh_issuers = {"corp": refresh_issuer_of(source)}
+    async with giving_back(refresh_issuers, keeping=keeping) as (owing, tasks):
+        owing.owe(dropped(1), tasks)
+        await idle()
+        refresh_issuers.clear()
+        owing.owe(dropped(2), tasks)
+        await idle()
+        assert keeping.let_go == [grant_id(1), grant_id(2)]
+        assert source.revoked == ["refresh1"]
+
+
+async def test_a_refresh_token_that_is_gone_is_given_back_by_nobody() -> None:
+    source, keeping = Revoking(), Keeping()
+    source.go_on.set()
+    keeping.let_go.append(grant_id(1))
+    async with giving_back({"corp": refresh_issuer_of(source)}, keeping=keeping) as (owing, tasks):
+        owing.owe(dropped(1), tasks)
+    assert source.revoked == []
+
+
+async def test_where_nothing_can_be_written_the_next_is_given_back_all_the_same() -> None:
+    source, keeping = Revoking(), Keeping()
+    source.go_on.set()
+    keeping.failing = True
+    async with giving_back({"corp": refresh_issuer_of(source)}, keeping=keeping) as (owing, tasks):
+        for number in range(AT_ONCE + 1):
+            owing.owe(dropped(number), tasks)
+    assert len(source.revoked) == AT_ONCE + 1

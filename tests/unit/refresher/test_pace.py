@@ -2,13 +2,12 @@
 
 from datetime import datetime, timedelta
 
-from sessiond.core.secret import Secret
 from sessiond.refresher.pace import FREE, MAX_SUBJECTS, Pace, retry_in
 from tests.fakes import MINUTE, START, grant
 
-PROVED = grant(1, refresh_token=Secret("r"), proven=True)
-UNPROVED = grant(2, refresh_token=Secret("s"))
-BOBS = grant(3, refresh_token=Secret("t"), subject="bob")
+PROVED = grant(1, has_refresh_token=True, proven=True)
+UNPROVED = grant(2, has_refresh_token=True)
+BOBS = grant(3, has_refresh_token=True, subject="bob")
 
 
 def pause(pace: Pace, now: datetime = START) -> float | None:
@@ -75,6 +74,6 @@ def test_it_knows_so_many_subjects_and_forgets_the_oldest() -> None:
     for _ in range(FREE):
         pace.note_refusal(UNPROVED, START)
     for number in range(MAX_SUBJECTS):
-        other = grant(3, refresh_token=Secret("t"), subject=f"subject {number}")
+        other = grant(3, has_refresh_token=True, subject=f"subject {number}")
         pace.note_refusal(other, START + timedelta(seconds=1))
     assert pause(pace) is None

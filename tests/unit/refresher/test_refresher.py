@@ -303,7 +303,7 @@ async def test_no_more_calls_are_under_way_than_the_issuer_is_to_bear(clock: Fak
 
 async def test_a_row_without_its_refresh_token_is_left_to_run_out(clock: FakeClock) -> None:
     store = MemoryStore()
-    damaged = grant(refresh_at=START, refresh_token=None)
+    damaged = grant(refresh_at=START)
     store.rows = {(Grant, damaged.id): damaged, (type(session()), session().id): session()}
     async with at_work(clock, store=store) as work:
         await work.minutes(1)

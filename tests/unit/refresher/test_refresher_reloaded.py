@@ -60,8 +60,9 @@ def all_due(clock: FakeClock, count: int) -> MemoryStore:
     """Return what an earlier run has left: so many grants, each with a session."""
     store, soon = MemoryStore(), clock.now() + timedelta(seconds=6)
     for number in range(1, count + 1):
-        due = grant(number, refresh_token=Secret(f"refresh{number}"), refresh_at=soon)
+        due = grant(number, has_refresh_token=True, refresh_at=soon)
         store.rows[type(due), due.id] = due
+        store.refresh_tokens[due.id] = Secret(f"refresh{number}")
         held = session(number, grant=grant_id(number), id=session_id(number))
         store.rows[type(held), held.id] = held
     return store

@@ -1,19 +1,20 @@
-"""The write-ahead log is cut off where somebody's reading has made it long, and else left alone."""
+"""The write-ahead log is copied beside the commits, by none of them, and stays short."""
 
+import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
-from contextlib import closing
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import anyio
 import pytest
 from structlog.testing import capture_logs
 
-from sessiond.core.rows import Put
-from sessiond.core.secret import Secret
 from sessiond.store import SqliteStore, checkpoints, opened
 from sessiond.store.sealing import KeyRing
-from tests.fakes import FakeClock, grant
+from tests.fakes import FakeClock, grant_id, idle, refreshable
 
 pytestmark = pytest.mark.anyio
 
@@ -46,68 +47,155 @@ def log_bytes(path: Path) -> int:
     return path.with_name("db-wal").stat().st_size
 
 
-async def write(store: SqliteStore, commits: int) -> None:
-    for number in range(commits):
-        await store.commit([Put(grant(number, refresh_token=Secret("r" * 3000)))], [])
+async def write(store: SqliteStore, commits: int, *, start: int = 0) -> None:
+    for number in range(start, start + commits):
+        await store.commit([refreshable(number, "r" * 3000)], [])
 
 
-async def test_where_nobody_reads_the_log_is_sqlite_s_to_copy_and_stays_short(
-    store: SqliteStore, path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What is copied oftener, or cut off shorter, has each commit wait for more of the disk."""
-    monkeypatch.undo()
-    asked: list[int] = []
-
-    async def ask() -> tuple[int, int]:
-        asked.append(1)
-        return 0, 0
-
-    monkeypatch.setattr(store.checkpoints, "_copy", ask)
-    before = path.stat().st_size
-    for _ in range(3):
-        await write(store, 600)  # more than the 1,000 pages after which SQLite does it
-        await store.checkpoints.make()
-    assert path.stat().st_size > before
-    assert 1000 * 4096 < log_bytes(path) < checkpoints.LONG / 2
-    assert not asked
+async def kept(store: SqliteStore, number: int) -> str:
+    found = await store.refresh_token(grant_id(number))
+    return "" if found is None else found.reveal()
 
 
-async def test_a_log_that_a_reader_has_made_long_shrinks_when_he_is_gone(
+async def test_no_commit_copies_anything(store: SqliteStore, path: Path) -> None:
+    async with store._db.execute("PRAGMA wal_autocheckpoint") as cursor:
+        assert await cursor.fetchone() == (0,)
+    said: list[str] = []
+    await store._db.set_trace_callback(said.append)
+    before = path.read_bytes()
+    await write(store, 100)
+    assert path.read_bytes() == before
+    assert log_bytes(path) > checkpoints.HELD
+    await store.checkpoints.make()
+    assert path.stat().st_size > len(before)
+    assert not [each for each in said if "checkpoint" in each]
+
+
+async def test_where_nobody_reads_the_log_is_begun_anew_and_cut(
     store: SqliteStore, path: Path
 ) -> None:
-    with closing(sqlite3.connect(path, isolation_level=None)) as reader:
-        reader.execute("BEGIN")
-        reader.execute("SELECT count(*) FROM grants").fetchone()
+    await store._db.execute(f"PRAGMA journal_size_limit={checkpoints.LONG}")
+    await write(store, 100)
+    long = log_bytes(path)
+    await store.checkpoints.make()
+    await write(store, 1)
+    assert (long > checkpoints.LONG, log_bytes(path)) == (True, checkpoints.LONG)
+    for _ in range(5):
+        await store.checkpoints.make()
+        await write(store, 9)
+    assert log_bytes(path) == checkpoints.LONG
+
+
+async def test_a_log_that_another_process_s_reading_has_made_long_shrinks_when_it_is_gone(
+    store: SqliteStore, path: Path
+) -> None:
+    await store._db.execute(f"PRAGMA journal_size_limit={checkpoints.LONG}")
+    with reading(path):
         with capture_logs() as logs:
             for _ in range(3):
-                await write(store, 60)
+                await write(store, 100)
                 await store.checkpoints.make()
         held = log_bytes(path)
         assert [each["event"] for each in logs] == ["somebody reads the database without end"]
         assert logs[0]["log_bytes"] > checkpoints.HELD
-    await write(store, 1)
     await store.checkpoints.make()
-    assert (held > checkpoints.HELD, log_bytes(path)) == (True, 0)
+    await write(store, 1)
+    assert (held > checkpoints.HELD, log_bytes(path)) == (True, checkpoints.LONG)
 
 
-async def test_one_is_made_soon_after_something_was_written_and_else_none(
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Have another process read the database all the while."""
+    read = (
+        "import sqlite3, sys\n"
+        "db = sqlite3.connect(sys.argv[1], isolation_level=None)\n"
+        "db.execute('BEGIN')\n"
+        "db.execute('SELECT count(*) FROM grants').fetchone()\n"
+        "print(flush=True)\n"
+        "sys.stdin.read()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", read, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as reader:
+        assert reader.stdout is not None
+        reader.stdout.readline()
+        yield
+        reader.communicate(b"")
+
+
+async def test_once_the_log_is_long_the_last_of_it_is_copied_while_a_commit_waits(
+    store: SqliteStore, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where one commit follows upon the other there is always something more to copy."""
+    copy, copies = store.checkpoints._copy, list[tuple[int, int]]()
+
+    async def copy_and_write() -> tuple[int, int]:
+        pages, copied = await copy()
+        copies.append((pages, copied))
+        if len(copies) == 1:
+            await write(store, 1)
+            return pages + 1, copied
+        late = asyncio.ensure_future(write(store, 1))
+        await idle()
+        assert not late.done()
+        waiting.append(late)
+        return pages, copied
+
+    waiting: list[asyncio.Future[None]] = []
+    await write(store, 100)
+    monkeypatch.setattr(store.checkpoints, "_copy", copy_and_write)
+    await store.checkpoints.make()
+    assert len(copies) == 2
+    assert copies[1][0] == copies[1][1]
+    await waiting[0]
+
+
+async def test_kill_9_in_between_loses_nothing(path: Path) -> None:
+    program = (
+        "import anyio, os, sys\n"
+        "from pathlib import Path\n"
+        "from sessiond.store import opened\n"
+        "from tests.unit.store.test_checkpoints import RING, write\n"
+        "async def main():\n"
+        "    async with opened(Path(sys.argv[1]), RING) as store:\n"
+        "        await write(store, 40)\n"
+        "        await store.checkpoints.make()\n"
+        "        await write(store, 40, start=40)\n"
+        "        os.kill(os.getpid(), 9)\n"
+        "anyio.run(main)\n"
+    )
+    ended = await anyio.run_process([sys.executable, "-c", program, str(path)], check=False)
+    assert ended.returncode == -9, ended.stderr
+    async with opened(path, RING) as store:
+        assert [await kept(store, number) for number in range(80)] == ["r" * 3000] * 80
+
+
+async def test_much_is_copied_soon_little_later_and_nothing_never(
     store: SqliteStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clock, made = FakeClock(), list[int]()
+    clock, made = FakeClock(), list[float]()
+    make = store.checkpoints.make
 
-    async def make() -> None:
-        made.append(1)
+    async def note() -> None:
+        with clock.holding():
+            await make()
+        made.append(clock.monotonic() - began)
 
-    monkeypatch.setattr(store.checkpoints, "make", make)
+    monkeypatch.setattr(store.checkpoints, "make", note)
+    began = clock.monotonic()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(store.checkpoints.run, clock)
         await clock.advance(10)
-        before = len(made)  # what opening has written, if anything
-        await write(store, 3)
+        await write(store, 1)
+        await clock.advance(60)
+        assert made == [10 + checkpoints.LATE]
+        store.checkpoints.note_commit(checkpoints.MANY - 1)
         await clock.advance(1)
-        assert len(made) == before + 1
-        await clock.advance(10)
-        assert len(made) == before + 1
+        store.checkpoints.note_commit(1)
+        await clock.advance(1)
+        assert made[1:] == [71 + checkpoints.EVERY]
+        await clock.advance(100)
+        assert len(made) == 2
         tasks.cancel_scope.cancel()
 
 
@@ -119,7 +207,6 @@ async def test_what_fails_is_told_once_and_logins_go_on(
 
     with capture_logs() as logs, monkeypatch.context() as patched:
         patched.setattr(store.checkpoints, "_copy", fail)
-        patched.setattr(checkpoints, "LONG", 0)
         for _ in range(3):
             await store.checkpoints.make()
         await write(store, 1)

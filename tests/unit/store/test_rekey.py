@@ -7,13 +7,12 @@ from pathlib import Path
 import pytest
 
 from sessiond.core.errors import ConfigError, StoreError
-from sessiond.core.grant import Grant
 from sessiond.core.rows import Put
-from sessiond.core.secret import Secret
 from sessiond.store import opened
 from sessiond.store.rekey import rekey
 from sessiond.store.sealing import KeyRing, SealError
-from tests.fakes import grant
+from sessiond.store.sqlite import VERSION
+from tests.fakes import grant, grant_id, refreshable
 
 pytestmark = pytest.mark.anyio
 
@@ -28,9 +27,8 @@ def path(tmp_path: Path) -> Path:
 
 async def fill(path: Path) -> bytes:
     """Make a database with two grants that can be refreshed and one that cannot."""
-    grants = [grant(1, refresh_token=Secret("one")), grant(2, refresh_token=Secret("two"))]
     async with opened(path, BEFORE) as store:
-        await store.commit([Put(each) for each in (*grants, grant(3))], [])
+        await store.commit([refreshable(1, "one"), refreshable(2, "two"), Put(grant(3))], [])
         return store.lookup_key
 
 
@@ -40,9 +38,8 @@ async def test_with_the_new_key_alone_everything_is_there(path: Path) -> None:
     assert rekey(path, DURING) == 0
     async with opened(path, AFTER) as store:
         assert store.lookup_key == lookup_key
-        rows = (await store.load()).rows
-    tokens = [row.refresh_token for row in rows if isinstance(row, Grant)]
-    assert sorted(each.reveal() for each in tokens if each is not None) == ["one", "two"]
+        tokens = [await store.refresh_token(grant_id(number)) for number in (1, 2, 3)]
+    assert [each and each.reveal() for each in tokens] == ["one", "two", None]
 
 
 async def test_a_value_of_a_key_that_is_gone_is_left_as_it_is(path: Path) -> None:
@@ -62,5 +59,18 @@ def test_where_there_is_no_database_none_is_made(path: Path) -> None:
 def test_what_is_no_database_of_ours_cannot_be_written(path: Path) -> None:
     with closing(sqlite3.connect(path)) as db, db:
         db.execute("CREATE TABLE other (x)")
-    with pytest.raises(StoreError, match="no such table: grants"):
+        db.execute(f"PRAGMA user_version = {VERSION}")
+    with pytest.raises(StoreError, match="no such table: refresh_tokens"):
         rekey(path, DURING)
+
+
+async def test_a_database_that_no_daemon_of_this_version_has_opened_is_left_alone(
+    path: Path,
+) -> None:
+    await fill(path)
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("PRAGMA user_version = 3")
+    before = path.read_bytes()
+    with pytest.raises(ConfigError, match=r"has schema 3, wanted 4: start this version's daemon"):
+        rekey(path, DURING)
+    assert path.read_bytes() == before

@@ -14,13 +14,12 @@ from sessiond.config import StoreConfig
 from sessiond.config.credentials import find_store_key, new_key
 from sessiond.core.errors import ConfigError, NotNowError
 from sessiond.core.grant import Grant
-from sessiond.core.rows import Put
 from sessiond.core.secret import Secret
 from sessiond.store import opened, rotation
 from sessiond.store.hold import Holder, held, holder
 from sessiond.store.rotation import Rotation, rotation_of
 from sessiond.store.sealing import MAX_KEY_ID, KeyRing
-from tests.fakes import grant
+from tests.fakes import refreshable
 
 pytestmark = pytest.mark.anyio
 
@@ -43,14 +42,14 @@ def ring(path: Path) -> KeyRing:
 
 async def fill(path: Path) -> None:
     async with opened(path, ring(path)) as store:
-        await store.commit([Put(grant(1, refresh_token=Secret("one")))], [])
+        await store.commit([refreshable(1, "one")], [])
 
 
 async def kept(path: Path) -> list[str]:
     """Return the refresh tokens that the keys of now open."""
     async with opened(path, ring(path)) as store:
         rows = (await store.load()).rows
-    found = [row.refresh_token for row in rows if isinstance(row, Grant)]
+        found = [await store.refresh_token(row.id) for row in rows if isinstance(row, Grant)]
     return [each.reveal() for each in found if each is not None]
 
 
@@ -90,11 +89,11 @@ async def running(path: Path, hear: Callable[[], None]) -> None:
     """Be a daemon on the database for as long as the test lasts."""
     with anyio.open_signal_receiver(signal.SIGHUP) as hangups:
         async with opened(path, ring(path)) as store:
-            await store.commit([Put(grant(2, refresh_token=Secret("two")))], [])
+            await store.commit([refreshable(2, "two")], [])
             async for _ in hangups:
                 hear()
                 store.seal_with(ring(path))
-                await store.commit([Put(grant(3, refresh_token=Secret("three")))], [])
+                await store.commit([refreshable(3, "three")], [])
                 store.tell_key()
 
 
@@ -128,7 +127,7 @@ async def test_while_the_daemon_keeps_to_the_old_key_it_stays(
         )
         with pytest.raises(NotNowError, match="has not taken up key 2"):
             waiting.run()
-        await store.commit([Put(grant(2, refresh_token=Secret("two")))], [])
+        await store.commit([refreshable(2, "two")], [])
     assert (ring(path).current, ring(path).older) == (2, [1])
     rotation_for(path, []).run()
     assert sorted(await kept(path)) == ["one", "two"]

@@ -12,10 +12,9 @@ import pytest
 from sessiond.core.cursor import Cursor, DeadLetter
 from sessiond.core.errors import StoreError
 from sessiond.core.events import Event, Gap, LoginRefused, SessionClosed
-from sessiond.core.grant import Grant, KnownToken, TokenHash
+from sessiond.core.grant import KnownToken, TokenHash
 from sessiond.core.revocation import Revocation, Scope
 from sessiond.core.rows import Drop, NameOwner, Put, Row
-from sessiond.core.secret import Secret
 from sessiond.core.session import ProcessKey, SessionState
 from sessiond.store import opened
 from sessiond.store.sealing import KeyRing
@@ -29,6 +28,7 @@ from tests.fakes import (
     grant_id,
     opened_event,
     process_about,
+    refreshable,
     session,
     token_hash,
 )
@@ -56,7 +56,7 @@ ROWS: list[Row] = [
     grant(
         2,
         iss="https://login.example.com/",
-        refresh_token=Secret("0.refresh!*$token"),
+        has_refresh_token=True,
         refresh_at=START + FINE,
         proven=True,
         in_flight_since=START + 2 * FINE,
@@ -136,15 +136,63 @@ async def test_a_row_comes_back_as_it_was_also_after_opening_anew(opener: Opener
         assert (await store.load()).rows == [row]
 
 
-async def test_a_refresh_token_comes_back_whole(opener: Opener) -> None:
+async def kept(store: Store, number: int = 1) -> str | None:
+    """Return the refresh token of the grant of that number."""
+    found = await store.refresh_token(grant_id(number))
+    return None if found is None else found.reveal()
+
+
+async def test_a_refresh_token_comes_back_whole_but_not_with_its_grant(opener: Opener) -> None:
     text = "0.AXoA~refresh-token_with.M$ft!*chars"
     async with opener() as store:
-        await store.commit([Put(grant(refresh_token=Secret(text)))], [])
+        await store.commit([refreshable(1, text), Put(grant(2))], [])
+        assert (await kept(store), await kept(store, 2)) == (text, None)
     async with opener() as store:
-        (row,) = (await store.load()).rows
-        assert isinstance(row, Grant)
-        assert row.refresh_token is not None
-        assert row.refresh_token.reveal() == text
+        assert (await store.load()).rows == [refreshable(1).row, grant(2)]
+        assert (await kept(store), await kept(store, 2)) == (text, None)
+
+
+async def test_a_grant_that_is_put_without_a_refresh_token_keeps_the_one_it_has(
+    store: Store,
+) -> None:
+    await store.commit([refreshable(1, "first")], [])
+    await store.commit([Put(grant(has_refresh_token=True, proven=True))], [])
+    assert await kept(store) == "first"
+    await store.commit([refreshable(1, "second"), Put(refreshable(1).row)], [])
+    assert await kept(store) == "second"
+    await store.commit([Put(refreshable(1).row), refreshable(1, "third")], [])
+    assert await kept(store) == "third"
+    await store.commit([refreshable(1, "fourth"), refreshable(1, "fifth")], [])
+    assert await kept(store) == "fifth"
+
+
+async def test_a_dropped_grant_s_refresh_token_goes_with_it(store: Store) -> None:
+    await store.commit([refreshable(1), refreshable(2, "other")], [])
+    await store.commit([Drop(refreshable(1).row)], [])
+    assert (await kept(store), await kept(store, 2)) == (None, "other")
+    await store.commit([refreshable(3), Drop(refreshable(3).row)], [])
+    assert await kept(store, 3) is None
+
+
+async def test_one_that_is_to_be_given_back_is_there_until_it_is_dropped_again(
+    store: Store,
+) -> None:
+    one, other = refreshable(1, "one"), refreshable(2, "other")
+    await store.commit([one], [])
+    await store.commit([Drop(one.row, give_back=True), other, Drop(other.row, give_back=True)], [])
+    assert (await store.load()).rows == []
+    assert (await kept(store), await kept(store, 2)) == ("one", "other")
+    await store.commit([Drop(one.row)], [])
+    assert (await kept(store), await kept(store, 2)) == (None, "other")
+
+
+async def test_a_commit_that_fails_keeps_the_refresh_tokens_as_they_were(store: Store) -> None:
+    await store.commit([refreshable(1, "one"), refreshable(2, "two")], [told(1)])
+    with pytest.raises(StoreError):
+        await store.commit(
+            [refreshable(1, "lost"), Drop(refreshable(2).row), refreshable(3)], [told(1)]
+        )
+    assert [await kept(store, number) for number in (1, 2, 3)] == ["one", "two", None]
 
 
 async def test_all_rows_come_back_together(store: Store) -> None:

@@ -8,9 +8,9 @@ from sessiond.core.answering import answer
 from sessiond.core.changes import Change, Refresh
 from sessiond.core.decide import Decision, decide
 from sessiond.core.errors import Refusal
-from sessiond.core.grant import Grant
+from sessiond.core.grant import Grant, GrantId
 from sessiond.core.queries import Query, Request
-from sessiond.core.rows import Rows, Write
+from sessiond.core.rows import Put, Rows, Write
 from sessiond.core.session import ActiveSession, ProcessKey, Session
 from tests.fakes import RULES, START, bind, grant_id, login, session_id, verdict
 from tests.fakes import presented as tokens
@@ -23,6 +23,7 @@ class Ledger:
 
     def __init__(self) -> None:
         self.rows = Rows()
+        self.refresh_tokens: dict[GrantId, str] = {}  # as the store has them
         self.now = START
         self.rules = RULES
         self.last = Decision(None, [], [])
@@ -47,7 +48,7 @@ class Ledger:
         while rest is not None:
             piece = decide(self.rows, rest, self.now, self.rules)
             for write in piece.writes:
-                undo = self.rows.apply(write)
+                undo = self.write(write)
                 self.undo[:0] = [] if undo is None else [undo]
             self.last.writes.extend(piece.writes)
             self.last.notices.extend(piece.notices)
@@ -55,6 +56,14 @@ class Ledger:
         self.last = replace(self.last, answer=piece.answer)
         made: A = piece.answer
         return made
+
+    def write(self, write: Write) -> Write | None:
+        """Make one write; return what takes it back."""
+        if isinstance(write, Put) and write.refresh_token is not None:
+            assert isinstance(write.row, Grant)
+            assert write.row.has_refresh_token
+            self.refresh_tokens[write.row.id] = write.refresh_token.reveal()
+        return self.rows.apply(write)
 
     def let_pass(self, by: timedelta) -> None:
         self.now += by

@@ -36,7 +36,7 @@ class MortalLedger(Ledger):
         while rest is not None:
             piece = decide(self.rows, rest, self.now, self.rules)
             for write in piece.writes:
-                self.rows.apply(write)
+                self.write(write)
             self.last.notices.extend(piece.notices)
             rest, self.pieces = piece.rest, self.pieces + 1
             if rest is not None and self.pieces == self.killed_after:

@@ -87,7 +87,7 @@ def test_renewing_counts_as_what_was_brought_from_then_on(ledger: Ledger) -> Non
     assert not ledger.grant(3).proven
     assert isinstance(ledger.ask(renewal(1, presented("third", says=says), grant=4)), ActiveSession)
     assert ledger.session(1).grant == grant_id(4)
-    assert ledger.grant(4).refresh_token is None
+    assert not ledger.grant(4).has_refresh_token
 
 
 def test_renewing_with_the_same_access_token_alone_prolongs_nothing(ledger: Ledger) -> None:

@@ -204,14 +204,13 @@ class Issuing(RuleBasedStateMachine):
     @rule(pick=picks, rotates=st.booleans(), at_once=st.booleans())
     def refresh(self, pick: int, rotates: bool, at_once: bool) -> None:
         """Have a grant refreshed, as the issuer judges the refresh token that is kept."""
-        grants = [each for each in self.grants() if each.refresh_token is not None]
+        grants = [each for each in self.grants() if each.has_refresh_token]
         if not grants:
             return
         grant = grants[pick % len(grants)]
         if self.ledger.ask(BeginRefresh(grant=grant.id, at_once=at_once)) is None:
             return
-        assert grant.refresh_token is not None
-        sent = grant.refresh_token.reveal()
+        sent = self.ledger.refresh_tokens[grant.id]
         family = self.family_of(sent)
         if family is None or not family.stands:
             self.refuse(grant.id)
@@ -256,7 +255,7 @@ class Issuing(RuleBasedStateMachine):
         family = self.families[stolen % (len(self.families) - 1)]
         family.stands = False
         for grant in self.grants():
-            if grant.refresh_token is not None and grant.refresh_token.reveal() in family.refresh:
+            if self.ledger.refresh_tokens.get(grant.id) in family.refresh:
                 self.refuse(grant.id)
 
     @rule(pick=picks)
@@ -265,7 +264,7 @@ class Issuing(RuleBasedStateMachine):
 
     @rule(pick=picks, accepts=st.booleans())
     def recheck(self, pick: int, accepts: bool) -> None:
-        grants = [each for each in self.grants() if each.refresh_token is None]
+        grants = [each for each in self.grants() if not each.has_refresh_token]
         if not grants:
             return
         grant = grants[pick % len(grants)]
@@ -335,7 +334,7 @@ class Issuing(RuleBasedStateMachine):
             assert grant.lease.expires_at > now
             assert session.access == token_hash(life.access.name)
             if life.refresh is None:
-                assert grant.refresh_token is None
+                assert not grant.has_refresh_token
                 assert grant.lease.expires_at <= life.access.ends_at
                 if life.access.name not in self.came_as_refresh:
                     assert grant.lease.expires_at == life.access.ends_at
