@@ -2,12 +2,13 @@
 
 A log that is copied to its end, and that nobody reads, is begun anew by the next commit
 (sqlite.org/wal.html, "Checkpointing"), which cuts the file where it was long. To copy needs no lock
-that a commit wants; but where one follows upon the other there is always something more to copy.
-So once the log is long the last of it is copied while a commit waits: the few pages that were
-written since the copy before.
+that a commit wants; but where one follows upon the other there is always something more to copy,
+and a file that grows has its size to sync with each commit. So the last of it is copied while a
+commit waits: the few pages that were written since the copy before.
 """
 
 import sqlite3
+from functools import partial
 from pathlib import Path
 
 import aiosqlite
@@ -16,11 +17,11 @@ import structlog
 
 from sessiond.clock import Clock
 from sessiond.notifier import Notifier
+from sessiond.racing import first
 
-EVERY = 0.25  # seconds between two looks, while there is anything to copy
-MANY = 1000  # rows and events, some 10 MB of log, to copy at once
+MANY = 500  # rows and events, some 1,000 pages of log, to copy at once
 LATE = 30.0  # seconds after which fewer are copied as well
-LONG = 16 * 2**20  # bytes: the file is cut to so many, and begun anew even if a commit waits for it
+LONG = 16 * 2**20  # bytes, to which the file is cut: several times what it has where nobody reads
 HELD = 64 * 2**20  # bytes: somebody reads on and on
 
 log = structlog.get_logger()
@@ -53,9 +54,8 @@ class Checkpoints:
         """Copy in this rhythm for ever."""
         while True:
             await self._changed.wait_for(lambda: self._written > 0)
-            late = clock.monotonic() + LATE
-            while self._written < MANY and clock.monotonic() < late:
-                await clock.sleep(EVERY)
+            much = partial(self._changed.wait_for, lambda: self._written >= MANY)
+            await first(much, partial(clock.sleep, LATE))
             await self.make()
 
     async def make(self) -> None:
@@ -63,10 +63,11 @@ class Checkpoints:
         self._written = 0
         try:
             pages, copied = await self._copy()
-            size = self._log.stat().st_size
-            if pages > copied and size > LONG:
+            if self._written:  # meanwhile
                 async with self._commits:
+                    self._written = 0
                     pages, copied = await self._copy()
+            size = self._log.stat().st_size
         except (sqlite3.Error, OSError) as error:
             if not self._is_failing:
                 log.warning("checkpoint failed", error=str(error))

@@ -32,7 +32,7 @@ _ID_SIZE, _SALT_SIZE, _NONCE_SIZE, _TAG_SIZE = 4, 16, 12, 16  # bytes
 _SALT_AT = 1 + _ID_SIZE
 _NONCE_AT = _SALT_AT + _SALT_SIZE
 _TEXT_AT = _NONCE_AT + _NONCE_SIZE
-_as_json = json.JSONEncoder(separators=(",", ":")).encode  # made once: it is not cheap
+_as_json = json.encoder.encode_basestring_ascii  # of one text, at a fifth of an encoder's price
 _PROBE = {"table": "", "column": "", "row": "", "issuer": "", "subject": ""}  # no row's place
 _LINE = re.compile(r"(?:([0-9]{1,10}):)?([A-Za-z0-9+/]{43}=)")
 
@@ -208,4 +208,4 @@ def _key_id(sealed: bytes) -> int:
 
 def _place(key_id: int, *names: str) -> bytes:
     """Return what is authenticated: a JSON array, so that no two places are spelled alike."""
-    return _as_json([_VERSION, key_id, *names]).encode("ascii")
+    return f"[{_VERSION},{key_id},{','.join(map(_as_json, names))}]".encode("ascii")

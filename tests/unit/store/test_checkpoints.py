@@ -123,7 +123,7 @@ def reading(path: Path) -> Iterator[None]:
         reader.communicate(b"")
 
 
-async def test_once_the_log_is_long_the_last_of_it_is_copied_while_a_commit_waits(
+async def test_the_last_of_the_log_is_copied_while_a_commit_waits(
     store: SqliteStore, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where one commit follows upon the other there is always something more to copy."""
@@ -134,7 +134,7 @@ async def test_once_the_log_is_long_the_last_of_it_is_copied_while_a_commit_wait
         copies.append((pages, copied))
         if len(copies) == 1:
             await write(store, 1)
-            return pages + 1, copied
+            return pages, copied
         late = asyncio.ensure_future(write(store, 1))
         await idle()
         assert not late.done()
@@ -193,7 +193,7 @@ async def test_much_is_copied_soon_little_later_and_nothing_never(
         await clock.advance(1)
         store.checkpoints.note_commit(1)
         await clock.advance(1)
-        assert made[1:] == [71 + checkpoints.EVERY]
+        assert made[1:] == [71]
         await clock.advance(100)
         assert len(made) == 2
         tasks.cancel_scope.cancel()
