@@ -34,12 +34,10 @@ Row = Session | Grant | KnownToken | NameOwner | Revocation | Cursor | DeadLette
 
 @dataclass(frozen=True, slots=True)
 class Put:
-    """Insert the row, or replace the one with its key."""
+    """Insert the row, or replace the one with its key; with a grant a refresh token may come."""
 
     row: Row
-    refresh_token: Secret | None = field(
-        default=None, compare=False
-    )  # a grant's new one; else as is
+    refresh_token: Secret | None = field(default=None, compare=False)  # None: as it is
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,8 +145,8 @@ class RowsView:
             issuer: The configured name.
             after: Only those whose ids are beyond this one.
         """
-        ids = self._lists.of(user=user, process=process, issuer=issuer).after(after)
-        return (self._sessions[key] for key in ids)
+        found = self._lists.of(user=user, process=process, issuer=issuer)
+        return (self._sessions[key] for key in found.after(after))
 
     def count_listed(self, *, user: str = "", issuer: str = "") -> int:
         """Return how many live sessions a user (folded) or an issuer has; empty text = any."""
@@ -226,8 +224,7 @@ class RowsView:
 
     def is_revoked(self, session: Session) -> bool:
         """Say whether a session was taken back, and only its end is not written yet."""
-        covering = self.revocations_of(session.principal)
-        return any(session.since <= revocation.at for revocation in covering)
+        return any(session.since <= each.at for each in self.revocations_of(session.principal))
 
     def revocations_of_grant(self, grant: Grant) -> Iterator[Revocation]:
         """Yield the revocations that a grant was there before: it is only not dropped yet."""
@@ -245,8 +242,7 @@ class RowsView:
     def was_there(self, grant: Grant, at: datetime) -> bool:
         """Say whether a grant was there at a time: any of its tokens had been seen by then.
 
-        One whose refresh token has turned out to be an access token has none left; then its
-        sessions tell.
+        One whose refresh token was an access token after all has none left: its sessions tell.
         """
         if self._tokens_of_grant.of(grant.id):
             return any(token.seen_at <= at for token in self.tokens_of(grant.id))

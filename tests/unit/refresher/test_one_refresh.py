@@ -4,9 +4,17 @@ from datetime import timedelta
 
 import pytest
 
-from sessiond.core.errors import IssuerUnavailable, Refusal, TokenRejected, UnusableAnswer
+from sessiond.core.errors import (
+    IssuerUnavailable,
+    Refusal,
+    StoreError,
+    TokenRejected,
+    UnusableAnswer,
+)
+from sessiond.core.grant import GrantId
+from sessiond.core.secret import Secret
 from sessiond.refresher.one_refresh import MAX_TRIES
-from tests.fakes import FakeClock
+from tests.fakes import FakeClock, grant_id, idle
 from tests.unit.refresher.refreshing import Work, at_work, tokens
 
 pytestmark = pytest.mark.anyio
@@ -175,3 +183,59 @@ async def test_of_a_grant_that_is_gone_nothing_is_kept(clock: FakeClock) -> None
         await work.revoke()
         await work.minutes(0.1)
         assert work.refresher._one_refresh._unverified == {}
+
+
+async def test_a_refresh_token_that_cannot_be_opened_is_asked_for_once_and_ends_no_session_early(
+    clock: FakeClock,
+) -> None:
+    async with at_work(clock) as work:
+        await work.log_in()
+        work.store.refresh_tokens.clear()
+        await work.minutes(9)
+        assert work.sent == []
+        (lost,) = work.table.grants()
+        assert (lost.refresh_at, lost.in_flight_since) == (None, None)
+        assert len(await work.live()) == 1
+        await work.minutes(2)
+        assert work.told == [("session.expired", "expired")]
+
+
+async def test_one_that_cannot_be_read_now_is_read_later(
+    clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(_: GrantId) -> Secret | None:
+        raise StoreError("disk I/O error")
+
+    async with at_work(clock) as work:
+        await work.log_in()
+        with monkeypatch.context() as patched:
+            patched.setattr(work.store, "refresh_token", fail)
+            await work.minutes(6)
+            assert work.sent == []
+        await work.minutes(1)
+        assert work.sent == ["refresh0"]
+
+
+async def test_what_was_given_back_is_kept_nowhere(clock: FakeClock) -> None:
+    async with at_work(clock) as work:
+        await work.log_in()
+        await work.revoke()
+        await idle()
+        assert work.source.revoked == ["refresh0"]
+        assert work.store.refresh_tokens == {}
+
+
+async def test_what_was_revoked_while_nothing_could_be_written_is_given_back_and_let_go(
+    clock: FakeClock,
+) -> None:
+    async with at_work(clock) as work:
+        await work.log_in()
+        work.store.failing = 1000
+        with pytest.raises(StoreError):
+            await work.revoke()
+        await idle()
+        assert work.source.revoked == ["refresh0"]
+        assert list(work.store.refresh_tokens) == [grant_id(1)]
+        work.store.failing = 0
+        await work.minutes(1)
+        assert work.store.refresh_tokens == {}

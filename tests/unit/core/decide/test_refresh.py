@@ -1,5 +1,6 @@
 """Refreshing: begun, rotated, done, refused; and asking again where nothing can be refreshed."""
 
+from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
@@ -9,6 +10,8 @@ from sessiond.core.changes import (
     BeginRefresh,
     EndSessions,
     KeepGrant,
+    LetGo,
+    Lose,
     Recheck,
     Refresh,
     Refuse,
@@ -22,7 +25,7 @@ from sessiond.core.lease import FLOOR
 from sessiond.core.principal import Principal
 from sessiond.core.queries import FindGrant
 from sessiond.core.revocation import Scope
-from sessiond.core.rows import Drop
+from sessiond.core.rows import Drop, Put
 from sessiond.core.secret import Secret
 from sessiond.core.session import ActiveSession
 from sessiond.core.verdict import PresentedTokens, Verdict
@@ -76,10 +79,6 @@ def refreshed(says: Verdict, number: int = 1) -> Refresh:
     return Refresh(grant=grant_id(number), verdict=says, draw=0.5)
 
 
-def text_of(token: Secret | None) -> str | None:
-    return None if token is None else token.reveal()
-
-
 def newer(ledger: Ledger, refresh: str | None = "newer refresh") -> PresentedTokens:
     return presented("newer", refresh, says=verdict(begin=ledger.now))
 
@@ -127,6 +126,52 @@ def test_a_grant_that_is_gone_is_neither_refreshed_nor_found(ledger: Ledger) -> 
 
 def test_a_grant_without_a_refresh_token_is_not_refreshed(bare: Ledger) -> None:
     assert bare.ask(BeginRefresh(grant=grant_id(1), at_once=True)) is None
+
+
+# Lost, and let go
+
+
+def test_what_cannot_be_refreshed_any_more_runs_out_as_it_would_have(ledger: Ledger) -> None:
+    ledger.ask(BeginRefresh(grant=grant_id(1), at_once=True))
+    before = ledger.grant(1)
+    ledger.ask(Lose(grant=grant_id(1)))
+    assert ledger.grant(1) == replace(before, refresh_at=None, in_flight_since=None)
+    assert ledger.told == []
+    assert ledger.ask(BeginRefresh(grant=grant_id(1), at_once=True)) is None
+    ledger.log_in(5, "access", "refresh")  # again, with what is lost here
+    assert ledger.session(5).grant == grant_id(1)
+    ledger.ask(Lose(grant=grant_id(7)))
+    assert ledger.writes == []
+
+
+def test_only_what_a_dropped_grant_has_left_is_let_go(ledger: Ledger) -> None:
+    grant = ledger.grant(1)
+    ledger.ask(LetGo(grant=grant))
+    assert ledger.writes == []
+    ledger.ask(Revoke(id=UUID(int=1), scope=Scope.ALL, value="", reason=""))
+    assert Drop(grant, give_back=True) in ledger.writes
+    ledger.ask(LetGo(grant=grant))
+    assert ledger.writes == [Drop(grant)]
+
+
+def test_a_refresh_token_travels_with_the_write_that_keeps_it_and_with_no_other(
+    ledger: Ledger,
+) -> None:
+    def brought() -> list[str]:
+        tokens = [each.refresh_token for each in ledger.writes if isinstance(each, Put)]
+        return [each.reveal() for each in tokens if each is not None]
+
+    ledger.ask(login(5, presented("fifth", "refresh 5", says=verdict(begin=ledger.now))))
+    assert brought() == ["refresh 5"]
+    ledger.log_in(6, "sixth", "refresh 5")
+    ledger.ask(login(7, presented("seventh", "refresh 5", says=verdict(length=3 * HOUR))))
+    assert brought() == []
+    ledger.ask(BeginRefresh(grant=grant_id(5), at_once=True))
+    assert brought() == []
+    ledger.ask(rotation("second", 5))
+    assert brought() == ["second"]
+    ledger.ask(refreshed(verdict(begin=ledger.now), 5))
+    assert brought() == []
 
 
 # Rotated
