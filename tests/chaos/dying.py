@@ -1,6 +1,6 @@
 """The daemon, killed at one exact commit: `python -m tests.chaos.dying MOMENT N CONFIG`.
 
-MOMENT is `torn` (the N-th transaction is written whole, its COMMIT not given) or `committed` (it is
+MOMENT is `torn` (the N-th transaction is written whole, and not committed) or `committed` (it is
 on disk, and nobody has been told). The daemon is the real one; only its death is arranged.
 """
 
@@ -15,19 +15,23 @@ from pathlib import Path
 from typing import Any
 
 from sessiond.daemon import run
+from tests.chaos.commit import is_commit
 
 LINGER = 0.1  # seconds before a torn commit: whoever would tell of it too early has told
 
 
 class DyingConnection(sqlite3.Connection):
-    """A connection that kills its process at one COMMIT."""
+    """A connection that kills its process at one commit."""
 
     moment, number = "", 0
     commits = count(1)
 
     def execute(self, sql: str, *arguments: Any) -> sqlite3.Cursor:
-        is_last = sql == "COMMIT" and next(self.commits) == self.number
+        is_last = is_commit(self, sql) and next(self.commits) == self.number
         if is_last and self.moment == "torn":
+            if sql != "COMMIT":
+                super().execute("BEGIN IMMEDIATE")
+                super().execute(sql, *arguments)
             time.sleep(LINGER)
             os.kill(os.getpid(), signal.SIGKILL)
         cursor = super().execute(sql, *arguments)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from sessiond.daemon import run
+from tests.chaos.commit import is_commit
 
 SLOWEST = 0.03  # seconds
 
@@ -23,7 +24,7 @@ class SlowConnection(sqlite3.Connection):
     random = random.Random()
 
     def execute(self, sql: str, *arguments: Any) -> sqlite3.Cursor:
-        if sql == "COMMIT":
+        if is_commit(self, sql):
             time.sleep(self.random.random() * SLOWEST)
         return super().execute(sql, *arguments)
 

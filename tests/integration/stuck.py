@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sessiond.daemon import run
+from tests.chaos.commit import is_commit
 
 STUCK = ("-m", "tests.integration.stuck")
 
@@ -22,7 +23,7 @@ class StuckConnection(sqlite3.Connection):
     file = Path()
 
     def execute(self, sql: str, *arguments: Any) -> sqlite3.Cursor:
-        while sql == "COMMIT" and self.file.exists():
+        while is_commit(self, sql) and self.file.exists():
             time.sleep(0.01)
         return super().execute(sql, *arguments)
 
