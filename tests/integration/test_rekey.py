@@ -148,7 +148,7 @@ def test_killed_at_any_step_nothing_is_lost_and_the_next_one_goes_on(
 def opened(daemon: RunningDaemon, ring: KeyRing) -> int:
     """Return how many sealed values the ring opens, as the daemon's start would."""
     with closing(sqlite3.connect(daemon.database)) as db:
-        grants = db.execute(QUERIES["sealed_grants"]).fetchall()
+        grants = db.execute(QUERIES["sealed_refresh_tokens"]).fetchall()
         keys = db.execute(QUERIES["sealed_keys"]).fetchall()
     for row, issuer, subject, value in grants:
         ring.unseal(value, **sealed_place(UUID(bytes=row), issuer, subject))
