@@ -7,6 +7,7 @@ from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 import anyio
+from msgspec import structs
 
 from sessiond.core.changes import Bind, Open, Renew
 from sessiond.core.cursor import Cursor, DeadLetter
@@ -252,7 +253,7 @@ def session(number: int = 1, **members: Any) -> Session:
         roles=("reader",),
         attributes={"desk": "rates"},
     )
-    return replace(plain, **members)
+    return structs.replace(plain, **members)
 
 
 def grant(number: int = 1, **members: Any) -> Grant:

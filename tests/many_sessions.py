@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from itertools import starmap
 from pathlib import Path
 from uuid import UUID
 
@@ -20,10 +21,11 @@ from sessiond.store import opened
 from sessiond.store.sealing import KeyRing
 
 PROCESSES = 200
+REFRESH_TOKEN = 1200  # characters, as Microsoft's have
 AT_ONCE = 1000  # sessions in one commit
 
 
-def refresh_token(number: int, size: int = 72) -> str:
+def refresh_token(number: int, size: int = REFRESH_TOKEN) -> str:
     """Return the refresh token that session `number` came with, of `size` characters."""
     return f"made-up-refresh-token-of-{number:06}-".ljust(size, "x")
 
@@ -39,7 +41,7 @@ def fill(
     refresh_at: datetime,
     expires_at: datetime,
     spread: timedelta = timedelta(0),
-    refresh_bytes: int = 72,
+    refresh_bytes: int = REFRESH_TOKEN,
 ) -> None:
     """Put so many open sessions into a new database, each with a grant and a refresh token.
 
@@ -52,9 +54,12 @@ def fill(
         refresh_bytes: Of each refresh token.
     """
     ring = KeyRing.from_text(store_key("", database=database, environ={}))
-    lease = Lease(issued_at=datetime.now(UTC) - timedelta(minutes=1), expires_at=expires_at)
+    begun = datetime.now(UTC) - timedelta(minutes=1)
 
-    def writes_of(number: int) -> Iterator[Write]:
+    def lease_of(number: int) -> Lease:
+        return Lease(issued_at=begun + timedelta(microseconds=number), expires_at=expires_at)
+
+    def writes_of(number: int, lease: Lease) -> Iterator[Write]:
         token = Secret(refresh_token(number, refresh_bytes))
         return _writes(number, lease, refresh_at + spread * number / count, token)
 
@@ -62,8 +67,9 @@ def fill(
         async with opened(database, ring) as store:
             for start in range(0, count, AT_ONCE):
                 numbers = range(start, min(start + AT_ONCE, count))
-                writes = [each for number in numbers for each in writes_of(number)]
-                await store.commit(writes, [_event(number, lease) for number in numbers])
+                leases = {number: lease_of(number) for number in numbers}
+                writes = [each for one in leases.items() for each in writes_of(*one)]
+                await store.commit(writes, list(starmap(_event, leases.items())))
 
     anyio.run(commit)
 
@@ -83,16 +89,19 @@ def _writes(number: int, lease: Lease, refresh_at: datetime, token: Secret) -> I
         ),
         token,
     )
-    for kind in ("access", "refresh"):
-        yield Put(
-            KnownToken(
-                hash=TokenHash(sha256(f"{kind} {number}".encode()).digest()),
-                grant=grant,
-                seen_at=lease.issued_at,
-                keep_until=lease.expires_at,
-            )
+    seen_at, keep_until = lease.issued_at, lease.expires_at
+    access, refresh = _hash("access", number), _hash("refresh", number)
+    yield Put(KnownToken(hash=refresh, grant=grant, seen_at=seen_at, keep_until=keep_until))
+    yield Put(
+        KnownToken(
+            hash=access, grant=None, seen_at=seen_at, keep_until=keep_until, came_with=(refresh,)
         )
+    )
     yield Put(_session(number, user, grant, lease))
+
+
+def _hash(kind: str, number: int) -> TokenHash:
+    return TokenHash(sha256(f"{kind} {number}".encode()).digest())
 
 
 def _session(number: int, user: str, grant: GrantId, lease: Lease) -> Session:
@@ -103,7 +112,7 @@ def _session(number: int, user: str, grant: GrantId, lease: Lease) -> Session:
         about=_about(process),
         principal=Principal(issuer="corp", subject=f"subject {number}", name=user),
         grant=grant,
-        access=TokenHash(sha256(f"access {number}".encode()).digest()),
+        access=_hash("access", number),
         handle=5 + number // PROCESSES,
         address=0x7F000001,
         state=SessionState.OPEN,

@@ -5,6 +5,8 @@ from datetime import datetime
 from typing import NewType
 from uuid import UUID
 
+from msgspec import Struct
+
 from sessiond.core.lease import Lease
 
 GrantId = NewType("GrantId", UUID)
@@ -37,8 +39,7 @@ class Grant:
         return self.has_refresh_token and not self.proven
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KnownToken:
+class KnownToken(Struct, frozen=True, gc=False):
     """The trace of a token that was seen: enough to know it again, not to use it."""
 
     hash: TokenHash

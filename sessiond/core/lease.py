@@ -1,7 +1,8 @@
 """From when until when an access token is good, and when to ask for the next."""
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+from msgspec import Struct
 
 # Two ends nearer than this are one: issuers state whole seconds (RFC 7519, 2; RFC 6749, 5.1).
 SAME_END = timedelta(seconds=1)
@@ -10,8 +11,7 @@ SAME_END = timedelta(seconds=1)
 FLOOR = timedelta(seconds=5)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lease:
+class Lease(Struct, frozen=True, gc=False):
     """The span an access token is good. Times are aware UTC; the end is exclusive."""
 
     issued_at: datetime

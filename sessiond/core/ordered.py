@@ -1,7 +1,8 @@
 """What is listed in order: a page costs what it shows, however many there are."""
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
+from functools import lru_cache
 from typing import Generic, TypeVar
 from uuid import UUID
 
@@ -80,13 +81,13 @@ class Ordered(Generic[K]):
 
 
 class OrderedIds:
-    """Ids in their order, kept as numbers, which compare fast."""
+    """Ids in their order, kept as numbers, which compare fast. Good until the next change."""
 
     __slots__ = ("_numbers",)
 
-    def __init__(self, numbers: Iterable[int] = ()) -> None:
-        """Take ids as numbers, each once."""
-        self._numbers = Ordered[int](numbers)
+    def __init__(self, numbers: Ordered[int] | tuple[int, ...] = ()) -> None:
+        """Take what is ordered already."""
+        self._numbers = numbers
 
     def __bool__(self) -> bool:
         return bool(self._numbers)
@@ -94,33 +95,38 @@ class OrderedIds:
     def __len__(self) -> int:
         return len(self._numbers)
 
-    def add(self, key: SessionId) -> None:
-        """Put an id in its place; one that is there stays there once."""
-        self._numbers.add(key.int)
-
-    def discard(self, key: SessionId) -> None:
-        """Take an id out, if it is there."""
-        self._numbers.discard(key.int)
-
     def after(self, key: SessionId | None) -> Iterator[SessionId]:
-        """Yield the ids beyond one, in order; None: all. Good until the next change."""
-        for number in self._numbers.beyond(-1 if key is None else key.int):
-            yield SessionId(UUID(int=number))
+        """Yield the ids beyond one, in order; None: all."""
+        beyond = -1 if key is None else key.int
+        numbers = self._numbers
+        found = numbers.beyond(beyond) if isinstance(numbers, Ordered) else numbers
+        return (SessionId(UUID(int=number)) for number in found if number > beyond)
 
 
 class SessionLists:
-    """The live sessions in the order of their ids: all, and by what operators ask for."""
+    """The live sessions in the order of their ids: all, and by what operators ask for.
+
+    Most users have one session, whose number is then the list.
+    """
 
     def __init__(self) -> None:
-        self._lists: dict[tuple[str, str], OrderedIds] = {}
+        self._lists: dict[tuple[str, str], int | Ordered[int]] = {}
 
-    def fill(self, sessions: Iterable[Session]) -> None:
+    def fill(self, sessions: Collection[Session]) -> None:
         """Take all that there are at once, which costs less than one by one."""
+        if not sessions:
+            return
         found: dict[tuple[str, str], list[int]] = {}
+        alone: dict[tuple[str, str], int] = {}
+        shared = lru_cache(None)(_shared_lists_of)
         for session in sessions:
-            for each in _lists_of(session):
-                found.setdefault(each, []).append(session.id.int)
-        self._lists = {each: OrderedIds(numbers) for each, numbers in found.items()}
+            number = session.id.int
+            user = ("user", folded(session.principal.name))
+            if alone.setdefault(user, number) is not number:
+                found.setdefault(user, [alone[user]]).append(number)
+            for each in shared(session.about, session.principal.issuer):
+                found.setdefault(each, []).append(number)
+        self._lists = {**alone, **{each: _list(numbers) for each, numbers in found.items()}}
 
     def replace(self, old: Session | None, new: Session | None) -> None:
         """Note that one session has taken the place of another; None: there was, or is, none."""
@@ -130,15 +136,24 @@ class SessionLists:
             return
         if old is not None:
             for each in before:
-                ids = self._lists[each]
-                ids.discard(old.id)
-                if not ids:
-                    del self._lists[each]
+                self._discard(each, old.id.int)
         if new is not None:
             for each in after:
-                if each not in self._lists:
-                    self._lists[each] = OrderedIds()
-                self._lists[each].add(new.id)
+                self._add(each, new.id.int)
+
+    def _add(self, key: tuple[str, str], number: int) -> None:
+        found = self._lists.setdefault(key, number)
+        if isinstance(found, Ordered):
+            found.add(number)
+        elif found != number:
+            self._lists[key] = Ordered((found, number))
+
+    def _discard(self, key: tuple[str, str], number: int) -> None:
+        found = self._lists[key]
+        if isinstance(found, Ordered):
+            found.discard(number)
+        if found == number or not found:
+            del self._lists[key]
 
     def of(self, *, user: str = "", process: str = "", issuer: str = "") -> OrderedIds:
         """Return the shortest list that holds all that is asked for. Empty text = any.
@@ -149,12 +164,15 @@ class SessionLists:
             issuer: The configured name.
         """
         asked = (("user", user), ("process", process), ("issuer", issuer))
-        lists = [self._lists.get(each, _NONE) for each in asked if each[1]]
-        return min(lists, key=len) if lists else self._lists.get(ALL, _NONE)
+        lists = [self._of(each) for each in asked if each[1]]
+        return min(lists, key=len) if lists else self._of(ALL)
+
+    def _of(self, key: tuple[str, str]) -> OrderedIds:
+        found = self._lists.get(key, ())
+        return OrderedIds((found,) if isinstance(found, int) else found)
 
 
 ALL = ("", "")
-_NONE = OrderedIds()
 
 
 def is_called(about: ProcessAbout, process: str) -> bool:
@@ -163,11 +181,18 @@ def is_called(about: ProcessAbout, process: str) -> bool:
 
 
 def _lists_of(session: Session) -> tuple[tuple[str, str], ...]:
-    about = session.about
+    user = ("user", folded(session.principal.name))
+    return (user, *_shared_lists_of(session.about, session.principal.issuer))
+
+
+def _shared_lists_of(about: ProcessAbout, issuer: str) -> tuple[tuple[str, str], ...]:
     return (
         ALL,
-        ("user", folded(session.principal.name)),
         ("process", about.name),
         ("process", f"{about.name}:{about.pid}"),
-        ("issuer", session.principal.issuer),
+        ("issuer", issuer),
     )
+
+
+def _list(numbers: list[int]) -> int | Ordered[int]:
+    return numbers[0] if len(numbers) == 1 else Ordered(numbers)

@@ -1,7 +1,8 @@
 """Who a session acts as, and when two names are one."""
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 MAX_NAME_SIZE = 256  # bytes
 _PRINTABLE = re.compile(r"[\x20-\x7e]{1,256}")
@@ -9,8 +10,7 @@ _UPPER_TO_LOWER = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
 _TOKEN_LIKE = re.compile(r"(?:^|\s)eyJ|bearer:|\S{20,};\S{20,}|\S{129,}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Principal:
+class Principal(Struct, frozen=True, gc=False):
     """The verified user: issuer and subject say who, the name is what it is called."""
 
     issuer: str  # the configured name of the issuer

@@ -1,10 +1,12 @@
-"""The rows as they stand in memory, and the writes that change them."""
+"""What rows there are, how they are read in memory, and the writes that change them."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from uuid import UUID
+
+from msgspec import Struct
 
 from sessiond.core.cursor import Cursor, DeadLetter
 from sessiond.core.grant import Grant, GrantId, KnownToken, TokenHash
@@ -20,8 +22,7 @@ Subject = tuple[str, str]  # issuer and subject
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NameOwner:
+class NameOwner(Struct, frozen=True, gc=False):
     """Whom a user name last belonged to. A name is never handed on silently."""
 
     name: str  # folded
@@ -256,145 +257,3 @@ class RowsView:
     def ids_of(self, of: ProcessKey | GrantId) -> Collection[SessionId]:
         """Return the ids of the live sessions of a process or on a grant; see `sessions_of`."""
         return self._of_process.of(of) if isinstance(of, ProcessKey) else self._of_grant.of(of)
-
-
-class Rows(RowsView):
-    """The rows as they stand, and who writes them: the table alone."""
-
-    def __init__(self, rows: Iterable[Row] = ()) -> None:
-        """Take rows that were kept: each key is there once."""
-        super().__init__()
-        for row in rows:
-            self._insert(row)
-        self._lists.fill(self._sessions.values())
-
-    def apply(self, write: Write) -> Write | None:
-        """Make the write; return the one that takes it back (None: it changed nothing)."""
-        match write:
-            case Put(row):
-                old = self._put(row)
-                return Drop(row) if old is None else Put(old)
-            case Drop(row):
-                old = self._take(row)
-                return None if old is None else Put(old)
-
-    def put_state(self, session: Session) -> None:
-        """Put a session of which nothing that it is found by has changed, only its state.
-
-        It keeps its place among those of its process and of its grant.
-        """
-        self._states[self._sessions[session.id].state] -= 1
-        self._states[session.state] += 1
-        self._sessions[session.id] = session
-
-    def _put(self, row: Row) -> Row | None:
-        """Insert a row; return the one whose place it took."""
-        old = self._take(row, successor=row)
-        self._insert(row)
-        return old
-
-    def _insert(self, row: Row) -> None:
-        match row:
-            case Session():
-                self._put_session(row)
-            case Grant():
-                self._grants[row.id] = row
-                self._grants_of_subject.add((row.issuer, row.subject), row.id)
-                self._grants_of_issuer.add(row.issuer, row.id)
-                self._count_ending(row, self.count_of(row.id))
-                if row.refresh_at is not None:
-                    self._to_refresh.put(row.id, row.refresh_at)
-            case KnownToken():
-                self._tokens[row.hash] = row
-                self._newest = max(self._newest, row.seen_at)
-                if row.grant is not None:
-                    self._tokens_of_grant.add(row.grant, row.hash)
-                for refresh in row.came_with:
-                    self._access_beside.add(refresh, row.hash)
-            case NameOwner():
-                self._names[row.name] = row
-                self._ordered_names.add(row.name)
-                self._names_of_subject.add((row.issuer, row.subject), row.name)
-            case Revocation():
-                self._revocations[row.id] = row
-                self._revoked[row.scope, row.value] = row.id
-            case Cursor():
-                self._cursors[row.subscriber] = row
-            case DeadLetter():
-                self._dead_letters[row.subscriber, row.event.sequence] = row
-                self._set_aside_for.add(row.subscriber, row.event.sequence)
-
-    def _put_session(self, row: Session) -> None:
-        self._sessions[row.id] = row
-        self._of_process.add(row.process, row.id)
-        self._of_grant.add(row.grant, row.id)
-        self._states[row.state] += 1
-        self._newest = max(self._newest, row.since)
-        if row.state is SessionState.UNBOUND:
-            self._unopened.add((row.process, row.handle, row.access), row.id)
-        if row.handle:
-            self._on_handle[row.process, row.handle] = row.id
-        if row.grant in self._grants:
-            self._count_ending(self._grants[row.grant], 1)
-
-    def _take(self, row: Row, successor: Row | None = None) -> Row | None:
-        """Remove and return the row that has this row's key."""
-        match row:
-            case Session():
-                session = self._sessions.pop(row.id, None)
-                self._lists.replace(session, successor if isinstance(successor, Session) else None)
-                if session is not None:
-                    self._forget_session(session)
-                return session
-            case Grant():
-                grant = self._grants.pop(row.id, None)
-                if grant is not None:
-                    self._grants_of_subject.discard((grant.issuer, grant.subject), grant.id)
-                    self._grants_of_issuer.discard(grant.issuer, grant.id)
-                    self._count_ending(grant, -self.count_of(grant.id))
-                    self._to_refresh.drop(grant.id)
-                return grant
-            case KnownToken():
-                return self._take_token(row)
-            case NameOwner():
-                owner = self._names.pop(row.name, None)
-                if owner is not None:
-                    self._ordered_names.discard(owner.name)
-                    self._names_of_subject.discard((owner.issuer, owner.subject), owner.name)
-                return owner
-            case Revocation():
-                revocation = self._revocations.pop(row.id, None)
-                if revocation is not None:
-                    self._revoked.pop((revocation.scope, revocation.value), None)
-                return revocation
-            case Cursor():
-                return self._cursors.pop(row.subscriber, None)
-            case DeadLetter():
-                self._set_aside_for.discard(row.subscriber, row.event.sequence)
-                return self._dead_letters.pop((row.subscriber, row.event.sequence), None)
-
-    def _take_token(self, row: KnownToken) -> KnownToken | None:
-        token = self._tokens.pop(row.hash, None)
-        if token is None:
-            return None
-        if token.grant is not None:
-            self._tokens_of_grant.discard(token.grant, token.hash)
-        for refresh in token.came_with:
-            self._access_beside.discard(refresh, token.hash)
-        return token
-
-    def _forget_session(self, session: Session) -> None:
-        self._of_process.discard(session.process, session.id)
-        self._of_grant.discard(session.grant, session.id)
-        self._unopened.discard((session.process, session.handle, session.access), session.id)
-        self._states[session.state] -= 1
-        if self._on_handle.get((session.process, session.handle)) == session.id:
-            del self._on_handle[session.process, session.handle]
-        if session.grant in self._grants:
-            self._count_ending(self._grants[session.grant], -1)
-
-    def _count_ending(self, grant: Grant, sessions: int) -> None:
-        second = int(grant.lease.expires_at.timestamp())
-        self._ending[second] += sessions
-        if not self._ending[second]:
-            del self._ending[second]

@@ -7,14 +7,15 @@ from enum import StrEnum
 from typing import NewType
 from uuid import UUID
 
+from msgspec import Struct
+
 from sessiond.core.grant import GrantId, TokenHash
 from sessiond.core.principal import Principal
 
 SessionId = NewType("SessionId", UUID)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProcessKey:
+class ProcessKey(Struct, frozen=True, gc=False):
     """Who a process is, across reconnects: what the kernel says, not what it says itself."""
 
     uid: int
@@ -39,11 +40,12 @@ class SessionState(StrEnum):
     WAITING = "waiting"  # its process is gone and may come back to reconcile
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Session:
+class Session(Struct, frozen=True, gc=False):
     """From login to close. How long it may last is its grant's lease.
 
     That of an access token that came alone, or of the refresh token that the session brought.
+    There may be very many: like all rows of which there are, it is small, soon made, and nothing
+    that Python's collector has to look at.
     """
 
     id: SessionId

@@ -6,6 +6,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
 
+from msgspec import structs
+
 from sessiond.core.claim_values import MAX_ATTRIBUTE_SIZE
 from sessiond.core.errors import Refusal, TokenRejected
 from sessiond.core.granted import Granted
@@ -83,7 +85,7 @@ def _checked_lease(lease: object, now: datetime) -> Lease:
             f"the lease ended at {lease.expires_at:%Y-%m-%dT%H:%M:%S%z}, wanted one that lasts: "
             "sign in again",
         )
-    return replace(lease, issued_at=min(lease.issued_at, now))
+    return structs.replace(lease, issued_at=min(lease.issued_at, now))
 
 
 def _check_date(date: object, key: str) -> None:

@@ -23,9 +23,10 @@ from sessiond.core.grant import Grant, GrantId
 from sessiond.core.queries import Query, Request
 from sessiond.core.refusals import Refusals, Refused, told
 from sessiond.core.revocation import Revocation, superseded
-from sessiond.core.rows import Drop, Put, Rows, RowsView, Write
+from sessiond.core.rows import Drop, Put, RowsView, Write
 from sessiond.core.secret import Secret
 from sessiond.core.session import ProcessAbout, ProcessKey, Session
+from sessiond.core.written_rows import Rows
 from sessiond.notifier import Notifier
 from sessiond.table.agenda import Agenda, Submission, Then, unheard
 from sessiond.table.batch import ENDING, RETURNING, Batch, Decided

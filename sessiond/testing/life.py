@@ -15,7 +15,8 @@ from sessiond.core.cursor import Cursor
 from sessiond.core.decide import Notice, Rules, decide
 from sessiond.core.events import Event
 from sessiond.core.queries import Query, Request
-from sessiond.core.rows import Put, Rows
+from sessiond.core.rows import Put
+from sessiond.core.written_rows import Rows
 from sessiond.eventlog import EventLog
 from sessiond.extensions.subscribers import DeliveryRules, child, subprocesses, wire
 from sessiond.extensions.subscribers.cursor import KeptCursor

@@ -2,11 +2,11 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-import msgspec
+from msgspec import structs
 
 from sessiond.core.changes import Change
 from sessiond.core.events import Event, SessionClosed, SessionEvent, SessionExpired, SessionRevoked
@@ -100,7 +100,7 @@ class Draft(Reading):
         self.drop(session)
         event = self.event(kind, session, expires_at=self.expires_at(session), reason=reason)
         if detail and isinstance(event, SessionRevoked):
-            event = msgspec.structs.replace(event, detail=detail)
+            event = structs.replace(event, detail=detail)
         self.push(event, session.process)
 
     def take_back_on(
@@ -126,7 +126,7 @@ class Draft(Reading):
         self.writes.append(Drop(grant, give_back=True))
         self._keep(self.rows.tokens_of(grant.id), is_refused=False)
         for token in self.rows.access_beside(grant.id):
-            self.put(replace(self._newest(token), keep_until=self.now + REFUSED_KEPT))
+            self.put(structs.replace(self._newest(token), keep_until=self.now + REFUSED_KEPT))
 
     def refuse_grant(self, grant: Grant, access: Iterable[KnownToken]) -> None:
         """Drop a grant that the issuer has ended: nobody comes in with its tokens again.
@@ -143,7 +143,7 @@ class Draft(Reading):
         for token in tokens:
             newest = self._newest(token)
             self.put(
-                replace(
+                structs.replace(
                     newest,
                     grant=None,
                     keep_until=self.now + REFUSED_KEPT,
@@ -161,7 +161,7 @@ class Draft(Reading):
             if token.keep_until <= self.now:
                 self.drop(token)
             else:
-                self.put(replace(token, grant=None))
+                self.put(structs.replace(token, grant=None))
 
     def forget_left(self) -> None:
         """Drop each grant that loses its last session, where nothing has proved its refresh token.

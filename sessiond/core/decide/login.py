@@ -1,6 +1,6 @@
 """Logins: open, withdraw, bind, renew."""
 
-from dataclasses import replace
+from msgspec import structs
 
 from sessiond.core.admission import refusal_of
 from sessiond.core.changes import Bind, Open, Renew, Withdraw
@@ -74,7 +74,7 @@ def bind(draft: Draft, change: Bind) -> bool:
     old = draft.rows.session_on(change.process, change.handle)
     if old is not None and old.id != session.id:
         draft.close(old, "replaced")
-    opened = replace(
+    opened = structs.replace(
         session,
         handle=change.handle,
         state=SessionState.OPEN,
@@ -100,7 +100,7 @@ def renew(draft: Draft, change: Renew) -> ActiveSession | Refusal:
     if refusal is not None:
         return refusal
     grant = join(draft, change.grant, presented)
-    renewed = replace(
+    renewed = structs.replace(
         session,
         grant=grant.id,
         access=presented.access,
@@ -141,6 +141,6 @@ def _prolonged(draft: Draft, session: Session, verdict: Verdict) -> Session:
     if not is_late and (session.roles, session.attributes) == (roles, attributes):
         return session
     until = draft.now + draft.rules.unbound
-    prolonged = replace(session, until=until, roles=roles, attributes=attributes)
+    prolonged = structs.replace(session, until=until, roles=roles, attributes=attributes)
     draft.put(prolonged)
     return prolonged

@@ -3,6 +3,8 @@
 from dataclasses import replace
 from datetime import datetime
 
+from msgspec import structs
+
 from sessiond.core.changes import Close, ProcessLost, Reconcile
 from sessiond.core.decide.draft import Draft
 from sessiond.core.events import SessionExpired, SessionOpened
@@ -48,8 +50,8 @@ def can_come_back(process: ProcessKey) -> bool:
 def resumed(session: Session, *, now: datetime, rules: Rules) -> Session:
     """Return the session as it is while nothing is heard of its process, from now on."""
     if session.state is SessionState.UNBOUND:
-        return replace(session, until=now + rules.unbound)
-    return replace(session, state=SessionState.WAITING, until=now + rules.grace)
+        return structs.replace(session, until=now + rules.unbound)
+    return structs.replace(session, state=SessionState.WAITING, until=now + rules.grace)
 
 
 def reconcile(draft: Draft, change: Reconcile) -> list[int]:
@@ -101,11 +103,11 @@ def _looked_up(draft: Draft, change: Reconcile) -> Reconcile:
 
 def _hold(draft: Draft, session: Session, change: Reconcile, handle: int) -> None:
     """Note that the process does hold a session, on this handle."""
-    opened = replace(
+    opened = structs.replace(
         session, about=change.about, handle=handle, state=SessionState.OPEN, until=None
     )
     if session.state is SessionState.UNBOUND:
-        opened = replace(opened, since=draft.latest(session.since))
+        opened = structs.replace(opened, since=draft.latest(session.since))
         expires_at = draft.expires_at(session)
         draft.tell(draft.event(SessionOpened, opened, expires_at=expires_at))
     draft.put(opened)

@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
+from msgspec import structs
+
 from sessiond.core.admission import lease_of_token
 from sessiond.core.changes import (
     BeginRefresh,
@@ -196,7 +198,7 @@ def _mark_refused(draft: Draft, tokens: Iterable[KnownToken]) -> None:
     """Remember at once that the issuer refused: also after a crash nothing is sent again."""
     for token in tokens:
         if not token.is_refused:
-            draft.put(replace(token, is_refused=True))
+            draft.put(structs.replace(token, is_refused=True))
 
 
 def _is_known_by_nothing_else(draft: Draft, access: KnownToken, grant: Grant) -> bool:
@@ -240,7 +242,7 @@ def _update_session(
         _take_lost_roles(draft, session, verdict)
         return
     expires_at = verdict.lease.expires_at
-    fresh = replace(session, roles=verdict.roles, attributes=verdict.attributes)
+    fresh = structs.replace(session, roles=verdict.roles, attributes=verdict.attributes)
     if fresh != session:
         draft.put(fresh)
     if is_told:
@@ -255,7 +257,7 @@ def _take_lost_roles(draft: Draft, session: Session, verdict: Verdict) -> None:
     """Leave one who came with an access token of a grant alone no role that the grant has lost."""
     roles = tuple(role for role in session.roles if role in verdict.roles)
     if roles != session.roles:
-        fewer = replace(session, roles=roles)
+        fewer = structs.replace(session, roles=roles)
         draft.put(fewer)
         changed = draft.event(SessionRolesChanged, fewer, expires_at=draft.expires_at(session))
         draft.push(changed, session.process)

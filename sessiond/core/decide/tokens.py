@@ -3,6 +3,8 @@
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from msgspec import structs
+
 from sessiond.core.admission import grants_beside, lease_of_token, refusal_of
 from sessiond.core.changes import KeepGrant
 from sessiond.core.decide.draft import REFUSED_KEPT, Draft
@@ -127,11 +129,11 @@ def _remember(draft: Draft, grant: Grant, presented: PresentedTokens, lease: Lea
         hash=presented.access, grant=None, seen_at=presented.presented_at, keep_until=keep_until
     )
     if presented.refresh is None:
-        trace = replace(trace, grant=grant.id)
+        trace = structs.replace(trace, grant=grant.id)
     else:
         trace = _beside(rows, trace, grant, presented.refresh)
     if lease.expires_at > trace.keep_until or _is_a_refresh_tokens(rows, known):
-        trace = replace(trace, keep_until=max(keep_until, trace.keep_until))
+        trace = structs.replace(trace, keep_until=max(keep_until, trace.keep_until))
     if trace != known:
         draft.put(trace)
 
@@ -139,11 +141,11 @@ def _remember(draft: Draft, grant: Grant, presented: PresentedTokens, lease: Lea
 def _beside(rows: RowsView, trace: KnownToken, grant: Grant, refresh: TokenHash) -> KnownToken:
     """Return an access token's trace once it has come with a refresh token of the grant."""
     if _is_a_refresh_tokens(rows, trace):
-        trace = replace(trace, grant=None)
+        trace = structs.replace(trace, grant=None)
     is_noted = refresh in trace.came_with or any(
         each.id == grant.id for each in grants_beside(rows, trace)
     )
-    return trace if is_noted else replace(trace, came_with=(*trace.came_with, refresh))
+    return trace if is_noted else structs.replace(trace, came_with=(*trace.came_with, refresh))
 
 
 def _is_a_refresh_tokens(rows: RowsView, trace: KnownToken | None) -> bool:

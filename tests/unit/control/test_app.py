@@ -9,6 +9,7 @@ import anyio
 import msgspec
 import pytest
 import structlog
+from msgspec import structs
 
 from sessiond import __version__
 from sessiond.control import bodies
@@ -335,5 +336,5 @@ async def test_roles_attributes_and_times_come_as_they_are() -> None:
         standing = await v.log_in(1)
         listed = msgspec.convert(await v.get(f"/v1/sessions/{session_id(1)}"), bodies.Session)
         assert listed.expires_at == standing.expires_at == START + timedelta(hours=1)
-        assert replace(standing.session).roles == listed.roles == ("reader",)
+        assert structs.replace(standing.session).roles == listed.roles == ("reader",)
         assert UUID(int=1) == listed.session

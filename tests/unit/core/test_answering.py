@@ -25,7 +25,8 @@ from sessiond.core.queries import (
 )
 from sessiond.core.reading import PIECE, Reading
 from sessiond.core.revocation import Revocation, Scope
-from sessiond.core.rows import Put, Rows, RowsView
+from sessiond.core.rows import Put, RowsView
+from sessiond.core.written_rows import Rows
 from tests.fakes import (
     HOUR,
     RULES,

@@ -25,14 +25,15 @@ def short_runs() -> Iterator[None]:
 def test_ids_are_in_order_whatever_comes_and_goes(
     steps: list[tuple[bool, SessionId]], after: SessionId | None
 ) -> None:
-    ids, plain = OrderedIds(), set[SessionId]()
+    numbers, plain = Ordered[int](), set[SessionId]()
+    ids = OrderedIds(numbers)
     for is_added, key in steps:
-        ids.add(key) if is_added else ids.discard(key)
+        numbers.add(key.int) if is_added else numbers.discard(key.int)
         plain.add(key) if is_added else plain.discard(key)
         assert (len(ids), bool(ids)) == (len(plain), bool(plain))
     expected = sorted(key for key in plain if after is None or key > after)
     assert list(ids.after(after)) == expected
-    assert all(len(run) < 2 * ordered.SIZE for run in ids._numbers._runs)
+    assert all(len(run) < 2 * ordered.SIZE for run in numbers._runs)
 
 
 @given(names=st.lists(st.text("abc", max_size=3), max_size=30), at=st.text("abc", max_size=3))
@@ -81,8 +82,8 @@ def test_lists_made_at_once_are_those_made_one_by_one() -> None:
     for each in sessions:
         one_by_one.replace(None, each)
     assert at_once._lists.keys() == one_by_one._lists.keys()
-    for key, ids in at_once._lists.items():
-        assert list(ids.after(None)) == list(one_by_one._lists[key].after(None))
+    for key in at_once._lists:
+        assert list(at_once._of(key).after(None)) == list(one_by_one._of(key).after(None))
     for each in sessions:
         at_once.replace(each, None)
     assert not at_once.of()

@@ -2,12 +2,14 @@ from dataclasses import replace
 from uuid import UUID
 
 import pytest
+from msgspec import structs
 
 from sessiond.core.cursor import Cursor, DeadLetter
 from sessiond.core.grant import KnownToken
 from sessiond.core.revocation import Revocation, Scope
-from sessiond.core.rows import Drop, NameOwner, Put, Row, Rows
+from sessiond.core.rows import Drop, NameOwner, Put, Row
 from sessiond.core.session import SessionState
+from sessiond.core.written_rows import Rows
 from tests.fakes import (
     HOUR,
     START,
@@ -127,12 +129,12 @@ def test_an_access_token_is_found_by_the_grants_of_the_refresh_tokens_it_came_wi
     refresh = KnownToken(
         hash=token_hash("refresh"), grant=grant_id(1), seen_at=START, keep_until=START
     )
-    rotated = replace(refresh, hash=token_hash("rotated"))
-    access = replace(TOKEN, grant=None, came_with=(refresh.hash, rotated.hash))
+    rotated = structs.replace(refresh, hash=token_hash("rotated"))
+    access = structs.replace(TOKEN, grant=None, came_with=(refresh.hash, rotated.hash))
     rows = Rows([grant(1), access, refresh, rotated])
     assert rows.access_beside(grant_id(1)) == [access]
     assert rows.access_beside(grant_id(2)) == []
-    rows.apply(Put(replace(access, came_with=(rotated.hash,))))
+    rows.apply(Put(structs.replace(access, came_with=(rotated.hash,))))
     rows.apply(Drop(rotated))
     assert rows.access_beside(grant_id(1)) == []
     rows.apply(Put(rotated))

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from sessiond.core.errors import Refusal, TokenRejected
 from sessiond.core.granted import Granted
@@ -48,9 +49,9 @@ def test_a_lease_that_is_over_refuses_the_token() -> None:
 
 
 def fake_lease(issued_at: datetime, expires_at: datetime) -> Lease:
-    made = object.__new__(Lease)
-    object.__setattr__(made, "issued_at", issued_at)
-    object.__setattr__(made, "expires_at", expires_at)
+    made = Lease(issued_at=START, expires_at=START + HOUR)
+    structs.force_setattr(made, "issued_at", issued_at)
+    structs.force_setattr(made, "expires_at", expires_at)
     return made
 
 

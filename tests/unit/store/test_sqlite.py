@@ -15,8 +15,9 @@ from sessiond.core.cursor import Cursor, DeadLetter
 from sessiond.core.errors import AddressInUseError, ConfigError, StoreError
 from sessiond.core.events import to_json
 from sessiond.core.grant import Grant, TokenHash
-from sessiond.core.rows import Drop, Put, Rows
+from sessiond.core.rows import Drop, Put
 from sessiond.core.secret import Secret
+from sessiond.core.written_rows import Rows
 from sessiond.store import SqliteStore, opened
 from sessiond.store.codec import microseconds
 from sessiond.store.refresh_tokens import sealed_place

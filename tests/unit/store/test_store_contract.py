@@ -2,12 +2,12 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
 import pytest
+from msgspec import structs
 
 from sessiond.core.cursor import Cursor, DeadLetter
 from sessiond.core.errors import StoreError
@@ -227,12 +227,12 @@ async def test_of_several_writes_to_a_row_in_one_batch_the_last_counts(store: St
             Put(one),
             Put(other),
             Drop(one),
-            Put(replace(other, handle=5)),
-            Put(replace(other, handle=6)),
+            Put(structs.replace(other, handle=5)),
+            Put(structs.replace(other, handle=6)),
         ],
         [],
     )
-    assert (await store.load()).rows == [replace(other, handle=6)]
+    assert (await store.load()).rows == [structs.replace(other, handle=6)]
     await store.commit([Drop(other), Put(other), Drop(one), Put(one), Drop(one)], [])
     assert (await store.load()).rows == [other]
 

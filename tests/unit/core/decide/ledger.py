@@ -10,8 +10,9 @@ from sessiond.core.decide import Decision, decide
 from sessiond.core.errors import Refusal
 from sessiond.core.grant import Grant, GrantId
 from sessiond.core.queries import Query, Request
-from sessiond.core.rows import Put, Rows, Write
+from sessiond.core.rows import Put, Write
 from sessiond.core.session import ActiveSession, ProcessKey, Session
+from sessiond.core.written_rows import Rows
 from tests.fakes import RULES, START, bind, grant_id, login, session_id, verdict
 from tests.fakes import presented as tokens
 

@@ -13,7 +13,8 @@ from hypothesis.stateful import invariant, rule
 from sessiond.core import reading
 from sessiond.core.changes import Change, Expire
 from sessiond.core.decide import Decision, decide, unfinished
-from sessiond.core.rows import Row, Rows
+from sessiond.core.rows import Row
+from sessiond.core.written_rows import Rows
 from tests.fakes import process_key
 from tests.unit.core.decide.ledger import Ledger
 from tests.unit.core.decide.test_life_spans import Issuing, picks

@@ -20,10 +20,10 @@ from sessiond.core.changes import (
 from sessiond.core.decide import decide
 from sessiond.core.principal import Principal
 from sessiond.core.revocation import Scope
-from sessiond.core.rows import Rows
 from sessiond.core.secret import Secret
 from sessiond.core.session import ActiveSession, SessionId
 from sessiond.core.verdict import Verdict
+from sessiond.core.written_rows import Rows
 from tests.fakes import (
     RULES,
     START,

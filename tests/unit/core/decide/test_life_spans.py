@@ -28,10 +28,11 @@ from sessiond.core.grant import Grant, GrantId
 from sessiond.core.principal import Principal
 from sessiond.core.queries import FindRecheckable
 from sessiond.core.revocation import Scope
-from sessiond.core.rows import Row, Rows
+from sessiond.core.rows import Row
 from sessiond.core.secret import Secret
 from sessiond.core.session import ActiveSession, Session, SessionId
 from sessiond.core.verdict import PresentedTokens, Verdict
+from sessiond.core.written_rows import Rows
 from tests.fakes import (
     MINUTE,
     RULES,

@@ -45,10 +45,11 @@ from sessiond.core.queries import (
     Request,
 )
 from sessiond.core.revocation import Scope
-from sessiond.core.rows import Row, Rows
+from sessiond.core.rows import Row
 from sessiond.core.secret import Secret
 from sessiond.core.session import ActiveSession, SessionId, SessionState
 from sessiond.core.verdict import PresentedTokens, Verdict
+from sessiond.core.written_rows import Rows
 from tests.fakes import (
     bind,
     grant_id,
@@ -105,10 +106,10 @@ def _identities(rows: Rows) -> list[dict[Any, int]]:
 def _indexes(rows: Rows) -> dict[str, Any]:
     """Return what `Rows` keeps beside the rows, whatever order it came in."""
     found: dict[str, Any] = {"first": rows.next_refresh_at}
-    found["lists"] = {key: list(ids.after(None)) for key, ids in rows._lists._lists.items()}
+    found["lists"] = {key: list(rows._lists._of(key).after(None)) for key in rows._lists._lists}
     for name, value in vars(rows).items():
         if isinstance(value, Index):
-            found[name] = {key: set(values) for key, values in value._values.items()}
+            found[name] = {key: set(value.of(key)) for key in value._values}
         elif isinstance(value, Counter):
             found[name] = +value
         elif isinstance(value, dict):
