@@ -1,7 +1,7 @@
 """Things to do at a wall time."""
 
 import heapq
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from datetime import datetime, timedelta
 from typing import Generic, TypeVar
 
@@ -27,6 +27,14 @@ class DueQueue(Generic[K]):
         """Have the key looked at when the wall time is there."""
         self._added += 1
         heapq.heappush(self._heap, (when, self._added, key))
+
+    def add_all(self, keys: Iterable[tuple[datetime, K]]) -> None:
+        """Have many keys looked at, each when its wall time is there."""
+        self._heap += [
+            (when, number, key) for number, (when, key) in enumerate(keys, self._added + 1)
+        ]
+        self._added += len(self._heap)
+        heapq.heapify(self._heap)
 
     def add_in(self, seconds: float, key: K) -> None:
         """Have the key looked at so many seconds from now."""

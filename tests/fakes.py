@@ -1,7 +1,6 @@
 """What tests stand in for the world: a clock moved by hand, a store in memory, and sample rows."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
 from uuid import UUID
@@ -265,7 +264,7 @@ def grant(number: int = 1, **members: Any) -> Grant:
         client="qstudio",
         lease=lease(),
     )
-    return replace(plain, **members)
+    return structs.replace(plain, **members)
 
 
 def refreshable(number: int = 1, text: str = "refresh", **members: Any) -> Put:

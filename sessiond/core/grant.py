@@ -1,6 +1,5 @@
 """What an issuer granted one principal through one client. Sessions hang on grants."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import NewType
 from uuid import UUID
@@ -13,8 +12,7 @@ GrantId = NewType("GrantId", UUID)
 TokenHash = NewType("TokenHash", bytes)  # HMAC-SHA256: tokens are looked up by it, never by text
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Grant:
+class Grant(Struct, frozen=True, gc=False):
     """A refresh token, where there is one, and the lease of the current access token.
 
     Several sessions share a grant when they brought the same tokens: refreshing once for all of
@@ -26,12 +24,12 @@ class Grant:
     issuer: str
     subject: str
     client: str  # the client the tokens were issued to: refresh tokens are bound to it
-    iss: str = ""  # whom `issuer` named then: the name may be another's now. Empty: not kept then
     lease: Lease
     has_refresh_token: bool = False  # the store has it, sealed, and gives it to who spends it
     refresh_at: datetime | None = None  # None: nothing to refresh with
     proven: bool = False  # a refresh has shown that the refresh token is this principal's
     in_flight_since: datetime | None = None  # the issuer has been asked, its answer is not here
+    iss: str = ""  # whom `issuer` named then: the name may be another's now. Empty: not kept then
 
     @property
     def is_unproved(self) -> bool:

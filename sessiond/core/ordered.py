@@ -2,7 +2,6 @@
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Iterable, Iterator
-from functools import lru_cache
 from typing import Generic, TypeVar
 from uuid import UUID
 
@@ -114,19 +113,20 @@ class SessionLists:
 
     def fill(self, sessions: Collection[Session]) -> None:
         """Take all that there are at once, which costs less than one by one."""
-        if not sessions:
-            return
+        numbers = [each.id.int for each in sessions]
         found: dict[tuple[str, str], list[int]] = {}
-        alone: dict[tuple[str, str], int] = {}
-        shared = lru_cache(None)(_shared_lists_of)
+        users = [("user", folded(each.principal.name)) for each in sessions]
+        self._lists = dict(zip(users, numbers, strict=True))
+        if len(self._lists) < len(users):
+            for user, number in zip(users, numbers, strict=True):
+                found.setdefault(user, []).append(number)
+        alike: dict[tuple[int, str], list[Session]] = {}
         for session in sessions:
-            number = session.id.int
-            user = ("user", folded(session.principal.name))
-            if alone.setdefault(user, number) is not number:
-                found.setdefault(user, [alone[user]]).append(number)
-            for each in shared(session.about, session.principal.issuer):
-                found.setdefault(each, []).append(number)
-        self._lists = {**alone, **{each: _list(numbers) for each, numbers in found.items()}}
+            alike.setdefault((id(session.about), session.principal.issuer), []).append(session)
+        for some in alike.values():
+            for each in _shared_lists_of(some[0]):
+                found.setdefault(each, []).extend([session.id.int for session in some])
+        self._lists.update({each: _list(of_it) for each, of_it in found.items()})
 
     def replace(self, old: Session | None, new: Session | None) -> None:
         """Note that one session has taken the place of another; None: there was, or is, none."""
@@ -182,15 +182,16 @@ def is_called(about: ProcessAbout, process: str) -> bool:
 
 def _lists_of(session: Session) -> tuple[tuple[str, str], ...]:
     user = ("user", folded(session.principal.name))
-    return (user, *_shared_lists_of(session.about, session.principal.issuer))
+    return (user, *_shared_lists_of(session))
 
 
-def _shared_lists_of(about: ProcessAbout, issuer: str) -> tuple[tuple[str, str], ...]:
+def _shared_lists_of(session: Session) -> tuple[tuple[str, str], ...]:
+    about = session.about
     return (
         ALL,
         ("process", about.name),
         ("process", f"{about.name}:{about.pid}"),
-        ("issuer", issuer),
+        ("issuer", session.principal.issuer),
     )
 
 

@@ -1,5 +1,6 @@
 """The rows as they stand, and who writes them."""
 
+from collections import Counter
 from collections.abc import Iterable
 from itertools import groupby
 from operator import attrgetter
@@ -85,14 +86,14 @@ class Rows(RowsView):
                 old = self._take(row)
                 return None if old is None else Put(old)
 
-    def put_state(self, session: Session) -> None:
-        """Put a session of which nothing that it is found by has changed, only its state.
+    def put_states(self, sessions: Iterable[Session]) -> None:
+        """Put sessions of which nothing that they are found by has changed, only their state.
 
-        It keeps its place among those of its process and of its grant.
+        They keep their places among those of their processes and of their grants.
         """
-        self._states[self._sessions[session.id].state] -= 1
-        self._states[session.state] += 1
-        self._sessions[session.id] = session
+        self._sessions.update({each.id: each for each in sessions})
+        states = list(map(attrgetter("state"), self._sessions.values()))
+        self._states = Counter({state: states.count(state) for state in SessionState})
 
     def _put(self, row: Row) -> Row | None:
         """Insert a row; return the one whose place it took."""

@@ -34,13 +34,11 @@ async def resume(table: Table, refresher: Refresher, rules: Rules, names: Proces
     What no configured issuer answers for ends, and so do sessions of processes that are known to
     nobody now.
     """
-    gone: list[Grant] = []
-    for grant in table.resume():
-        if is_answered_for(grant, rules):
-            refresher.follow(grant)
-        else:
-            gone.append(grant)
-    await disown(table, gone)
+    grants = table.resume()
+    issuers = {(each.issuer, each.iss): each for each in grants}
+    unknown = {of for of, grant in issuers.items() if not is_answered_for(grant, rules)}
+    refresher.follow_all(each for each in grants if (each.issuer, each.iss) not in unknown)
+    await disown(table, [each for each in grants if (each.issuer, each.iss) in unknown])
     await _lose_unknown(table, names)
 
 

@@ -1,7 +1,7 @@
 """Refreshes grants ahead of time, and asks again for those that cannot be refreshed."""
 
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -124,6 +124,10 @@ class Refresher:
         """Look at a grant when it is due."""
         if grant.refresh_at is not None:
             self._due.add(grant.refresh_at, _key(grant))
+
+    def follow_all(self, grants: Iterable[Grant]) -> None:
+        """Look at each of very many grants when it is due."""
+        self._due.add_all((each.refresh_at, _key(each)) for each in grants if each.refresh_at)
 
     def hold(self, grant: GrantId, *, issuer: str, access: Secret) -> None:
         """Keep an access token in memory, to ask the issuer for it again from time to time."""

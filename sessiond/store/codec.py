@@ -3,8 +3,6 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import cache, lru_cache
-from sys import intern
 from typing import Any
 from uuid import UUID
 
@@ -12,38 +10,15 @@ import msgspec
 
 from sessiond.core.cursor import Cursor, DeadLetter
 from sessiond.core.events import from_json, to_json
-from sessiond.core.grant import Grant, GrantId, KnownToken, TokenHash
-from sessiond.core.lease import Lease
-from sessiond.core.principal import Principal
+from sessiond.core.grant import Grant, KnownToken
 from sessiond.core.revocation import Revocation, Scope
 from sessiond.core.rows import NameOwner, Row
-from sessiond.core.session import ProcessAbout, ProcessKey, Session, SessionId, SessionState
+from sessiond.core.session import Session
 
 Parameters = tuple[Any, ...]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-HASH_SIZE = 32  # bytes of a token's HMAC-SHA256
-_SHARED = 4096  # values that many sessions have in common, read once and kept once
-_about = lru_cache(_SHARED)(msgspec.json.Decoder(ProcessAbout).decode)
-_roles = lru_cache(_SHARED)(msgspec.json.Decoder(tuple[str, ...]).decode)
-_attributes = lru_cache(_SHARED)(msgspec.json.Decoder(dict[str, str]).decode)  # nobody writes there
-
-
-@cache
-def _grant_id(key: bytes) -> GrantId:
-    """Return a grant's id, the same object for all rows that name it, until `forget`."""
-    return GrantId(UUID(bytes=key))
-
-
-def forget() -> None:
-    """Let go of what was kept only while many rows were read."""
-    _grant_id.cache_clear()
-
-
-@lru_cache(_SHARED)
-def _process(uid: int, pid: int, started: int, label: str) -> ProcessKey:
-    return ProcessKey(uid=uid, pid=pid, started=started, label=label)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +29,7 @@ class TableCodec:
     columns: tuple[str, ...]  # in the order of what `write` returns and `read` takes
     key: Callable[[Any], Parameters]
     write: Callable[[Any], Parameters]
-    read: Callable[[Sequence[Any]], Row]
+    read: Callable[[Sequence[Any]], Row] | None = None  # None: see bulk_reading.py
 
 
 def microseconds(at: datetime) -> int:
@@ -68,10 +43,6 @@ def _time(value: int) -> datetime:
 
 def _maybe(at: datetime | None) -> int | None:
     return None if at is None else microseconds(at)
-
-
-def _maybe_time(value: int | None) -> datetime | None:
-    return None if value is None else _time(value)
 
 
 def _json(value: object) -> str:
@@ -123,24 +94,6 @@ def _write_session(row: Session) -> Parameters:
     )
 
 
-def _read_session(row: Sequence[Any]) -> Session:
-    return Session(
-        id=SessionId(UUID(bytes=row[0])),
-        process=_process(*row[1:5]),
-        about=_about(row[5]),
-        principal=Principal(issuer=row[6], subject=row[7], name=row[8]),
-        grant=_grant_id(row[9]),
-        access=TokenHash(row[10]),
-        handle=row[11],
-        address=row[12],
-        state=SessionState(row[13]),
-        since=_time(row[14]),
-        until=_maybe_time(row[15]),
-        roles=_roles(row[16]),
-        attributes=_attributes(row[17]),
-    )
-
-
 _GRANT = (
     "id",
     "issuer",
@@ -172,21 +125,6 @@ def _write_grant(row: Grant) -> Parameters:
     )
 
 
-def _read_grant(row: Sequence[Any]) -> Grant:
-    return Grant(
-        id=_grant_id(row[0]),
-        issuer=row[1],
-        subject=row[2],
-        client=row[3],
-        lease=Lease(issued_at=_time(row[4]), expires_at=_time(row[5])),
-        has_refresh_token=bool(row[6]),
-        refresh_at=_maybe_time(row[7]),
-        proven=bool(row[8]),
-        in_flight_since=_maybe_time(row[9]),
-        iss=intern(row[10]),
-    )
-
-
 _TOKEN = ("hash", "grant_id", "seen_at", "keep_until", "is_refused", "came_with")
 
 
@@ -194,25 +132,6 @@ def _write_token(row: KnownToken) -> Parameters:
     grant = None if row.grant is None else row.grant.bytes
     seen_at, keep_until = microseconds(row.seen_at), microseconds(row.keep_until)
     return (row.hash, grant, seen_at, keep_until, int(row.is_refused), b"".join(row.came_with))
-
-
-def _read_token(row: Sequence[Any]) -> KnownToken:
-    return KnownToken(
-        hash=TokenHash(row[0]),
-        grant=None if row[1] is None else _grant_id(row[1]),
-        seen_at=_time(row[2]),
-        keep_until=_time(row[3]),
-        is_refused=bool(row[4]),
-        came_with=_hashes(row[5]),
-    )
-
-
-def _hashes(joined: bytes) -> tuple[TokenHash, ...]:
-    if len(joined) % HASH_SIZE:
-        raise ValueError(f"{len(joined)} bytes are no hashes of {HASH_SIZE}")
-    return tuple(
-        TokenHash(joined[start : start + HASH_SIZE]) for start in range(0, len(joined), HASH_SIZE)
-    )
 
 
 def _read_revocation(row: Sequence[Any]) -> Revocation:
@@ -250,17 +169,14 @@ def _read_set_aside(row: Sequence[Any]) -> DeadLetter:
 
 
 CODECS: dict[type[Row], TableCodec] = {
-    Session: TableCodec(
-        "session", _SESSION, lambda row: (row.id.bytes,), _write_session, _read_session
-    ),
-    Grant: TableCodec("grant", _GRANT, lambda row: (row.id.bytes,), _write_grant, _read_grant),
-    KnownToken: TableCodec("token", _TOKEN, lambda row: (row.hash,), _write_token, _read_token),
+    Session: TableCodec("session", _SESSION, lambda row: (row.id.bytes,), _write_session),
+    Grant: TableCodec("grant", _GRANT, lambda row: (row.id.bytes,), _write_grant),
+    KnownToken: TableCodec("token", _TOKEN, lambda row: (row.hash,), _write_token),
     NameOwner: TableCodec(
         "name",
         ("name", "issuer", "subject"),
         lambda row: (row.name,),
         lambda row: (row.name, row.issuer, row.subject),
-        lambda row: NameOwner(name=row[0], issuer=row[1], subject=row[2]),
     ),
     Revocation: TableCodec(
         "revocation",

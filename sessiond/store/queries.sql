@@ -6,29 +6,21 @@
 INSERT OR REPLACE INTO sessions ({columns}) VALUES ({values});
 -- name: drop_session
 DELETE FROM sessions WHERE id = NEW.c0;
--- name: all_sessions
-SELECT {columns} FROM sessions;
 
 -- name: put_grant
 INSERT OR REPLACE INTO grants ({columns}) VALUES ({values});
 -- name: drop_grant
 DELETE FROM grants WHERE id = NEW.c0;
--- name: all_grants
-SELECT {columns} FROM grants;
 
 -- name: put_token
 INSERT OR REPLACE INTO tokens ({columns}) VALUES ({values});
 -- name: drop_token
 DELETE FROM tokens WHERE hash = NEW.c0;
--- name: all_tokens
-SELECT {columns} FROM tokens;
 
 -- name: put_name
 INSERT OR REPLACE INTO names ({columns}) VALUES ({values});
 -- name: drop_name
 DELETE FROM names WHERE name = NEW.c0;
--- name: all_names
-SELECT {columns} FROM names;
 
 -- name: put_revocation
 INSERT OR REPLACE INTO revocations ({columns}) VALUES ({values});

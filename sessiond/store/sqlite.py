@@ -5,7 +5,8 @@ import re
 import secrets
 import sqlite3
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, closing
 from datetime import datetime
 from functools import partial
 from importlib import resources
@@ -14,6 +15,7 @@ from typing import Any
 
 import aiosqlite
 import anyio
+import anyio.to_thread
 import msgspec
 import structlog
 
@@ -24,8 +26,9 @@ from sessiond.core.grant import GrantId
 from sessiond.core.rows import Put, Row, Write
 from sessiond.core.secret import Secret
 from sessiond.store import refresh_tokens
+from sessiond.store.bulk_reading import rows_of
 from sessiond.store.checkpoints import LONG, Checkpoints
-from sessiond.store.codec import CODECS, Parameters, forget, microseconds
+from sessiond.store.codec import CODECS, Parameters, microseconds
 from sessiond.store.hold import Hold, held
 from sessiond.store.one_statement import Statement, execute, prepare, statements_of, values
 from sessiond.store.refresh_tokens import Sealer
@@ -53,7 +56,7 @@ def _queries() -> dict[str, str]:
     found = dict(re.findall(r"-- name: (\w+)\n(.+?);", text, re.DOTALL))
     for codec in CODECS.values():
         columns, new = ", ".join(codec.columns), values(len(codec.columns))
-        for name in (f"put_{codec.name}", f"all_{codec.name}s"):
+        for name in {f"put_{codec.name}", f"all_{codec.name}s"} & found.keys():
             found[name] = found[name].format(columns=columns, values=new)
     return found
 
@@ -93,6 +96,7 @@ class SqliteStore:
     def __init__(
         self,
         db: Database,
+        path: Path,
         sealer: Sealer,
         lookup_key: bytes,
         hold: Hold,
@@ -101,6 +105,7 @@ class SqliteStore:
         turn: anyio.Lock,
     ) -> None:
         self._db = db
+        self._path = path
         self._turn = turn
         self.checkpoints = checkpoints
         self._sealer = sealer
@@ -120,25 +125,23 @@ class SqliteStore:
         self._hold.note_key(self._sealer.current)
 
     async def load(self) -> Loaded:
-        """Return everything that is kept.
+        """Return everything that is kept, once the whole database was found to be undamaged.
 
         Raises:
             ConfigError: It is damaged.
         """
-        rows: list[Row] = []
         try:
+            rows = await anyio.to_thread.run_sync(_whole_rows_of, self._path)
             for codec in CODECS.values():
-                async with self._db.execute(QUERIES[f"all_{codec.name}s"]) as cursor:
-                    while some := await cursor.fetchmany(ROWS):
-                        rows += [codec.read(found) for found in some]
+                if codec.read is not None:
+                    async with self._db.execute(QUERIES[f"all_{codec.name}s"]) as cursor:
+                        rows += [codec.read(found) async for found in cursor]
             (sequence,) = await self._one(QUERIES["last_sequence"], ())
         except (sqlite3.Error, *DAMAGED) as error:
             raise ConfigError(
                 f"store.path: the database cannot be read: {error}, wanted all its rows: see the "
                 "disk, or bring a backup back"
             ) from error
-        finally:
-            forget()
         return Loaded(rows, sequence)
 
     async def commit(self, writes: Sequence[Write], events: Sequence[Event]) -> None:
@@ -258,7 +261,7 @@ async def opened(path: Path, sealer: Sealer) -> AsyncIterator[SqliteStore]:
             async with aiosqlite.connect(path, isolation_level=None, timeout=0) as beside:
                 turn = anyio.Lock(fast_acquire=True)
                 checkpoints = Checkpoints(beside, path, commits=turn)
-                yield SqliteStore(db, sealer, lookup_key, hold, checkpoints, turn=turn)
+                yield SqliteStore(db, path, sealer, lookup_key, hold, checkpoints, turn=turn)
 
 
 async def _prepare(db: Database, path: Path) -> None:
@@ -275,7 +278,8 @@ async def _prepare(db: Database, path: Path) -> None:
         )
     for pragma in PRAGMAS:
         await db.execute(f"PRAGMA {pragma}")
-    await _check_whole(db, path)
+    if version < VERSION:
+        await anyio.to_thread.run_sync(_check_whole, path)  # before it is changed
     if version == 0:
         log.warning("database made", path=str(path))  # at a first start, or the old one is gone
     for number in range(version + 1, VERSION + 1):
@@ -291,11 +295,19 @@ async def _number(db: aiosqlite.Connection, query: str) -> int:
     return 0 if row is None else int(row[0])
 
 
-async def _check_whole(db: aiosqlite.Connection, path: Path) -> None:
+def _whole_rows_of(path: Path) -> list[Row]:
+    """Return the many rows; the database is looked through beside, on another processor."""
+    with ThreadPoolExecutor(1, "quick_check") as beside:
+        checked = beside.submit(_check_whole, path)
+        rows = rows_of(path)
+        checked.result()
+    return rows
+
+
+def _check_whole(path: Path) -> None:
     """Find damage now, in about a second per gigabyte, and not at some write of next week."""
-    async with db.execute("PRAGMA quick_check(1)") as cursor:
-        row = await cursor.fetchone()
-    found = "nothing was checked" if row is None else str(row[0])
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        (found,) = db.execute("PRAGMA quick_check(1)").fetchone()
     if found != "ok":
         raise ConfigError(
             f"store.path: {path} cannot be used: it is damaged, wanted it whole: bring a backup "

@@ -6,9 +6,10 @@ from sessiond.clock import Clock
 from sessiond.core.changes import Expire
 from sessiond.core.errors import StoreError, TableClosed
 from sessiond.core.grant import Grant, KnownToken
-from sessiond.core.rows import Row
+from sessiond.core.rows import Row, RowsView
 from sessiond.core.session import Session
 from sessiond.due import DueQueue
+from sessiond.table.ends import ends_of
 
 MAX_DUE = 512  # rows looked at in one go when their time is there
 RETRY_IN = 1.0  # seconds, when writing failed
@@ -33,6 +34,10 @@ class Expiry:
                     self._due.add(row.keep_until, Expire(tokens=(row.hash,)))
                 case _:
                     pass
+
+    def note_all(self, rows: RowsView) -> None:
+        """Look at all that a start has found when it is over."""
+        self._due.add_all(ends_of(rows))
 
     async def watch(self) -> None:
         """Ask, as long as the table is there."""

@@ -95,9 +95,12 @@ class Table:
     async def load(self) -> None:
         """Read the store, before `run`."""
         loaded = await self._store.load()
-        needless = superseded(row for row in loaded.rows if isinstance(row, Revocation))
-        dropped = {row.id for row in needless}
-        self._rows = Rows(row for row in loaded.rows if getattr(row, "id", None) not in dropped)
+        rows = loaded.rows
+        needless = superseded([row for row in rows if isinstance(row, Revocation)])
+        if needless:
+            dropped = {row.id for row in needless}
+            rows = [row for row in rows if getattr(row, "id", None) not in dropped]
+        self._rows = Rows(rows)
         self._sequence = loaded.sequence
         if needless:
             self._owed.append(Batch(writes=[Drop(row) for row in needless]))
@@ -109,10 +112,10 @@ class Table:
         had only begun to end ends first.
         """
         now, rules = self._clock.now(), self._settings().rules
-        for session in tuple(self._rows.sessions.values()):
-            self._rows.put_state(resumed(session, now=now, rules=rules))
-        for rows in (self._rows.sessions, self._rows.grants, self._rows.tokens):
-            self._expiry.note(rows.values())
+        self._rows.put_states(
+            [resumed(each, now=now, rules=rules) for each in self._rows.sessions.values()]
+        )
+        self._expiry.note_all(self._rows)
         for change in unfinished(self._rows):
             self.submit(change)
         return self.grants()

@@ -18,7 +18,7 @@ def write(reading: Reading, session: Session) -> None:
     reading.put(session)  # type: ignore[attr-defined]
     reading.writes.append(Put(session))  # type: ignore[attr-defined]
     reading.rows.apply(Put(session))  # type: ignore[attr-defined]
-    reading.rows.put_state(session)  # type: ignore[attr-defined]
+    reading.rows.put_states([session])  # type: ignore[attr-defined]
     reading.rows.sessions[session.id] = session  # type: ignore[index]
     reading.rows.sessions = {}  # type: ignore[misc]
 

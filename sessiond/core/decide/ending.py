@@ -72,6 +72,8 @@ def end_covered(draft: Draft, change: EndCovered) -> Taken:
 def unfinished(rows: RowsView) -> list[EndCovered]:
     """Return what revocations of an earlier run have still to end."""
     found: dict[object, Revocation] = {}
+    if not rows.revocations:
+        return []
     for session in rows.sessions.values():
         for each in rows.revocations_of(session.principal):
             if session.since <= each.at:
@@ -180,13 +182,21 @@ def expire(draft: Draft, change: Expire) -> None:
             return
         draft.forget_grant(grant)
         gone.add(key)
-    for session_id in dict.fromkeys(change.sessions):
+    sessions = tuple(dict.fromkeys(change.sessions))
+    for number, session_id in enumerate(sessions):
         waiting = rows.sessions.get(session_id)
         if waiting is None or waiting.grant in gone:
             continue
+        if draft.is_full:
+            draft.rest = replace(change, grants=(), sessions=sessions[number:])
+            return
         if waiting.until is not None and waiting.until <= now:
             draft.close(waiting, "lost", push=True)  # silent for one that was never opened
-    for token in dict.fromkeys(change.tokens):
+    tokens = tuple(dict.fromkeys(change.tokens))
+    for number, token in enumerate(tokens):
+        if draft.is_full:
+            draft.rest = Expire(tokens=tokens[number:])
+            return
         trace = rows.tokens.get(token)
         if trace is not None and trace.grant is None and trace.keep_until <= now:
             draft.drop(trace)

@@ -41,7 +41,7 @@ def begin_refresh(draft: Draft, change: BeginRefresh) -> Grant | None:
         if grant.is_unproved and not has_sessions:  # what was sent then had no answer
             draft.forget_grant(grant)
         return None
-    begun = replace(grant, in_flight_since=draft.now)
+    begun = structs.replace(grant, in_flight_since=draft.now)
     draft.put(begun)
     return begun
 
@@ -51,7 +51,7 @@ def rotate(draft: Draft, change: Rotate) -> bool:
     grant = draft.live_grant(change.grant)
     if grant is None:
         return False
-    rotated = replace(grant, in_flight_since=None)
+    rotated = structs.replace(grant, in_flight_since=None)
     if change.refresh is not None and change.refresh not in draft.rows.tokens:
         draft.put(
             KnownToken(
@@ -69,7 +69,7 @@ def lose(draft: Draft, change: Lose) -> None:
     """Leave a grant to run out: what it would be refreshed with does not open."""
     grant = draft.live_grant(change.grant)
     if grant is not None:
-        draft.put(replace(grant, refresh_at=None, in_flight_since=None))
+        draft.put(structs.replace(grant, refresh_at=None, in_flight_since=None))
 
 
 def let_go(draft: Draft, change: LetGo) -> None:
@@ -99,7 +99,7 @@ def refresh(draft: Draft, change: Refresh) -> bool:
         jitter=rules.jitter,
         draw=change.draw,
     )
-    refreshed = replace(grant, lease=lease, refresh_at=due, proven=True)
+    refreshed = structs.replace(grant, lease=lease, refresh_at=due, proven=True)
     concerned = [*draft.rows.sessions_of(grant.id), *relying_on(draft, grant)]
     is_told = not is_same_end(grant.lease, lease)  # what gained nothing is no news
     _update(draft, refreshed, change.verdict, concerned, is_told=is_told)
@@ -116,7 +116,7 @@ def recheck(draft: Draft, change: Recheck) -> bool:
     trace = next(draft.rows.tokens_of(grant.id), None)  # it has one, that of its access token
     verdict = replace(change.verdict, lease=lease_of_token(change.verdict, trace))
     is_told = verdict.lease.expires_at != grant.lease.expires_at
-    rechecked = replace(grant, lease=verdict.lease) if is_told else grant
+    rechecked = structs.replace(grant, lease=verdict.lease) if is_told else grant
     _update(draft, rechecked, verdict, list(draft.rows.sessions_of(grant.id)), is_told=is_told)
     return True
 
@@ -134,7 +134,7 @@ def update_sessions(draft: Draft, change: UpdateSessions) -> bool:
         if session is not None:
             _update_session(draft, grant, session, change.verdict, is_told=change.is_told)
     if grant.refresh_at != change.refresh_at:
-        draft.put(replace(grant, refresh_at=change.refresh_at))
+        draft.put(structs.replace(grant, refresh_at=change.refresh_at))
     return True
 
 
@@ -219,7 +219,7 @@ def _update(
         return
     # Due until the last of them is told: after a crash in between it is refreshed again.
     due = None if grant.refresh_at is None else draft.now
-    draft.put(replace(grant, refresh_at=due))
+    draft.put(structs.replace(grant, refresh_at=due))
     draft.rest = UpdateSessions(
         grant=grant.id,
         verdict=verdict,

@@ -1,6 +1,5 @@
 """Verified tokens: which grant they belong to, and who else came with them."""
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from msgspec import structs
@@ -50,7 +49,7 @@ def join(draft: Draft, fresh: GrantId, presented: PresentedTokens) -> Grant:
         grant = known
         if lease.expires_at > known.lease.expires_at:
             due = _refresh_at(draft, lease, presented)
-            grant = replace(known, lease=lease, refresh_at=_next_refresh_at(known, due))
+            grant = structs.replace(known, lease=lease, refresh_at=_next_refresh_at(known, due))
         if grant is not known or not rows.has_sessions(known.id):
             draft.put(grant)  # even unchanged: whoever refreshes it had stopped to look at it
     _remember(draft, grant, presented, lease)

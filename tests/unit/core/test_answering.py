@@ -75,7 +75,7 @@ def test_whatever_is_asked_is_a_query_or_a_change_and_never_both() -> None:
 
 def test_who_answers_a_query_has_nothing_to_write_with() -> None:
     assert not {"writes", "notices", "put", "drop", "tell", "push"} & set(dir(Reading))
-    writing = {"apply", "put_state"}
+    writing = {"apply", "put_states"}
     assert writing <= set(dir(Rows))
     assert not writing & set(dir(RowsView))
 

@@ -120,7 +120,7 @@ def test_a_grant_has_sessions_until_the_last_one_leaves() -> None:
 def test_another_state_alone_leaves_a_session_where_it_was() -> None:
     rows = Rows([session(1), session(2)])
     waiting = session(1, state=SessionState.WAITING)
-    rows.put_state(waiting)
+    rows.put_states([waiting])
     assert list(rows.sessions_of(process_key())) == [waiting, session(2)]
     assert [rows.count_in(state) for state in SessionState] == [0, 1, 1]
 

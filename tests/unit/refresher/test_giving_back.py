@@ -2,12 +2,12 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from typing import TypeVar, cast
 
 import anyio
 import pytest
 from anyio.abc import TaskGroup
+from msgspec import structs
 
 from sessiond.clock import Clock
 from sessiond.containment import Containment
@@ -177,7 +177,7 @@ async def test_what_waits_goes_to_the_issuer_as_it_is_by_then_and_to_no_other() 
         after.go_on.set()
         other.go_on.set()
         await idle()
-        owing.owe(replace(dropped(9), iss=""), tasks)  # of a time when that was not kept
+        owing.owe(structs.replace(dropped(9), iss=""), tasks)  # of a time when that was not kept
         await idle()
         refresh_issuers.clear()
         owing.owe(dropped(10), tasks)

@@ -9,6 +9,7 @@ from uuid import UUID
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from sessiond.core import reading
 from sessiond.core.changes import (
@@ -310,7 +311,7 @@ def test_leases_that_end_together_end_in_pieces_and_a_prolonged_one_stays() -> N
     assert rest is not None
     alive = ledger.alive
     longer = Lease(issued_at=START, expires_at=START + 3 * HOUR)
-    ledger.rows.apply(Put(replace(ledger.grant(1), lease=longer)))
+    ledger.rows.apply(Put(structs.replace(ledger.grant(1), lease=longer)))
     ledger.ask(rest)
     assert ledger.alive == alive
     ledger.let_pass(timedelta(hours=3))

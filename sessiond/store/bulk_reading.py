@@ -1,0 +1,225 @@
+"""The tables that grow with the sessions, read some thousand rows at a time, column by column.
+
+SQLite makes one JSON text of them, msgspec lists of that, and those become rows without a line of
+Python for each. SQLite works beside Python, on what comes next. Row by row a start with very many
+sessions takes ten times as long. What many rows have in common is one object for all of them.
+"""
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from sessiond.core.grant import Grant, GrantId, KnownToken, TokenHash
+from sessiond.core.lease import Lease
+from sessiond.core.principal import Principal
+from sessiond.core.rows import NameOwner, Row
+from sessiond.core.session import ProcessAbout, ProcessKey, Session, SessionState
+from sessiond.store.codec import CODECS
+
+PIECE = 5000  # rows of one text
+HASH_SIZE = 32  # bytes of a token's HMAC-SHA256
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SHARED = 4096  # values that many sessions have in common
+_about = lru_cache(_SHARED)(msgspec.json.Decoder(ProcessAbout).decode)
+_roles = lru_cache(_SHARED)(msgspec.json.Decoder(tuple[str, ...]).decode)
+_attributes = lru_cache(_SHARED)(msgspec.json.Decoder(dict[str, str]).decode)  # nobody writes there
+
+
+class _Times(dict[int | None, datetime | None]):
+    """Times by their microseconds."""
+
+    def __missing__(self, key: int) -> datetime:
+        self[key] = found = _EPOCH + timedelta(microseconds=key)
+        return found
+
+
+class _GrantIds(dict[str, GrantId | None]):
+    """Ids by their hexadecimal digits: one object each, so that finding it compares nothing."""
+
+    def __missing__(self, key: str) -> GrantId:
+        self[key] = found = GrantId(UUID(key))
+        return found
+
+
+class _Hashes(dict[str, tuple[TokenHash, ...]]):
+    """Hashes by the hexadecimal digits of all that stand in one place."""
+
+    def __missing__(self, key: str) -> tuple[TokenHash, ...]:
+        joined = bytes.fromhex(key)
+        if len(joined) % HASH_SIZE:
+            raise ValueError(f"{len(joined)} bytes are no hashes of {HASH_SIZE}")
+        starts = range(0, len(joined), HASH_SIZE)
+        return tuple(TokenHash(joined[start : start + HASH_SIZE]) for start in starts)
+
+
+_lease: Callable[[Any, Any], Lease] = Lease
+
+
+class Shared:
+    """What rows have in common, while they are read."""
+
+    def __init__(self) -> None:
+        self.times = _Times({None: None}).__getitem__
+        self.grant_ids = _GrantIds({"": None})
+        self.joined = _Hashes({"": ()}).__getitem__
+        self.process = lru_cache(_SHARED)(ProcessKey)
+        self._texts: dict[str, str] = {}
+
+    def texts(self, found: list[str]) -> Iterator[str]:
+        """Return texts that stand in other rows too."""
+        return map(self._texts.setdefault, found, found)
+
+
+def _sessions(text: bytes, shared: Shared) -> Iterator[Row]:
+    ids, uids, pids, starts, labels, abouts, *more = _session_columns(text)
+    issuers, subjects, names, grants, accesses, *more = more
+    handles, addresses, states, since, until, roles, attributes = more
+    texts, times = shared.texts, shared.times
+    return map(
+        Session,
+        ids,
+        map(shared.process, uids, pids, starts, labels),
+        map(_about, abouts),
+        map(Principal, texts(issuers), texts(subjects), texts(names)),
+        map(shared.grant_ids.__getitem__, grants),
+        map(bytes.fromhex, accesses),
+        handles,
+        addresses,
+        states,
+        map(times, since),
+        map(times, until),
+        map(_roles, roles),
+        map(_attributes, attributes),
+    )
+
+
+def _grants(text: bytes, shared: Shared) -> Iterator[Row]:
+    digits, issuers, subjects, clients, begins, ends, *more = _grant_columns(text)
+    has_refresh_token, refresh_at, proven, in_flight_since, iss = more
+    ids = msgspec.convert(digits, list[UUID])  # in C, too
+    shared.grant_ids.update(zip(digits, map(GrantId, ids), strict=True))
+    texts, times = shared.texts, shared.times
+    return map(
+        Grant,
+        ids,
+        texts(issuers),
+        texts(subjects),
+        texts(clients),
+        map(_lease, map(times, begins), map(times, ends)),
+        has_refresh_token,
+        map(times, refresh_at),
+        proven,
+        map(times, in_flight_since),
+        texts(iss),
+    )
+
+
+def _tokens(text: bytes, shared: Shared) -> Iterator[Row]:
+    hashes, grants, seen_at, keep_until, is_refused, came_with = _token_columns(text)
+    times = shared.times
+    return map(
+        KnownToken,
+        map(bytes.fromhex, hashes),
+        map(shared.grant_ids.__getitem__, grants),
+        map(times, seen_at),
+        map(times, keep_until),
+        is_refused,
+        map(shared.joined, came_with),
+    )
+
+
+def _names(text: bytes, shared: Shared) -> Iterator[Row]:
+    return map(NameOwner, *map(shared.texts, _name_columns(text)))
+
+
+def _decoder(*kinds: Any) -> Callable[[bytes], Any]:
+    columns = tuple[tuple(list[kind] for kind in kinds)]  # type: ignore[misc,valid-type]
+    return msgspec.json.Decoder(columns, strict=False).decode
+
+
+_session_columns = _decoder(
+    *(UUID, int, int, int, str, str),
+    *(str, str, str, str, str),
+    *(int, int, SessionState, int, int | None, str, str),
+)
+_grant_columns = _decoder(
+    *(str, str, str, str, int, int), *(bool, int | None, bool, int | None, str)
+)
+_token_columns = _decoder(str, str, int, int, bool, str)
+_name_columns = _decoder(str, str, str)
+
+
+@dataclass(frozen=True, slots=True)
+class BulkTable:
+    """One table: what its rows are, and how they are read."""
+
+    kind: type[Row]
+    name: str
+    blobs: frozenset[str]  # columns that come as hexadecimal digits; JSON has no bytes
+    read: Callable[[bytes, Shared], Iterator[Row]]
+
+    def query(self, *, is_first: bool) -> str:
+        """Return the statement for a text of the next rows, beyond a key, and the last's key."""
+        columns = CODECS[self.kind].columns
+        key = columns[0]
+        lists = (
+            f"json_group_array({f'hex({each})' if each in self.blobs else each})"
+            for each in columns
+        )
+        beyond = "" if is_first else f"WHERE {key} > ?"
+        return (
+            f"SELECT CAST(json_array({', '.join(lists)}) AS BLOB), max({key}) FROM"  # noqa: S608 - our own names
+            f" (SELECT {', '.join(columns)} FROM {self.name} {beyond} ORDER BY {key} LIMIT {PIECE})"
+        )
+
+
+TABLES = (  # grants first: others have their ids
+    BulkTable(Grant, "grants", frozenset({"id"}), _grants),
+    BulkTable(Session, "sessions", frozenset({"id", "grant_id", "access"}), _sessions),
+    BulkTable(KnownToken, "tokens", frozenset({"hash", "grant_id", "came_with"}), _tokens),
+    BulkTable(NameOwner, "names", frozenset(), _names),
+)
+
+
+def rows_of(path: Path) -> list[Row]:
+    """Return the rows of these tables, each table in the order of its key.
+
+    Raises:
+        sqlite3.Error: They cannot be read.
+        MsgspecError, ValueError, OverflowError: One is not as it was written.
+    """
+    rows: list[Row] = []
+    shared = Shared()
+    connect = partial(sqlite3.connect, path, isolation_level=None, check_same_thread=False)
+    with closing(connect()) as db, ThreadPoolExecutor(1, "sqlite") as beside:
+        for table, text in _ahead(_texts(db), beside):
+            rows.extend(table.read(text, shared))
+    return rows
+
+
+def _ahead(
+    texts: Iterator[tuple[BulkTable, bytes]], beside: Executor
+) -> Iterator[tuple[BulkTable, bytes]]:
+    """Yield what an iterator does, while another thread makes what comes next."""
+    coming = beside.submit(next, texts, None)
+    while (found := coming.result()) is not None:
+        coming = beside.submit(next, texts, None)
+        yield found
+
+
+def _texts(db: sqlite3.Connection) -> Iterator[tuple[BulkTable, bytes]]:
+    for table in TABLES:
+        text, last = db.execute(table.query(is_first=True)).fetchone()
+        while last is not None:
+            yield table, text
+            text, last = db.execute(table.query(is_first=False), (last,)).fetchone()
