@@ -12,8 +12,6 @@ import click
 
 from sessiond import __version__
 from sessiond import config as configuration
-from sessiond import install_units as units
-from sessiond import shared_files as shared
 from sessiond.config.credentials import new_key, store_key
 from sessiond.core.errors import (
     AddressInUseError,
@@ -200,6 +198,8 @@ def install_units(root: Path, path: Path | None, is_real: bool, force: bool) -> 
     With them come the q hook, the example configuration, the alerts and the dashboard, into
     /usr/share/sessiond, and the manual pages.
     """
+    units = importlib.import_module("sessiond.install_units")
+    shared = importlib.import_module("sessiond.shared_files")
     root, values = root.absolute(), units.values_of(path)
     planned, beside = units.plan(values, root), shared.plan(root)
     if is_real:

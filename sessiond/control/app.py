@@ -7,6 +7,7 @@ from http import HTTPStatus
 from typing import Any
 
 import anyio
+import anyio.to_thread
 import msgspec
 import structlog
 from msgspec import Struct
@@ -47,7 +48,7 @@ def control_app(view: View, access: Callable[[], Access], closing: anyio.Event) 
     turns = Turns(view.clock)
     handlers = _Handlers(view, access, turns)
     routes = [handlers.route(path, by_method) for path, by_method in by_path.items()]
-    routes.append(Route("/openapi.json", handlers.description(_described()), methods=["GET"]))
+    routes.append(Route("/openapi.json", handlers.description(), methods=["GET"]))
     app = Starlette(
         routes=routes,
         middleware=[Middleware(_Unhurried, turns)],
@@ -66,7 +67,7 @@ def control_app(view: View, access: Callable[[], Access], closing: anyio.Event) 
 
 @cache
 def _described() -> bytes:
-    """Return the OpenAPI document: made once, since that takes longer than a request may."""
+    """Return the OpenAPI document, made once, for who asks first: no start waits for it."""
     return msgspec.json.encode(document(OPERATIONS))
 
 
@@ -132,13 +133,14 @@ class _Handlers:
         # A user name may hold a slash, which the server has unquoted by now.
         return Route(path.replace("{user}", "{user:path}"), attend, methods=list(operations))
 
-    def description(self, described: bytes) -> Callable[[Request], Awaitable[Response]]:
+    def description(self) -> Callable[[Request], Awaitable[Response]]:
         """Return the endpoint of the OpenAPI document."""
 
         async def attend(request: Request) -> Response:
             peer: Peer = request.state.peer
             async with self._turns.turn(peer.uid, READS):
                 self._permit(request, "/openapi.json", Right.READ)
+                described = await anyio.to_thread.run_sync(_described)  # longer than a request may
                 return Response(described, media_type=JSON)
 
         return attend

@@ -74,10 +74,15 @@ class Shared:
         self.joined = _Hashes({"": ()}).__getitem__
         self.process = lru_cache(_SHARED)(ProcessKey)
         self._texts: dict[str, str] = {}
+        self._hashes: dict[str, bytes] = {}
 
     def texts(self, found: list[str]) -> Iterator[str]:
         """Return texts that stand in other rows too."""
         return map(self._texts.setdefault, found, found)
+
+    def hashes(self, digits: list[str]) -> Iterator[bytes]:
+        """Return hashes of tokens: a session has that of one, whose trace is there too."""
+        return map(self._hashes.setdefault, digits, map(bytes.fromhex, digits))
 
 
 def _sessions(text: bytes, shared: Shared) -> Iterator[Row]:
@@ -92,7 +97,7 @@ def _sessions(text: bytes, shared: Shared) -> Iterator[Row]:
         map(_about, abouts),
         map(Principal, texts(issuers), texts(subjects), texts(names)),
         map(shared.grant_ids.__getitem__, grants),
-        map(bytes.fromhex, accesses),
+        shared.hashes(accesses),
         handles,
         addresses,
         states,
@@ -129,7 +134,7 @@ def _tokens(text: bytes, shared: Shared) -> Iterator[Row]:
     times = shared.times
     return map(
         KnownToken,
-        map(bytes.fromhex, hashes),
+        shared.hashes(hashes),
         map(shared.grant_ids.__getitem__, grants),
         map(times, seen_at),
         map(times, keep_until),
