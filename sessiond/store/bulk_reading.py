@@ -81,8 +81,12 @@ class Shared:
         return map(self._texts.setdefault, found, found)
 
     def hashes(self, digits: list[str]) -> Iterator[bytes]:
-        """Return hashes of tokens: a session has that of one, whose trace is there too."""
+        """Return hashes of tokens whose traces come later."""
         return map(self._hashes.setdefault, digits, map(bytes.fromhex, digits))
+
+    def known_hashes(self, digits: list[str]) -> Iterator[bytes]:
+        """Return hashes of tokens, those of `hashes` among them."""
+        return (self._hashes.get(each) or bytes.fromhex(each) for each in digits)
 
 
 def _sessions(text: bytes, shared: Shared) -> Iterator[Row]:
@@ -134,7 +138,7 @@ def _tokens(text: bytes, shared: Shared) -> Iterator[Row]:
     times = shared.times
     return map(
         KnownToken,
-        shared.hashes(hashes),
+        shared.known_hashes(hashes),
         map(shared.grant_ids.__getitem__, grants),
         map(times, seen_at),
         map(times, keep_until),

@@ -110,3 +110,14 @@ async def test_a_wall_clock_that_steps_back_makes_keys_wait(
         await clock.advance(1)
         tasks.cancel_scope.cancel()
     assert seen == [(SECOND, ["key"])]
+
+
+async def test_keys_that_come_at_once_are_looked_at_like_others(
+    queue: DueQueue[str], clock: FakeClock
+) -> None:
+    queue.add(START + 2 * SECOND, "b")
+    queue.add_all([(START + HOUR, "c"), (START, "a"), (START + 2 * SECOND, "b2")])
+    queue.add(START + 2 * SECOND, "b3")
+    assert await queue.take(9) == ["a"]
+    await clock.advance(2 * SECOND)
+    assert await queue.take(9) == ["b", "b2", "b3"]

@@ -30,6 +30,7 @@ from sessiond.core.changes import (
     Taken,
 )
 from sessiond.core.decide import Decision, decide, turn_of, unfinished
+from sessiond.core.decide.draft import REFUSED_KEPT
 from sessiond.core.errors import Refusal
 from sessiond.core.lease import Lease
 from sessiond.core.queries import FindSession, ListOwnSessions
@@ -40,6 +41,7 @@ from sessiond.core.session import SessionState
 from tests.fakes import (
     HOUR,
     MINUTE,
+    RULES,
     START,
     bind,
     grant_id,
@@ -74,6 +76,20 @@ def many_grants() -> Ledger:
     ledger = Ledger()
     for number in range(1, MANY + 1):
         ledger.log_in(number, f"access {number}", f"refresh {number}")
+    return ledger
+
+
+def waiting() -> Ledger:
+    ledger = many_grants()
+    ledger.ask(ProcessLost(process=process_key()))
+    ledger.let_pass(RULES.grace)
+    return ledger
+
+
+def revoked() -> Ledger:
+    ledger = many_grants()
+    ledger.ask(ALL)
+    ledger.let_pass(REFUSED_KEPT)
     return ledger
 
 
@@ -114,6 +130,11 @@ LARGE: dict[str, tuple[Callable[[], Ledger], Callable[[Ledger], Change[Any]]]] =
         lambda _: Reconcile(process=process_key(), about=process_about(), held=()),
     ),
     "refresh": (one_grant, refreshed),
+    "expire what waits": (
+        waiting,
+        lambda ledger: Expire(grants=(grant_id(1),), sessions=tuple(ledger.rows.sessions)),
+    ),
+    "expire traces": (revoked, lambda ledger: Expire(tokens=tuple(ledger.rows.tokens))),
     "refuse": (one_grant, lambda _: Refuse(grant=grant_id(1), reason="refused")),
     "another's": (
         one_grant,
