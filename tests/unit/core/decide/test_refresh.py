@@ -1,10 +1,10 @@
 """Refreshing: begun, rotated, done, refused; and asking again where nothing can be refreshed."""
 
-from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
 import pytest
+from msgspec import structs
 
 from sessiond.core.changes import (
     BeginRefresh,
@@ -135,7 +135,7 @@ def test_what_cannot_be_refreshed_any_more_runs_out_as_it_would_have(ledger: Led
     ledger.ask(BeginRefresh(grant=grant_id(1), at_once=True))
     before = ledger.grant(1)
     ledger.ask(Lose(grant=grant_id(1)))
-    assert ledger.grant(1) == replace(before, refresh_at=None, in_flight_since=None)
+    assert ledger.grant(1) == structs.replace(before, refresh_at=None, in_flight_since=None)
     assert ledger.told == []
     assert ledger.ask(BeginRefresh(grant=grant_id(1), at_once=True)) is None
     ledger.log_in(5, "access", "refresh")  # again, with what is lost here
