@@ -50,6 +50,8 @@ class Containment:
     def around(self, task: str, whose: str) -> "_Around":
         """Let what is raised inside end here; what follows the block goes on without its result.
 
+        It holds nothing of a block, so that one may stand around many, at one time too.
+
         Args:
             task: What is being done, for the log and the metric.
             whose: The issuer or role source that it is done for.

@@ -1,11 +1,14 @@
 """What the value of one claim holds: words, names, or one text."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 MAX_ATTRIBUTE_SIZE = 4096  # characters
 MAX_WORDS = 5000  # of a claim that are read
 
 Claims = Mapping[str, object]
+
+_OBJECT = (dict, Mapping)  # in this order: nearly all are dicts
 
 
 def claim_at(claims: Claims, name: str) -> object:
@@ -17,10 +20,10 @@ def claim_at(claims: Claims, name: str) -> object:
     if not name.startswith("/"):
         return claims.get(name)
     value: object = claims
-    for part in name[1:].split("/"):
-        if not isinstance(value, dict | Mapping):  # asked in this order: nearly all are dicts
+    for member in _members(name):
+        if not isinstance(value, _OBJECT):
             return None
-        value = value.get(part.replace("~1", "/").replace("~0", "~"))
+        value = value.get(member)
     return value
 
 
@@ -30,7 +33,7 @@ def words_of(value: object) -> list[str]:
     Anything else has none, and so grants nothing; neither do words after the 5,000th.
     """
     if isinstance(value, str):
-        return [word for word in value.split(" ", MAX_WORDS)[:MAX_WORDS] if word]
+        return list(filter(None, value.split(" ", MAX_WORDS)[:MAX_WORDS]))
     if isinstance(value, list):
         return [word for word in value[:MAX_WORDS] if isinstance(word, str)]
     return []
@@ -42,7 +45,7 @@ def values_of(value: object) -> list[str]:
     Zitadel's roles are such names, each with the organisation that gave it. A member whose value
     is false or null names nothing.
     """
-    if not isinstance(value, Mapping):
+    if not isinstance(value, _OBJECT):
         return words_of(value)
     names = [name for name, held in value.items() if held is not None and held is not False]
     return names[:MAX_WORDS]
@@ -59,6 +62,13 @@ def text_of(value: object) -> str | None:
     if isinstance(value, list):
         return _joined(value)
     return None
+
+
+@lru_cache(maxsize=256)
+def _members(pointer: str) -> tuple[str, ...]:
+    """Return the names of the members that a JSON Pointer goes through."""
+    parts = pointer[1:].split("/")
+    return tuple(part.replace("~1", "/").replace("~0", "~") for part in parts)
 
 
 def _joined(items: list[object]) -> str | None:

@@ -21,6 +21,7 @@ MAX_NAMED = 500  # roles of a session that are called as the issuer says
 MAX_COMPARED = 100_000  # characters of a token's values, each time that a pattern is tried on them
 _EACH = 10  # characters that it takes as long to try any value at all
 _MAX_DATE = 253_000_000_000  # seconds since 1970, in the year 9987: a datetime holds more
+_NUMBER = (int, float)
 _MAX_CLAIMS = 12  # names of claims that a message lists
 
 # What says whether an e-mail address is the user's: OpenID Connect Core, 5.1; Entra's optional
@@ -158,7 +159,7 @@ def _date(claims: Claims, name: str) -> datetime | None:
     if name not in claims:
         return None
     value = claims[name]
-    if isinstance(value, bool) or not isinstance(value, int | float):  # a bool is an int to Python
+    if isinstance(value, bool) or not isinstance(value, _NUMBER):  # a bool is an int to Python
         raise _wrong(name, value, "a number of seconds since 1970 (RFC 7519, 2)")
     if not 0 <= value <= _MAX_DATE:  # which NaN is not either
         raise _wrong(name, value, "seconds since 1970, before the year 9987 (not milliseconds)")
@@ -238,13 +239,15 @@ def _check_email(places: Iterable[object], *, is_silence_enough: bool) -> None:
 
 def _roles(claims: Claims, rules: ClaimRules) -> tuple[str, ...]:
     """Return the roles, sorted. The default ones do not fulfil `require_role`."""
-    found = (values_of(claim_at(claims, claim)) for claim in rules.roles_claim)
-    values = list(dict.fromkeys(value for each in found for value in each))
+    values: dict[str, None] = {}  # each once, as they come
+    for claim in rules.roles_claim:
+        values.update(dict.fromkeys(values_of(claim_at(claims, claim))))
     roles = {rules.roles[value] for value in values if value in rules.roles}
-    others = [value for value in values if value not in rules.roles]
-    roles.update(islice(_named(others, rules.role_names), MAX_NAMED))
+    if rules.role_names:
+        others = [value for value in values if value not in rules.roles]
+        roles.update(islice(_named(others, rules.role_names), MAX_NAMED))
     if rules.require_role and not roles:
-        where, held = any_of(rules.roles_claim), seen(values)
+        where, held = any_of(rules.roles_claim), seen(list(values))
         raise TokenRejected(
             Refusal.NOROLES,
             f"{where} hold {held}, wanted a value that [issuer.roles] or role_names knows: assign "
@@ -254,9 +257,10 @@ def _roles(claims: Claims, rules: ClaimRules) -> tuple[str, ...]:
 
 
 def _named(values: list[str], patterns: tuple[str, ...]) -> Iterator[str]:
-    """Find the values that are names of roles, among as many as can be compared in 3 ms."""
-    if not patterns:
-        return
+    """Find the values that are names of roles, among as many as can be compared in 3 ms.
+
+    There is a pattern at least.
+    """
     matches, room = _matcher(patterns).match, MAX_COMPARED // len(patterns)
     for value in values:
         room -= len(value) + _EACH

@@ -11,6 +11,8 @@ MAX_MARKS = 4000  # commas and opening brackets, those within strings too
 MAX_INTEGER = 309
 MAX_FLOAT = 24
 
+_BLANKS = " \t\n\r"  # RFC 8259, 2
+
 
 def read_object(text: bytes, *, max_marks: int = MAX_MARKS) -> dict[str, object] | None:
     """Return the object that a JSON text is (RFC 8259), or None when it is not exactly one.
@@ -25,10 +27,13 @@ def read_object(text: bytes, *, max_marks: int = MAX_MARKS) -> dict[str, object]
     if brackets + text.count(b",") > max_marks:
         return None
     try:
-        value = _DECODER.decode(text.decode("utf-8"))
+        whole = text.decode("utf-8").strip(_BLANKS)
+        value, end = _DECODER.raw_decode(whole)
     except (ValueError, RecursionError):  # json's and unicode's own errors are ValueErrors too
         return None
-    if not isinstance(value, dict) or (brackets > MAX_DEPTH and _is_deep(value)):
+    if not isinstance(value, dict) or end < len(whole):
+        return None
+    if brackets > MAX_DEPTH and _is_deep(value):
         return None
     return value
 

@@ -39,12 +39,12 @@ def lease_of(
         expires_in: Seconds from now (RFC 6749, 5.1), where stated. The earlier end counts.
         otherwise: The length from the lease's begin where the issuer states no end.
     """
-    begin = now if issued_at is None else min(issued_at, now)
-    ends = [] if expires_at is None else [expires_at]
+    begin = now if issued_at is None or issued_at > now else issued_at
+    end = begin + otherwise if expires_at is None else expires_at
     if expires_in is not None:
-        ends.append(now + timedelta(seconds=expires_in))
-    end = min(ends, default=begin + otherwise)
-    return Lease(issued_at=begin, expires_at=end) if end > max(begin, now) else None
+        stated = now + timedelta(seconds=expires_in)
+        end = stated if expires_at is None else min(expires_at, stated)
+    return Lease(issued_at=begin, expires_at=end) if end > now else None
 
 
 def refresh_at(lease: Lease, *, share: float, jitter: float, draw: float) -> datetime:

@@ -152,7 +152,9 @@ def is_encrypted(text: str) -> bool:
 
 
 def _halves(text: str) -> tuple[str, str] | None:
-    access, _, refresh = text.partition(";")
+    access, mark, refresh = text.partition(";")
+    if not mark:
+        return None
     if min(len(access), len(refresh)) < _MIN_HALF:
         return None
     if not (_B64TOKEN.fullmatch(access) and _VISIBLE.fullmatch(refresh)):
@@ -165,10 +167,11 @@ def _as_jwt(text: str, headers: SeenHeaders[Stated] | None = None) -> CompactTok
     parts = _JWT.fullmatch(text)
     if parts is None:
         return None
-    header = None if headers is None else headers.find(parts[1])
-    if header is None and not _is_header(parts[1]):
+    header_part, payload_part, signature_part = parts.groups()
+    header = None if headers is None else headers.find(header_part)
+    if header is None and not _is_header(header_part):
         return None
-    return CompactToken(text, (parts[1], parts[2], parts[3]), header=header)
+    return CompactToken(text, (header_part, payload_part, signature_part), header=header)
 
 
 def _size(password: str) -> int:

@@ -1,7 +1,6 @@
 """Asking somebody once for all who have the same question, and not at all while he is away."""
 
 from collections.abc import Awaitable, Callable, Hashable
-from functools import partial
 from typing import Generic, TypeVar
 
 from anyio.abc import TaskGroup
@@ -55,10 +54,9 @@ class AskOnce(Generic[K, A]):
             containment: Where exceptions end that nobody may raise.
         """
         self._name = name
-        self._task, self._whose = task, whose
         self._keep_until = keep_until
         self._clock = clock
-        self._containment = containment
+        self._contained = containment.around(task, whose)
         self._guard = Guard(
             breaker, name=name, whose=whose, probe=probe, clock=clock, containment=containment
         )
@@ -135,8 +133,7 @@ class AskOnce(Generic[K, A]):
             raise IssuerUnavailable("sessiond is starting, wanted it open: try again in a moment")
         if needs_call:
             self._guard.check()
-        around = partial(self._containment.around, self._task, self._whose)
-        flight = Flight[A](self._clock, is_timed=is_timed, around=around)
+        flight = Flight[A](self._clock, is_timed=is_timed, contained=self._contained)
         try:
             self._tasks.start_soon(self._fly, key, ask, flight)
         except RuntimeError:  # anyio's, of tasks that have ended: nobody would ever answer
@@ -156,7 +153,7 @@ class AskOnce(Generic[K, A]):
         """
         outcome: A | Fault | None = None
         is_over = False
-        with self._containment.around(self._task, self._whose):
+        with self._contained:
             try:
                 outcome = answer()
             except (TokenRejected, IssuerUnavailable) as fault:
@@ -181,7 +178,7 @@ class AskOnce(Generic[K, A]):
     async def _outcome(self, key: K, ask: Callable[[], Awaitable[A]]) -> A | Fault:
         """Return what comes of a question, whatever is raised on the way, and keep it."""
         outcome: A | Fault | None = None
-        with self._containment.around(self._task, self._whose):
+        with self._contained:
             try:
                 outcome = await ask()
             except (TokenRejected, IssuerUnavailable) as fault:

@@ -15,6 +15,8 @@ Fault = TokenRejected | IssuerUnavailable
 
 IS_STOPPING = "sessiond is stopping, wanted it open: try again once it is back"
 
+_BARE = nullcontext()
+
 
 class Flight(Generic[A]):
     """One call under way. Whoever waits for it may leave; it disturbs no other, nor the call."""
@@ -24,17 +26,17 @@ class Flight(Generic[A]):
         clock: Clock,
         *,
         is_timed: bool = True,
-        around: Callable[[], AbstractContextManager[object]] = nullcontext,
+        contained: AbstractContextManager[object] = _BARE,
     ) -> None:
         """Make one that nobody waits for yet.
 
         Args:
             clock: For its moments.
             is_timed: Whether its moments say how long a stranger is waited for.
-            around: Within what each listener is told: an exception of one must end there.
+            contained: Within what each listener is told: an exception of one must end there.
         """
         self._clock = clock
-        self._around = around
+        self._contained = contained
         self._listeners: dict[Callable[[A | Fault], object], None] = {}  # in the order of joining
         self._outcome: A | Fault = IssuerUnavailable(IS_STOPPING)
         self.is_timed = is_timed
@@ -68,7 +70,7 @@ class Flight(Generic[A]):
         while self._listeners:  # any of them may have another leave
             heard = next(iter(self._listeners))
             del self._listeners[heard]
-            with self._around():
+            with self._contained:
                 heard(self._outcome)
 
     def note(self, timings: LoginTimings) -> None:
@@ -109,7 +111,7 @@ class Flight(Generic[A]):
 
 def answered(outcome: A | Fault) -> A:
     """Return an answer, or raise a fresh copy of a fault."""
-    if isinstance(outcome, TokenRejected | IssuerUnavailable):
+    if isinstance(outcome, Fault):
         raise fresh(outcome)
     return outcome
 

@@ -44,7 +44,7 @@ class IssuerVerdicts:
         verifier = gate_issuer.verifier
         self._verify_now = verifier.verify_now if isinstance(verifier, ReadyVerifier) else _never
         self._clock = clock
-        self._containment = containment
+        self._contained = containment.around("login", gate_issuer.route.name)
         self._once = AskOnce[TokenKey, Verdict](
             f"issuer {gate_issuer.route.name!r}",
             task="login",
@@ -121,7 +121,7 @@ class IssuerVerdicts:
         """Say whether an earlier verdict may be used: nothing outlives its token."""
         if verdict.lease.expires_at <= self._clock.now():
             return False
-        with self._containment.around("login", self.gate_issuer.route.name):
+        with self._contained:
             return self.gate_issuer.still_valid(verdict)
         return False  # it is verified again
 
@@ -130,7 +130,7 @@ class IssuerVerdicts:
         return self._verify_now(token, now=self._clock.now(), generation=generation)
 
     def _needs_call(self, token: Secret) -> bool:
-        with self._containment.around("login", self.gate_issuer.route.name):
+        with self._contained:
             return self.gate_issuer.verifier.needs_call(token)
         return True  # then the breaker is before it
 

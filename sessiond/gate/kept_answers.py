@@ -2,15 +2,13 @@
 
 from collections import OrderedDict
 from collections.abc import Hashable
-from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 K = TypeVar("K", bound=Hashable)
 A = TypeVar("A")
 
 
-@dataclass(frozen=True, slots=True)
-class _Kept(Generic[A]):
+class _Kept(NamedTuple, Generic[A]):
     answer: A
     until: float  # monotonic
 

@@ -46,6 +46,8 @@ def check_no_id_token(claims: Claims, rules: KindRules) -> None:
     Raises:
         TokenRejected: WRONGTYPE: an id_token, a logout token or another SET.
     """
+    if _FOREIGN_CLAIMS.isdisjoint(claims):
+        return
     foreign = _FOREIGN_CLAIMS - (rules.tolerated & _ID_TOKEN_CLAIMS) & claims.keys()
     if foreign:
         raise TokenRejected(
@@ -112,8 +114,7 @@ def _mark_of_a_program(claims: Claims) -> str | None:
     if claims.get("idtyp", "user") != "user":  # Entra
         return f"idtyp is {seen(claims['idtyp'])}"
     for claim in ("gty", "grant_type"):  # Auth0, FusionAuth; SAP XSUAA, Cloud Foundry's UAA
-        words = words_of(claims[claim]) if claim in claims else ()
-        if any(word.replace("_", "-") == "client-credentials" for word in words):
+        if claim in claims and _names_client_credentials(claims[claim]):
             return f"{claim} is {seen(claims[claim])}"
     if claims.get("aut") == "APPLICATION":  # WSO2; of a user it is APPLICATION_USER
         return 'aut is "APPLICATION"'
@@ -125,6 +126,10 @@ def _mark_of_a_program(claims: Claims) -> str | None:
     if _service_accounts(claims):
         return f"the name begins with {_SERVICE_ACCOUNT}"
     return _mark_of_keycloak(claims)
+
+
+def _names_client_credentials(value: object) -> bool:
+    return any(word.replace("_", "-") == "client-credentials" for word in words_of(value))
 
 
 def _mark_of_keycloak(claims: Claims) -> str | None:
@@ -155,8 +160,8 @@ def _clients(claims: Claims) -> set[str]:
 
     A name is the weaker word: Keycloak writes it in lower case, and others let it be chosen.
     """
-    stated = [claims.get(name) for name in _CLIENTS]
-    return {each for each in stated if isinstance(each, str) and each} or _service_accounts(claims)
+    stated = {each for name in _CLIENTS if isinstance(each := claims.get(name), str) and each}
+    return stated or _service_accounts(claims)
 
 
 def _service_accounts(claims: Claims) -> set[str]:

@@ -1,7 +1,5 @@
 """One call for all who wait for it."""
 
-from functools import partial
-
 import anyio
 import pytest
 
@@ -68,7 +66,7 @@ def test_whoever_left_is_told_nothing_even_while_the_others_are_told(flight: Fli
 
 def test_one_that_raises_keeps_no_other_from_hearing(clock: FakeClock) -> None:
     containment, told = Containment(), list[str | Fault]()
-    flight = Flight[str](clock, around=partial(containment.around, "login", "corp"))
+    flight = Flight[str](clock, contained=containment.around("login", "corp"))
 
     def raising(_: str | Fault) -> None:
         raise RuntimeError("nobody expected it")
