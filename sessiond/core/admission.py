@@ -34,7 +34,7 @@ def refusal_of(
         principal.subject,
     ):
         return Refusal.USERMISMATCH
-    if any(trace is not None and trace.is_refused for trace in (access, refresh)):
+    if (access is not None and access.is_refused) or (refresh is not None and refresh.is_refused):
         return Refusal.INACTIVE
     known = [*grants_beside(rows, access), rows.grant_of(presented.refresh)]
     if any(grant is not None and not _belongs(grant, presented) for grant in known):

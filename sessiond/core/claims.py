@@ -8,6 +8,7 @@ from fnmatch import translate
 from functools import lru_cache
 from itertools import islice
 from types import MappingProxyType
+from typing import NamedTuple
 
 from sessiond.core.claim_values import MAX_ATTRIBUTE_SIZE, Claims, claim_at, text_of, values_of
 from sessiond.core.errors import Refusal, TokenRejected
@@ -47,8 +48,7 @@ class ClaimRules:
     attributes: Mapping[str, str] = field(default_factory=dict)  # a claim -> the attribute
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Times:
+class Times(NamedTuple):
     """The dates that claims state (RFC 7519, 4.1.4 to 4.1.6), aware UTC."""
 
     expires_at: datetime | None = None

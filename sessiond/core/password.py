@@ -1,7 +1,7 @@
 """Whether a password is a token: the rule that the q hook and the daemon share."""
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from sessiond.core.compact import CompactToken, Stated, decoded
 from sessiond.core.errors import Refusal, TokenRejected
@@ -34,8 +34,7 @@ _HEADER = re.compile(r"(eyJ[A-Za-z0-9_-]*+)\.")
 _SCHEME = re.compile(r"bearer[: \t\r\n]", re.ASCII | re.IGNORECASE)  # RFC 6750, 2.1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Presented:
+class Presented(NamedTuple):
     """What a password turned out to carry."""
 
     access: Secret  # a JWT's is a CompactToken

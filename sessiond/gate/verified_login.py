@@ -1,7 +1,7 @@
 """What the gate makes of a verdict: a login that it lets through, or none."""
 
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from sessiond.core.errors import Refusal, TokenRejected
 from sessiond.core.password import Presented
@@ -11,8 +11,7 @@ from sessiond.core.verdict import Verdict
 from sessiond.gate.gate_issuer import GateIssuer
 
 
-@dataclass(frozen=True, slots=True)
-class VerifiedLogin:
+class VerifiedLogin(NamedTuple):
     """An accepted login: what was verified, and the tokens it came with."""
 
     verdict: Verdict

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from sessiond.core.claim_values import Claims, words_of
 from sessiond.core.claims import Times, check_times, times_of
@@ -42,8 +43,7 @@ class TokenRules:
         return Signers(keys, HeaderRules.of(algorithms=self.algorithms, types=self.types))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AccessToken:
+class AccessToken(NamedTuple):
     """The claims of an access token that has passed every check."""
 
     claims: Claims

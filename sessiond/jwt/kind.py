@@ -160,8 +160,8 @@ def _clients(claims: Claims) -> set[str]:
 
     A name is the weaker word: Keycloak writes it in lower case, and others let it be chosen.
     """
-    stated = {each for name in _CLIENTS if isinstance(each := claims.get(name), str) and each}
-    return stated or _service_accounts(claims)
+    stated = [claims[name] for name in _CLIENTS if name in claims]
+    return {each for each in stated if isinstance(each, str) and each} or _service_accounts(claims)
 
 
 def _service_accounts(claims: Claims) -> set[str]:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from sessiond.core.compact import CompactToken, decoded, is_canonical
 from sessiond.core.errors import Refusal, TokenRejected
@@ -17,8 +17,7 @@ MAX_TOKEN_SIZE = 131_072  # bytes; what a refresh brings may be longer than a pa
 _COMPACT = re.compile(r"([A-Za-z0-9_-]++)\.([A-Za-z0-9_-]++)\.([A-Za-z0-9_-]++)")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Signed:
+class Signed(NamedTuple):
     """Claims that one of the issuer's keys has signed. Nothing of what they say was judged."""
 
     claims: Mapping[str, object]

@@ -1,7 +1,7 @@
 """What one decision has come to so far: writes to make and events to tell."""
 
-from collections import Counter
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
@@ -169,26 +169,30 @@ class Draft(Reading):
         Not one whose refresh token was sent: the answer will show what it is. The issuer is not
         told, since nobody knows whose refresh token it would end.
         """
+        left = [
+            grant_id
+            for grant_id, number in self._sessions_gained().items()
+            if number < 0 and len(self.rows.ids_of(grant_id)) + number == 0
+        ]
+        if not left:  # as after each login
+            return
         newest = {
             each.row.id: each.row if isinstance(each, Put) else None
             for each in self.writes
             if isinstance(each.row, Grant)
         }
-        for grant_id, number in self._sessions_gained().items():
+        for grant_id in left:
             grant = newest.get(grant_id, self.rows.grants.get(grant_id))
-            if number >= 0 or grant is None:
-                continue
-            is_left = len(self.rows.ids_of(grant_id)) + number == 0
-            if is_left and grant.is_unproved and grant.in_flight_since is None:
+            if grant is not None and grant.is_unproved and grant.in_flight_since is None:
                 self.forget_grant(grant)
 
-    def _sessions_gained(self) -> Counter[GrantId]:
+    def _sessions_gained(self) -> Mapping[GrantId, int]:
         """Return how many more sessions each grant has after this decision."""
         hung: dict[SessionId, GrantId | None] = {}  # None: it has ended
         for write in self.writes:
             if isinstance(write.row, Session):
                 hung[write.row.id] = write.row.grant if isinstance(write, Put) else None
-        gained = Counter[GrantId]()
+        gained = defaultdict[GrantId, int](int)
         for session_id, grant_id in hung.items():
             before = self.rows.sessions.get(session_id)
             if before is not None:
