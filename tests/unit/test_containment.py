@@ -97,3 +97,16 @@ async def test_work_that_fails_is_begun_again_after_longer_and_longer_pauses() -
     assert pauses[:8] == [1, 2, 4, 8, 16, 32, LONGEST_PAUSE, LONGEST_PAUSE]
     assert pauses[-2:] == [LONG_RUN + 1, 2]  # it had gone well for long
     assert containment.failures == {("issuer", "corp"): 11}
+
+
+def test_one_block_may_stand_around_many_things_one_within_another() -> None:
+    containment = Containment()
+    contained = containment.around("login", "corp")
+    reached = []
+    with capture_logs(), contained:
+        with contained:
+            raise ValueError
+        reached.append("the outer one")
+        raise KeyError
+    assert reached == ["the outer one"]
+    assert containment.failures == {("login", "corp"): 2}

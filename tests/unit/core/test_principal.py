@@ -31,6 +31,18 @@ def test_look_alikes_and_what_is_no_name_equal_nothing_not_even_themselves() -> 
     assert not same_name("", "")
 
 
+@pytest.mark.parametrize("size", [1, 2, MAX_NAME_SIZE, MAX_NAME_SIZE + 1])
+def test_of_all_the_bytes_a_name_may_have_those_that_can_be_printed(size: int) -> None:
+    names = [chr(code) for code in range(0x120) if is_name(chr(code) * size)]
+    assert names == [chr(code) for code in range(0x20, 0x7F) if size <= MAX_NAME_SIZE]
+
+
+@given(st.text(max_size=2), st.text(max_size=2))
+def test_names_are_one_only_where_both_are_names(one: str, other: str) -> None:
+    assert same_name(one, other) == same_name(other, one)
+    assert not same_name(one, other) or (is_name(one) and is_name(other))
+
+
 @given(st.text(alphabet=st.characters(min_codepoint=0x20, max_codepoint=0x7E)))
 def test_folding_is_lower_case_for_ascii(text: str) -> None:
     assert folded(text) == text.lower()
