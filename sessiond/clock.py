@@ -1,10 +1,21 @@
 """The only place that reads a clock. Everybody else is given one."""
 
+import asyncio
+import math
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 import anyio
+
+
+class Timer(Protocol):
+    """Something that will be called at a moment, unless it is cancelled before."""
+
+    def cancel(self) -> None:
+        """Call it no more. After the call, or again, it does nothing."""
+        ...
 
 
 class Clock(Protocol):
@@ -20,6 +31,13 @@ class Clock(Protocol):
 
     async def sleep(self, seconds: float) -> None:
         """Return after so many seconds of monotonic time, at once where that is over already."""
+        ...
+
+    def call_at(self, moment: float, callback: Callable[[], None]) -> Timer:
+        """Call back at a moment of monotonic time, from the loop; a millisecond early at most.
+
+        It needs no task, and whoever called this has returned to the loop before.
+        """
         ...
 
 
@@ -42,6 +60,10 @@ class SystemClock:
 
     async def sleep(self, seconds: float) -> None:
         await anyio.sleep(max(0.0, seconds))  # anyio refuses what is over
+
+    def call_at(self, moment: float, callback: Callable[[], None]) -> Timer:
+        left = math.ceil(max(0.0, moment - time.monotonic()) * 1e3) / 1e3  # uvloop's are of 1 ms
+        return asyncio.get_running_loop().call_later(left, callback)
 
     def ahead(self) -> float:
         """Return the seconds by which the machine's wall clock is ahead of `now`."""

@@ -1,30 +1,32 @@
-"""One q process's connection, from handshake to end.
+"""One q process's connection, from handshake to end, in one pass and without a task.
 
-Three tasks in a row: messages are read and their tokens verified side by side; what they change
-is recorded in their order; and their answers are given in that order.
+Bytes come in and become messages, so many a turn of the loop; each message's call is begun as it
+is read; what it changes enters the table, and its answer leaves, in the order of the messages.
 """
 
+import asyncio  # noqa: TID251 - a connection is a Protocol of the loop's: no task, no stream
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
-from typing import cast
+from contextlib import ExitStack
+from functools import partial, wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
-import anyio
-import anyio.lowlevel
 import structlog
-from anyio.abc import ByteStream
-from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
 from sessiond.core.errors import CallError, ProtocolError, StoreError
 from sessiond.core.principal import shown
-from sessiond.kdb.conversation import ConnectionContext, Conversation, Message
+from sessiond.kdb import replies
+from sessiond.kdb.alarm import Alarm
+from sessiond.kdb.arrivals import Arrivals
+from sessiond.kdb.changing import raising
+from sessiond.kdb.conversation import ConnectionContext, Conversation
+from sessiond.kdb.listener import Place
 from sessiond.kdb.outbox import Outbox
 from sessiond.kdb.process_line import ProcessLine
-from sessiond.kdb.steps import Encoded, Step, Wrong
-from sessiond.kdb.tasks import later
+from sessiond.kdb.slots import EARLY, Encoded, Slot, Slots
+from sessiond.kdb.tasks import ConnectionTasks
 from sessiond.kdb.welcome import ConnectionSettings
-from sessiond.notifier import Notifier
-from sessiond.qipc import Handshake, Received, ServerConnection, Value
+from sessiond.qipc import Handshake, Received, ServerConnection
 from sessiond.qipc.messages import MessageKind
 from sessiond.system.peer import Peer
 
@@ -33,216 +35,307 @@ HELLO_TIMEOUT = 60.0  # seconds that a connection may be nobody's
 LAST_WORDS = 2.0  # seconds for a peer to read its last answers
 IN_HAND = 256  # messages of one connection being worked on; the rest waits in the socket
 IN_HAND_SIZE = 1 << 18  # bytes of them, and one more message
+A_TURN = 8  # messages of one connection, in one turn of the loop
 IN_TIME = 0.95  # of the deadline; the rest is for the answer's way to q, on a busy machine
-CHUNK = 65536  # bytes
 STRANGERS_MESSAGE = 65536  # bytes of one before `hello`
 MAX_ITEMS = 61_000  # as for decode: 10,000 handles to reconcile, and a few milliseconds at most
-BIG = 8192  # bytes from which on messages are decoded one a turn of the loop, whoever sends them
 
 log = structlog.get_logger()
 
-
-@dataclass(slots=True)
-class _InHand:
-    """A step with what its answer needs."""
-
-    step: Step
-    is_sync: bool
-    answer_by: float
-    size: int  # bytes of its message
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
-class Connection:
+def _guarded(
+    callback: Callable[Concatenate["Connection", P], R],
+) -> Callable[Concatenate["Connection", P], R | None]:
+    """Make what goes wrong in a callback end this connection: the loop would go on with it."""
+
+    @wraps(callback)
+    def guard(self: "Connection", *args: P.args, **kwargs: P.kwargs) -> R | None:
+        try:
+            return callback(self, *args, **kwargs)
+        except Exception as error:  # noqa: BLE001 - told, and this connection is cut; others go on
+            self.line.fail(error)
+            return None
+
+    return guard
+
+
+class Connection(asyncio.Protocol):
     """Serves one process until it leaves, breaks the protocol, or is cut.
 
-    Nothing that it holds leads back to it, so all of it is given back as it ends.
+    Once it is over nothing leads back to it, so all of it is given back.
     """
 
     def __init__(
-        self,
-        stream: ByteStream,
-        peer: Peer,
-        context: ConnectionContext,
-        settings: ConnectionSettings,
-        said_hello: Callable[[], None] = lambda: None,
+        self, peer: Peer, context: ConnectionContext, settings: ConnectionSettings, place: Place
     ) -> None:
-        self._stream = stream
         self._peer = peer
         self._context = context
         self._settings = settings
-        self._said_hello = said_hello
+        self._place = place
         self._account = context.budget.open(peer.uid)
         first = min(STRANGERS_MESSAGE, settings.max_message)
         self._wire = ServerConnection(first, max_items=MAX_ITEMS)
-        self._scope = anyio.CancelScope()
-        self._outbox = Outbox(self._scope, self._account)
-        self._line = ProcessLine(self._wire, self._outbox, self._scope)
-        self._conversation: Conversation | None = None
-        self._in_hand = 0  # bytes
-        self._answered = Notifier()
-        self._first_byte = 0.0  # monotonic moment of the current message's first byte
+        self._arrivals = Arrivals()
+        self._outbox = Outbox(self._account, self._cut_unread)
+        self.line = ProcessLine(self._wire, self._outbox, self._cut)
+        self._slots = Slots(self._answer, self.line.fail)
+        self._tasks = ConnectionTasks(place, self.line.fail)
+        self._conversation = Conversation(
+            context, settings, peer, self.line, self._account, self._slots, self._tasks
+        )
+        self._alarm = Alarm(context.clock, self._ring)
+        self._phase_ends = math.inf  # monotonic moment: of the handshake, of hello, of last words
+        self._transport: asyncio.Transport | None = None  # None: not yet, or no more
+        self._has_greeted = False
+        self._is_paused = False  # what comes next stays in the socket
+        self._is_ending = False  # no more is taken; what was is answered
+        self._says_bye = False
+        self._is_closing = False  # all is said
+        self._is_over = False
 
-    async def serve(self) -> None:
-        """Serve until the end. Nothing that a peer does raises here."""
-        try:
-            async with self._stream:
-                with self._scope:
-                    async with anyio.create_task_group() as tasks:
-                        if await self._greet():
-                            later(tasks)(partial(self._outbox.run, self._stream))
-                            await self._work()
-                        self._outbox.close()
-                        self._scope.deadline = anyio.current_time() + LAST_WORDS
-        finally:
-            self._account.close()
-            if self._outbox.is_over:
-                log.warning("process cut off: it does not read", process=self._line.label)
-            if self._conversation is not None:
-                await self._conversation.leave()
+    @property
+    def uid(self) -> int:
+        """Whose it is."""
+        return self._peer.uid
 
-    async def _greet(self) -> bool:
-        """Take the handshake; return False when there was none."""
-        try:
-            with anyio.fail_after(HANDSHAKE_TIMEOUT):
-                while (event := self._wire.next_event()) is None:
-                    await self._receive()
-        except (ProtocolError, TimeoutError, anyio.EndOfStream, anyio.BrokenResourceError) as error:
-            log.info("no handshake", uid=self._peer.uid, pid=self._peer.pid, error=str(error))
-            return False
-        if isinstance(event, Handshake):
-            self._line.label = shown(event.user)
-        self._outbox.put(self._wire.accept())
+    @_guarded
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        if self._is_over:  # cut before it began
+            self._transport.abort()
+            return
+        self._outbox.begin(self._transport)
+        self._phase(HANDSHAKE_TIMEOUT)
+
+    @_guarded
+    def data_received(self, data: bytes) -> None:
+        if self._is_ending or self._is_over:
+            return
+        if not self._account.keep(len(data)):
+            self.line.cut("its user's processes have too much unread or unsent")
+            return
+        was_mid, now = self._wire.is_mid_message, self._context.clock.monotonic()
+        self._wire.receive_data(data)
+        has_begun = self._has_greeted and was_mid and not self._is_whole()
+        self._arrivals.receive(len(data), now, has_begun=has_begun)
+        self.read_on()
+
+    @_guarded
+    def eof_received(self) -> bool:
+        """Keep the way back open: what was asked is answered."""
+        self._end_input()
         return True
 
-    async def _work(self) -> None:
-        """Read to the end of input; what was read is still recorded and answered."""
-        to_record, recording = anyio.create_memory_object_stream[_InHand](IN_HAND)
-        to_answer, answering = anyio.create_memory_object_stream[_InHand](IN_HAND)
-        done = anyio.Event()
-        async with anyio.create_task_group() as verifying:
-            begin = later(verifying)
-            conversation = self._conversation = Conversation(
-                self._context, self._settings, self._peer, self._line, self._account, begin
-            )
-            begin(partial(self._expect_hello, conversation))
-            begin(partial(self._record, recording, to_answer))
-            begin(partial(self._answer, answering, done))
-            async with to_record:
-                try:
-                    await self._read(conversation, to_record)
-                except ProtocolError as error:
-                    log.warning("protocol broken", process=self._line.label, error=str(error))
-                except (anyio.EndOfStream, anyio.BrokenResourceError):
-                    pass
-            await done.wait()
-            verifying.cancel_scope.cancel()
+    @_guarded
+    def pause_writing(self) -> None:
+        self._outbox.look()
 
-    async def _read(
-        self, conversation: Conversation, to_record: MemoryObjectSendStream[_InHand]
-    ) -> None:
-        monotonic = self._context.clock.monotonic
-        self._first_byte = monotonic()
-        while True:
-            while size := self._wire.ready:
-                received = await self._decoded(size)
-                await to_record.send(self._take(conversation, received, size))
-                self._first_byte = monotonic()
-            is_fresh = not self._wire.is_mid_message
-            await self._receive()
-            if is_fresh:
-                self._first_byte = monotonic()
+    @_guarded
+    def resume_writing(self) -> None:
+        self._outbox.look()
 
-    async def _receive(self) -> None:
-        """Take what has come, where there is room for it."""
-        data = await self._stream.receive(CHUNK)
-        if not self._account.keep(len(data)):
-            self._line.cut("its user's processes have too much unread or unsent")
-            await anyio.lowlevel.checkpoint()  # which ends here
-        self._wire.receive_data(data)
+    @_guarded
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Carry out what was read all the same, though nobody hears of it."""
+        self._transport = None
+        self._outbox.end()
+        self._end_input()
 
-    async def _decoded(self, size: int) -> Received:
-        """Return the next message, when it is its turn.
+    def stop(self) -> None:
+        """Take no more, and say bye once all that was taken is answered."""
+        self._says_bye = True
+        self._end_input()
 
-        Of what takes long to decode there is one message a turn of the loop, from one user after
-        the other. (Of anything there is one a turn from one connection: where it goes, others have
-        their turn.)
-        """
-        await self._answered.wait_for(lambda: self._in_hand <= IN_HAND_SIZE)
-        if size < BIG:
-            return self._next()
-        async with self._context.turns.place(self._peer.uid):
-            received = self._next()
-            await anyio.lowlevel.checkpoint()
-        return received
+    def cut(self) -> None:
+        """End it now."""
+        self.line.cut()
 
-    def _next(self) -> Received:
-        return cast("Received", self._wire.next_event())  # after the handshake nothing else comes
-
-    def _take(self, conversation: Conversation, received: Received, size: int) -> _InHand:
-        is_sync, began = received.kind is MessageKind.SYNC, self._first_byte
-        answer_by = began + self._settings.deadline * IN_TIME
-        was_known = conversation.is_known
+    @_guarded
+    def read_on(self) -> None:
+        """Read some of the messages that have come, as far as there is room in hand."""
+        if self._is_over:
+            return
         try:
-            step = conversation.step(Message(received.value, is_sync, began, answer_by))
+            if self._has_greeted or self._greet():
+                for _ in range(A_TURN):
+                    if not self._may_read() or not self._context.turns.has_room:
+                        break
+                    self._take(self._wire.ready)
+        except ProtocolError as error:
+            log.warning("protocol broken", process=self.line.label, error=str(error))
+            self._is_ending = True
+        self._go_on()
+
+    def _greet(self) -> bool:
+        """Take the handshake; return whether it is there."""
+        try:
+            event = self._wire.next_event()
+        except ProtocolError as error:
+            self._no_handshake(str(error))
+            return False
+        if event is None:
+            return False
+        if isinstance(event, Handshake):
+            self.line.label = shown(event.user)
+        self._has_greeted = True
+        self._outbox.put(self._wire.accept())
+        self._phase(HELLO_TIMEOUT)
+        return True
+
+    def _take(self, size: int) -> None:
+        """Begin what the next message says."""
+        self._context.turns.spend(size)
+        began = self._arrivals.began(size)
+        received = cast("Received", self._wire.next_event())  # nothing else comes any more
+        slot = Slot(
+            self._slots,
+            is_sync=received.kind is MessageKind.SYNC,
+            began=began,
+            answer_by=began + self._settings.deadline * IN_TIME,
+            size=size,
+        )
+        self._slots.add(slot)
+        was_known = self._conversation.is_known
+        try:
+            self._conversation.begin(received.value, slot)
         except CallError as error:
-            step = Wrong(str(error))
-        if conversation.is_known and not was_known:
-            self._said_hello()
+            slot.settle(raising(error))
+        if self._conversation.is_known and not was_known and not self._is_over:
+            self._place.known()
             self._wire.admit(self._settings.max_message)
-        self._in_hand += size
-        return _InHand(step, is_sync, answer_by, size)
+            self._phase_ends = math.inf
+        if not slot.is_settled:
+            self._alarm.by(slot.answer_by)
 
-    async def _expect_hello(self, conversation: Conversation) -> None:
-        await self._context.clock.sleep(HELLO_TIMEOUT)
-        if not conversation.is_known:
+    def _may_read(self) -> bool:
+        is_free = len(self._slots) < IN_HAND and self._slots.size <= IN_HAND_SIZE
+        return is_free and not self._is_over and bool(self._wire.ready)
+
+    def _is_whole(self) -> bool:
+        """Say whether a message has come whole. One that cannot be read is found when it is due."""
+        try:
+            return bool(self._wire.ready)
+        except ProtocolError:
+            return False
+
+    def _go_on(self) -> None:
+        """Have the rest read later, keep it from growing, and end where nothing is left to do."""
+        if self._is_over or self._is_closing:
+            return
+        is_behind = self._has_greeted and self._is_whole()
+        if is_behind and self._may_read():
+            self._context.turns.wait(self)
+        if self._transport is not None and is_behind is not self._is_paused and not self._is_ending:
+            self._is_paused = is_behind
+            if is_behind:
+                self._transport.pause_reading()
+            else:
+                self._transport.resume_reading()
+        if self._is_ending and not is_behind and not len(self._slots):
+            self._close()
+
+    def _answer(self, slots: list[Slot]) -> None:
+        """Send the answers of those who leave."""
+        messages = []
+        for slot in slots:
+            message = self._message(slot)
+            if slot.is_sync:
+                messages.append(message)
+            self._account.give(slot.size)
+        if messages:
+            self._outbox.put(*messages)
+        self._go_on()
+
+    def _message(self, slot: Slot) -> bytes:
+        """Return a slot's answer as the message that it is sent in, empty where it is not."""
+        try:
+            answer = slot.answer()
+        except (CallError, StoreError) as error:
+            log.info("call refused", process=self.line.label, error=str(error))
+            return self._wire.error(f"sessiond: {error}") if slot.is_sync else b""
+        if not slot.is_sync:
+            return b""
+        if isinstance(answer, Encoded):
+            return self._wire.answer(answer.message)
+        return self._wire.reply(answer)
+
+    def _phase(self, seconds: float) -> None:
+        self._phase_ends = self._context.clock.monotonic() + seconds
+        self._alarm.by(self._phase_ends)
+
+    @_guarded
+    def _ring(self) -> None:
+        """End what has taken too long, and see when to look again."""
+        now = self._context.clock.monotonic()
+        if self._phase_ends <= now + EARLY:
+            self._end_phase()
+        self._slots.pass_time(now)
+        if not self._is_over:
+            self._alarm.by(min(self._phase_ends, self._slots.next_deadline))
+
+    def _end_phase(self) -> None:
+        if not self._has_greeted:
+            self._no_handshake("none in time")
+        elif self._is_closing:
+            self._cut()
+        else:
             log.info("no hello", uid=self._peer.uid, pid=self._peer.pid)
-            self._line.cut()
+            self._cut()
 
-    async def _record(
-        self,
-        recording: MemoryObjectReceiveStream[_InHand],
-        to_answer: MemoryObjectSendStream[_InHand],
-    ) -> None:
-        async with recording, to_answer:
-            async for each in recording:
-                patience = None if each.step.keeps_time else self._settings.deadline
-                with anyio.move_on_after(patience) as time:
-                    await each.step.record()
-                if time.cancelled_caught:  # what it said is lost, so the process must reconcile
-                    log.error("the table takes no changes", process=self._line.label)
-                    self._line.cut()
-                await to_answer.send(each)
+    def _no_handshake(self, why: str) -> None:
+        log.info("no handshake", uid=self._peer.uid, pid=self._peer.pid, error=why)
+        self._cut()
 
-    async def _answer(
-        self, answering: MemoryObjectReceiveStream[_InHand], done: anyio.Event
-    ) -> None:
-        async with answering:
-            async for each in answering:
-                try:
-                    value = await self._in_time(each)
-                except (CallError, StoreError) as error:
-                    log.info("call refused", process=self._line.label, error=str(error))
-                    if each.is_sync:
-                        self._outbox.put(self._wire.error(f"sessiond: {error}"))
-                else:
-                    if each.is_sync:
-                        self._outbox.put(self._message(value))
-                self._in_hand -= each.size
-                self._account.give(each.size)
-                self._answered.notify()
-        done.set()
+    def _end_input(self) -> None:
+        if self._is_over:
+            return
+        if not self._has_greeted:
+            self._no_handshake("it left")
+            return
+        if self._transport is not None and not self._is_ending and not self._is_closing:
+            self._transport.pause_reading()
+        self._is_ending = True
+        if self._is_closing and self._transport is None:
+            self._end()
+        else:
+            self._go_on()
 
-    def _message(self, value: Value | Encoded) -> bytes:
-        if isinstance(value, Encoded):
-            return self._wire.answer(value.message)
-        return self._wire.reply(value)
+    def _close(self) -> None:
+        """Close, once the peer has taken what is sent."""
+        if self._says_bye and self._conversation.is_known:
+            self.line.push(replies.bye())
+        self._is_closing = True
+        self._outbox.close()
+        if self._transport is None:
+            self._end()
+        else:
+            self._phase(LAST_WORDS)
 
-    async def _in_time(self, each: _InHand) -> Value | Encoded:
-        if each.step.keeps_time:
-            return await each.step.answer()
-        with anyio.move_on_after(self._left(each)):
-            return await each.step.answer()
-        raise CallError("no answer in time")
+    def _cut_unread(self) -> None:
+        log.warning("process cut off: it does not read", process=self.line.label)
+        self._cut()
 
-    def _left(self, each: _InHand) -> float:
-        return max(0.0, each.answer_by - self._context.clock.monotonic())
+    def _cut(self) -> None:
+        transport, self._transport = self._transport, None
+        if transport is not None:
+            transport.abort()
+        self._end()
+
+    def _end(self) -> None:
+        """Give everything back. What was submitted is still recorded, and then that it left."""
+        if self._is_over:
+            return
+        self._is_over = True
+        with ExitStack() as last:  # whatever goes wrong in one of them
+            last.callback(self._place.over)
+            last.callback(self.line.end)
+            last.callback(self._account.close)
+            last.callback(self._conversation.leave)
+            last.callback(self._outbox.end)
+            last.callback(self._tasks.end)
+            last.callback(self._slots.stop)
+            last.callback(self._context.turns.leave, self)
+            last.callback(self._alarm.stop)

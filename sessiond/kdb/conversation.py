@@ -1,47 +1,33 @@
-"""What one process says: each call becomes a step, in the order of its messages."""
+"""What one process says: each call is begun, in the order of its messages."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
 
-import anyio
 import structlog
 
 from sessiond.clock import Clock
-from sessiond.core.changes import Bind, Close, ProcessLost, Reconcile, Withdraw
+from sessiond.core.changes import Bind, Close, ProcessLost, Reconcile
 from sessiond.core.errors import CallError, Refusal
 from sessiond.core.queries import KnownNames
 from sessiond.core.session import ProcessKey, SessionId
 from sessiond.eventlog import EventLog
-from sessiond.gate import FairLimiter
 from sessiond.kdb import calls, replies
-from sessiond.kdb.authentication import (
-    Authentication,
-    Login,
-    LoginServices,
-    Owner,
-    RenewalAuthentication,
-)
 from sessiond.kdb.budget import Account, Budget
+from sessiond.kdb.changing import Changing, Listing, Opening, nothing
 from sessiond.kdb.connected import ConnectedProcesses
-from sessiond.kdb.feed import Discretion, Feed, Names
+from sessiond.kdb.feed import Discretion, Feed, Names, rows
+from sessiond.kdb.login import Login
+from sessiond.kdb.login_services import LoginServices, Owner
 from sessiond.kdb.process_line import ProcessLine
-from sessiond.kdb.steps import (
-    Binding,
-    Changed,
-    Listing,
-    LoginStep,
-    RenewalStep,
-    Said,
-    Step,
-    Subscribing,
-    renew_apart,
-)
+from sessiond.kdb.renewal import Renewal
+from sessiond.kdb.slots import Slot, Slots
 from sessiond.kdb.subscriber_access import ProcessNames, SubscriberAccess
-from sessiond.kdb.tasks import Later
+from sessiond.kdb.tasks import ConnectionTasks
+from sessiond.kdb.turns import Turns
 from sessiond.kdb.welcome import ConnectionSettings, Welcome
-from sessiond.qipc import NIL, Value, dictionary, is_ping
+from sessiond.qipc import NIL, Value, dictionary, is_ping, list_, symbol
 from sessiond.qipc.values import QType, Vector
 from sessiond.system.peer import Peer
 from sessiond.table import Table
@@ -63,18 +49,8 @@ class ConnectionContext:
     welcome: Welcome
     subscriber_access: SubscriberAccess
     names: ProcessNames
+    turns: Turns
     budget: Budget = field(default_factory=Budget)
-    turns: FairLimiter = field(default_factory=lambda: FairLimiter(1))  # at decoding what is big
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """A message that has come."""
-
-    value: Value
-    is_sync: bool
-    began: float  # monotonic moment of its first byte
-    answer_by: float  # monotonic moment
 
 
 class Conversation:
@@ -87,7 +63,8 @@ class Conversation:
         peer: Peer,
         line: ProcessLine,
         account: Account,
-        later: Later,
+        slots: Slots,
+        tasks: ConnectionTasks,
     ) -> None:
         """Begin with a process that has said nothing yet.
 
@@ -97,14 +74,16 @@ class Conversation:
             peer: Who is at the other end.
             line: The way back.
             account: What the connection may keep.
-            later: Starts what goes on beside the messages.
+            slots: The messages in hand.
+            tasks: Where what has to wait runs.
         """
         self._context = context
         self._settings = settings
         self._peer = peer
         self._line = line
         self._account = account
-        self._later = later
+        self._slots = slots
+        self._tasks = tasks
         self._number = next(_numbers)
         self._owner: Owner | None = None
         self._renewing: set[SessionId] = set()
@@ -115,50 +94,52 @@ class Conversation:
         """Whether the process has said hello."""
         return self._owner is not None
 
-    def step(self, message: Message) -> Step:
-        """Return what a message does.
+    def begin(self, value: Value, slot: Slot) -> None:
+        """Begin what a message does. Its slot is settled when that is done.
 
         Raises:
-            CallError: Nothing but this q error.
+            CallError: Nothing but this q error; the slot is not settled.
         """
-        if is_ping(message.value):
-            return Said()
-        call = calls.read_call(message.value)
+        if is_ping(value):
+            slot.settle(nothing)
+            return
+        call = calls.read_call(value)
         table = self._context.login_services.table
-        if isinstance(call, calls.Hello):
-            return self._hello(call, message.is_sync)
         owner = self._owner
+        if isinstance(call, calls.Hello):
+            self._hello(call, slot)
+            return
         if owner is None:
             raise CallError("say hello first")
         match call:
             case calls.Connect():
-                return self._connect(call, owner, message)
+                self._connect(call, owner, slot)
             case calls.Renewal():
-                return self._renewal(call, owner, message)
+                self._renew(call, owner, slot)
             case calls.Opened():
                 bind = Bind(process=owner.key, session=call.session, handle=call.handle)
-                return Binding(table, bind, self._line.push, self._later)
+                Opening(table, bind, slot, self._line.push).begin()
             case calls.Disconnect():
                 close = Close(process=owner.key, handle=call.handle, session=call.session)
-                return Changed(table, close, lambda _: NIL)
+                Changing(table, close, slot, lambda _: NIL).begin()
             case calls.Reconciliation():
                 reconcile = Reconcile(process=owner.key, about=owner.about, held=call.held)
-                return Changed(table, reconcile, lambda doomed: Vector(QType.INT, tuple(doomed)))
+                Changing(table, reconcile, slot, _handles).begin()
             case calls.Sessions():
-                return Listing(table, owner.key)
+                Listing(table, owner.key, slot, self._tasks).begin()
             case calls.Subscription():
-                return self._subscribe(call, message.is_sync)
+                self._subscribe(call, slot)
 
-    async def leave(self) -> None:
+    def leave(self) -> None:
         """Let the sessions of a process that left wait for it."""
         owner = self._owner
         if owner is not None and self._context.connected.leave(owner.key, self._line):
             log.info("process left", process=owner.about.name, pid=self._peer.pid)
             self._context.login_services.table.submit(ProcessLost(process=owner.key))
 
-    def _hello(self, call: calls.Hello, is_sync: bool) -> Step:
+    def _hello(self, call: calls.Hello, slot: Slot) -> None:
         """Enter the process; its sessions wait until it reconciles."""
-        if not is_sync:
+        if not slot.is_sync:
             raise CallError("hello must be sync")
         if self._owner is not None:
             raise CallError("hello was said before")
@@ -173,11 +154,13 @@ class Conversation:
             pid=self._peer.pid,
         )
         welcome, settings = self._context.welcome, self._settings
-        return Changed(
-            self._context.login_services.table,
+        table = self._context.login_services.table
+        Changing(
+            table,
             ProcessLost(process=owner.key),
+            slot,
             lambda _: welcome.answer(call, settings),
-        )
+        ).begin()
 
     def _key(self) -> ProcessKey:
         """Return who the process is; without a pid, this connection of this run and nobody else."""
@@ -186,14 +169,12 @@ class Conversation:
             label = f"{self._line.label} #{self._number} of {self._context.welcome.instance}"
         return ProcessKey(uid=peer.uid, pid=peer.pid, started=peer.started, label=label)
 
-    def _connect(self, call: calls.Connect, owner: Owner, message: Message) -> Step:
-        if not message.is_sync:
+    def _connect(self, call: calls.Connect, owner: Owner, slot: Slot) -> None:
+        if not slot.is_sync:
             raise CallError("connect must be sync")
-        login_services, later = self._context.login_services, self._later
-        login = Login(login_services, owner, call, began=message.began, answer_by=message.answer_by)
-        return LoginStep(login, _verifying(login, later), _withdrawing(login_services.table, later))
+        Login(self._context.login_services, owner, call, slot, self._tasks).begin()
 
-    def _renewal(self, call: calls.Renewal, owner: Owner, message: Message) -> Step:
+    def _renew(self, call: calls.Renewal, owner: Owner, slot: Slot) -> None:
         """Renew one session at a time, which is `throttled` while it is being renewed.
 
         How many sessions are renewed at once is bounded by what that keeps. So whoever renews
@@ -201,32 +182,38 @@ class Conversation:
         """
         session = call.session
         if session in self._renewing or not self._account.keep(RENEWAL_SIZE):
-            if message.is_sync:
-                return Said(dictionary(replies.refused(Refusal.THROTTLED)))
+            if slot.is_sync:
+                slot.settle(lambda: dictionary(replies.refused(Refusal.THROTTLED)))
+                return
             self._line.push(replies.renewal_refused(session, 0, Refusal.THROTTLED))
-            return Said()
+            slot.settle(nothing)
+            return
         self._renewing.add(session)
-        attempt = RenewalAuthentication(
+        place = slot
+        if not slot.is_sync:
+            slot.settle(nothing)
+            place = Slot(self._slots, began=slot.began, answer_by=slot.answer_by, is_apart=True)
+            self._slots.add(place)
+        Renewal(
             self._context.login_services,
             owner,
             call,
-            began=message.began,
-            answer_by=message.answer_by,
-            push=not message.is_sync,
-        )
-        over = partial(self._renewed, session)
-        if message.is_sync:
-            verified = _verifying(attempt, self._later)
-            return RenewalStep(attempt, verified, self._later, self._line.push, over)
-        self._later(partial(renew_apart, attempt, self._line.push, over))
-        return Said()
+            place,
+            self._tasks,
+            self._line.push,
+            partial(self._renewed, session),
+        ).begin()
 
     def _renewed(self, session: SessionId) -> None:
         self._renewing.discard(session)
         self._account.give(RENEWAL_SIZE)
 
-    def _subscribe(self, call: calls.Subscription, is_sync: bool) -> Step:
-        if not is_sync:
+    def _subscribe(self, call: calls.Subscription, slot: Slot) -> None:
+        """Answer with the table, empty, before any row; again, it only moves the filter.
+
+        It needs nobody, so the answer is on its way when the first row can be.
+        """
+        if not slot.is_sync:
             raise CallError(".u.sub must be sync")
         context, peer = self._context, self._peer
         if not context.subscriber_access.admits(peer):
@@ -238,27 +225,16 @@ class Conversation:
                 may_name=context.names.may_give,
             )
             self._feed = Feed(context.events, discretion, self._line)
-        return Subscribing(call, self._feed, self._later)
+        slot.when_due(partial(self._follow, self._feed, call, slot))
+
+    def _follow(self, feed: Feed, call: calls.Subscription, slot: Slot) -> None:
+        feed.follow(call.users, self._tasks.begin)
+        slot.settle(lambda: list_(symbol(calls.TABLE), rows(())))
+
+
+def _handles(doomed: Sequence[int]) -> Value:
+    return Vector(QType.INT, tuple(doomed))
 
 
 async def _known(table: Table, names: Names) -> Names:
     return await table.ask(KnownNames(names=names))
-
-
-def _withdrawing(table: Table, later: Later) -> Callable[[Withdraw], None]:
-    async def submit(withdraw: Withdraw) -> None:
-        table.submit(withdraw)
-
-    return lambda withdraw: later(partial(submit, withdraw))
-
-
-def _verifying(attempt: Authentication, later: Later) -> anyio.Event:
-    """Verify beside the messages; return what happens when that is over."""
-    verified = anyio.Event()
-
-    async def verify() -> None:
-        await attempt.verify()
-        verified.set()
-
-    later(verify)
-    return verified

@@ -14,7 +14,7 @@ from sessiond.core.events import Event, Gap, LoginRefused, OperatorEvent, Sessio
 from sessiond.core.principal import folded
 from sessiond.eventlog import EventLog
 from sessiond.kdb.calls import TABLE
-from sessiond.kdb.tasks import Later
+from sessiond.kdb.tasks import Work
 from sessiond.qipc import List, Table, Value, call, symbol, symbols, table, timestamp
 from sessiond.qipc.values import QType, Vector
 
@@ -66,12 +66,12 @@ class Feed:
         self._users: Names | None = None
         self._place: int | None = None
 
-    def follow(self, users: Names | None, later: Later) -> None:
+    def follow(self, users: Names | None, begin: Callable[[Work], object]) -> None:
         """Give rows of these users (folded names; None = of all) from now on, and no others."""
         self._users = users
         if self._place is None:
             self._place = self._events.sequence
-            later(self._run)
+            begin(self._run)
 
     async def _run(self) -> None:
         try:

@@ -1,18 +1,24 @@
-"""The tasks of a connection, which leave nothing behind when they end."""
+"""What a connection has under way that waits: proofs, long lists, a subscription."""
 
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from typing import Any
+from functools import partial
+from typing import Any, Protocol
 
 import anyio
-from anyio.abc import TaskGroup
 
 Work = Callable[[], Coroutine[Any, Any, None]]
 Later = Callable[[Work], None]
 
 
-def later(tasks: TaskGroup) -> Later:
-    """Return what starts a task in a group.
+class Group(Protocol):
+    """Where tasks run that outlive the call that starts them."""
+
+    def start_soon(self, work: Work, /) -> None: ...
+
+
+class ConnectionTasks:
+    """The tasks of one connection. They end with it, and leave nothing behind.
 
     A task that ends by being cancelled leaves a cycle in the event loop: its exception, the frames
     that it came through and all that they name, a connection's buffers among it. Only the collector
@@ -20,12 +26,40 @@ def later(tasks: TaskGroup) -> Later:
     anyhow, and the memory is given back as the connection closes.
     """
 
-    def start(work: Work) -> None:
-        tasks.start_soon(_to_its_end, work)
+    def __init__(self, group: Group, fail: Callable[[Exception], None]) -> None:
+        """Begin with none.
 
-    return start
+        Args:
+            group: Where they run.
+            fail: Is told what went wrong in one.
+        """
+        self._group = group
+        self._fail = fail
+        self._scopes = set[anyio.CancelScope]()
+
+    def begin(self, work: Work) -> Callable[[], None]:
+        """Start a task; return what ends it."""
+        scope = anyio.CancelScope()
+        self._scopes.add(scope)
+        self._group.start_soon(partial(self._run, work, scope))
+        return scope.cancel
+
+    def end(self) -> None:
+        """End them all."""
+        for scope in tuple(self._scopes):
+            scope.cancel()
+
+    async def _run(self, work: Work, scope: anyio.CancelScope) -> None:
+        try:
+            with scope:
+                await _to_its_end(work)
+        except Exception as error:  # noqa: BLE001 - told, and this connection is cut; others go on
+            self._fail(error)
+        finally:
+            self._scopes.discard(scope)
 
 
 async def _to_its_end(work: Work) -> None:
     with suppress(anyio.get_cancelled_exc_class()):
         await work()
+

@@ -2,8 +2,9 @@
 
 import asyncio  # noqa: TID251 - anyio cannot say whether anything is about to run
 import heapq
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import anyio
@@ -29,6 +30,27 @@ async def idle() -> None:
         quiet = 0 if ready else quiet + 1
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class _Wake:
+    """What happens at a moment; of two at one moment, what was asked for first."""
+
+    at: timedelta
+    number: int
+    wake: Callable[[], object] = field(compare=False)
+    is_sleeper: bool = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Timer:
+    """Fulfils `sessiond.clock.Timer`."""
+
+    wake: _Wake
+    forget: Callable[[_Wake], None]
+
+    def cancel(self) -> None:
+        self.forget(self.wake)
+
+
 class FakeClock:
     """Fulfils `sessiond.clock.Clock`; its time passes only in `advance`."""
 
@@ -42,8 +64,8 @@ class FakeClock:
         """
         self._wall = start
         self._elapsed = timedelta(hours=5)  # a machine is not booted by starting a program
-        self._sleepers: list[tuple[timedelta, int, anyio.Event]] = []
-        self._slept = 0  # breaks ties: who slept first wakes first
+        self._wakes: list[_Wake] = []
+        self._asked = 0  # breaks ties: who slept first wakes first
         self._patience = patience
         self._held: list[anyio.Event] = []  # set when the work is done
 
@@ -57,20 +79,22 @@ class FakeClock:
         if seconds <= 0:
             await anyio.lowlevel.checkpoint()
             return
-        self._slept += 1
-        sleeper = (self._elapsed + timedelta(seconds=seconds), self._slept, anyio.Event())
-        heapq.heappush(self._sleepers, sleeper)
+        slept = anyio.Event()
+        wake = self._wake_at(self._elapsed + timedelta(seconds=seconds), slept.set, is_sleeper=True)
         try:
-            await sleeper[2].wait()
+            await slept.wait()
         finally:
-            if sleeper in self._sleepers:  # cancelled
-                self._sleepers.remove(sleeper)
-                heapq.heapify(self._sleepers)
+            self._forget(wake)  # cancelled
+
+    def call_at(self, moment: float, callback: Callable[[], None]) -> _Timer:
+        """Call back as time reaches a moment; one that is over already, as it next passes."""
+        wake = self._wake_at(timedelta(seconds=moment), callback, is_sleeper=False)
+        return _Timer(wake, self._forget)
 
     @property
     def sleepers(self) -> int:
         """How many tasks sleep."""
-        return len(self._sleepers)
+        return sum(each.is_sleeper for each in self._wakes)
 
     async def advance(self, by: timedelta | float) -> None:
         """Let time pass (a bare number is seconds), and what it wakes run until all wait again.
@@ -80,10 +104,10 @@ class FakeClock:
         """
         end = self._elapsed + (by if isinstance(by, timedelta) else timedelta(seconds=by))
         await self.settle()
-        while self._sleepers and self._sleepers[0][0] <= end:
-            at, _, event = heapq.heappop(self._sleepers)
-            self._pass_until(at)
-            event.set()
+        while self._wakes and self._wakes[0].at <= end:
+            next_ = heapq.heappop(self._wakes)
+            self._pass_until(max(next_.at, self._elapsed))
+            next_.wake()
             await self.settle()
         self._pass_until(end)
 
@@ -113,6 +137,19 @@ class FakeClock:
     def step_wall(self, by: timedelta) -> None:
         """Set the wall clock forth or back, as an administrator or NTP does; nobody wakes."""
         self._wall += by
+
+    def _wake_at(
+        self, at: timedelta, wake: Callable[[], object], *, is_sleeper: bool
+    ) -> _Wake:
+        self._asked += 1
+        asked = _Wake(at, self._asked, wake, is_sleeper)
+        heapq.heappush(self._wakes, asked)
+        return asked
+
+    def _forget(self, wake: _Wake) -> None:
+        if wake in self._wakes:
+            self._wakes.remove(wake)
+            heapq.heapify(self._wakes)
 
     def _pass_until(self, elapsed: timedelta) -> None:
         self._wall += elapsed - self._elapsed

@@ -1,0 +1,36 @@
+"""When the message that is read next began to arrive: its deadline counts from there."""
+
+from collections import deque
+
+
+class Arrivals:
+    """The moments at which bytes came, as far as messages may begin in them."""
+
+    def __init__(self) -> None:
+        self._chunks = deque[tuple[int, float]]()  # where each ends in the stream, and its moment
+        self._received = 0  # bytes
+        self._read = 0  # bytes
+        self._began = 0.0  # monotonic moment
+
+    def receive(self, size: int, moment: float, *, has_begun: bool) -> None:
+        """Take note of bytes that came.
+
+        Args:
+            size: How many.
+            moment: When, monotonic.
+            has_begun: They belong to a message that had begun before, and do not end it; in them
+                none begins. (Else one that comes byte by byte would be a million chunks.)
+        """
+        self._received += size
+        if has_begun and self._chunks:
+            end, moment = self._chunks.pop()
+        self._chunks.append((self._received, moment))
+
+    def began(self, size: int) -> float:
+        """Return when the next message of so many bytes began to arrive; it is read now."""
+        while self._chunks and self._chunks[0][0] <= self._read:
+            self._chunks.popleft()
+        if self._chunks:
+            self._began = self._chunks[0][1]
+        self._read += size
+        return self._began

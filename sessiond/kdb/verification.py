@@ -1,0 +1,118 @@
+"""What tokens prove about a user: the gate's verdict, and a refresh where that is the proof."""
+
+from collections.abc import Callable
+from functools import partial
+
+from sessiond.core.errors import IssuerUnavailable, StoreError, TokenRejected
+from sessiond.core.secret import Secret
+from sessiond.core.session import ActiveSession, SessionId
+from sessiond.core.verdict import PresentedTokens
+from sessiond.gate import LoginTimings, VerifiedLogin, Waiting
+from sessiond.kdb.login_services import LoginServices, Owner
+from sessiond.kdb.proving import prove
+from sessiond.kdb.slots import Slot
+from sessiond.kdb.tasks import ConnectionTasks
+
+Outcome = VerifiedLogin | TokenRejected | IssuerUnavailable
+
+
+class Verification:
+    """Of one login or renewal. It is begun once, and heard of once unless it is left."""
+
+    def __init__(
+        self,
+        services: LoginServices,
+        owner: Owner,
+        slot: Slot,
+        tasks: ConnectionTasks,
+        then: Callable[[Outcome], None],
+    ) -> None:
+        """Prepare it.
+
+        Args:
+            services: What to work with.
+            owner: Whose call it is.
+            slot: Of the call.
+            tasks: Where a proof runs.
+            then: Hears what came of it; at once, where that takes nobody else.
+        """
+        self._services = services
+        self._owner = owner
+        self._slot = slot
+        self._tasks = tasks
+        self._then = then
+        self._waiting: Waiting | None = None
+        self._end_proof: Callable[[], None] | None = None
+        self._presented_at = services.clock.now()
+        self.timings = LoginTimings()
+
+    def begin(self, user: str, password: Secret, *, renews: SessionId | None = None) -> None:
+        """Ask the gate. Many of a process may be here at a time."""
+        try:
+            decided = self._services.gate.decide_now(
+                user=user,
+                password=password.reveal(),
+                owner=self._owner.key,
+                renews=renews,
+                timings=self.timings,
+            )
+        except (TokenRejected, IssuerUnavailable) as refused:
+            self._then(refused)
+            return
+        if isinstance(decided, VerifiedLogin):
+            self._heard(decided)
+        else:
+            self._waiting = decided
+            decided.then(self._slot.guarded(self._heard))
+
+    def leave(self) -> None:
+        """Hear of it no more."""
+        if self._waiting is not None:
+            self._waiting.leave()
+        if self._end_proof is not None:
+            self._end_proof()
+        self._waiting = self._end_proof = None
+
+    def presented(self, verified: VerifiedLogin) -> PresentedTokens:
+        """Return what the table is told of the tokens."""
+        services = self._services
+        access, refresh = verified.presented.access, verified.presented.refresh
+        return PresentedTokens(
+            verdict=verified.verdict,
+            access=services.hashed(access),
+            refresh=None if refresh is None else services.hashed(refresh),
+            refresh_token=refresh,
+            client=verified.client,
+            draw=services.draw(),
+            presented_at=self._presented_at,
+        )
+
+    def hold(self, verified: VerifiedLogin, active: ActiveSession) -> None:
+        """Have a token that came alone asked about again, where that is configured."""
+        if verified.presented.refresh is None:
+            session = active.session
+            self._services.refresher.hold(
+                session.grant, issuer=session.principal.issuer, access=verified.presented.access
+            )
+
+    def _heard(self, outcome: Outcome) -> None:
+        self._waiting = None
+        if isinstance(outcome, VerifiedLogin) and self._is_proof_due(outcome):
+            self._end_proof = self._tasks.begin(partial(self._prove, outcome))
+        else:
+            self._then(outcome)
+
+    def _is_proof_due(self, verified: VerifiedLogin) -> bool:
+        issuer = verified.verdict.principal.issuer
+        return verified.presented.refresh is not None and issuer in self._services.proved()
+
+    async def _prove(self, verified: VerifiedLogin) -> None:
+        outcome: Outcome = verified
+        try:
+            await prove(self._services, self._owner.key, partial(self.presented, verified))
+        except (TokenRejected, IssuerUnavailable) as refused:
+            outcome = refused
+        except StoreError as error:
+            outcome = IssuerUnavailable(str(error))
+        self._end_proof = None
+        self._then(outcome)
