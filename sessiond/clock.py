@@ -33,6 +33,10 @@ class Clock(Protocol):
         """Return after so many seconds of monotonic time, at once where that is over already."""
         ...
 
+
+class TimerClock(Clock, Protocol):
+    """A clock that calls back."""
+
     def call_at(self, moment: float, callback: Callable[[], None]) -> Timer:
         """Call back at a moment of monotonic time, from the loop; a millisecond early at most.
 

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
-from anyio.abc import ByteStream
-
 from sessiond import store
 from sessiond.clock import SystemClock
 from sessiond.control import instrumented
@@ -19,12 +17,13 @@ from sessiond.daemon.snapshot import Current, Snapshot
 from sessiond.eventlog import EventLog
 from sessiond.extensions.subscribers import Subscribers, starter
 from sessiond.gate import Gate
-from sessiond.kdb.authentication import LoginServices
 from sessiond.kdb.connected import ConnectedProcesses
 from sessiond.kdb.connection import Connection
 from sessiond.kdb.conversation import ConnectionContext
-from sessiond.kdb.listener import Listener
+from sessiond.kdb.listener import Listener, Place
+from sessiond.kdb.login_services import LoginServices
 from sessiond.kdb.subscriber_access import ProcessNames, SubscriberAccess
+from sessiond.kdb.turns import Turns
 from sessiond.kdb.welcome import ConnectionSettings, Welcome
 from sessiond.metrics import Metrics
 from sessiond.refresher import Refresher
@@ -153,8 +152,9 @@ class Reception:
         self._context = context
         self._settings = settings
 
-    async def attend(self, stream: ByteStream, peer: Peer, said_hello: Callable[[], None]) -> None:
-        await Connection(stream, peer, self._context, self._settings(), said_hello).serve()
+    def serve(self, peer: Peer, place: Place) -> Connection:
+        """Return what serves a connection, from its first byte on."""
+        return Connection(peer, self._context, self._settings(), place)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,11 +184,12 @@ def endpoints_of(
         welcome=welcome,
         subscriber_access=SubscriberAccess(lambda: current.now.subscriber_access),
         names=services.names,
+        turns=Turns(services.table),
     )
     listener = Listener(
         sockets,
         lambda: current.now.listen,
-        serve=Reception(context, lambda: current.now.connection).attend,
+        serve=Reception(context, lambda: current.now.connection).serve,
     )
     view = View(
         instance=welcome.instance,

@@ -27,7 +27,6 @@ from sessiond.daemon.services import Endpoints, Services, endpoints_of, services
 from sessiond.daemon.snapshot import Current, Snapshot
 from sessiond.daemon.sockets import Watches, listening_sockets
 from sessiond.kdb.addresses import Addresses
-from sessiond.kdb.connected import ConnectedProcesses
 from sessiond.kdb.listener import Listener
 from sessiond.kdb.welcome import Welcome
 from sessiond.metrics import Metrics
@@ -37,7 +36,7 @@ from sessiond.system import systemd
 from sessiond.system.hardening import harden, look_at_descriptors
 from sessiond.system.watchdog import Watchdog, round_trip
 
-GOODBYE = 1.0  # seconds for processes to hear that the daemon stops
+GOODBYE = 1.0  # seconds for the last answers, and for processes to hear that the daemon stops
 LAST_RESORT = 2.0  # seconds beyond the grace: then a disk that hangs holds up the end no more
 
 logger = structlog.get_logger()
@@ -181,7 +180,7 @@ async def _end(services: Services, endpoints: Endpoints, ends: _Ends) -> None:
     """End the input, and then each part when what is before it has ended."""
     endpoints.listener.stop()
     endpoints.control.stop()
-    await _see_off(services.connected, endpoints.listener, ends.left)
+    await _see_off(endpoints.listener, ends.left)
     await services.refresher.settle()
     await services.subscribers.stop()  # while the table can still keep their places
     services.table.close()
@@ -197,9 +196,9 @@ async def _hear(hangups: AsyncIterator[signal.Signals], reload: Reload) -> None:
         reload.ask()
 
 
-async def _see_off(connected: ConnectedProcesses, listener: Listener, left: anyio.Event) -> None:
-    """Say bye to every process, and end its connection once it had time to read that."""
-    connected.say_bye()
+async def _see_off(listener: Listener, left: anyio.Event) -> None:
+    """Have every process's last calls answered and say bye; then end what is left."""
+    listener.see_off()
     with anyio.move_on_after(GOODBYE):
         await left.wait()
     listener.cut()

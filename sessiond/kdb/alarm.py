@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 
-from sessiond.clock import Clock, Timer
+from sessiond.clock import Timer, TimerClock
 
 
 class Alarm:
@@ -12,7 +12,7 @@ class Alarm:
     So a message costs no timer: the one that is set is not later than its deadline.
     """
 
-    def __init__(self, clock: Clock, ring: Callable[[], None]) -> None:
+    def __init__(self, clock: TimerClock, ring: Callable[[], None]) -> None:
         self._clock = clock
         self._ring = ring
         self._timer: Timer | None = None

@@ -77,11 +77,6 @@ class ConnectedProcesses:
         del self._said[process]
         return True
 
-    def say_bye(self) -> None:
-        """Tell every process that the daemon is stopping."""
-        for line in tuple(self._lines.values()):
-            line.push(replies.bye())
-
     def take(self, batch: Committed) -> None:
         """Push what is committed to the processes that it concerns, so many a turn of the loop."""
         is_under_way = bool(self._waiting)

@@ -8,8 +8,8 @@ import asyncio  # noqa: TID251 - a connection is a Protocol of the loop's: no ta
 import math
 from collections.abc import Callable
 from contextlib import ExitStack
-from functools import partial, wraps
-from typing import Any, Concatenate, ParamSpec, TypeVar, cast
+from functools import wraps
+from typing import Concatenate, ParamSpec, TypeVar, cast
 
 import structlog
 
@@ -20,7 +20,7 @@ from sessiond.kdb.alarm import Alarm
 from sessiond.kdb.arrivals import Arrivals
 from sessiond.kdb.changing import raising
 from sessiond.kdb.conversation import ConnectionContext, Conversation
-from sessiond.kdb.listener import Place
+from sessiond.kdb.listener import Place, Served
 from sessiond.kdb.outbox import Outbox
 from sessiond.kdb.process_line import ProcessLine
 from sessiond.kdb.slots import EARLY, Encoded, Slot, Slots
@@ -52,7 +52,7 @@ def _guarded(
     """Make what goes wrong in a callback end this connection: the loop would go on with it."""
 
     @wraps(callback)
-    def guard(self: "Connection", *args: P.args, **kwargs: P.kwargs) -> R | None:
+    def guard(self: "Connection", /, *args: P.args, **kwargs: P.kwargs) -> R | None:
         try:
             return callback(self, *args, **kwargs)
         except Exception as error:  # noqa: BLE001 - told, and this connection is cut; others go on
@@ -62,7 +62,7 @@ def _guarded(
     return guard
 
 
-class Connection(asyncio.Protocol):
+class Connection(Served):
     """Serves one process until it leaves, breaks the protocol, or is cut.
 
     Once it is over nothing leads back to it, so all of it is given back.
@@ -119,7 +119,7 @@ class Connection(asyncio.Protocol):
             return
         was_mid, now = self._wire.is_mid_message, self._context.clock.monotonic()
         self._wire.receive_data(data)
-        has_begun = self._has_greeted and was_mid and not self._is_whole()
+        has_begun = was_mid and not self._is_whole()
         self._arrivals.receive(len(data), now, has_begun=has_begun)
         self.read_on()
 
@@ -165,8 +165,7 @@ class Connection(asyncio.Protocol):
                         break
                     self._take(self._wire.ready)
         except ProtocolError as error:
-            log.warning("protocol broken", process=self.line.label, error=str(error))
-            self._is_ending = True
+            self._break(error)
         self._go_on()
 
     def _greet(self) -> bool:
@@ -215,27 +214,36 @@ class Connection(asyncio.Protocol):
         return is_free and not self._is_over and bool(self._wire.ready)
 
     def _is_whole(self) -> bool:
-        """Say whether a message has come whole. One that cannot be read is found when it is due."""
+        """Say whether the next message has come whole."""
         try:
-            return bool(self._wire.ready)
-        except ProtocolError:
+            return self._has_greeted and bool(self._wire.ready)
+        except ProtocolError as error:
+            self._break(error)
             return False
+
+    def _break(self, error: ProtocolError) -> None:
+        """Take no more; what was asked before is still answered."""
+        log.warning("protocol broken", process=self.line.label, error=str(error))
+        self._is_ending = True
 
     def _go_on(self) -> None:
         """Have the rest read later, keep it from growing, and end where nothing is left to do."""
         if self._is_over or self._is_closing:
             return
-        is_behind = self._has_greeted and self._is_whole()
+        is_behind = self._is_whole()
         if is_behind and self._may_read():
             self._context.turns.wait(self)
-        if self._transport is not None and is_behind is not self._is_paused and not self._is_ending:
-            self._is_paused = is_behind
-            if is_behind:
+        self._pause(is_behind or self._is_ending)
+        if self._is_ending and not is_behind and not len(self._slots):
+            self._close()
+
+    def _pause(self, is_paused: bool) -> None:
+        if self._transport is not None and is_paused is not self._is_paused:
+            self._is_paused = is_paused
+            if is_paused:
                 self._transport.pause_reading()
             else:
                 self._transport.resume_reading()
-        if self._is_ending and not is_behind and not len(self._slots):
-            self._close()
 
     def _answer(self, slots: list[Slot]) -> None:
         """Send the answers of those who leave."""
@@ -295,8 +303,6 @@ class Connection(asyncio.Protocol):
         if not self._has_greeted:
             self._no_handshake("it left")
             return
-        if self._transport is not None and not self._is_ending and not self._is_closing:
-            self._transport.pause_reading()
         self._is_ending = True
         if self._is_closing and self._transport is None:
             self._end()

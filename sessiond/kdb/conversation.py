@@ -7,7 +7,7 @@ from itertools import count
 
 import structlog
 
-from sessiond.clock import Clock
+from sessiond.clock import TimerClock
 from sessiond.core.changes import Bind, Close, ProcessLost, Reconcile
 from sessiond.core.errors import CallError, Refusal
 from sessiond.core.queries import KnownNames
@@ -45,7 +45,7 @@ class ConnectionContext:
     login_services: LoginServices
     connected: ConnectedProcesses
     events: EventLog
-    clock: Clock
+    clock: TimerClock
     welcome: Welcome
     subscriber_access: SubscriberAccess
     names: ProcessNames

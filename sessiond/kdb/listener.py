@@ -3,6 +3,7 @@
 import asyncio  # noqa: TID251 - the loop says when somebody comes, and makes transports
 import math
 import socket
+from abc import ABC, abstractmethod
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -50,23 +51,19 @@ class Place(Protocol):
         ...
 
 
-class Served(Protocol):
+class Served(asyncio.Protocol, ABC):
     """A connection as the listener knows it."""
 
+    @abstractmethod
     def stop(self) -> None:
         """Take no more; answer what was taken, and close."""
-        ...
 
+    @abstractmethod
     def cut(self) -> None:
         """End now."""
-        ...
 
 
-class ServedProtocol(Served, asyncio.Protocol):
-    """Both, which is what is served."""
-
-
-Serve = Callable[[Peer, Place], "Served"]
+Serve = Callable[[Peer, Place], Served]
 
 
 class Listener:

@@ -23,9 +23,7 @@ async def prove(
         StoreError: It could not be written.
     """
     table = services.table
-    grant = await table.ask(
-        KeepGrant(grant=GrantId(services.new_id()), presented=presented())
-    )
+    grant = await table.ask(KeepGrant(grant=GrantId(services.new_id()), presented=presented()))
     if isinstance(grant, Refusal):
         raise TokenRejected(grant, why(grant))
     if grant.proven:
@@ -34,7 +32,10 @@ async def prove(
     tried = await table.ask(FindGrant(grant=grant.id))
     if tried is not None and tried.proven:
         return
-    if await table.ask(CheckAdmission(presented=presented(), is_proof_due=False)) is Refusal.INACTIVE:
+    if (
+        await table.ask(CheckAdmission(presented=presented(), is_proof_due=False))
+        is Refusal.INACTIVE
+    ):
         raise TokenRejected(
             Refusal.WRONGAUDIENCE,
             "the issuer does not refresh it for our client, wanted a refresh token of that: "

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from sessiond.core.changes import Renew
-from sessiond.core.errors import Refusal, StoreError, TokenRejected
+from sessiond.core.errors import Refusal, StoreError
 from sessiond.core.grant import GrantId
 from sessiond.core.queries import FindSession
 from sessiond.core.refusal_words import why
@@ -69,7 +69,7 @@ class Renewal:
         find = FindSession(process=self._owner.key, session=self._call.session)
         self._services.table.submit(find, self._slot.guarded(self._found))
 
-    def _found(self, standing: ActiveSession | None | StoreError) -> None:
+    def _found(self, standing: ActiveSession | StoreError | None) -> None:
         """Have the tokens verified, beside the other messages where that takes long."""
         if self._slot.is_settled:
             return

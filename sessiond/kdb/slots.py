@@ -70,7 +70,7 @@ class Slot:
         self.enters: Callable[[], None] | None = None
         self.asks: Callable[[], None] | None = None
         self.answer: Answer = _no_answer
-        self.late: Callable[[], None] = partial(self.settle, _no_answer)
+        self.late: Callable[[], object] = partial(self.settle, _no_answer)
         self.stopped: Callable[[], None] = _nothing
 
     def enter(self, submit: Callable[[], None]) -> None:

@@ -14,7 +14,7 @@ Later = Callable[[Work], None]
 class Group(Protocol):
     """Where tasks run that outlive the call that starts them."""
 
-    def start_soon(self, work: Work, /) -> None: ...
+    def start_soon(self, work: Work, /) -> object: ...
 
 
 class ConnectionTasks:
@@ -62,4 +62,3 @@ class ConnectionTasks:
 async def _to_its_end(work: Work) -> None:
     with suppress(anyio.get_cancelled_exc_class()):
         await work()
-

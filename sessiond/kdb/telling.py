@@ -54,8 +54,10 @@ class Told:
     timings: LoginTimings
 
 
-def tell(services: LoginServices, owner: Owner, told: Told, outcome: ActiveSession | Refused) -> None:
-    """Log and measure an answer, with what its time went to, and have a refusal told as an event."""
+def tell(
+    services: LoginServices, owner: Owner, told: Told, outcome: ActiveSession | Refused
+) -> None:
+    """Log and measure an answer, with what its time went to; have a refusal told as an event."""
     if isinstance(outcome, Refused):
         issuer, word = told.timings.issuer, "refused"
         facts = {"issuer": issuer, "reason": outcome.reason.value, "detail": outcome.detail}

@@ -138,9 +138,7 @@ class FakeClock:
         """Set the wall clock forth or back, as an administrator or NTP does; nobody wakes."""
         self._wall += by
 
-    def _wake_at(
-        self, at: timedelta, wake: Callable[[], object], *, is_sleeper: bool
-    ) -> _Wake:
+    def _wake_at(self, at: timedelta, wake: Callable[[], object], *, is_sleeper: bool) -> _Wake:
         self._asked += 1
         asked = _Wake(at, self._asked, wake, is_sleeper)
         heapq.heappush(self._wakes, asked)

@@ -19,11 +19,13 @@ from sessiond.core.session import Session
 from sessiond.core.verdict import Verdict
 from sessiond.eventlog import EventLog
 from sessiond.gate import FairLimiter, Gate
-from sessiond.kdb.authentication import LoginServices
 from sessiond.kdb.connected import ConnectedProcesses
 from sessiond.kdb.connection import Connection
 from sessiond.kdb.conversation import ConnectionContext
+from sessiond.kdb.login_services import LoginServices
 from sessiond.kdb.subscriber_access import ProcessNames, SubscriberAccess
+from sessiond.kdb.tasks import Work
+from sessiond.kdb.turns import Turns
 from sessiond.kdb.welcome import ConnectionSettings, Welcome
 from sessiond.qipc import (
     Accepted,
@@ -83,6 +85,7 @@ class Process:
         self.end = end
         self.over = over  # the daemon is done with this connection
         self.wire = ProcessWire()
+        self.place: FakePlace | None = None
 
     @property
     def pushes(self) -> list[dict[str, Any]]:
@@ -209,6 +212,24 @@ def peer(pid: int = 100) -> Peer:
 
 
 @dataclass
+class FakePlace:
+    """Fulfils `Place`."""
+
+    tasks: TaskGroup
+    gone: anyio.Event = field(default_factory=anyio.Event)
+    is_known: bool = False
+
+    def known(self) -> None:
+        self.is_known = True
+
+    def over(self) -> None:
+        self.gone.set()
+
+    def start_soon(self, work: Work, /) -> None:
+        self.tasks.start_soon(work)
+
+
+@dataclass
 class Serving:
     """The daemon without its sockets."""
 
@@ -223,20 +244,17 @@ class Serving:
     settings: ConnectionSettings
     subscriber_access: Settings[AllowList | None]
     tasks: TaskGroup
-    ends: list[PipeEnd] = field(default_factory=list)
+    connections: list[Connection] = field(default_factory=list)
 
     def arrive(self, who: Peer | None = None, *, room: float = math.inf) -> Process:
         """Have a peer connect; it has said nothing yet."""
-        ours, theirs = pipe(room=room)
-        self.ends += [ours, theirs]
-        over = anyio.Event()
-
-        async def serve() -> None:
-            await Connection(ours, who or peer(), self.context, self.settings).serve()
-            over.set()
-
-        self.tasks.start_soon(serve)
-        return Process(theirs, over)
+        place = FakePlace(self.tasks)
+        connection = Connection(who or peer(), self.context, self.settings, place)
+        theirs = pipe(connection, room=room)
+        self.connections.append(connection)
+        process = Process(theirs, place.gone)
+        process.place = place
+        return process
 
     async def process(self, pid: int = 100, *, room: float = math.inf) -> Process:
         """Return a process that has said hello."""
@@ -244,6 +262,12 @@ class Serving:
         await process.greet()
         await process.hello()
         return process
+
+    async def late(self, q: Process, value: Value) -> dict[str, Any]:
+        """Return the answer of a connect or renew that takes longer than its deadline."""
+        await q.ask(value)
+        await self.clock.advance(self.settings.deadline)
+        return plain_dict(await q.answer())
 
     async def live(self, q: Process) -> int:
         """Return how many sessions there are, in the table and on disk."""
@@ -324,6 +348,7 @@ async def serving(
         welcome=Welcome(instance=INSTANCE, address="/tmp/kx.5099"),
         subscriber_access=SubscriberAccess(subscriber_access),
         names=ProcessNames(clock.monotonic),
+        turns=Turns(table),
     )
     async with anyio.create_task_group() as tasks:
         for run in (gate.run, refresher.run, table.run):
@@ -346,5 +371,6 @@ async def serving(
         finally:
             tasks.cancel_scope.cancel()
             table.close()
-            for end in at_work.ends:
-                await end.aclose()
+            for each in at_work.connections:
+                each.cut()
+            await idle()

@@ -79,14 +79,6 @@ def test_another_user_pid_start_or_label_is_another_process(other: ProcessKey) -
     assert not line.is_cut
 
 
-def test_bye_is_said_to_all() -> None:
-    connected, lines = ConnectedProcesses(), [FakeLine(), FakeLine()]
-    for pid, line in enumerate(lines):
-        connected.enter(process_key(pid), line, process_about())
-    connected.say_bye()
-    assert [line.pushed for line in lines] == [[replies.bye()]] * 2
-
-
 async def test_who_waits_for_a_push_waits_until_it_is_made_and_no_longer() -> None:
     connected, line, over = ConnectedProcesses(), FakeLine(), list[int]()
     connected.enter(process_key(), line, process_about())

@@ -210,12 +210,16 @@ async def test_a_lease_that_ends_is_pushed(clock: FakeClock) -> None:
 
 
 async def test_what_the_table_does_not_answer_in_time_is_an_error(clock: FakeClock) -> None:
-    async with serving(clock, deadline=0.05) as daemon:
+    async with serving(clock, deadline=2.0) as daemon:
         q = await daemon.process()
         session = await q.log_in()
         disk = daemon.store.hold()
+        await q.ask(disconnect_call(5))
+        await clock.advance(1.8)
+        assert q.end.unread == 0
+        await clock.advance(0.1)
         with pytest.raises(QReplyError, match=r"^sessiond: no answer in time$"):
-            await q.sync(disconnect_call(5))
+            await q.answer()
         disk.set()
         await idle()
         assert daemon.kept == []

@@ -3,18 +3,17 @@
 from datetime import timedelta
 from uuid import UUID
 
-import anyio
+import anyio.lowlevel
 import pytest
 from structlog.testing import capture_logs
 
 from sessiond.core.session import SessionState
-from sessiond.kdb import connection, outbox
-from sessiond.qipc import NIL, Value
+from sessiond.kdb import outbox
+from sessiond.qipc import NIL
 from sessiond.system.peer import Peer
-from sessiond.table import hearing
-from sessiond.testing.calls import PING, disconnect_call, opened_call
+from sessiond.testing.calls import PING, disconnect_call
 from sessiond.testing.plain import plain_dict
-from tests.fakes import START, FakeClock, idle, process_key
+from tests.fakes import START, FakeClock, idle
 from tests.unit.kdb.serving import INSTANCE, connect, peer, serving
 
 pytestmark = pytest.mark.anyio
@@ -105,7 +104,7 @@ async def test_a_process_that_does_not_read_is_cut_off_and_others_are_not(
     monkeypatch.setattr(outbox, "BACKLOG", 1000)
     async with serving(clock) as daemon:
         deaf, good = await daemon.process(1), await daemon.process(2)
-        deaf.end._incoming._state.max_buffer_size = 0  # from now on nobody reads
+        deaf.end.read_no_more()
         with capture_logs() as logs:
             await deaf.ask(*[PING] * 200)
             await deaf.over.wait()
@@ -114,15 +113,15 @@ async def test_a_process_that_does_not_read_is_cut_off_and_others_are_not(
         assert len(daemon.connected) == 1
 
 
-async def test_what_a_process_does_not_read_at_the_end_does_not_keep_it(
-    clock: FakeClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(connection, "LAST_WORDS", 0.01)
+async def test_what_a_process_does_not_read_at_the_end_does_not_keep_it(clock: FakeClock) -> None:
     async with serving(clock) as daemon:
         q = await daemon.process()
-        q.end._incoming._state.max_buffer_size = 0
+        q.end.read_no_more()
         await q.ask(PING)
         await q.end.send_eof()
+        await clock.advance(1.9)
+        assert not q.over.is_set()
+        await clock.advance(0.1)
         await q.over.wait()
         assert len(daemon.connected) == 0
 
@@ -139,50 +138,74 @@ async def test_the_last_answers_reach_a_process_that_asks_no_more(clock: FakeClo
         assert await q.is_cut()
 
 
-async def test_bye_is_pushed_when_the_daemon_stops(clock: FakeClock) -> None:
-    async with serving(clock) as daemon:
-        q = await daemon.process()
-        daemon.connected.say_bye()
-        push = await q.next_push()
-        assert (push["event"], push["session"], push["handle"]) == ("bye", UUID(int=0), 0)
-
-
-@pytest.mark.parametrize("lost", [disconnect_call(5), opened_call(UNKNOWN, 5)])
-async def test_a_process_whose_changes_the_table_does_not_take_is_cut_to_reconcile(
-    clock: FakeClock, monkeypatch: pytest.MonkeyPatch, lost: Value
-) -> None:
-    monkeypatch.setattr(hearing, "CROWDED", 2)
-    monkeypatch.setattr(hearing, "ROOMY", 0)
-    async with serving(clock, deadline=0.05) as daemon:
-        q, other = await daemon.process(), await daemon.process(101)
-        await q.log_in()
-        await other.log_in()
-        disk = daemon.store.hold()
-        await other.tell(disconnect_call(5))
-        await daemon.store.arrived.wait()  # one is being written
-        await other.tell(disconnect_call(6))
-        await idle()  # one waits
-        await q.tell(lost)
-        await q.end_of_stream()
-        disk.set()
-        await q.over.wait()
-        await idle()
-        assert [each.process for each in daemon.kept] == [process_key()]
-        assert [each.state for each in daemon.kept] == [SessionState.WAITING]
-
-
-async def test_a_connection_that_is_cancelled_from_outside_leaves_its_sessions_waiting(
+async def test_a_daemon_that_stops_answers_what_it_took_says_bye_and_closes(
     clock: FakeClock,
 ) -> None:
     async with serving(clock) as daemon:
-        async with anyio.create_task_group() as connections:
-            everything, daemon.tasks = daemon.tasks, connections
-            q = await daemon.process()
-            await q.log_in()
-            connections.cancel_scope.cancel()
-        daemon.tasks = everything
+        q, idler = await daemon.process(), await daemon.process(101)
+        slow = daemon.verifier.hold_token("access")
+        await q.ask(connect())
+        await idle()
+        for each in daemon.connections:
+            each.stop()
+        await q.ask(PING)  # it comes too late
+        assert await idler.is_cut()
+        assert [push["event"] for push in idler.pushes] == ["bye"]
+        assert not q.over.is_set()
+        slow.set()
+        assert plain_dict(await q.answer())["ok"]
+        assert await q.is_cut()
+        [push] = q.pushes
+        assert (push["event"], push["session"], push["handle"]) == ("bye", UUID(int=0), 0)
         await idle()
         assert [each.state for each in daemon.kept] == [SessionState.WAITING]
+
+
+async def test_a_stranger_is_said_no_bye(clock: FakeClock) -> None:
+    async with serving(clock) as daemon:
+        q = daemon.arrive()
+        await q.greet()
+        daemon.connections[-1].stop()
+        assert await q.is_cut()
+        assert q.pushes == []
+
+
+@pytest.mark.parametrize("end", ["cut", "reset"])
+async def test_a_connection_that_breaks_off_leaves_its_sessions_waiting_after_what_it_said(
+    clock: FakeClock, end: str
+) -> None:
+    async with serving(clock) as daemon:
+        q = await daemon.process()
+        sessions = [await q.log_in(f"t{handle}", handle) for handle in (5, 6)]
+        disk = daemon.store.hold()
+        await q.tell(disconnect_call(5))
+        await idle()
+        if end == "cut":
+            daemon.connections[-1].cut()
+        else:
+            q.end.transport.break_()
+        assert q.over.is_set() is (end == "cut")  # else what it said is waited for
+        disk.set()
+        await q.over.wait()
+        await idle()
+        assert [(each.id, each.state) for each in daemon.kept] == [
+            (sessions[1], SessionState.WAITING)
+        ]
+        assert ("session.closed", "disconnect") in daemon.told
+
+
+async def test_what_was_read_before_a_reset_is_carried_out_all_the_same(clock: FakeClock) -> None:
+    async with serving(clock) as daemon:
+        q = await daemon.process()
+        await q.log_in(handle=5)
+        await q.end.send(40 * q.wire.async_(PING) + q.wire.async_(disconnect_call(5)))
+        while "data_received" not in q.end.transport.calls[-1:]:
+            await anyio.lowlevel.checkpoint()
+        q.end.transport.break_()
+        await q.over.wait()
+        await idle()
+        assert daemon.kept == []
+        assert daemon.told[-1] == ("session.closed", "disconnect")
 
 
 async def test_a_process_that_leaves_when_the_table_takes_no_more_just_leaves(

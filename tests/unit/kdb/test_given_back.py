@@ -14,16 +14,15 @@ from uuid import UUID
 
 import anyio
 import pytest
-from anyio.abc import ByteStream
 
-from sessiond.kdb import tasks
 from sessiond.kdb.connection import Connection
-from sessiond.kdb.listener import Listener, ListenSettings
+from sessiond.kdb.listener import Listener, ListenSettings, Place
+from sessiond.kdb.tasks import ConnectionTasks, Work
 from sessiond.qipc import ClientConnection, call, guid, int_, string, symbol
 from sessiond.system.peer import AllowList, Peer
 from sessiond.testing.calls import disconnect_call, hello_call, opened_call
 from tests.fakes import FakeClock, idle
-from tests.unit.kdb.serving import Serving, connect, renew, serving
+from tests.unit.kdb.serving import FakePlace, Serving, connect, renew, serving
 
 pytestmark = pytest.mark.anyio
 
@@ -72,6 +71,24 @@ def said() -> dict[str, bytes]:
     }
 
 
+@dataclass(frozen=True, slots=True)
+class CountingPlace:
+    """Fulfils `Place`, and counts those that are over."""
+
+    crowd: "Crowd"
+    place: Place
+
+    def known(self) -> None:
+        self.place.known()
+
+    def start_soon(self, work: Work, /) -> None:
+        self.place.start_soon(work)
+
+    def over(self) -> None:
+        self.place.over()
+        self.crowd.is_over()
+
+
 @dataclass
 class Crowd:
     """The daemon on a real socket, and connections that break off."""
@@ -81,8 +98,12 @@ class Crowd:
     served: int = 0
     moved: anyio.Event = field(default_factory=anyio.Event)
 
-    async def serve(self, stream: ByteStream, peer: Peer, _: object) -> None:
-        await Connection(stream, peer, self.daemon.context, self.daemon.settings).serve()
+    def serve(self, peer: Peer, place: Place) -> Connection:
+        return Connection(
+            peer, self.daemon.context, self.daemon.settings, CountingPlace(self, place)
+        )
+
+    def is_over(self) -> None:
         self.served += 1
         self.moved.set()
         self.moved = anyio.Event()
@@ -163,19 +184,26 @@ async def test_a_connection_that_breaks_off_leaves_nothing_behind(
 
 
 @pytest.mark.usefixtures("no_collector")
-async def test_a_task_that_is_cancelled_leaves_nothing_behind() -> None:
+@pytest.mark.parametrize("is_all", [False, True])
+async def test_a_task_that_is_cancelled_leaves_nothing_behind(*, is_all: bool) -> None:
+    failed = list[Exception]()
+
     async def wait() -> None:
         kept = Kept()
         await anyio.sleep_forever()
         assert kept is not None
 
     async with anyio.create_task_group() as group:
-        begin = tasks.later(group)
+        tasks = ConnectionTasks(FakePlace(group), failed.append)
         for _ in range(10):
-            begin(wait)
+            tasks.begin(wait)
         await idle()
         assert len(Kept.alive()) == 10
-        group.cancel_scope.cancel()
+        if is_all:
+            group.cancel_scope.cancel()
+        else:
+            tasks.end()
+    assert failed == []
     assert Kept.alive() == []
 
 

@@ -3,7 +3,6 @@
 import anyio
 import pytest
 
-from sessiond.kdb import connection
 from sessiond.qipc import NIL, Atom, Vector, call, string, symbol
 from sessiond.qipc.values import QType
 from sessiond.system.peer import Peer
@@ -57,13 +56,13 @@ async def test_what_is_no_greeting_gets_no_byte(clock: FakeClock, sent: bytes) -
         await q.over.wait()
 
 
-async def test_a_peer_that_says_nothing_in_time_gets_no_byte(
-    clock: FakeClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(connection, "HANDSHAKE_TIMEOUT", 0.01)
+async def test_a_peer_that_says_nothing_in_time_gets_no_byte(clock: FakeClock) -> None:
     async with serving(clock) as daemon:
         q = daemon.arrive()
         await q.end.send(b"gw1:")
+        await clock.advance(9)
+        assert not q.over.is_set()
+        await clock.advance(1)
         with pytest.raises(anyio.EndOfStream):
             await q.end.receive()
         await q.over.wait()

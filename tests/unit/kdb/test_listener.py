@@ -1,22 +1,23 @@
 """The guard at the sockets: who is served, who is turned away without a byte, and how many."""
 
+import asyncio
 import errno
 import os
 import select
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import anyio
 import pytest
-from anyio.abc import ByteStream, SocketAttribute, UNIXSocketStream
+from anyio.abc import SocketAttribute, UNIXSocketStream
 from anyio.lowlevel import checkpoint
 from structlog.testing import capture_logs
 
 from sessiond.kdb import listener as listener_module
-from sessiond.kdb.listener import Listener, ListenSettings
+from sessiond.kdb.listener import Listener, ListenSettings, Place, Served
 from sessiond.system.peer import AllowList, Peer, peer_of
 from tests.fakes import Settings
 
@@ -27,21 +28,50 @@ OURSELVES = AllowList(frozenset({os.geteuid()}), frozenset())
 OUR_GROUP = AllowList(frozenset(), frozenset({os.getegid()}))
 
 
+class Greeter(Served):
+    """Says hello and listens to the end."""
+
+    def __init__(self, place: Place, *, knows: bool) -> None:
+        self._place = place
+        self._knows = knows
+        self._transport: asyncio.Transport | None = None
+        self._is_cut = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        if self._is_cut:
+            transport.abort()
+            return
+        if self._knows:
+            self._place.known()
+        transport.write(b"hello")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._place.over()
+
+    def stop(self) -> None:
+        assert self._transport is not None
+        self._transport.write(b"bye")
+        self._transport.close()
+
+    def cut(self) -> None:
+        self._is_cut = True
+        if self._transport is not None:
+            self._transport.abort()
+        self._place.over()
+
+
 @dataclass
-class Served:
-    """Serves by saying hello and listening to the end; keeps whom it served."""
+class Greeters:
+    """Serves; keeps whom it served."""
 
     peers: list[Peer] = field(default_factory=list)
     knows: bool = True  # from the first byte on who it is
 
-    async def __call__(self, stream: ByteStream, peer: Peer, know: Callable[[], None]) -> None:
+    def __call__(self, peer: Peer, place: Place) -> Greeter:
         self.peers.append(peer)
-        if self.knows:
-            know()
-        async with stream:
-            await stream.send(b"hello")
-            with pytest.raises(anyio.EndOfStream):
-                await stream.receive()
+        return Greeter(place, knows=self.knows)
 
 
 @dataclass
@@ -49,7 +79,7 @@ class Open:
     """A listener at work."""
 
     listener: Listener
-    served: Served
+    served: Greeters
     addresses: list[str]
     sockets: list[socket.socket]
     over: anyio.Event
@@ -77,7 +107,7 @@ async def opened(
     for each, address in zip(sockets, addresses, strict=True):
         each.bind(address)
         each.listen()
-    served, over = Served(), anyio.Event()
+    served, over = Greeters(), anyio.Event()
     settings = Settings(ListenSettings(allowed=allowed, max_connections=max_connections))
     listener = Listener(sockets, settings, serve=served)
 
@@ -146,8 +176,10 @@ async def test_others_get_no_byte_and_are_counted(tmp_path: Path) -> None:
 
 async def test_beyond_the_most_connections_nobody_is_let_in_until_one_ends(tmp_path: Path) -> None:
     async with opened(tmp_path, OURSELVES, max_connections=2) as open_:
-        first, second = await open_.connect(0), await open_.connect(1)
-        assert [await first.receive(), await second.receive()] == [b"hello", b"hello"]
+        first = await open_.connect(0)
+        assert await first.receive() == b"hello"
+        second = await open_.connect(1)
+        assert await second.receive() == b"hello"
         assert await is_refused(await open_.connect())
         assert open_.listener.refused == 1
         await first.send_eof()
@@ -265,7 +297,7 @@ async def test_of_one_user_s_connections_that_say_nothing_the_oldest_gives_way(
         open_.served.knows = True
         await connect()  # says who it is, after the next oldest gave way
         assert await is_refused(silent[1])
-        open_.listener._know(next(iter(open_.listener._strangers[500])), 500)
+        open_.listener.know(next(iter(open_.listener._strangers[500])))
         open_.served.knows = False
         await connect()
         assert all(map(is_silent, (*known, silent[2], fourth)))

@@ -10,13 +10,13 @@ from sessiond.core.errors import (
     RefreshRefused,
 )
 from tests.fakes import FakeClock, idle
-from tests.unit.kdb.serving import Serving, refused, serving
+from tests.unit.kdb.serving import Serving, connect, refused, serving
 
 pytestmark = pytest.mark.anyio
 
 PAIR = "access-token-of-alice;refresh-token-of-alice"
 DOWN = IssuerUnavailable("no answer")
-SOON = 0.05  # seconds
+SOON = 2.0  # seconds
 
 
 async def prove(daemon: Serving, answer: Exception | None) -> Mapping[str, Any]:
@@ -72,8 +72,8 @@ async def test_a_proof_that_hangs_costs_the_deadline_and_leaves_no_session(
     clock: FakeClock,
 ) -> None:
     async with serving(clock, deadline=SOON, proved=["corp"]) as daemon:
-        hung = daemon.source.hold()
-        assert await prove(daemon, None) == refused("deadline")
+        hung, q = daemon.source.hold(), await daemon.process()
+        assert await daemon.late(q, connect("alice", PAIR)) == refused("deadline")
         hung.set()
         await idle()
         assert daemon.kept == []

@@ -2,7 +2,7 @@
 
 import os
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,13 +10,12 @@ from uuid import UUID
 
 import anyio
 import pytest
-from anyio.abc import ByteStream
 from structlog.testing import capture_logs
 
 from sessiond.core.changes import Revoke
 from sessiond.core.revocation import Scope
 from sessiond.kdb.connection import Connection
-from sessiond.kdb.listener import Listener, ListenSettings
+from sessiond.kdb.listener import Listener, ListenSettings, Place
 from sessiond.qipc import Handshake, ServerConnection, string
 from sessiond.system.peer import AllowList, Peer
 from sessiond.system.watchdog import NoAnswerError, Watchdog, round_trip
@@ -125,11 +124,11 @@ async def gate_issuer(folder: Path, *, max_connections: int = 10) -> AsyncIterat
     sock.listen()
     async with serving(FakeClock()) as at_work:
 
-        async def attend(stream: ByteStream, peer: Peer, know: Callable[[], None]) -> None:
-            await Connection(stream, peer, at_work.context, at_work.settings, know).serve()
+        def serve(peer: Peer, place: Place) -> Connection:
+            return Connection(peer, at_work.context, at_work.settings, place)
 
         settings = ListenSettings(allowed=ALLOWED, max_connections=max_connections)
-        listener = Listener([sock], lambda: settings, serve=attend)
+        listener = Listener([sock], lambda: settings, serve=serve)
         over = anyio.Event()
 
         async def listen() -> None:
@@ -209,8 +208,8 @@ async def test_a_queue_that_somebody_fills_is_waited_for_while_the_listener_empt
     returned = anyio.Event()
     async with serving(FakeClock()) as at_work:
 
-        async def attend(stream: ByteStream, peer: Peer, know: Callable[[], None]) -> None:
-            await Connection(stream, peer, at_work.context, at_work.settings, know).serve()
+        def serve(peer: Peer, place: Place) -> Connection:
+            return Connection(peer, at_work.context, at_work.settings, place)
 
         async def go() -> None:
             await round_trip(address, at_work.table)
@@ -221,7 +220,7 @@ async def test_a_queue_that_somebody_fills_is_waited_for_while_the_listener_empt
             at_work.tasks.start_soon(go)
             await idle()
             settings = ListenSettings(allowed=ALLOWED, max_connections=9)
-            listener = Listener([sock], lambda: settings, serve=attend)
+            listener = Listener([sock], lambda: settings, serve=serve)
             at_work.tasks.start_soon(listener.run)
             await returned.wait()
             listener.stop()
