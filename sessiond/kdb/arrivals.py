@@ -23,7 +23,7 @@ class Arrivals:
         """
         self._received += size
         if has_begun and self._chunks:
-            end, moment = self._chunks.pop()
+            _, moment = self._chunks.pop()
         self._chunks.append((self._received, moment))
 
     def began(self, size: int) -> float:

@@ -162,6 +162,7 @@ class Slots:
         """End them all. Nothing leads back to the connection from here any more."""
         self._leave = _nothing
         self._is_moving = True  # for good
+        self.size = 0
         slots = [*self._leaving, *self._apart]
         for each in (self._entering, self._leaving, self._apart):
             each.clear()

@@ -81,11 +81,11 @@ class TokenVerifier(ScriptedVerifier):
 class Process:
     """q's end of a connection in memory, in the test's own task: a FakeProcess that awaits."""
 
-    def __init__(self, end: PipeEnd, over: anyio.Event) -> None:
+    def __init__(self, end: PipeEnd, over: anyio.Event, connection: Connection) -> None:
         self.end = end
+        self.connection = connection
         self.over = over  # the daemon is done with this connection
         self.wire = ProcessWire()
-        self.place: FakePlace | None = None
 
     @property
     def pushes(self) -> list[dict[str, Any]]:
@@ -252,9 +252,7 @@ class Serving:
         connection = Connection(who or peer(), self.context, self.settings, place)
         theirs = pipe(connection, room=room)
         self.connections.append(connection)
-        process = Process(theirs, place.gone)
-        process.place = place
-        return process
+        return Process(theirs, place.gone, connection)
 
     async def process(self, pid: int = 100, *, room: float = math.inf) -> Process:
         """Return a process that has said hello."""

@@ -73,7 +73,7 @@ class Monitor(Process):
     @classmethod
     async def at(cls, serving: Serving, *, pid: int = 200, room: float = math.inf) -> "Monitor":
         said_hello = await serving.process(pid, room=room)
-        monitor = cls(said_hello.end, said_hello.over)
+        monitor = cls(said_hello.end, said_hello.over, said_hello.connection)
         monitor.wire = said_hello.wire
         return monitor
 
