@@ -75,9 +75,13 @@ class Slot:
 
     def enter(self, submit: Callable[[], None]) -> None:
         """Have a change submitted as soon as those of all earlier messages have been."""
-        if not self.is_settled:
-            self.enters = submit
-            self._slots.move()
+        if self.is_settled:
+            return
+        if self.is_apart:
+            submit()
+            return
+        self.enters = submit
+        self._slots.move()
 
     def when_due(self, ask: Callable[[], None]) -> None:
         """Have something asked as soon as all earlier messages are answered. It changes nothing."""

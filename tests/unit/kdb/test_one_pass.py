@@ -20,7 +20,7 @@ pytestmark = pytest.mark.anyio
 
 WARM = 50  # logins before it is counted
 ROUNDS = 1000  # logins and logouts over which nothing may grow
-# Of one batch, by the table: whoever waits for work is woken by one future. (The store has its own.)
+# Of one batch, by the table, which wakes its one task by it. (The store has its own.)
 FUTURES_A_BATCH = 1
 STAYS = 400  # allocated blocks of noise over all ROUNDS, which is none for each
 
