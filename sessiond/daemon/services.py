@@ -185,6 +185,7 @@ def endpoints_of(
         subscriber_access=SubscriberAccess(lambda: current.now.subscriber_access),
         names=services.names,
         turns=Turns(services.table),
+        containment=services.issuers.containment,
     )
     listener = Listener(
         sockets,

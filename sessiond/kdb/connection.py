@@ -80,7 +80,7 @@ class Connection(Served):
         self._wire = ServerConnection(first, max_items=MAX_ITEMS)
         self._arrivals = Arrivals()
         self._outbox = Outbox(self._account, self._cut_unread)
-        self.line = ProcessLine(self._wire, self._outbox, self._cut)
+        self.line = ProcessLine(self._wire, self._outbox, self._cut, context.containment)
         self._slots = Slots(self._answer, self.line.fail)
         self._tasks = ConnectionTasks(place, self.line.fail)
         self._conversation = Conversation(

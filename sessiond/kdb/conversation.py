@@ -8,6 +8,7 @@ from itertools import count
 import structlog
 
 from sessiond.clock import TimerClock
+from sessiond.containment import Containment
 from sessiond.core.changes import Bind, Close, ProcessLost, Reconcile
 from sessiond.core.errors import CallError, Refusal
 from sessiond.core.queries import KnownNames
@@ -50,6 +51,7 @@ class ConnectionContext:
     subscriber_access: SubscriberAccess
     names: ProcessNames
     turns: Turns
+    containment: Containment = field(default_factory=Containment)  # where faults of ours end
     budget: Budget = field(default_factory=Budget)
 
 

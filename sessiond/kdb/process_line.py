@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import structlog
 
+from sessiond.containment import Containment
 from sessiond.kdb.outbox import Outbox
 from sessiond.qipc import ServerConnection, Value
 
@@ -13,7 +14,14 @@ log = structlog.get_logger()
 class ProcessLine:
     """Sends to a process and cuts it off. Once the connection is over it leads nowhere."""
 
-    def __init__(self, wire: ServerConnection, outbox: Outbox, cut: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        wire: ServerConnection,
+        outbox: Outbox,
+        cut: Callable[[], None],
+        containment: Containment,
+    ) -> None:
+        self._containment = containment
         self._wire = wire
         self._outbox = outbox
         self._cut = cut
@@ -37,9 +45,9 @@ class ProcessLine:
         self._cut()
 
     def fail(self, error: Exception) -> None:
-        """End the connection by a fault of this program, which is told with its traceback."""
-        log.error("connection failed", process=self.label, exc_info=error)
-        self._cut()
+        """End the connection by a fault of this program, which is told."""
+        self._containment.note("connection", "process", error)
+        self.cut("a fault of sessiond itself: see unexpected failure")
 
     def end(self) -> None:
         """Lead to the connection no more."""
