@@ -55,13 +55,14 @@ class Model:
                 if which == 0:
                     self.slots.stop()
                     self.is_cut = True
-            case "lands" | "commits":
+            case "lands" | "commits":  # nothing waits for that
                 pass
             case _:
-                if not self.is_cut:
-                    self._arrive(step)
+                self._arrive(step)
 
     def _arrive(self, kind: str) -> None:
+        if self.is_cut:
+            return
         self.count += 1
         number = self.count
         slot = Slot(
@@ -84,7 +85,7 @@ class Model:
                 slot.enter(partial(self._submit, number, slot))
             case "ping":
                 self._settle(number, slot, "answered")
-            case "list":
+            case _:
                 slot.when_due(partial(self._ask, number, slot))
 
     def _submit(self, number: int, slot: Slot) -> None:

@@ -1,6 +1,7 @@
 """What a connection has under way that waits ends with it, and a fault in it ends it."""
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from sessiond.kdb.tasks import ConnectionTasks
@@ -14,7 +15,7 @@ async def test_a_task_can_be_ended_alone_and_a_fault_is_told_to_the_connection()
     failed, done = list[Exception](), list[str]()
 
     async def work() -> None:
-        await anyio.sleep(0)
+        await anyio.lowlevel.checkpoint()
         done.append("worked")
 
     async def hang() -> None:
