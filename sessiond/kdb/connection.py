@@ -90,6 +90,7 @@ class Connection(Served):
         self._phase_ends = math.inf  # monotonic moment: of the handshake, of hello, of last words
         self._transport: asyncio.Transport | None = None  # None: not yet, or no more
         self._has_greeted = False
+        self._greeting = 0  # bytes of the handshake, the NUL at its end included
         self._is_paused = False  # what comes next stays in the socket
         self._is_ending = False  # no more is taken; what was is answered
         self._says_bye = False
@@ -119,7 +120,9 @@ class Connection(Served):
             return
         was_mid, now = self._wire.is_mid_message, self._context.clock.monotonic()
         self._wire.receive_data(data)
-        has_begun = was_mid and not self._is_whole()
+        if not self._has_greeted:
+            self._greeting += data.find(0) + 1 or len(data)
+        has_begun = self._has_greeted and was_mid and not self._is_whole()
         self._arrivals.receive(len(data), now, has_begun=has_begun)
         self.read_on()
 
@@ -180,6 +183,7 @@ class Connection(Served):
         if isinstance(event, Handshake):
             self.line.label = shown(event.user)
         self._has_greeted = True
+        self._arrivals.began(self._greeting)  # what comes next has a moment of its own
         self._outbox.put(self._wire.accept())
         self._phase(HELLO_TIMEOUT)
         return True

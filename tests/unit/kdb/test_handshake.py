@@ -8,6 +8,7 @@ from sessiond.qipc.values import QType
 from sessiond.system.peer import Peer
 from sessiond.testing import QReplyError
 from sessiond.testing.calls import PING, hello_call, opened_call
+from sessiond.testing.plain import plain_dict
 from tests.fakes import FakeClock
 from tests.unit.kdb.serving import INSTANCE, connect, peer, serving
 
@@ -86,6 +87,31 @@ async def test_hello_is_answered_with_who_the_daemon_is(clock: FakeClock) -> Non
         assert answer["proof"] == Vector(QType.BYTE, b"")
         assert answer["deadline"] == Atom(QType.TIMESPAN, 30 * 10**9)
         assert len(daemon.connected) == 1
+
+
+@pytest.mark.parametrize("pieces", [1, 4])
+async def test_a_deadline_counts_from_the_first_byte_of_its_call_and_not_from_the_handshake(
+    clock: FakeClock, pieces: int
+) -> None:
+    async with serving(clock, deadline=2.0) as daemon:
+        q = daemon.arrive()
+        greeting = q.wire.greeting("gw1", "x")
+        size = len(greeting) // pieces
+        for at in range(0, len(greeting), size):
+            await q.end.send(greeting[at : at + size])
+            await clock.advance(2)
+        hello = q.wire.sync(hello_call())
+        await q.end.send(hello[:9])
+        await clock.advance(1)
+        await q.end.send(hello[9:])
+        assert plain_dict(await q.answer())["server"]
+        await clock.advance(30)
+        daemon.verifier.hold_token("access")
+        await q.ask(connect())
+        await clock.advance(1.8)
+        assert q.end.unread == 0
+        await clock.advance(0.1)
+        assert plain_dict(await q.answer())["reason"] == "deadline"
 
 
 async def test_before_hello_there_is_an_answer_to_a_ping_and_an_error_to_all_else(
