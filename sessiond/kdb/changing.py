@@ -8,11 +8,11 @@ import anyio.to_thread
 import structlog
 
 from sessiond.core.changes import Bind, Change
-from sessiond.core.errors import StoreError
+from sessiond.core.errors import CallError, StoreError
 from sessiond.core.queries import ListOwnSessions
 from sessiond.core.session import ActiveSession, ProcessKey
 from sessiond.kdb import replies
-from sessiond.kdb.slots import Answer, Encoded, Slot
+from sessiond.kdb.slots import Answer, Encoded, Slot, Wrong
 from sessiond.kdb.tasks import ConnectionTasks
 from sessiond.qipc import NIL, MessageKind, Value, encode_message
 from sessiond.table import Table
@@ -44,7 +44,7 @@ class Changing(Generic[A]):
 
     def _committed(self, answer: A | StoreError) -> None:
         if isinstance(answer, StoreError):
-            self._slot.settle(raising(answer))
+            self._slot.settle(failing(answer))
         else:
             self._slot.settle(partial(self._render, answer))
 
@@ -105,7 +105,7 @@ class Listing:
 
     def _found(self, found: list[ActiveSession] | StoreError) -> None:
         if isinstance(found, StoreError):
-            self._slot.settle(raising(found))
+            self._slot.settle(failing(found))
         elif self._slot.is_settled:
             return
         elif len(found) <= BESIDE:
@@ -123,13 +123,10 @@ def nothing() -> Value:
     return NIL
 
 
-def raising(error: Exception) -> Answer:
-    """Return an answer that is an error."""
-
-    def answer() -> Value:
-        raise error
-
-    return answer
+def failing(error: CallError | StoreError) -> Answer:
+    """Return an answer that says this error's text."""
+    wrong = Wrong(str(error))
+    return lambda: wrong
 
 
 def _encoded(active_sessions: list[ActiveSession]) -> Encoded:

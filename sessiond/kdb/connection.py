@@ -13,17 +13,17 @@ from typing import Concatenate, ParamSpec, TypeVar, cast
 
 import structlog
 
-from sessiond.core.errors import CallError, ProtocolError, StoreError
+from sessiond.core.errors import CallError, ProtocolError
 from sessiond.core.principal import shown
 from sessiond.kdb import replies
 from sessiond.kdb.alarm import Alarm
 from sessiond.kdb.arrivals import Arrivals
-from sessiond.kdb.changing import raising
+from sessiond.kdb.changing import failing
 from sessiond.kdb.conversation import ConnectionContext, Conversation
 from sessiond.kdb.listener import Place, Served
 from sessiond.kdb.outbox import Outbox
 from sessiond.kdb.process_line import ProcessLine
-from sessiond.kdb.slots import EARLY, Encoded, Slot, Slots
+from sessiond.kdb.slots import EARLY, Encoded, Slot, Slots, Wrong
 from sessiond.kdb.tasks import ConnectionTasks
 from sessiond.kdb.welcome import ConnectionSettings
 from sessiond.qipc import Handshake, Received, ServerConnection
@@ -144,6 +144,8 @@ class Connection(Served):
     def connection_lost(self, exc: Exception | None) -> None:
         """Carry out what was read all the same, though nobody hears of it."""
         self._transport = None
+        if self._is_over:
+            return
         self._outbox.end()
         self._end_input()
 
@@ -205,7 +207,7 @@ class Connection(Served):
         try:
             self._conversation.begin(received.value, slot)
         except CallError as error:
-            slot.settle(raising(error))
+            slot.settle(failing(error))
         if self._conversation.is_known and not was_known and not self._is_over:
             self._place.known()
             self._wire.admit(self._settings.max_message)
@@ -263,11 +265,10 @@ class Connection(Served):
 
     def _message(self, slot: Slot) -> bytes:
         """Return a slot's answer as the message that it is sent in, empty where it is not."""
-        try:
-            answer = slot.answer()
-        except (CallError, StoreError) as error:
-            log.info("call refused", process=self.line.label, error=str(error))
-            return self._wire.error(f"sessiond: {error}") if slot.is_sync else b""
+        answer = slot.take_answer()()
+        if isinstance(answer, Wrong):
+            log.info("call refused", process=self.line.label, error=answer.text)
+            return self._wire.error(f"sessiond: {answer.text}") if slot.is_sync else b""
         if not slot.is_sync:
             return b""
         if isinstance(answer, Encoded):

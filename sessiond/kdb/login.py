@@ -104,6 +104,7 @@ class Login:
     def _settle(self, outcome: ActiveSession | Refused) -> None:
         if not self._slot.is_settled:
             self._outcome = outcome
+            self._verification.leave()
             self._slot.settle(self._answer)
 
     def _answer(self) -> Value:

@@ -134,6 +134,7 @@ class Renewal:
     def _settle(self, outcome: ActiveSession | Refused) -> None:
         if not self._slot.is_settled:
             self._outcome = outcome
+            self._verification.leave()
             self._over()
             self._slot.settle(self._answer)
 

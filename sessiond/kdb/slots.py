@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from sessiond.core.errors import CallError
 from sessiond.qipc import Value
 
 EARLY = 0.001  # seconds by which a clock may call back before the moment
@@ -20,8 +19,14 @@ class Encoded:
     message: bytes = field(repr=False)
 
 
-# Makes the answer as it leaves. CallError, StoreError: the answer is this q error.
-Answer = Callable[[], Value | Encoded]
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    """An answer that is a q error. (One that is raised leaves a cycle behind, of all it met.)"""
+
+    text: str
+
+
+Answer = Callable[[], Value | Encoded | Wrong]  # makes the answer as it leaves
 
 
 def _nothing(*_: object) -> None:
@@ -98,8 +103,14 @@ class Slot:
         self._slots.settled(self)
         return True
 
+    def take_answer(self) -> Answer:
+        """Return what makes the answer, and lead to the call no more."""
+        answer, self.answer = self.answer, _no_answer
+        return answer
+
     def stop(self) -> None:
         """Settle it with nothing: the connection is over."""
+        self.answer = _no_answer
         if not self.is_settled:
             self.is_settled = True
             stopped, self.late, self.stopped = self.stopped, _nothing, _nothing
@@ -227,5 +238,5 @@ class Slots:
         yield from self._apart
 
 
-def _no_answer() -> Value:
-    raise CallError("no answer in time")
+def _no_answer() -> Wrong:
+    return Wrong("no answer in time")

@@ -57,7 +57,7 @@ class Verification:
                 timings=self.timings,
             )
         except (TokenRejected, IssuerUnavailable) as refused:
-            self._then(refused)
+            self._tell(refused)
             return
         if isinstance(decided, VerifiedLogin):
             self._heard(decided)
@@ -72,6 +72,7 @@ class Verification:
         if self._end_proof is not None:
             self._end_proof()
         self._waiting = self._end_proof = None
+        self._then = _nobody
 
     def presented(self, verified: VerifiedLogin) -> PresentedTokens:
         """Return what the table is told of the tokens."""
@@ -100,7 +101,7 @@ class Verification:
         if isinstance(outcome, VerifiedLogin) and self._is_proof_due(outcome):
             self._end_proof = self._tasks.begin(partial(self._prove, outcome))
         else:
-            self._then(outcome)
+            self._tell(outcome)
 
     def _is_proof_due(self, verified: VerifiedLogin) -> bool:
         issuer = verified.verdict.principal.issuer
@@ -115,4 +116,12 @@ class Verification:
         except StoreError as error:
             outcome = IssuerUnavailable(str(error))
         self._end_proof = None
-        self._then(outcome)
+        self._tell(outcome)
+
+    def _tell(self, outcome: Outcome) -> None:
+        then, self._then = self._then, _nobody  # which leads back to the call
+        then(outcome)
+
+
+def _nobody(_: object) -> None:
+    """Tell nobody: it was told, or left."""

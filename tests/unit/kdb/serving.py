@@ -367,8 +367,8 @@ async def serving(
         try:
             yield at_work
         finally:
-            tasks.cancel_scope.cancel()
-            table.close()
             for each in at_work.connections:
                 each.cut()
-            await idle()
+            tasks.cancel_scope.cancel()
+            table.close()
+    await idle()  # after the group: in it this would be cancelled, and a failure with it

@@ -138,7 +138,7 @@ async def test_a_login_that_is_on_disk_too_late_is_withdrawn(clock: FakeClock) -
         assert logs[0]["detail"].startswith("not on disk after ")
         disk.set()
         assert await daemon.live(q) == 0
-        assert daemon.told == []
+        assert daemon.told == [("login.refused", "deadline")]
 
 
 async def test_a_process_cannot_make_the_issuer_wait_on_more_logins_than_the_bound(

@@ -13,7 +13,7 @@ import pytest
 
 from sessiond.testing.calls import disconnect_call, opened_call
 from sessiond.testing.plain import plain_dict
-from tests.fakes import FakeClock, idle
+from tests.fakes import HOUR, FakeClock, idle, verdict
 from tests.unit.kdb.serving import Process, Serving, connect, serving
 
 pytestmark = pytest.mark.anyio
@@ -32,6 +32,7 @@ class Counts:
     tasks: int = 0
     futures: int = 0
     callbacks: int = 0
+    commits: int = 0
     made: list[str] = field(default_factory=list)
 
 
@@ -89,7 +90,7 @@ async def log_in_and_out(q: Process) -> None:
 
 async def count_logins(daemon: Serving, q: Process, count: int) -> Counts:
     """Count what so many logins of one batch make, from their bytes to their answers."""
-    handles = range(5, 5 + count)
+    handles, before = range(5, 5 + count), len(daemon.store.commits)
     calls = b"".join(q.wire.sync(connect(handle=handle)) for handle in handles)
     with counted() as counts:
         await q.end.send(calls)
@@ -103,6 +104,7 @@ async def count_logins(daemon: Serving, q: Process, count: int) -> Counts:
     with counted() as more:
         await q.end.send(b"".join(opened))
         await idle()
+    counts.commits = len(daemon.store.commits) - before
     for handle in handles:
         await q.tell(disconnect_call(handle))
     await q.ping()
@@ -116,38 +118,38 @@ async def count_logins(daemon: Serving, q: Process, count: int) -> Counts:
 
 async def test_a_warm_login_has_no_task_and_one_future_a_batch(clock: FakeClock) -> None:
     async with warm(clock) as (daemon, q):
-        before = len(daemon.store.commits)
         counts = await count_logins(daemon, q, 1)
-        commits = len(daemon.store.commits) - before - 1  # of the logout
         assert (counts.tasks, counts.made) == (0, [])
-        assert commits == 2  # connect, opened
-        assert counts.futures <= FUTURES_A_BATCH * commits
+        assert counts.commits == 2  # connect, opened
+        assert counts.futures <= FUTURES_A_BATCH * counts.commits
 
 
 async def test_a_hundred_logins_have_no_more_tasks_than_one(clock: FakeClock) -> None:
     async with warm(clock) as (daemon, q):
-        before = len(daemon.store.commits)
         counts = await count_logins(daemon, q, 100)
-        commits = len(daemon.store.commits) - before
         assert (counts.tasks, counts.made) == (0, [])
-        assert counts.futures <= FUTURES_A_BATCH * commits
-        assert commits < 60  # what is read in one turn of the loop goes together
+        assert counts.futures <= FUTURES_A_BATCH * counts.commits
+        assert counts.commits < 60  # what is read in one turn of the loop goes together
 
 
 async def test_nothing_of_a_login_stays_after_its_logout(clock: FakeClock) -> None:
     async with warm(clock) as (daemon, q):
         for _ in range(ROUNDS // 10):
             await log_in_and_out(q)
-        forget(daemon)
+        await forget(daemon, q)
         before = sys.getallocatedblocks()
         for _ in range(ROUNDS):
             await log_in_and_out(q)
-        forget(daemon)
+        await forget(daemon, q)
         assert sys.getallocatedblocks() - before < STAYS
 
 
-def forget(daemon: Serving) -> None:
+async def forget(daemon: Serving, q: Process) -> None:
     """Have the fakes, and what is kept for a while on purpose, hold nothing of what was."""
+    await daemon.clock.advance(2 * HOUR)  # what was due, and is not any more
+    daemon.verifier.says = verdict(begin=daemon.clock.now())
+    q.end.transport.writes.clear()
+    q.end.transport.calls.clear()
     daemon.store.events.clear()
     daemon.store.commits.clear()
     daemon.context.events._newest.clear()
