@@ -8,7 +8,8 @@
     print(mapping(response.value).keys())
 
 A listening program holds a ServerConnection the same way: Handshake, `accept`, then Received, and
-`reply` or `error` for each SYNC one. `decode` and `encode` are for values alone. Whatever bytes
+`reply` or `error` for each SYNC one. `decode` and `encode` are for values alone, and a Template for
+messages that differ in a few values of one dictionary: it takes a sixth of the time. Whatever bytes
 come, nothing is raised but ProtocolError; the readers (`text`, `integer`, `mapping`, ...) raise
 CallError. Little-endian, not compressed, up to capability 3: what kdb+ speaks on a Unix socket. A
 server may take big-endian messages too.
@@ -31,6 +32,7 @@ from sessiond.qipc.build import (
     long,
     octets,
     string,
+    strings,
     symbol,
     symbols,
     table,
@@ -68,6 +70,7 @@ from sessiond.qipc.read import (
     typed,
     unpack_call,
 )
+from sessiond.qipc.template import Template
 from sessiond.qipc.values import (
     NIL,
     Atom,
@@ -117,6 +120,7 @@ __all__ = [
     "ServerConnection",
     "State",
     "Table",
+    "Template",
     "Value",
     "Vector",
     "boolean",
@@ -143,6 +147,7 @@ __all__ = [
     "password",
     "span",
     "string",
+    "strings",
     "symbol",
     "symbols",
     "table",

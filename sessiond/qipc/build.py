@@ -7,6 +7,7 @@ from uuid import UUID
 from sessiond.qipc.values import NIL, Atom, Dictionary, List, QType, Table, Value, Vector, count
 
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+_A_DAY = 86_400  # seconds
 _NULL_INT32 = -(2**31)
 _NULL_INT64 = -(2**63)
 _INFINITE_INT64 = 2**63 - 1
@@ -51,6 +52,11 @@ def string(text: str) -> Vector:
     return Vector(QType.CHAR, text.encode())
 
 
+def strings(texts: Mapping[str, str]) -> Dictionary:
+    """Return a dictionary of strings; its values are a general list, of none too."""
+    return Dictionary(symbols(texts), List(tuple(string(text) for text in texts.values())))
+
+
 def octets(content: bytes) -> Vector:
     """Return a byte vector."""
     return Vector(QType.BYTE, content)
@@ -62,11 +68,7 @@ def timestamp(moment: datetime | None) -> Atom:
     Raises:
         ValueError: The datetime is naive.
     """
-    if moment is None:
-        return NULL_TIMESTAMP
-    if moment.tzinfo is None:
-        raise ValueError("a timestamp needs an aware datetime")
-    return Atom(QType.TIMESTAMP, _nanoseconds(moment - _EPOCH))
+    return Atom(QType.TIMESTAMP, since_2000(moment))
 
 
 def timespan(span: timedelta) -> Atom:
@@ -113,6 +115,17 @@ def call(name: str, *arguments: Value) -> List | Vector:
     return list_(symbol(name), *(arguments or (NIL,)))
 
 
+def since_2000(moment: datetime | None) -> int:
+    """Return what a timestamp holds: see `timestamp`."""
+    if moment is None:
+        return _NULL_INT64
+    if moment.tzinfo is None:
+        raise ValueError("a timestamp needs an aware datetime")
+    return _nanoseconds(moment - _EPOCH)
+
+
 def _nanoseconds(span: timedelta) -> int:
-    exact = span // timedelta(microseconds=1) * 1000
-    return max(-_INFINITE_INT64, min(exact, _INFINITE_INT64))
+    exact = (span.days * _A_DAY + span.seconds) * 10**9 + span.microseconds * 1000
+    if -_INFINITE_INT64 <= exact <= _INFINITE_INT64:
+        return exact
+    return _INFINITE_INT64 if exact > 0 else -_INFINITE_INT64

@@ -248,7 +248,12 @@ class ServerConnection(_Connection[Handshake | Received]):
 
     def push(self, value: Value) -> bytes:
         """Return an async message to the client."""
-        return self._ask(MessageKind.ASYNC, value)
+        return self.tell(encode_message(MessageKind.ASYNC, value))
+
+    def tell(self, *messages: bytes) -> bytes:
+        """Return encoded ASYNC messages in one piece: they may be encoded elsewhere, or before."""
+        self._advance(Step.ASK)
+        return messages[0] if len(messages) == 1 else b"".join(messages)
 
     def _next_event(self) -> Handshake | Received | None:
         match self._state:

@@ -20,7 +20,7 @@ from sessiond.qipc.values import (
 from sessiond.qipc.wire import COMPOUNDS, NUMBERS, PRIMITIVES, atom_code
 
 _LENGTH: Final = struct.Struct("<i")
-_HEAD: Final = struct.Struct("<BBi")  # type, attribute, length
+HEAD: Final = struct.Struct("<BBi")  # type, attribute, length
 
 
 def encode(value: Value | QError) -> bytes:
@@ -31,7 +31,7 @@ def encode(value: Value | QError) -> bytes:
             it, an item that is not of the Python type its q type asks for.
     """
     if isinstance(value, QError):
-        return bytes([atom_code(QType.ERROR)]) + _symbol(value.text)
+        return bytes([atom_code(QType.ERROR)]) + encode_symbol(value.text)
     out = bytearray()
     _put(out, value)
     return bytes(out)
@@ -40,13 +40,13 @@ def encode(value: Value | QError) -> bytes:
 def _put(out: bytearray, value: Value) -> None:
     match value:
         case Vector(type=kind, items=items, attribute=attribute):
-            out += _HEAD.pack(kind, attribute, len(items))
+            out += HEAD.pack(kind, attribute, len(items))
             out += _items(kind, items)
         case Atom(type=kind, value=item):
             out.append(atom_code(kind))
             out += _item(kind, item)
         case List(items=values, attribute=attribute):
-            out += _HEAD.pack(QType.LIST, attribute, len(values))
+            out += HEAD.pack(QType.LIST, attribute, len(values))
             _put_all(out, values)
         case Dictionary(keys=keys, values=values, is_sorted=is_sorted):
             out.append(QType.SORTED_DICTIONARY if is_sorted else QType.DICTIONARY)
@@ -56,7 +56,7 @@ def _put(out: bytearray, value: Value) -> None:
             _put(out, Dictionary(Vector(QType.SYMBOL, columns), List(values)))
         case Lambda(context=context, source=source):
             out.append(QType.LAMBDA)
-            out += _symbol(context)
+            out += encode_symbol(context)
             _put(out, Vector(QType.CHAR, source))
         case Function():
             _put_function(out, value)
@@ -87,7 +87,7 @@ def _item(kind: QType, item: Scalar) -> bytes:
         case bool() if kind is QType.BOOLEAN:
             return bytes([item])
         case str() if kind is QType.SYMBOL:
-            return _symbol(item)
+            return encode_symbol(item)
         case bytes() if kind is QType.CHAR and len(item) == 1:
             return item
         case int() if kind is QType.BYTE:
@@ -104,7 +104,7 @@ def _items(kind: QType, items: tuple[Scalar, ...] | bytes) -> bytes:
     if isinstance(items, bytes):
         return items
     if kind is QType.SYMBOL:
-        return _symbols(items)
+        return encode_symbols(items)
     if kind in NUMBERS:
         return _numbers(kind, items)
     return b"".join([_item(kind, item) for item in items])
@@ -117,15 +117,19 @@ def _numbers(kind: QType, items: tuple[Scalar, ...]) -> bytes:
         raise ValueError(f"not in the range of {kind.name}") from error
 
 
-def _symbols(items: tuple[Scalar, ...]) -> bytes:
-    texts = [item for item in items if isinstance(item, str)]
-    octets = "\0".join([*texts, ""]).encode(errors="surrogateescape")
-    if len(texts) < len(items) or octets.count(0) > len(items):
+def encode_symbols(items: tuple[Scalar, ...]) -> bytes:
+    """Return symbols as they lie in a vector."""
+    try:
+        octets = "\0".join((*items, "")).encode(errors="surrogateescape")  # type: ignore[arg-type]
+    except TypeError:
+        octets = b""
+    if octets.count(0) != len(items):
         raise ValueError("a symbol is a text without a NUL")
     return octets
 
 
-def _symbol(text: str) -> bytes:
+def encode_symbol(text: str) -> bytes:
+    """Return a symbol as it lies in an atom and in a vector alike."""
     if "\0" in text:
         raise ValueError("a symbol ends at a NUL and can hold none")
     return text.encode(errors="surrogateescape") + b"\0"

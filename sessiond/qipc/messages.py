@@ -41,7 +41,11 @@ def encode_message(kind: MessageKind, value: Value | QError) -> bytes:
     Raises:
         ValueError: kdb+ has no such value.
     """
-    payload = encode(value)
+    return framed(kind, encode(value))
+
+
+def framed(kind: MessageKind, payload: bytes) -> bytes:
+    """Return an encoded value as a whole message."""
     return HEADER.pack(LITTLE_ENDIAN, kind, 0, 0, HEADER.size + len(payload)) + payload
 
 

@@ -388,3 +388,13 @@ def test_an_answer_may_be_encoded_elsewhere() -> None:
     assert client.next_event() == Response(long(2))
     with pytest.raises(RuntimeError, match="without a question"):
         server.answer(b"")
+
+
+def test_pushes_may_be_encoded_elsewhere_and_go_in_one_piece() -> None:
+    server, client = open_pair()
+    one, two = (encode_message(MessageKind.ASYNC, long(number)) for number in (1, 2))
+    assert server.tell(one) == one == server.push(long(1))
+    client.receive_data(server.tell(one, two))
+    assert [client.next_event(), client.next_event()] == [Push(long(1)), Push(long(2))]
+    with pytest.raises(RuntimeError, match="not legal"):
+        ServerConnection(MAX).tell(one)
