@@ -57,7 +57,7 @@ class Opening:
     """
 
     def __init__(
-        self, table: Table, change: Bind, slot: Slot, push: Callable[[Value], None]
+        self, table: Table, change: Bind, slot: Slot, push: Callable[[bytes], None]
     ) -> None:
         self._table = table
         self._change = change

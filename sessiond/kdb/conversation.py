@@ -23,12 +23,12 @@ from sessiond.kdb.login import Login
 from sessiond.kdb.login_services import LoginServices, Owner
 from sessiond.kdb.process_line import ProcessLine
 from sessiond.kdb.renewal import Renewal
-from sessiond.kdb.slots import Slot, Slots
+from sessiond.kdb.slots import Encoded, Slot, Slots
 from sessiond.kdb.subscriber_access import ProcessNames, SubscriberAccess
 from sessiond.kdb.tasks import ConnectionTasks
 from sessiond.kdb.turns import Turns
 from sessiond.kdb.welcome import ConnectionSettings, Welcome
-from sessiond.qipc import NIL, Value, dictionary, is_ping, list_, symbol
+from sessiond.qipc import NIL, Value, is_ping, list_, symbol
 from sessiond.qipc.values import QType, Vector
 from sessiond.system.peer import Peer
 from sessiond.table import Table
@@ -185,7 +185,7 @@ class Conversation:
         session = call.session
         if session in self._renewing or not self._account.keep(RENEWAL_SIZE):
             if slot.is_sync:
-                slot.settle(lambda: dictionary(replies.refused(Refusal.THROTTLED)))
+                slot.settle(lambda: Encoded(replies.refused(Refusal.THROTTLED)))
                 return
             self._line.push(replies.renewal_refused(session, 0, Refusal.THROTTLED))
             slot.settle(nothing)

@@ -15,7 +15,17 @@ from sessiond.core.principal import folded
 from sessiond.eventlog import EventLog
 from sessiond.kdb.calls import TABLE
 from sessiond.kdb.tasks import Work
-from sessiond.qipc import List, Table, Value, call, symbol, symbols, table, timestamp
+from sessiond.qipc import (
+    List,
+    MessageKind,
+    Table,
+    call,
+    encode_message,
+    symbol,
+    symbols,
+    table,
+    timestamp,
+)
 from sessiond.qipc.values import QType, Vector
 
 NO_SESSION = UUID(int=0)  # 0Ng
@@ -33,8 +43,8 @@ class Reader(Protocol):
 
     label: str  # what logs call the process
 
-    def push(self, value: Value) -> None:
-        """Send an async message. Never waits."""
+    def push(self, *messages: bytes) -> None:
+        """Send encoded async messages. Never waits."""
         ...
 
     async def taken(self) -> None:
@@ -96,7 +106,8 @@ class Feed:
         wanted = [each for each in events if self._is_wanted(each, known)]
         if wanted:
             given = rows(wanted, known, self._discretion.may_name)
-            self._reader.push(call("upd", symbol(TABLE), given))
+            upd = call("upd", symbol(TABLE), given)
+            self._reader.push(encode_message(MessageKind.ASYNC, upd))
         await self._taken()
         return True
 

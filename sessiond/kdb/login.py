@@ -10,11 +10,10 @@ from sessiond.gate import VerifiedLogin
 from sessiond.kdb import replies
 from sessiond.kdb.calls import Connect
 from sessiond.kdb.login_services import LoginServices, Owner
-from sessiond.kdb.slots import Slot
+from sessiond.kdb.slots import Encoded, Slot
 from sessiond.kdb.tasks import ConnectionTasks
 from sessiond.kdb.telling import Refused, Told, tell
 from sessiond.kdb.verification import Outcome, Verification
-from sessiond.qipc import Value, dictionary
 
 
 class Login:
@@ -107,7 +106,7 @@ class Login:
             self._verification.leave()
             self._slot.settle(self._answer)
 
-    def _answer(self) -> Value:
+    def _answer(self) -> Encoded:
         """Return the answer as it leaves, and tell of it."""
         outcome = self._outcome or Refused(Refusal.UNAVAILABLE, "")
         told = Told(
@@ -119,8 +118,8 @@ class Login:
         )
         tell(self._services, self._owner, told, outcome)
         if isinstance(outcome, Refused):
-            return dictionary(replies.refused(outcome.reason))
-        return dictionary(replies.accepted(outcome))
+            return Encoded(replies.refused(outcome.reason))
+        return Encoded(replies.accepted(outcome))
 
     def _took(self) -> float:
         return self._services.clock.monotonic() - self._slot.began

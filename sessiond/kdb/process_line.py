@@ -6,7 +6,7 @@ import structlog
 
 from sessiond.containment import Containment
 from sessiond.kdb.outbox import Outbox
-from sessiond.qipc import ServerConnection, Value
+from sessiond.qipc import ServerConnection
 
 log = structlog.get_logger()
 
@@ -27,10 +27,10 @@ class ProcessLine:
         self._cut = cut
         self.label = ""  # what logs call the process
 
-    def push(self, value: Value) -> None:
-        """Send an async message. Never waits, and never raises."""
+    def push(self, *messages: bytes) -> None:
+        """Send encoded async messages. Never waits, and never raises."""
         try:
-            self._outbox.put(self._wire.push(value))
+            self._outbox.put(self._wire.tell(*messages))
         except Exception as error:  # noqa: BLE001 - this connection ends by it; others go on
             self.fail(error)
 

@@ -12,13 +12,13 @@ from sessiond.gate import VerifiedLogin
 from sessiond.kdb import replies
 from sessiond.kdb.calls import Renewal as RenewalCall
 from sessiond.kdb.login_services import LoginServices, Owner
-from sessiond.kdb.slots import Slot
+from sessiond.kdb.slots import Encoded, Slot
 from sessiond.kdb.tasks import ConnectionTasks
 from sessiond.kdb.telling import Refused, Told, tell
 from sessiond.kdb.verification import Outcome, Verification
-from sessiond.qipc import NIL, Value, dictionary
+from sessiond.qipc import NIL, Value
 
-Pushing = Callable[[Value], None]
+Pushing = Callable[[bytes], None]
 
 
 class Renewal:
@@ -138,7 +138,7 @@ class Renewal:
             self._over()
             self._slot.settle(self._answer)
 
-    def _answer(self) -> Value:
+    def _answer(self) -> Value | Encoded:
         """Return the answer as it leaves, and tell of it."""
         outcome = self._outcome or Refused(Refusal.UNAVAILABLE, "")
         session = None if self._standing is None else self._standing.session
@@ -151,12 +151,12 @@ class Renewal:
         )
         tell(self._services, self._owner, told, outcome)
         if isinstance(outcome, ActiveSession):
-            return dictionary(replies.accepted(outcome))
+            return Encoded(replies.accepted(outcome))
         if self._slot.is_apart:
             handle = 0 if session is None else session.handle
             self._push(replies.renewal_refused(self._call.session, handle, outcome.reason))
             return NIL
-        return dictionary(replies.refused(outcome.reason))
+        return Encoded(replies.refused(outcome.reason))
 
     def _took(self) -> float:
         return self._services.clock.monotonic() - self._slot.began

@@ -1,8 +1,8 @@
-"""What processes are told, as kdb+ values."""
+"""What processes are told: whole messages of the kinds that are sent often, else kdb+ values."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import assert_never
+from typing import Any, assert_never
 from uuid import UUID
 
 from sessiond.core.errors import Refusal
@@ -24,17 +24,15 @@ from sessiond.core.events import (
 )
 from sessiond.core.session import ActiveSession
 from sessiond.qipc import (
-    NULL_GUID,
-    Dictionary,
     List,
+    MessageKind,
+    Template,
     Value,
     boolean,
-    call,
-    dictionary,
     guid,
     int_,
     long,
-    string,
+    strings,
     symbol,
     symbols,
     table,
@@ -43,33 +41,26 @@ from sessiond.qipc import (
 from sessiond.qipc.values import QType, Vector
 
 PUSH = ".sessiond.upd"
+NO_SESSION = UUID(int=0)
 
 
-def accepted(active: ActiveSession) -> dict[str, Value]:
+def accepted(active: ActiveSession) -> bytes:
     """Return the seven keys of an accepted login or renewal."""
     session = active.session
-    return {
-        "ok": boolean(True),
-        "session": guid(session.id),
-        "user": symbol(session.principal.name),
-        "roles": symbols(session.roles),
-        "attributes": _texts(session.attributes),
-        "expires": timestamp(active.expires_at),
-        "reason": symbol(""),
-    }
+    return _ANSWER.message(
+        True,
+        session.id,
+        session.principal.name,
+        session.roles,
+        session.attributes,
+        active.expires_at,
+        "",
+    )
 
 
-def refused(reason: Refusal) -> dict[str, Value]:
+def refused(reason: Refusal) -> bytes:
     """Return the seven keys of a refused login or renewal; nothing that the caller sent."""
-    return {
-        "ok": boolean(False),
-        "session": NULL_GUID,
-        "user": symbol(""),
-        "roles": symbols(()),
-        "attributes": _texts({}),
-        "expires": timestamp(None),
-        "reason": symbol(reason.value),
-    }
+    return _ANSWER.message(False, NO_SESSION, "", (), {}, None, reason.value)
 
 
 def sessions(active_sessions: Sequence[ActiveSession]) -> Value:
@@ -88,7 +79,7 @@ def sessions(active_sessions: Sequence[ActiveSession]) -> Value:
     )
 
 
-def push_of(event: Event) -> Value:
+def push_of(event: Event) -> bytes:
     """Return an event as the push that tells a process of it."""
     match event:
         case SessionRefreshed():
@@ -107,9 +98,9 @@ def push_of(event: Event) -> Value:
             raise ValueError(f"no process is pushed {event.kind}")
         case _:
             assert_never(event)
-    entries = _push(
+    return _push(
         kind,
-        session=event.session,
+        session=event.session or NO_SESSION,
         handle=event.handle,
         user=event.user,
         roles=event.roles,
@@ -117,24 +108,22 @@ def push_of(event: Event) -> Value:
         reason=event.reason,
         sequence=event.sequence,
     )
-    return call(PUSH, dictionary(entries))
 
 
-def bye() -> Value:
+def bye() -> bytes:
     """Return the push that says the daemon is stopping."""
-    return call(PUSH, dictionary(_push("bye")))
+    return _push("bye")
 
 
-def unknown_session(session: UUID, handle: int) -> Value:
+def unknown_session(session: UUID, handle: int) -> bytes:
     """Return the push for a handle that was opened on a login which no longer stands."""
-    entries = _push("revoked", session=session, handle=handle, reason="unbound")
-    return call(PUSH, dictionary(entries))
+    return _push("revoked", session=session, handle=handle, reason="unbound")
 
 
-def renewed_late(active: ActiveSession) -> Value:
+def renewed_late(active: ActiveSession) -> bytes:
     """Return the push for a renewal that happened after its answer was due."""
     session = active.session
-    entries = _push(
+    return _push(
         "renewed",
         session=session.id,
         handle=session.handle,
@@ -142,42 +131,55 @@ def renewed_late(active: ActiveSession) -> Value:
         roles=session.roles,
         expires_at=active.expires_at,
     )
-    return call(PUSH, dictionary(entries))
 
 
-def renewal_refused(session: UUID, handle: int, reason: Refusal) -> Value:
+def renewal_refused(session: UUID, handle: int, reason: Refusal) -> bytes:
     """Return the push that answers an async `renew`; the session goes on as before."""
-    entries = _push("renewed", session=session, handle=handle, reason=reason.value)
-    return call(PUSH, dictionary({**entries, "ok": boolean(False)}))
+    nobody, nothing = "", ()
+    return _REFUSED_RENEWAL.message(
+        "renewed", session, handle, nobody, nothing, None, reason.value, 0, False
+    )
 
 
 def _push(
     kind: str,
     *,
-    session: UUID | None = None,
+    session: UUID = NO_SESSION,
     handle: int = 0,
     user: str = "",
     roles: Sequence[str] = (),
     expires_at: datetime | None = None,
     reason: str = "",
     sequence: int = 0,
-) -> dict[str, Value]:
-    return {
-        "event": symbol(kind),
-        "session": NULL_GUID if session is None else guid(session),
-        "handle": int_(handle),
-        "user": symbol(user),
-        "roles": symbols(roles),
-        "expires": timestamp(expires_at),
-        "reason": symbol(reason),
-        "sequence": long(sequence),
-    }
-
-
-def _texts(entries: Mapping[str, str]) -> Dictionary:
-    """Return symbols to strings; the values stay a general list when there is none."""
-    return Dictionary(symbols(entries), List(tuple(string(text) for text in entries.values())))
+) -> bytes:
+    return _PUSH.message(kind, session, handle, user, roles, expires_at, reason, sequence)
 
 
 def _timestamps(moments: Sequence[datetime]) -> Vector:
     return Vector(QType.TIMESTAMP, tuple(timestamp(moment).value for moment in moments))
+
+
+_ANSWER = Template(
+    MessageKind.RESPONSE,
+    {
+        "ok": boolean,
+        "session": guid,
+        "user": symbol,
+        "roles": symbols,
+        "attributes": strings,
+        "expires": timestamp,
+        "reason": symbol,
+    },
+)
+_TOLD: dict[str, Callable[[Any], Value]] = {
+    "event": symbol,
+    "session": guid,
+    "handle": int_,
+    "user": symbol,
+    "roles": symbols,
+    "expires": timestamp,
+    "reason": symbol,
+    "sequence": long,
+}
+_PUSH = Template(MessageKind.ASYNC, _TOLD, PUSH)
+_REFUSED_RENEWAL = Template(MessageKind.ASYNC, {**_TOLD, "ok": boolean}, PUSH)

@@ -9,7 +9,6 @@ from sessiond.core.events import SessionClosed, SessionRevoked
 from sessiond.core.session import ProcessKey
 from sessiond.kdb import replies
 from sessiond.kdb.connected import AT_ONCE, ConnectedProcesses
-from sessiond.qipc import Value
 from sessiond.table import Committed
 from tests.fakes import START, idle, process_about, process_key, session_id
 from tests.unit.kdb.fakes import FakeLine
@@ -124,9 +123,28 @@ async def test_a_push_of_what_is_not_on_disk_moves_nothing() -> None:
         await connected.wait_for(5)
 
 
+async def test_what_concerns_a_process_in_one_turn_goes_to_it_in_one_piece() -> None:
+    class CountingLine(FakeLine):
+        pieces = 0
+
+        def push(self, *messages: bytes) -> None:
+            super().push(*messages)
+            self.pieces += 1
+
+    connected, one, other = ConnectedProcesses(), CountingLine(), CountingLine()
+    connected.enter(process_key(1), one, process_about())
+    connected.enter(process_key(2), other, process_about())
+    told = [Notice(revoked(n).event, process_key(1 + n % 2)) for n in range(1, 7)]
+    deliver(connected, *told)
+    for number, line in enumerate((one, other), 1):
+        own = [each.event for each in told if each.push_to == process_key(number)]
+        assert line.pushed == [replies.push_of(event) for event in own]
+        assert line.pieces == 1
+
+
 async def test_a_push_that_cannot_be_made_cuts_its_connection_and_keeps_nobody_elses() -> None:
     class BrokenLine(FakeLine):
-        def push(self, value: Value) -> None:
+        def push(self, *messages: bytes) -> None:
             raise UnicodeEncodeError("utf-8", "\ud800", 0, 1, "surrogates")
 
     containment = Containment()

@@ -7,7 +7,6 @@ import pytest
 from sessiond.core.decide import Notice
 from sessiond.core.events import SessionRevoked
 from sessiond.kdb.connected import AT_ONCE, ConnectedProcesses
-from sessiond.qipc import Value
 from sessiond.table import Committed
 from tests.fakes import START, process_about, process_key
 
@@ -22,9 +21,9 @@ class ReadingLine:
         self.most = 0
         self.total = 0
 
-    def push(self, value: Value) -> None:
-        self.unread += 1
-        self.total += 1
+    def push(self, *messages: bytes) -> None:
+        self.unread += len(messages)
+        self.total += len(messages)
         self.most = max(self.most, self.unread)
 
     def cut(self) -> None:

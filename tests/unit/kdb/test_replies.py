@@ -5,6 +5,8 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sessiond.core.errors import Refusal
 from sessiond.core.events import (
@@ -27,14 +29,18 @@ from sessiond.qipc import (
     Atom,
     Dictionary,
     List,
+    MessageDecoder,
+    MessageKind,
     QError,
     Table,
     Value,
     Vector,
     boolean,
+    call,
     decode,
     dictionary,
     encode,
+    encode_message,
     guid,
     int_,
     long,
@@ -47,6 +53,7 @@ from sessiond.qipc import (
 from sessiond.qipc.values import QType
 from sessiond.testing import EventFactory
 from tests.fakes import START, principal, process_about, session, session_id
+from tests.unit.qipc.strategies import symbol_texts
 
 NANOSECONDS = int((START - datetime(2000, 1, 1, tzinfo=UTC)).total_seconds()) * 10**9
 KEYS = ["ok", "session", "user", "roles", "attributes", "expires", "reason"]
@@ -65,6 +72,18 @@ def active(number: int = 1, **members: object) -> ActiveSession:
     return ActiveSession(session=session(number, **members), expires_at=START)
 
 
+def said(message: bytes, kind: MessageKind = MessageKind.RESPONSE) -> Value:
+    """Return what q reads in a message of this kind."""
+    messages = MessageDecoder(max_size=len(message))
+    messages.receive_data(message)
+    arrived = messages.next_message()
+    assert arrived is not None
+    assert arrived.kind is kind
+    value = decode(arrived.payload)
+    assert not isinstance(value, QError)
+    return value
+
+
 def sent(value: Value) -> Value:
     """Return what q gets: through the wire and back."""
     arrived = decode(encode(value))
@@ -72,9 +91,9 @@ def sent(value: Value) -> Value:
     return arrived
 
 
-def pushed(value: Value) -> dict[str, Value]:
+def pushed(message: bytes) -> dict[str, Value]:
     """Return the entries of a push."""
-    arrived = sent(value)
+    arrived = said(message, MessageKind.ASYNC)
     assert isinstance(arrived, List)
     name, entries = arrived.items
     assert name == symbol(".sessiond.upd")
@@ -83,7 +102,7 @@ def pushed(value: Value) -> dict[str, Value]:
 
 def test_an_accepted_login_has_seven_keys_of_these_types() -> None:
     who = active(principal=principal("Alice"), roles=("reader",), attributes={"desk": "R"})
-    entries = mapping(sent(dictionary(replies.accepted(who))))
+    entries = mapping(said(replies.accepted(who)))
     assert entries == {
         "ok": boolean(True),
         "session": guid(session_id(1)),
@@ -100,7 +119,7 @@ def test_an_accepted_login_has_seven_keys_of_these_types() -> None:
 
 @pytest.mark.parametrize("reason", list(Refusal))
 def test_a_refused_login_has_the_same_keys_and_only_the_reason_in_them(reason: Refusal) -> None:
-    entries = mapping(sent(dictionary(replies.refused(reason))))
+    entries = mapping(said(replies.refused(reason)))
     assert entries == {
         "ok": boolean(False),
         "session": NULL_GUID,
@@ -181,6 +200,34 @@ def test_a_push_has_eight_keys_of_these_types(kind: type[SessionRefreshed], name
     assert list(entries) == PUSH_KEYS
 
 
+@given(
+    event=st.builds(
+        SessionRevoked,
+        at=st.just(START),
+        session=st.none() | st.uuids(),
+        user=symbol_texts,
+        handle=st.integers(0, 2**31 - 1),
+        roles=st.lists(symbol_texts, max_size=3).map(tuple),
+        expires_at=st.none() | st.datetimes(timezones=st.just(UTC)),
+        reason=symbol_texts,
+        sequence=st.integers(0, 2**63 - 1),
+    )
+)
+def test_a_push_is_the_bytes_of_the_call_whatever_the_event(event: SessionRevoked) -> None:
+    entries: dict[str, Value] = {
+        "event": symbol("revoked"),
+        "session": guid(event.session) if event.session else NULL_GUID,
+        "handle": int_(event.handle),
+        "user": symbol(event.user),
+        "roles": symbols(event.roles),
+        "expires": timestamp(event.expires_at),
+        "reason": symbol(event.reason),
+        "sequence": long(event.sequence),
+    }
+    general = encode_message(MessageKind.ASYNC, call(".sessiond.upd", dictionary(entries)))
+    assert replies.push_of(event) == general
+
+
 @pytest.mark.parametrize(
     "event",
     [
@@ -249,5 +296,5 @@ def test_a_renewal_that_happens_late_is_pushed_as_any_other() -> None:
 
 def test_the_texts_of_one_attribute_are_a_list_of_strings_too() -> None:
     one = replace(active(), session=session(attributes={"a": "", "b": "xy"}))
-    attributes = sent(replies.accepted(one)["attributes"])
+    attributes = mapping(said(replies.accepted(one)))["attributes"]
     assert attributes == Dictionary(symbols(["a", "b"]), List((string(""), string("xy"))))
