@@ -2,11 +2,10 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from msgspec import structs
+from msgspec import Struct, structs
 
 from sessiond.core.changes import Change
 from sessiond.core.events import Event, SessionClosed, SessionEvent, SessionExpired, SessionRevoked
@@ -22,8 +21,7 @@ E = TypeVar("E", bound=SessionEvent)
 REFUSED_KEPT = timedelta(days=90)  # as long as refresh tokens commonly live
 
 
-@dataclass(frozen=True, slots=True)
-class Notice:
+class Notice(Struct, frozen=True, gc=False):
     """An event, and the process that is pushed it where it concerns the process."""
 
     event: Event
@@ -63,9 +61,15 @@ class Draft(Reading):
         self.notices.append(Notice(event, to))
 
     def event(
-        self, kind: type[E], session: Session, *, expires_at: datetime, reason: str = ""
+        self,
+        kind: type[E],
+        session: Session,
+        *,
+        expires_at: datetime,
+        reason: str = "",
+        **of_its_kind: Any,
     ) -> E:
-        """Return what happened to a session as an event."""
+        """Return what happened to a session as an event, which may have more than all have."""
         return kind(
             at=self.now,
             session=session.id,
@@ -76,6 +80,7 @@ class Draft(Reading):
             roles=session.roles,
             expires_at=expires_at,
             reason=reason,
+            **of_its_kind,
         )
 
     def close(self, session: Session, reason: str, *, push: bool = False) -> None:
@@ -98,9 +103,9 @@ class Draft(Reading):
     ) -> None:
         """End a session that its process still holds: the process is told to close the handle."""
         self.drop(session)
-        event = self.event(kind, session, expires_at=self.expires_at(session), reason=reason)
-        if detail and isinstance(event, SessionRevoked):
-            event = structs.replace(event, detail=detail)
+        said = {"detail": detail} if detail and kind is SessionRevoked else {}
+        expires_at = self.expires_at(session)
+        event = self.event(kind, session, expires_at=expires_at, reason=reason, **said)
         self.push(event, session.process)
 
     def take_back_on(
