@@ -6,8 +6,7 @@ more can be read; what was asked before can still be answered.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Final, Generic, TypeVar
@@ -152,8 +151,11 @@ class _Connection(ABC, Generic[Event]):
         Raises:
             ProtocolError: As `next_event` does, for a header that is of no message.
         """
-        with self._breaking():
+        try:
             return self._messages.ready if self._state is State.OPEN else 0
+        except ProtocolError:
+            self._advance(Step.BREAK)
+            raise
 
     def admit(self, max_message: int) -> None:
         """Take messages of so many bytes from now on, with their headers."""
@@ -172,8 +174,11 @@ class _Connection(ABC, Generic[Event]):
         Raises:
             ProtocolError: The other end broke the protocol; so does each later call.
         """
-        with self._breaking():
+        try:
             return self._next_event()
+        except ProtocolError:
+            self._advance(Step.BREAK)
+            raise
 
     def reply(self, value: Value) -> bytes:
         """Return the answer to the oldest SYNC message that is not answered."""
@@ -193,15 +198,6 @@ class _Connection(ABC, Generic[Event]):
 
     @abstractmethod
     def _next_event(self) -> Event | None: ...
-
-    @contextmanager
-    def _breaking(self) -> Iterator[None]:
-        """Note that the other end broke the protocol, where it did."""
-        try:
-            yield
-        except ProtocolError:
-            self._advance(Step.BREAK)
-            raise
 
     def _ask(self, kind: MessageKind, value: Value) -> bytes:
         wire = encode_message(kind, value)

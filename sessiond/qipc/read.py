@@ -21,15 +21,13 @@ MAX_ENTRIES = 1000  # of a dictionary
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _NULLS = {QType.INT: -(2**31), QType.LONG: -(2**63)}
 _NULL_INT64 = -(2**63)
+_EMPTY = Vector(QType.CHAR, b"")
 
 
 def text(value: Value, name: str = "value") -> str:
     """Return the text of a symbol, a string, a char atom or `()`; it is valid UTF-8."""
     if isinstance(value, Atom) and value.type is QType.SYMBOL:
-        content = cast("str", value.value)
-        if not content.isascii():
-            _utf8(content.encode(errors="surrogateescape"), name)
-        return content
+        return _symbol_text(cast("str", value.value), name)
     content_bytes = _chars(value)
     if content_bytes is None:
         raise CallError(f"{name} must be a symbol or a string")
@@ -142,17 +140,14 @@ def mapping(value: Value, name: str = "value") -> dict[str, Value]:
         raise CallError(f"{name} must be a dictionary")
     if isinstance(value.keys, Vector) and value.keys.type is not QType.SYMBOL:
         raise CallError(f"the keys of {name} must be symbols")
-    if count(value.keys) != count(value.values):
+    length = count(value.keys)
+    if length != count(value.values):
         raise CallError(f"{name} must have each key once, and a value for each")
-    if (count(value.keys) or 0) > MAX_ENTRIES:
+    if (length or 0) > MAX_ENTRIES:
         raise CallError(f"{name} must have at most {MAX_ENTRIES} keys")
-    keys = _items(value.keys, f"the keys of {name}", "symbols")
+    keys = _names(value.keys, name)
     values = _items(value.values, f"the values of {name}", "values")
-    if not all(isinstance(key, Atom) and key.type is QType.SYMBOL for key in keys):
-        raise CallError(f"the keys of {name} must be symbols")
-    entries = {
-        text(key, f"each key of {name}"): item for key, item in zip(keys, values, strict=True)
-    }
+    entries = dict(zip(keys, values, strict=True))
     if len(entries) < len(keys):
         raise CallError(f"{name} must have each key once, and a value for each")
     return entries
@@ -160,7 +155,7 @@ def mapping(value: Value, name: str = "value") -> dict[str, Value]:
 
 def is_ping(value: Value) -> bool:
     """Say whether a message asks only for a sign of life: `""` or `(::)`."""
-    return value == NIL or value == Vector(QType.CHAR, b"")
+    return value in (NIL, _EMPTY)
 
 
 def unpack_call(value: Value) -> tuple[str, tuple[Value, ...]]:
@@ -181,6 +176,21 @@ def unpack_call(value: Value) -> tuple[str, tuple[Value, ...]]:
         raise CallError("a call must begin with a name")
     arguments = parts[1:]
     return name, () if arguments == (NIL,) else arguments
+
+
+def _names(keys: Value, name: str) -> tuple[str, ...]:
+    """Return the texts of the keys of a dictionary."""
+    if isinstance(keys, Vector):
+        names = cast("tuple[str, ...]", keys.items)
+    else:
+        atoms = [
+            key for key in _items(keys, f"the keys of {name}", "symbols") if isinstance(key, Atom)
+        ]
+        if len(atoms) < (count(keys) or 0) or any(key.type is not QType.SYMBOL for key in atoms):
+            raise CallError(f"the keys of {name} must be symbols")
+        names = tuple(cast("str", key.value) for key in atoms)
+    _symbol_text("\0".join(names), f"each key of {name}")  # a NUL is no part of another character
+    return names
 
 
 def _items(value: Value, name: str, of_what: str) -> tuple[Value, ...]:
@@ -204,6 +214,12 @@ def _chars(value: Value) -> bytes | None:
 
 def _is_empty_list(value: Value) -> bool:
     return isinstance(value, List) and not value.items
+
+
+def _symbol_text(content: str, name: str) -> str:
+    if not content.isascii():
+        _utf8(content.encode(errors="surrogateescape"), name)
+    return content
 
 
 def _utf8(content: bytes, name: str) -> str:

@@ -4,10 +4,11 @@ Numbers and times stay as they are on the wire, nulls and infinities included. N
 what a value holds: it may hold a password, and what has a `repr` ends in a log some day.
 """
 
-from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import TypeAlias
 from uuid import UUID
+
+from msgspec import Struct
 
 
 class QType(IntEnum):
@@ -54,8 +55,7 @@ class QType(IntEnum):
 Scalar: TypeAlias = bool | int | float | bytes | str | UUID
 
 
-@dataclass(frozen=True, slots=True)
-class Atom:
+class Atom(Struct, frozen=True, gc=False):
     """One item. Its Python type follows from its q type:
 
     bool for BOOLEAN, UUID for GUID, one byte of `bytes` for CHAR, str for SYMBOL, float for REAL,
@@ -64,28 +64,31 @@ class Atom:
     """
 
     type: QType
-    value: Scalar = field(repr=False)
+    value: Scalar
+
+    def __repr__(self) -> str:
+        return f"Atom(type={self.type!r})"
 
 
-@dataclass(frozen=True, slots=True)
-class Vector:
+class Vector(Struct, frozen=True, gc=False):
     """Items of one type: `bytes` for CHAR and BYTE, else a tuple of what an Atom would hold."""
 
     type: QType
-    items: tuple[Scalar, ...] | bytes = field(repr=False)
+    items: tuple[Scalar, ...] | bytes
     attribute: int = 0  # 1 to 4: `s#, `u#, `p#, `g#
 
+    def __repr__(self) -> str:
+        return f"Vector(type={self.type!r}, attribute={self.attribute!r})"
 
-@dataclass(frozen=True, slots=True)
-class List:
+
+class List(Struct, frozen=True, gc=False):
     """A general list: items of any type."""
 
     items: tuple["Value", ...]
     attribute: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Dictionary:
+class Dictionary(Struct, frozen=True, gc=False):
     """Keys and as many values. Two tables make it a keyed table."""
 
     keys: "Value"
@@ -93,8 +96,7 @@ class Dictionary:
     is_sorted: bool = False  # the whole has `s#
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(Struct, frozen=True, gc=False):
     """Named columns of one length."""
 
     columns: tuple[str, ...]
@@ -102,16 +104,17 @@ class Table:
     attribute: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Lambda:
+class Lambda(Struct, frozen=True, gc=False):
     """A function as its source text; the context is its namespace without the dot, "" for root."""
 
     context: str
-    source: bytes = field(repr=False)
+    source: bytes
+
+    def __repr__(self) -> str:
+        return f"Lambda(context={self.context!r})"
 
 
-@dataclass(frozen=True, slots=True)
-class Function:
+class Function(Struct, frozen=True, gc=False):
     """A function of type UNARY to DYNAMIC, carried along but never run.
 
     UNARY, OPERATOR and ITERATOR are a number in kdb+'s table of primitives; PROJECTION and
@@ -123,8 +126,7 @@ class Function:
     parts: tuple["Value", ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class QError:
+class QError(Struct, frozen=True, gc=False):
     """A q error, `'text`. It stands alone as a response, never inside a value."""
 
     text: str

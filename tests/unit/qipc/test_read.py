@@ -250,6 +250,15 @@ def test_a_dictionary_comes_with_mixed_or_with_collapsed_values() -> None:
     assert mapping(Dictionary(NONE, NONE)) == {}
 
 
+def test_the_keys_of_a_dictionary_are_each_valid_utf_8() -> None:
+    values = list_(int_(1), symbol("b"))
+    accents = symbols(["\u00e9", "e"])
+    assert mapping(Dictionary(accents, values)) == {"\u00e9": int_(1), "e": symbol("b")}
+    halves = symbols(["\udcc3", "\udca9"])  # which are a letter where they come together
+    with pytest.raises(CallError, match="each key of value must be UTF-8"):
+        mapping(Dictionary(halves, values))
+
+
 def test_only_the_empty_string_and_nothing_are_a_ping() -> None:
     assert is_ping(string(""))
     assert is_ping(NIL)
