@@ -73,7 +73,7 @@ async def in_landing(patch: pytest.MonkeyPatch, at: Serving, q: Process) -> None
 
 
 async def in_a_push(patch: pytest.MonkeyPatch, at: Serving, q: Process) -> None:
-    patch.setattr(q.connection._wire, "push", raising)
+    patch.setattr(q.connection._wire, "tell", raising)
     await q.tell(opened_call(session_id(99), 5))
 
 
