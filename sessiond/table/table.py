@@ -4,7 +4,7 @@ import asyncio  # noqa: TID251 - a future is all that one who waits for an answe
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, TypeVar
@@ -361,7 +361,7 @@ class Table:
         self._settle(draft)
         if not draft.is_empty:
             self._hearing.tell(Committed(draft.writes, draft.notices))
-            draft.notices = [replace(notice, push_to=None) for notice in draft.notices]
+            draft.notices = [Notice(notice.event, None) for notice in draft.notices]
             self._owed.append(draft)
         now, rules = self._clock.now(), self._settings().rules
         answers = list[Answer]()
