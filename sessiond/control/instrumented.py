@@ -105,11 +105,13 @@ class InstrumentedVerifier:
         with self._health.call("verify", is_call=is_call), self._hearing(is_call):
             return await self._verifier.verify(token, now=now, expires_in=expires_in)
 
-    def verify_now(self, token: Secret, *, now: datetime, generation: int) -> Verdict | None:
+    def verify_now(
+        self, token: Secret, *, now: datetime, generation: int, expires_in: float | None = None
+    ) -> Verdict | None:
         """Say what a verifier says that asks nobody for it, of which nothing is to be noted."""
         if self._ready is None:
             return None
-        return self._ready.verify_now(token, now=now, generation=generation)
+        return self._ready.verify_now(token, now=now, generation=generation, expires_in=expires_in)
 
     def still_valid(self, verdict: Verdict) -> bool:
         return self._verifier.still_valid(verdict)

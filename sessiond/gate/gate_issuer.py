@@ -17,13 +17,16 @@ from sessiond.gate.route import IssuerRoute
 class ReadyVerifier(Verifier, Protocol):
     """A Verifier that can say without a task what it need ask nobody about."""
 
-    def verify_now(self, token: Secret, *, now: datetime, generation: int) -> Verdict | None:
+    def verify_now(
+        self, token: Secret, *, now: datetime, generation: int, expires_in: float | None = None
+    ) -> Verdict | None:
         """Return what the token proves; None: only `verify` can, and may have to wait for that.
 
         Args:
             token: The access token alone.
             now: The wall time to judge by.
             generation: Of the issuer's configuration, which the verdict carries.
+            expires_in: Seconds from now, as `verify` has them.
 
         Raises:
             TokenRejected, IssuerUnavailable: As `verify`.

@@ -73,7 +73,9 @@ class JwtVerifier:
         is_worth_it = self.keys.may_be_newer(_digest(token.reveal()))
         return is_worth_it and isinstance(self._look(token, signers).found, str)
 
-    def verify_now(self, token: Secret, *, now: datetime, generation: int) -> Verdict | None:
+    def verify_now(
+        self, token: Secret, *, now: datetime, generation: int, expires_in: float | None = None
+    ) -> Verdict | None:
         """Return what the token proves by the keys at hand; see `sessiond.gate.ReadyVerifier`."""
         keys = self.keys.at_hand
         if keys is None:
@@ -86,7 +88,7 @@ class JwtVerifier:
             if not unknown.is_named:  # of which `needs_call` will be asked next
                 self._looked = _Look(missed, signers, saw)
         else:
-            return self._verdict(read, now=now, generation=generation)
+            return self._verdict(read, now=now, generation=generation, expires_in=expires_in)
         if self.keys.newer_at_hand(missed) is None:
             return None
         raise TokenRejected(Refusal.BADSIGNATURE, f"{saw}: {WHAT_TO_DO}")

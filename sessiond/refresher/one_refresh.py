@@ -1,6 +1,6 @@
 """One refresh token spent, and what came of it kept: each step on disk before the next."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -173,11 +173,23 @@ class OneRefresh:
     async def _take(
         self, grant: Grant, given: _Unverified, place: Place
     ) -> Outcome | IssuerUnavailable:
-        """Keep the new refresh token first: after a crash it is all there is."""
+        """Keep the new refresh token first: after a crash it is all there is.
+
+        A verdict that needs nobody goes with it, in one batch behind it. Whatever a verifier makes
+        of the access token, and be it a bug, the refresh token is written.
+        """
         renewed = given.tokens.refresh_token
         known_by = None if renewed is None else self._hashed(renewed)
-        rotate = Rotate(grant=grant.id, refresh=known_by, refresh_token=renewed)
-        known = await self._persist(rotate)
+        changes: list[Rotate | Refresh] = [
+            Rotate(grant=grant.id, refresh=known_by, refresh_token=renewed)
+        ]
+        issuer = self._issuers.now(given.given_on, grant.issuer)
+        try:
+            changes += self._verified_now(grant, issuer, given)
+        finally:
+            known, *kept = await self._persist_first(changes)
+        if known and issuer is not None and kept:
+            return self._refreshed(grant, issuer, kept=kept[0])
         issuer = self._issuers.now(given.given_on, grant.issuer)
         if known and issuer is not None:
             return await self._verify(grant, issuer, given, place)
@@ -186,6 +198,28 @@ class OneRefresh:
             if renewed is not None and issuer is not None:
                 await give_back(grant.issuer, renewed, issuer)
         return Outcome.OVER
+
+    def _verified_now(
+        self, grant: Grant, issuer: RefreshIssuer | None, given: _Unverified
+    ) -> list[Refresh]:
+        """Return what the new access token says; nothing where that is not known at once.
+
+        What speaks against it is heard again in `_verify`, and acted upon there.
+        """
+        tokens = given.at(self._clock.monotonic())
+        try:
+            verdict = (
+                None
+                if issuer is None
+                else issuer.verify_now(
+                    tokens.access_token, now=self._clock.now(), expires_in=tokens.expires_in
+                )
+            )
+        except (TokenRejected, IssuerUnavailable):
+            return []
+        if verdict is None:
+            return []
+        return [Refresh(grant=grant.id, verdict=verdict, draw=self._draw())]
 
     async def _verify(
         self, grant: Grant, issuer: RefreshIssuer, given: _Unverified, place: Place
@@ -205,7 +239,14 @@ class OneRefresh:
             self._keep(grant, given)
             return unavailable.with_traceback(None)
         refresh = Refresh(grant=grant.id, verdict=verdict, draw=self._draw())
-        kept = await self._table.ask(refresh)
+        return self._refreshed(grant, issuer, kept=await self._table.ask(refresh))
+
+    def _refreshed(
+        self, grant: Grant, issuer: RefreshIssuer, *, kept: bool | StoreError
+    ) -> Outcome | IssuerUnavailable:
+        """Say how it ended whose verdict the table was asked to take."""
+        if isinstance(kept, StoreError):
+            raise kept
         if not kept and not self._issuers.is_newest(issuer, grant.issuer):
             return IssuerUnavailable(
                 "the issuer's configuration changed meanwhile, wanted a token judged by the new "
@@ -244,6 +285,14 @@ class OneRefresh:
         if at_most is None or given.tries < at_most:
             self._unverified[grant.id] = replace(given, tries=given.tries + 1)
 
+    async def _persist_first(self, changes: Sequence[Change[bool]]) -> list[bool | StoreError]:
+        """Write the first of these however long it takes, and the rest with it if at once."""
+        answers = await self._table.ask_all(changes)
+        if not isinstance(answers[0], StoreError):
+            return answers
+        await self._wait_for_disk(answers[0])
+        return [await self._persist(changes[0])]
+
     async def _persist(self, change: Change[A]) -> A:
         """Write what the issuer said of a refresh token, however long it takes.
 
@@ -252,8 +301,11 @@ class OneRefresh:
         while True:
             try:
                 return await self._table.ask(change)
-            except TableClosed:
-                raise
             except StoreError as error:
-                log.error("issuer's answer not on disk yet", error=str(error))
-                await self._clock.sleep(FIRST_RETRY)
+                await self._wait_for_disk(error)
+
+    async def _wait_for_disk(self, error: StoreError) -> None:
+        if isinstance(error, TableClosed):
+            raise error
+        log.error("issuer's answer not on disk yet", error=str(error))
+        await self._clock.sleep(FIRST_RETRY)

@@ -13,6 +13,7 @@ from sessiond.core.grant import Grant
 from sessiond.core.printable import seen
 from sessiond.core.secret import Secret
 from sessiond.core.verdict import Verdict
+from sessiond.gate import ReadyVerifier
 from sessiond.gate.fair import FairLimiter
 from sessiond.refresher.pace import Pace
 
@@ -63,13 +64,27 @@ class RefreshIssuer:
     ) -> Verdict:
         """Return what the token proves, as `sessiond.api.Verifier`, of a user who may come."""
         verdict = await self.verifier.verify(token, now=now, expires_in=expires_in)
+        return replace(self._admitted(verdict), generation=self.generation)
+
+    def verify_now(
+        self, token: Secret, *, now: datetime, expires_in: float | None = None
+    ) -> Verdict | None:
+        """Return the same where it needs nobody, as `sessiond.gate.ReadyVerifier`."""
+        if not isinstance(self.verifier, ReadyVerifier):
+            return None
+        verdict = self.verifier.verify_now(
+            token, now=now, expires_in=expires_in, generation=self.generation
+        )
+        return None if verdict is None else self._admitted(verdict)
+
+    def _admitted(self, verdict: Verdict) -> Verdict:
         if not self.admits(verdict.principal.name):
             raise TokenRejected(
                 Refusal.WRONGISSUER,
                 f"the user is {seen(verdict.principal.name)}, wanted one whom users of this issuer "
                 "matches: have him sign in at another, or mend users",
             )
-        return replace(verdict, generation=self.generation)
+        return verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -145,11 +145,13 @@ class Refresher:
 
     def take(self, batch: Committed) -> None:
         """Follow new and changed grants, let go of dropped ones, give back what they leave."""
+        left: dict[GrantId, Grant] = {}  # of a grant only how the batch leaves it counts
         for write in batch.writes:
             match write:
                 case Put(Grant() as grant):
-                    self.follow(grant)
+                    left[grant.id] = grant
                 case Drop(Grant() as grant, give_back=is_owed):
+                    left.pop(grant.id, None)
                     self._held.pop(grant.id, None)
                     self._asking_again.drop(grant.id)
                     self._one_refresh.forget(grant.id)
@@ -157,6 +159,9 @@ class Refresher:
                         self._giving_back.owe(grant, self._tasks)
                 case _:
                     pass
+        for grant in left.values():
+            if grant.in_flight_since is None or grant.id not in self._busy:
+                self.follow(grant)  # else how it ends says what is due next
         _tell_of_others(batch)
 
     def close(self) -> None:

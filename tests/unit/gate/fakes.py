@@ -85,7 +85,9 @@ class ScriptedVerifier:
                 raise
         return _told(said)
 
-    def verify_now(self, token: Secret, *, now: datetime, generation: int) -> Verdict | None:
+    def verify_now(
+        self, token: Secret, *, now: datetime, generation: int, expires_in: float | None = None
+    ) -> Verdict | None:
         if self.needs_call(token):
             return None
         return replace(_told(self._said(token)), generation=generation)

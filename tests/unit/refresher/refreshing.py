@@ -112,7 +112,15 @@ class FreshVerifier(ScriptedVerifier):
     ) -> Verdict:
         self.journal.append(f"verified {token.reveal()}")
         self.stated.append(expires_in)
-        said = await super().verify(token, now=now, expires_in=expires_in)
+        return self._fresh(await super().verify(token, now=now, expires_in=expires_in), now)
+
+    def verify_now(
+        self, token: Secret, *, now: datetime, generation: int, expires_in: float | None = None
+    ) -> Verdict | None:
+        said = super().verify_now(token, now=now, generation=generation, expires_in=expires_in)
+        return None if said is None else self._fresh(said, now)
+
+    def _fresh(self, said: Verdict, now: datetime) -> Verdict:
         fresh = verdict(begin=now, length=self.length)
         return replace(said, lease=fresh.lease, stated_iat=now)
 
