@@ -281,7 +281,6 @@ class Reload:
         services.database.seal_with(prepared.ring)
         services.issuers.use(prepared.running)
         services.gate.change_issuers()
-        services.refresher.forget_gone()
         endpoints.listener.end_disallowed()
         if now.access != before.access:
             endpoints.control.end_streams()

@@ -16,6 +16,7 @@ class FairLimiter:
 
     def __init__(self, places: int) -> None:
         self._free = places
+        self._is_giving = False
         self._waiting = RoundRobin[Callable[[], object]]()
 
     def waiting(self) -> int:
@@ -60,7 +61,13 @@ class FairLimiter:
 
     def give(self) -> None:
         """Give a place back: it goes to whoever is next."""
-        if self._waiting:
-            self._waiting.take()()
-        else:
-            self._free += 1
+        self._free += 1
+        if self._is_giving:  # who is next gives it back at once, and so may very many
+            return
+        self._is_giving = True
+        try:
+            while self._free and self._waiting:
+                self._free -= 1
+                self._waiting.take()()
+        finally:
+            self._is_giving = False

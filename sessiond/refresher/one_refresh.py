@@ -29,7 +29,8 @@ from sessiond.table import Table
 MAX_TRIES = 3  # to verify one token that nothing is known of, before another is asked for
 
 A = TypeVar("A")
-Place = AbstractAsyncContextManager[object]  # at an issuer, which is asked so many things at a time
+# What gives a place at an issuer, which is asked so many things at a time.
+Place = Callable[[], AbstractAsyncContextManager[object]]
 
 log = structlog.get_logger()
 
@@ -110,7 +111,7 @@ class OneRefresh:
         Args:
             grant: As the table has it now.
             begun_on: The issuer that it was noted for.
-            place: Entered for as long as the issuer is asked, again for each time.
+            place: One is held for as long as the issuer is asked, another for each time.
 
         Returns:
             How it ended; or not before when it may be tried; or why it is to be tried again.
@@ -123,7 +124,7 @@ class OneRefresh:
             token = None
             if grant.id not in self._unverified:
                 token = await self._table.refresh_token(grant.id)
-            async with place:
+            async with place():
                 given = await self._ask(grant, begun_on, token)
             if isinstance(given, _Unverified):
                 return await self._take(grant, given, place)
@@ -228,7 +229,7 @@ class OneRefresh:
         tokens = given.at(self._clock.monotonic())
         try:
             needs_call = issuer.verifier.needs_call(tokens.access_token)
-            async with place if needs_call else nullcontext():
+            async with place() if needs_call else nullcontext():
                 verdict = await issuer.verify(
                     tokens.access_token, now=self._clock.now(), expires_in=tokens.expires_in
                 )

@@ -17,6 +17,8 @@ from sessiond.gate import ReadyVerifier
 from sessiond.gate.fair import FairLimiter
 from sessiond.refresher.pace import Pace
 
+AHEAD = 8  # times as many are begun as may be at the issuer: the others are being recorded
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tokens:
@@ -58,6 +60,16 @@ class RefreshIssuer:
     unproved: FairLimiter  # the budget of refresh tokens that may be anybody's
     generation: int = 0  # of the issuer's configuration; its verdicts carry it
     pace: Pace = field(default_factory=Pace)  # what it asked for ends with it
+    begun: FairLimiter = field(init=False)  # refreshes that are at it, or being recorded
+    begun_unproved: FairLimiter = field(init=False)
+    ready: ReadyVerifier | None = field(init=False)  # the verifier, where it can be asked at once
+
+    def __post_init__(self) -> None:
+        most = AHEAD * int(self.limiter.total_tokens)
+        ready = self.verifier if isinstance(self.verifier, ReadyVerifier) else None
+        object.__setattr__(self, "begun", FairLimiter(most))
+        object.__setattr__(self, "begun_unproved", FairLimiter(most))
+        object.__setattr__(self, "ready", ready)
 
     async def verify(
         self, token: Secret, *, now: datetime, expires_in: float | None = None
@@ -70,9 +82,9 @@ class RefreshIssuer:
         self, token: Secret, *, now: datetime, expires_in: float | None = None
     ) -> Verdict | None:
         """Return the same where it needs nobody, as `sessiond.gate.ReadyVerifier`."""
-        if not isinstance(self.verifier, ReadyVerifier):
+        if self.ready is None:
             return None
-        verdict = self.verifier.verify_now(
+        verdict = self.ready.verify_now(
             token, now=now, expires_in=expires_in, generation=self.generation
         )
         return None if verdict is None else self._admitted(verdict)

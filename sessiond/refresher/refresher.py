@@ -1,6 +1,6 @@
 """Refreshes grants ahead of time, and asks again for those that cannot be refreshed."""
 
-from collections import Counter, defaultdict, deque
+from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
@@ -37,7 +37,6 @@ from sessiond.refresher.refresh_issuer import RefreshIssuer, RefreshIssuers, Ref
 from sessiond.table import Committed, Table
 
 AT_ONCE = 64  # grants looked at in one go
-AHEAD = 8  # times as many are begun as may be at the issuer: the others are being recorded
 
 log = structlog.get_logger()
 
@@ -109,16 +108,9 @@ class Refresher:
         self._giving_back = GivingBack(table, self._issuers.get, self._containment, clock)
         self._proving = Counter[GrantId]()  # how many logins wait for the proof
         self._busy: dict[GrantId, anyio.Event] = {}
-        self._begun = Counter[str]()  # by issuer; what is due beyond its budget waits in a queue
-        self._waiting: defaultdict[str, deque[_Key]] = defaultdict(deque)
         self._tasks: TaskGroup | None = None
         self._watching = anyio.CancelScope()
         self._closed = anyio.Event()  # the table has told of its last batch
-
-    def forget_gone(self) -> None:
-        """Forget what waits for issuers that are not there any more: their grants end."""
-        for name in self._waiting.keys() - self._settings().issuers.keys():
-            del self._waiting[name]
 
     def follow(self, grant: Grant) -> None:
         """Look at a grant when it is due."""
@@ -216,14 +208,11 @@ class Refresher:
         if self._is_too_early(key) or key.grant in self._busy:
             return
         issuer = self._issuers.get(key.issuer)
-        if key.is_unproved and issuer is not None:
-            begin = partial(self._start, key, issuer.unproved.give)
-            issuer.unproved.when_free(begin, None, key.subject)
-        elif self._has_place(key.issuer):
-            self._begun[key.issuer] += 1
-            self._start(key, partial(self._leave_place, key.issuer))
-        else:
-            self._waiting[key.issuer].append(key)
+        if issuer is None:
+            self._start(key, lambda: None)
+            return
+        begun = issuer.begun_unproved if key.is_unproved else issuer.begun
+        begun.when_free(partial(self._start, key, begun.give), None, key.subject)
 
     def _is_too_early(self, key: _Key) -> bool:
         """Say whether it was put off, whatever else says that it is due."""
@@ -242,16 +231,6 @@ class Refresher:
         self._busy[key.grant] = anyio.Event()
         self._tasks.start_soon(self._attend, key, leave, at_once)
 
-    def _has_place(self, name: str) -> bool:
-        issuer = self._issuers.get(name)
-        return issuer is None or self._begun[name] < AHEAD * issuer.limiter.total_tokens
-
-    def _leave_place(self, name: str) -> None:
-        self._begun[name] -= 1
-        waiting = self._waiting[name]
-        while waiting and not self._watching.cancel_called and self._has_place(name):
-            self._begin(waiting.popleft())
-
     async def _attend(self, key: _Key, leave: Callable[[], None], at_once: bool) -> None:
         """Do what is due for one grant: at most one task at a time does."""
         issuer = self._issuers.get(key.issuer)
@@ -269,9 +248,8 @@ class Refresher:
             grant = await self._table.ask(BeginRefresh(grant=key.grant, at_once=at_once))
             if grant is None:
                 await self._ask_again(key, issuer)
-            elif issuer is not None:  # what is not proved has had its place since it was begun
-                place = nullcontext() if key.is_unproved else issuer.limiter
-                await self._refresh(grant, issuer, place)
+            elif issuer is not None:
+                await self._refresh(grant, issuer, _place(grant, issuer, at_once=at_once))
         except StoreError as error:
             log.warning("refresh not recorded", error=str(error))
             self._begin_again(key)
@@ -328,6 +306,15 @@ class Refresher:
         ):
             self._due.add_in(self._settings().recheck, key)
         self._held.pop(key.grant, None)
+
+
+def _place(grant: Grant, issuer: RefreshIssuer, *, at_once: bool) -> Place:
+    """Return where a grant gets its places at an issuer; what is to be proved at once has one."""
+    if at_once:
+        return nullcontext
+    if grant.is_unproved:
+        return partial(issuer.unproved.place, None, grant.subject)
+    return lambda: issuer.limiter
 
 
 def _tell_of_others(batch: Committed) -> None:

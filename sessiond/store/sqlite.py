@@ -65,7 +65,7 @@ QUERIES = _queries()
 
 
 class Database(aiosqlite.Connection):
-    """aiosqlite's connection, with a whole commit as one call to its thread."""
+    """aiosqlite's connection, with a whole commit, or one row, as one call to its thread."""
 
     async def prepare(self) -> None:
         """Make the connection ready for `write`."""
@@ -80,6 +80,14 @@ class Database(aiosqlite.Connection):
         """
         write = execute if is_synced else _execute_unsynced
         await self._execute(write, self._conn, statements)  # type: ignore[no-untyped-call]
+
+    async def one(self, query: str, parameters: Parameters) -> Any:
+        """Return the first row that a query finds, or None."""
+        return await self._execute(_one, self._conn, query, parameters)  # type: ignore[no-untyped-call]
+
+
+def _one(db: sqlite3.Connection, query: str, parameters: Parameters) -> Any:
+    return db.execute(query, parameters).fetchone()
 
 
 def _execute_unsynced(db: sqlite3.Connection, statements: Sequence[Statement]) -> None:
@@ -136,7 +144,7 @@ class SqliteStore:
                 if codec.read is not None:
                     async with self._db.execute(QUERIES[f"all_{codec.name}s"]) as cursor:
                         rows += [codec.read(found) async for found in cursor]
-            (sequence,) = await self._one(QUERIES["last_sequence"], ())
+            (sequence,) = await self._db.one(QUERIES["last_sequence"], ())
         except (sqlite3.Error, *DAMAGED) as error:
             raise ConfigError(
                 f"store.path: the database cannot be read: {error}, wanted all its rows: see the "
@@ -175,7 +183,7 @@ class SqliteStore:
             StoreError: It could not be read.
         """
         try:
-            row = await self._one(QUERIES["refresh_token"], (grant.bytes,))
+            row = await self._db.one(QUERIES["refresh_token"], (grant.bytes,))
         except sqlite3.Error as error:
             raise StoreError(
                 f"the database cannot be read: {error}, wanted a refresh token: see the disk"
@@ -216,10 +224,6 @@ class SqliteStore:
             raise StoreError(
                 f"the database refused to drop old events: {error}, wanted room: see the disk"
             ) from error
-
-    async def _one(self, query: str, parameters: Parameters) -> Any:
-        async with self._db.execute(query, parameters) as cursor:
-            return await cursor.fetchone()
 
 
 def _is_place(write: Write) -> bool:

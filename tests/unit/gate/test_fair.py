@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Hashable
+from functools import partial
 
 import anyio
 import pytest
@@ -154,3 +155,20 @@ async def test_an_owner_s_parts_take_turns_within_its_own() -> None:
     limiter.give()
     limiter.when_free(lambda: served.append("at once"), "one")
     assert served[-1] == "at once"
+
+
+async def test_very_many_may_give_their_place_back_at_once() -> None:
+    """They do while nothing more is begun."""
+    limiter, begun = FairLimiter(1), list[int]()
+
+    def begin(number: int) -> None:
+        begun.append(number)
+        limiter.give()
+
+    await limiter.take("mallory")
+    for number in range(5000):
+        limiter.when_free(partial(begin, number), "mallory")
+    limiter.give()
+    assert begun == list(range(5000))
+    assert limiter.waiting() == 0
+    await limiter.take("alice")

@@ -32,9 +32,11 @@ KEPT_FOR = 3600.0  # seconds: longer than anything here
 class CountingVerifier(JwtVerifier):
     verified = 0
 
-    def verify_now(self, token: Secret, *, now: datetime, generation: int) -> Verdict | None:
+    def verify_now(
+        self, token: Secret, *, now: datetime, generation: int, expires_in: float | None = None
+    ) -> Verdict | None:
         self.verified += 1
-        return super().verify_now(token, now=now, generation=generation)
+        return super().verify_now(token, now=now, generation=generation, expires_in=expires_in)
 
 
 @pytest.fixture

@@ -212,7 +212,6 @@ class Work:
     def use(self, issuers: Mapping[str, RefreshIssuer], *, recheck: float = 0.0) -> None:
         """Do what a reload does."""
         self.settings.now = RefreshSettings(issuers=issuers, recheck=recheck)
-        self.refresher.forget_gone()
 
     def decide_by(self, rules: Rules) -> None:
         self.rules.now = replace(self.rules.now, rules=rules)
@@ -242,7 +241,7 @@ async def at_work(
     rules = table_settings()
     table = Table(store, clock, rules)
     source = ScriptedTokens(clock, journal, list(answers))
-    verifier = FreshVerifier(is_online=is_online, journal=journal)
+    verifier = FreshVerifier(is_online=is_online, needs=is_online, journal=journal)
     refresh_issuer = RefreshIssuer(
         iss="corp",
         client="qstudio",

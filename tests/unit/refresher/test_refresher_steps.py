@@ -1,21 +1,28 @@
 """The refresher while the disk fails, while it stops, asked at once, and after a revocation."""
 
+from typing import Any
+
 import anyio
 import pytest
 
+from sessiond.core.changes import BeginRefresh
 from sessiond.core.errors import (
     IssuerThrottled,
     IssuerUnavailable,
     RefreshRefused,
+    Refusal,
+    TokenRejected,
     UnusableAnswer,
 )
 from sessiond.core.grant import Grant
+from sessiond.core.queries import Request
 from tests.fakes import FakeClock, grant, idle, process_key
 from tests.unit.refresher.refreshing import Work, at_work, tokens
 
 pytestmark = pytest.mark.anyio
 
 DOWN = IssuerUnavailable("no answer")
+NOT_YET = TokenRejected(Refusal.NOTYET, "the issuer's clock is ahead")
 
 
 @pytest.fixture
@@ -292,3 +299,69 @@ async def test_a_verifier_that_asks_the_issuer_has_a_place_there_too(clock: Fake
         verdict.set()
         await idle()
         assert (len(work.sent), len(work.verifier.stated)) == (2, 2)
+
+
+async def test_a_verdict_that_needs_nobody_is_kept_with_the_new_refresh_token(
+    clock: FakeClock,
+) -> None:
+    async with at_work(clock, is_online=False) as work:
+        await work.log_in()
+        await work.minutes(5)
+        before = len(work.store.commits)
+        await work.minutes(1.1)
+        assert work.told == [("session.refreshed", "")]
+        assert work.verifier.asked == ["access1"]
+        assert len(work.store.commits) - before == 2
+        _, refreshed = work.store.commits[before:]
+        assert [event.kind for event in refreshed[1]] == ["session.refreshed"]
+        assert next(iter(work.store.refresh_tokens.values())).reveal() == "refresh1"
+
+
+async def test_whatever_speaks_against_the_access_token_the_refresh_token_is_kept_first(
+    clock: FakeClock,
+) -> None:
+    said: list[Exception] = [NOT_YET, DOWN, RecursionError("a bug")]
+    for number, error in enumerate(said, start=1):
+        async with at_work(clock, is_online=False) as work:
+            work.verifier.of["access1"] = error
+            await work.log_in(number)
+            await work.minutes(6.01)
+            assert work.journal[-1] == "verified access1" or isinstance(error, RecursionError)
+            assert [each.reveal() for each in work.store.refresh_tokens.values()] == ["refresh1"]
+            assert len(await work.live()) == 1
+            del work.verifier.of["access1"]
+            await work.minutes(1)
+            assert work.told == [("session.refreshed", "")]
+
+
+async def test_both_are_written_again_in_their_order_where_the_disk_fails(
+    clock: FakeClock,
+) -> None:
+    async with at_work(clock, is_online=False) as work:
+        await work.log_in()
+        answer = work.source.hold()
+        await work.minutes(6)
+        work.journal.clear()
+        work.store.failing = 3
+        answer.set()
+        await clock.advance(5.9)
+        assert work.journal == []
+        await clock.advance(0.1)
+        assert work.journal == ["holds refresh1", "verified access1", "holds refresh1"]
+        assert work.sent == ["refresh0"]
+        assert work.told == [("session.refreshed", "")]
+
+
+async def test_a_grant_that_is_refreshed_is_looked_at_once(clock: FakeClock) -> None:
+    async with at_work(clock, is_online=False) as work:
+        await work.log_in()
+        asked = list[object]()
+        ask = work.table.ask
+
+        async def note(request: Request[Any]) -> Any:
+            asked.append(request)
+            return await ask(request)
+
+        work.table.ask = note  # type: ignore[method-assign]
+        await work.minutes(8)
+        assert len([each for each in asked if isinstance(each, BeginRefresh)]) == 1
