@@ -103,6 +103,55 @@ async def test_a_log_that_another_process_s_reading_has_made_long_shrinks_when_i
     assert (held > checkpoints.HELD, log_bytes(path)) == (True, checkpoints.LONG)
 
 
+async def copies_while_somebody_writes(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> list[bool]:
+    """Copy while a row is written; return of each copy whether a commit had to wait for it."""
+    copy, held = store.checkpoints._copy, list[bool]()
+
+    async def copy_and_write() -> tuple[int, int]:
+        held.append(store._turn.locked())
+        found = await copy()
+        if not store._turn.locked():
+            await write(store, 1)
+        return found
+
+    with monkeypatch.context() as patched:
+        patched.setattr(store.checkpoints, "_copy", copy_and_write)
+        await store.checkpoints.make()
+    return held
+
+
+async def test_no_commit_waits_for_a_copy_while_the_log_is_short(
+    store: SqliteStore, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await write(store, 4)
+    assert log_bytes(path) < checkpoints.LONG
+    assert await copies_while_somebody_writes(store, monkeypatch) == [False]
+    await write(store, 100)
+    assert await copies_while_somebody_writes(store, monkeypatch) == [False, True]
+
+
+async def test_no_commit_waits_for_a_copy_that_a_reader_keeps_from_its_end(
+    store: SqliteStore, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with reading(path):
+        await write(store, 100)
+        assert log_bytes(path) > checkpoints.LONG
+        assert await copies_while_somebody_writes(store, monkeypatch) == [False]
+
+
+async def test_a_log_below_the_mark_is_begun_anew_once_nobody_writes(
+    store: SqliteStore, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await write(store, 4)
+    await copies_while_somebody_writes(store, monkeypatch)
+    await store.checkpoints.make()
+    before = log_bytes(path)
+    await write(store, 4)
+    assert log_bytes(path) == before
+
+
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
     """Have another process read the database all the while."""
