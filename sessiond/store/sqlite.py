@@ -147,7 +147,7 @@ class SqliteStore:
             (sequence,) = await self._db.one(QUERIES["last_sequence"], ())
         except (sqlite3.Error, *DAMAGED) as error:
             raise ConfigError(
-                f"store.path: the database cannot be read: {error}, wanted all its rows: see the "
+                f"store.path: {self._path} cannot be read: {error}, wanted all its rows: see the "
                 "disk, or bring a backup back"
             ) from error
         return Loaded(rows, sequence)
@@ -303,9 +303,10 @@ def _whole_rows_of(path: Path) -> list[Row]:
     """Return the many rows; the database is looked through beside, on another processor."""
     with ThreadPoolExecutor(1, "quick_check") as beside:
         checked = beside.submit(_check_whole, path)
-        rows = rows_of(path)
-        checked.result()
-    return rows
+        try:
+            return rows_of(path)
+        finally:
+            checked.result()  # what is damaged may not be read either: this says more
 
 
 def _check_whole(path: Path) -> None:

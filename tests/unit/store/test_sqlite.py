@@ -320,7 +320,7 @@ async def test_a_row_that_is_damaged_is_told_as_such(path: Path, damage: str) ->
         await store.commit([Put(row)], [])
     spoil(path, damage)
     async with opened(path, RING) as store:
-        with pytest.raises(ConfigError, match=r"store\.path: the database cannot be read"):
+        with pytest.raises(ConfigError, match=rf"store\.path: {path} cannot be read"):
             await store.load()
 
 
