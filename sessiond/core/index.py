@@ -43,7 +43,7 @@ class Index(Generic[K, V]):
         """Add many values, each to the key in its place: all at once where each has its own key."""
         found = dict(zip(keys, values, strict=True))
         if not self._values and len(found) == len(keys):
-            self._values.update(found)
+            self._values = {**found}
             return
         several: dict[K, list[V]] = {key: [*self.of(key)] for key in found}
         for key, value in zip(keys, values, strict=True):

@@ -10,6 +10,7 @@ from sessiond.core.session import ProcessAbout, Session, SessionId
 
 K = TypeVar("K", int, str)
 
+_Key = str | tuple[str, str]  # a user's folded name; of anything else, what it is and its name
 SIZE = 512  # keys of one run; a run of twice as many is cut in two
 
 
@@ -109,13 +110,13 @@ class SessionLists:
     """
 
     def __init__(self) -> None:
-        self._lists: dict[tuple[str, str], int | Ordered[int]] = {}
+        self._lists: dict[_Key, int | Ordered[int]] = {}
 
     def fill(self, sessions: Collection[Session]) -> None:
         """Take all that there are at once, which costs less than one by one."""
         numbers = [each.id.int for each in sessions]
-        found: dict[tuple[str, str], list[int]] = {}
-        users = [("user", folded(each.principal.name)) for each in sessions]
+        found: dict[_Key, list[int]] = {}
+        users = [folded(each.principal.name) for each in sessions]
         self._lists = dict(zip(users, numbers, strict=True))
         if len(self._lists) < len(users):
             for user, number in zip(users, numbers, strict=True):
@@ -141,14 +142,14 @@ class SessionLists:
             for each in after:
                 self._add(each, new.id.int)
 
-    def _add(self, key: tuple[str, str], number: int) -> None:
+    def _add(self, key: _Key, number: int) -> None:
         found = self._lists.setdefault(key, number)
         if isinstance(found, Ordered):
             found.add(number)
         elif found != number:
             self._lists[key] = Ordered((found, number))
 
-    def _discard(self, key: tuple[str, str], number: int) -> None:
+    def _discard(self, key: _Key, number: int) -> None:
         found = self._lists[key]
         if isinstance(found, Ordered):
             found.discard(number)
@@ -163,11 +164,12 @@ class SessionLists:
             process: NAME or NAME:PID, as the process says them of itself.
             issuer: The configured name.
         """
-        asked = (("user", user), ("process", process), ("issuer", issuer))
-        lists = [self._of(each) for each in asked if each[1]]
+        lists = [self._of(user)] if user else []
+        asked = (("process", process), ("issuer", issuer))
+        lists += [self._of(each) for each in asked if each[1]]
         return min(lists, key=len) if lists else self._of(ALL)
 
-    def _of(self, key: tuple[str, str]) -> OrderedIds:
+    def _of(self, key: _Key) -> OrderedIds:
         found = self._lists.get(key, ())
         return OrderedIds((found,) if isinstance(found, int) else found)
 
@@ -180,9 +182,8 @@ def is_called(about: ProcessAbout, process: str) -> bool:
     return process in (about.name, f"{about.name}:{about.pid}")
 
 
-def _lists_of(session: Session) -> tuple[tuple[str, str], ...]:
-    user = ("user", folded(session.principal.name))
-    return (user, *_shared_lists_of(session))
+def _lists_of(session: Session) -> tuple[_Key, ...]:
+    return (folded(session.principal.name), *_shared_lists_of(session))
 
 
 def _shared_lists_of(session: Session) -> tuple[tuple[str, str], ...]:

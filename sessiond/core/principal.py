@@ -27,7 +27,8 @@ def is_name(text: str) -> bool:
 
 def folded(name: str) -> str:
     """Return the form in which names are compared: A-Z as a-z, everything else as it is."""
-    return name.lower() if name.isascii() else name.translate(_UPPER_TO_LOWER)
+    lower = name.lower() if name.isascii() else name.translate(_UPPER_TO_LOWER)
+    return name if lower == name else lower  # most are, and there may be very many: one object
 
 
 def same_name(one: str, other: str) -> bool:

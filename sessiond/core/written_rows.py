@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
+from datetime import datetime
 from itertools import groupby
 from operator import attrgetter
 from typing import cast
@@ -37,8 +38,7 @@ class Rows(RowsView):
                     self._insert(row)
         self._lists.fill(self._sessions.values())
         self._ordered_names = Ordered(self._names)
-        for grant in self._grants.values():
-            self._count_ending(grant, self.count_of(grant.id))
+        self._count_all_endings()
 
     def _fill_sessions(self, sessions: list[Session]) -> None:
         ids = list(map(attrgetter("id"), sessions))
@@ -91,7 +91,7 @@ class Rows(RowsView):
 
         They keep their places among those of their processes and of their grants.
         """
-        self._sessions.update({each.id: each for each in sessions})
+        self._sessions.update((each.id, each) for each in sessions)
         states = list(map(attrgetter("state"), self._sessions.values()))
         self._states = Counter({state: states.count(state) for state in SessionState})
 
@@ -201,8 +201,17 @@ class Rows(RowsView):
         if session.grant in self._grants:
             self._count_ending(self._grants[session.grant], -1)
 
+    def _count_all_endings(self) -> None:
+        of = filter(None, map(self._grants.get, map(attrgetter("grant"), self._sessions.values())))
+        for expires_at, sessions in Counter(map(attrgetter("lease.expires_at"), of)).items():
+            self._ending[_second_of(expires_at)] += sessions
+
     def _count_ending(self, grant: Grant, sessions: int) -> None:
-        second = int(grant.lease.expires_at.timestamp())
+        second = _second_of(grant.lease.expires_at)
         self._ending[second] += sessions
         if not self._ending[second]:
             del self._ending[second]
+
+
+def _second_of(at: datetime) -> int:
+    return int(at.timestamp())

@@ -12,6 +12,8 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache, partial
+from itertools import repeat
+from operator import add, mul
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -27,20 +29,14 @@ from sessiond.store.codec import CODECS
 
 PIECE = 5000  # rows of one text
 HASH_SIZE = 32  # bytes of a token's HMAC-SHA256
+DIGITS = 2 * HASH_SIZE  # hexadecimal ones of a hash
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 _SHARED = 4096  # values that many sessions have in common
 _about = lru_cache(_SHARED)(msgspec.json.Decoder(ProcessAbout).decode)
 _roles = lru_cache(_SHARED)(msgspec.json.Decoder(tuple[str, ...]).decode)
 _attributes = lru_cache(_SHARED)(msgspec.json.Decoder(dict[str, str]).decode)  # nobody writes there
-
-
-class _Times(dict[int | None, datetime | None]):
-    """Times by their microseconds."""
-
-    def __missing__(self, key: int) -> datetime:
-        self[key] = found = _EPOCH + timedelta(microseconds=key)
-        return found
 
 
 class _GrantIds(dict[str, GrantId | None]):
@@ -51,17 +47,7 @@ class _GrantIds(dict[str, GrantId | None]):
         return found
 
 
-class _Hashes(dict[str, tuple[TokenHash, ...]]):
-    """Hashes by the hexadecimal digits of all that stand in one place."""
-
-    def __missing__(self, key: str) -> tuple[TokenHash, ...]:
-        joined = bytes.fromhex(key)
-        if len(joined) % HASH_SIZE:
-            raise ValueError(f"{len(joined)} bytes are no hashes of {HASH_SIZE}")
-        starts = range(0, len(joined), HASH_SIZE)
-        return tuple(TokenHash(joined[start : start + HASH_SIZE]) for start in starts)
-
-
+_hash: Callable[[str], TokenHash] = bytes.fromhex  # type: ignore[assignment]  # a NewType
 _lease: Callable[[Any, Any], Lease] = Lease
 
 
@@ -69,24 +55,37 @@ class Shared:
     """What rows have in common, while they are read."""
 
     def __init__(self) -> None:
-        self.times = _Times({None: None}).__getitem__
         self.grant_ids = _GrantIds({"": None})
-        self.joined = _Hashes({"": ()}).__getitem__
         self.process = lru_cache(_SHARED)(ProcessKey)
         self._texts: dict[str, str] = {}
-        self._hashes: dict[str, bytes] = {}
+        self._hashes: dict[str, TokenHash] = {}
+        self._times: dict[int | None, datetime | None] = {None: None}
 
     def texts(self, found: list[str]) -> Iterator[str]:
         """Return texts that stand in other rows too."""
         return map(self._texts.setdefault, found, found)
 
-    def hashes(self, digits: list[str]) -> Iterator[bytes]:
-        """Return hashes of tokens whose traces come later."""
-        return map(self._hashes.setdefault, digits, map(bytes.fromhex, digits))
+    def times(self, found: list[int | None]) -> Iterator[datetime | None]:
+        """Return times by their microseconds."""
+        new = set(found).difference(self._times)
+        made = map(add, repeat(_EPOCH), map(mul, new, repeat(_MICROSECOND)))
+        self._times.update(zip(new, made, strict=True))
+        return map(self._times.__getitem__, found)
 
-    def known_hashes(self, digits: list[str]) -> Iterator[bytes]:
-        """Return hashes of tokens, those of `hashes` among them."""
-        return (self._hashes.get(each) or bytes.fromhex(each) for each in digits)
+    def hashes(self, digits: list[str]) -> Iterator[TokenHash]:
+        """Return hashes of tokens: one object each, in whatever rows it stands."""
+        return map(self._hashes.setdefault, digits, map(_hash, digits))
+
+    def joined(self, found: list[str]) -> Iterator[tuple[TokenHash, ...]]:
+        """Return the hashes of all tokens that stand in one place; mostly one does."""
+        one, split = self._hashes.setdefault, self._split
+        return ((one(each, _hash(each)),) if len(each) == DIGITS else split(each) for each in found)
+
+    def _split(self, digits: str) -> tuple[TokenHash, ...]:
+        if len(digits) % DIGITS:
+            raise ValueError(f"{digits[:DIGITS]}...: no hashes of {HASH_SIZE} bytes")
+        starts = range(0, len(digits), DIGITS)
+        return tuple(self.hashes([digits[start : start + DIGITS] for start in starts]))
 
 
 def _sessions(text: bytes, shared: Shared) -> Iterator[Row]:
@@ -105,8 +104,8 @@ def _sessions(text: bytes, shared: Shared) -> Iterator[Row]:
         handles,
         addresses,
         states,
-        map(times, since),
-        map(times, until),
+        times(since),
+        times(until),
         map(_roles, roles),
         map(_attributes, attributes),
     )
@@ -124,11 +123,11 @@ def _grants(text: bytes, shared: Shared) -> Iterator[Row]:
         texts(issuers),
         texts(subjects),
         texts(clients),
-        map(_lease, map(times, begins), map(times, ends)),
+        map(_lease, times(begins), times(ends)),
         has_refresh_token,
-        map(times, refresh_at),
+        times(refresh_at),
         proven,
-        map(times, in_flight_since),
+        times(in_flight_since),
         texts(iss),
     )
 
@@ -138,12 +137,12 @@ def _tokens(text: bytes, shared: Shared) -> Iterator[Row]:
     times = shared.times
     return map(
         KnownToken,
-        shared.known_hashes(hashes),
+        shared.hashes(hashes),
         map(shared.grant_ids.__getitem__, grants),
-        map(times, seen_at),
-        map(times, keep_until),
+        times(seen_at),
+        times(keep_until),
         is_refused,
-        map(shared.joined, came_with),
+        shared.joined(came_with),
     )
 
 

@@ -112,9 +112,7 @@ class Table:
         had only begun to end ends first.
         """
         now, rules = self._clock.now(), self._settings().rules
-        self._rows.put_states(
-            [resumed(each, now=now, rules=rules) for each in self._rows.sessions.values()]
-        )
+        self._rows.put_states(list(resumed(self._rows.sessions.values(), now=now, rules=rules)))
         self._expiry.note_all(self._rows)
         for change in unfinished(self._rows):
             self.submit(change)

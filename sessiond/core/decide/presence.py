@@ -1,5 +1,6 @@
 """Users leaving, processes leaving and coming back."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime
 
@@ -35,7 +36,8 @@ def process_lost(draft: Draft, change: ProcessLost) -> None:
         if not can_come_back(change.process):
             draft.close(session, "lost")
         elif session.state is SessionState.OPEN:
-            draft.put(resumed(session, now=draft.now, rules=draft.rules))
+            (waiting,) = resumed([session], now=draft.now, rules=draft.rules)
+            draft.put(waiting)
 
 
 def can_come_back(process: ProcessKey) -> bool:
@@ -47,11 +49,13 @@ def can_come_back(process: ProcessKey) -> bool:
     return process.pid != 0
 
 
-def resumed(session: Session, *, now: datetime, rules: Rules) -> Session:
-    """Return the session as it is while nothing is heard of its process, from now on."""
-    if session.state is SessionState.UNBOUND:
-        return structs.replace(session, until=now + rules.unbound)
-    return structs.replace(session, state=SessionState.WAITING, until=now + rules.grace)
+def resumed(sessions: Iterable[Session], *, now: datetime, rules: Rules) -> Iterator[Session]:
+    """Yield sessions as they are while nothing is heard of their processes, from now on."""
+    waiting = SessionState.WAITING, now + rules.grace  # of very many: one object
+    unbound = SessionState.UNBOUND, now + rules.unbound
+    for each in sessions:
+        state, until = unbound if each.state is SessionState.UNBOUND else waiting
+        yield structs.replace(each, state=state, until=until)
 
 
 def reconcile(draft: Draft, change: Reconcile) -> list[int]:

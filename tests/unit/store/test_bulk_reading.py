@@ -25,7 +25,7 @@ pytestmark = pytest.mark.anyio
 
 RING = KeyRing({1: bytes(range(32))})
 MANY = 2000
-A_SESSION = 2300  # bytes, with a grant, two tokens and a name of its own: all that is made of them
+A_SESSION = 2150  # bytes, with a grant, two tokens and a name of its own: all that is made of them
 
 
 @pytest.fixture

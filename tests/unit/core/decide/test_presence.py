@@ -276,7 +276,7 @@ def test_after_a_restart_everything_waits_from_then_on(
     ledger: Ledger, number: int, state: SessionState, wait: timedelta
 ) -> None:
     ledger.ask(login(4, presented("unopened")))
-    later = resumed(ledger.session(number), now=START + HOUR, rules=RULES)
+    (later,) = resumed([ledger.session(number)], now=START + HOUR, rules=RULES)
     assert (later.state, later.until) == (state, START + HOUR + wait)
 
 
