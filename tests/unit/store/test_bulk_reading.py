@@ -110,6 +110,9 @@ async def test_what_rows_have_in_common_is_one_object(path: Path) -> None:
     ids = {id(row.id) for row in rows if isinstance(row, Grant)}
     assert {id(each.grant) for each in sessions} == ids
     assert {id(each.grant) for each in tokens if each.grant is not None} == ids
+    hashes = {id(each.hash) for each in tokens}
+    assert {id(each.access) for each in sessions} <= hashes
+    assert {id(came) for each in tokens for came in each.came_with} <= hashes
 
 
 async def test_a_row_that_json_or_its_type_cannot_have_is_an_error(path: Path) -> None:

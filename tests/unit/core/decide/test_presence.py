@@ -280,6 +280,11 @@ def test_after_a_restart_everything_waits_from_then_on(
     assert (later.state, later.until) == (state, START + HOUR + wait)
 
 
+def test_what_waits_as_long_as_others_has_its_end_with_them(ledger: Ledger) -> None:
+    first, second = resumed([ledger.session(1), ledger.session(2)], now=START, rules=RULES)
+    assert first.until is second.until
+
+
 def test_the_grant_outlives_its_sessions(ledger: Ledger) -> None:
     for handle in (1, 2, 3):
         ledger.ask(Close(process=process_key(), handle=handle))
