@@ -44,8 +44,8 @@ class Session(Struct, frozen=True, gc=False):
     """From login to close. How long it may last is its grant's lease.
 
     That of an access token that came alone, or of the refresh token that the session brought.
-    There may be very many: like all rows of which there are, it is small, soon made, and nothing
-    that Python's collector has to look at.
+    There may be very many: so it is small and soon made, like the other rows that come with it,
+    and nothing that Python's collector has to look at.
     """
 
     id: SessionId

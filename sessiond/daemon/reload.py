@@ -1,6 +1,6 @@
 """Reads the configuration again, and swaps one snapshot of it for the next.
 
-A file that is wrong changes nothing. One that is right counts from one step of the event loop on,
+A file that is wrong changes nothing. One that is right counts from one turn of the event loop on,
 for everybody, so nothing is ever judged by half of it: what was verified before and is committed
 after is refused by the table, which knows its generation. No connection of a peer that may still
 connect is dropped. Whose sessions end by it is known, and said, before it counts.

@@ -1,7 +1,7 @@
 """What is configured by now: one frozen value, and the one cell that holds it.
 
 Each service is given a reader of its own part, and reads it whenever it needs it. So what a reload
-has put into the cell counts everywhere from that step of the loop on, and nobody keeps a copy that
+has put into the cell counts everywhere from that turn of the loop on, and nobody keeps a copy that
 could be forgotten.
 """
 

@@ -8,7 +8,6 @@ from typing import Any, Protocol
 import anyio
 
 Work = Callable[[], Coroutine[Any, Any, None]]
-Later = Callable[[Work], None]
 
 
 class Group(Protocol):

@@ -1,7 +1,7 @@
 """Whose messages are read next: no turn of the loop takes long, and nobody is left out."""
 
 import asyncio  # noqa: TID251 - what is put off is called by the loop, without a task
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Protocol
 
 from sessiond.core.round_robin import RoundRobin
@@ -33,13 +33,9 @@ class Room(Protocol):
         """Whether nothing more is to be read now."""
         ...
 
-    def when_room(self, resume: "Resume") -> None:
+    def when_room(self, resume: Callable[[], object]) -> None:
         """Call once, as soon as it is not crowded."""
         ...
-
-
-class Resume(Protocol):
-    def __call__(self) -> None: ...
 
 
 class Turns:

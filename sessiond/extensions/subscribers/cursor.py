@@ -12,8 +12,6 @@ from sessiond.core.queries import ListCursors, Request
 
 RETRY = 1.0  # seconds after which a place that could not be written is written again
 
-# The disk is full, or the table takes no more. What is not kept is received again.
-
 A = TypeVar("A")
 
 log = structlog.get_logger()
