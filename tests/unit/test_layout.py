@@ -55,6 +55,7 @@ TESTED_WITH = {
     "init/written.py": "init/test_document.py",
     "issuers/asked.py": "issuers/test_introspection.py",
     "issuers/keys.py": "issuers/test_jwt.py",
+    "kdb/authentication.py": "kdb/test_logins.py",
     "kdb/changing.py": "kdb/test_connection.py",
     "kdb/conversation.py": "kdb/test_connection.py",
     "kdb/login.py": "kdb/test_logins.py",

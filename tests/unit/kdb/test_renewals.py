@@ -1,6 +1,8 @@
 """Renewals: the checks of a login, for the user that the session already has."""
 
+import asyncio
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -11,6 +13,7 @@ from sessiond.core.errors import (
     TokenRejected,
 )
 from sessiond.core.verdict import Verdict
+from sessiond.gate import VerifiedLogin, Waiting
 from sessiond.kdb import conversation
 from sessiond.kdb.budget import ALWAYS
 from sessiond.qipc import timestamp
@@ -35,6 +38,24 @@ async def test_a_renewal_is_answered_as_a_login_and_moves_the_end(clock: FakeClo
         assert answer["roles"] == ["writer"]
         assert answer["expires"] == timestamp(START + timedelta(hours=2)).value
         assert (await q.next_push())["event"] == "roles"
+
+
+async def test_a_renewal_s_tokens_are_verified_outside_the_writer(
+    clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with serving(clock) as daemon:
+        q = await daemon.process()
+        session = await q.log_in()
+        gate, within = daemon.context.login_services.gate, list[asyncio.Task[Any] | None]()
+        decide_now = gate.decide_now
+
+        def noted(**asked: Any) -> VerifiedLogin | Waiting:
+            within.append(asyncio.current_task())
+            return decide_now(**asked)
+
+        monkeypatch.setattr(gate, "decide_now", noted)
+        await q.sync(renew(session, "fresh"))
+        assert within == [None]  # called by the loop, and not by the table's task
 
 
 async def test_an_async_renewal_is_answered_by_a_push(clock: FakeClock) -> None:
