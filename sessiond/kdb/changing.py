@@ -49,7 +49,7 @@ class Changing(Generic[A]):
             self._slot.settle(partial(self._render, answer))
 
 
-class Opening:
+class Opening(Changing[bool]):
     """An `opened`: when the login does not stand, the process is told to close the handle.
 
     That is told however late it turns out, and when it could not be written too: otherwise the
@@ -59,25 +59,17 @@ class Opening:
     def __init__(
         self, table: Table, change: Bind, slot: Slot, push: Callable[[bytes], None]
     ) -> None:
-        self._table = table
-        self._change = change
-        self._slot = slot
+        super().__init__(table, change, slot, lambda _: NIL)
+        self._bind = change
         self._push = push
 
-    def begin(self) -> None:
-        """Have it recorded, when the messages before it are."""
-        self._slot.enter(self._submit)
-
-    def _submit(self) -> None:
-        self._table.submit(self._change, self._slot.guarded(self._committed))
-
-    def _committed(self, stands: bool | StoreError) -> None:
-        if isinstance(stands, StoreError):
-            log.warning("opening not recorded", error=str(stands))
-            stands = False
-        if not stands:
-            self._push(replies.unknown_session(self._change.session, self._change.handle))
-        self._slot.settle(nothing)
+    def _committed(self, answer: bool | StoreError) -> None:
+        if isinstance(answer, StoreError):
+            log.warning("opening not recorded", error=str(answer))
+            answer = False
+        if not answer:
+            self._push(replies.unknown_session(self._bind.session, self._bind.handle))
+        super()._committed(answer)
 
 
 class Listing:
