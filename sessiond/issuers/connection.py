@@ -1,6 +1,7 @@
 """One connection to an issuer: a request at a time, and its answer (RFC 9112)."""
 
 import asyncio  # noqa: TID251 - the loop calls a protocol itself: no stream and no task in between
+import select
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import cast
@@ -75,6 +76,15 @@ class Connection(asyncio.Protocol):
             return False
         return self._http.our_state is h11.IDLE
 
+    @property
+    def is_quiet(self) -> bool:
+        """Whether nothing has come since that the loop has not read yet: no bytes, and no end."""
+        if self._transport is None:
+            return False
+        coming = select.poll()
+        coming.register(self._transport.get_extra_info("socket"), select.POLLIN)
+        return not coming.poll(0)
+
     def close(self) -> None:
         """Close at once. A request under way is over by then."""
         if self._transport is not None:
@@ -108,12 +118,12 @@ class Connection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is none by its class
 
     def data_received(self, data: bytes) -> None:
-        if not self._is_waited_for:  # it would be taken for the next one's answer
-            self.close()
-            return
-        self._has_begun = True
-        self._pieces -= 1
+        self._pieces = max(self._pieces - 1, -1)
         for at in range(0, len(data), _SLICE):
+            if not self._is_waited_for:  # it would be taken for the next one's answer
+                self.close()
+                return
+            self._has_begun = True
             self._receive(data[at : at + _SLICE])
 
     def eof_received(self) -> None:

@@ -86,8 +86,9 @@ class Network:
         for connection in reversed(tuple(self._idle)):
             if connection.origin == origin or not connection.is_free:
                 self._idle.remove(connection)
-                if connection.is_free:
+                if connection.is_free and connection.is_quiet:
                     return connection
+                connection.close()
         return None
 
     def _keep(self, connection: Connection) -> None:

@@ -26,6 +26,7 @@ ORIGIN = Origin("https", "login.example.com", 443)
 TARGET = Target(ORIGIN, "login.example.com", "/here?a=b")
 GET = Request("GET", TARGET, {"accept": "application/json"})
 OK = b"HTTP/1.1 200 OK\r\n"
+SLICE = 16_384  # bytes parsed at a time
 EMPTY = OK + b"Content-Length: 2\r\n\r\n{}"
 
 
@@ -134,6 +135,25 @@ async def test_what_follows_an_answer_is_nobodys(connection: Connection, wire: W
     assert (await answered(connection, EMPTY + EMPTY)).body == b"{}"
     assert wire.is_aborted
     assert not connection.is_free
+
+
+async def test_what_follows_an_answer_is_nobodys_wherever_the_answer_ends(
+    connection: Connection, wire: Wire
+) -> None:
+    """What comes in one go is parsed by slices, and an answer may end with one of them."""
+    head = OK + b"Content-Length: %d\r\n\r\n"
+    size = SLICE - len(head % 16_000)
+    said = head % size + b" " * size
+    assert len(said) == SLICE
+    await answered(connection, said + EMPTY)
+    assert wire.is_aborted
+    assert not connection.is_free
+
+
+async def test_pieces_that_came_alone_do_not_save_up_for_a_flood(connection: Connection) -> None:
+    drip = [bytes([each]) for each in OK + b"Transfer-Encoding: chunked\r\n\r\n"]
+    with pytest.raises(BadAnswer, match="pieces"):
+        await answered(connection, *drip, b"1\r\n \r\n" * (MAX_PIECES + 2))
 
 
 async def test_what_comes_unasked_closes(connection: Connection, wire: Wire) -> None:

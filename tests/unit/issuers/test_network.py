@@ -33,6 +33,7 @@ class Issuer:
         self.script = [list(each) for each in script]  # by connection, an answer for each request
         self.asked: list[int] = []  # on which connection
         self.connections = 0
+        self.transports: list[asyncio.Transport] = []  # in the order of the connections
         self.over = 0  # connections that have ended
         self.port = 0
 
@@ -48,6 +49,7 @@ class Served(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
+        self._issuer.transports.append(self._transport)
 
     def data_received(self, data: bytes) -> None:
         assert data.endswith(b"\r\n\r\n")  # one request
@@ -121,6 +123,31 @@ async def test_one_that_the_issuer_has_closed_is_not_even_tried(clock: HandClock
         await kept.exchange(get(issuer, is_repeatable=False))
         (idle,) = kept._idle
         await until(lambda: not idle.is_free)
+        assert (await kept.exchange(get(issuer, is_repeatable=False))).body == b"{}"
+        assert issuer.asked == [0, 1]
+        kept.close()
+
+
+async def test_an_answer_that_came_unasked_and_was_not_read_yet_is_nobodys(
+    clock: HandClock,
+) -> None:
+    """The loop has been busy since: it would read it as the answer to whoever asks next."""
+    async with serving([OK, OK], [OK]) as issuer:
+        kept = network(clock)
+        await kept.exchange(get(issuer))
+        issuer.transports[0].write(OK.replace(b"{}", b"[]"))
+        assert (await kept.exchange(get(issuer))).body == b"{}"
+        assert issuer.asked == [0, 1]
+        kept.close()
+
+
+async def test_one_that_is_closed_is_not_tried_before_the_loop_has_seen_that(
+    clock: HandClock,
+) -> None:
+    async with serving([OK, END], [OK]) as issuer:
+        kept = network(clock)
+        await kept.exchange(get(issuer, is_repeatable=False))
+        issuer.transports[0].write_eof()
         assert (await kept.exchange(get(issuer, is_repeatable=False))).body == b"{}"
         assert issuer.asked == [0, 1]
         kept.close()
