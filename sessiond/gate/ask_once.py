@@ -63,6 +63,7 @@ class AskOnce(Generic[K, A]):
         self._flights: dict[K, Flight[A]] = {}
         self._answers = KeptAnswers[K, A](MAX_ANSWERS)
         self._refusals = KeptAnswers[K, TokenRejected](MAX_REFUSALS)
+        self._clearings = 0
         self._tasks: TaskGroup | None = None
 
     def begin(self, tasks: TaskGroup) -> None:
@@ -103,7 +104,8 @@ class AskOnce(Generic[K, A]):
         self._answers.drop(key)
 
     def clear(self) -> None:
-        """Forget all that is kept."""
+        """Forget all that is kept, and keep nothing of what is being asked by now."""
+        self._clearings += 1
         self._answers.clear()
         self._refusals.clear()
 
@@ -178,12 +180,14 @@ class AskOnce(Generic[K, A]):
     async def _outcome(self, key: K, ask: Callable[[], Awaitable[A]]) -> A | Fault:
         """Return what comes of a question, whatever is raised on the way, and keep it."""
         outcome: A | Fault | None = None
+        clearings = self._clearings
         with self._contained:
             try:
                 outcome = await ask()
             except (TokenRejected, IssuerUnavailable) as fault:
                 outcome = fresh(fault)
-            self._keep(key, outcome)
+            if clearings == self._clearings:
+                self._keep(key, outcome)
         return self._unexpected() if outcome is None else outcome
 
     def _unexpected(self) -> IssuerUnavailable:

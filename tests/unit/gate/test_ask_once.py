@@ -107,6 +107,22 @@ async def test_all_who_have_one_question_share_one_call(stranger: Stranger) -> N
     assert found == ["answer"] * 4
 
 
+@pytest.mark.parametrize("says", ["answer", LOCKED])
+async def test_what_was_being_asked_as_all_was_forgotten_is_not_kept(
+    stranger: Stranger, says: str | Exception
+) -> None:
+    """It may have been answered by what was taken back since."""
+    stranger.held, stranger.says = anyio.Event(), says
+    async with anyio.create_task_group() as askers:
+        askers.start_soon(stranger.said)
+        await idle()
+        stranger.once.clear()
+        stranger.held.set()
+    assert not stranger.once.has_kept("question")
+    await stranger.said()
+    assert stranger.once.has_kept("question")
+
+
 async def test_whoever_leaves_disturbs_nobody(stranger: Stranger) -> None:
     stranger.held, found, first = anyio.Event(), list[str](), anyio.CancelScope()
 
