@@ -6,10 +6,11 @@ from uuid import UUID
 
 import structlog
 
+from sessiond.core.errors import StoreError
 from sessiond.core.grant import Grant, GrantId
 from sessiond.core.secret import Secret
 from sessiond.store.codec import Parameters
-from sessiond.store.sealing import SealError
+from sessiond.store.sealing import NewerKeyError, SealError
 
 log = structlog.get_logger()
 
@@ -55,10 +56,15 @@ def read(grant: GrantId, row: Sequence[Any], sealer: Sealer) -> Secret | None:
         grant: Whose it is.
         row: Issuer, subject and the sealed token.
         sealer: Opens it.
+
+    Raises:
+        StoreError: It was sealed anew with a key that this sealer has not been given yet.
     """
     issuer, subject, sealed = row
     try:
         return sealer.unseal(sealed, **sealed_place(grant, issuer, subject))
+    except NewerKeyError as error:
+        raise StoreError(str(error)) from error
     except SealError as error:
         log.error("refresh token lost", issuer=issuer, error=str(error))
         return None

@@ -41,6 +41,10 @@ class SealError(SessiondError):
     """A sealed value does not open: treat what it held as lost, and tell the operator why."""
 
 
+class NewerKeyError(SealError):
+    """It is sealed with a key that came after this ring was read: nothing is lost."""
+
+
 class KeyRing:
     """Master keys by id. The highest id seals; every one still opens what it has sealed.
 
@@ -101,11 +105,13 @@ class KeyRing:
         """Return the secret that was sealed for this place.
 
         Raises:
+            NewerKeyError: Its key is newer than all on the ring.
             SealError: Its key is not on the ring, or it was changed or moved from another place.
         """
         key_id = _key_id(sealed)
         if key_id not in self._keys:
-            raise SealError(
+            error = NewerKeyError if key_id > self.current else SealError
+            raise error(
                 f"{table}.{column} of row {row} is sealed with key {key_id}, wanted one of "
                 "store.key_file: bring that key back, or the user must log in again"
             )

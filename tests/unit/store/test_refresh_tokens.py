@@ -1,7 +1,9 @@
 """A sealed refresh token opens in the row of its own grant, and nowhere else."""
 
+import pytest
 from structlog.testing import capture_logs
 
+from sessiond.core.errors import StoreError
 from sessiond.core.secret import Secret
 from sessiond.store import refresh_tokens
 from sessiond.store.sealing import KeyRing
@@ -28,3 +30,11 @@ def test_one_that_does_not_open_is_lost_and_told() -> None:
         assert refresh_tokens.read(grant_id(1), (issuer, subject, sealed), other) is None
     assert [each["event"] for each in logs] == ["refresh token lost"] * 3
     assert "refresh!" not in str(logs)
+
+
+def test_one_that_was_sealed_anew_with_a_key_not_read_yet_is_not_lost() -> None:
+    newer = KeyRing({1: bytes(32), 2: b"n" * 32})
+    _, issuer, subject, sealed = refresh_tokens.write(grant(1), Secret("refresh"), newer)
+    with capture_logs() as logs, pytest.raises(StoreError, match="sealed with key 2"):
+        refresh_tokens.read(grant_id(1), (issuer, subject, sealed), RING)
+    assert not logs
