@@ -1,6 +1,8 @@
 """What a login and a renewal have in common: verified, recorded and answered, each in its turn."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from functools import partial
 
 from sessiond.core.changes import Change
 from sessiond.core.errors import Refusal, StoreError
@@ -45,7 +47,7 @@ class Authentication(ABC):
 
     @abstractmethod
     def _answer(self) -> Value | Encoded:
-        """Return the answer as it leaves, and tell of it."""
+        """Return the answer as it leaves, and what tells of it then."""
 
     def _verified(self, outcome: Outcome) -> None:
         """Have it recorded, when the messages before it are."""
@@ -90,8 +92,10 @@ class Authentication(ABC):
             self._verification.leave()
             self._slot.settle(self._answer)
 
-    def _tell(self, *, call: str, user: str) -> ActiveSession | Refused:
-        """Tell of the answer, and return what is answered."""
+    def _result(
+        self, *, call: str, user: str
+    ) -> tuple[ActiveSession | Refused, Callable[[], None]]:
+        """Return what is answered, and what tells operators of it once that has left."""
         outcome = self._outcome or Refused(Refusal.UNAVAILABLE, "")
         told = Told(
             call=call,
@@ -100,8 +104,7 @@ class Authentication(ABC):
             commit=self._commit_took,
             timings=self._verification.timings,
         )
-        tell(self._services, self._owner, told, outcome)
-        return outcome
+        return outcome, partial(tell, self._services, self._owner, told, outcome)
 
     def _took(self) -> float:
         return self._services.clock.monotonic() - self._slot.began

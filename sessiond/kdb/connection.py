@@ -26,7 +26,7 @@ from sessiond.kdb.process_line import ProcessLine
 from sessiond.kdb.slots import EARLY, Encoded, Slot, Slots, Wrong
 from sessiond.kdb.tasks import ConnectionTasks
 from sessiond.kdb.welcome import ConnectionSettings
-from sessiond.qipc import Handshake, Received, ServerConnection
+from sessiond.qipc import Handshake, Received, ServerConnection, Value
 from sessiond.qipc.messages import MessageKind
 from sessiond.system.peer import Peer
 
@@ -254,18 +254,23 @@ class Connection(Served):
     def _answer(self, slots: list[Slot]) -> None:
         """Send the answers of those who leave."""
         messages = []
+        thens = []
         for slot in slots:
-            message = self._message(slot)
+            answer = slot.take_answer()()
+            message = self._message(slot, answer)
             if slot.is_sync:
                 messages.append(message)
+            if isinstance(answer, Encoded):
+                thens.append(answer.then)
             self._account.give(slot.size)
         if messages:
             self._outbox.put(*messages)
+        for then in thens:  # the process is not kept waiting by what is written to the log
+            then()
         self._go_on()
 
-    def _message(self, slot: Slot) -> bytes:
+    def _message(self, slot: Slot, answer: Value | Encoded | Wrong) -> bytes:
         """Return a slot's answer as the message that it is sent in, empty where it is not."""
-        answer = slot.take_answer()()
         if isinstance(answer, Wrong):
             log.info("call refused", process=self.line.label, error=answer.text)
             return self._wire.error(f"sessiond: {answer.text}") if slot.is_sync else b""

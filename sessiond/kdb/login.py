@@ -51,7 +51,7 @@ class Login(Authentication):
         super()._late()
 
     def _answer(self) -> Encoded:
-        outcome = self._tell(call="connect", user=shown(self._call.user))
+        outcome, then = self._result(call="connect", user=shown(self._call.user))
         if isinstance(outcome, Refused):
-            return Encoded(replies.refused(outcome.reason))
-        return Encoded(replies.accepted(outcome))
+            return Encoded(replies.refused(outcome.reason), then)
+        return Encoded(replies.accepted(outcome), then)

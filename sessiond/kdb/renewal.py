@@ -101,11 +101,12 @@ class Renewal(Authentication):
     def _answer(self) -> Value | Encoded:
         session = None if self._standing is None else self._standing.session
         user = "" if session is None else session.principal.name
-        outcome = self._tell(call="renew", user=user)
+        outcome, then = self._result(call="renew", user=user)
         if isinstance(outcome, ActiveSession):
-            return Encoded(replies.accepted(outcome))
+            return Encoded(replies.accepted(outcome), then)
         if self._slot.is_apart:
             handle = 0 if session is None else session.handle
             self._push(replies.renewal_refused(self._call.session, handle, outcome.reason))
+            then()
             return NIL
-        return Encoded(replies.refused(outcome.reason))
+        return Encoded(replies.refused(outcome.reason), then)

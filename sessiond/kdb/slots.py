@@ -14,9 +14,10 @@ EARLY = 0.001  # seconds by which a clock may call back before the moment
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """An answer as the message that it is sent in."""
+    """An answer as the message that it is sent in, and who is told of it once it has left."""
 
     message: bytes = field(repr=False)
+    then: Callable[[], None] = lambda: None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from sessiond.kdb import login, renewal
 from tests.fakes import FakeClock
-from tests.unit.kdb.serving import Serving, connect, serving
+from tests.unit.kdb.serving import Serving, connect, renew, serving
 
 pytestmark = pytest.mark.anyio
 
@@ -76,3 +77,18 @@ async def test_what_did_not_happen_is_not_there(clock: FakeClock) -> None:
         first, again = told(lines)
         assert {"queue_ms", "issuer_ms"} <= first.keys()
         assert not {"queue_ms", "issuer_ms"} & again.keys()  # its verdict was kept
+
+
+async def test_the_process_has_its_answer_before_operators_are_told_of_it(clock: FakeClock) -> None:
+    async with serving(clock) as daemon:
+        q = await daemon.process()
+        session = await q.log_in()
+        writes = q.end.transport.writes
+        with pytest.MonkeyPatch.context() as patch:
+            written: list[int] = []
+            for call in (login, renewal):
+                patch.setattr(call, "tell", lambda *_: written.append(len(writes)))
+            before = len(writes)
+            await q.connect("alice", "access", 6)
+            await q.sync(renew(session, "access"))
+        assert written == [before + 1, before + 2]
