@@ -320,7 +320,6 @@ class Table:
             draft.decided.append(Decided(submission, outcome.answer, outcome.rest))
             if outcome.rest is not None:
                 self._agenda.claim(submission, outcome.rest)
-        self._expiry.note(write.row for write in draft.writes if isinstance(write, Put))
         return draft
 
     def _carry_out(
@@ -335,7 +334,7 @@ class Table:
         return decision
 
     def _settle(self, draft: Batch) -> None:
-        """Answer what is decided, and go on with what is not decided to its end."""
+        """Answer what is decided and stands, and go on with what is not decided to its end."""
         answers = list[Answer]()
         for each in draft.decided:
             if each.rest is not None:
@@ -344,6 +343,7 @@ class Table:
                 self._agenda.finish(each.submission)
                 answers.append((each.submission, each.answer))
         self._hearing.answer(answers)
+        self._expiry.note(write.row for write in draft.writes if isinstance(write, Put))
 
     def _do_without(self, batch: Sequence[Submission[Any]], error: StoreError) -> None:
         """Take access away even while it cannot be written, and owe the writing.
