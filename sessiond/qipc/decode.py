@@ -86,16 +86,16 @@ def decode(
 
 def _value(reader: PayloadReader, depth: int) -> Value:
     """Return the next value, with at most `depth` levels in it."""
-    reader.spend(_VALUE)
     code = reader.byte()
     if (atom := _ATOMS.get(code)) is not None:
+        reader.spend(_VALUE)
         return atom(reader)
-    reader.spend(_VALUE)
     if (vector := _VECTORS.get(code)) is not None:
+        reader.spend(2 * _VALUE)
         return vector(reader)
-    reader.spend(_VALUE)
     if (nested := _NESTED.get(code)) is None:
         raise ProtocolError("unknown type")
+    reader.spend(3 * _VALUE)
     if depth < 1:
         raise ProtocolError("the value is nested too deep")
     return nested(reader, depth - 1)
