@@ -49,8 +49,9 @@ class Checkpoints:
 
     def note_commit(self, rows: int) -> None:
         """Have what was written copied: soon or late, as there is much or little of it."""
-        self._written += rows
-        self._changed.notify()
+        before, self._written = self._written, self._written + rows
+        if not before or before < MANY <= self._written:  # no commit wakes anybody to look in vain
+            self._changed.notify()
 
     async def run(self, clock: Clock) -> None:
         """Copy in this rhythm for ever."""
