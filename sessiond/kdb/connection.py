@@ -212,7 +212,7 @@ class Connection(Served):
             self._place.known()
             self._wire.admit(self._settings.max_message)
             self._phase_ends = math.inf
-        if not slot.is_settled:
+        if self._slots.are_waited_for:  # also by one apart, whose message is settled already
             self._alarm.by(slot.answer_by)
 
     def _may_read(self) -> bool:

@@ -147,6 +147,11 @@ class Slots:
         return len(self._leaving)
 
     @property
+    def are_waited_for(self) -> bool:
+        """Whether any has not left yet, those apart included."""
+        return bool(self._leaving or self._apart)
+
+    @property
     def next_deadline(self) -> float:
         """The moment at which the next of them is late."""
         return min((each.answer_by for each in self._unsettled()), default=math.inf)

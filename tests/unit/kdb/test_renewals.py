@@ -255,3 +255,18 @@ async def test_a_renewal_that_does_not_happen_after_its_deadline_is_not_told(
         await idle()
         await q.ping()
         assert q.pushes == []
+
+
+async def test_a_hung_async_renewal_costs_the_deadline_too_and_is_told_by_a_push(
+    clock: FakeClock,
+) -> None:
+    async with serving(clock) as daemon:
+        q = await daemon.process()
+        session = await q.log_in()
+        await clock.advance(2 * daemon.settings.deadline)  # the timer of what was said before
+        daemon.verifier.hold_token("fresh")
+        await q.tell(renew(session, "fresh"))
+        await clock.advance(daemon.settings.deadline)
+        await q.ping()
+        assert [(push["event"], push["reason"]) for push in q.pushes] == [("renewed", "deadline")]
+        assert plain_dict(await q.sync(renew(session, "fresher")))["ok"]
