@@ -26,11 +26,17 @@ class Arrivals:
             _, moment = self._chunks.pop()
         self._chunks.append((self._received, moment))
 
-    def began(self, size: int) -> float:
-        """Return when the next message of so many bytes began to arrive; it is read now."""
+    @property
+    def next_began(self) -> float:
+        """When the message that is read next began to arrive."""
         while self._chunks and self._chunks[0][0] <= self._read:
             self._chunks.popleft()
         if self._chunks:
             self._began = self._chunks[0][1]
-        self._read += size
         return self._began
+
+    def began(self, size: int) -> float:
+        """Return the same; so many bytes of it are read now."""
+        began = self.next_began
+        self._read += size
+        return began

@@ -37,6 +37,7 @@ IN_HAND = 256  # messages of one connection being worked on; the rest waits in t
 IN_HAND_SIZE = 1 << 18  # bytes of them, and one more message
 A_TURN = 8  # messages of one connection, in one turn of the loop
 IN_TIME = 0.95  # of the deadline; the rest is for the answer's way to q, on a busy machine
+LOOKS_AGAIN = 0.1  # seconds until what was late, and could be begun soon, is looked at again
 STRANGERS_MESSAGE = 65536  # bytes of one before `hello`
 MAX_ITEMS = 61_000  # as for decode: 10,000 handles to reconcile, and a few milliseconds at most
 
@@ -190,8 +191,8 @@ class Connection(Served):
         self._phase(HELLO_TIMEOUT)
         return True
 
-    def _take(self, size: int) -> None:
-        """Begin what the next message says."""
+    def _take(self, size: int, *, is_late: bool = False) -> None:
+        """Begin what the next message says; where it is late, only answer it."""
         self._context.turns.spend(size)
         began = self._arrivals.began(size)
         received = cast("Received", self._wire.next_event())  # nothing else comes any more
@@ -205,7 +206,10 @@ class Connection(Served):
         self._slots.add(slot)
         was_known = self._conversation.is_known
         try:
-            self._conversation.begin(received.value, slot)
+            if is_late:
+                self._conversation.pass_over(received.value, slot)
+            else:
+                self._conversation.begin(received.value, slot)
         except CallError as error:
             slot.settle(failing(error))
         if self._conversation.is_known and not was_known and not self._is_over:
@@ -239,6 +243,8 @@ class Connection(Served):
         is_behind = self._is_whole()
         if is_behind and self._may_read():
             self._context.turns.wait(self)
+            soon = self._context.clock.monotonic() + LOOKS_AGAIN
+            self._alarm.by(max(self._next_answer_by(), soon))
         self._pause(is_behind or self._is_ending)
         if self._is_ending and not is_behind and not len(self._slots):
             self._close()
@@ -291,8 +297,25 @@ class Connection(Served):
         if self._phase_ends <= now + EARLY:
             self._end_phase()
         self._slots.pass_time(now)
+        self._pass_over(now)
         if not self._is_over:
             self._alarm.by(min(self._phase_ends, self._slots.next_deadline))
+            self._go_on()
+
+    def _pass_over(self, now: float) -> None:
+        """Answer what has waited too long to be begun, where a crowded table does not move."""
+        if not self._context.turns.are_held_up:
+            return  # it is begun soon
+        try:
+            for _ in range(A_TURN):
+                if not self._may_read() or self._next_answer_by() > now + EARLY:
+                    break
+                self._take(self._wire.ready, is_late=True)
+        except ProtocolError as error:
+            self._break(error)
+
+    def _next_answer_by(self) -> float:
+        return self._arrivals.next_began + self._settings.deadline * IN_TIME
 
     def _end_phase(self) -> None:
         if not self._has_greeted:

@@ -11,9 +11,11 @@ from sessiond.clock import TimerClock
 from sessiond.containment import Containment
 from sessiond.core.changes import Bind, Close, ProcessLost, Reconcile
 from sessiond.core.errors import CallError, Refusal
+from sessiond.core.principal import shown
 from sessiond.core.queries import KnownNames
 from sessiond.core.session import ProcessKey, SessionId
 from sessiond.eventlog import EventLog
+from sessiond.gate import LoginTimings
 from sessiond.kdb import calls, replies
 from sessiond.kdb.budget import Account, Budget
 from sessiond.kdb.changing import Changing, Listing, Opening, nothing
@@ -26,6 +28,7 @@ from sessiond.kdb.renewal import Renewal
 from sessiond.kdb.slots import Encoded, Slot, Slots
 from sessiond.kdb.subscriber_access import ProcessNames, SubscriberAccess
 from sessiond.kdb.tasks import ConnectionTasks
+from sessiond.kdb.telling import Refused, Told, tell
 from sessiond.kdb.turns import Turns
 from sessiond.kdb.welcome import ConnectionSettings, Welcome
 from sessiond.qipc import NIL, Value, is_ping, list_, symbol
@@ -131,6 +134,42 @@ class Conversation:
                 Listing(table, owner.key, slot, self._tasks).begin()
             case calls.Subscription():
                 self._subscribe(call, slot)
+
+    def pass_over(self, value: Value, slot: Slot) -> None:
+        """Answer a message that could not be begun in its time. Nothing of it happens.
+
+        What a process is not answered must happen. So it is cut: it comes back and says anew.
+
+        Raises:
+            CallError: Nothing but this q error; the slot is not settled.
+        """
+        if is_ping(value):
+            slot.settle(nothing)
+            return
+        call, owner = calls.read_call(value), self._owner
+        if owner is None and not isinstance(call, calls.Hello):
+            raise CallError("say hello first")
+        if owner is not None and isinstance(call, calls.Connect | calls.Renewal):
+            self._refuse_late(call, owner, slot)
+        elif slot.is_sync:
+            slot.late()
+        else:
+            self._line.cut("what it said could not be begun in time: see whether the disk is slow")
+
+    def _refuse_late(self, call: calls.Connect | calls.Renewal, owner: Owner, slot: Slot) -> None:
+        timings = LoginTimings()
+        told = Told(
+            call="connect" if isinstance(call, calls.Connect) else "renew",
+            user=shown(call.user) if isinstance(call, calls.Connect) else "",
+            took=self._context.clock.monotonic() - slot.began,
+            commit=None,
+            timings=timings,
+        )
+        late = Refused.late(told.took, timings, is_submitted=True)  # or would be, but for the disk
+        tell(self._context.login_services, owner, told, late)
+        if not slot.is_sync and isinstance(call, calls.Renewal):
+            self._line.push(replies.renewal_refused(call.session, 0, late.reason))
+        slot.settle(lambda: Encoded(replies.refused(late.reason)))
 
     def leave(self) -> None:
         """Let the sessions of a process that left wait for it."""

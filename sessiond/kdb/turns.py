@@ -55,7 +55,12 @@ class Turns:
     @property
     def has_room(self) -> bool:
         """Whether one more message may be read now."""
-        return self._left > 0 and not self._room.is_crowded
+        return self._left > 0 and not self.are_held_up
+
+    @property
+    def are_held_up(self) -> bool:
+        """Whether nobody reads, however long that takes."""
+        return self._room.is_crowded
 
     def spend(self, size: int) -> None:
         """Take note that a message of so many bytes is read."""
