@@ -150,6 +150,7 @@ class Connection(Served):
         self._outbox.end()
         self._end_input()
 
+    @_guarded
     def stop(self) -> None:
         """Take no more, and say bye once all that was taken is answered."""
         self._says_bye = True

@@ -36,6 +36,11 @@ async def in_eof_received(patch: pytest.MonkeyPatch, _: Serving, q: Process) -> 
     await q.end.send_eof()
 
 
+async def in_stopping(patch: pytest.MonkeyPatch, _: Serving, q: Process) -> None:
+    patch.setattr(q.connection, "_end_input", raising)
+    q.connection.stop()
+
+
 async def in_connection_lost(patch: pytest.MonkeyPatch, _: Serving, q: Process) -> None:
     patch.setattr(q.connection, "_end_input", raising)
     q.end.transport.break_()
@@ -93,6 +98,7 @@ FAULTS = [
     in_data_received,
     in_decoding,
     in_eof_received,
+    in_stopping,
     in_connection_lost,
     in_pause_writing,
     in_resume_writing,
