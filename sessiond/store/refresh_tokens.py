@@ -64,7 +64,10 @@ def read(grant: GrantId, row: Sequence[Any], sealer: Sealer) -> Secret | None:
     try:
         return sealer.unseal(sealed, **sealed_place(grant, issuer, subject))
     except NewerKeyError as error:
-        raise StoreError(str(error)) from error
+        raise StoreError(
+            f"a refresh token does not open: {error}, wanted a key that this daemon has read: "
+            "reload it (systemctl reload sessiond)"
+        ) from error
     except SealError as error:
         log.error("refresh token lost", issuer=issuer, error=str(error))
         return None
