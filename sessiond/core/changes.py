@@ -160,14 +160,14 @@ class Forsake(Change[None]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Lose(Change[None]):
+class StopRefreshing(Change[None]):
     """The grant's refresh token does not open any more: nothing refreshes it."""
 
     grant: GrantId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LetGo(Change[None]):
+class DropRefreshToken(Change[None]):
     """A dropped grant's refresh token was given back, or will not be: keep it no longer."""
 
     grant: Grant

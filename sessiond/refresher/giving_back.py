@@ -10,7 +10,7 @@ from anyio.abc import TaskGroup
 
 from sessiond.clock import Clock
 from sessiond.containment import Containment
-from sessiond.core.changes import LetGo
+from sessiond.core.changes import DropRefreshToken
 from sessiond.core.errors import IssuerUnavailable, StoreError
 from sessiond.core.grant import Grant, GrantId
 from sessiond.core.queries import Request
@@ -81,7 +81,7 @@ class GivingBack:
                     if refresh_issuer is not None:
                         await self._give_back_in_turn(grant, refresh_issuer)
                 with suppress(StoreError):  # else the next start does
-                    await self._kept.ask(LetGo(grant=grant))
+                    await self._kept.ask(DropRefreshToken(grant=grant))
                 if waiting:
                     await self._clock.sleep(EVERY)
         finally:

@@ -10,7 +10,7 @@ from typing import TypeVar
 import structlog
 
 from sessiond.clock import Clock
-from sessiond.core.changes import Change, Lose, Refresh, Refuse, Rotate
+from sessiond.core.changes import Change, Refresh, Refuse, Rotate, StopRefreshing
 from sessiond.core.errors import (
     IssuerUnavailable,
     RefreshRefused,
@@ -150,7 +150,7 @@ class OneRefresh:
         if kept is not None:
             return kept
         if token is None:
-            await self._table.ask(Lose(grant=grant.id))
+            await self._table.ask(StopRefreshing(grant=grant.id))
             return Outcome.OVER
         if grant.refresh_at is not None and grant.refresh_at <= self._clock.now():
             self._note_late((self._clock.now() - grant.refresh_at).total_seconds())

@@ -177,7 +177,8 @@ class SqliteStore:
     async def refresh_token(self, grant: GrantId) -> Secret | None:
         """Return a grant's refresh token: None, and an error in the log, where it does not open.
 
-        A grant that is dropped to be given back has it until `LetGo`, or until the next start.
+        A grant that is dropped to be given back has it until `DropRefreshToken`, or until the next
+        start.
 
         Raises:
             StoreError: It could not be read.

@@ -8,13 +8,13 @@ from msgspec import structs
 from sessiond.core.admission import lease_of_token
 from sessiond.core.changes import (
     BeginRefresh,
+    DropRefreshToken,
     Forsake,
-    LetGo,
-    Lose,
     Recheck,
     Refresh,
     Refuse,
     Rotate,
+    StopRefreshing,
     UpdateSessions,
 )
 from sessiond.core.decide.draft import Draft
@@ -65,14 +65,14 @@ def rotate(draft: Draft, change: Rotate) -> bool:
     return True
 
 
-def lose(draft: Draft, change: Lose) -> None:
+def stop_refreshing(draft: Draft, change: StopRefreshing) -> None:
     """Leave a grant to run out: what it would be refreshed with does not open."""
     grant = draft.live_grant(change.grant)
     if grant is not None:
         draft.put(structs.replace(grant, refresh_at=None, in_flight_since=None))
 
 
-def let_go(draft: Draft, change: LetGo) -> None:
+def drop_refresh_token(draft: Draft, change: DropRefreshToken) -> None:
     """Drop what a dropped grant has left to be given back."""
     if change.grant.id not in draft.rows.grants:
         draft.drop(change.grant)

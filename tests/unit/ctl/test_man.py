@@ -6,6 +6,7 @@ import shlex
 import subprocess
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -78,8 +79,8 @@ def test_each_example_is_a_command_as_it_is(line: str) -> None:
         words = words[2:]
     program, *args = shlex.split(words[0].strip("$()")) if len(words) == 1 else words
     group = {"sessiond": sessiond, "sessionctl": sessionctl}[program]
-    command = group.commands[args[0]]
-    command.make_context(args[0], args[1:])
+    context = click.Context(group, info_name=program, **group.context_settings)
+    group.commands[args[0]].make_context(args[0], args[1:], parent=context)
 
 
 def test_the_example_configuration_is_right() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from sessiond.kdb import login, renewal
+from sessiond.kdb import authentication
 from tests.fakes import FakeClock
 from tests.unit.kdb.serving import Serving, connect, renew, serving
 
@@ -86,8 +86,7 @@ async def test_the_process_has_its_answer_before_operators_are_told_of_it(clock:
         writes = q.end.transport.writes
         with pytest.MonkeyPatch.context() as patch:
             written: list[int] = []
-            for call in (login, renewal):
-                patch.setattr(call, "tell", lambda *_: written.append(len(writes)))
+            patch.setattr(authentication, "tell", lambda *_: written.append(len(writes)))
             before = len(writes)
             await q.connect("alice", "access", 6)
             await q.sync(renew(session, "access"))

@@ -11,7 +11,7 @@ from msgspec import structs
 
 from sessiond.clock import Clock
 from sessiond.containment import Containment
-from sessiond.core.changes import LetGo
+from sessiond.core.changes import DropRefreshToken
 from sessiond.core.errors import StoreError
 from sessiond.core.grant import Grant, GrantId
 from sessiond.core.queries import Request
@@ -80,7 +80,7 @@ class Keeping:
         return Secret(self.others.get(grant, f"refresh{grant.int - grant_id(0).int}"))
 
     async def ask(self, request: Request[A]) -> A:
-        assert isinstance(request, LetGo)
+        assert isinstance(request, DropRefreshToken)
         if self.failing:
             raise StoreError("the disk is full")
         self.let_go.append(request.grant.id)

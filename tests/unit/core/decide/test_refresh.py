@@ -8,15 +8,15 @@ from msgspec import structs
 
 from sessiond.core.changes import (
     BeginRefresh,
+    DropRefreshToken,
     EndSessions,
     KeepGrant,
-    LetGo,
-    Lose,
     Recheck,
     Refresh,
     Refuse,
     Revoke,
     Rotate,
+    StopRefreshing,
 )
 from sessiond.core.decide.draft import REFUSED_KEPT
 from sessiond.core.errors import Refusal
@@ -134,23 +134,23 @@ def test_a_grant_without_a_refresh_token_is_not_refreshed(bare: Ledger) -> None:
 def test_what_cannot_be_refreshed_any_more_runs_out_as_it_would_have(ledger: Ledger) -> None:
     ledger.ask(BeginRefresh(grant=grant_id(1), at_once=True))
     before = ledger.grant(1)
-    ledger.ask(Lose(grant=grant_id(1)))
+    ledger.ask(StopRefreshing(grant=grant_id(1)))
     assert ledger.grant(1) == structs.replace(before, refresh_at=None, in_flight_since=None)
     assert ledger.told == []
     assert ledger.ask(BeginRefresh(grant=grant_id(1), at_once=True)) is None
     ledger.log_in(5, "access", "refresh")  # again, with what is lost here
     assert ledger.session(5).grant == grant_id(1)
-    ledger.ask(Lose(grant=grant_id(7)))
+    ledger.ask(StopRefreshing(grant=grant_id(7)))
     assert ledger.writes == []
 
 
 def test_only_what_a_dropped_grant_has_left_is_let_go(ledger: Ledger) -> None:
     grant = ledger.grant(1)
-    ledger.ask(LetGo(grant=grant))
+    ledger.ask(DropRefreshToken(grant=grant))
     assert ledger.writes == []
     ledger.ask(Revoke(id=UUID(int=1), scope=Scope.ALL, value="", reason=""))
     assert Drop(grant, give_back=True) in ledger.writes
-    ledger.ask(LetGo(grant=grant))
+    ledger.ask(DropRefreshToken(grant=grant))
     assert ledger.writes == [Drop(grant)]
 
 
