@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Self
 
@@ -115,8 +115,14 @@ class Stage:
         self.daemon.expect("ready")
 
     def log(self) -> Iterator[str]:
-        """Yield what the daemons have logged, and what others said in no report: tracebacks."""
+        """Yield what the daemons have logged, and what others said in no report: tracebacks.
+
+        A daemon is stopped first: it answers before it logs, so the last lines may yet be due.
+        """
         for actor in self._actors:
+            if actor.name == "sessiond":
+                with suppress(StepFailedError):
+                    actor.stop()
             for line in actor.lines:
                 if actor.name == "sessiond":
                     yield line
