@@ -8,11 +8,12 @@ has never seen the like.
 The line is drawn by task and not by class of exception. Inside are all that run on a stranger's
 word and own nothing but their own question: key fetches, logins' questions and trial calls at
 issuers, refreshes and tokens given back, witnesses of the time, role sources. So are the calls that
-the table makes when a batch is on disk, and each push: what is wrong with one process's message or
-one issuer's grant keeps nobody else from hearing of it, and the rows stay true. (A connection whose
-push fails is cut: its process comes back and hears what has ended.) Outside are the table's
-decisions, the store, the listener and the watchdog: after a bug of theirs nobody knows what is true
-any more, so it ends the daemon loudly, and systemd starts it again from the disk.
+the table makes when a batch is on disk, each push, and what the loop calls of a connection: what
+is wrong with one process's message or one issuer's grant keeps nobody else from hearing of it, and
+the rows stay true. (A connection that fails is cut: its process comes back, and hears what has
+ended.) Outside are the table's decisions, the store, the listener and the watchdog: after a bug of
+theirs nobody knows what is true any more, so it ends the daemon loudly, and systemd starts it again
+from the disk.
 
 Every `Exception` is contained. RecursionError and MemoryError too: both come of one answer that
 was too deep or too large, and what it took is free again once the stack is unwound. (A machine
@@ -25,6 +26,7 @@ import traceback
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
+from functools import partial
 from types import TracebackType
 
 import structlog
@@ -47,7 +49,7 @@ class Containment:
     def __init__(self) -> None:
         self.failures = Counter[tuple[str, str]]()  # by task, and by whose it was
 
-    def around(self, task: str, whose: str) -> "_Around":
+    def around(self, task: str, whose: str) -> "Contained":
         """Let what is raised inside end here; what follows the block goes on without its result.
 
         It holds nothing of a block, so that one may stand around many, at one time too.
@@ -56,7 +58,7 @@ class Containment:
             task: What is being done, for the log and the metric.
             whose: The issuer or role source that it is done for.
         """
-        return _Around(self, task, whose)
+        return Contained(partial(self.note, task, whose))
 
     def note(self, task: str, whose: str, error: Exception) -> None:
         """Tell and count one."""
@@ -83,20 +85,22 @@ class Containment:
             await clock.sleep(pause_after(failures, first=FIRST_PAUSE, longest=LONGEST_PAUSE))
 
 
-class _Around(AbstractContextManager[None, bool]):
-    """The block that one exception ends, and no more. Says so to mypy, other than a generator."""
+class Contained(AbstractContextManager[None, bool]):
+    """A block that one exception ends, and no more. Says so to mypy, other than a generator.
 
-    def __init__(self, containment: Containment, task: str, whose: str) -> None:
-        self._containment = containment
-        self._task = task
-        self._whose = whose
+    It holds no state: one may stand around many things, one within another.
+    """
+
+    def __init__(self, hear: Callable[[Exception], object]) -> None:
+        """Make one; `hear` is told what was raised."""
+        self._hear = hear
 
     def __exit__(
         self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None
     ) -> bool:
         if not isinstance(error, Exception):
             return False
-        self._containment.note(self._task, self._whose, error)
+        self._hear(error)
         return True
 
 

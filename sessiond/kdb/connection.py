@@ -13,6 +13,7 @@ from typing import Concatenate, ParamSpec, TypeVar, cast
 
 import structlog
 
+from sessiond.containment import Contained
 from sessiond.core.errors import CallError, ProtocolError
 from sessiond.core.principal import shown
 from sessiond.kdb import replies
@@ -54,11 +55,9 @@ def _guarded(
 
     @wraps(callback)
     def guard(self: "Connection", /, *args: P.args, **kwargs: P.kwargs) -> R | None:
-        try:
+        with Contained(self.line.fail):
             return callback(self, *args, **kwargs)
-        except Exception as error:  # noqa: BLE001 - told, and this connection is cut; others go on
-            self.line.fail(error)
-            return None
+        return None
 
     return guard
 

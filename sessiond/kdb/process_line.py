@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import structlog
 
-from sessiond.containment import Containment
+from sessiond.containment import Contained, Containment
 from sessiond.kdb.outbox import Outbox
 from sessiond.qipc import ServerConnection
 
@@ -29,10 +29,8 @@ class ProcessLine:
 
     def push(self, *messages: bytes) -> None:
         """Send encoded async messages. Never waits, and never raises."""
-        try:
+        with Contained(self.fail):
             self._outbox.put(self._wire.tell(*messages))
-        except Exception as error:  # noqa: BLE001 - this connection ends by it; others go on
-            self.fail(error)
 
     async def taken(self) -> None:
         """Return when the socket has taken everything."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from sessiond.containment import Contained
 from sessiond.qipc import Value
 
 EARLY = 0.001  # seconds by which a clock may call back before the moment
@@ -192,10 +193,8 @@ class Slots:
 
     def guard(self, hear: Callable[[Any], None], what: Any) -> None:
         """Let a call hear something."""
-        try:
+        with Contained(self._fail):
             hear(what)
-        except Exception as error:  # noqa: BLE001 - told, and this connection is cut; others go on
-            self._fail(error)
 
     def move(self) -> None:
         """Let those enter and leave whose turn it is."""

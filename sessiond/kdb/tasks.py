@@ -7,6 +7,8 @@ from typing import Any, Protocol
 
 import anyio
 
+from sessiond.containment import Contained
+
 Work = Callable[[], Coroutine[Any, Any, None]]
 
 
@@ -49,13 +51,9 @@ class ConnectionTasks:
             scope.cancel()
 
     async def _run(self, work: Work, scope: anyio.CancelScope) -> None:
-        try:
-            with scope:
-                await _to_its_end(work)
-        except Exception as error:  # noqa: BLE001 - told, and this connection is cut; others go on
-            self._fail(error)
-        finally:
-            self._scopes.discard(scope)
+        with Contained(self._fail), scope:
+            await _to_its_end(work)
+        self._scopes.discard(scope)
 
 
 async def _to_its_end(work: Work) -> None:

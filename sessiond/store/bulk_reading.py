@@ -27,7 +27,9 @@ from sessiond.core.rows import NameOwner, Row
 from sessiond.core.session import ProcessAbout, ProcessKey, Session, SessionState
 from sessiond.store.codec import CODECS
 
-PIECE = 5000  # rows of one text
+PIECE = 5000  # rows of one text at most
+FIRST_PIECE = 100  # rows of a table's first text, however large they are
+TEXT = 8 << 20  # bytes that a text is to have at most; SQLite makes none beyond a billion
 HASH_SIZE = 32  # bytes of a token's HMAC-SHA256
 DIGITS = 2 * HASH_SIZE  # hexadecimal ones of a hash
 
@@ -176,7 +178,7 @@ class BulkTable:
     blobs: frozenset[str]  # columns that come as hexadecimal digits; JSON has no bytes
     read: Callable[[bytes, Shared], Iterator[Row]]
 
-    def query(self, *, is_first: bool) -> str:
+    def query(self, rows: int, *, is_first: bool) -> str:
         """Return the statement for a text of the next rows, beyond a key, and the last's key."""
         columns = CODECS[self.kind].columns
         key = columns[0]
@@ -187,7 +189,7 @@ class BulkTable:
         beyond = "" if is_first else f"WHERE {key} > ?"
         return (
             f"SELECT CAST(json_array({', '.join(lists)}) AS BLOB), max({key}) FROM"  # noqa: S608 - our own names
-            f" (SELECT {', '.join(columns)} FROM {self.name} {beyond} ORDER BY {key} LIMIT {PIECE})"
+            f" (SELECT {', '.join(columns)} FROM {self.name} {beyond} ORDER BY {key} LIMIT {rows})"
         )
 
 
@@ -227,7 +229,9 @@ def _ahead(
 
 def _texts(db: sqlite3.Connection) -> Iterator[tuple[BulkTable, bytes]]:
     for table in TABLES:
-        text, last = db.execute(table.query(is_first=True)).fetchone()
+        rows = min(FIRST_PIECE, PIECE)
+        text, last = db.execute(table.query(rows, is_first=True)).fetchone()
         while last is not None:
             yield table, text
-            text, last = db.execute(table.query(is_first=False), (last,)).fetchone()
+            rows = max(1, min(PIECE, rows * TEXT // len(text)))  # as large as these were
+            text, last = db.execute(table.query(rows, is_first=False), (last,)).fetchone()

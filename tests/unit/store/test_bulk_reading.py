@@ -9,6 +9,7 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
+from msgspec import structs
 
 from sessiond.core.grant import Grant, GrantId, KnownToken, TokenHash
 from sessiond.core.rows import NameOwner, Put, Row
@@ -88,14 +89,31 @@ async def test_all_rows_are_there_as_they_were_written_however_many_pieces_they_
     assert rows_of(path) == by_key(rows)
 
 
+async def test_rows_that_are_large_come_in_fewer_at_a_time(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk_reading, "FIRST_PIECE", 2)
+    monkeypatch.setattr(bulk_reading, "TEXT", 2000)
+    rows = [
+        structs.replace(row, roles=("x" * 1000,)) if isinstance(row, Session) else row
+        for row in many(8)
+    ]
+    async with opened(path, RING) as store:
+        await store.commit([Put(row) for row in rows], [])
+    with closing(sqlite3.connect(path)) as db:
+        sizes = [len(text) for table, text in bulk_reading._texts(db) if table.kind is Session]
+    assert len(sizes) == 1 + 6  # two, of which is seen how large they are; then one after the other
+    assert rows_of(path) == by_key(rows)
+
+
 async def test_very_many_rows_are_read_with_a_few_statements(path: Path) -> None:
     said: list[str] = []
     async with opened(path, RING) as store:
         await store.commit([Put(row) for row in many(300)], [])
     with closing(sqlite3.connect(path, check_same_thread=False)) as db:
         db.set_trace_callback(said.append)
-        assert sum(len(text) > 0 for _, text in bulk_reading._texts(db)) == len(TABLES)
-    assert len(said) == 2 * len(TABLES)  # of which every other one says that there are no more
+        assert sum(len(text) > 0 for _, text in bulk_reading._texts(db)) == 2 * len(TABLES)
+    assert len(said) == 3 * len(TABLES)  # of which the last says that there are no more
 
 
 async def test_what_rows_have_in_common_is_one_object(path: Path) -> None:
