@@ -159,8 +159,9 @@ def test_a_failing_source_has_a_state_of_its_own_and_its_issuer_stays_healthy(
     q, password = process(daemon), pair(strict_issuer.tokens())
     file.chmod(0o666)
     assert [q.connect(ALICE, password)["reason"] for _ in range(4)] == ["unavailable"] * 4
-    daemon.logged(1, event="role source breaker open", role_source="csv-roles")
-    *_, login = daemon.logged(4, event="login", reason="unavailable")
+    daemon.logged(1, event="role source breaker open", role_source="csv-roles")  # a trial did that
+    assert q.connect(ALICE, password)["reason"] == "unavailable"
+    *_, login = daemon.logged(5, event="login", reason="unavailable")
     assert "role source 'csv-roles' is open" in login["detail"]
     with Operator(daemon) as operator:
         status, metrics = operator.get("/v1/status"), operator.ask("GET", "/metrics").text
