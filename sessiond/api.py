@@ -231,8 +231,8 @@ class IssuerAbout(Protocol):
             key_id: Of the key that signed the claims: `still_valid` finds it in the verdict.
 
         Raises:
-            TokenRejected: WRONGISSUER, WRONGAUDIENCE, WRONGSCOPE, EXPIRED, NOTYET, NOROLES, or
-                MALFORMED: no usable name, subject or date.
+            TokenRejected: WRONGISSUER, WRONGAUDIENCE, WRONGSCOPE, EXPIRED, NOTYET, or MALFORMED:
+                no usable name, subject or date. Whether roles are enough shows later.
         """
         ...
 

@@ -209,6 +209,7 @@ def login(
         grant=grant_id(number),
         process=process_key(pid),
         about=process_about(pid),
+        typed=(tokens or presented()).verdict.principal.name,
         handle=number if handle is None else handle,
         address=0x7F000001,
         presented=tokens or presented(),
@@ -251,6 +252,8 @@ def session(number: int = 1, **members: Any) -> Session:
         until=None,
         roles=("reader",),
         attributes={"desk": "rates"},
+        typed="alice",
+        assigned={"reader": ("claim roles: kdb.read",)},
     )
     return structs.replace(plain, **members)
 

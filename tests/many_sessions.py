@@ -120,6 +120,8 @@ def _session(number: int, user: str, grant: GrantId, lease: Lease) -> Session:
         until=None,
         roles=("reader", "trading"),
         attributes={"desk": "rates"},
+        typed=user,
+        assigned={role: (f"claim roles: kdb.{role}",) for role in ("reader", "trading")},
     )
 
 

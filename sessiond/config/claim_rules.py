@@ -18,6 +18,5 @@ def claim_rules(config: IssuerConfig) -> ClaimRules:
         roles=config.roles,
         role_names=config.role_names,
         default_roles=config.default_roles,
-        require_role=config.require_role,
         attributes=config.attributes,
     )

@@ -10,7 +10,6 @@ from sessiond.control.view import View
 from sessiond.core.errors import IssuerUnavailable, Refusal, TokenRejected
 from sessiond.core.password import Presented, read_password, stated_claims
 from sessiond.core.queries import CheckAdmission
-from sessiond.core.refusal_words import why
 from sessiond.core.secret import Secret
 from sessiond.core.session import ProcessKey
 from sessiond.core.verdict import PresentedTokens
@@ -120,7 +119,7 @@ async def _try(view: View, tried: _Tried, *, user: str, password: Secret, peer: 
     )
     refusal = await view.table.ask(CheckAdmission(presented=tokens, is_proof_due=False))
     if refusal is not None:
-        raise _Failed(refusal, why(refusal))
+        raise _Failed(refusal.reason, refusal.detail)
     tried.passed()
     await _prove(view, tried, tokens)
 
@@ -176,7 +175,7 @@ async def _prove(view: View, tried: _Tried, tokens: PresentedTokens) -> None:
     elif tokens.refresh is not None:
         tried.skipped(PROOF_LATER)
     else:
-        raise _Failed(refusal, why(refusal))
+        raise _Failed(refusal.reason, refusal.detail)
 
 
 def _kind(presented: Presented) -> str:

@@ -2,21 +2,49 @@
 
 from datetime import datetime
 
+from sessiond.core.access import Access, Denied, access_by, stepup_of
 from sessiond.core.errors import Refusal
 from sessiond.core.grant import Grant, KnownToken, TokenHash
 from sessiond.core.lease import Lease
 from sessiond.core.reading import Reading
+from sessiond.core.refusal_words import denied
 from sessiond.core.rows import RowsView
+from sessiond.core.session import ProcessAbout
 from sessiond.core.verdict import PresentedTokens, Verdict
 
 MAX_UNPROVED = 4  # refresh tokens that one access token may come with, over its life
 MAX_BESIDE = 16  # the same, those that a refresh has proved included
 
 
-def refusal_of(
+def admitted(
+    reading: Reading,
+    presented: PresentedTokens,
+    about: ProcessAbout,
+    *,
+    is_proof_due: bool = True,
+) -> Access | Denied:
+    """Return what verified tokens that were presented at a process come to there."""
+    refusal = denied_by_rows(reading, presented, is_proof_due=is_proof_due)
+    if refusal is not None:
+        return refusal
+    rules, verdict = reading.rules.access, presented.verdict
+    access = access_by(rules, about, verdict)
+    if isinstance(access, Denied):
+        return access
+    return stepup_of(rules, about, verdict, now=reading.now) or access
+
+
+def denied_by_rows(
     reading: Reading, presented: PresentedTokens, *, is_proof_due: bool = True
+) -> Denied | None:
+    """Return why verified tokens are refused by what is known of them, if they are."""
+    refusal = _refusal_of(reading, presented, is_proof_due=is_proof_due)
+    return None if refusal is None else denied(refusal)
+
+
+def _refusal_of(
+    reading: Reading, presented: PresentedTokens, *, is_proof_due: bool
 ) -> Refusal | None:
-    """Return why verified tokens are refused all the same, if they are."""
     rows, principal = reading.rows, presented.verdict.principal
     if reading.rules.are_newer_than(presented.verdict):  # verified by what was configured before
         is_gone = principal.issuer not in reading.rules.generations

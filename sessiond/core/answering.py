@@ -9,9 +9,9 @@ from datetime import datetime
 from typing import Any
 
 from sessiond.core import queries
-from sessiond.core.admission import refusal_of
+from sessiond.core.access import Denied
+from sessiond.core.admission import admitted, denied_by_rows
 from sessiond.core.cursor import Cursors
-from sessiond.core.errors import Refusal
 from sessiond.core.grant import Grant
 from sessiond.core.reading import Reading
 from sessiond.core.rows import RowsView
@@ -91,9 +91,13 @@ def _known_names(reading: Reading, query: queries.KnownNames) -> frozenset[str]:
     return query.names & reading.rows.names.keys()
 
 
-def _check_admission(reading: Reading, query: queries.CheckAdmission) -> Refusal | None:
+def _check_admission(reading: Reading, query: queries.CheckAdmission) -> Denied | None:
     """Return why the tokens would be refused, if they would."""
-    return refusal_of(reading, query.presented, is_proof_due=query.is_proof_due)
+    presented, is_proof_due = query.presented, query.is_proof_due
+    if query.about is None:
+        return denied_by_rows(reading, presented, is_proof_due=is_proof_due)
+    found = admitted(reading, presented, query.about, is_proof_due=is_proof_due)
+    return found if isinstance(found, Denied) else None
 
 
 def _list_cursors(reading: Reading, _: queries.ListCursors) -> Cursors:

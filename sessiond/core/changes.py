@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Generic, TypeVar
 from uuid import UUID
 
-from sessiond.core.errors import Refusal
+from sessiond.core.access import Denied
 from sessiond.core.events import Event, Operator
 from sessiond.core.grant import Grant, GrantId, TokenHash
 from sessiond.core.revocation import Revocation, Scope
@@ -26,23 +26,25 @@ class Change(Generic[A]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Open(Change[ActiveSession | Refusal]):
+class Open(Change[ActiveSession | Denied]):
     """Let a verified login in. The caller picks both ids, so that it can withdraw the session."""
 
     session: SessionId
     grant: GrantId  # used when the tokens belong to no grant yet
     process: ProcessKey
     about: ProcessAbout
+    typed: str  # the name, as the user typed it
     handle: int
     address: int
     presented: PresentedTokens
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KeepGrant(Change[Grant | Refusal]):
+class KeepGrant(Change[Grant | Denied]):
     """Keep verified tokens before a session hangs on them: they are still to be proved."""
 
     grant: GrantId  # used when the tokens belong to no grant yet
+    about: ProcessAbout  # where they were presented
     presented: PresentedTokens
 
 
@@ -63,7 +65,7 @@ class Bind(Change[bool]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Renew(Change[ActiveSession | Refusal]):
+class Renew(Change[ActiveSession | Denied]):
     """The user brought fresh tokens for a live session."""
 
     process: ProcessKey
@@ -193,6 +195,24 @@ class Recheck(Change[bool]):
 
     grant: GrantId
     verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reassessed:
+    """What a look at all sessions has come to."""
+
+    changed: int  # sessions that have other roles now
+    ended: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reassess(Change[Reassessed]):
+    """Judge every session by the rules as they are now: at a start, and after a reload."""
+
+    sessions: tuple[SessionId, ...] | None = None  # all, once they were looked up
+    number: int = 0  # of those, how many were looked at
+    changed: int = 0  # so far
+    ended: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

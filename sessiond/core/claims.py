@@ -10,9 +10,11 @@ from itertools import islice
 from types import MappingProxyType
 from typing import NamedTuple
 
+from sessiond.core.authentication_claims import MAX_DATE, acr_of, auth_time_of, is_overage
 from sessiond.core.claim_values import MAX_ATTRIBUTE_SIZE, Claims, claim_at, text_of, values_of
 from sessiond.core.errors import Refusal, TokenRejected
-from sessiond.core.lease import lease_of
+from sessiond.core.evidence import DEFAULT, MAX_WHYS, Evidence, bounded, short
+from sessiond.core.lease import Lease, lease_of
 from sessiond.core.principal import Principal, is_name
 from sessiond.core.printable import any_of, seen
 from sessiond.core.verdict import Verdict
@@ -21,13 +23,13 @@ MAX_EXPIRES_IN = 10 * 366 * 86400.0  # seconds; longer is no longer than this
 MAX_NAMED = 500  # roles of a session that are called as the issuer says
 MAX_COMPARED = 100_000  # characters of a token's values, each time that a pattern is tried on them
 _EACH = 10  # characters that it takes as long to try any value at all
-_MAX_DATE = 253_000_000_000  # seconds since 1970, in the year 9987: a datetime holds more
 _NUMBER = (int, float)
 _MAX_CLAIMS = 12  # names of claims that a message lists
 
 # What says whether an e-mail address is the user's: OpenID Connect Core, 5.1; Entra's optional
 # claim, for the owner of the address's domain. Some write them as text.
 _EMAIL_VERIFIED = ("email_verified", "xms_edov")
+_GROUPS = frozenset({"groups", "/groups"})  # as roles_claim may call the claim
 _YES = (True, "true", "1")  # a 1 is equal to True
 
 
@@ -44,7 +46,6 @@ class ClaimRules:
     roles: Mapping[str, str] = field(default_factory=dict)  # a claim's value -> the role
     role_names: tuple[str, ...] = ()  # patterns of values that are roles of the same name
     default_roles: tuple[str, ...] = ()
-    require_role: bool = False
     attributes: Mapping[str, str] = field(default_factory=dict)  # a claim -> the attribute
 
 
@@ -122,13 +123,33 @@ def verdict_of(
 
     Raises:
         TokenRejected: MALFORMED: no usable name or subject, or nothing says whose the e-mail
-            address is. USERMISMATCH: it is said not to be his. EXPIRED: the lease is over. NOROLES.
+            address is. USERMISMATCH: it is said not to be his. EXPIRED: the lease is over.
     """
     principal = Principal(
         issuer=rules.issuer,
         subject=_subject(claims, rules.subject_claim),
         name=_user(claims, rules),
     )
+    lease = _lease(times, rules, now=now, expires_in=expires_in)
+    assigned, claims_hold = _assigned(claims, rules)
+    return Verdict(
+        principal=principal,
+        lease=lease,
+        states_end=times.expires_at is not None or expires_in is not None,
+        roles=tuple(assigned),
+        reasons=assigned,
+        attributes=_attributes(claims, rules.attributes),
+        stated_iat=times.issued_at,
+        key_id=key_id,
+        generation=generation,
+        auth_time=auth_time_of(claims),
+        acr=acr_of(claims),
+        overage=not _GROUPS.isdisjoint(rules.roles_claim) and is_overage(claims),
+        claims_hold=claims_hold,
+    )
+
+
+def _lease(times: Times, rules: ClaimRules, *, now: datetime, expires_in: float | None) -> Lease:
     lease = lease_of(
         now=now,
         issued_at=times.issued_at,
@@ -139,16 +160,7 @@ def verdict_of(
     if lease is None:
         over = f"the lease is over, wanted one that lasts beyond {_shown(now)}: sign in again"
         raise TokenRejected(Refusal.EXPIRED, over)
-    return Verdict(
-        principal=principal,
-        lease=lease,
-        states_end=times.expires_at is not None or expires_in is not None,
-        roles=_roles(claims, rules),
-        attributes=_attributes(claims, rules.attributes),
-        stated_iat=times.issued_at,
-        key_id=key_id,
-        generation=generation,
-    )
+    return lease
 
 
 def _stated(*dates: datetime | None) -> Iterator[datetime]:
@@ -161,7 +173,7 @@ def _date(claims: Claims, name: str) -> datetime | None:
     value = claims[name]
     if isinstance(value, bool) or not isinstance(value, _NUMBER):  # a bool is an int to Python
         raise _wrong(name, value, "a number of seconds since 1970 (RFC 7519, 2)")
-    if not 0 <= value <= _MAX_DATE:  # which NaN is not either
+    if not 0 <= value <= MAX_DATE:  # which NaN is not either
         raise _wrong(name, value, "seconds since 1970, before the year 9987 (not milliseconds)")
     return datetime.fromtimestamp(value, UTC)
 
@@ -237,23 +249,26 @@ def _check_email(places: Iterable[object], *, is_silence_enough: bool) -> None:
         )
 
 
-def _roles(claims: Claims, rules: ClaimRules) -> tuple[str, ...]:
-    """Return the roles, sorted. The default ones do not fulfil `require_role`."""
-    values: dict[str, None] = {}  # each once, as they come
+def _assigned(claims: Claims, rules: ClaimRules) -> tuple[Evidence, str]:
+    """Return the roles, sorted, and why each is given; where no claim gives one, what they hold."""
+    values: dict[str, str] = {}  # and the claim that each stood in first
     for claim in rules.roles_claim:
-        values.update(dict.fromkeys(values_of(claim_at(claims, claim))))
-    roles = {rules.roles[value] for value in values if value in rules.roles}
+        for value in values_of(claim_at(claims, claim)):
+            values.setdefault(value, claim)
+    given = [(rules.roles[value], value) for value in values if value in rules.roles]
     if rules.role_names:
         others = [value for value in values if value not in rules.roles]
-        roles.update(islice(_named(others, rules.role_names), MAX_NAMED))
-    if rules.require_role and not roles:
-        where, held = any_of(rules.roles_claim), seen(list(values))
-        raise TokenRejected(
-            Refusal.NOROLES,
-            f"{where} hold {held}, wanted a value that [issuer.roles] or role_names knows: assign "
-            "one to the user at the issuer, or add it there",
-        )
-    return tuple(sorted(roles.union(rules.default_roles)))
+        named = islice(_named(others, rules.role_names), MAX_NAMED)
+        given += [(value, value) for value in named]
+    whys: dict[str, list[str]] = {}
+    for role, value in given:
+        some = whys.setdefault(role, [])
+        if len(some) < MAX_WHYS - 1:  # room for the last, below
+            some.append(short(f"claim {values[value]}: {value}"))
+    for role in rules.default_roles:
+        whys.setdefault(role, []).append(DEFAULT)
+    held = "" if given else f"{any_of(rules.roles_claim)} hold {seen(list(values))}"
+    return bounded({role: tuple(whys[role]) for role in sorted(whys)}), held
 
 
 def _named(values: list[str], patterns: tuple[str, ...]) -> Iterator[str]:

@@ -18,6 +18,8 @@ class Refusal(StrEnum):
     WRONGSCOPE = "wrongscope"
     USERMISMATCH = "usermismatch"
     NOROLES = "noroles"
+    NOTALLOWED = "notallowed"  # not at this process
+    STEPUP = "stepup"  # the user must sign in again, or otherwise (RFC 9470)
     REVOKED = "revoked"
     UNAVAILABLE = "unavailable"
     THROTTLED = "throttled"

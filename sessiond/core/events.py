@@ -6,6 +6,7 @@ from uuid import UUID
 
 import msgspec
 
+from sessiond.core.access import Because
 from sessiond.core.session import ProcessAbout
 
 
@@ -34,7 +35,14 @@ class _SessionEvent(_Event, frozen=True, kw_only=True):
     reason: str = ""
 
 
-class SessionOpened(_SessionEvent, frozen=True, tag="session.opened"):
+class _RolesEvent(_SessionEvent, frozen=True, kw_only=True):
+    """What says why a session has its roles."""
+
+    because: Because = Because()  # empty in events of versions that did not say it
+    configuration: str = ""  # SHA-256 of the configuration file that it was judged by, hexadecimal
+
+
+class SessionOpened(_RolesEvent, frozen=True, tag="session.opened"):
     """The process has told the handle of an accepted login."""
 
 
@@ -46,8 +54,8 @@ class SessionRenewed(_SessionEvent, frozen=True, tag="session.renewed"):
     """The user brought a fresh token: the session lasts until `expires_at`."""
 
 
-class SessionRolesChanged(_SessionEvent, frozen=True, tag="session.roles"):
-    """A newer token gives other roles."""
+class SessionRolesChanged(_RolesEvent, frozen=True, tag="session.roles"):
+    """A newer token, a role source or another configuration gives other roles."""
 
 
 class SessionRevoked(_SessionEvent, frozen=True, kw_only=True, tag="session.revoked"):
@@ -104,8 +112,10 @@ class OperatorForgot(_OperatorEvent, frozen=True, tag="operator.forgot"):
     """A user name belongs to nobody now."""
 
 
-class OperatorReloaded(_OperatorEvent, frozen=True, tag="operator.reloaded"):
+class OperatorReloaded(_OperatorEvent, frozen=True, kw_only=True, tag="operator.reloaded"):
     """Another configuration counts; `value` is its generation's number."""
+
+    configuration: str = ""  # SHA-256 of its file, hexadecimal; empty: not known
 
 
 class Gap(_Event, frozen=True, kw_only=True, tag="gap"):

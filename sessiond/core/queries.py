@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from sessiond.core.access import Denied
 from sessiond.core.changes import Change
 from sessiond.core.cursor import Cursors
-from sessiond.core.errors import Refusal
 from sessiond.core.grant import Grant, GrantId
-from sessiond.core.session import ActiveSession, ProcessKey, SessionId
+from sessiond.core.session import ActiveSession, ProcessAbout, ProcessKey, SessionId
 from sessiond.core.verdict import PresentedTokens
 
 A = TypeVar("A", covariant=True)
@@ -69,10 +69,11 @@ class KnownNames(Query[frozenset[str]]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CheckAdmission(Query[Refusal | None]):
+class CheckAdmission(Query[Denied | None]):
     """Whether verified tokens would be let in, without letting anybody in."""
 
     presented: PresentedTokens
+    about: ProcessAbout | None = None  # where; None: by what is known of the tokens alone
     is_proof_due: bool  # also refuse what only a refresh would prove
 
 

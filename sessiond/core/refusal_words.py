@@ -1,5 +1,6 @@
 """Why the table refuses verified tokens, in words: for the log and for `explain`."""
 
+from sessiond.core.access import Denied
 from sessiond.core.errors import Refusal
 
 WORDS = {
@@ -23,6 +24,6 @@ WORDS = {
 }
 
 
-def why(refusal: Refusal) -> str:
-    """Return the words, of whichever the table may say."""
-    return WORDS[refusal]
+def denied(refusal: Refusal) -> Denied:
+    """Return the refusal with its words, of whichever needs no more than what the rows say."""
+    return Denied(reason=refusal, detail=WORDS[refusal])

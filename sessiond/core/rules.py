@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from sessiond.core.access import AccessRules
 from sessiond.core.verdict import Verdict
 
 
@@ -19,6 +20,7 @@ class Rules:
     generations: Mapping[str, int] = field(default_factory=dict)  # of the issuers, as configured
     iss: Mapping[str, str] = field(default_factory=dict)  # what each issuer calls itself
     max_sessions: int = 10_000  # of one process
+    access: AccessRules = field(default_factory=AccessRules)
 
     def are_newer_than(self, verdict: Verdict) -> bool:
         """Say whether the issuer was changed, or is gone, since the verdict was made."""

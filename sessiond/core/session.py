@@ -9,6 +9,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
+from sessiond.core.evidence import Evidence
 from sessiond.core.grant import GrantId, TokenHash
 from sessiond.core.principal import Principal
 
@@ -26,7 +27,7 @@ class ProcessKey(Struct, frozen=True, gc=False):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessAbout:
-    """What a process says of itself in `hello`: for people to read, nothing is decided on it."""
+    """What a process says of itself in `hello`: for people to read, and for `[access]`."""
 
     name: str
     type: str
@@ -59,8 +60,10 @@ class Session(Struct, frozen=True, gc=False):
     state: SessionState
     since: datetime  # when it was accepted; once open, when it was opened
     until: datetime | None  # unbound, waiting: when it ends if nothing comes
-    roles: tuple[str, ...]
+    roles: tuple[str, ...]  # what its user may do there
     attributes: Mapping[str, str]
+    typed: str  # the name as it was typed: what the process calls the user
+    assigned: Evidence  # roles by token and role sources, of which access makes `roles`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

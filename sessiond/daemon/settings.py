@@ -8,6 +8,7 @@ from pathlib import Path
 from sessiond.config import Config, IssuerConfig, credentials
 from sessiond.control.access import Access
 from sessiond.control.view import IssuerView, ViewSettings
+from sessiond.core.access import AccessRules
 from sessiond.core.decide import Rules
 from sessiond.core.secret import Secret
 from sessiond.daemon.issuers import RunningIssuer
@@ -100,6 +101,9 @@ def _rules(config: Config, running: Mapping[str, RunningIssuer]) -> Rules:
         generations={name: each.generation for name, each in running.items()},
         iss={each.name: each.issuer for each in config.issuers},
         max_sessions=config.login.max_sessions,
+        access=AccessRules(
+            required=frozenset(each.name for each in config.issuers if each.require_role),
+        ),
     )
 
 

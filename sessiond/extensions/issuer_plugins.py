@@ -21,7 +21,7 @@ from sessiond.jwt.kind import KindRules
 class Plugged:
     """The plugins of one issuer, made for it alone."""
 
-    config: IssuerConfig  # what is left to its verifier: with role sources, no demand of roles
+    config: IssuerConfig  # what is left to its verifier: with role sources, no default roles
     verifier: PluginVerifier | None  # where `verify` is plugin
     roles: RoleTerms | None  # where a role source is asked
 
@@ -77,13 +77,11 @@ async def plugged_in(
 def _split(
     config: IssuerConfig, sources: tuple[AskedSource, ...]
 ) -> tuple[IssuerConfig, RoleTerms | None]:
-    """Leave to the verifier what it can judge: whether roles are enough shows after the sources."""
+    """Leave to the verifier what the sources have no part in: default roles come after theirs."""
     if not sources:
         return config, None
-    terms = RoleTerms(
-        sources=sources, default_roles=config.default_roles, require_role=config.require_role
-    )
-    return msgspec.structs.replace(config, default_roles=(), require_role=False), terms
+    terms = RoleTerms(sources=sources, default_roles=config.default_roles)
+    return msgspec.structs.replace(config, default_roles=()), terms
 
 
 def _facts(config: IssuerConfig, leeway: timedelta) -> IssuerFacts:

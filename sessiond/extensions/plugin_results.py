@@ -10,6 +10,7 @@ from msgspec import structs
 
 from sessiond.core.claim_values import MAX_ATTRIBUTE_SIZE
 from sessiond.core.errors import Refusal, TokenRejected
+from sessiond.core.evidence import MAX_WHYS, Evidence, bounded, short
 from sessiond.core.granted import Granted
 from sessiond.core.lease import Lease
 from sessiond.core.principal import Principal, is_name
@@ -42,10 +43,13 @@ def checked_verdict(verdict: object, *, issuer: str, now: datetime) -> Verdict:
         _check_date(verdict.stated_iat, "stated_iat")
     if verdict.key_id is not None and not isinstance(verdict.key_id, str):
         raise AnswerError("key_id is no text")
+    _check_sign_in(verdict)
+    roles = _checked_roles(verdict.roles)
     return replace(
         verdict,
         lease=lease,
-        roles=_checked_roles(verdict.roles),
+        roles=roles,
+        reasons=_checked_reasons(verdict.reasons, roles),
         attributes=_checked_attributes(verdict.attributes),
     )
 
@@ -101,6 +105,31 @@ def _checked_roles(roles: object) -> tuple[str, ...]:
     if not all(_is_word(role) for role in roles):
         raise AnswerError("a role is not 1 to 1024 printable ASCII characters")
     return tuple(sorted(set(roles)))
+
+
+def _checked_reasons(reasons: object, roles: tuple[str, ...]) -> Evidence:
+    """Return why the verdict's roles are given, in their order; a role may have no reason."""
+    if not isinstance(reasons, Mapping):
+        raise AnswerError("reasons is no mapping")
+    checked = {}
+    for role in filter(reasons.__contains__, roles):
+        whys = reasons[role]
+        if not isinstance(whys, tuple) or not all(isinstance(why, str) for why in whys):
+            raise AnswerError("the reasons of a role are no tuple of texts")
+        checked[role] = tuple(map(short, whys[:MAX_WHYS]))
+    return bounded(checked)
+
+
+def _check_sign_in(verdict: Verdict) -> None:
+    if verdict.auth_time is not None:
+        _check_date(verdict.auth_time, "auth_time")
+    acr: object = verdict.acr
+    if not isinstance(acr, tuple) or not all(isinstance(each, str) for each in acr):
+        raise AnswerError("acr is no tuple of texts")
+    if not isinstance(verdict.overage, bool):
+        raise AnswerError("overage is no bool")
+    if not isinstance(verdict.claims_hold, str):
+        raise AnswerError("claims_hold is no text")
 
 
 def _checked_attributes(attributes: object) -> Mapping[str, str]:

@@ -4,9 +4,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import partial
 
+from sessiond.core.access import Denied
 from sessiond.core.changes import Change
 from sessiond.core.errors import Refusal, StoreError
-from sessiond.core.refusal_words import why
 from sessiond.core.session import ActiveSession
 from sessiond.gate import VerifiedLogin
 from sessiond.kdb.login_services import LoginServices, Owner
@@ -42,7 +42,7 @@ class Authentication(ABC):
         slot.late, slot.stopped = self._late, self._verification.leave
 
     @abstractmethod
-    def _change(self, login: VerifiedLogin) -> Change[ActiveSession | Refusal]:
+    def _change(self, login: VerifiedLogin) -> Change[ActiveSession | Denied]:
         """Return what is to be recorded."""
 
     @abstractmethod
@@ -64,7 +64,7 @@ class Authentication(ABC):
         self._submitted_at = self._services.clock.monotonic()
         self._services.table.submit(self._change(self._login), self._slot.guarded(self._committed))
 
-    def _committed(self, answer: ActiveSession | Refusal | StoreError) -> None:
+    def _committed(self, answer: ActiveSession | Denied | StoreError) -> None:
         """Answer it: it is on disk, or will never be."""
         if self._slot.is_settled or self._login is None or self._submitted_at is None:
             return  # late; or the connection is over
@@ -72,8 +72,8 @@ class Authentication(ABC):
             self._settle(Refused(Refusal.UNAVAILABLE, str(answer)))
             return
         self._commit_took = self._services.clock.monotonic() - self._submitted_at
-        if isinstance(answer, Refusal):
-            self._settle(Refused(answer, why(answer)))
+        if isinstance(answer, Denied):
+            self._settle(Refused(answer.reason, answer.detail))
             return
         self._verification.hold(self._login, answer)
         self._settle(answer)

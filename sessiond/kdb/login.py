@@ -40,6 +40,7 @@ class Login(Authentication):
             grant=GrantId(self._services.new_id()),
             process=self._owner.key,
             about=self._owner.about,
+            typed=self._call.user,
             handle=self._call.handle,
             address=self._call.address,
             presented=self._verification.presented(login),

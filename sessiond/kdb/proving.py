@@ -2,18 +2,17 @@
 
 from collections.abc import Callable
 
+from sessiond.core.access import Denied
 from sessiond.core.changes import KeepGrant
 from sessiond.core.errors import IssuerUnavailable, Refusal, TokenRejected
 from sessiond.core.grant import GrantId
 from sessiond.core.queries import CheckAdmission, FindGrant
-from sessiond.core.refusal_words import why
-from sessiond.core.session import ProcessKey
 from sessiond.core.verdict import PresentedTokens
-from sessiond.kdb.login_services import LoginServices
+from sessiond.kdb.login_services import LoginServices, Owner
 
 
 async def prove(
-    services: LoginServices, process: ProcessKey, presented: Callable[[], PresentedTokens]
+    services: LoginServices, owner: Owner, presented: Callable[[], PresentedTokens]
 ) -> None:
     """Refresh at once. The table lets nobody in at such an issuer on a grant that is not proven.
 
@@ -23,19 +22,18 @@ async def prove(
         StoreError: It could not be written.
     """
     table = services.table
-    grant = await table.ask(KeepGrant(grant=GrantId(services.new_id()), presented=presented()))
-    if isinstance(grant, Refusal):
-        raise TokenRejected(grant, why(grant))
+    kept = KeepGrant(grant=GrantId(services.new_id()), about=owner.about, presented=presented())
+    grant = await table.ask(kept)
+    if isinstance(grant, Denied):
+        raise TokenRejected(grant.reason, grant.detail)
     if grant.proven:
         return
-    await services.refresher.prove(grant, process=process)
+    await services.refresher.prove(grant, process=owner.key)
     tried = await table.ask(FindGrant(grant=grant.id))
     if tried is not None and tried.proven:
         return
-    if (
-        await table.ask(CheckAdmission(presented=presented(), is_proof_due=False))
-        is Refusal.INACTIVE
-    ):
+    denied = await table.ask(CheckAdmission(presented=presented(), is_proof_due=False))
+    if denied is not None and denied.reason is Refusal.INACTIVE:
         raise TokenRejected(
             Refusal.WRONGAUDIENCE,
             "the issuer does not refresh it for our client, wanted a refresh token of that: "

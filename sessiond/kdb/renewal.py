@@ -3,6 +3,7 @@
 import asyncio  # noqa: TID251 - what the table tells is gone on with in the loop's next turn
 from collections.abc import Callable
 
+from sessiond.core.access import Denied
 from sessiond.core.changes import Renew
 from sessiond.core.errors import Refusal, StoreError
 from sessiond.core.grant import GrantId
@@ -87,7 +88,7 @@ class Renewal(Authentication):
             push=self._slot.is_apart,
         )
 
-    def _committed(self, answer: ActiveSession | Refusal | StoreError) -> None:
+    def _committed(self, answer: ActiveSession | Denied | StoreError) -> None:
         if not self._slot.is_settled:
             super()._committed(answer)
         elif isinstance(answer, ActiveSession) and not self._slot.is_apart:

@@ -110,7 +110,7 @@ class Verification:
     async def _prove(self, verified: VerifiedLogin) -> None:
         outcome: Outcome = verified
         try:
-            await prove(self._services, self._owner.key, partial(self.presented, verified))
+            await prove(self._services, self._owner, partial(self.presented, verified))
         except (TokenRejected, IssuerUnavailable) as refused:
             outcome = refused
         except StoreError as error:

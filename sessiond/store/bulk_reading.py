@@ -39,6 +39,7 @@ _SHARED = 4096  # values that many sessions have in common
 _about = lru_cache(_SHARED)(msgspec.json.Decoder(ProcessAbout).decode)
 _roles = lru_cache(_SHARED)(msgspec.json.Decoder(tuple[str, ...]).decode)
 _attributes = lru_cache(_SHARED)(msgspec.json.Decoder(dict[str, str]).decode)  # nobody writes there
+_assigned = lru_cache(_SHARED)(msgspec.json.Decoder(dict[str, tuple[str, ...]]).decode)  # nor there
 
 
 class _GrantIds(dict[str, GrantId | None]):
@@ -93,7 +94,8 @@ class Shared:
 def _sessions(text: bytes, shared: Shared) -> Iterator[Row]:
     ids, uids, pids, starts, labels, abouts, *more = _session_columns(text)
     issuers, subjects, names, grants, accesses, *more = more
-    handles, addresses, states, since, until, roles, attributes = more
+    handles, addresses, states, since, until, roles, attributes, *more = more
+    typed, assigned = more
     texts, times = shared.texts, shared.times
     return map(
         Session,
@@ -110,6 +112,8 @@ def _sessions(text: bytes, shared: Shared) -> Iterator[Row]:
         times(until),
         map(_roles, roles),
         map(_attributes, attributes),
+        texts(typed),
+        map(_assigned, assigned),
     )
 
 
@@ -160,7 +164,7 @@ def _decoder(*kinds: Any) -> Callable[[bytes], Any]:
 _session_columns = _decoder(
     *(UUID, int, int, int, str, str),
     *(str, str, str, str, str),
-    *(int, int, SessionState, int, int | None, str, str),
+    *(int, int, SessionState, int, int | None, str, str, str, str),
 )
 _grant_columns = _decoder(
     *(str, str, str, str, int, int), *(bool, int | None, bool, int | None, str)

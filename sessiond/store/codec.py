@@ -68,6 +68,8 @@ _SESSION = (
     "until",
     "roles",
     "attributes",
+    "typed",
+    "assigned",
 )
 
 
@@ -91,6 +93,8 @@ def _write_session(row: Session) -> Parameters:
         _maybe(row.until),
         _json(row.roles),
         _json(dict(row.attributes)),
+        row.typed,
+        _json(dict(row.assigned)),
     )
 
 

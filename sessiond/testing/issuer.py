@@ -27,7 +27,6 @@ def issuer_about(
     roles: Mapping[str, str] | None = None,
     role_names: Iterable[str] = (),
     default_roles: Iterable[str] = (),
-    require_role: bool = False,
     attributes: Mapping[str, str] | None = None,
 ) -> IssuerAbout:
     """Return what a plugin's entry point is given as `issuer`, by the keys of `[[issuer]]`.
@@ -53,7 +52,6 @@ def issuer_about(
             roles=roles or {},
             role_names=tuple(role_names),
             default_roles=tuple(default_roles),
-            require_role=require_role,
             attributes=attributes or {},
         ),
     )

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from sessiond.config import IssuerConfig
+from sessiond.core.access import AccessRules, shortage_of
 from sessiond.core.errors import IssuerUnavailable, RefreshRefused, Refusal, TokenRejected
 from sessiond.core.password import MARK, read_password, stated_claims
 from sessiond.core.verdict import Verdict
@@ -30,7 +31,13 @@ def anyio_backend() -> str:
 
 
 async def verdict_on(token: Token, shape: Shape, config: IssuerConfig) -> Verdict:
-    return await StandIn(shape, config).connected().verifier.verify(token.text, now=NOW)
+    """Return what the token proves, where that is enough for a login."""
+    verdict = await StandIn(shape, config).connected().verifier.verify(token.text, now=NOW)
+    required = frozenset({verdict.principal.issuer} if config.require_role else ())
+    denied = shortage_of(AccessRules(required=required), verdict)
+    if denied is not None:
+        raise TokenRejected(denied.reason, denied.detail)
+    return verdict
 
 
 async def refusal_of(token: Token, shape: Shape, config: IssuerConfig) -> Refusal:

@@ -212,7 +212,7 @@ async def test_a_role_source_that_fails_leaves_that_login_alone_without_a_verdic
         clock = FakeClock()
         async with anyio.create_task_group() as tasks:
             source = asked(TrippedRoles(wire), clock, tasks)
-            terms = RoleTerms(sources=(source,), default_roles=(), require_role=False)
+            terms = RoleTerms(sources=(source,), default_roles=())
             corp = gate_issuer(ScriptedVerifier(), clock, roles=AskedRoles(terms, clock))
             async with at_work(corp, clock=clock) as gate:
                 first = await gate.said("alice", opaque("first"))

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from sessiond.core.access import AccessRules, shortage_of
 from sessiond.core.claims import ClaimRules, verdict_of
 from sessiond.core.errors import Refusal, TokenRejected
 from sessiond.core.password import MAX_PASSWORD_SIZE, read_password
@@ -27,7 +28,6 @@ CLAIMS = ClaimRules(
     subject_claim="sub",
     lease=timedelta(hours=1),
     roles_claim=("roles",),
-    require_role=True,
 )
 GOOD = {"scope": "session.login", "email": "alice@example.com", "email_verified": True}
 
@@ -36,7 +36,10 @@ def judged(password: str) -> None:
     """Judge a password as a login does, as far as no issuer is asked."""
     access = read_password(password).access
     read = read_access_token(access, TOKENS.signers(keys()), TOKENS, now=NOW)
-    verdict_of(read.claims, CLAIMS, times=read.times, now=NOW)
+    verdict = verdict_of(read.claims, CLAIMS, times=read.times, now=NOW)
+    denied = shortage_of(AccessRules(required=frozenset({"corp"})), verdict)
+    if denied is not None:
+        raise TokenRejected(denied.reason, denied.detail)
 
 
 def good(**claims: object) -> str:

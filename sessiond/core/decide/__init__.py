@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from sessiond.core import changes
-from sessiond.core.decide import cursors, ending, login, orders, presence, refresh, tokens
+from sessiond.core.decide import access, cursors, ending, login, orders, presence, refresh, tokens
 from sessiond.core.decide.draft import Draft, Notice
 from sessiond.core.queries import Request
 from sessiond.core.rows import RowsView, Write
@@ -72,6 +72,7 @@ _DECIDERS: dict[type[changes.Change[Any]], Any] = {
     changes.Refresh: refresh.refresh,
     changes.Recheck: refresh.recheck,
     changes.UpdateSessions: refresh.update_sessions,
+    changes.Reassess: access.reassess,
     changes.Refuse: refresh.refuse,
     changes.Forsake: refresh.forsake,
     changes.StopRefreshing: refresh.stop_refreshing,

@@ -2,31 +2,33 @@
 
 from msgspec import structs
 
-from sessiond.core.admission import refusal_of
+from sessiond.core.access import Access, Denied
+from sessiond.core.admission import admitted
 from sessiond.core.changes import Bind, Open, Renew, Withdraw
+from sessiond.core.decide.access import end_denied, judged, tell_opened, tell_roles
 from sessiond.core.decide.draft import Draft
 from sessiond.core.decide.tokens import join
 from sessiond.core.errors import Refusal
-from sessiond.core.events import SessionOpened, SessionRenewed, SessionRolesChanged
+from sessiond.core.events import SessionRenewed
 from sessiond.core.grant import Grant
 from sessiond.core.principal import folded
+from sessiond.core.refusal_words import denied
 from sessiond.core.rows import NameOwner
 from sessiond.core.session import ActiveSession, Session, SessionState
-from sessiond.core.verdict import Verdict
 
 
-def open_session(draft: Draft, change: Open) -> ActiveSession | Refusal:
+def open_session(draft: Draft, change: Open) -> ActiveSession | Denied:
     """Let a verified login in, on the grant that its tokens belong to."""
     presented = change.presented
-    refusal = refusal_of(draft, presented)
-    if refusal is not None:
-        return refusal
+    access = admitted(draft, presented, change.about)
+    if isinstance(access, Denied):
+        return access
     if draft.is_crowded(change.process, change.handle):
-        return Refusal.THROTTLED
+        return denied(Refusal.THROTTLED)
     grant = join(draft, change.grant, presented)
     again = _repeated(draft, change, grant)
     if again is not None:
-        return draft.active(_prolonged(draft, again, presented.verdict), grant)
+        return draft.active(_prolonged(draft, again, change, access), grant)
     old = draft.rows.session_on(change.process, change.handle)
     if old is not None:
         draft.close(old, "replaced")
@@ -43,8 +45,10 @@ def open_session(draft: Draft, change: Open) -> ActiveSession | Refusal:
         state=SessionState.UNBOUND,
         since=draft.latest(presented.presented_at),
         until=draft.now + draft.rules.unbound,
-        roles=presented.verdict.roles,
+        roles=access.roles,
         attributes=presented.verdict.attributes,
+        typed=change.typed,
+        assigned=access.assigned,
     )
     draft.put(session)
     owner = NameOwner(
@@ -69,7 +73,12 @@ def bind(draft: Draft, change: Bind) -> bool:
         return False
     if session.state is SessionState.OPEN:
         return session.handle == change.handle
-    if draft.expires_at(session) <= draft.now:
+    expires_at = draft.expires_at(session)
+    if expires_at <= draft.now:
+        return False
+    access = judged(draft, session)
+    if isinstance(access, Denied):  # by rules that are newer than its login
+        end_denied(draft, session, access)
         return False
     old = draft.rows.session_on(change.process, change.handle)
     if old is not None and old.id != session.id:
@@ -80,41 +89,40 @@ def bind(draft: Draft, change: Bind) -> bool:
         state=SessionState.OPEN,
         since=draft.latest(session.since),
         until=None,
+        roles=access.roles,
     )
     draft.put(opened)
     if session.state is SessionState.UNBOUND:
-        expires_at = draft.expires_at(session)
-        draft.tell(draft.event(SessionOpened, opened, expires_at=expires_at))
+        tell_opened(draft, opened, access)
+    tell_roles(draft, session, opened, access, expires_at=expires_at)
     return True
 
 
-def renew(draft: Draft, change: Renew) -> ActiveSession | Refusal:
+def renew(draft: Draft, change: Renew) -> ActiveSession | Denied:
     """Hang a live session on the grant of the fresh tokens."""
     session, presented = draft.live(change.session), change.presented
     if session is None or session.process != change.process:
-        return Refusal.REVOKED
+        return denied(Refusal.REVOKED)
     fresh = presented.verdict.principal
     if (fresh.issuer, fresh.subject) != (session.principal.issuer, session.principal.subject):
-        return Refusal.USERMISMATCH
-    refusal = refusal_of(draft, presented)
-    if refusal is not None:
-        return refusal
+        return denied(Refusal.USERMISMATCH)
+    access = admitted(draft, presented, session.about)
+    if isinstance(access, Denied):
+        return access
     grant = join(draft, change.grant, presented)
     renewed = structs.replace(
         session,
         grant=grant.id,
         access=presented.access,
-        roles=presented.verdict.roles,
+        roles=access.roles,
         attributes=presented.verdict.attributes,
+        assigned=access.assigned,
     )
     draft.put(renewed)
     expires_at = grant.lease.expires_at
     event = draft.event(SessionRenewed, renewed, expires_at=expires_at)
     draft.push(event, session.process) if change.push else draft.tell(event)
-    if renewed.roles != session.roles:
-        draft.push(
-            draft.event(SessionRolesChanged, renewed, expires_at=expires_at), session.process
-        )
+    tell_roles(draft, session, renewed, access, expires_at=expires_at)
     return draft.active(renewed, grant)
 
 
@@ -130,17 +138,22 @@ def _repeated(draft: Draft, change: Open, grant: Grant) -> Session | None:
     return None
 
 
-def _prolonged(draft: Draft, session: Session, verdict: Verdict) -> Session:
+def _prolonged(draft: Draft, session: Session, change: Open, access: Access) -> Session:
     """Give a repeated login time to be opened; what it may do follows the newer verdict.
 
     Written only when it matters, since HTTP logs in for each request.
     """
-    roles, attributes = verdict.roles, verdict.attributes
+    fresh = structs.replace(
+        session,
+        roles=access.roles,
+        attributes=change.presented.verdict.attributes,
+        typed=change.typed,
+        assigned=access.assigned,
+    )
     half = draft.rules.unbound / 2
     is_late = session.until is not None and session.until - draft.now < half
-    if not is_late and (session.roles, session.attributes) == (roles, attributes):
+    if not is_late and fresh == session:
         return session
-    until = draft.now + draft.rules.unbound
-    prolonged = structs.replace(session, until=until, roles=roles, attributes=attributes)
+    prolonged = structs.replace(fresh, until=draft.now + draft.rules.unbound)
     draft.put(prolonged)
     return prolonged

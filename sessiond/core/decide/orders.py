@@ -84,6 +84,7 @@ def record_reload(draft: Draft, change: RecordReload) -> None:
             scope=CONFIGURATION,
             value=str(change.generation),
             count=change.ended,
+            configuration=draft.rules.access.configuration,
         )
     )
 

@@ -6,9 +6,11 @@ from datetime import datetime
 
 from msgspec import structs
 
+from sessiond.core.access import Denied
 from sessiond.core.changes import Close, ProcessLost, Reconcile
+from sessiond.core.decide.access import end_denied, judged, tell_opened, tell_roles
 from sessiond.core.decide.draft import Draft
-from sessiond.core.events import SessionExpired, SessionOpened
+from sessiond.core.events import SessionExpired
 from sessiond.core.rules import Rules
 from sessiond.core.session import ProcessKey, Session, SessionState
 
@@ -81,10 +83,10 @@ def reconcile(draft: Draft, change: Reconcile) -> list[int]:
         elif draft.expires_at(found) <= draft.now:
             doomed.append(handle)
             draft.end(found, SessionExpired, "expired")
-        elif (found.state, found.handle) != (SessionState.OPEN, handle):
-            _hold(draft, found, change, handle)
-        else:
+        elif (found.state, found.handle, found.about) == (SessionState.OPEN, handle, change.about):
             draft.passed += 1
+        elif not _hold(draft, found, change, handle):
+            doomed.append(handle)
     if unsaid or held:
         draft.rest = replace(change, unsaid=tuple(unsaid), held=tuple(held), doomed=tuple(doomed))
     return doomed
@@ -105,13 +107,19 @@ def _looked_up(draft: Draft, change: Reconcile) -> Reconcile:
     )
 
 
-def _hold(draft: Draft, session: Session, change: Reconcile, handle: int) -> None:
-    """Note that the process does hold a session, on this handle."""
+def _hold(draft: Draft, session: Session, change: Reconcile, handle: int) -> bool:
+    """Note that the process does hold a session, on this handle; False: by its name it may not."""
     opened = structs.replace(
         session, about=change.about, handle=handle, state=SessionState.OPEN, until=None
     )
+    access = judged(draft, opened)
+    if isinstance(access, Denied):
+        end_denied(draft, session, access)
+        return False
+    opened = structs.replace(opened, roles=access.roles)
     if session.state is SessionState.UNBOUND:
         opened = structs.replace(opened, since=draft.latest(session.since))
-        expires_at = draft.expires_at(session)
-        draft.tell(draft.event(SessionOpened, opened, expires_at=expires_at))
+        tell_opened(draft, opened, access)
     draft.put(opened)
+    tell_roles(draft, session, opened, access, expires_at=draft.expires_at(session))
+    return True

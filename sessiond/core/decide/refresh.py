@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from msgspec import structs
 
+from sessiond.core.access import Denied, access_by, shortage_of
 from sessiond.core.admission import lease_of_token
 from sessiond.core.changes import (
     BeginRefresh,
@@ -17,10 +18,11 @@ from sessiond.core.changes import (
     StopRefreshing,
     UpdateSessions,
 )
+from sessiond.core.decide.access import end_denied, judged, tell_roles
 from sessiond.core.decide.draft import Draft
 from sessiond.core.decide.tokens import access_of, is_relying, relying_on
 from sessiond.core.errors import Refusal
-from sessiond.core.events import SessionRefreshed, SessionRevoked, SessionRolesChanged
+from sessiond.core.events import SessionRefreshed, SessionRevoked
 from sessiond.core.grant import Grant, KnownToken
 from sessiond.core.lease import is_same_end, next_refresh_at
 from sessiond.core.principal import same_name
@@ -87,7 +89,7 @@ def refresh(draft: Draft, change: Refresh) -> bool:
     grant = draft.live_grant(change.grant)
     if grant is None or draft.rules.are_newer_than(change.verdict):
         return False
-    if not _still_theirs(draft, grant, change.verdict):
+    if not _still_stands(draft, grant, change.verdict):
         return False
     lease, rules = change.verdict.lease, draft.rules
     was_due = grant.refresh_at is not None and grant.refresh_at <= draft.now
@@ -111,7 +113,7 @@ def recheck(draft: Draft, change: Recheck) -> bool:
     grant = draft.live_grant(change.grant)
     if grant is None or draft.rules.are_newer_than(change.verdict):
         return False
-    if not _still_theirs(draft, grant, change.verdict):
+    if not _still_stands(draft, grant, change.verdict):
         return False
     trace = next(draft.rows.tokens_of(grant.id), None)  # it has one, that of its access token
     verdict = replace(change.verdict, lease=lease_of_token(change.verdict, trace))
@@ -166,11 +168,15 @@ def forsake(draft: Draft, change: Forsake) -> None:
         draft.forget_grant(grant)
 
 
-def _still_theirs(draft: Draft, grant: Grant, verdict: Verdict) -> bool:
-    """End the grant when the issuer answered with another principal's token."""
+def _still_stands(draft: Draft, grant: Grant, verdict: Verdict) -> bool:
+    """End the grant when the issuer answered with a token that lets its user in nowhere."""
+    reason = Refusal.USERMISMATCH
     if (verdict.principal.issuer, verdict.principal.subject) == (grant.issuer, grant.subject):
-        return True
-    _end(draft, grant, Refuse(grant=grant.id, reason=Refusal.USERMISMATCH.value))
+        shortage = shortage_of(draft.rules.access, verdict)
+        if shortage is None:
+            return True
+        reason = shortage.reason
+    _end(draft, grant, Refuse(grant=grant.id, reason=reason.value))
     return False
 
 
@@ -241,23 +247,32 @@ def _update_session(
     if not is_its_own:
         _take_lost_roles(draft, session, verdict)
         return
+    access = access_by(draft.rules.access, session.about, verdict)
+    if isinstance(access, Denied):
+        end_denied(draft, session, access)
+        return
     expires_at = verdict.lease.expires_at
-    fresh = structs.replace(session, roles=verdict.roles, attributes=verdict.attributes)
+    fresh = structs.replace(
+        session, roles=access.roles, attributes=verdict.attributes, assigned=access.assigned
+    )
     if fresh != session:
         draft.put(fresh)
     if is_told:
         event = draft.event(SessionRefreshed, fresh, expires_at=expires_at)
         draft.push(event, session.process)
-    if fresh.roles != session.roles:
-        changed = draft.event(SessionRolesChanged, fresh, expires_at=expires_at)
-        draft.push(changed, session.process)
+    tell_roles(draft, session, fresh, access, expires_at=expires_at)
 
 
 def _take_lost_roles(draft: Draft, session: Session, verdict: Verdict) -> None:
     """Leave one who came with an access token of a grant alone no role that the grant has lost."""
-    roles = tuple(role for role in session.roles if role in verdict.roles)
-    if roles != session.roles:
-        fewer = structs.replace(session, roles=roles)
-        draft.put(fewer)
-        changed = draft.event(SessionRolesChanged, fewer, expires_at=draft.expires_at(session))
-        draft.push(changed, session.process)
+    kept = {role: whys for role, whys in session.assigned.items() if role in verdict.roles}
+    if len(kept) == len(session.assigned):
+        return
+    fewer = structs.replace(session, assigned=kept)
+    access = judged(draft, fewer)
+    if isinstance(access, Denied):
+        end_denied(draft, session, access)
+        return
+    fewer = structs.replace(fewer, roles=access.roles, assigned=access.assigned)
+    draft.put(fewer)
+    tell_roles(draft, session, fewer, access, expires_at=draft.expires_at(session))

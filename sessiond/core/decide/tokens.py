@@ -4,10 +4,10 @@ from datetime import datetime, timedelta
 
 from msgspec import structs
 
-from sessiond.core.admission import grants_beside, lease_of_token, refusal_of
+from sessiond.core.access import Denied
+from sessiond.core.admission import admitted, grants_beside, lease_of_token
 from sessiond.core.changes import KeepGrant
 from sessiond.core.decide.draft import REFUSED_KEPT, Draft
-from sessiond.core.errors import Refusal
 from sessiond.core.grant import Grant, GrantId, KnownToken, TokenHash
 from sessiond.core.lease import Lease, refresh_at
 from sessiond.core.rows import RowsView
@@ -18,10 +18,10 @@ UNDATED_KEPT = timedelta(days=2)  # traces of tokens without `iat`: longer than 
 ENDLESS_KEPT = REFUSED_KEPT  # and of tokens that state no end: seen again they are as old as before
 
 
-def keep_grant(draft: Draft, change: KeepGrant) -> Grant | Refusal:
-    """Keep tokens as a grant that no session hangs on yet."""
-    refusal = refusal_of(draft, change.presented, is_proof_due=False)
-    return refusal if refusal is not None else join(draft, change.grant, change.presented)
+def keep_grant(draft: Draft, change: KeepGrant) -> Grant | Denied:
+    """Keep tokens as a grant that no session hangs on yet, unless none would be let in."""
+    access = admitted(draft, change.presented, change.about, is_proof_due=False)
+    return access if isinstance(access, Denied) else join(draft, change.grant, change.presented)
 
 
 def join(draft: Draft, fresh: GrantId, presented: PresentedTokens) -> Grant:

@@ -9,7 +9,8 @@ import anyio
 
 from sessiond.api import Verifier
 from sessiond.clock import Clock
-from sessiond.core.errors import IssuerUnavailable, Refusal, TokenRejected
+from sessiond.core.errors import IssuerUnavailable, TokenRejected
+from sessiond.core.evidence import DEFAULT, Evidence, bounded, given_by, merged, short
 from sessiond.core.principal import Principal
 from sessiond.core.printable import any_of
 from sessiond.core.secret import Secret
@@ -23,7 +24,6 @@ class RoleTerms:
 
     sources: tuple[AskedSource, ...]  # of two that give one attribute, the first one's counts
     default_roles: tuple[str, ...]
-    require_role: bool  # the default ones do not fulfil it
 
     async def stop(self) -> None:
         """Have every source let go of what it holds."""
@@ -52,28 +52,33 @@ class AskedRoles:
         """Return the verdict with all roles and attributes.
 
         Raises:
-            TokenRejected: A source refuses the user, or he has no role.
+            TokenRejected: A source refuses the user.
             IssuerUnavailable: A source did not answer.
         """
         answers = await self._answers(verdict.principal, now)
-        roles = {*verdict.roles, *(role for each in answers for role in each.granted.roles)}
-        if self._terms.require_role and not roles:
-            asked = any_of(source.name for source in self._terms.sources)
-            raise TokenRejected(
-                Refusal.NOROLES,
-                f"no role in the token, nor from role source {asked}, wanted one (require_role): "
-                "assign one to the user in either",
-            )
+        assigned: Evidence = verdict.assigned
+        for source, answer in zip(self._terms.sources, answers, strict=True):
+            why = short(f"role source {source.name}")
+            assigned = merged(assigned, given_by(why, answer.granted.roles))
+        is_given = bool(assigned)
+        assigned = merged(assigned, given_by(DEFAULT, self._terms.default_roles))
         attributes: dict[str, str] = {}
-        for source in (
+        for some in (
             *(each.granted.attributes for each in reversed(answers)),
             verdict.attributes,
         ):
-            attributes |= source
+            attributes |= some
         said = {field.name: getattr(verdict, field.name) for field in fields(Verdict)}
-        said["roles"] = tuple(sorted(roles.union(self._terms.default_roles)))
+        said["roles"] = tuple(sorted(assigned))
+        said["reasons"] = bounded({role: assigned[role] for role in said["roles"]})
+        said["claims_hold"] = "" if is_given else self._nothing_beside(verdict)
         said["attributes"] = MappingProxyType(attributes)
         return _GrantedVerdict(**said, until=min(each.until for each in answers))
+
+    def _nothing_beside(self, verdict: Verdict) -> str:
+        asked = any_of(source.name for source in self._terms.sources)
+        held = verdict.claims_hold or "the token gives no role"
+        return f"{held}, nor does role source {asked} give one"
 
     def stand_in(self, verdict: Verdict) -> bool:
         """Say whether the roles in an earlier verdict are news enough."""

@@ -9,7 +9,16 @@ import pytest
 from sessiond.core.changes import BeginRefresh, KeepGrant, Refresh, Revoke
 from sessiond.core.errors import IssuerUnavailable, Refusal, TokenRejected
 from sessiond.core.revocation import Scope
-from tests.fakes import grant_id, idle, presented, principal, session_id, token_hash, verdict
+from tests.fakes import (
+    grant_id,
+    idle,
+    presented,
+    principal,
+    process_about,
+    session_id,
+    token_hash,
+    verdict,
+)
 from tests.unit.control.viewing import Viewing, viewing
 from tests.unit.gate.fakes import jwt, opaque
 
@@ -176,7 +185,9 @@ async def test_what_a_refresh_has_proved_before_passes() -> None:
     async with viewing(proved=frozenset({"corp"})) as v:
         access, refresh = "a" * 20, "r" * 20
         tokens = presented(access, refresh)
-        await v.view.table.ask(KeepGrant(grant=grant_id(1), presented=tokens))
+        await v.view.table.ask(
+            KeepGrant(about=process_about(), grant=grant_id(1), presented=tokens)
+        )
         await v.view.table.ask(BeginRefresh(grant=grant_id(1), at_once=True))
         await v.view.table.ask(Refresh(grant=grant_id(1), verdict=verdict(), draw=0.5))
         v.store.commits.clear()

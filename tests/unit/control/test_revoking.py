@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from sessiond.core.access import Denied
 from sessiond.core.errors import Refusal
 from sessiond.core.events import (
     Operator,
@@ -156,11 +157,13 @@ async def test_forgiving_lets_the_same_token_in_again() -> None:
         await v.clock.advance(1)
         tokens = presented(presented_at=v.clock.now())
         answer = await v.ask("POST", "/v1/revocations", json={"user": "alice", "reason": "x"})
-        assert await v.view.table.ask(login(1, tokens)) is Refusal.REVOKED
+        denied = await v.view.table.ask(login(1, tokens))
+        assert isinstance(denied, Denied)
+        assert denied.reason is Refusal.REVOKED
         path = f"/v1/revocations/{answer.json()['id']}"
         response = await v.ask("DELETE", path)
         assert (response.status_code, response.content) == (204, b"")
-        assert not isinstance(await v.view.table.ask(login(1, tokens)), Refusal)
+        assert not isinstance(await v.view.table.ask(login(1, tokens)), Denied)
         assert "in force" in problem(await v.ask("DELETE", path), 404)
 
 

@@ -155,7 +155,8 @@ def test_only_a_grant_with_sessions_and_nothing_to_refresh_with_is_asked_about(
 
 def test_a_login_is_judged_as_it_would_be(ledger: Ledger) -> None:
     def judged(access: str) -> Refusal | None:
-        return ledger.ask(CheckAdmission(presented=presented(access), is_proof_due=True))
+        denied = ledger.ask(CheckAdmission(presented=presented(access), is_proof_due=True))
+        return None if denied is None else denied.reason
 
     assert judged("new") is None
     ledger.ask(revoke("alice"))

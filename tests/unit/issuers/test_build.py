@@ -92,7 +92,6 @@ async def test_a_jwt_issuer_reads_tokens_as_configured(issuer: IssuerStub) -> No
         ({"algorithms": ("ES256",)}, Refusal.BADSIGNATURE),
         ({"typ": ("JWT",)}, Refusal.WRONGTYPE),
         ({"required_scope": "kdb.read"}, Refusal.WRONGSCOPE),
-        ({"require_role": True}, Refusal.NOROLES),
         ({"kind": "entra"}, Refusal.WRONGTYPE),  # no scp
     ],
 )

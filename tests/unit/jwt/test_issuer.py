@@ -49,13 +49,12 @@ def test_an_answers_own_end_counts_too() -> None:
         ({"nbf": START.timestamp() + 31}, Refusal.NOTYET),
         ({"exp": "tomorrow"}, Refusal.MALFORMED),
         ({"sub": ""}, Refusal.MALFORMED),
-        ({"roles": ["clerk"]}, Refusal.NOROLES),
         ({"cnf": {"jkt": "x"}}, Refusal.WRONGTYPE),
         ({"client_id": "s-1"}, Refusal.WRONGTYPE),
     ],
 )
 def test_each_demand_of_the_table_is_made(changed: dict[str, object], reason: Refusal) -> None:
-    about = issuer_about(roles={"trader": "trading"}, require_role=True)
+    about = issuer_about(roles={"trader": "trading"})
     with pytest.raises(TokenRejected) as rejected:
         about.verdict({**CLAIMS, **changed}, now=START)
     assert rejected.value.reason is reason

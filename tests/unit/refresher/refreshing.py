@@ -8,9 +8,10 @@ from uuid import uuid4
 
 import anyio
 
+from sessiond.core.access import Denied
 from sessiond.core.changes import Close, Reconcile, Revoke, Taken
 from sessiond.core.decide import Rules
-from sessiond.core.errors import IssuerUnavailable, RefreshRefused, Refusal
+from sessiond.core.errors import IssuerUnavailable, RefreshRefused
 from sessiond.core.events import Event
 from sessiond.core.grant import Grant, TokenHash
 from sessiond.core.queries import ListOwnSessions
@@ -179,7 +180,7 @@ class Work:
         access: str = "access0",
         refresh: str | None = "refresh0",
         length: timedelta = TEN_MINUTES,
-    ) -> ActiveSession | Refusal:
+    ) -> ActiveSession | Denied:
         """Log a user in with these tokens, on a handle of the same number."""
         says = verdict(begin=self.clock.now(), length=length)
         active = await self.table.ask(login(number, presented(access, refresh, says=says)))

@@ -5,6 +5,7 @@ from itertools import pairwise
 
 import pytest
 
+from sessiond.core.access import Denied
 from sessiond.core.errors import (
     IssuerThrottled,
     IssuerUnavailable,
@@ -193,8 +194,9 @@ async def test_a_refused_token_ends_its_sessions_and_is_never_sent_again(clock: 
         await work.minutes(7)
         assert await work.live() == []
         assert work.told == [("session.revoked", "refused")] * 2
-        assert await work.log_in(3) is Refusal.INACTIVE
-        assert await work.log_in(4, access="another") is Refusal.INACTIVE
+        for answer in (await work.log_in(3), await work.log_in(4, access="another")):
+            assert isinstance(answer, Denied)
+            assert answer.reason is Refusal.INACTIVE
         await work.minutes(30)
         assert work.sent == ["refresh0"]
 

@@ -17,6 +17,7 @@ from tests.fakes import (
     login,
     presented,
     principal,
+    process_about,
     process_key,
     verdict,
 )
@@ -44,7 +45,9 @@ async def adopted(work: Work, number: int, user: str = "alice") -> Grant:
     """Return a grant that is to be proved."""
     says = verdict(principal(user), begin=work.clock.now(), length=TEN_MINUTES)
     pair = presented(f"access of {number}", f"refresh of {number}", says=says)
-    grant = await work.table.ask(KeepGrant(grant=grant_id(number), presented=pair))
+    grant = await work.table.ask(
+        KeepGrant(about=process_about(), grant=grant_id(number), presented=pair)
+    )
     assert isinstance(grant, Grant)
     return grant
 

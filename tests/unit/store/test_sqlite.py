@@ -9,6 +9,7 @@ from itertools import groupby
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 from structlog.testing import capture_logs
 
 from sessiond.core.cursor import Cursor, DeadLetter
@@ -17,9 +18,10 @@ from sessiond.core.events import to_json
 from sessiond.core.grant import Grant, TokenHash
 from sessiond.core.rows import Drop, Put
 from sessiond.core.secret import Secret
+from sessiond.core.session import Session
 from sessiond.core.written_rows import Rows
 from sessiond.store import SqliteStore, opened
-from sessiond.store.codec import microseconds
+from sessiond.store.codec import CODECS, microseconds
 from sessiond.store.refresh_tokens import sealed_place
 from sessiond.store.sealing import KeyRing
 from sessiond.store.sqlite import VERSION
@@ -421,7 +423,7 @@ async def test_a_database_of_the_first_schema_is_brought_forward_with_everything
     with closing(sqlite3.connect(older)) as db, db:
         db.executescript(first)
         db.execute("ATTACH ? AS newer", (str(path),))
-        db.execute("INSERT INTO sessions SELECT * FROM newer.sessions")
+        copy_sessions(db)
         db.execute("INSERT INTO keys SELECT * FROM newer.keys")
         event = opened_event(7)
         db.execute("INSERT INTO events VALUES (7, 0, ?)", (to_json(event),))
@@ -436,6 +438,43 @@ async def test_a_database_of_the_first_schema_is_brought_forward_with_everything
         await store.commit([Put(place)], [])
     async with opened(older, RING) as store:
         assert place in (await store.load()).rows
+
+
+def copy_sessions(db: sqlite3.Connection) -> None:
+    """Bring sessions from the database `newer` to one of a schema before the fifth."""
+    columns = CODECS[Session].columns[:-2]
+    kept = ", ".join(columns)
+    db.execute(f"INSERT INTO sessions ({kept}) SELECT {kept} FROM newer.sessions")  # noqa: S608
+
+
+def upgraded(row: Session) -> Session:
+    """Return what becomes of a session of a schema before the fifth."""
+    reasons = dict.fromkeys(row.roles, ("before the upgrade",))
+    return structs.replace(row, typed=row.principal.name, assigned=reasons)
+
+
+async def test_a_database_of_the_fourth_schema_says_of_each_role_that_it_is_from_before(
+    path: Path,
+) -> None:
+    live = [
+        session(1, roles=("reader", "writer")),
+        session(2, roles=()),
+        session(3, roles=("a'b",)),
+    ]
+    async with opened(path, RING) as store:
+        await store.commit([Put(grant(1)), *map(Put, live)], [])
+    older = path.with_name("older.db")
+    with closing(sqlite3.connect(older)) as db, db:
+        older_schemas(db, 4)
+        db.execute("ATTACH ? AS newer", (str(path),))
+        copy_sessions(db)
+        for table in ("keys", "grants"):
+            db.execute(f"INSERT INTO {table} SELECT * FROM newer.{table}")  # noqa: S608
+        db.execute("PRAGMA user_version = 4")
+    older.chmod(0o600)
+    async with opened(older, RING) as store:
+        rows = Rows((await store.load()).rows)
+    assert list(rows.sessions.values()) == list(map(upgraded, live))
 
 
 def older_schemas(db: sqlite3.Connection, version: int) -> None:
@@ -496,8 +535,8 @@ async def test_a_database_of_the_second_schema_keeps_what_sessions_may(path: Pat
     with closing(sqlite3.connect(older)) as db, db:
         older_schemas(db, 2)
         db.execute("ATTACH ? AS newer", (str(path),))
-        for table in ("sessions", "keys"):
-            db.execute(f"INSERT INTO {table} SELECT * FROM newer.{table}")  # noqa: S608
+        copy_sessions(db)
+        db.execute("INSERT INTO keys SELECT * FROM newer.keys")
         for each in (pair, alone):
             db.execute(f"INSERT INTO grants VALUES ({', '.join('?' * 11)})", as_before(each))  # noqa: S608
         owners = (pair, pair, alone, pair, None)
@@ -514,7 +553,7 @@ async def test_a_database_of_the_second_schema_keeps_what_sessions_may(path: Pat
         rows = Rows((await store.load()).rows)
         assert await kept(store, 1) == REFRESH
     assert list(rows.grants.values()) == [pair, alone]
-    assert list(rows.sessions.values()) == live
+    assert list(rows.sessions.values()) == list(map(upgraded, live))
     access, refresh, opaque, other_access, unknown = (rows.tokens[each] for each in HASHES)
     assert (access.grant, access.came_with) == (None, (refresh.hash,))
     assert rows.access_beside(pair.id) == [access]

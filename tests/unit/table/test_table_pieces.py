@@ -9,6 +9,7 @@ import anyio.lowlevel
 import pytest
 
 from sessiond.core import reading
+from sessiond.core.access import Denied
 from sessiond.core.changes import (
     EndSessions,
     LiftRevocation,
@@ -237,7 +238,9 @@ async def test_several_revocations_of_the_same_in_an_older_database_become_one(
     ]
     await store.commit([Put(row) for row in rows], [])
     async with running_table(store, clock) as table:
-        assert await table.ask(login(1)) is Refusal.REVOKED
+        answer = await table.ask(login(1))
+        assert isinstance(answer, Denied)
+        assert answer.reason is Refusal.REVOKED
         assert len((await table.table.rows()).revocations) == 1
         await clock.advance(1)
     kept = [row for row in store.rows.values() if isinstance(row, Revocation)]

@@ -7,6 +7,7 @@ from uuid import UUID
 import anyio
 import pytest
 
+from sessiond.core.access import Denied
 from sessiond.core.changes import Close, EndSessions, Revoke, Withdraw
 from sessiond.core.errors import Refusal, StoreError
 from sessiond.core.events import Event, LoginRefused
@@ -197,7 +198,8 @@ async def test_access_ends_even_while_nothing_can_be_written(
     ]
     assert await table.alive() == set()
     answer = await table.ask(login(3, presented("access 1")))
-    assert answer is Refusal.REVOKED
+    assert isinstance(answer, Denied)
+    assert answer.reason is Refusal.REVOKED
 
 
 async def test_what_is_owed_is_written_with_the_next_batch_and_pushed_to_nobody_again(

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any, TypeVar
 
+from sessiond.core.access import Denied
 from sessiond.core.answering import answer
 from sessiond.core.changes import Change, Refresh
 from sessiond.core.decide import Decision, decide
@@ -104,13 +105,13 @@ class Ledger:
         says = verdict(begin=self.now)
         assert self.ask(Refresh(grant=grant_id(number), verdict=says, draw=0.5))
 
-    def refusal(self, change: Change[ActiveSession | Refusal]) -> Refusal:
+    def refusal(self, change: Change[ActiveSession | Denied] | Change[Grant | Denied]) -> Refusal:
         """Return why a login or renewal is refused, which must then have written nothing."""
         answer = self.ask(change)
-        assert isinstance(answer, Refusal), answer
+        assert isinstance(answer, Denied), answer
         assert not self.last.writes
         assert not self.last.notices
-        return answer
+        return answer.reason
 
     def session(self, number: int) -> Session:
         return self.rows.sessions[session_id(number)]

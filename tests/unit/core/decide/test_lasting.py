@@ -299,7 +299,7 @@ def test_four_unproved_refresh_tokens_are_taken_with_one_access_token_over_its_l
     for number in range(1, 4001):
         answer = ledger.ask(login(number, presented("access", f"refresh {number}"), handle=1))
         taken += isinstance(answer, ActiveSession)
-        assert isinstance(answer, ActiveSession) or answer is Refusal.THROTTLED
+        assert isinstance(answer, ActiveSession) or answer.reason is Refusal.THROTTLED
     assert taken == 4
     assert ledger.granted == {4}  # each other went with its session, which the next has replaced
     assert len(ledger.rows.tokens) == 5

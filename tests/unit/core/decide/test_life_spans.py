@@ -8,6 +8,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from sessiond.core.access import Denied
 from sessiond.core.admission import MAX_UNPROVED
 from sessiond.core.changes import (
     BeginRefresh,
@@ -23,7 +24,6 @@ from sessiond.core.changes import (
     Rotate,
     Withdraw,
 )
-from sessiond.core.errors import Refusal
 from sessiond.core.grant import Grant, GrantId
 from sessiond.core.principal import Principal
 from sessiond.core.queries import FindRecheckable
@@ -139,9 +139,7 @@ class Issuing(RuleBasedStateMachine):
         says = self.verdict(token.of, begin, states_end=token.states_end)
         return presented(token.name, refresh, says=says, presented_at=now), refresh
 
-    def note(
-        self, answer: ActiveSession | Refusal, token: AccessToken, refresh: str | None
-    ) -> None:
+    def note(self, answer: ActiveSession | Denied, token: AccessToken, refresh: str | None) -> None:
         if isinstance(answer, ActiveSession):
             token.seen_at = token.seen_at or self.ledger.now
             self.lives[answer.session.id] = Life(token, refresh)

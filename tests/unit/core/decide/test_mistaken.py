@@ -5,13 +5,24 @@ from uuid import UUID
 
 import pytest
 
+from sessiond.core.access import Denied
 from sessiond.core.changes import Expire, KeepGrant, Refuse, Revoke
 from sessiond.core.decide import unfinished
 from sessiond.core.errors import Refusal
 from sessiond.core.revocation import Revocation, Scope
 from sessiond.core.session import ActiveSession
 from sessiond.core.verdict import Verdict
-from tests.fakes import HOUR, MINUTE, grant_id, login, presented, principal, token_hash, verdict
+from tests.fakes import (
+    HOUR,
+    MINUTE,
+    grant_id,
+    login,
+    presented,
+    principal,
+    process_about,
+    token_hash,
+    verdict,
+)
 from tests.unit.core.decide.ledger import Ledger
 
 ALL = Revoke(id=UUID(int=77), scope=Scope.ALL, value="", reason="drill")
@@ -62,8 +73,10 @@ def test_a_refresh_token_proves_no_access_token_that_is_the_same(ledger: Ledger)
     ledger.log_in(1, "one", "other")
     ledger.rules = replace(ledger.rules, proved=frozenset({"corp"}))
     assert ledger.refusal(login(2, presented("other"))) is Refusal.WRONGAUDIENCE
-    adopted = ledger.ask(KeepGrant(grant=grant_id(3), presented=presented("other", "refresh")))
-    assert not isinstance(adopted, Refusal)
+    adopted = ledger.ask(
+        KeepGrant(about=process_about(), grant=grant_id(3), presented=presented("other", "refresh"))
+    )
+    assert not isinstance(adopted, Denied)
 
 
 @pytest.mark.parametrize("refresh", [None, "refresh"])
@@ -73,8 +86,10 @@ def test_what_the_issuer_has_refreshed_with_is_no_access_token_whatever_it_says_
     ledger.log_in(1, "one", "other")
     ledger.prove()
     assert ledger.refusal(login(2, presented("other", refresh))) is Refusal.WRONGTYPE
-    adopted = ledger.ask(KeepGrant(grant=grant_id(3), presented=presented("other", refresh)))
-    assert adopted is Refusal.WRONGTYPE
+    keep = KeepGrant(
+        about=process_about(), grant=grant_id(3), presented=presented("other", refresh)
+    )
+    assert ledger.refusal(keep) is Refusal.WRONGTYPE
 
 
 @pytest.mark.parametrize("refresh", [None, "refresh"])

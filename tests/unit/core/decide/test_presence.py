@@ -6,9 +6,9 @@ from uuid import UUID
 
 import pytest
 
+from sessiond.core.access import Denied
 from sessiond.core.changes import Close, Expire, ProcessLost, Reconcile
 from sessiond.core.decide.presence import can_come_back, resumed
-from sessiond.core.errors import Refusal
 from sessiond.core.session import ProcessKey, SessionId, SessionState
 from tests.fakes import (
     HOUR,
@@ -264,7 +264,7 @@ def test_a_connect_on_a_waiting_session_s_handle_replaces_it(ledger: Ledger) -> 
 def test_a_waiting_session_may_be_renewed(ledger: Ledger) -> None:
     ledger.ask(LOSE)
     answer = ledger.ask(renewal(1, presented("fresh")))
-    assert not isinstance(answer, Refusal)
+    assert not isinstance(answer, Denied)
     assert ledger.session(1).until == START + RULES.grace
 
 

@@ -12,7 +12,16 @@ from sessiond.core.queries import FindGrant
 from sessiond.core.revocation import Scope
 from sessiond.core.session import ActiveSession
 from sessiond.core.verdict import PresentedTokens
-from tests.fakes import RULES, grant_id, login, presented, principal, renewal, verdict
+from tests.fakes import (
+    RULES,
+    grant_id,
+    login,
+    presented,
+    principal,
+    process_about,
+    renewal,
+    verdict,
+)
 from tests.unit.core.decide.ledger import Ledger
 
 
@@ -27,7 +36,7 @@ TOKENS = presented("access", "refresh")
 
 
 def adopt(tokens: PresentedTokens = TOKENS, number: int = 1) -> KeepGrant:
-    return KeepGrant(grant=grant_id(number), presented=tokens)
+    return KeepGrant(about=process_about(), grant=grant_id(number), presented=tokens)
 
 
 def prove(ledger: Ledger) -> None:
@@ -123,7 +132,7 @@ def test_an_adopted_grant_that_is_not_proved_when_it_is_due_goes(ledger: Ledger)
 def test_tokens_that_are_refused_are_not_adopted(ledger: Ledger) -> None:
     ledger.ask(adopt())
     ledger.ask(Refuse(grant=grant_id(1), reason="refused"))
-    assert ledger.ask(adopt(number=2)) is Refusal.INACTIVE
+    assert ledger.refusal(adopt(number=2)) is Refusal.INACTIVE
     ledger.ask(Revoke(id=UUID(int=1), scope=Scope.ALL, value="", reason=""))
-    assert ledger.ask(adopt(presented("new", "new refresh"), number=3)) is Refusal.REVOKED
+    assert ledger.refusal(adopt(presented("new", "new refresh"), number=3)) is Refusal.REVOKED
     assert ledger.granted == set()

@@ -39,6 +39,7 @@ from tests.fakes import (
     login,
     presented,
     principal,
+    process_about,
     process_key,
     renewal,
     token_hash,
@@ -102,7 +103,9 @@ def test_what_is_not_due_is_refreshed_only_at_once(ledger: Ledger) -> None:
 
 
 def test_a_grant_without_sessions_is_refreshed_only_at_once(ledger: Ledger) -> None:
-    adopted = ledger.ask(KeepGrant(grant=grant_id(3), presented=presented("other", "adopted")))
+    adopted = ledger.ask(
+        KeepGrant(about=process_about(), grant=grant_id(3), presented=presented("other", "adopted"))
+    )
     assert adopted == ledger.grant(3)
     assert ledger.ask(BeginRefresh(grant=grant_id(3), at_once=True)) is not None
     ledger.prove()

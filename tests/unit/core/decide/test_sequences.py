@@ -11,6 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from sessiond.core.access import Denied
 from sessiond.core.changes import (
     BeginRefresh,
     Close,
@@ -29,7 +30,6 @@ from sessiond.core.changes import (
     Rotate,
     Withdraw,
 )
-from sessiond.core.errors import Refusal
 from sessiond.core.index import Index
 from sessiond.core.principal import Principal, folded
 from sessiond.core.queries import (
@@ -177,7 +177,7 @@ class Asking(RuleBasedStateMachine):
             roles=("reader",) if age < 60 else ("writer",),
         )
 
-    def let_in(self, answer: ActiveSession | Refusal, presented: PresentedTokens) -> None:
+    def let_in(self, answer: ActiveSession | Denied, presented: PresentedTokens) -> None:
         if isinstance(answer, ActiveSession):
             self.issued[answer.session.id] = presented.verdict.stated_iat or self.ledger.now
 
@@ -229,7 +229,7 @@ class Asking(RuleBasedStateMachine):
     @rule(who=whose, age=ages, access=tokens, refresh=st.none() | tokens)
     def adopt(self, who: Principal, age: int, access: str, refresh: str | None) -> None:
         presented = self.bring(who, age, access, refresh)
-        self.ask(KeepGrant(grant=grant_id(self.new()), presented=presented))
+        self.ask(KeepGrant(about=process_about(), grant=grant_id(self.new()), presented=presented))
 
     @rule(pick=picks, handle=handles, pid=pids)
     def bind(self, pick: int, handle: int, pid: int) -> None:
@@ -375,7 +375,7 @@ class Asking(RuleBasedStateMachine):
         check = CheckAdmission(presented=presented, is_proof_due=is_proof_due)
         refusal = self.find_out(check)
         answer = self.ask(login(number, presented))
-        assert refusal == (answer if isinstance(answer, Refusal) else None)
+        assert refusal == (answer if isinstance(answer, Denied) else None)
         self.let_in(answer, presented)
         is_known = folded(who.name) in self.find_out(KnownNames(names=NAMES))
         assert is_known or refusal is not None

@@ -33,12 +33,9 @@ def adding(
     *sources: ScriptedSource,
     inner: ScriptedVerifier | None = None,
     default_roles: tuple[str, ...] = (),
-    require_role: bool = False,
     cache: float = 60.0,
 ) -> RolesVerifier:
-    roles = roles_of(
-        clock, tasks, *sources, default_roles=default_roles, require_role=require_role, cache=cache
-    )
+    roles = roles_of(clock, tasks, *sources, default_roles=default_roles, cache=cache)
     return RolesVerifier(inner or ScriptedVerifier(), roles)
 
 
@@ -47,7 +44,6 @@ def roles_of(
     tasks: TaskGroup,
     *sources: ScriptedSource,
     default_roles: tuple[str, ...] = (),
-    require_role: bool = False,
     cache: float = 60.0,
 ) -> AskedRoles:
     terms = RoleTerms(
@@ -56,7 +52,6 @@ def roles_of(
             for number, source in enumerate(sources)
         ),
         default_roles=default_roles,
-        require_role=require_role,
     )
     return AskedRoles(terms, clock)
 
@@ -86,19 +81,25 @@ async def test_of_two_values_the_tokens_counts_then_the_first_sources(
     assert dict(said.attributes) == {"desk": "token", "floor": "first", "city": "second"}
 
 
-async def test_a_required_role_may_come_from_a_source_but_not_from_the_defaults(
-    clock: FakeClock,
-    tasks: TaskGroup,
+async def test_a_verdict_says_who_gives_each_role(clock: FakeClock, tasks: TaskGroup) -> None:
+    first, second = ScriptedSource(Granted(roles=["b"])), ScriptedSource(Granted(roles=["b", "c"]))
+    verifier = adding(clock, tasks, first, second, inner=of_token("c"), default_roles=("c", "e"))
+    said = await verifier.verify(TOKEN, now=clock.now())
+    assert said.assigned == {
+        "b": ("role source source0", "role source source1"),
+        "c": ("verifier", "role source source1", "default_roles"),
+        "e": ("default_roles",),
+    }
+    assert said.claims_hold == ""
+
+
+async def test_a_verdict_without_a_role_says_where_there_was_none(
+    clock: FakeClock, tasks: TaskGroup
 ) -> None:
-    source = ScriptedSource()
-    verifier = adding(
-        clock, tasks, source, inner=of_token(), default_roles=("all",), require_role=True, cache=0.0
-    )
-    assert (await verifier.verify(TOKEN, now=clock.now())).roles == ("all", "reader")
-    source.says = Granted()
-    with pytest.raises(TokenRejected) as rejected:
-        await verifier.verify(TOKEN, now=clock.now())
-    assert rejected.value.reason is Refusal.NOROLES
+    source = ScriptedSource(Granted())
+    verifier = adding(clock, tasks, source, inner=of_token(), default_roles=("all",))
+    said = await verifier.verify(TOKEN, now=clock.now())
+    assert said.claims_hold == 'the token gives no role, nor does role source "source0" give one'
 
 
 async def test_without_an_answer_there_is_no_verdict(clock: FakeClock, tasks: TaskGroup) -> None:
@@ -149,7 +150,7 @@ async def test_of_two_sources_the_older_answer_ends_a_verdict(
     clock: FakeClock, tasks: TaskGroup
 ) -> None:
     early, late = asked(ScriptedSource(), clock, tasks), asked(ScriptedSource(), clock, tasks)
-    terms = RoleTerms(sources=(early, late), default_roles=(), require_role=False)
+    terms = RoleTerms(sources=(early, late), default_roles=())
     await early.answer(principal(), now=clock.now())
     await clock.advance(30.0)
     verifier = RolesVerifier(ScriptedVerifier(), AskedRoles(terms, clock))
@@ -197,7 +198,7 @@ async def test_a_failing_source_stops_nobody_twice_and_is_tried_by_no_login(
 ) -> None:
     plugin = ScriptedSource(OSError("no route"))
     source = asked(plugin, clock, tasks)
-    roles = AskedRoles(RoleTerms(sources=(source,), default_roles=(), require_role=False), clock)
+    roles = AskedRoles(RoleTerms(sources=(source,), default_roles=()), clock)
     inner = ScriptedVerifier(is_online=False, needs=False)
     corp = gate_issuer(inner, clock, roles=roles)
     async with at_work(corp, clock=clock) as gate:
@@ -256,7 +257,6 @@ async def test_stopping_stops_every_source(clock: FakeClock, tasks: TaskGroup) -
     terms = RoleTerms(
         sources=tuple(asked(source, clock, tasks) for source in sources),
         default_roles=(),
-        require_role=False,
     )
     await terms.stop()
     assert [source.stops for source in sources] == [1, 1]

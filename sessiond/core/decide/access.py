@@ -1,0 +1,72 @@
+"""What sessions may do, told as it changes: by newer tokens, and by another configuration."""
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from msgspec import structs
+
+from sessiond.core.access import Access, Denied, access_at
+from sessiond.core.changes import Reassess, Reassessed
+from sessiond.core.decide.draft import Draft
+from sessiond.core.events import SessionOpened, SessionRevoked, SessionRolesChanged
+from sessiond.core.session import Session
+
+LOOKED_AT = 1000  # sessions of one piece, where nothing changes: 2 ms at most
+
+
+def judged(draft: Draft, session: Session) -> Access | Denied:
+    """Return what a session's user may do by the rules as they are now."""
+    return access_at(draft.rules.access, session.about, session.principal, session.assigned)
+
+
+def end_denied(draft: Draft, session: Session, denied: Denied) -> None:
+    """End a session whose user may not go on there."""
+    draft.end(session, SessionRevoked, denied.reason.value)
+
+
+def tell_opened(draft: Draft, session: Session, access: Access) -> None:
+    """Tell that a session was opened, and why it has its roles."""
+    expires_at = draft.expires_at(session)
+    draft.tell(draft.event(SessionOpened, session, expires_at=expires_at, **_why(draft, access)))
+
+
+def tell_roles(
+    draft: Draft, before: Session, after: Session, access: Access, *, expires_at: datetime
+) -> None:
+    """Tell a process which roles a session of it has now, where they are others."""
+    if after.roles != before.roles:
+        why = _why(draft, access)
+        changed = draft.event(SessionRolesChanged, after, expires_at=expires_at, **why)
+        draft.push(changed, after.process)
+
+
+def reassess(draft: Draft, change: Reassess) -> Reassessed:
+    """Judge every session anew, and write and tell what has changed."""
+    sessions = change.sessions
+    if sessions is None:
+        sessions = tuple(draft.rows.sessions)
+    number, changed, ended = change.number, change.changed, change.ended
+    last = min(len(sessions), number + LOOKED_AT)
+    while number < last and not draft.is_full:
+        session = draft.live(sessions[number])
+        number += 1
+        if session is None:
+            continue
+        access = judged(draft, session)
+        if isinstance(access, Denied):
+            end_denied(draft, session, access)
+            ended += 1
+        elif access.roles != session.roles:
+            fresh = structs.replace(session, roles=access.roles)
+            draft.put(fresh)
+            expires_at = draft.expires_at(fresh)
+            tell_roles(draft, session, fresh, access, expires_at=expires_at)
+            changed += 1
+    if number < len(sessions):
+        draft.rest = replace(change, sessions=sessions, number=number, changed=changed, ended=ended)
+    return Reassessed(changed=changed, ended=ended)
+
+
+def _why(draft: Draft, access: Access) -> dict[str, Any]:
+    return {"because": access.because, "configuration": draft.rules.access.configuration}

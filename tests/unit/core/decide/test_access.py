@@ -1,0 +1,163 @@
+"""What sessions may do, as tokens, processes and the configuration change."""
+
+from dataclasses import replace
+
+import pytest
+
+from sessiond.core.access import AccessRules, Ceiling, LocalGrant
+from sessiond.core.changes import Reassess, Reassessed, Reconcile, Refresh
+from sessiond.core.errors import Refusal
+from sessiond.core.events import Event, SessionOpened, SessionRolesChanged
+from sessiond.core.reading import PIECE
+from tests.fakes import (
+    HOUR,
+    RULES,
+    bind,
+    grant_id,
+    login,
+    presented,
+    process_about,
+    process_key,
+    renewal,
+    session_id,
+    verdict,
+)
+from tests.unit.core.decide.ledger import Ledger
+
+DIGEST = "a" * 64
+
+
+@pytest.fixture
+def ledger() -> Ledger:
+    """Session 1 is alice's, with the roles reader and writer, on rdb100."""
+    ledger = Ledger()
+    ledger.ask(login(1, presented("access", "refresh", says=verdict(roles=("reader", "writer")))))
+    assert ledger.ask(bind(1))
+    return ledger
+
+
+def access(ledger: Ledger, *ceilings: Ceiling, **members: object) -> None:
+    """Have other rules count from now on."""
+    found = AccessRules(ceilings=ceilings, configuration=DIGEST, **members)  # type: ignore[arg-type]
+    ledger.rules = replace(RULES, access=found)
+
+
+def changed(ledger: Ledger) -> SessionRolesChanged:
+    """Return the one event of the last change, which says that roles have changed."""
+    (notice,) = ledger.last.notices
+    assert isinstance(notice.event, SessionRolesChanged)
+    assert notice.push_to == process_key()
+    return notice.event
+
+
+def refresh(ledger: Ledger, *roles: str) -> None:
+    says = verdict(begin=ledger.now, roles=roles)
+    ledger.ask(Refresh(grant=grant_id(1), verdict=says, draw=0.5))
+
+
+def test_a_narrower_ceiling_takes_roles_and_a_wider_one_gives_them_back(ledger: Ledger) -> None:
+    access(ledger, Ceiling(name="rdb*", roles=("reader",)))
+    assert ledger.ask(Reassess()) == Reassessed(changed=1, ended=0)
+    event = changed(ledger)
+    assert event.roles == ledger.session(1).roles == ("reader",)
+    assert event.because.cut == ("writer",)
+    assert set(event.because.roles) == {"reader", "writer"}
+    assert event.configuration == DIGEST
+    assert ledger.ask(Reassess()) == Reassessed(changed=0, ended=0)
+    assert (ledger.writes, ledger.told) == ([], [])
+    access(ledger)
+    assert ledger.ask(Reassess()) == Reassessed(changed=1, ended=0)
+    assert changed(ledger).roles == ("reader", "writer")
+
+
+@pytest.mark.parametrize(
+    ("ceiling", "reason"),
+    [
+        (Ceiling(users=("bob",)), "notallowed"),
+        (Ceiling(roles=("none",)), "noroles"),
+    ],
+)
+def test_a_session_that_may_not_be_there_any_more_ends(
+    ledger: Ledger, ceiling: Ceiling, reason: str
+) -> None:
+    access(ledger, ceiling)
+    assert ledger.ask(Reassess()) == Reassessed(changed=0, ended=1)
+    assert ledger.told == [("session.revoked", 1, reason)]
+    assert ledger.pushed == [("session.revoked", 1, process_key())]
+    assert ledger.refusal(login(2)) is Refusal(reason)
+
+
+def test_very_many_sessions_are_judged_in_pieces() -> None:
+    ledger = Ledger()
+    for number in range(1, 2 * PIECE):
+        ledger.log_in(number, f"access {number}")
+    access(ledger, grants=(LocalGrant(users=("alice",), roles=("ops",)),))
+    assert ledger.ask(Reassess()) == Reassessed(changed=2 * PIECE - 1, ended=0)
+    assert ledger.pieces > 2
+    assert ledger.ask(Reassess()) == Reassessed(changed=0, ended=0)
+    assert ledger.pieces == 1
+
+
+def test_a_refresh_is_judged_under_the_ceiling(ledger: Ledger) -> None:
+    access(ledger, Ceiling(roles=("reader", "ops")))
+    ledger.let_pass(HOUR / 2)
+    refresh(ledger, "reader", "ops", "writer")
+    assert ledger.session(1).roles == ("ops", "reader")
+    assert set(ledger.session(1).assigned) == {"ops", "reader", "writer"}
+    access(ledger, Ceiling(roles=("reader",)))
+    refresh(ledger, "ops")
+    assert ledger.told == [("session.revoked", 1, "noroles")]
+
+
+def test_a_refreshed_token_that_lets_its_user_in_nowhere_ends_all_that_came_with_it(
+    ledger: Ledger,
+) -> None:
+    access(ledger, required=frozenset({"corp"}))
+    refresh(ledger)
+    assert ledger.told == [("session.revoked", 1, "noroles")]
+    assert ledger.refusal(login(2, presented("access", "refresh"))) is Refusal.INACTIVE
+
+
+def test_a_login_and_a_renewal_are_asked_how_the_user_signed_in(ledger: Ledger) -> None:
+    access(ledger, Ceiling(acr=("gold",)))
+    assert ledger.refusal(login(2, presented("two"))) is Refusal.STEPUP
+    assert ledger.refusal(renewal(1, presented("two"))) is Refusal.STEPUP
+    assert ledger.session(1).roles == ("reader", "writer")
+    gold = replace(verdict(roles=("reader",)), acr=("gold",))
+    ledger.ask(renewal(1, presented("three", says=gold)))
+    assert ledger.told == [("session.renewed", 1, ""), ("session.roles", 1, "")]
+    refresh(ledger, "reader")
+    assert ledger.alive == {1}  # nobody is asked again at a refresh
+
+
+def opened(event: Event) -> SessionOpened:
+    assert isinstance(event, SessionOpened)
+    return event
+
+
+def test_a_login_that_is_opened_under_other_rules_than_it_was_answered_by_is_told(
+    ledger: Ledger,
+) -> None:
+    ledger.ask(login(2, presented("two", says=verdict(roles=("reader", "writer")))))
+    access(ledger, Ceiling(roles=("reader",)))
+    assert ledger.ask(bind(2))
+    first, second = ledger.last.notices
+    assert opened(first.event).because.cut == ("writer",)
+    assert (first.push_to, second.push_to) == (None, process_key())
+    assert isinstance(second.event, SessionRolesChanged)
+    ledger.ask(login(3, presented("three")))
+    access(ledger, Ceiling(users=()))
+    assert not ledger.ask(bind(3))
+    assert session_id(3) not in ledger.rows.sessions
+
+
+def test_a_process_that_comes_back_by_another_name_has_that_ones_ceiling(ledger: Ledger) -> None:
+    access(
+        ledger, Ceiling(name="rdb*"), Ceiling(name="gateway", roles=("reader",)), Ceiling(users=())
+    )
+    for name, doomed in (("gateway", []), ("other", [1])):
+        about = replace(process_about(), name=name)
+        held = Reconcile(process=process_key(), about=about, held=((1, session_id(1)),))
+        assert ledger.ask(held) == doomed
+    assert ledger.told == [("session.revoked", 1, "notallowed")]
+    assert ledger.alive == set()
