@@ -70,6 +70,7 @@ _SESSION = (
     "attributes",
     "typed",
     "assigned",
+    "told",
 )
 
 
@@ -95,6 +96,7 @@ def _write_session(row: Session) -> Parameters:
         _json(dict(row.attributes)),
         row.typed,
         _json(dict(row.assigned)),
+        _json(row.told),
     )
 
 

@@ -10,7 +10,7 @@ from sessiond.core.access import Access, Denied, access_at
 from sessiond.core.changes import Reassess, Reassessed
 from sessiond.core.decide.draft import Draft
 from sessiond.core.events import SessionOpened, SessionRevoked, SessionRolesChanged
-from sessiond.core.session import Session
+from sessiond.core.session import Session, SessionState
 
 LOOKED_AT = 1000  # sessions of one piece, where nothing changes: 2 ms at most
 
@@ -25,6 +25,15 @@ def end_denied(draft: Draft, session: Session, denied: Denied) -> None:
     draft.end(session, SessionRevoked, denied.reason.value)
 
 
+def with_access(session: Session, access: Access, /, **changed: Any) -> Session:
+    """Return a session as it is with this access, and whatever else has changed."""
+    is_away = session.state is SessionState.WAITING  # and hears of its roles when it is back
+    told = session.told if is_away else access.roles
+    return structs.replace(
+        session, roles=access.roles, assigned=access.assigned, told=told, **changed
+    )
+
+
 def tell_opened(draft: Draft, session: Session, access: Access) -> None:
     """Tell that a session was opened, and why it has its roles."""
     expires_at = draft.expires_at(session)
@@ -34,8 +43,9 @@ def tell_opened(draft: Draft, session: Session, access: Access) -> None:
 def tell_roles(
     draft: Draft, before: Session, after: Session, access: Access, *, expires_at: datetime
 ) -> None:
-    """Tell a process which roles a session of it has now, where they are others."""
-    if after.roles != before.roles:
+    """Tell a process which roles a session of it has now, where it knows of others."""
+    is_away = after.state is SessionState.WAITING
+    if after.roles != (before.roles if is_away else before.told):
         why = _why(draft, access)
         changed = draft.event(SessionRolesChanged, after, expires_at=expires_at, **why)
         draft.push(changed, after.process)
@@ -58,7 +68,7 @@ def reassess(draft: Draft, change: Reassess) -> Reassessed:
             end_denied(draft, session, access)
             ended += 1
         elif access.roles != session.roles:
-            fresh = structs.replace(session, roles=access.roles)
+            fresh = with_access(session, access)
             draft.put(fresh)
             expires_at = draft.expires_at(fresh)
             tell_roles(draft, session, fresh, access, expires_at=expires_at)

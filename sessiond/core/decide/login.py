@@ -5,7 +5,7 @@ from msgspec import structs
 from sessiond.core.access import Access, Denied
 from sessiond.core.admission import admitted
 from sessiond.core.changes import Bind, Open, Renew, Withdraw
-from sessiond.core.decide.access import end_denied, judged, tell_opened, tell_roles
+from sessiond.core.decide.access import end_denied, judged, tell_opened, tell_roles, with_access
 from sessiond.core.decide.draft import Draft
 from sessiond.core.decide.tokens import join
 from sessiond.core.errors import Refusal
@@ -49,6 +49,7 @@ def open_session(draft: Draft, change: Open) -> ActiveSession | Denied:
         attributes=presented.verdict.attributes,
         typed=change.typed,
         assigned=access.assigned,
+        told=access.roles,
     )
     draft.put(session)
     owner = NameOwner(
@@ -89,8 +90,8 @@ def bind(draft: Draft, change: Bind) -> bool:
         state=SessionState.OPEN,
         since=draft.latest(session.since),
         until=None,
-        roles=access.roles,
     )
+    opened = with_access(opened, access)
     draft.put(opened)
     if session.state is SessionState.UNBOUND:
         tell_opened(draft, opened, access)
@@ -110,13 +111,9 @@ def renew(draft: Draft, change: Renew) -> ActiveSession | Denied:
     if isinstance(access, Denied):
         return access
     grant = join(draft, change.grant, presented)
-    renewed = structs.replace(
-        session,
-        grant=grant.id,
-        access=presented.access,
-        roles=access.roles,
-        attributes=presented.verdict.attributes,
-        assigned=access.assigned,
+    attributes = presented.verdict.attributes
+    renewed = with_access(
+        session, access, grant=grant.id, access=presented.access, attributes=attributes
     )
     draft.put(renewed)
     expires_at = grant.lease.expires_at
@@ -143,13 +140,8 @@ def _prolonged(draft: Draft, session: Session, change: Open, access: Access) -> 
 
     Written only when it matters, since HTTP logs in for each request.
     """
-    fresh = structs.replace(
-        session,
-        roles=access.roles,
-        attributes=change.presented.verdict.attributes,
-        typed=change.typed,
-        assigned=access.assigned,
-    )
+    attributes = change.presented.verdict.attributes
+    fresh = with_access(session, access, attributes=attributes, typed=change.typed)
     half = draft.rules.unbound / 2
     is_late = session.until is not None and session.until - draft.now < half
     if not is_late and fresh == session:

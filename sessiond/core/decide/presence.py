@@ -8,7 +8,7 @@ from msgspec import structs
 
 from sessiond.core.access import Denied
 from sessiond.core.changes import Close, ProcessLost, Reconcile
-from sessiond.core.decide.access import end_denied, judged, tell_opened, tell_roles
+from sessiond.core.decide.access import end_denied, judged, tell_opened, tell_roles, with_access
 from sessiond.core.decide.draft import Draft
 from sessiond.core.events import SessionExpired
 from sessiond.core.rules import Rules
@@ -116,7 +116,7 @@ def _hold(draft: Draft, session: Session, change: Reconcile, handle: int) -> boo
     if isinstance(access, Denied):
         end_denied(draft, session, access)
         return False
-    opened = structs.replace(opened, roles=access.roles)
+    opened = with_access(opened, access)
     if session.state is SessionState.UNBOUND:
         opened = structs.replace(opened, since=draft.latest(session.since))
         tell_opened(draft, opened, access)

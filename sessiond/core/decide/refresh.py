@@ -18,7 +18,7 @@ from sessiond.core.changes import (
     StopRefreshing,
     UpdateSessions,
 )
-from sessiond.core.decide.access import end_denied, judged, tell_roles
+from sessiond.core.decide.access import end_denied, judged, tell_roles, with_access
 from sessiond.core.decide.draft import Draft
 from sessiond.core.decide.tokens import access_of, is_relying, relying_on
 from sessiond.core.errors import Refusal
@@ -252,9 +252,7 @@ def _update_session(
         end_denied(draft, session, access)
         return
     expires_at = verdict.lease.expires_at
-    fresh = structs.replace(
-        session, roles=access.roles, attributes=verdict.attributes, assigned=access.assigned
-    )
+    fresh = with_access(session, access, attributes=verdict.attributes)
     if fresh != session:
         draft.put(fresh)
     if is_told:
@@ -273,6 +271,6 @@ def _take_lost_roles(draft: Draft, session: Session, verdict: Verdict) -> None:
     if isinstance(access, Denied):
         end_denied(draft, session, access)
         return
-    fewer = structs.replace(fewer, roles=access.roles, assigned=access.assigned)
+    fewer = with_access(fewer, access)
     draft.put(fewer)
     tell_roles(draft, session, fewer, access, expires_at=draft.expires_at(session))

@@ -1,9 +1,12 @@
--- Schema version 5: the name as it was typed at the login, and why each role was given.
+-- Schema version 5: the name as it was typed at the login, why each role was given,
+-- and the roles that the process knows of.
 
 ALTER TABLE sessions ADD COLUMN typed TEXT NOT NULL DEFAULT '';
 ALTER TABLE sessions ADD COLUMN assigned TEXT NOT NULL DEFAULT '{}';  -- JSON: role -> reasons
+ALTER TABLE sessions ADD COLUMN told TEXT NOT NULL DEFAULT '[]';  -- JSON, as roles
 UPDATE sessions
 SET typed = name,
+    told = roles,
     assigned = (
         SELECT json_group_object(value, json_array('before the upgrade'))
         FROM json_each(sessions.roles)

@@ -442,7 +442,7 @@ async def test_a_database_of_the_first_schema_is_brought_forward_with_everything
 
 def copy_sessions(db: sqlite3.Connection) -> None:
     """Bring sessions from the database `newer` to one of a schema before the fifth."""
-    columns = CODECS[Session].columns[:-2]
+    columns = CODECS[Session].columns[:-3]
     kept = ", ".join(columns)
     db.execute(f"INSERT INTO sessions ({kept}) SELECT {kept} FROM newer.sessions")  # noqa: S608
 
@@ -450,7 +450,7 @@ def copy_sessions(db: sqlite3.Connection) -> None:
 def upgraded(row: Session) -> Session:
     """Return what becomes of a session of a schema before the fifth."""
     reasons = dict.fromkeys(row.roles, ("before the upgrade",))
-    return structs.replace(row, typed=row.principal.name, assigned=reasons)
+    return structs.replace(row, typed=row.principal.name, assigned=reasons, told=row.roles)
 
 
 async def test_a_database_of_the_fourth_schema_says_of_each_role_that_it_is_from_before(

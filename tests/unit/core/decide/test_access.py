@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from sessiond.core.access import AccessRules, Ceiling, LocalGrant
-from sessiond.core.changes import Reassess, Reassessed, Reconcile, Refresh
+from sessiond.core.changes import ProcessLost, Reassess, Reassessed, Reconcile, Refresh
 from sessiond.core.errors import Refusal
 from sessiond.core.events import Event, SessionOpened, SessionRolesChanged
 from sessiond.core.reading import PIECE
@@ -149,6 +149,22 @@ def test_a_login_that_is_opened_under_other_rules_than_it_was_answered_by_is_tol
     access(ledger, Ceiling(users=()))
     assert not ledger.ask(bind(3))
     assert session_id(3) not in ledger.rows.sessions
+
+
+def test_a_process_that_was_away_hears_of_roles_when_it_is_back(ledger: Ledger) -> None:
+    ledger.ask(ProcessLost(process=process_key()))
+    back = Reconcile(process=process_key(), about=process_about(), held=((1, session_id(1)),))
+    access(ledger, Ceiling(roles=("reader",)))
+    assert ledger.ask(Reassess()) == Reassessed(changed=1, ended=0)
+    assert ledger.session(1).roles == ("reader",)
+    assert ledger.ask(back) == []
+    assert changed(ledger).roles == ("reader",)
+    ledger.ask(ProcessLost(process=process_key()))
+    access(ledger)
+    ledger.ask(Reassess())
+    refresh(ledger, "reader")
+    ledger.ask(back)
+    assert ledger.told == []  # what it knows of is true again
 
 
 def test_a_process_that_comes_back_by_another_name_has_that_ones_ceiling(ledger: Ledger) -> None:
