@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from sessiond.core.access import Because
 from sessiond.core.errors import (
     ConfigError,
     IssuerThrottled,
@@ -46,6 +47,7 @@ from sessiond.trusted_file import TrustedFile, TrustedFileError
 __all__ = [
     "API_VERSION",
     "BatchSubscriber",
+    "Because",
     "ConfigError",
     "Event",
     "Gap",

@@ -11,6 +11,7 @@ from sessiond.core.changes import (
     EndSessions,
     Expire,
     ProcessLost,
+    Reassess,
     Reconcile,
     Refuse,
     Revoke,
@@ -32,6 +33,7 @@ ENDING = (
     Expire,
     DropRefreshToken,
     ProcessLost,
+    Reassess,  # what it gives back was given by the operator before, and will be at a start
     Reconcile,
     Refuse,
     Revoke,

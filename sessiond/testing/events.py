@@ -6,6 +6,7 @@ from typing import Any, Protocol, TypedDict, TypeVar, Unpack
 from uuid import UUID
 
 from sessiond.api import (
+    Because,
     Event,
     Gap,
     LoginRefused,
@@ -29,6 +30,7 @@ from sessiond.testing.clock import START
 
 LEASE = timedelta(hours=1)
 STEP = timedelta(seconds=1)
+CONFIGURATION = "5f" * 32  # the SHA-256 of some configuration file, hexadecimal
 OPERATOR = Operator(uid=1001, name="olga")
 PROCESS = ProcessAbout(name="rdb1", type="rdb", host="tick.example.com", pid=4711)
 
@@ -62,6 +64,13 @@ class SessionMembers(Members, total=False):
     reason: str
 
 
+class RolesMembers(SessionMembers, total=False):
+    """What may be said otherwise of an event that says why a session has its roles."""
+
+    because: Because
+    configuration: str
+
+
 class OperatorMembers(Members, total=False):
     """What may be said otherwise of what an operator has done."""
 
@@ -70,6 +79,12 @@ class OperatorMembers(Members, total=False):
     scope: str
     value: str
     count: int
+
+
+class ReloadMembers(OperatorMembers, total=False):
+    """The same of a reload."""
+
+    configuration: str
 
 
 class EventFactory:
@@ -97,10 +112,10 @@ class EventFactory:
         """The number of the last event that was made."""
         return self._sequence
 
-    def opened(self, user: str = "alice", **members: Unpack[SessionMembers]) -> SessionOpened:
+    def opened(self, user: str = "alice", **members: Unpack[RolesMembers]) -> SessionOpened:
         """Return the beginning of a session: with the role `reader`, for an hour."""
         self._last.pop(user, None)
-        return self._of_session(SessionOpened, user, members)
+        return self._of_session(SessionOpened, user, _explained({"roles": ("reader",), **members}))
 
     def refreshed(self, user: str = "alice", **members: Unpack[SessionMembers]) -> SessionRefreshed:
         """Return that sessiond got the next token: for an hour from now."""
@@ -111,11 +126,11 @@ class EventFactory:
         return self._of_session(SessionRenewed, user, members, is_longer=True)
 
     def roles_changed(
-        self, user: str = "alice", **members: Unpack[SessionMembers]
+        self, user: str = "alice", **members: Unpack[RolesMembers]
     ) -> SessionRolesChanged:
         """Return that the user has other roles: `writer` too, unless they are given."""
         roles = {"roles": ("reader", "writer"), **members}
-        return self._of_session(SessionRolesChanged, user, roles)
+        return self._of_session(SessionRolesChanged, user, _explained(roles))
 
     def revoked(
         self, user: str = "alice", *, detail: str = "", **members: Unpack[SessionMembers]
@@ -169,10 +184,14 @@ class EventFactory:
         return self._of_operator(OperatorForgot, {"user": user, **members})
 
     def operator_reloaded(
-        self, generation: int = 2, **members: Unpack[OperatorMembers]
+        self, generation: int = 2, **members: Unpack[ReloadMembers]
     ) -> OperatorReloaded:
         """Return that an operator had another configuration applied."""
-        of = {"scope": "configuration", "value": str(generation)}
+        of = {
+            "scope": "configuration",
+            "value": str(generation),
+            "configuration": CONFIGURATION,
+        }
         return self._of_operator(OperatorReloaded, {**of, **members})
 
     def gap(self, missed: int = 3, *, at: datetime | None = None) -> Gap:
@@ -247,3 +266,11 @@ class EventFactory:
             return self._clock.now()
         at, self._at = self._at, self._at + STEP
         return at
+
+
+def _explained(members: Any) -> Any:
+    """Return the members with why the roles are there: by the token, each under its own name."""
+    whys: dict[str, tuple[str, ...]] = {
+        role: (f"claim roles: {role}",) for role in members["roles"]
+    }
+    return {"because": Because(roles=whys), "configuration": CONFIGURATION, **members}

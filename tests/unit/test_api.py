@@ -8,6 +8,7 @@ def test_the_names_that_plugins_may_import_are_these() -> None:
     assert sorted(api.__all__) == [
         "API_VERSION",
         "BatchSubscriber",
+        "Because",
         "ConfigError",
         "Event",
         "Gap",
