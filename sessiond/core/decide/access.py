@@ -27,8 +27,8 @@ def end_denied(draft: Draft, session: Session, denied: Denied) -> None:
 
 def with_access(session: Session, access: Access, /, **changed: Any) -> Session:
     """Return a session as it is with this access, and whatever else has changed."""
-    is_away = session.state is SessionState.WAITING  # and hears of its roles when it is back
-    told = session.told if is_away else access.roles
+    is_open = session.state is SessionState.OPEN  # else its process may be away, and hear nothing
+    told = access.roles if is_open else session.told
     return structs.replace(
         session, roles=access.roles, assigned=access.assigned, told=told, **changed
     )
@@ -43,9 +43,9 @@ def tell_opened(draft: Draft, session: Session, access: Access) -> None:
 def tell_roles(
     draft: Draft, before: Session, after: Session, access: Access, *, expires_at: datetime
 ) -> None:
-    """Tell a process which roles a session of it has now, where it knows of others."""
-    is_away = after.state is SessionState.WAITING
-    if after.roles != (before.roles if is_away else before.told):
+    """Tell a process which roles a session of it has now, where it may know of others."""
+    is_open = after.state is SessionState.OPEN
+    if after.roles != (before.told if is_open else before.roles):
         why = _why(draft, access)
         changed = draft.event(SessionRolesChanged, after, expires_at=expires_at, **why)
         draft.push(changed, after.process)

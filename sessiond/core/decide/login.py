@@ -142,6 +142,7 @@ def _prolonged(draft: Draft, session: Session, change: Open, access: Access) -> 
     """
     attributes = change.presented.verdict.attributes
     fresh = with_access(session, access, attributes=attributes, typed=change.typed)
+    fresh = structs.replace(fresh, told=access.roles)  # by the answer
     half = draft.rules.unbound / 2
     is_late = session.until is not None and session.until - draft.now < half
     if not is_late and fresh == session:

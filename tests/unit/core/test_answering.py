@@ -1,5 +1,6 @@
 """What queries are answered with: always the rows as they stand, and nothing is written."""
 
+from dataclasses import replace
 from datetime import timedelta
 from types import ModuleType
 from uuid import UUID
@@ -7,6 +8,7 @@ from uuid import UUID
 import pytest
 
 from sessiond.core import changes, queries
+from sessiond.core.access import AccessRules, Ceiling
 from sessiond.core.answering import _ANSWERS, answer
 from sessiond.core.changes import Change, EndSessions, KeepCursor, Revoke
 from sessiond.core.cursor import Cursor, Cursors
@@ -36,6 +38,7 @@ from tests.fakes import (
     login,
     presented,
     principal,
+    process_about,
     process_key,
     session_id,
     verdict,
@@ -162,6 +165,17 @@ def test_a_login_is_judged_as_it_would_be(ledger: Ledger) -> None:
     ledger.ask(revoke("alice"))
     assert judged("new") is Refusal.REVOKED
     assert ledger.refusal(login(7, presented("new"))) is Refusal.REVOKED
+
+
+def test_a_login_is_judged_for_the_process_where_it_would_be(ledger: Ledger) -> None:
+    rules = AccessRules(ceilings=(Ceiling(name="rdb100", users=("bob",)),))
+    ledger.rules = replace(ledger.rules, access=rules)
+    for pid, reason in ((100, Refusal.NOTALLOWED), (101, None)):
+        check = CheckAdmission(
+            presented=presented("new"), about=process_about(pid), is_proof_due=True
+        )
+        denied = ledger.ask(check)
+        assert (None if denied is None else denied.reason) is reason
 
 
 def test_the_names_that_belong_to_somebody_are_known_also_after_the_last_session(

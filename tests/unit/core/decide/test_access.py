@@ -177,3 +177,35 @@ def test_a_process_that_comes_back_by_another_name_has_that_ones_ceiling(ledger:
         assert ledger.ask(held) == doomed
     assert ledger.told == [("session.revoked", 1, "notallowed")]
     assert ledger.alive == set()
+
+
+def test_who_relies_on_a_grant_that_has_lost_all_his_roles_there_ends_too(ledger: Ledger) -> None:
+    ledger.ask(login(2, presented("access", says=verdict(roles=("reader", "writer")))))
+    access(ledger, Ceiling(roles=("reader",)))
+    ledger.ask(Reassess())
+    refresh(ledger, "writer")
+    assert sorted(ledger.told) == [
+        ("session.revoked", 1, "noroles"),
+        ("session.revoked", 2, "noroles"),
+    ]
+
+
+def test_a_session_that_ended_while_others_were_judged_is_passed_over(ledger: Ledger) -> None:
+    asked = Reassess(sessions=(session_id(9), session_id(1)))
+    assert ledger.ask(asked) == Reassessed(changed=0, ended=0)
+
+
+def test_the_name_is_kept_as_it_was_typed(ledger: Ledger) -> None:
+    ledger.ask(replace(login(2, presented("two")), typed="ALICE"))
+    assert ledger.session(2).typed == "ALICE"
+    ledger.ask(replace(login(2, presented("two")), typed="Alice"))  # kdb+ tries twice
+    assert ledger.session(2).typed == "Alice"
+
+
+def test_a_role_that_is_not_why_a_session_is_here_changes_no_push(ledger: Ledger) -> None:
+    says = verdict(begin=ledger.now, roles=()).assigning(
+        {"reader": ("role source ldap",), "writer": ("claim roles: x",)}
+    )
+    ledger.ask(Refresh(grant=grant_id(1), verdict=says, draw=0.5))
+    assert ledger.session(1).assigned["reader"] == ("role source ldap",)
+    assert ledger.told == []
