@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from itertools import combinations
 from urllib.parse import urlsplit
 
-from sessiond.config.entra import problems_of_entra
+from sessiond.config.entra import problems_of_entra, problems_of_groups
 from sessiond.config.patterns import overlap
 from sessiond.config.tables import (
     Config,
@@ -26,6 +26,7 @@ _URL_KEYS = (
     "introspection_endpoint",
     "token_endpoint",
     "userinfo_endpoint",
+    "graph_endpoint",
 )
 
 
@@ -66,6 +67,8 @@ def _problems_of_issuer(issuer: IssuerConfig, where: str) -> Iterator[str]:
             yield from _problems_of_url(value, f"{where}.{key}", insecure=issuer.insecure_http)
     if is_url and "?" in issuer.issuer:  # OIDC Discovery 1.0, 3
         yield f"{where}.issuer must have neither query nor fragment"
+    if "?" in issuer.graph_endpoint:
+        yield f"{where}.graph_endpoint must have no query: what is asked is added to it"
     if issuer.verify == "jwt":
         yield from _problems_of_jwt(issuer, where)
     if issuer.verify == "introspection":
@@ -81,6 +84,7 @@ def _problems_of_issuer(issuer: IssuerConfig, where: str) -> Iterator[str]:
             yield f"{where}.users[{number}] matches no name, must match some"
     if issuer.kind == "entra":
         yield from problems_of_entra(issuer, where)
+    yield from problems_of_groups(issuer, where)
 
 
 def _problems_of_jwt(issuer: IssuerConfig, where: str) -> Iterator[str]:

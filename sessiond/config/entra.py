@@ -7,7 +7,7 @@ learn.microsoft.com/entra/identity-platform/refresh-tokens: a refresh leaves old
 """
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 
 import msgspec
 
@@ -16,13 +16,13 @@ from sessiond.config.tables import IssuerConfig
 _ISSUER = re.compile(r"https?://([^/?#]+)/([^/?#]+)/v2\.0")
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _SHARED = ("common", "organizations", "consumers", "9188040d-6c67-4c5b-b112-36a304b66dad")
-MICROSOFT_HOSTS = frozenset(
-    {
-        "login.microsoftonline.com",
-        "login.microsoftonline.us",
-        "login.partner.microsoftonline.cn",
-    }
-)
+_GRAPH = {  # learn.microsoft.com/graph/deployments; the DoD's cloud has another Graph alone
+    "login.microsoftonline.com": "https://graph.microsoft.com",
+    "login.microsoftonline.us": "https://graph.microsoft.us",
+    "login.partner.microsoftonline.cn": "https://microsoftgraph.chinacloudapi.cn",
+}
+MICROSOFT_HOSTS = frozenset(_GRAPH)
+MAX_GROUPS = 200  # that Graph is asked for: ten requests of a login, and as many as a token has
 
 
 def completed(issuer: IssuerConfig, *, given: Collection[str]) -> IssuerConfig:
@@ -44,7 +44,13 @@ def completed(issuer: IssuerConfig, *, given: Collection[str]) -> IssuerConfig:
         typ=tuple(dict.fromkeys((*issuer.typ, "JWT"))),
         subject_claim="oid" if by_oid else issuer.subject_claim,
         rotation=issuer.rotation if "rotation" in given else "tolerant",
+        graph_endpoint=issuer.graph_endpoint or _graph_of(issuer, parts[1].lower()),
     )
+
+
+def group_roles(issuer: IssuerConfig) -> Mapping[str, str]:
+    """Return the role of each group that [issuer.roles] has by its object id, in lower case."""
+    return {key.lower(): role for key, role in issuer.roles.items() if _ID.fullmatch(key.lower())}
 
 
 def problems_of_entra(issuer: IssuerConfig, where: str) -> Iterator[str]:
@@ -63,3 +69,41 @@ def problems_of_entra(issuer: IssuerConfig, where: str) -> Iterator[str]:
             f"{where}.refresh_scope is missing, must be there: without one, Entra answers "
             "prove_by_refresh with a token for Graph"
         )
+
+
+def problems_of_groups(issuer: IssuerConfig, where: str) -> Iterator[str]:
+    """Find why Microsoft Graph cannot be asked for the groups that tokens leave out."""
+    if issuer.groups != "graph":
+        if issuer.graph_endpoint:
+            yield f'{where}.graph_endpoint is set, must not be without groups = "graph"'
+        return
+    graph = f"{where}.groups is graph"
+    if issuer.kind != "entra":
+        yield f"{graph}, must not be with kind {issuer.kind}: entra only"
+        return
+    if issuer.verify != "jwt":  # nothing else shows that groups were left out, nor an oid
+        yield f"{graph}, must not be with verify {issuer.verify}: jwt only"
+    if "groups" not in issuer.roles_claim:
+        yield f'{where}.roles_claim has no "groups", must have it with groups = "graph"'
+    if issuer.subject_claim != "oid":
+        yield f'{where}.subject_claim must be "oid" with groups = "graph", which asks by it'
+    if issuer.client_auth == "none":
+        yield f'{where}.client_auth is none, must be another with groups = "graph": it signs in'
+    if not issuer.graph_endpoint:
+        yield f"{where}.graph_endpoint is missing, must be Graph's URL, since it is not known here"
+    yield from _problems_of_group_roles(issuer, where)
+
+
+def _problems_of_group_roles(issuer: IssuerConfig, where: str) -> Iterator[str]:
+    asked = [key for key in issuer.roles if _ID.fullmatch(key.lower())]
+    if not asked:
+        yield f"{where}.roles has no group's object id, must have one where groups is graph"
+    if len(asked) > MAX_GROUPS:
+        there = f"{where}.roles has {len(asked)} groups' object ids"
+        yield f"{there}, must be at most {MAX_GROUPS} where groups is graph"
+    if len({key.lower() for key in asked}) < len(asked):
+        yield f"{where}.roles has a group's object id twice, must have it once (case aside)"
+
+
+def _graph_of(issuer: IssuerConfig, host: str) -> str:
+    return _GRAPH.get(host, "") if issuer.groups == "graph" else ""

@@ -99,6 +99,7 @@ Kind = Literal["oidc", "entra"]
 Verify = Literal["jwt", "introspection", "userinfo", "plugin"]
 ClientAuth = Literal["basic", "post", "private_key_jwt", "none"]
 Rotation = Literal["strict", "tolerant"]
+Groups = Literal["token", "graph"]
 LogFormat = Literal["json", "console", "journald"]
 LogLevel = Literal["debug", "info", "warning", "error", "critical"]
 
@@ -204,6 +205,8 @@ class IssuerConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     token_endpoint: Text = ""
     userinfo_endpoint: Text = ""
     insecure_http: bool = False
+    groups: Groups = "token"  # who says them where the token leaves them out (Entra)
+    graph_endpoint: Text = ""  # where groups is graph, as read from a file, never empty
     roles_claim: tuple[FullText, ...] = ("roles", "scp", "scope")
     role_names: tuple[NamePattern, ...] = ()  # patterns of claim values
     default_roles: tuple[FullText, ...] = ()

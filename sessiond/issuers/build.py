@@ -12,19 +12,24 @@ from sessiond.api import Verifier
 from sessiond.clock import Clock
 from sessiond.config import IssuerConfig
 from sessiond.config.claim_rules import claim_rules
+from sessiond.config.entra import group_roles
+from sessiond.containment import Containment
 from sessiond.core.errors import ConfigError, IssuerUnavailable, TokenRejected
 from sessiond.core.secret import Secret
 from sessiond.extensions.issuer_plugins import Plugged
-from sessiond.extensions.roles import RoleTerms
+from sessiond.extensions.roles import AskedSource, RoleTerms
 from sessiond.extensions.verifiers import NoRefresh, PluginVerifier
 from sessiond.issuers.cached_document import RETRY_AFTER
 from sessiond.issuers.client import Client
 from sessiond.issuers.discovery import Discovery, Endpoint
+from sessiond.issuers.graph import NAME as GRAPH
+from sessiond.issuers.graph import GraphGroups
 from sessiond.issuers.http import IssuerHttp
 from sessiond.issuers.introspection import IntrospectionVerifier
 from sessiond.issuers.jwt import JwtVerifier
 from sessiond.issuers.keys import Keys
 from sessiond.issuers.network import Exchange
+from sessiond.issuers.own_token import OwnToken
 from sessiond.issuers.token_endpoint import TokenEndpoint
 from sessiond.issuers.userinfo import UserinfoVerifier
 from sessiond.jwt.access import TokenRules
@@ -169,6 +174,55 @@ def build_issuer(
     )
 
 
+def build_graph(
+    config: IssuerConfig,
+    *,
+    client_secret: Secret | None,
+    cache: float,
+    clock: Clock,
+    tls: ssl.SSLContext,
+    containment: Containment,
+    network: Exchange | None = None,
+) -> AskedSource:
+    """Return what asks Microsoft Graph for the groups of one issuer's users; nothing is asked yet.
+
+    It has connections and a breaker of its own: no fault of Graph's is the issuer's.
+
+    Args:
+        config: The table, in which groups is graph.
+        client_secret: Our client's.
+        cache: Seconds that an answer is used again.
+        clock: For the ages of answers and of our token.
+        tls: As the issuer's.
+        containment: Where exceptions end that nobody expected.
+        network: Answers instead of the real one, in tests.
+
+    Raises:
+        ConfigError: The secret is missing or is no key.
+    """
+    http = IssuerHttp(
+        timeout=config.timeout,
+        concurrency=config.concurrency,
+        clock=clock,
+        tls=tls,
+        insecure_http=config.insecure_http,
+        network=network,
+    )
+    try:
+        groups = _graph_groups(config, http=http, client_secret=client_secret, clock=clock)
+    except ConfigError as error:
+        raise ConfigError(f"issuer[{config.name}].groups is graph: {error}") from error
+    return AskedSource(
+        groups,
+        name=GRAPH,
+        plugin="",
+        deadline=2 * config.timeout,  # our token, then the question: each has its own
+        cache=cache,
+        clock=clock,
+        containment=containment,
+    )
+
+
 def _verifier(
     config: IssuerConfig,
     plugged: Plugged | None,
@@ -192,12 +246,7 @@ def _verifier(
             tokens = _token_rules(config, issuers=issuers, leeway=skew)
             return JwtVerifier(keys=keys, tokens=tokens, claims=rules)
         case "introspection":
-            client = Client(
-                client_id=config.client_id,
-                method=config.client_auth,
-                secret=client_secret,
-                clock=clock,
-            )
+            client = _client(config, client_secret, clock)
             return _introspection(
                 config, http=http, discovery=discovery, client=client, issuers=issuers, leeway=skew
             )
@@ -287,6 +336,25 @@ def _tokens(
     )
     discovery = _discovery(config, http=http, clock=clock)
     return TokenEndpoint(http=http, discovery=discovery, client=client, scope=config.refresh_scope)
+
+
+def _graph_groups(
+    config: IssuerConfig, *, http: IssuerHttp, client_secret: Secret | None, clock: Clock
+) -> GraphGroups:
+    graph = config.graph_endpoint.rstrip("/")
+    token = OwnToken(
+        http=http,
+        discovery=_discovery(config, http=http, clock=clock),
+        client=_client(config, client_secret, clock),
+        scope=f"{graph}/.default",
+        clock=clock,
+    )
+    return GraphGroups(http=http, token=token, endpoint=graph, groups=group_roles(config))
+
+
+def _client(config: IssuerConfig, secret: Secret | None, clock: Clock) -> Client:
+    """Return sessiond's own client, for what it asks by itself."""
+    return Client(client_id=config.client_id, method=config.client_auth, secret=secret, clock=clock)
 
 
 def _refresh_client_id(config: IssuerConfig) -> str:

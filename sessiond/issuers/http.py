@@ -1,5 +1,6 @@
 """One issuer's HTTP: bounded in time, size and number, and never led elsewhere."""
 
+import json
 import os
 import socket
 import ssl
@@ -175,6 +176,14 @@ class IssuerHttp:
         kind = {"content-type": "application/x-www-form-urlencoded", **(headers or {})}
         content = urlencode(form).encode()
         return await self._call("POST", url, kind, content, is_repeatable=is_repeatable)
+
+    async def post_json(
+        self, url: str, members: Mapping[str, object], *, headers: Mapping[str, str]
+    ) -> Reply:
+        """POST a question in JSON, which changes nothing; raises as `get` does."""
+        kind = {"content-type": "application/json", **headers}
+        content = json.dumps(members).encode()
+        return await self._call("POST", url, kind, content, is_repeatable=True)
 
     async def _call(
         self,

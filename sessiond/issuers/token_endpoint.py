@@ -142,7 +142,7 @@ def error_fault(
     """
     error = answer.get("error")
     if isinstance(error, str) and error in FINAL:
-        return RefreshRefused(error, said=_said(answer))
+        return RefreshRefused(error, said=said_of(answer))
     kind = ClientRefused if is_refused(error) else UnusableAnswer
     return kind(
         f"no refresh: {_reason(answer)}, wanted new tokens: check this issuer's configuration",
@@ -169,13 +169,13 @@ def guards_fault(reply: Reply) -> UnusableAnswer | None:
 
 
 def _reason(answer: Mapping[str, object]) -> str:
-    error, said = answer.get("error"), _said(answer)
+    error, said = answer.get("error"), said_of(answer)
     if isinstance(error, str) and error in OURS:
         return f"{said}, {OURS[error]}"
     return f"the issuer says {said}" if said else "the issuer gives no error code (RFC 6749, 5.2)"
 
 
-def _said(answer: Mapping[str, object]) -> str:
+def said_of(answer: Mapping[str, object]) -> str:
     """Return the error code as it may be shown, with Entra's numbers; empty where there is none."""
     error, numbers = answer.get("error"), answer.get("error_codes")
     if not isinstance(error, str) or not _CODE.fullmatch(error):

@@ -4,6 +4,7 @@ import msgspec
 import pytest
 
 from sessiond.config import IssuerConfig, read
+from sessiond.config.entra import group_roles
 from sessiond.core.errors import ConfigError
 
 OF_A_URL = ": https:// with a host, and neither user nor fragment"
@@ -263,4 +264,97 @@ def test_two_issuers_never_claim_one_name() -> None:
         f"issuer[bank].users: {one!r} and issuer[corp]'s '*n' can match the same name, must be "
         "told apart"
         for one in ("X-*", "ADMIN*")
+    ]
+
+
+GROUP = "aaaaaaaa-0000-4000-8000-000000000001"
+ASKED: dict[str, object] = {"groups": "graph", "roles_claim": ["roles", "groups"]}
+
+
+def with_graph(*groups: str, **keys: object) -> str:
+    """Return an Entra table whose groups Graph is asked for."""
+    keys = {"issuer": f"https://login.microsoftonline.com/{TENANT}/v2.0", **ASKED, **keys}
+    roles = [f'"{each}" = "trader"' for each in groups or (GROUP,)]
+    return "\n".join([issuer(**{"kind": "entra", **keys}), "[issuer.roles]", *roles, ""])
+
+
+def test_groups_come_from_the_token_unless_it_is_said() -> None:
+    assert entra().groups == "token"
+    assert entra().graph_endpoint == ""
+    assert problems(issuer(groups="gravity")) == [
+        "issuer[corp].groups is 'gravity', must be token or graph"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("host", "graph"),
+    [
+        ("login.microsoftonline.com", "https://graph.microsoft.com"),
+        ("login.microsoftonline.us", "https://graph.microsoft.us"),
+        ("login.partner.microsoftonline.cn", "https://microsoftgraph.chinacloudapi.cn"),
+    ],
+)
+def test_graph_is_that_of_the_issuers_cloud_unless_it_is_said(host: str, graph: str) -> None:
+    url = f"https://{host}/{TENANT}/v2.0"
+    assert read(with_graph(issuer=url)).issuers[0].graph_endpoint == graph
+    dod = "https://dod-graph.microsoft.us"
+    assert read(with_graph(issuer=url, graph_endpoint=dod)).issuers[0].graph_endpoint == dod
+
+
+def test_the_groups_that_graph_is_asked_for_are_the_object_ids_among_the_roles() -> None:
+    table = read(with_graph(GROUP.upper(), "kdb.read", "Kdb Readers")).issuers[0]
+    assert group_roles(table) == {GROUP: "trader"}
+
+
+@pytest.mark.parametrize(
+    ("keys", "problem"),
+    [
+        ({"kind": "oidc"}, "groups is graph, must not be with kind oidc: entra only"),
+        ({"verify": "userinfo"}, "groups is graph, must not be with verify userinfo: jwt only"),
+        (
+            {"roles_claim": ["roles"]},
+            'roles_claim has no "groups", must have it with groups = "graph"',
+        ),
+        (
+            {"subject_claim": "sub"},
+            'subject_claim must be "oid" with groups = "graph", which asks by it',
+        ),
+        (
+            {"client_auth": "none"},
+            'client_auth is none, must be another with groups = "graph": it signs in',
+        ),
+        (
+            {"issuer": f"https://login.corp.example/{TENANT}/v2.0"},
+            "graph_endpoint is missing, must be Graph's URL, since it is not known here",
+        ),
+        (
+            {"graph_endpoint": "http://graph.microsoft.com"},
+            "graph_endpoint is http://, which needs insecure_http and a loopback host, must be a URL"
+            f"{OF_A_URL}",
+        ),
+        (
+            {"graph_endpoint": "https://graph.microsoft.com?v=1"},
+            "graph_endpoint must have no query: what is asked is added to it",
+        ),
+        (
+            {"groups": "token", "graph_endpoint": "https://graph.microsoft.com"},
+            'graph_endpoint is set, must not be without groups = "graph"',
+        ),
+    ],
+)
+def test_what_keeps_graph_from_being_asked_is_said(keys: dict[str, object], problem: str) -> None:
+    assert f"issuer[corp].{problem}" in problems(with_graph(**keys))
+
+
+def test_graph_is_asked_for_some_groups_and_not_for_too_many_and_once_for_each() -> None:
+    assert problems(with_graph("kdb.read")) == [
+        "issuer[corp].roles has no group's object id, must have one where groups is graph"
+    ]
+    most = [f"aaaaaaaa-0000-4000-8000-{number:012x}" for number in range(201)]
+    assert read(with_graph(*most[1:])).issuers[0].groups == "graph"
+    assert problems(with_graph(*most)) == [
+        "issuer[corp].roles has 201 groups' object ids, must be at most 200 where groups is graph"
+    ]
+    assert problems(with_graph(GROUP, GROUP.upper())) == [
+        "issuer[corp].roles has a group's object id twice, must have it once (case aside)"
     ]
