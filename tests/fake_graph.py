@@ -16,7 +16,7 @@ from sessiond.testing.answer import Answer, Asked
 from sessiond.testing.faults import Fault, FaultMembers, Faults
 from sessiond.testing.loopback import Loopback
 
-CLIENT, SECRET = "44444444-4444-4444-4444-444444444444", "graph-client-secret"
+CLIENT, SECRET = "sessiond", "graph-client-secret"
 MOST_IDS = 20
 _PATH = re.compile(r"/v1\.0/users/([0-9a-f-]{36})/checkMemberGroups")
 _ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")

@@ -199,7 +199,7 @@ class RoleSourceStatus(Struct, frozen=True, kw_only=True):
     """A role source as its answers about one issuer's users have shown it."""
 
     name: str
-    plugin: str
+    plugin: str  # empty: none, it is Microsoft Graph
     issuer: str
     healthy: bool  # false: logins that need its roles are answered `unavailable` at once
     last_success_at: datetime | None

@@ -21,9 +21,9 @@ from sessiond.control.instrumented import InstrumentedTokenSource, InstrumentedV
 from sessiond.core.errors import ConfigError
 from sessiond.core.secret import Secret
 from sessiond.extensions.issuer_plugins import plugged_in
-from sessiond.extensions.roles import AskedRoles, RolesVerifier
+from sessiond.extensions.roles import AskedRoles, AskedSource, RolesVerifier
 from sessiond.gate import Breaker, FairLimiter, IssuerRoute
-from sessiond.issuers.build import Issuer, RefreshLimits, build_issuer
+from sessiond.issuers.build import Issuer, RefreshLimits, build_graph, build_issuer
 from sessiond.issuers.health import IssuerHealth
 from sessiond.issuers.http import trust
 from sessiond.metrics import Metrics
@@ -39,6 +39,7 @@ class IssuerSpec:
 
     config: IssuerConfig
     role_sources: tuple[RoleSourceConfig, ...]  # that are asked for its users
+    groups_cache: float  # seconds that Graph's answers are used again; 0 where it is not asked
     leeway: float
     refresh: RefreshLimits
     secrets: bytes = field(repr=False)  # SHA-256 of them
@@ -155,7 +156,7 @@ class Issuers:
     def _tend(self, running: RunningIssuer) -> None:
         if self._tasks is None:
             return
-        for source in () if running.issuer.roles is None else running.issuer.roles.sources:
+        for source in () if running.issuer.roles is None else running.issuer.roles.asked:
             source.begin(self._tasks)
         self._tasks.start_soon(_tend, running, self._clock, self.containment)
 
@@ -171,6 +172,7 @@ class Issuers:
                 for source in config.role_sources
                 if not source.issuers or each.name in source.issuers
             ),
+            groups_cache=config.login.cache_asked if each.groups == "graph" else 0.0,
             leeway=config.login.leeway,
             refresh=RefreshLimits(
                 timeout=config.refresh.timeout, concurrency=config.refresh.concurrency
@@ -206,6 +208,7 @@ class Issuers:
         plugged = await plugged_in(
             spec.config,
             spec.role_sources,
+            groups=self._groups(spec, secrets[0], tls),
             leeway=spec.leeway,
             clock=self._clock,
             containment=self.containment,
@@ -226,6 +229,21 @@ class Issuers:
         except ConfigError:
             await plugged.stop()
             raise
+
+    def _groups(
+        self, spec: IssuerSpec, client_secret: Secret | None, tls: ssl.SSLContext
+    ) -> AskedSource | None:
+        """Return what is asked for the groups that a token leaves out; None: nobody is."""
+        if spec.config.groups != "graph":
+            return None
+        return build_graph(
+            spec.config,
+            client_secret=client_secret,
+            cache=spec.groups_cache,
+            clock=self._clock,
+            tls=tls,
+            containment=self.containment,
+        )
 
     def _assembled(self, spec: IssuerSpec, issuer: Issuer, health: IssuerHealth) -> RunningIssuer:
         generation, table = next(self._numbers), spec.config

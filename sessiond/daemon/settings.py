@@ -136,7 +136,7 @@ def _views(running: Mapping[str, RunningIssuer]) -> dict[str, IssuerView]:
             breaker=each.breaker,
             health=each.health,
             keys_trouble=each.issuer.keys_trouble,
-            roles=() if each.issuer.roles is None else each.issuer.roles.sources,
+            roles=() if each.issuer.roles is None else each.issuer.roles.asked,
             waiting=each.limiter.waiting,
             introspects_as=_introspects_as(each.spec.config),
         )

@@ -9,6 +9,7 @@ import msgspec
 from sessiond.clock import Clock
 from sessiond.config import IssuerConfig, RoleSourceConfig
 from sessiond.config.claim_rules import claim_rules
+from sessiond.config.entra import group_roles
 from sessiond.containment import Containment
 from sessiond.core.errors import ConfigError
 from sessiond.extensions.roles import AskedSource, RoleTerms, asked_source
@@ -23,7 +24,7 @@ class Plugged:
 
     config: IssuerConfig  # what is left to its verifier: with role sources, no default roles
     verifier: PluginVerifier | None  # where `verify` is plugin
-    roles: RoleTerms | None  # where a role source is asked
+    roles: RoleTerms | None  # where a role source is asked, or Microsoft Graph
 
     @property
     def is_whole(self) -> bool:
@@ -47,40 +48,50 @@ async def plugged_in(
     leeway: float,
     clock: Clock,
     containment: Containment,
+    groups: AskedSource | None = None,
     lenient: bool = False,
 ) -> Plugged:
     """Make the plugins that an issuer's table and the role sources for its users name.
 
     One that cannot be started, `lenient` or not, lets nobody in: with `lenient` its issuer is
     unavailable, and all else goes on. A daemon that did not run would end nobody's session either.
+    What is asked for the `groups` that tokens leave out is one of them from here on.
 
     Raises:
         ConfigError: One is not installed, or refuses its settings; not where `lenient`.
     """
     asked: list[AskedSource] = []
+    beside = () if groups is None else (groups,)
     try:
         for source in sources:
             made = await asked_source(source, clock, containment, lenient=lenient)
             asked.append(made)
-        left, terms = _split(config, tuple(asked))
+        left, terms = _split(config, tuple(asked), groups)
         verifier = None
         if config.verify == "plugin":
             about = _facts(left, timedelta(seconds=leeway))
             verifier = await plugin_verifier(config, about, lenient=lenient)
     except ConfigError:
-        for each in asked:
+        for each in (*asked, *beside):
             await each.stop()
         raise
     return Plugged(config=left, verifier=verifier, roles=terms)
 
 
 def _split(
-    config: IssuerConfig, sources: tuple[AskedSource, ...]
+    config: IssuerConfig, sources: tuple[AskedSource, ...], groups: AskedSource | None
 ) -> tuple[IssuerConfig, RoleTerms | None]:
     """Leave to the verifier what the sources have no part in: default roles come after theirs."""
-    if not sources:
+    if not sources and groups is None:
         return config, None
-    terms = RoleTerms(sources=sources, default_roles=config.default_roles)
+    terms = RoleTerms(
+        sources=sources,
+        default_roles=config.default_roles,
+        groups=groups,
+        group_roles=group_roles(config),
+    )
+    if not sources:  # most verdicts are whole without being completed
+        return config, terms
     return msgspec.structs.replace(config, default_roles=()), terms
 
 

@@ -37,8 +37,17 @@ class ReadyVerifier(Verifier, Protocol):
 class RolesBeside(Protocol):
     """Adds to a verdict what its token does not bring. No fault of the issuer's is its fault."""
 
+    @property
+    def asks_always(self) -> bool:
+        """Whether somebody is asked about each user, so that no verdict is whole at once."""
+        ...
+
+    def needs(self, verdict: Verdict) -> bool:
+        """Say whether somebody is to be asked before this verdict is whole."""
+        ...
+
     async def completed(self, verdict: Verdict, *, now: datetime) -> Verdict:
-        """Return the verdict with all roles.
+        """Return the verdict with all roles; one that needs nothing comes back as it is.
 
         Raises:
             TokenRejected: Final for this user.
@@ -63,6 +72,10 @@ class GateIssuer:
     limiter: FairLimiter  # calls to the issuer at a time
     breaker: Breaker
     generation: int = 0  # of the issuer's configuration; its verdicts carry it
+
+    def is_whole(self, verdict: Verdict) -> bool:
+        """Say whether a verdict of the verifier's counts as it is."""
+        return self.roles is None or not self.roles.needs(verdict)
 
     def still_valid(self, verdict: Verdict) -> bool:
         """Say whether an earlier verdict still stands, with all that is in it."""

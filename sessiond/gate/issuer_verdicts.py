@@ -94,7 +94,8 @@ class IssuerVerdicts:
             if self._stands(kept):
                 return kept
             self._once.drop(key)
-        if self.gate_issuer.roles is not None:
+        roles = self.gate_issuer.roles
+        if roles is not None and roles.asks_always:
             return None
         return self._once.at_once(key, partial(self._verified_now, token))
 
@@ -127,7 +128,8 @@ class IssuerVerdicts:
 
     def _verified_now(self, token: Secret) -> Verdict | None:
         generation = self.gate_issuer.generation
-        return self._verify_now(token, now=self._clock.now(), generation=generation)
+        verdict = self._verify_now(token, now=self._clock.now(), generation=generation)
+        return verdict if verdict is not None and self.gate_issuer.is_whole(verdict) else None
 
     def _needs_call(self, token: Secret) -> bool:
         with self._contained:

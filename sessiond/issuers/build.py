@@ -341,6 +341,11 @@ def _tokens(
 def _graph_groups(
     config: IssuerConfig, *, http: IssuerHttp, client_secret: Secret | None, clock: Clock
 ) -> GraphGroups:
+    if client_secret is None:
+        raise ConfigError(
+            "client_secret_file is missing, wanted the secret of client_id, which asks Graph: name "
+            f"its file, or set the credential {config.name}.client_secret"
+        )
     graph = config.graph_endpoint.rstrip("/")
     token = OwnToken(
         http=http,

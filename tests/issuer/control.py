@@ -86,7 +86,10 @@ class IssuerControl:
         self.change_user(user, disabled=True)
 
     def change_user(self, user: str, **members: Any) -> dict[str, Any]:
-        """Make a user, or change `oid`, `name`, `password`, `roles` or `disabled` of one."""
+        """Make a user, or change `oid`, `name`, `password`, `roles` or `disabled` of one.
+
+        Or `claims`: more of them in his access tokens.
+        """
         return self._post_dict("user", user=user, set=members)
 
     def set_access_token_lifetime(self, seconds: int) -> None:

@@ -50,9 +50,9 @@ function account(people, id) {
   };
 }
 
-function userClaims({ oid, upn, roles }, token) {
+function userClaims({ oid, upn, roles, claims = {} }, token) {
   const ofApi = [...token.scopes].filter((scope) => scope !== 'offline_access').join(' ');
-  return { oid, preferred_username: upn, scp: ofApi || undefined, roles };
+  return { oid, preferred_username: upn, scp: ofApi || undefined, roles, ...claims };
 }
 
 function extraClaims(people, token) {

@@ -72,7 +72,11 @@ def _issuers(status: dict[str, Any]) -> Iterator[Finding]:
     for each in status["role_sources"]:
         if not each["healthy"]:
             found = f"logins at {each['issuer']} that need it are refused: {each['last_error']}"
-            yield wrong(f"role source {each['name']}", found, f"see to plugin {each['plugin']}")
+            is_plugin = bool(each["plugin"])  # else Microsoft Graph, whose errors say what to do
+            to_do = (
+                f"see to plugin {each['plugin']}" if is_plugin else "see docs/issuers.md, overage"
+            )
+            yield wrong(f"role source {each['name']}", found, to_do)
 
 
 def _subscribers(subscribers: list[dict[str, Any]]) -> Iterator[Finding]:

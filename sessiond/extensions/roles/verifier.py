@@ -1,7 +1,7 @@
 """A verifier whose verdicts have the roles that role sources add."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from types import MappingProxyType
 
@@ -16,6 +16,7 @@ from sessiond.core.printable import any_of
 from sessiond.core.secret import Secret
 from sessiond.core.verdict import Verdict
 from sessiond.extensions.roles.source import Answer, AskedSource
+from sessiond.gate import ReadyVerifier
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,10 +25,17 @@ class RoleTerms:
 
     sources: tuple[AskedSource, ...]  # of two that give one attribute, the first one's counts
     default_roles: tuple[str, ...]
+    groups: AskedSource | None = None  # asked about whose groups a token leaves out
+    group_roles: Mapping[str, str] = field(default_factory=dict)  # the id of a group -> the role
+
+    @property
+    def asked(self) -> tuple[AskedSource, ...]:
+        """All who are ever asked."""
+        return self.sources if self.groups is None else (*self.sources, self.groups)
 
     async def stop(self) -> None:
         """Have every source let go of what it holds."""
-        for source in self.sources:
+        for source in self.asked:
             await source.stop()
 
 
@@ -39,7 +47,7 @@ class _GrantedVerdict(Verdict):
 
 
 class AskedRoles:
-    """What the sources make of a verdict that has no default roles yet.
+    """What the sources make of a verdict, which has no default roles yet where all are asked.
 
     Where one does not answer there is no verdict: never one with fewer roles.
     """
@@ -48,19 +56,30 @@ class AskedRoles:
         self._terms = terms
         self._clock = clock
 
+    @property
+    def asks_always(self) -> bool:
+        """Whether somebody is asked about each user."""
+        return bool(self._terms.sources)
+
+    def needs(self, verdict: Verdict) -> bool:
+        """Say whether somebody is to be asked before this verdict is whole."""
+        return self.asks_always or self._leaves_groups_out(verdict)
+
     async def completed(self, verdict: Verdict, *, now: datetime) -> Verdict:
-        """Return the verdict with all roles and attributes.
+        """Return the verdict with all roles and attributes; it may be whole already.
 
         Raises:
             TokenRejected: A source refuses the user.
             IssuerUnavailable: A source did not answer.
         """
-        answers = await self._answers(verdict.principal, now)
+        if not self.needs(verdict):
+            return verdict
+        sources = self._terms.asked if self._leaves_groups_out(verdict) else self._terms.sources
+        answers = await _answers(sources, verdict.principal, now)
         assigned: Evidence = verdict.assigned
-        for source, answer in zip(self._terms.sources, answers, strict=True):
-            why = short(f"role source {source.name}")
-            assigned = merged(assigned, given_by(why, answer.granted.roles))
-        is_given = bool(assigned)
+        for source, answer in zip(sources, answers, strict=True):
+            assigned = merged(assigned, self._given(source, answer))
+        is_given = any(whys != (DEFAULT,) for whys in assigned.values())
         assigned = merged(assigned, given_by(DEFAULT, self._terms.default_roles))
         attributes: dict[str, str] = {}
         for some in (
@@ -71,44 +90,64 @@ class AskedRoles:
         said = {field.name: getattr(verdict, field.name) for field in fields(Verdict)}
         said["roles"] = tuple(sorted(assigned))
         said["reasons"] = bounded({role: assigned[role] for role in said["roles"]})
-        said["claims_hold"] = "" if is_given else self._nothing_beside(verdict)
+        said["claims_hold"] = "" if is_given else _nothing_beside(verdict, sources)
+        said["overage"] = verdict.overage and self._terms.groups is None
         said["attributes"] = MappingProxyType(attributes)
         return _GrantedVerdict(**said, until=min(each.until for each in answers))
 
-    def _nothing_beside(self, verdict: Verdict) -> str:
-        asked = any_of(source.name for source in self._terms.sources)
-        held = verdict.claims_hold or "the token gives no role"
-        return f"{held}, nor does role source {asked} give one"
-
     def stand_in(self, verdict: Verdict) -> bool:
         """Say whether the roles in an earlier verdict are news enough."""
-        return isinstance(verdict, _GrantedVerdict) and self._clock.monotonic() < verdict.until
+        if isinstance(verdict, _GrantedVerdict):
+            return self._clock.monotonic() < verdict.until
+        return not self.needs(verdict)
 
-    async def _answers(self, principal: Principal, now: datetime) -> Sequence[Answer]:
-        """Ask every source at the same time; a refusal counts before a failure."""
-        sources = self._terms.sources
-        outcomes: list[Answer | TokenRejected | IssuerUnavailable] = [
-            IssuerUnavailable(
-                f"role source {source.name!r} was not asked to the end, wanted its answer: sign in "
-                "again"
-            )
-            for source in sources
-        ]
+    def _leaves_groups_out(self, verdict: Verdict) -> bool:
+        return verdict.overage and self._terms.groups is not None
 
-        async def ask(number: int, source: AskedSource) -> None:
-            try:
-                outcomes[number] = await source.answer(principal, now=now)
-            except (TokenRejected, IssuerUnavailable) as error:
-                outcomes[number] = error
+    def _given(self, source: AskedSource, answer: Answer) -> Evidence:
+        """Return the roles that an answer gives, with why."""
+        if source is not self._terms.groups:
+            return given_by(short(f"role source {source.name}"), answer.granted.roles)
+        found: dict[str, tuple[str, ...]] = {}
+        for group in answer.granted.roles:
+            role = self._terms.group_roles.get(group)
+            if role is not None:
+                found[role] = (*found.get(role, ()), f"graph group {group}")
+        return found
 
-        async with anyio.create_task_group() as tasks:
-            for number, source in enumerate(sources):
-                tasks.start_soon(ask, number, source)
-        for kind in (TokenRejected, IssuerUnavailable):
-            for outcome in outcomes:
-                if isinstance(outcome, kind):
-                    raise outcome
-        return [outcome for outcome in outcomes if isinstance(outcome, Answer)]
+
+async def _answers(
+    sources: Sequence[AskedSource], principal: Principal, now: datetime
+) -> Sequence[Answer]:
+    """Ask every source at the same time; a refusal counts before a failure."""
+    outcomes: list[Answer | TokenRejected | IssuerUnavailable] = [
+        IssuerUnavailable(
+            f"role source {source.name!r} was not asked to the end, wanted its answer: sign in "
+            "again"
+        )
+        for source in sources
+    ]
+
+    async def ask(number: int, source: AskedSource) -> None:
+        try:
+            outcomes[number] = await source.answer(principal, now=now)
+        except (TokenRejected, IssuerUnavailable) as error:
+            outcomes[number] = error
+
+    async with anyio.create_task_group() as tasks:
+        for number, source in enumerate(sources):
+            tasks.start_soon(ask, number, source)
+    for kind in (TokenRejected, IssuerUnavailable):
+        for outcome in outcomes:
+            if isinstance(outcome, kind):
+                raise outcome
+    return [outcome for outcome in outcomes if isinstance(outcome, Answer)]
+
+
+def _nothing_beside(verdict: Verdict, sources: Sequence[AskedSource]) -> str:
+    asked = any_of(source.name for source in sources)
+    held = verdict.claims_hold or "the token gives no role"
+    return f"{held}, nor does role source {asked} give one"
 
 
 class RolesVerifier:
@@ -116,6 +155,7 @@ class RolesVerifier:
 
     def __init__(self, verifier: Verifier, roles: AskedRoles) -> None:
         self._verifier = verifier
+        self._ready = verifier if isinstance(verifier, ReadyVerifier) else None
         self._roles = roles
 
     @property
@@ -124,8 +164,19 @@ class RolesVerifier:
         return self._verifier.is_online
 
     def needs_call(self, token: Secret) -> bool:
-        """Say True: whose roles to ask for is known only once the token is verified."""
-        return True
+        """Say whether somebody is waited for; whose roles to ask for shows once it is verified."""
+        return self._roles.asks_always or self._verifier.needs_call(token)
+
+    def verify_now(
+        self, token: Secret, *, now: datetime, generation: int, expires_in: float | None = None
+    ) -> Verdict | None:
+        """Return what the token proves where nobody is asked; see `sessiond.gate.ReadyVerifier`."""
+        if self._roles.asks_always or self._ready is None:
+            return None
+        verdict = self._ready.verify_now(
+            token, now=now, generation=generation, expires_in=expires_in
+        )
+        return None if verdict is None or self._roles.needs(verdict) else verdict
 
     async def verify(
         self, token: Secret, *, now: datetime, expires_in: float | None = None

@@ -329,8 +329,8 @@ def test_the_groups_that_graph_is_asked_for_are_the_object_ids_among_the_roles()
         ),
         (
             {"graph_endpoint": "http://graph.microsoft.com"},
-            "graph_endpoint is http://, which needs insecure_http and a loopback host, must be a URL"
-            f"{OF_A_URL}",
+            "graph_endpoint is http://, which needs insecure_http and a loopback host, must be a "
+            f"URL{OF_A_URL}",
         ),
         (
             {"graph_endpoint": "https://graph.microsoft.com?v=1"},

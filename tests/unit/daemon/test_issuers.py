@@ -153,3 +153,69 @@ async def test_a_file_that_is_changed_while_it_is_read_decides_nothing_for_other
     monkeypatch.setattr("sessiond.daemon.issuers.trust", after_a_change)
     with pytest.raises(ConfigError, match=r"issuer\[corp0\]\.ca_file: .*/a was changed"):
         await issuers.build(trusting(tmp_path, "a", "b"))
+
+
+GRAPH = """
+[[issuer]]
+name = "corp"
+kind = "entra"
+issuer = "https://login.microsoftonline.com/8eaef023-2b34-4da1-9baa-8bc8c9d6a490/v2.0"
+verify = "jwt"
+audience = ["api://kdb"]
+groups = "graph"
+roles_claim = ["groups"]
+client_secret_file = "{secret}"
+
+[issuer.roles]
+"aaaaaaaa-0000-4000-8000-000000000001" = "trader"
+
+[login]
+cache_asked = {cache}
+"""
+
+
+def asking_graph(folder: Path, *, cache: float = 30.0) -> Config:
+    secret = folder / "secret"
+    secret.write_text("s3cret")
+    secret.chmod(0o600)
+    path = folder / "config.toml"
+    path.write_text(GRAPH.format(secret=secret, cache=cache))
+    return configuration.load(path)
+
+
+async def test_an_issuer_whose_groups_graph_is_asked_for_has_it_as_a_source(
+    issuers: Issuers, tmp_path: Path
+) -> None:
+    (running,) = (await issuers.build(asking_graph(tmp_path))).values()
+    assert running.issuer.roles is not None
+    assert [each.name for each in running.issuer.roles.asked] == ["Microsoft Graph"]
+    assert running.roles is not None
+    assert not running.roles.asks_always
+    assert running.refresh_issuer.ready is not None
+    await running.issuer.close()
+
+
+async def test_another_age_of_graphs_answers_makes_another_issuer_and_of_no_other(
+    issuers: Issuers, tmp_path: Path
+) -> None:
+    for is_same, first, then in (
+        (False, asking_graph(tmp_path), asking_graph(tmp_path, cache=10.0)),
+        (True, read(tmp_path), read(tmp_path, "[login]\ncache_asked = 10.0")),
+    ):
+        issuers.use(await issuers.build(first))
+        before = issuers.running["corp"]
+        issuers.use(await issuers.build(then))
+        assert (issuers.running["corp"] is before) is is_same
+
+
+async def test_without_its_secret_graph_is_not_asked_and_the_operator_told(
+    issuers: Issuers, tmp_path: Path
+) -> None:
+    config = asking_graph(tmp_path)
+    path = tmp_path / "config.toml"
+    path.write_text(path.read_text().replace("client_secret_file", "# "))
+    assert config != configuration.load(path)
+    with pytest.raises(
+        ConfigError, match=r"issuer\[corp\]\.groups is graph: client_secret_file is missing"
+    ):
+        await issuers.build(configuration.load(path))

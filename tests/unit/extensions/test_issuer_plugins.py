@@ -21,7 +21,7 @@ from sessiond.extensions.roles import AskedRoles, RolesVerifier
 from sessiond.issuers.build import Issuer, RefreshLimits, build_issuer
 from sessiond.issuers.token_endpoint import TokenEndpoint
 from tests.fakes import verdict
-from tests.unit.extensions.roles.fakes import ScriptedSource
+from tests.unit.extensions.roles.fakes import ScriptedSource, asked
 from tests.unit.gate.fakes import ScriptedVerifier
 from tests.unit.issuers.fake import ISSUER, TLS, HandClock, IssuerStub
 from tests.unit.jwt.forge import NOW, RSA, jwk, token
@@ -215,6 +215,27 @@ async def test_a_plugin_that_cannot_start_lets_nobody_in(issuer: IssuerStub, whi
                 await asked.answer(verdict(begin=NOW).principal, now=NOW)
             tasks.cancel_scope.cancel()
     await made.close()
+
+
+async def test_what_is_asked_for_groups_is_one_of_the_plugins_and_leaves_default_roles_alone(
+    source: ScriptedSource,
+) -> None:
+    group = "aaaaaaaa-0000-4000-8000-00000000000A"
+    config = plugged_table(default_roles=("all",), roles={group: "trader", "kdb.read": "reader"})
+    clock, stopped = HandClock(), ScriptedSource()
+    terms: dict[str, Any] = {"leeway": 1.0, "clock": clock, "containment": Containment()}
+    for sources, left in (((), ("all",)), ((LDAP,), ())):
+        groups = asked(stopped, clock, name="Microsoft Graph")
+        plugged = await plugged_in(config, sources, groups=groups, **terms)
+        assert plugged.roles is not None
+        assert plugged.roles.groups is groups
+        assert plugged.roles.group_roles == {group.lower(): "trader"}
+        assert plugged.config.default_roles == left
+        assert plugged.is_whole
+        await plugged.stop()
+    with pytest.raises(ConfigError, match="no plugin 'broken'"):
+        await plugged_in(plugged_table(plugin="broken"), (), groups=groups, **terms)
+    assert (stopped.stops, source.stops) == (3, 1)
 
 
 async def test_plugins_that_are_there_are_whole_whatever_is_forgiven() -> None:

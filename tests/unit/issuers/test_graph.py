@@ -239,5 +239,7 @@ async def test_a_table_makes_a_source_that_is_asked_as_others_are(graph: FakeGra
 
 
 def test_without_a_secret_there_is_no_asking(graph: FakeGraph) -> None:
-    with pytest.raises(ConfigError, match=r"issuer\[corp\]\.groups is graph: client .* secret"):
+    with pytest.raises(
+        ConfigError, match=r"issuer\[corp\]\.groups is graph: client_secret_file is"
+    ):
         built(graph, secret=None)

@@ -17,6 +17,7 @@ SUBSCRIBER = {
     "last_error": "",
 }
 LDAP: dict[str, Any] = {"name": "ldap", "plugin": "acme", "issuer": "corp", "healthy": True}
+GRAPH = {**LDAP, "name": "Microsoft Graph", "plugin": ""}
 STATUS: dict[str, Any] = {
     "version": __version__,
     "ready_at": "2026-03-02T09:00:00Z",
@@ -103,6 +104,12 @@ def test_a_daemon_in_order_is_ok(monkeypatch: pytest.MonkeyPatch) -> None:
             "role source ldap",
             "wrong",
             "logins at corp that need it are refused: no route; see to plugin acme",
+        ),
+        (
+            {"role_sources": [{**GRAPH, "healthy": False, "last_error": "no consent"}]},
+            "role source Microsoft Graph",
+            "wrong",
+            "are refused: no consent; see docs/issuers.md, overage",
         ),
         (
             {"subscribers": [{**SUBSCRIBER, "set_aside": 2, "last_error": "disk full"}]},
