@@ -1,7 +1,7 @@
 """How sessiond itself signs in at an issuer's endpoints (RFC 6749, 2.3)."""
 
 import secrets
-from base64 import b64encode
+from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, assert_never
@@ -10,7 +10,9 @@ from urllib.parse import quote_plus
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.x509 import load_pem_x509_certificate
 from joserfc import jwt
 from joserfc.jwk import ECKey, RSAKey
 
@@ -51,7 +53,8 @@ class Client:
         Args:
             client_id: As the issuer registered it.
             method: How it proves itself; "none" for a public client.
-            secret: The password, or a PEM private key for private_key_jwt.
+            secret: The password, or a PEM private key for private_key_jwt; a certificate may
+                stand beside it.
             clock: Dates the signed assertions.
 
         Raises:
@@ -120,7 +123,7 @@ class Client:
             "exp": now + ASSERTION_LIFE,
         }
         algorithm = self._key.algorithm(place.signing)
-        header = {"alg": algorithm, "typ": "JWT"}
+        header = {"alg": algorithm, "typ": "JWT", **self._key.certified}
         return jwt.encode(header, claims, self._key.key, algorithms=[algorithm])
 
 
@@ -128,6 +131,7 @@ class Client:
 class _SigningKey:
     key: RSAKey | ECKey = field(repr=False)
     algorithms: tuple[str, ...]  # the best first, what everybody has last
+    certified: Mapping[str, str]  # of the header: by which certificate an issuer knows the key
 
     def algorithm(self, supported: tuple[str, ...]) -> str:
         return next((a for a in self.algorithms if a in supported), self.algorithms[-1])
@@ -136,11 +140,12 @@ class _SigningKey:
 def _signing_key(pem: Secret) -> _SigningKey:
     text = pem.reveal().encode()
     try:
+        certified = _certified(text)
         match load_pem_private_key(text, password=None):
             case RSAPrivateKey():
-                return _SigningKey(RSAKey.import_key(text), ("PS256", "RS256"))
+                return _SigningKey(RSAKey.import_key(text), ("PS256", "RS256"), certified)
             case EllipticCurvePrivateKey(curve=curve) if curve.name in _EC_ALGORITHMS:
-                return _SigningKey(ECKey.import_key(text), (_EC_ALGORITHMS[curve.name],))
+                return _SigningKey(ECKey.import_key(text), (_EC_ALGORITHMS[curve.name],), certified)
             case _:
                 fault = "it is neither an RSA key nor one on a NIST curve"
     except (ValueError, TypeError, UnsupportedAlgorithm):
@@ -149,3 +154,15 @@ def _signing_key(pem: Secret) -> _SigningKey:
         f"the client's key cannot be used: {fault}, wanted one in PEM, RSA or EC of a NIST curve: "
         "name its file"
     )
+
+
+def _certified(text: bytes) -> Mapping[str, str]:
+    """Return `x5t#S256` (RFC 7515, 4.1.8) where a certificate stands beside the key.
+
+    Entra knows keys by nothing else: learn.microsoft.com/entra/identity-platform/
+    certificate-credentials.
+    """
+    if b"-----BEGIN CERTIFICATE-----" not in text:
+        return {}
+    digest = load_pem_x509_certificate(text).fingerprint(SHA256())
+    return {"x5t#S256": urlsafe_b64encode(digest).rstrip(b"=").decode()}

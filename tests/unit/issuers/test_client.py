@@ -1,6 +1,10 @@
-from base64 import b64decode
+import json
+import ssl
+from base64 import b64decode, urlsafe_b64decode
+from hashlib import sha256
 
 import pytest
+import trustme
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, rsa
 from joserfc import jwt
@@ -141,3 +145,19 @@ def test_credentials_do_not_show_themselves() -> None:
     methods: tuple[Method, ...] = ("basic", "post")
     for method in methods:
         assert repr(client(method, Secret("very-secret")).credentials(PLACE)) == "Credentials()"
+
+
+def test_a_certificate_beside_the_key_says_by_which_the_issuer_knows_it() -> None:
+    issued = trustme.CA().issue_cert("sessiond", key_type=trustme.KeyType.RSA)
+    key, certificate = issued.private_key_pem.bytes(), issued.cert_chain_pems[0].bytes()
+    digest = sha256(ssl.PEM_cert_to_DER_cert(certificate.decode())).digest()
+    for text in (key + certificate, certificate + key):
+        sent = client("private_key_jwt", Secret(text.decode())).credentials(PLACE)
+        header = json.loads(_decoded(sent.form["client_assertion"].split(".")[0]))
+        assert _decoded(header["x5t#S256"]) == digest
+    with pytest.raises(ConfigError, match="cannot be used"):
+        client("private_key_jwt", Secret((key + b"-----BEGIN CERTIFICATE-----\nx").decode()))
+
+
+def _decoded(text: str) -> bytes:
+    return urlsafe_b64decode(text + "=" * (-len(text) % 4))
