@@ -4,6 +4,7 @@ The issuer has Entra's shape, its layout and claims; Graph is a strict one on lo
 """
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -64,7 +65,7 @@ def asking(graph: FakeGraph, *extra: str) -> str:
 
 
 @pytest.fixture(autouse=True)
-def _secret(folder) -> None:  # type: ignore[no-untyped-def]
+def _secret(folder: Path) -> None:
     file = folder / "graph.secret"
     file.write_text(SECRET)
     file.chmod(0o600)
@@ -110,6 +111,22 @@ def test_where_nobody_is_to_be_asked_the_login_is_refused_and_says_why(
     (told,) = daemon.logged(1, event="login", reason="noroles")
     assert "groups overage" in told["detail"]
     assert q.log_in(BOB, access(entra, BOB))["roles"] == ["all", "auditor"]
+
+
+def test_it_is_explained_that_groups_were_left_out_and_who_gave_a_role_in_their_place(
+    entra: RunningIssuer, graph: FakeGraph, start: Start
+) -> None:
+    for text, reason in ((table('default_roles = ["all"]'), "noroles"), (asking(graph), "")):
+        daemon = start(configuration(entra, extra=text))
+        with Operator(daemon) as operator:
+            explained = operator.explain(ALICE, access(entra))
+        assert (explained["accepted"], explained["reason"]) == (not reason, reason)
+        assert daemon.stop() == 0
+        if reason:
+            (failed,) = [each for each in explained["checks"] if each["outcome"] == "failed"]
+            assert "groups overage" in failed["detail"]
+        else:
+            assert explained["access"]["assigned"] == {"trader": [f"graph group {TRADERS}"]}
 
 
 def test_where_groups_are_not_looked_at_their_absence_is_nothing(
