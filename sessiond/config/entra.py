@@ -83,12 +83,16 @@ def problems_of_groups(issuer: IssuerConfig, where: str) -> Iterator[str]:
         return
     if issuer.verify != "jwt":  # nothing else shows that groups were left out, nor an oid
         yield f"{graph}, must not be with verify {issuer.verify}: jwt only"
-    if "groups" not in issuer.roles_claim:
+    if not {"groups", "/groups"}.intersection(issuer.roles_claim):
         yield f'{where}.roles_claim has no "groups", must have it with groups = "graph"'
     if issuer.subject_claim != "oid":
         yield f'{where}.subject_claim must be "oid" with groups = "graph", which asks by it'
     if issuer.client_auth == "none":
         yield f'{where}.client_auth is none, must be another with groups = "graph": it signs in'
+    parts = _ISSUER.fullmatch(issuer.issuer)
+    is_microsofts = parts is not None and parts[1].lower() in MICROSOFT_HOSTS
+    if is_microsofts and not _ID.fullmatch(issuer.client_id.lower()):
+        yield f'{where}.client_id must be an application\'s id with groups = "graph": it asks'
     if not issuer.graph_endpoint:
         yield f"{where}.graph_endpoint is missing, must be Graph's URL, since it is not known here"
     yield from _problems_of_group_roles(issuer, where)

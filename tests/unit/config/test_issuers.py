@@ -268,7 +268,11 @@ def test_two_issuers_never_claim_one_name() -> None:
 
 
 GROUP = "aaaaaaaa-0000-4000-8000-000000000001"
-ASKED: dict[str, object] = {"groups": "graph", "roles_claim": ["roles", "groups"]}
+ASKED: dict[str, object] = {
+    "groups": "graph",
+    "roles_claim": ["roles", "groups"],
+    "client_id": TENANT,
+}
 
 
 def with_graph(*groups: str, **keys: object) -> str:
@@ -320,6 +324,10 @@ def test_the_groups_that_graph_is_asked_for_are_the_object_ids_among_the_roles()
             'subject_claim must be "oid" with groups = "graph", which asks by it',
         ),
         (
+            {"client_id": "sessiond"},
+            'client_id must be an application\'s id with groups = "graph": it asks',
+        ),
+        (
             {"client_auth": "none"},
             'client_auth is none, must be another with groups = "graph": it signs in',
         ),
@@ -350,6 +358,7 @@ def test_graph_is_asked_for_some_groups_and_not_for_too_many_and_once_for_each()
     assert problems(with_graph("kdb.read")) == [
         "issuer[corp].roles has no group's object id, must have one where groups is graph"
     ]
+    assert read(with_graph(roles_claim=["/groups"])).issuers[0].groups == "graph"
     most = [f"aaaaaaaa-0000-4000-8000-{number:012x}" for number in range(201)]
     assert read(with_graph(*most[1:])).issuers[0].groups == "graph"
     assert problems(with_graph(*most)) == [

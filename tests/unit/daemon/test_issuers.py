@@ -164,6 +164,7 @@ verify = "jwt"
 audience = ["api://kdb"]
 groups = "graph"
 roles_claim = ["groups"]
+client_id = "44444444-4444-4444-4444-444444444444"
 client_secret_file = "{secret}"
 
 [issuer.roles]
