@@ -28,8 +28,8 @@ def auth_time_of(claims: Claims) -> datetime | None:
 def acr_of(claims: Claims) -> tuple[str, ...]:
     """Return the authentication contexts: `acr`, and Entra's `acrs`, a list or the text of one."""
     acr, acrs = claims.get("acr"), claims.get("acrs")
-    if acr is None and acrs is None:
-        return ()
+    if acrs is None:
+        return (acr,) if isinstance(acr, str) and 0 < len(acr) <= MAX_CONTEXT else ()
     if isinstance(acrs, str) and acrs.startswith("["):
         acrs = (read_object(b'{"acrs":%b}' % acrs.encode("utf-8", "replace")) or {}).get("acrs")
     contexts = [acr, *(acrs if isinstance(acrs, list) else [acrs])]

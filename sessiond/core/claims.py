@@ -253,8 +253,8 @@ def _assigned(claims: Claims, rules: ClaimRules) -> tuple[Evidence, str]:
     """Return the roles, sorted, and why each is given; where no claim gives one, what they hold."""
     values: dict[str, str] = {}  # and the claim that each stood in first
     for claim in rules.roles_claim:
-        for value in values_of(claim_at(claims, claim)):
-            values.setdefault(value, claim)
+        found = dict.fromkeys(values_of(claim_at(claims, claim)), claim)
+        values = {**values, **found, **values} if values else found
     given = [(rules.roles[value], value) for value in values if value in rules.roles]
     if rules.role_names:
         others = [value for value in values if value not in rules.roles]
@@ -264,11 +264,17 @@ def _assigned(claims: Claims, rules: ClaimRules) -> tuple[Evidence, str]:
     for role, value in given:
         some = whys.setdefault(role, [])
         if len(some) < MAX_WHYS - 1:  # room for the last, below
-            some.append(short(f"claim {values[value]}: {value}"))
+            some.append(_why(values[value], value))
     for role in rules.default_roles:
         whys.setdefault(role, []).append(DEFAULT)
     held = "" if given else f"{any_of(rules.roles_claim)} hold {seen(list(values))}"
     return bounded({role: tuple(whys[role]) for role in sorted(whys)}), held
+
+
+@lru_cache(maxsize=1024)
+def _why(claim: str, value: str) -> str:
+    """Return why there is a role; the value is one that the configuration knows, or a name."""
+    return short(f"claim {claim}: {value}")
 
 
 def _named(values: list[str], patterns: tuple[str, ...]) -> Iterator[str]:

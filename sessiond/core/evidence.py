@@ -38,7 +38,12 @@ def given_by(why: str, roles: Iterable[str]) -> Evidence:
 
 
 def bounded(evidence: Evidence) -> Evidence:
-    """Return it with no more said than can be kept for each session; no role is left out."""
+    """Return it with no more said than can be kept for each session; no role is left out.
+
+    Its reasons are `short`, and MAX_WHYS of a role at most.
+    """
+    if len(evidence) * MAX_WHYS * MAX_WHY <= MAX_SAID:  # as nearly always
+        return evidence
     left = MAX_SAID
     kept = dict[str, tuple[str, ...]]()
     for role, whys in evidence.items():

@@ -451,6 +451,22 @@ def test_where_no_claim_gives_a_role_the_verdict_says_what_there_was() -> None:
     assert verdict({**ALICE, "roles": ["kdb.read"]}, by).claims_hold == ""
 
 
+def test_a_verdict_says_when_and_how_its_user_signed_in() -> None:
+    said = verdict({**ALICE, "auth_time": T - 60, "acr": "gold"})
+    assert (said.auth_time, said.acr) == (NOW - timedelta(seconds=60), ("gold",))
+    assert (verdict({**ALICE}).auth_time, verdict({**ALICE}).acr) == (None, ())
+
+
+@pytest.mark.parametrize(
+    ("read", "is_it"), [(("groups",), True), (("/groups",), True), (("roles",), False)]
+)
+def test_groups_that_are_elsewhere_matter_where_they_are_read(
+    read: tuple[str, ...], is_it: bool
+) -> None:
+    claims: dict[str, object] = {**ALICE, "_claim_names": {"groups": "src1"}}
+    assert verdict(claims, rules(roles_claim=read, default_roles=("all",))).overage is is_it
+
+
 def test_a_pointer_names_a_claim_inside_of_others() -> None:
     by = rules(
         roles_claim=("/realm_access/roles", "/resource_access/kdb~1prod/roles"),

@@ -57,7 +57,8 @@ class RunningTable:
         self.store = store
         self.clock = clock
         self.containment = Containment()
-        self.table = Table(store, clock, table_settings(keep=KEEP), self.containment)
+        self.settings = table_settings(keep=KEEP)()
+        self.table = Table(store, clock, lambda: self.settings, self.containment)
         self.ask = self.table.ask
         self.news: list[Committed] = []  # since the last look
         self.table.attend(self.news.append)

@@ -1,14 +1,15 @@
 """What is told behind its answer, and what happens while nothing can be written."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
 import anyio
 import pytest
 
-from sessiond.core.access import Denied
-from sessiond.core.changes import Close, EndSessions, Revoke, Withdraw
+from sessiond.core.access import AccessRules, Ceiling, Denied
+from sessiond.core.changes import Close, EndSessions, Reassess, Revoke, Withdraw
 from sessiond.core.errors import Refusal, StoreError
 from sessiond.core.events import Event, LoginRefused
 from sessiond.core.queries import FindSession, ListOwnSessions
@@ -200,6 +201,24 @@ async def test_access_ends_even_while_nothing_can_be_written(
     answer = await table.ask(login(3, presented("access 1")))
     assert isinstance(answer, Denied)
     assert answer.reason is Refusal.REVOKED
+
+
+async def test_so_do_roles_that_another_configuration_takes(
+    table: RunningTable, store: MemoryStore
+) -> None:
+    await table.log_in(1)
+    await table.told()
+    ceiling = Ceiling(users=("bob",))
+    table.settings = replace(
+        table.settings,
+        rules=replace(table.settings.rules, access=AccessRules(ceilings=(ceiling,))),
+    )
+    store.failing = 1
+    with pytest.raises(StoreError):
+        await table.ask(Reassess())
+    (batch,) = await table.batches()
+    assert [notice.push_to for notice in batch.notices] == [process_key()]
+    assert await table.alive() == set()
 
 
 async def test_what_is_owed_is_written_with_the_next_batch_and_pushed_to_nobody_again(

@@ -1,14 +1,17 @@
 """What sessions may do, as tokens, processes and the configuration change."""
 
 from dataclasses import replace
+from uuid import UUID
 
 import pytest
 
 from sessiond.core.access import AccessRules, Ceiling, LocalGrant
-from sessiond.core.changes import ProcessLost, Reassess, Reassessed, Reconcile, Refresh
+from sessiond.core.changes import ProcessLost, Reassess, Reassessed, Reconcile, Refresh, Revoke
+from sessiond.core.decide import decide
 from sessiond.core.errors import Refusal
 from sessiond.core.events import Event, SessionOpened, SessionRolesChanged
 from sessiond.core.reading import PIECE
+from sessiond.core.revocation import Scope
 from tests.fakes import (
     HOUR,
     RULES,
@@ -209,3 +212,17 @@ def test_a_role_that_is_not_why_a_session_is_here_changes_no_push(ledger: Ledger
     ledger.ask(Refresh(grant=grant_id(1), verdict=says, draw=0.5))
     assert ledger.session(1).assigned["reader"] == ("role source ldap",)
     assert ledger.told == []
+
+
+def test_a_session_that_was_taken_back_already_ends_as_that_and_changes_no_more() -> None:
+    ledger = Ledger()
+    for number in range(1, PIECE):
+        ledger.log_in(number, f"access {number}")
+    ledger.let_pass(HOUR / 2)
+    revoke = Revoke(id=UUID(int=1), scope=Scope.USER, value="alice", reason="")
+    rest = decide(ledger.rows, revoke, ledger.now, ledger.rules)
+    for write in rest.writes:
+        ledger.write(write)
+    assert rest.rest is not None
+    access(ledger, Ceiling(users=()))
+    assert ledger.ask(Reassess()) == Reassessed(changed=0, ended=0)
