@@ -41,7 +41,6 @@ TESTED_WITH = {
     "core/reading.py": "core/test_answering.py",
     "core/rules.py": "core/test_answering.py",
     "core/session.py": "core/test_rows.py",
-    "core/verdict.py": "core/test_claims.py",
     "ctl/asking.py": "ctl/test_commands.py",
     "ctl/configured.py": "ctl/test_signing_in.py",
     "ctl/revoking.py": "ctl/test_commands.py",
