@@ -4,6 +4,7 @@ import msgspec
 import pytest
 
 from sessiond.core import events
+from sessiond.core.access import Because
 from sessiond.core.events import (
     Event,
     Gap,
@@ -12,6 +13,8 @@ from sessiond.core.events import (
     OperatorEvent,
     OperatorReloaded,
     SessionClosed,
+    SessionOpened,
+    SessionRolesChanged,
     from_json,
     to_json,
 )
@@ -90,6 +93,16 @@ def test_an_event_of_an_older_release_is_read_without_the_operator_s_words() -> 
     revoked = from_json(old)
     assert isinstance(revoked, events.SessionRevoked)
     assert (revoked.reason, revoked.detail) == ("operator", "")
+
+
+@pytest.mark.parametrize("kind", ["session.opened", "session.roles"])
+def test_an_event_of_an_older_release_does_not_say_why_there_are_roles(kind: str) -> None:
+    text = f'{{"kind":"{kind}","at":"2026-03-02T10:00:00Z","roles":["reader"]}}'
+    read = from_json(text.encode())
+    assert isinstance(read, SessionOpened | SessionRolesChanged)
+    assert (read.because, read.configuration) == (Because(), "")
+    told = to_json(read)
+    assert b'"because":{"roles":{},"cut":[]},"configuration":""' in told
 
 
 def test_an_event_cannot_be_changed() -> None:
