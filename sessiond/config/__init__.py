@@ -1,5 +1,6 @@
 """The configuration file as typed values. Each part is given only its own struct."""
 
+from sessiond.config.access_tables import AccessConfig, GrantConfig, ProcessConfig
 from sessiond.config.reading import load, read
 from sessiond.config.tables import (
     Config,
@@ -15,12 +16,15 @@ from sessiond.config.tables import (
 )
 
 __all__ = [
+    "AccessConfig",
     "Config",
     "EventsConfig",
+    "GrantConfig",
     "IssuerConfig",
     "ListenConfig",
     "LogConfig",
     "LoginConfig",
+    "ProcessConfig",
     "RefreshConfig",
     "RoleSourceConfig",
     "StoreConfig",

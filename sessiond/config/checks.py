@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from itertools import combinations
 from urllib.parse import urlsplit
 
+from sessiond.config.access_checks import problems_of_access
 from sessiond.config.entra import problems_of_entra, problems_of_groups
 from sessiond.config.patterns import overlap
 from sessiond.config.tables import (
@@ -43,6 +44,7 @@ def problems_of(config: Config) -> Iterator[str]:
     yield from of_issuers or _problems_between(config.issuers)
     yield from _problems_of_subscribers(config.subscribers)
     yield from _problems_of_role_sources(config.role_sources, config.issuers)
+    yield from problems_of_access(config.access, config.issuers)
 
 
 def _problems_of_listen(listen: ListenConfig) -> Iterator[str]:

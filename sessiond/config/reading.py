@@ -3,11 +3,13 @@
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
+from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 import msgspec
 
+from sessiond.config.access_tables import GrantConfig, ProcessConfig
 from sessiond.config.checks import problems_of
 from sessiond.config.entra import completed
 from sessiond.config.tables import (
@@ -24,13 +26,17 @@ MAX_SHOWN = 80  # characters of a wrong value
 _TABLES: dict[str, type[msgspec.Struct]] = {
     field.name: field.type
     for field in msgspec.structs.fields(Config)
-    if field.name not in ("issuers", "subscribers", "role_sources")
+    if field.name not in ("issuers", "subscribers", "role_sources", "digest")
 }
 _EVERY_TABLE: dict[str, type[msgspec.Struct]] = {
     **_TABLES,
     "issuer": IssuerConfig,
     "subscriber": SubscriberConfig,
     "role_source": RoleSourceConfig,
+}
+_WITHIN: dict[str, type[msgspec.Struct]] = {  # arrays of tables in a table, by their full name
+    "access.grant": GrantConfig,
+    "access.process": ProcessConfig,
 }
 _NAMED_BY = {  # by the first of these keys that a table has
     "issuer": ("name",),
@@ -60,6 +66,8 @@ _MISSING = {
     "issuer": "the exact `iss` of its tokens",
     "verify": "jwt, introspection, userinfo or plugin",
     "plugin": "the name of a sessiond.{kind}s entry point",
+    "users": "shell patterns on names",
+    "roles": "the roles that they are given",
 }
 
 
@@ -71,7 +79,7 @@ def load(path: Path) -> Config:
             with the key's full name.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_bytes().decode("utf-8")
     except OSError as error:
         raise ConfigError(
             f"cannot read {path}: {error.strerror}, wanted the configuration: name a file that is "
@@ -85,7 +93,10 @@ def load(path: Path) -> Config:
 
 
 def read(text: str, *, name: str = "the text") -> Config:
-    """Return what the text of a configuration file of this name says. Raises as `load`."""
+    """Return what the text of a configuration file of this name says. Raises as `load`.
+
+    What is read is what its digest is of: a file that is written meanwhile cannot come between.
+    """
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:  # its text has the line
@@ -100,14 +111,14 @@ def read(text: str, *, name: str = "the text") -> Config:
     problems = list(_problems_of_shape(document))
     if problems:
         raise ConfigError("\n".join(problems))
-    config = _built(document)
+    config = _built(document, sha256(text.encode()).hexdigest())
     problems = list(problems_of(config))
     if problems:
         raise ConfigError("\n".join(problems))
     return config
 
 
-def _built(document: Mapping[str, Any]) -> Config:
+def _built(document: Mapping[str, Any], digest: str) -> Config:
     """Return the structs of a document whose shape is right."""
     tables = {name: table for name, table in document.items() if name in _TABLES}
     as_written = msgspec.convert(
@@ -120,6 +131,7 @@ def _built(document: Mapping[str, Any]) -> Config:
             "role_sources": [
                 _with_settings(table, RoleSourceConfig) for table in document.get("role_source", [])
             ],
+            "digest": digest,
         },
         Config,
     )
@@ -192,12 +204,22 @@ def _problems_of_value(value: object, kind: object, where: str) -> Iterator[str]
         for name, inner in value.items():
             yield from _problem(name, of_key, f"a key of {where}")
             yield from _problem(inner, of_value, f"{where}.{_key(name)}")
+    elif where in _WITHIN:
+        yield from _problems_of_tables(value, where)
     elif isinstance(value, list) and get_origin(kind) is tuple:
         of_items = get_args(kind)[0]
         for number, inner in enumerate(value, start=1):
             yield from _problem(inner, of_items, f"{where}[{number}]")
     else:
         yield from _problem(value, kind, where)
+
+
+def _problems_of_tables(value: object, where: str) -> Iterator[str]:
+    if not isinstance(value, list) or not all(isinstance(table, dict) for table in value):
+        yield f"{where} is {_word(value)}, must be an array of tables: [[{where}]]"
+        return
+    for number, table in enumerate(value, start=1):
+        yield from _problems_of_table(table, _WITHIN[where], where=f"{where}[{number}]", kind=where)
 
 
 def _problem(value: object, kind: object, where: str) -> Iterator[str]:
@@ -226,11 +248,11 @@ def _must(kind: object) -> str:
 def _unknown(key: str, *, within: str, where: str = "") -> str:
     """Name a key that does not exist and the one that was probably meant."""
     full = f"{where}.{_key(key)}" if where else _key(key)
-    siblings = _keys(_EVERY_TABLE[within]) if within else list(_EVERY_TABLE)
+    siblings = _keys((_EVERY_TABLE | _WITHIN)[within]) if within else list(_EVERY_TABLE)
     near = nearest(key, siblings)
     if near is not None:
         return unknown(full, f"{where}.{near}" if where else near)
-    elsewhere = (name for name, struct in _EVERY_TABLE.items() if key in _keys(struct))
+    elsewhere = (name for name, struct in (_EVERY_TABLE | _WITHIN).items() if key in _keys(struct))
     there = next(elsewhere, None)
     return unknown(full, None if there is None else f"{there}.{key}")
 

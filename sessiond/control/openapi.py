@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from sessiond import __version__
-from sessiond.config.tables import Name
+from sessiond.config.value_types import Name
 from sessiond.control import bodies, problem
 from sessiond.control.access import Right
 from sessiond.control.operations import EVENT_STREAM, Operation

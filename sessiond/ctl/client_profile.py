@@ -12,7 +12,7 @@ import msgspec
 
 from sessiond import config as configuration
 from sessiond.config import IssuerConfig
-from sessiond.config.tables import Name, Text
+from sessiond.config.value_types import Name, Text
 from sessiond.core.errors import ConfigError
 from sessiond.ctl import show
 from sessiond.ctl.asking import Target, config_too

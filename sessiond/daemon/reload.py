@@ -26,8 +26,9 @@ from sessiond.core.grant import Grant
 from sessiond.core.queries import Ping
 from sessiond.core.session import Session
 from sessiond.daemon import settings
+from sessiond.daemon.ending import ending_by, has_other_access
 from sessiond.daemon.issuers import RunningIssuer
-from sessiond.daemon.resuming import disown, is_answered_for
+from sessiond.daemon.resuming import disown, is_answered_for, reassess
 from sessiond.daemon.services import Endpoints, Services
 from sessiond.daemon.snapshot import Current, Snapshot
 from sessiond.notifier import Notifier
@@ -122,6 +123,7 @@ class Reload:
         self._endpoints = endpoints
         self._environ = environ
         self._is_asked = False
+        self._must_reassess = False  # sessions are not judged yet by what counts
         self._orders = deque[_Order]()
         self._news = Notifier()
         self._scope = anyio.CancelScope()
@@ -173,10 +175,11 @@ class Reload:
         except ConfigError as error:
             return ReloadOutcome(applied=False, errors=tuple(str(error).splitlines()))
         await self._services.issuers.discard(prepared.running)
+        ending = await self._ending(prepared.snapshot)
         return ReloadOutcome(
             applied=False,
             needs_restart=needing_restart(self._started_with, prepared.config),
-            would_end=Counter(each.principal.issuer for each in self._ending(prepared.snapshot)),
+            would_end=Counter(each.principal.issuer for each in ending),
         )
 
     async def _reload(self) -> ReloadOutcome:
@@ -195,10 +198,11 @@ class Reload:
             for problem in problems:
                 logger.error("configuration refused", problem=problem)
             return ReloadOutcome(applied=False, errors=tuple(problems))
-        ending = self._ending(prepared.snapshot)
+        ending = await self._ending(prepared.snapshot)
         would_end = Counter(each.principal.issuer for each in ending)
         for issuer, number in would_end.items():
             logger.warning("configuration ends sessions", issuer=issuer, sessions=number)
+        self._must_reassess |= has_other_access(self._current.now, prepared.snapshot)
         gone = self._apply(prepared)
         needs_restart = self._endpoints.view.configuration.needs_restart
         for key in needs_restart:
@@ -206,6 +210,8 @@ class Reload:
         with anyio.CancelScope(shield=True):  # it counts by now: all of it, or a stop finds half
             await self._tell_key()
         await disown(self._services.table, gone)
+        if self._must_reassess:
+            self._must_reassess = not await reassess(self._services.table)
         left = {each.id for each in self._services.table.sessions()} if ending else set()
         ended = Counter(each.principal.issuer for each in ending if each.id not in left)
         logger.info(
@@ -250,22 +256,8 @@ class Reload:
             )
         return ring
 
-    def _ending(self, snapshot: Snapshot) -> list[Session]:
-        """Return the sessions whose issuer or whose process would not be served any more."""
-        table, rules = self._services.table, snapshot.table.rules
-        gone = {each.id for each in table.grants() if not is_answered_for(each, rules)}
-        cut = {
-            (peer.uid, peer.pid, peer.started)
-            for peer in self._endpoints.listener.disallowed(snapshot.listen.allowed)
-        }
-        if not gone and not cut:
-            return []
-        return [
-            each
-            for each in table.sessions()
-            if each.grant in gone
-            or (each.process.uid, each.process.pid, each.process.started) in cut
-        ]
+    async def _ending(self, snapshot: Snapshot) -> list[Session]:
+        return await ending_by(snapshot, self._current.now, self._services, self._endpoints)
 
     def _apply(self, prepared: Prepared) -> list[Grant]:
         """Have the new snapshot count, without a pause; return the grants of issuers that are gone.
@@ -282,6 +274,7 @@ class Reload:
         services.issuers.use(prepared.running)
         services.gate.change_issuers()
         endpoints.listener.end_disallowed()
+        services.connected.end_misnamed(now.names)
         if now.access != before.access:
             endpoints.control.end_streams()
         endpoints.view.configuration.applied(

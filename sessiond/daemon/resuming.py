@@ -6,7 +6,7 @@ from typing import Any
 
 import structlog
 
-from sessiond.core.changes import Change, Disown, ProcessLost
+from sessiond.core.changes import Change, Disown, ProcessLost, Reassess
 from sessiond.core.decide import Rules
 from sessiond.core.decide.presence import can_come_back
 from sessiond.core.errors import StoreError
@@ -32,13 +32,14 @@ async def resume(table: Table, refresher: Refresher, rules: Rules, names: Proces
     """Go on with what an earlier run has left.
 
     What no configured issuer answers for ends, and so do sessions of processes that are known to
-    nobody now.
+    nobody now. The others may do what the configuration of now says.
     """
     grants = table.resume()
     issuers = {(each.issuer, each.iss): each for each in grants}
     unknown = {of for of, grant in issuers.items() if not is_answered_for(grant, rules)}
     refresher.follow_all(each for each in grants if (each.issuer, each.iss) not in unknown)
     await disown(table, [each for each in grants if (each.issuer, each.iss) in unknown])
+    await reassess(table)
     await _lose_unknown(table, names)
 
 
@@ -61,6 +62,20 @@ async def disown(table: Table, grants: Sequence[Grant]) -> None:
     ids = [grant.id for grant in grants]
     starts = range(0, len(ids), AT_ONCE)
     await _end(table, [Disown(grants=tuple(ids[start : start + AT_ONCE])) for start in starts])
+
+
+async def reassess(table: Table) -> bool:
+    """Judge every session by the access rules that count now; return whether that is on disk."""
+    if not table.sessions():
+        return True
+    try:
+        found = await table.ask(Reassess())
+    except StoreError as error:
+        log.warning("sessions are not all judged anew", error=str(error))
+        return False
+    if found.changed or found.ended:
+        log.info("sessions judged anew", changed=found.changed, ended=found.ended)
+    return True
 
 
 async def _end(table: Table, changes: Sequence[Change[Any]]) -> None:

@@ -22,6 +22,7 @@ from sessiond.kdb.connection import Connection
 from sessiond.kdb.conversation import ConnectionContext
 from sessiond.kdb.listener import Listener, Place
 from sessiond.kdb.login_services import LoginServices
+from sessiond.kdb.process_access import ProcessAccess
 from sessiond.kdb.subscriber_access import ProcessNames, SubscriberAccess
 from sessiond.kdb.turns import Turns
 from sessiond.kdb.welcome import ConnectionSettings, Welcome
@@ -176,6 +177,7 @@ def endpoints_of(
     control: socket.socket | None,
 ) -> Endpoints:
     """Make it, once the table is loaded."""
+    process_access = ProcessAccess(lambda: current.now.names)
     context = ConnectionContext(
         login_services=services.login_services,
         connected=services.connected,
@@ -185,6 +187,7 @@ def endpoints_of(
         subscriber_access=SubscriberAccess(lambda: current.now.subscriber_access),
         names=services.names,
         turns=Turns(services.table),
+        process_access=process_access,
         containment=services.issuers.containment,
     )
     listener = Listener(
@@ -204,7 +207,7 @@ def endpoints_of(
         hashed=services.login_services.hashed,
         new_id=uuid4,
         database=database,
-        refused=lambda: listener.refused,
+        refused=lambda: listener.refused + process_access.refused,
         metrics=services.metrics,
         failures=services.issuers.containment.failures,
         subscribers=services.subscribers,

@@ -8,7 +8,7 @@ from pathlib import Path
 from sessiond.config import Config, IssuerConfig, credentials
 from sessiond.control.access import Access
 from sessiond.control.view import IssuerView, ViewSettings
-from sessiond.core.access import AccessRules
+from sessiond.core.access import AccessRules, Ceiling, LocalGrant
 from sessiond.core.decide import Rules
 from sessiond.core.secret import Secret
 from sessiond.daemon.issuers import RunningIssuer
@@ -16,6 +16,7 @@ from sessiond.daemon.snapshot import Snapshot
 from sessiond.extensions.subscribers import STOP_WITHIN, DeliveryRules, SubscriberSettings
 from sessiond.gate import GateIssuer, GateSettings
 from sessiond.kdb.listener import ListenSettings
+from sessiond.kdb.process_access import NameRules
 from sessiond.kdb.welcome import ConnectionSettings
 from sessiond.refresher import RefreshSettings
 from sessiond.system.peer import AllowList
@@ -29,6 +30,7 @@ class LookedUp:
     allowed: AllowList
     subscribers: AllowList | None  # None: whoever may connect
     access: Access
+    peers: tuple[AllowList | None, ...]  # of each [[access.process]]; None: anybody
     proof_key: Secret | None
 
 
@@ -44,12 +46,20 @@ def look_up(config: Config, environ: Mapping[str, str]) -> LookedUp:
         allowed=AllowList.of(listen.allow_users, listen.allow_groups),
         subscribers=_may_subscribe(listen.subscribers),
         access=Access.of(readers=listen.control_readers, admins=listen.control_admins),
+        peers=tuple(
+            _exactly(f"access.process[{number}].peers", each.peers)
+            for number, each in enumerate(config.access.process, start=1)
+        ),
         proof_key=credentials.proof_key(listen.proof_key_file, environ=environ),
     )
 
 
 def _may_subscribe(names: Sequence[str | int]) -> AllowList | None:
     return AllowList.listed("listen.subscribers", names) if names else None
+
+
+def _exactly(key: str, names: Sequence[str | int]) -> AllowList | None:
+    return AllowList.exactly(key, names) if names else None
 
 
 def database_of(config: Config) -> Path:
@@ -73,6 +83,7 @@ def snapshot_of(
             proof_key=looked_up.proof_key,
         ),
         subscriber_access=looked_up.subscribers,
+        names=NameRules(access=rules.access, peers=looked_up.peers),
         gate=GateSettings(
             issuers=tuple(_gate_issuer(config, each) for each in running.values()),
             waiting=login.waiting,
@@ -101,9 +112,34 @@ def _rules(config: Config, running: Mapping[str, RunningIssuer]) -> Rules:
         generations={name: each.generation for name, each in running.items()},
         iss={each.name: each.issuer for each in config.issuers},
         max_sessions=config.login.max_sessions,
-        access=AccessRules(
-            required=frozenset(each.name for each in config.issuers if each.require_role),
+        access=_access(config),
+    )
+
+
+def _access(config: Config) -> AccessRules:
+    access = config.access
+    return AccessRules(
+        protected=access.protected_roles,
+        grants=tuple(
+            LocalGrant(users=each.users, issuers=each.issuers, roles=each.roles)
+            for each in access.grant
         ),
+        ceilings=tuple(
+            Ceiling(
+                name=each.name,
+                type=each.type,
+                users=each.users,
+                issuers=each.issuers,
+                roles=each.roles,
+                max_age=timedelta(seconds=each.max_age),
+                acr=each.acr,
+                estate=each.estate,
+            )
+            for each in access.process
+        ),
+        required=frozenset(each.name for each in config.issuers if each.require_role),
+        leeway=timedelta(seconds=config.login.leeway),
+        configuration=config.digest,
     )
 
 

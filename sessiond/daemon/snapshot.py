@@ -14,6 +14,7 @@ from sessiond.control.view import ViewSettings
 from sessiond.extensions.subscribers import SubscriberSettings
 from sessiond.gate import GateSettings
 from sessiond.kdb.listener import ListenSettings
+from sessiond.kdb.process_access import NameRules
 from sessiond.kdb.welcome import ConnectionSettings
 from sessiond.refresher import RefreshSettings
 from sessiond.system.peer import AllowList
@@ -39,6 +40,7 @@ class Snapshot:
     listen: ListenSettings
     connection: ConnectionSettings  # of those that come from now on
     subscriber_access: AllowList | None  # who may hear of everybody; None: whoever may connect
+    names: NameRules  # which ones q processes may say in `hello`
     gate: GateSettings
     slow_after: float  # seconds after which an issuer's answer to a login counts as none
     table: TableSettings

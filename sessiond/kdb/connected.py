@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 import anyio.lowlevel
+import structlog
 
 from sessiond.containment import Containment
 from sessiond.core.decide import Notice
@@ -13,8 +14,12 @@ from sessiond.core.events import Event
 from sessiond.core.listing import ConnectedProcess
 from sessiond.core.session import ProcessAbout, ProcessKey
 from sessiond.kdb import replies
+from sessiond.kdb.process_access import NameRules
 from sessiond.notifier import Notifier
+from sessiond.system.peer import Peer
 from sessiond.table import Committed
+
+log = structlog.get_logger()
 
 AT_ONCE = 128  # pushes, of some 7 microseconds each; then others have their turn
 
@@ -39,6 +44,7 @@ class ConnectedProcesses:
         self._containment = containment or Containment()
         self._lines: dict[ProcessKey, Line] = {}
         self._said: dict[ProcessKey, ConnectedProcess] = {}
+        self._peers: dict[ProcessKey, Peer] = {}
         self._waiting = deque[Notice]()  # for their turn to be pushed
         self._sequence = 0  # of the last event that was pushed, or concerned nobody here
         self._moved = Notifier()
@@ -60,11 +66,21 @@ class ConnectedProcesses:
         """Who is connected, and what each has said in its `hello`."""
         return self._said
 
-    def enter(self, process: ProcessKey, line: Line, about: ProcessAbout, hook: str = "") -> bool:
+    def enter(
+        self,
+        process: ProcessKey,
+        line: Line,
+        about: ProcessAbout,
+        hook: str = "",
+        *,
+        peer: Peer | None = None,
+    ) -> bool:
         """Put a process on its connection; return whether that replaced an older one."""
         older = self._lines.get(process)
         self._lines[process] = line
         self._said[process] = ConnectedProcess(about=about, hook=hook)
+        if peer is not None:
+            self._peers[process] = peer
         if older is not None:
             older.cut()
         return older is not None
@@ -75,7 +91,27 @@ class ConnectedProcesses:
             return False
         del self._lines[process]
         del self._said[process]
+        self._peers.pop(process, None)
         return True
+
+    def misnamed(self, rules: NameRules) -> list[ProcessKey]:
+        """Return the processes that could not call themselves what they do by these rules."""
+        return [
+            process
+            for process, peer in self._peers.items()
+            if not rules.admit(peer, self._said[process].about)
+        ]
+
+    def end_misnamed(self, rules: NameRules) -> None:
+        """End the connections of those whose name is not theirs any more."""
+        for process in self.misnamed(rules):
+            log.warning(
+                "connection ended: not its name any more",
+                process=self._said[process].about.name,
+                uid=process.uid,
+                pid=process.pid,
+            )
+            self._lines[process].cut()
 
     def take(self, batch: Committed) -> None:
         """Push what is committed to the processes that it concerns, so many a turn of the loop."""

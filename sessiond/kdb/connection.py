@@ -278,7 +278,8 @@ class Connection(Served):
     def _message(self, slot: Slot, answer: Value | Encoded | Wrong) -> bytes:
         """Return a slot's answer as the message that it is sent in, empty where it is not."""
         if isinstance(answer, Wrong):
-            log.info("call refused", process=self.line.label, error=answer.text)
+            if not answer.is_told:
+                log.info("call refused", process=self.line.label, error=answer.text)
             return self._wire.error(f"sessiond: {answer.text}") if slot.is_sync else b""
         if not slot.is_sync:
             return b""

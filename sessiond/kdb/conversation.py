@@ -23,9 +23,10 @@ from sessiond.kdb.connected import ConnectedProcesses
 from sessiond.kdb.feed import Discretion, Feed, Names, rows
 from sessiond.kdb.login import Login
 from sessiond.kdb.login_services import LoginServices, Owner
+from sessiond.kdb.process_access import ProcessAccess
 from sessiond.kdb.process_line import ProcessLine
 from sessiond.kdb.renewal import Renewal
-from sessiond.kdb.slots import Encoded, Slot, Slots
+from sessiond.kdb.slots import Encoded, Slot, Slots, Wrong
 from sessiond.kdb.subscriber_access import ProcessNames, SubscriberAccess
 from sessiond.kdb.tasks import ConnectionTasks
 from sessiond.kdb.telling import Refused, Told, tell
@@ -54,6 +55,7 @@ class ConnectionContext:
     subscriber_access: SubscriberAccess
     names: ProcessNames
     turns: Turns
+    process_access: ProcessAccess = field(default_factory=ProcessAccess)
     containment: Containment = field(default_factory=Containment)  # where faults of ours end
     budget: Budget = field(default_factory=Budget)
 
@@ -179,14 +181,21 @@ class Conversation:
             self._context.login_services.table.submit(ProcessLost(process=owner.key))
 
     def _hello(self, call: calls.Hello, slot: Slot) -> None:
-        """Enter the process; its sessions wait until it reconciles."""
+        """Enter the process, where it may call itself so; its sessions wait until it reconciles."""
         if not slot.is_sync:
             raise CallError("hello must be sync")
         if self._owner is not None:
             raise CallError("hello was said before")
+        refusal = self._context.process_access.refusal_of(self._peer, call.about)
+        if refusal is not None:
+            wrong = Wrong(refusal, is_told=True)
+            slot.settle(lambda: wrong)
+            return
         owner = self._owner = Owner(self._key(), call.about)
         self._context.names.note(self._peer.uid, call.about.name)
-        self._context.connected.enter(owner.key, self._line, owner.about, call.hook)
+        self._context.connected.enter(
+            owner.key, self._line, owner.about, call.hook, peer=self._peer
+        )
         log.info(
             "process connected",
             process=call.about.name,

@@ -26,6 +26,7 @@ class Wrong:
     """An answer that is a q error. (One that is raised leaves a cycle behind, of all it met.)"""
 
     text: str
+    is_told: bool = False  # the log has it already
 
 
 Answer = Callable[[], Value | Encoded | Wrong]  # makes the answer as it leaves

@@ -29,7 +29,7 @@ class Peer:
 
 @dataclass(frozen=True, slots=True)
 class AllowList:
-    """Whose processes may connect. The daemon's own user and root always may."""
+    """Users and groups. As a rule the daemon's own user and root are among them: see `exactly`."""
 
     users: frozenset[int]
     groups: frozenset[int]
@@ -53,7 +53,13 @@ class AllowList:
         Raises:
             NotNowError: No such user or group is found here now; the text names the key.
         """
-        users, groups = set(_always()), set[int]()
+        strictly = cls.exactly(key, names)
+        return cls(strictly.users | _always(), strictly.groups)
+
+    @classmethod
+    def exactly(cls, key: str, names: Iterable[str | int]) -> "AllowList":
+        """Look up the same, without the daemon's own user and root, who are to be listed too."""
+        users, groups = set[int](), set[int]()
         for name in names:
             if isinstance(name, str) and name.startswith("@"):
                 groups.add(group_number(key, name[1:]))

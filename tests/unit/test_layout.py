@@ -21,11 +21,13 @@ AS_PROCESSES = {
 
 # By the module that people know its subject by; each is a part, or the words, of what that tests.
 TESTED_WITH = {
+    "config/access_checks.py": "config/test_access_tables.py",
     "config/checks.py": "config/test_issuers.py",
     "config/claim_rules.py": "config/test_issuers.py",
     "config/entra.py": "config/test_issuers.py",
     "config/reading.py": "config/test_config.py",
     "config/tables.py": "config/test_config.py",
+    "config/value_types.py": "config/test_config.py",
     "control/bodies.py": "control/test_app.py",
     "control/operations.py": "control/test_app.py",
     "control/problem.py": "control/test_app.py",
@@ -45,6 +47,7 @@ TESTED_WITH = {
     "ctl/configured.py": "ctl/test_signing_in.py",
     "ctl/revoking.py": "ctl/test_commands.py",
     "ctl/subscribers.py": "ctl/test_commands.py",
+    "daemon/ending.py": "daemon/test_reload.py",
     "extensions/subscribers/checking.py": "extensions/subscribers/test_supervision.py",
     "extensions/subscribers/cursor.py": "extensions/subscribers/test_runner.py",
     "extensions/subscribers/state.py": "extensions/subscribers/test_runner.py",

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import anyio
@@ -12,8 +13,11 @@ from sessiond import config as configuration
 from sessiond import log
 from sessiond.clock import SystemClock
 from sessiond.config import credentials
+from sessiond.core.changes import Reassess
+from sessiond.core.errors import StoreError
 from sessiond.core.rows import Put
 from sessiond.core.session import SessionState
+from sessiond.daemon import reload as reload_module
 from sessiond.daemon import settings
 from sessiond.daemon.issuers import Issuers
 from sessiond.daemon.reload import Reload, Started
@@ -24,7 +28,8 @@ from sessiond.metrics import Metrics
 from sessiond.store import opened
 from sessiond.store.sealing import KeyRing, TokenHasher
 from sessiond.system.peer import Peer
-from tests.fakes import grant, principal, process_key, session
+from tests.fakes import grant, principal, process_about, process_key, session
+from tests.unit.kdb.test_process_access import Line
 
 pytestmark = pytest.mark.anyio
 
@@ -194,3 +199,72 @@ async def test_who_asks_a_daemon_that_stops_is_told_so(daemon: Daemon) -> None:
     daemon.reload.stop()
     outcome = await daemon.reload(dry_run=False)
     assert (outcome.applied, outcome.errors) == (False, ("the daemon is stopping",))
+
+
+ACCESS = """
+[[access.process]]
+name = "rdb100"
+peers = [{peers}]
+users = ["corp*", "other2"]
+"""
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+async def test_sessions_that_a_ceiling_no_longer_admits_are_counted_and_ended(
+    daemon: Daemon, tmp_path: Path, dry_run: bool
+) -> None:
+    file(tmp_path, "corp", "other", more=ACCESS.format(peers=""))
+    outcome = await daemon.reload(dry_run=dry_run)
+    assert outcome.would_end == {"other": 1}
+    assert outcome.ended == (0 if dry_run else 1)
+    assert daemon.live == (["corp", "other", "other"] if dry_run else ["corp", "other"])
+    if not dry_run:
+        again = await daemon.reload(dry_run=False)
+        assert (again.would_end, again.ended) == ({}, 0)
+
+
+async def test_sessions_of_a_process_whose_name_is_not_its_own_any_more_are_counted(
+    daemon: Daemon, tmp_path: Path
+) -> None:
+    process, about = process_key(), process_about()
+    peer = Peer(uid=process.uid, groups=frozenset(), pid=process.pid, started=process.started)
+    line = Line(daemon.services.connected, process)
+    daemon.services.connected.enter(process, line, about, peer=peer)
+    file(tmp_path, "corp", "other", more=ACCESS.format(peers="0"))
+    outcome = await daemon.reload(dry_run=True)
+    assert outcome.would_end == {"corp": 1, "other": 2}
+    assert not line.is_cut
+    outcome = await daemon.reload(dry_run=False)
+    assert (outcome.would_end, outcome.ended) == ({"corp": 1, "other": 2}, 1)
+    assert line.is_cut
+
+
+async def test_a_look_at_all_sessions_that_the_disk_refused_is_taken_again_by_the_next_reload(
+    daemon: Daemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+    ask = daemon.services.table.ask
+
+    async def refused(change: Any) -> Any:
+        if not isinstance(change, Reassess):
+            return await ask(change)
+        asked.append(change)
+        raise StoreError("the disk is full")
+
+    monkeypatch.setattr(daemon.services.table, "ask", refused)
+    path = file(tmp_path, "corp", "other", more=ACCESS.format(peers=""))
+    assert (await daemon.reload(dry_run=False)).applied
+    assert len(asked) == 1
+    monkeypatch.setattr(daemon.services.table, "ask", ask)
+    path.write_text(f"{path.read_text()}\n# again\n")
+    await daemon.reload(dry_run=False)
+    assert daemon.live == ["corp", "other"]
+
+
+async def test_a_file_that_is_another_only_by_its_bytes_has_nobody_judged_anew(
+    daemon: Daemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file(tmp_path, "corp", "other", more="# another\n")
+    monkeypatch.setattr(reload_module, "reassess", None)
+    assert (await daemon.reload(dry_run=False)).applied
+    assert daemon.live == ["corp", "other", "other"]

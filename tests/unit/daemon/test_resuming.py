@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from sessiond.core.access import AccessRules, Ceiling
 from sessiond.core.session import ProcessKey
 from sessiond.daemon.resuming import resume
 from sessiond.kdb.subscriber_access import ProcessNames
@@ -36,3 +37,16 @@ async def test_sessions_of_processes_that_are_known_to_nobody_any_more_end_at_th
         assert [each.session.id.int for each in await after.live()] == [1]
         assert len(after.table.processes()) == 1
     assert names.may_give(process_about().name)  # it was somebody's before the start
+
+
+async def test_another_configuration_counts_for_the_sessions_of_an_earlier_run() -> None:
+    clock, store = FakeClock(), MemoryStore()
+    async with at_work(clock, store=store) as before:
+        await before.log_in(1)
+    names = ProcessNames(clock.monotonic)
+    nobody = AccessRules(ceilings=(Ceiling(users=("bob",)),))
+    rules = replace(RULES, iss={"corp": "corp"}, access=nobody)
+    async with at_work(clock, store=store, by=rules) as after:
+        await resume(after.table, after.refresher, rules, names)
+        assert after.told == [("session.revoked", "notallowed")]
+        assert await after.live() == []

@@ -2,6 +2,7 @@
 
 import ssl
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -10,7 +11,14 @@ import pytest
 
 from sessiond import config as configuration
 from sessiond.clock import SystemClock
-from sessiond.config import Config, IssuerConfig, RoleSourceConfig, SubscriberConfig
+from sessiond.config import (
+    Config,
+    GrantConfig,
+    IssuerConfig,
+    ProcessConfig,
+    RoleSourceConfig,
+    SubscriberConfig,
+)
 from sessiond.daemon import issuers as issuers_module
 from sessiond.daemon.issuers import Issuers
 from sessiond.daemon.reload import NEEDS_RESTART, needing_restart
@@ -41,6 +49,7 @@ plugin = "directory"
 [[subscriber]]
 plugin = "audit"
 """
+HELD = {"grant": GrantConfig(users=("a",), roles=("b",)), "process": ProcessConfig()}
 ARRAYS = {
     "issuers": IssuerConfig,
     "role_sources": RoleSourceConfig,
@@ -52,6 +61,8 @@ Key = tuple[str, str]
 def keys() -> Iterator[Key]:
     """Return every key that there is, with its table."""
     for table in msgspec.structs.fields(Config):
+        if table.name == "digest":  # what the others come to
+            continue
         struct = ARRAYS.get(table.name, table.type)
         for key in msgspec.structs.fields(struct):
             yield table.name, key.name
@@ -89,6 +100,7 @@ def changed(config: Config, key: Key, file: Path) -> Config:
     one = was[0] if table in ARRAYS else was
     (kind,) = (each.type for each in msgspec.structs.fields(one) if each.name == name)
     value = str(file) if name.endswith("_file") else another(getattr(one, name), kind)
+    value = (HELD[name],) if table == "access" and name in HELD else value
     changed = msgspec.structs.replace(one, **{name: value})
     now = (changed, *was[1:]) if table in ARRAYS else changed
     return msgspec.structs.replace(config, **{table: now})
@@ -125,6 +137,41 @@ def are_equal(one: Snapshot, other: Snapshot) -> bool:
         return one == other
     except TypeError:  # one has a secret that the other has not: those are not compared
         return False
+
+
+@pytest.mark.parametrize(
+    ("table", "key"),
+    [
+        (table, field.name)
+        for table, held in HELD.items()
+        for field in msgspec.structs.fields(type(held))
+    ],
+)
+async def test_a_key_of_a_table_in_a_table_is_in_the_snapshot(
+    config: Config, table: str, key: str
+) -> None:
+    held = HELD[table]
+    (kind,) = (each.type for each in msgspec.structs.fields(held) if each.name == key)
+    value = (12345,) if key == "peers" else another(getattr(held, key), kind)
+    now = msgspec.structs.replace(held, **{key: value})
+    access = msgspec.structs.replace(config.access, **{table: (held,)})
+    other = msgspec.structs.replace(config.access, **{table: (now,)})
+    issuers = Issuers(SystemClock(), Metrics(), {}, lambda: 1.0)
+    try:
+        before = await snapshot(issuers, msgspec.structs.replace(config, access=access))
+        after = await snapshot(issuers, msgspec.structs.replace(config, access=other))
+    finally:
+        await issuers.close()
+    assert after != before
+
+
+async def test_what_is_told_of_the_configuration_is_its_digest(config: Config) -> None:
+    issuers = Issuers(SystemClock(), Metrics(), {}, lambda: 1.0)
+    try:
+        told = (await snapshot(issuers, config)).table.rules.access.configuration
+    finally:
+        await issuers.close()
+    assert told == sha256(TEXT.encode()).hexdigest()
 
 
 @pytest.mark.parametrize("key", [*keys()], ids=".".join)

@@ -24,6 +24,7 @@ from sessiond.gate import FairLimiter
 from sessiond.refresher import Refresher, RefreshIssuer, RefreshSettings, Tokens
 from sessiond.table import Table, TableSettings
 from tests.fakes import (
+    RULES,
     START,
     FakeClock,
     MemoryStore,
@@ -235,11 +236,12 @@ async def at_work(
     is_online: bool = True,
     answers: Sequence[Answer] = (),
     wire: Tripwire | None = None,
+    by: Rules = RULES,
 ) -> AsyncIterator[Work]:
     """Run both until the end of the block; a store that is used again is a restart."""
     journal: list[str] = []
     store = store or JournalStore(journal)
-    rules = table_settings()
+    rules = table_settings(by)
     table = Table(store, clock, rules)
     source = ScriptedTokens(clock, journal, list(answers))
     verifier = FreshVerifier(is_online=is_online, needs=is_online, journal=journal)

@@ -1,0 +1,45 @@
+"""Whose sessions another configuration ends, found out before it counts."""
+
+from dataclasses import replace
+
+import anyio.lowlevel
+
+from sessiond.core.access import Denied, access_at
+from sessiond.core.session import Session
+from sessiond.daemon.resuming import is_answered_for
+from sessiond.daemon.services import Endpoints, Services
+from sessiond.daemon.snapshot import Snapshot
+
+A_TURN = 500  # sessions judged in one turn of the loop, in 2 ms
+
+
+def has_other_access(before: Snapshot, now: Snapshot) -> bool:
+    """Say whether somebody may be allowed something else, whatever the file is by its digest."""
+    was, becomes = before.table.rules.access, now.table.rules.access
+    return replace(was, configuration="") != replace(becomes, configuration="")
+
+
+async def ending_by(
+    snapshot: Snapshot, current: Snapshot, services: Services, endpoints: Endpoints
+) -> list[Session]:
+    """Return the sessions whose issuer, process or user would not be served there any more."""
+    table, rules = services.table, snapshot.table.rules
+    gone = {each.id for each in table.grants() if not is_answered_for(each, rules)}
+    cut = {
+        (peer.uid, peer.pid, peer.started)
+        for peer in endpoints.listener.disallowed(snapshot.listen.allowed)
+    }
+    misnamed = set(services.connected.misnamed(snapshot.names))
+    is_judged = has_other_access(current, snapshot)
+    if not (gone or cut or misnamed or is_judged):
+        return []
+    ending, sessions = list[Session](), table.sessions()
+    for start in range(0, len(sessions), A_TURN):
+        for each in sessions[start : start + A_TURN]:
+            process = each.process
+            is_cut = process in misnamed or (process.uid, process.pid, process.started) in cut
+            access = access_at(rules.access, each.about, each.principal, each.assigned)
+            if each.grant in gone or is_cut or (is_judged and isinstance(access, Denied)):
+                ending.append(each)
+        await anyio.lowlevel.checkpoint()
+    return ending
