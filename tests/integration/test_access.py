@@ -138,10 +138,10 @@ def test_a_process_asks_when_and_how_somebody_signed_in_at_login_and_at_renewal(
     ]
     poor = []
     for each in said:
-        strict_issuer.control.change_user(ALICE, **{"auth_time": None, **each})
+        strict_issuer.control.change_user(ALICE, claims=each)
         poor.append(bearer(strict_issuer))
         assert q.connect(ALICE, poor[-1])["reason"] == "stepup"
-    strict_issuer.control.change_user(ALICE, auth_time=now, acr="phrh")
+    strict_issuer.control.change_user(ALICE, claims={"auth_time": now, "acr": "phrh"})
     session = q.log_in(ALICE, bearer(strict_issuer))["session"]
     before = q.sessions()
     for token in poor:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from sessiond.core.errors import ConfigError
+from sessiond.core.errors import ConfigError, NotNowError
 from sessiond.system import peer as peer_module
 from sessiond.system.peer import AllowList, Peer, peer_of, started_at
 
@@ -231,3 +231,10 @@ def test_a_list_has_users_and_groups_after_an_at_and_is_refused_with_its_keys_na
     assert listed.groups == {0, 815}
     with pytest.raises(ConfigError, match=r"listen\.subscribers: no user 'no-such-user'"):
         AllowList.listed("listen.subscribers", ["no-such-user"])
+
+
+def test_an_exact_list_has_neither_root_nor_the_daemons_own_user_unless_they_are_in_it() -> None:
+    allowed = AllowList.exactly("access.process[1].peers", [65534, "@0"])
+    assert (allowed.users, allowed.groups) == (frozenset({65534}), frozenset({0}))
+    with pytest.raises(NotNowError, match=r"access.process\[1\].peers: no user 'nobody-here'"):
+        AllowList.exactly("access.process[1].peers", ["nobody-here"])
