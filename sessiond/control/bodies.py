@@ -7,6 +7,8 @@ from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from sessiond.control.access_steps import AccessSteps, ClaimUsed
+from sessiond.core.access import Because
 from sessiond.core.cursor import DeadLetter
 from sessiond.core.listing import Listed
 from sessiond.core.password import MAX_PASSWORD_SIZE
@@ -72,6 +74,20 @@ class Session(Struct, frozen=True, kw_only=True):
             opened_at=None if held.state is SessionState.UNBOUND else held.since,
             expires_at=listed.expires_at,
             refresh_at=listed.refresh_at,
+        )
+
+
+class OneSession(Session, frozen=True, kw_only=True):
+    """A live session, and why it has its roles."""
+
+    because: Because  # by the rules of now; `roles` are those before the ceiling, `cut` it took
+
+    @classmethod
+    def with_reasons(cls, listed: Listed, because: Because) -> "OneSession":
+        """Return it, and why."""
+        shown = Session.of(listed)
+        return cls(
+            **{name: getattr(shown, name) for name in shown.__struct_fields__}, because=because
         )
 
 
@@ -146,11 +162,19 @@ class NoQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """For what takes no query."""
 
 
+class ExplainProcess(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A process, as it names itself in `hello`."""
+
+    name: FullText
+    type: Text = ""
+
+
 class ExplainRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A login as a user would try it."""
 
     user: Annotated[str, Meta(max_length=4096)]
     password: Annotated[str, Meta(max_length=2 * MAX_PASSWORD_SIZE)]
+    process: ExplainProcess | None = None  # where; null: under no ceiling
 
     def __repr__(self) -> str:
         return "ExplainRequest(***)"
@@ -174,6 +198,9 @@ class Explanation(Struct, frozen=True, kw_only=True):
     accepted: bool
     reason: str  # what q would hear; empty when accepted
     checks: list[Check]
+    process: ExplainProcess | None = None  # as asked; null: no ceiling was applied
+    claims: list[ClaimUsed] = []
+    access: AccessSteps | None = None
     user: str = ""
     subject: str = ""
     issuer: str = ""

@@ -5,13 +5,14 @@ from typing import get_args
 
 import anyio
 
-from sessiond.control.bodies import Check, CheckName, Explanation
+from sessiond.control.access_steps import Steps, claims_used, steps_of
+from sessiond.control.bodies import Check, CheckName, ExplainProcess, Explanation
 from sessiond.control.view import View
 from sessiond.core.errors import IssuerUnavailable, Refusal, TokenRejected
 from sessiond.core.password import Presented, read_password, stated_claims
 from sessiond.core.queries import CheckAdmission
 from sessiond.core.secret import Secret
-from sessiond.core.session import ProcessKey
+from sessiond.core.session import ProcessAbout, ProcessKey
 from sessiond.core.verdict import PresentedTokens
 from sessiond.gate import VerifiedLogin
 from sessiond.gate.route import check_typed, find_issuer
@@ -36,6 +37,7 @@ class _Tried:
 
     checks: list[Check] = field(default_factory=list)
     verified_login: VerifiedLogin | None = None
+    access: Steps | None = None
 
     def passed(self, detail: str = "") -> None:
         self.checks.append(Check(check=CHECKS[len(self.checks)], outcome="passed", detail=detail))
@@ -54,8 +56,10 @@ class _Tried:
         )
 
 
-async def explain(view: View, *, user: str, password: Secret, peer: Peer) -> Explanation:
-    """Return what the login would come to now.
+async def explain(
+    view: View, *, user: str, password: Secret, process: ExplainProcess | None, peer: Peer
+) -> Explanation:
+    """Return what the login would come to now, at a process where one is named.
 
     The issuer is asked exactly what the login would ask it, through the same gate, and what it
     said a moment ago counts here too.
@@ -65,29 +69,40 @@ async def explain(view: View, *, user: str, password: Secret, peer: Peer) -> Exp
     """
     tried, reason = _Tried(), ""
     try:
-        await _try(view, tried, user=user, password=password, peer=peer)
+        await _try(view, tried, user=user, password=password, process=process, peer=peer)
     except _Failed as failed:
         tried.failed(failed)
         reason = failed.reason.value
         while len(tried.checks) < len(CHECKS):
             tried.skipped()
-    if tried.verified_login is None:
-        return Explanation(accepted=not reason, reason=reason, checks=tried.checks)
-    verdict = tried.verified_login.verdict
+    if tried.verified_login is None or tried.access is None:
+        return Explanation(accepted=not reason, reason=reason, checks=tried.checks, process=process)
+    verdict, steps = tried.verified_login.verdict, tried.access.steps
     return Explanation(
         accepted=not reason,
         reason=reason,
         checks=tried.checks,
+        process=process,
+        claims=claims_used(view.issuers[verdict.principal.issuer].claims, steps.ceiling),
+        access=steps,
         user=verdict.principal.name,
         subject=verdict.principal.subject,
         issuer=verdict.principal.issuer,
-        roles=verdict.roles,
+        roles=() if tried.access.denied is not None else steps.roles,
         attributes=dict(verdict.attributes),
         expires_at=verdict.lease.expires_at,
     )
 
 
-async def _try(view: View, tried: _Tried, *, user: str, password: Secret, peer: Peer) -> None:
+async def _try(
+    view: View,
+    tried: _Tried,
+    *,
+    user: str,
+    password: Secret,
+    process: ExplainProcess | None,
+    peer: Peer,
+) -> None:
     presented_at = view.clock.now()
     try:
         presented = read_password(password.reveal())
@@ -107,6 +122,7 @@ async def _try(view: View, tried: _Tried, *, user: str, password: Secret, peer: 
         hint = _hint(failed.reason, presented, view.issuers[issuer].introspects_as)
         raise _Failed(failed.reason, failed.detail + hint) from None
     tried.verified_login = verified_login
+    tried.access = _steps(view, process, verified_login)
     tried.passed()
     tokens = PresentedTokens(
         verdict=verified_login.verdict,
@@ -120,6 +136,8 @@ async def _try(view: View, tried: _Tried, *, user: str, password: Secret, peer: 
     refusal = await view.table.ask(CheckAdmission(presented=tokens, is_proof_due=False))
     if refusal is not None:
         raise _Failed(refusal.reason, refusal.detail)
+    if tried.access.denied is not None:
+        raise _Failed(tried.access.denied.reason, tried.access.denied.detail)
     tried.passed()
     await _prove(view, tried, tokens)
 
@@ -149,6 +167,16 @@ async def _admitted(
         ) from None
     tried.passed()
     return verified_login
+
+
+def _steps(view: View, process: ExplainProcess | None, verified_login: VerifiedLogin) -> Steps:
+    about = (
+        None
+        if process is None
+        else ProcessAbout(name=process.name, type=process.type, host="", pid=0)
+    )
+    rules, verdict = view.settings().access, verified_login.verdict
+    return steps_of(rules, about, verdict, now=view.clock.now())
 
 
 def _hint(reason: Refusal, presented: Presented, client: str) -> str:

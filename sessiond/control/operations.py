@@ -25,6 +25,7 @@ from sessiond.control import (
     subscribing,
 )
 from sessiond.control.access import Right
+from sessiond.control.access_steps import because_of
 from sessiond.control.explain import explain
 from sessiond.control.problem import Problem
 from sessiond.control.status import status
@@ -91,11 +92,12 @@ async def _sessions(view: View, asked: Asked) -> bodies.Sessions:
     )
 
 
-async def _session(view: View, asked: Asked) -> bodies.Session:
+async def _session(view: View, asked: Asked) -> bodies.OneSession:
     found = find_session(await view.table.rows(), SessionId(_id(asked)))
     if found is None:
         raise Problem(HTTPStatus.NOT_FOUND, "no such session is live")
-    return bodies.Session.of(found)
+    because = because_of(view.settings().access, found.session)
+    return bodies.OneSession.with_reasons(found, because)
 
 
 async def _processes(view: View, asked: Asked) -> listing.Processes:
@@ -155,7 +157,11 @@ class _Following(StreamingResponse):
 async def _explain(view: View, asked: Asked) -> bodies.Explanation:
     request: bodies.ExplainRequest = asked.body
     found = await explain(
-        view, user=request.user, password=Secret(request.password), peer=asked.peer
+        view,
+        user=request.user,
+        password=Secret(request.password),
+        process=request.process,
+        peer=asked.peer,
     )
     log.warning(
         "explained",
@@ -221,7 +227,7 @@ OPERATIONS = (
         path="/v1/sessions/{id}",
         summary="One live session",
         carry_out=_session,
-        answer=bodies.Session,
+        answer=bodies.OneSession,
     ),
     Operation(
         method="POST",
@@ -294,7 +300,7 @@ OPERATIONS = (
     Operation(
         method="POST",
         path="/v1/explain",
-        summary="What a login would come to, check by check; nobody is let in",
+        summary="What a login would come to, check by check and step by step; nobody is let in",
         carry_out=_explain,
         right=Right.ADMINISTER,
         body=bodies.ExplainRequest,

@@ -9,6 +9,8 @@ from uuid import UUID
 
 from sessiond.clock import Clock
 from sessiond.control.instrumented import InstrumentedStore
+from sessiond.core.access import AccessRules
+from sessiond.core.claims import ClaimRules
 from sessiond.core.grant import TokenHash
 from sessiond.core.secret import Secret
 from sessiond.eventlog import EventLog
@@ -31,6 +33,7 @@ class IssuerView:
     keys_trouble: Callable[[], str] = lambda: ""  # why its keys were not fetched at last
     roles: Sequence[AskedSource] = ()
     waiting: Callable[[], int] = lambda: 0  # logins that wait for their turn at it
+    claims: ClaimRules | None = None  # how they are read; None: as its plugin does
     introspects_as: str = ""  # our client there, where it is asked about each token (RFC 7662)
 
     @property
@@ -48,6 +51,7 @@ class ViewSettings:
     issuers: Mapping[str, IssuerView]
     proved: frozenset[str]  # issuers whose tokens count once a refresh has proved them
     deadline: float  # seconds that a login may take
+    access: AccessRules = field(default_factory=AccessRules)
 
 
 @dataclass(slots=True)

@@ -26,6 +26,7 @@ from sessiond.ctl import (
 )
 from sessiond.ctl.asking import NAMED_TWICE, Target, as_json, asked, config_too, print_found
 from sessiond.ctl.client import Client, ControlError, DaemonAwayError
+from sessiond.ctl.explained import explanation_of
 from sessiond.ctl.typed import read_password
 
 AGAIN = 1.0  # seconds between two tries of `watch` to reach a daemon that went away
@@ -98,18 +99,27 @@ def watch(client: Client, after: int | None, as_json: bool) -> None:
 
 @main.command()
 @click.option("--user", metavar="U", required=True, help="The name as the user would type it.")
+@click.option(
+    "--process", metavar="NAME[:TYPE]", help="Where: with the ceiling of a process of this name."
+)
 @as_json
 @config_too
 @asked
-def explain(client: Client, user: str, as_json: bool) -> None:
+def explain(client: Client, user: str, process: str | None, as_json: bool) -> None:
     """Say what a login would come to. The password is read from standard input.
 
-    Nobody is let in, and no refresh token is spent. It ends with 77 where the login would be
-    refused.
+    It shows each check, the claims that are used, and the roles step by step: given by token and
+    role sources, protected, granted here, and what the ceiling of the process leaves of them.
+    Without a process no ceiling is applied. Nobody is let in, and no refresh token is spent. It
+    ends with 77 where the login would be refused.
     """
+    body: dict[str, Any] = {"user": user}
+    if process is not None:
+        name, _, kind = process.partition(":")
+        body["process"] = {"name": name, "type": kind}
     password = read_password() if sys.stdin.isatty() else sys.stdin.read().rstrip("\r\n")
-    found = client.post("/v1/explain", {"user": user, "password": password})
-    print_found(found, as_json, *show.explanation_of(found))
+    found = client.post("/v1/explain", {**body, "password": password})
+    print_found(found, as_json, *explanation_of(found))
     if not found["accepted"]:
         click.get_current_context().exit(os.EX_NOPERM)
 

@@ -10,6 +10,7 @@ from rich.live import Live
 from sessiond.ctl import completion, lists, show
 from sessiond.ctl.asking import as_json, asked, print_found
 from sessiond.ctl.client import Client
+from sessiond.ctl.explained import reasons_of
 from sessiond.ctl.short_ids import full_id
 
 EVERY = 2.0  # seconds between two looks of `list --watch`
@@ -68,7 +69,7 @@ def list_sessions(
 def show_session(client: Client, session: str, as_json: bool) -> None:
     """Show all of one session, by its id or how that begins."""
     found = client.get(f"/v1/sessions/{full_id(client, session)}")
-    print_found(found, as_json, show.session_of(found))
+    print_found(found, as_json, show.session_of(found), *reasons_of(found))
 
 
 @click.command()

@@ -15,7 +15,6 @@ from rich.text import Text
 from sessiond.core.printable import escaped, escaped_lines
 
 WIDE = 1000  # characters of a line that nobody wraps: a file's or a pipe's
-_COLOURS = {"passed": "green", "failed": "bold red", "skipped": "dim"}
 
 
 class _Printing(Console):
@@ -98,9 +97,10 @@ def members_of(members: Mapping[str, object]) -> Table:
 def session_of(session: Mapping[str, Any]) -> Table:
     """Return all of one session."""
     process = session["process"]
+    members = {name: value for name, value in session.items() if name != "because"}
     return members_of(
         {
-            **session,
+            **members,
             "process": f"{process['name']}:{process['pid']} ({process['type']}) on "
             f"{process['host']}",
             "roles": ", ".join(session["roles"]),
@@ -262,22 +262,3 @@ def _order(event: Mapping[str, Any]) -> list[str]:
     what = [f"{event['scope']} {event['value']}".strip(), f"by {who}"]
     what += [f"sessions {event['count']}"] if event["count"] else []
     return what + ([event["reason"]] if event["reason"] else [])
-
-
-def explanation_of(explanation: Mapping[str, Any]) -> Iterable[Table | Text]:
-    """Yield each check, and what they come to."""
-    table = Table(box=None, pad_edge=False, show_header=False)
-    table.add_column(no_wrap=True)
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
-    for each in explanation["checks"]:
-        told = ": ".join(filter(None, (each["reason"], each["detail"])))
-        outcome = Text(each["outcome"], style=_COLOURS[each["outcome"]])
-        table.add_row(plain(each["check"]), outcome, plain(told))
-    yield table
-    if explanation["accepted"]:
-        roles = ", ".join(explanation["roles"]) or "no role"
-        until = moment(explanation["expires_at"])
-        yield plain(f"would be let in as {explanation['user']} with {roles} until {until}")
-    else:
-        yield plain(f"would be refused: {explanation['reason']}")

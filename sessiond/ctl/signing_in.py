@@ -24,6 +24,7 @@ from sessiond.ctl.asking import Target, as_json, config_too, print_found
 from sessiond.ctl.client import Client as Control
 from sessiond.ctl.client import ControlError
 from sessiond.ctl.configured import DEFAULT, issuers_named, program_of
+from sessiond.ctl.explained import explanation_of
 from sessiond.init.vendors import vendor_of
 
 if TYPE_CHECKING:  # what it imports would slow down the other commands
@@ -90,7 +91,7 @@ def test(
         typed = user or _stated_name(issuer, tokens.access_token)
         body = {"user": typed, "password": _password(issuer, tokens)}
         found = control.post("/v1/explain", body)
-    print_found(found, as_json, *show.explanation_of(found))
+    print_found(found, as_json, *explanation_of(found))
     context.exit(os.EX_OK if found["accepted"] else os.EX_NOPERM)
 
 

@@ -6,9 +6,11 @@ from datetime import timedelta
 from pathlib import Path
 
 from sessiond.config import Config, IssuerConfig, credentials
+from sessiond.config.claim_rules import claim_rules
 from sessiond.control.access import Access
 from sessiond.control.view import IssuerView, ViewSettings
 from sessiond.core.access import AccessRules, Ceiling, LocalGrant
+from sessiond.core.claims import ClaimRules
 from sessiond.core.decide import Rules
 from sessiond.core.secret import Secret
 from sessiond.daemon.issuers import RunningIssuer
@@ -97,7 +99,12 @@ def snapshot_of(
         witnesses={name: each.ahead for name, each in running.items()},
         subscribers=_subscribers(config),
         access=looked_up.access,
-        view=ViewSettings(issuers=_views(running), proved=rules.proved, deadline=login.deadline),
+        view=ViewSettings(
+            issuers=_views(running),
+            proved=rules.proved,
+            deadline=login.deadline,
+            access=rules.access,
+        ),
         stop_within=_stop_within(config),
     )
 
@@ -174,10 +181,15 @@ def _views(running: Mapping[str, RunningIssuer]) -> dict[str, IssuerView]:
             keys_trouble=each.issuer.keys_trouble,
             roles=() if each.issuer.roles is None else each.issuer.roles.asked,
             waiting=each.limiter.waiting,
+            claims=_claims(each.spec.config),
             introspects_as=_introspects_as(each.spec.config),
         )
         for name, each in running.items()
     }
+
+
+def _claims(issuer: IssuerConfig) -> ClaimRules | None:
+    return None if issuer.verify == "plugin" else claim_rules(issuer)
 
 
 def _introspects_as(issuer: IssuerConfig) -> str:

@@ -132,6 +132,7 @@ async def test_a_session_has_all_members_and_no_token() -> None:
             "opened_at": "2026-03-02T09:00:00Z",
             "expires_at": "2026-03-02T10:00:00Z",
             "refresh_at": None,
+            "because": {"roles": {"reader": ["verifier"]}, "cut": []},
         }
 
 

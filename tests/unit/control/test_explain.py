@@ -1,12 +1,17 @@
 """Explaining says what the login would come to, and does nothing of it."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import anyio
 import pytest
 
+from sessiond.core.access import AccessRules, Ceiling, LocalGrant
 from sessiond.core.changes import BeginRefresh, KeepGrant, Refresh, Revoke
+from sessiond.core.claims import ClaimRules
 from sessiond.core.errors import IssuerUnavailable, Refusal, TokenRejected
 from sessiond.core.revocation import Scope
 from tests.fakes import (
@@ -28,10 +33,11 @@ CHECKS = ["token", "name", "route", "verification", "match", "admission", "proof
 
 
 async def explained(
-    v: Viewing, user: str = "alice", password: str = opaque()
+    v: Viewing, user: str = "alice", password: str = opaque(), *, at: dict[str, str] | None = None
 ) -> tuple[dict[str, Any], list[str]]:
     """Return the explanation, and its outcomes in order."""
-    response = await v.ask("POST", "/v1/explain", json={"user": user, "password": password})
+    body = {"user": user, "password": password} | ({} if at is None else {"process": at})
+    response = await v.ask("POST", "/v1/explain", json=body)
     assert response.status_code == 200, response.text
     found: dict[str, Any] = response.json()
     assert [each["check"] for each in found["checks"]] == CHECKS
@@ -220,3 +226,119 @@ async def test_many_explanations_at_once_share_the_question() -> None:
             held.set()
         assert answers == [True] * 3
         assert len(v.verifier.asked) == 1
+
+
+RULES = AccessRules(
+    protected=("admin",),
+    grants=(LocalGrant(users=("ali*",), roles=("ops",)),),
+    ceilings=(
+        Ceiling(name="gateway*", roles=("reader", "ops"), users=("alice",)),
+        Ceiling(name="desk", users=("bob",)),
+        Ceiling(name="strict", max_age=timedelta(hours=8), acr=("mfa",)),
+        Ceiling(name="empty", roles=("nobody",)),
+    ),
+)
+GIVEN = {"reader": ("claim roles: kdb.read",), "admin": ("role source ldap",), "guest": ("x",)}
+
+
+@asynccontextmanager
+async def ruled() -> AsyncIterator[Viewing]:
+    """Give a view of a daemon with `[access]` tables, and of a user with three roles."""
+    async with viewing() as v:
+        v.settings.now = replace(v.settings.now, access=RULES)
+        v.verifier.says = verdict().assigning(GIVEN)
+        yield v
+
+
+async def test_at_a_process_the_roles_are_shown_before_and_after_each_step() -> None:
+    async with ruled() as v:
+        found, outcomes = await explained(v, at={"name": "gateway1", "type": "gateway"})
+        assert outcomes == ["passed"] * 6 + ["skipped"]
+        assert (found["accepted"], found["roles"]) == (True, ["ops", "reader"])
+        assert found["process"] == {"name": "gateway1", "type": "gateway"}
+        ceiling = found["access"].pop("ceiling")
+        assert found["access"] == {
+            "assigned": {role: list(whys) for role, whys in GIVEN.items()},
+            "protected": ["admin"],
+            "granted": {"ops": ["access.grant[1]"]},
+            "before_ceiling": ["guest", "ops", "reader"],
+            "cut": ["guest"],
+            "roles": ["ops", "reader"],
+        }
+        assert (ceiling["number"], ceiling["name"], ceiling["roles"]) == (
+            1,
+            "gateway*",
+            ["reader", "ops"],
+        )
+
+
+@pytest.mark.parametrize("at", [None, {"name": "other"}])
+async def test_without_a_process_or_a_table_for_it_no_ceiling_cuts(
+    at: dict[str, str] | None,
+) -> None:
+    async with ruled() as v:
+        found, _ = await explained(v, at=at)
+        assert found["roles"] == ["guest", "ops", "reader"]
+        assert (found["access"]["ceiling"], found["access"]["cut"]) == (None, [])
+        assert (found["process"] is None) == (at is None)
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"), [("desk", "notallowed"), ("strict", "stepup"), ("empty", "noroles")]
+)
+async def test_what_a_process_would_refuse_is_refused_with_its_reason(
+    name: str, reason: str
+) -> None:
+    async with ruled() as v:
+        found, outcomes = await explained(v, at={"name": name})
+        assert outcomes == ["passed"] * 5 + ["failed", "skipped"]
+        assert (found["accepted"], found["reason"], found["roles"]) == (False, reason, [])
+        assert found["checks"][5]["reason"] == reason
+        assert found["checks"][5]["detail"]
+        assert found["access"]["before_ceiling"] == ["guest", "ops", "reader"]
+
+
+async def test_a_protected_role_alone_is_shown_as_dropped() -> None:
+    async with ruled() as v:
+        v.verifier.says = verdict(principal("bob")).assigning({"admin": ("default_roles",)})
+        found, _ = await explained(v, "bob")
+        assert (found["reason"], found["access"]["protected"]) == ("noroles", ["admin"])
+        assert found["access"]["before_ceiling"] == []
+
+
+async def test_claims_are_named_and_their_values_are_not_shown() -> None:
+    async with ruled() as v:
+        rules = ClaimRules(
+            issuer="corp",
+            user_claim="upn",
+            subject_claim="sub",
+            lease=timedelta(hours=1),
+            roles_claim=("roles",),
+            attributes={"department": "desk"},
+        )
+        issuers = {"corp": replace(v.view.issuers["corp"], claims=rules)}
+        v.settings.now = replace(v.settings.now, issuers=issuers)
+        found, _ = await explained(v, at={"name": "strict"})
+        assert [(each["claim"], each["used_for"]) for each in found["claims"]] == [
+            ("upn", "name"),
+            ("sub", "subject"),
+            ("roles", "roles"),
+            ("department", "attribute desk"),
+            ("auth_time", "sign-in"),
+            ("acr", "sign-in"),
+            ("acrs", "sign-in"),
+        ]
+
+
+async def test_of_a_token_that_is_not_verified_no_step_is_shown() -> None:
+    async with ruled() as v:
+        found, _ = await explained(v, password="plain", at={"name": "desk"})
+        assert (found["access"], found["claims"], found["process"]["name"]) == (None, [], "desk")
+
+
+@pytest.mark.parametrize("process", [{}, {"name": ""}, {"name": "a", "pid": 1}, "gateway"])
+async def test_a_process_is_a_name_and_a_type(process: object) -> None:
+    async with viewing() as v:
+        body = {"user": "alice", "password": opaque(), "process": process}
+        response = await v.ask("POST", "/v1/explain", json=body)
+        assert 400 <= response.status_code < 500

@@ -9,6 +9,7 @@ import pytest
 from rich.console import Console
 
 from sessiond.ctl import lists, show
+from sessiond.ctl.explained import explanation_of
 from tests.fakes import START
 
 SESSION: dict[str, Any] = {
@@ -116,7 +117,7 @@ def test_a_gap_says_from_where_to_where() -> None:
 def test_an_explanation_ends_with_what_it_comes_to() -> None:
     check = {"check": "token", "outcome": "failed", "reason": "nottoken", "detail": "a plain one"}
     refused = {"accepted": False, "reason": "nottoken", "checks": [check]}
-    text = drawn(*show.explanation_of(refused))
+    text = drawn(*explanation_of(refused))
     assert "nottoken: a plain one" in text
     assert text.endswith("would be refused: nottoken\n")
     accepted = {
@@ -127,7 +128,7 @@ def test_an_explanation_ends_with_what_it_comes_to() -> None:
         "expires_at": "2026-03-02T10:00:00Z",
     }
     assert "let in as alice with no role until 2026-03-02 10:00:00Z" in drawn(
-        *show.explanation_of(accepted)
+        *explanation_of(accepted)
     )
 
 
@@ -167,7 +168,7 @@ def test_a_narrow_terminal_folds_a_value_and_cuts_nothing_of_it(
     long = "".join(map(str, range(60)))
     check = {"check": "token", "outcome": "failed", "reason": "", "detail": long}
     refused = {"accepted": False, "reason": "nottoken", "checks": [check]}
-    show.say(show.members_of({"name": long}), *show.explanation_of(refused))
+    show.say(show.members_of({"name": long}), *explanation_of(refused))
     assert all(len(line) <= 40 for line in terminal.lines)
     columns = [line.split()[-1] for line in terminal.lines[:-1]]
     assert "".join(columns) == 2 * long
