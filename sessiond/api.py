@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from sessiond.core.access import Because
+from sessiond.core.access import Access, AccessRules, Because, Ceiling, LocalGrant, access_at
 from sessiond.core.errors import (
     ConfigError,
     IssuerThrottled,
@@ -46,8 +46,11 @@ from sessiond.trusted_file import TrustedFile, TrustedFileError
 
 __all__ = [
     "API_VERSION",
+    "Access",
+    "AccessRules",
     "BatchSubscriber",
     "Because",
+    "Ceiling",
     "ConfigError",
     "Event",
     "Gap",
@@ -56,6 +59,7 @@ __all__ = [
     "IssuerThrottled",
     "IssuerUnavailable",
     "Lease",
+    "LocalGrant",
     "LoginRefused",
     "Operator",
     "OperatorEvent",
@@ -85,6 +89,7 @@ __all__ = [
     "UnusableAnswer",
     "Verdict",
     "Verifier",
+    "access_at",
     "from_json",
     "settings_of",
     "to_json",

@@ -7,8 +7,11 @@ from tests.fakes import START, opened_event
 def test_the_names_that_plugins_may_import_are_these() -> None:
     assert sorted(api.__all__) == [
         "API_VERSION",
+        "Access",
+        "AccessRules",
         "BatchSubscriber",
         "Because",
+        "Ceiling",
         "ConfigError",
         "Event",
         "Gap",
@@ -17,6 +20,7 @@ def test_the_names_that_plugins_may_import_are_these() -> None:
         "IssuerThrottled",
         "IssuerUnavailable",
         "Lease",
+        "LocalGrant",
         "LoginRefused",
         "Operator",
         "OperatorEvent",
@@ -46,6 +50,7 @@ def test_the_names_that_plugins_may_import_are_these() -> None:
         "UnusableAnswer",
         "Verdict",
         "Verifier",
+        "access_at",
         "from_json",
         "settings_of",
         "to_json",

@@ -1,4 +1,4 @@
-"""`sessiond-audit verify`: says whether a log is as it was written."""
+"""`sessiond-audit`: says whether a log is as it was written, and who could do what by it."""
 
 import argparse
 import os
@@ -8,6 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from sessiond_audit import asking
+from sessiond_audit.asking import QuestionError
+from sessiond_audit.kept import KeptError
 from sessiond_audit.names import live, order, rotated
 from sessiond_audit.verify import BrokenChainError, Findings, Hole, verify
 
@@ -23,13 +26,21 @@ class _Parser(argparse.ArgumentParser):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code: 1 for a broken chain, else as in sysexits.h."""
     parser = _Parser(prog="sessiond-audit", description=__doc__)
-    commands = parser.add_subparsers(required=True, metavar="verify")
+    commands = parser.add_subparsers(required=True, metavar="verify|who")
     command = commands.add_parser("verify", help="check the chain of one log or of several")
     command.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="a log or its files")
     command.add_argument("--expect", type=_hash, metavar="HASH", help="a line that must be there")
+    command.set_defaults(carry_out=_verify)
+    command = commands.add_parser("who", help="who could have a role at a process, when, and why")
+    command.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="a log or its files")
+    asking.add_options(command)
+    command.set_defaults(carry_out=_who)
     options = parser.parse_args(arguments)
     try:
-        return _verify(options.paths, options.expect)
+        return int(options.carry_out(options))
+    except (QuestionError, KeptError) as error:
+        sys.stderr.write(f"sessiond-audit: {error}\n")
+        return os.EX_USAGE if isinstance(error, QuestionError) else os.EX_CONFIG
     except BrokenChainError as error:
         sys.stderr.write(f"sessiond-audit: {error}\n")
         return EX_BROKEN
@@ -64,8 +75,18 @@ def shown(log: Path, findings: Findings) -> str:
     return "".join(line + "\n" for line in lines)
 
 
-def _verify(paths: Sequence[Path], expected: str | None) -> int:
-    logs = files_of(paths)
+def _who(options: argparse.Namespace) -> int:
+    logs = files_of(options.paths)
+    if len(logs) > 1:
+        sys.stderr.write("sessiond-audit: who is asked of one log at a time\n")
+        return os.EX_USAGE
+    for files in logs.values():
+        sys.stdout.write(asking.answer(options, files, verify(files)))
+    return os.EX_OK
+
+
+def _verify(options: argparse.Namespace) -> int:
+    logs, expected = files_of(options.paths), options.expect
     if expected is not None and len(logs) > 1:
         sys.stderr.write("sessiond-audit: --expect is for one log at a time\n")
         return os.EX_USAGE
