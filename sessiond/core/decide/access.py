@@ -43,12 +43,19 @@ def tell_opened(draft: Draft, session: Session, access: Access) -> None:
 def tell_roles(
     draft: Draft, before: Session, after: Session, access: Access, *, expires_at: datetime
 ) -> None:
-    """Tell a process which roles a session of it has now, where it may know of others."""
+    """Tell a process which roles a session of it has now, where it may know of others.
+
+    Subscribers are told also of roles that were given or taken above the ceiling alone:
+    processes that follow have ceilings of their own, and auditors ask who could be what there.
+    """
     is_open = after.state is SessionState.OPEN
-    if after.roles != (before.told if is_open else before.roles):
-        why = _why(draft, access)
-        changed = draft.event(SessionRolesChanged, after, expires_at=expires_at, **why)
-        draft.push(changed, after.process)
+    is_news = after.roles != (before.told if is_open else before.roles)
+    is_given_anew = after.assigned.keys() != before.assigned.keys()
+    if not is_news and (after.state is SessionState.UNBOUND or not is_given_anew):
+        return
+    why = _why(draft, access)
+    changed = draft.event(SessionRolesChanged, after, expires_at=expires_at, **why)
+    draft.push(changed, after.process) if is_news else draft.tell(changed)
 
 
 def reassess(draft: Draft, change: Reassess) -> Reassessed:

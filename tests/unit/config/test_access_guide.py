@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from sessiond import config
+from sessiond.core.errors import ConfigError
 
 GUIDE = Path(__file__).parents[3] / "docs/access.md"
 ISSUER = """
@@ -34,5 +35,5 @@ def test_an_estate_without_peers_is_refused_as_the_guide_says(tmp_path: Path) ->
     path = tmp_path / "config.toml"
     (block,) = [each for each in BLOCKS if "estate" in each]
     path.write_text(block.replace('peers = ["kdb"]\n', "") + ISSUER)
-    with pytest.raises(config.ConfigError, match="peers"):
+    with pytest.raises(ConfigError, match="peers"):
         config.load(path)

@@ -226,3 +226,19 @@ def test_a_session_that_was_taken_back_already_ends_as_that_and_changes_no_more(
     assert rest.rest is not None
     access(ledger, Ceiling(users=()))
     assert ledger.ask(Reassess()) == Reassessed(changed=0, ended=0)
+
+
+def test_roles_above_the_ceiling_are_told_to_subscribers_and_not_to_the_process(
+    ledger: Ledger,
+) -> None:
+    access(ledger, Ceiling(name="rdb*", roles=("reader",)))
+    ledger.ask(Reassess())
+    for has_changed in (True, False):
+        refresh(ledger, "reader", "admin")
+        told = [n for n in ledger.last.notices if isinstance(n.event, SessionRolesChanged)]
+        assert bool(told) == has_changed
+        for notice in told:
+            assert isinstance(notice.event, SessionRolesChanged)
+            assert (notice.push_to, notice.event.roles) == (None, ("reader",))
+            assert notice.event.because.cut == ("admin",)
+            assert set(notice.event.because.roles) == {"reader", "admin"}
