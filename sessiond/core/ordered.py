@@ -33,6 +33,11 @@ class Ordered(Generic[K]):
     def __len__(self) -> int:
         return sum(map(len, self._runs))
 
+    @property
+    def last(self) -> K:
+        """The greatest key. There must be one."""
+        return self._lasts[-1]
+
     def add(self, key: K) -> None:
         """Put a key in its place; one that is there stays there once."""
         if not self._runs:

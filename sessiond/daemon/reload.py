@@ -275,6 +275,7 @@ class Reload:
         services.gate.change_issuers()
         endpoints.listener.end_disallowed()
         services.connected.end_misnamed(now.names)
+        services.estate.reload()
         if now.access != before.access:
             endpoints.control.end_streams()
         endpoints.view.configuration.applied(

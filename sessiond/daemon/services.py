@@ -20,6 +20,7 @@ from sessiond.gate import Gate
 from sessiond.kdb.connected import ConnectedProcesses
 from sessiond.kdb.connection import Connection
 from sessiond.kdb.conversation import ConnectionContext
+from sessiond.kdb.estate import Estate
 from sessiond.kdb.listener import Listener, Place
 from sessiond.kdb.login_services import LoginServices
 from sessiond.kdb.process_access import ProcessAccess
@@ -49,6 +50,7 @@ class Services:
     events: EventLog
     table: Table
     connected: ConnectedProcesses
+    estate: Estate
     names: ProcessNames
     gate: Gate
     refresher: Refresher
@@ -73,9 +75,11 @@ def services_of(
     gate = Gate(lambda: current.now.gate, clock=clock, containment=issuers.containment)
     refresher = _refresher(current, issuers, table, clock, hasher)
     connected = ConnectedProcesses(issuers.containment)
+    estate = Estate(table, lambda: current.now.table.rules.access, clock, issuers.containment)
     # The log comes first: it knows what others act on. The pushes come last, so that whoever is
-    # told of an end finds it carried out.
-    table.attend(events.take, gate.take, refresher.take, connected.take)
+    # told of an end finds it carried out. Only those who follow hear of a login before it is
+    # answered: once in, its user may be known by them at once.
+    table.attend(*(events.take, gate.take, refresher.take, connected.take), heralds=(estate.take,))
     subscribers = Subscribers(
         lambda: current.now.subscribers,
         events,
@@ -94,6 +98,7 @@ def services_of(
         events=events,
         table=table,
         connected=connected,
+        estate=estate,
         names=ProcessNames(clock.monotonic),
         gate=gate,
         refresher=refresher,
@@ -177,7 +182,6 @@ def endpoints_of(
     control: socket.socket | None,
 ) -> Endpoints:
     """Make it, once the table is loaded."""
-    process_access = ProcessAccess(lambda: current.now.names)
     context = ConnectionContext(
         login_services=services.login_services,
         connected=services.connected,
@@ -187,7 +191,8 @@ def endpoints_of(
         subscriber_access=SubscriberAccess(lambda: current.now.subscriber_access),
         names=services.names,
         turns=Turns(services.table),
-        process_access=process_access,
+        estate=services.estate,
+        process_access=ProcessAccess(lambda: current.now.names),
         containment=services.issuers.containment,
     )
     listener = Listener(
@@ -207,7 +212,7 @@ def endpoints_of(
         hashed=services.login_services.hashed,
         new_id=uuid4,
         database=database,
-        refused=lambda: listener.refused + process_access.refused,
+        refused=lambda: listener.refused + context.process_access.refused,
         metrics=services.metrics,
         failures=services.issuers.containment.failures,
         subscribers=services.subscribers,

@@ -78,7 +78,22 @@ class Subscription:
     users: frozenset[str] | None  # folded names; None = all
 
 
-Call = Hello | Connect | Opened | Renewal | Disconnect | Reconciliation | Sessions | Subscription
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Follow:
+    pass
+
+
+Call = (
+    Hello
+    | Connect
+    | Opened
+    | Renewal
+    | Disconnect
+    | Reconciliation
+    | Sessions
+    | Subscription
+    | Follow
+)
 
 
 def read_call(value: Value) -> Call:
@@ -144,6 +159,11 @@ def _subscribe(name: Value, users: Value) -> Subscription:
     if len(names) > MAX_FILTER or any(len(name) > MAX_TEXT for name in names):
         raise CallError(f"the filter has at most {MAX_FILTER} names of {MAX_TEXT} characters")
     return Subscription(users=frozenset(map(folded, names)))
+
+
+def _follow(argument: Value) -> Follow:
+    _entries(argument, "follow", ())
+    return Follow()
 
 
 def _entries(value: Value, name: str, keys: Sequence[str]) -> dict[str, Value]:
@@ -212,4 +232,5 @@ _READERS: dict[str, tuple[tuple[int, ...], Callable[..., Any]]] = {
     "reconcile": ((2,), _reconcile),
     "sessions": ((0,), Sessions),
     ".u.sub": ((2,), _subscribe),
+    "follow": ((1,), _follow),
 }

@@ -20,7 +20,9 @@ from sessiond.kdb import calls, replies
 from sessiond.kdb.budget import Account, Budget
 from sessiond.kdb.changing import Changing, Listing, Opening, nothing
 from sessiond.kdb.connected import ConnectedProcesses
+from sessiond.kdb.estate import Estate
 from sessiond.kdb.feed import Discretion, Feed, Names, rows
+from sessiond.kdb.following import Following
 from sessiond.kdb.login import Login
 from sessiond.kdb.login_services import LoginServices, Owner
 from sessiond.kdb.process_access import ProcessAccess
@@ -55,6 +57,7 @@ class ConnectionContext:
     subscriber_access: SubscriberAccess
     names: ProcessNames
     turns: Turns
+    estate: Estate
     process_access: ProcessAccess = field(default_factory=ProcessAccess)
     containment: Containment = field(default_factory=Containment)  # where faults of ours end
     budget: Budget = field(default_factory=Budget)
@@ -136,6 +139,8 @@ class Conversation:
                 Listing(table, owner.key, slot, self._tasks).begin()
             case calls.Subscription():
                 self._subscribe(call, slot)
+            case calls.Follow():
+                self._follow_estate(owner, slot)
 
     def pass_over(self, value: Value, slot: Slot) -> None:
         """Answer a message that could not be begun in its time. Nothing of it happens.
@@ -176,6 +181,7 @@ class Conversation:
     def leave(self) -> None:
         """Let the sessions of a process that left wait for it."""
         owner = self._owner
+        self._context.estate.leave(self._line)
         if owner is not None and self._context.connected.leave(owner.key, self._line):
             log.info("process left", process=owner.about.name, pid=self._peer.pid)
             self._context.login_services.table.submit(ProcessLost(process=owner.key))
@@ -276,6 +282,11 @@ class Conversation:
             )
             self._feed = Feed(context.events, discretion, self._line)
         slot.when_due(partial(self._follow, self._feed, call, slot))
+
+    def _follow_estate(self, owner: Owner, slot: Slot) -> None:
+        if not slot.is_sync:
+            raise CallError("follow must be sync")
+        Following(self._context.estate, self._line, owner.about, slot, self._tasks).begin()
 
     def _follow(self, feed: Feed, call: calls.Subscription, slot: Slot) -> None:
         feed.follow(call.users, self._tasks.begin)

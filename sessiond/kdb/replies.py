@@ -1,6 +1,6 @@
 """What processes are told: whole messages of the kinds that are sent often, else kdb+ values."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, assert_never
 from uuid import UUID
@@ -23,9 +23,11 @@ from sessiond.core.events import (
     SessionRolesChanged,
 )
 from sessiond.core.session import ActiveSession
+from sessiond.core.standing import Standing
 from sessiond.qipc import (
     List,
     MessageKind,
+    TableInPieces,
     Template,
     Value,
     boolean,
@@ -141,6 +143,32 @@ def renewal_refused(session: UUID, handle: int, reason: Refusal) -> bytes:
     )
 
 
+def standing(user: str, of: Standing) -> bytes:
+    """Return the push that tells a process that follows what somebody may do there by now."""
+    return _standing(user, of.name, of.roles, of.attributes, is_gone=False)
+
+
+def gone(user: str, name: str) -> bytes:
+    """Return the push that tells a process that follows that somebody has no session any more.
+
+    Or none that the process is told of: its ceiling keeps the user out.
+    """
+    return _standing(user, name, (), {}, is_gone=True)
+
+
+def standings() -> TableInPieces:
+    """Return the answer to `follow`, with nobody in it yet: user, and what `standing` has of it."""
+    return TableInPieces({"user": symbol, "name": symbol, "roles": symbols, "attributes": strings})
+
+
+def _standing(
+    user: str, name: str, roles: Sequence[str], attributes: Mapping[str, str], *, is_gone: bool
+) -> bytes:
+    return _STANDING.message(
+        "standing", NO_SESSION, 0, user, roles, None, "", 0, name, attributes, is_gone
+    )
+
+
 def _push(
     kind: str,
     *,
@@ -183,3 +211,6 @@ _TOLD: dict[str, Callable[[Any], Value]] = {
 }
 _PUSH = Template(MessageKind.ASYNC, _TOLD, PUSH)
 _REFUSED_RENEWAL = Template(MessageKind.ASYNC, {**_TOLD, "ok": boolean}, PUSH)
+_STANDING = Template(
+    MessageKind.ASYNC, {**_TOLD, "name": symbol, "attributes": strings, "gone": boolean}, PUSH
+)

@@ -53,6 +53,7 @@ from sessiond.qipc.connection import (
 from sessiond.qipc.decode import decode
 from sessiond.qipc.encode import encode
 from sessiond.qipc.messages import Message, MessageDecoder, MessageKind, encode_message
+from sessiond.qipc.pieces import TableInPieces
 from sessiond.qipc.read import (
     flag,
     guid_of,
@@ -120,6 +121,7 @@ __all__ = [
     "ServerConnection",
     "State",
     "Table",
+    "TableInPieces",
     "Template",
     "Value",
     "Vector",

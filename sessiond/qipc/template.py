@@ -37,7 +37,7 @@ class Template:
         if len(set(entries.values())) < 2:
             raise ValueError("a template has values of several types")
         self._kind = kind
-        self._puts = [_PUTS.get(make) or _putting(make) for make in entries.values()]
+        self._puts = [put_of(make) for make in entries.values()]
         whole = Dictionary(build.symbols(entries), List((NIL,) * len(entries)))
         payload = encode(build.call(function, whole) if function else whole)
         self._start = payload[: -len(encode(NIL)) * len(entries)]
@@ -55,8 +55,9 @@ class Template:
         return framed(self._kind, b"".join((self._start, *values)))
 
 
-def _putting(make: Make) -> Put:
-    return lambda item: encode(make(item))
+def put_of(make: Make) -> Put:
+    """Return what encodes the value that a constructor makes of an item."""
+    return _PUTS.get(make) or (lambda item: encode(make(item)))
 
 
 def _number(kind: QType) -> Put:

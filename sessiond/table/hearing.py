@@ -1,4 +1,4 @@
-"""Who hears of what is on disk: first each who asked, in order, then each reader, in order."""
+"""Who hears of what is on disk: heralds, then each who asked, then each reader, all in order."""
 
 import asyncio  # noqa: TID251 - what is told later is told in a later turn of the loop
 from collections import deque
@@ -39,13 +39,20 @@ class Hearing:
 
     def __init__(self, containment: Containment) -> None:
         self._containment = containment
+        self._heralds: tuple[Reader, ...] = ()
         self._readers: tuple[Reader, ...] = ()
         self._unanswered = 0
         self._paused = deque[Callable[[], object]]()
 
-    def attend(self, *readers: Reader) -> None:
-        """Have each batch told to these, after those that are here already."""
+    def attend(self, *readers: Reader, heralds: Iterable[Reader] = ()) -> None:
+        """Have each batch told to these, after those that are here already.
+
+        Args:
+            readers: Hear of it once those are answered who asked for what is in it.
+            heralds: Hear of it before.
+        """
         self._readers += readers
+        self._heralds += (*heralds,)
 
     @property
     def is_crowded(self) -> bool:
@@ -71,6 +78,10 @@ class Hearing:
         """Tell who asked, but not within the call that asks."""
         self.expect()
         asyncio.get_running_loop().call_soon(self.answer, [(asked, answer)])
+
+    def herald(self, batch: Committed) -> None:
+        """Tell those who hear of a batch before it is answered."""
+        self._call("herald", (partial(herald, batch) for herald in self._heralds))
 
     def tell(self, batch: Committed) -> None:
         """Tell each reader."""

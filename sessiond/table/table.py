@@ -85,12 +85,13 @@ class Table:
         self._is_writing = False  # rows that are not on disk yet
         self._written = Notifier()
 
-    def attend(self, *readers: Reader) -> None:
+    def attend(self, *readers: Reader, heralds: Iterable[Reader] = ()) -> None:
         """Have each batch that is on disk read by these, in this order, by plain calls.
 
-        A reader appends and decides nothing: what it submits is for a later batch.
+        A reader appends and decides nothing: what it submits is for a later batch. `heralds` read
+        it before those who asked are answered.
         """
-        self._hearing.attend(*readers)
+        self._hearing.attend(*readers, heralds=heralds)
 
     async def load(self) -> None:
         """Read the store, before `run`."""
@@ -270,8 +271,10 @@ class Table:
             self._is_writing = False
             self._written.notify()
         self._sequence += len(numbered)
+        committed = Committed(draft.writes, numbered)
+        self._hearing.herald(committed)
         self._settle(draft)
-        self._hearing.tell(Committed(draft.writes, numbered))
+        self._hearing.tell(committed)
 
     async def _pay(self, owed: Batch) -> None:
         """Write what has ended while nothing could be written."""
@@ -356,9 +359,11 @@ class Table:
         for each in draft.decided:
             if not isinstance(each.submission.request, (Query, *RETURNING)):
                 each.submission.fail(error)
+        ended = Committed(draft.writes, draft.notices)
+        self._hearing.herald(ended)
         self._settle(draft)
         if not draft.is_empty:
-            self._hearing.tell(Committed(draft.writes, draft.notices))
+            self._hearing.tell(ended)
             draft.notices = [Notice(notice.event, None) for notice in draft.notices]
             self._owed.append(draft)
         now, rules = self._clock.now(), self._settings().rules

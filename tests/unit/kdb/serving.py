@@ -12,6 +12,7 @@ from uuid import UUID
 import anyio
 from anyio.abc import TaskGroup
 
+from sessiond.core.access import AccessRules
 from sessiond.core.changes import Revoke
 from sessiond.core.revocation import Scope
 from sessiond.core.secret import Secret
@@ -22,6 +23,7 @@ from sessiond.gate import FairLimiter, Gate
 from sessiond.kdb.connected import ConnectedProcesses
 from sessiond.kdb.connection import Connection
 from sessiond.kdb.conversation import ConnectionContext
+from sessiond.kdb.estate import Estate
 from sessiond.kdb.login_services import LoginServices
 from sessiond.kdb.subscriber_access import ProcessNames, SubscriberAccess
 from sessiond.kdb.tasks import Work
@@ -37,7 +39,7 @@ from sessiond.qipc import Table as QTable
 from sessiond.qipc.values import QType
 from sessiond.refresher import Refresher, RefreshIssuer, RefreshSettings
 from sessiond.system.peer import AllowList, Peer
-from sessiond.table import Table
+from sessiond.table import Table, TableSettings
 from sessiond.testing.calls import (
     PING,
     SESSIONS,
@@ -244,6 +246,8 @@ class Serving:
     settings: ConnectionSettings
     subscriber_access: Settings[AllowList | None]
     tasks: TaskGroup
+    estate: Estate
+    table_settings: Settings[TableSettings]
     connections: list[Connection] = field(default_factory=list)
 
     def arrive(self, who: Peer | None = None, *, room: float = math.inf) -> Process:
@@ -254,12 +258,20 @@ class Serving:
         self.connections.append(connection)
         return Process(theirs, place.gone, connection)
 
-    async def process(self, pid: int = 100, *, room: float = math.inf) -> Process:
+    async def process(
+        self, pid: int = 100, *, name: str = "gw1", room: float = math.inf
+    ) -> Process:
         """Return a process that has said hello."""
         process = self.arrive(peer(pid), room=room)
         await process.greet()
-        await process.hello()
+        await process.hello(name)
         return process
+
+    def reload(self, access: AccessRules) -> None:
+        """Have other rules count, as the daemon does."""
+        now = self.table_settings.now
+        self.table_settings.now = replace(now, rules=replace(now.rules, access=access))
+        self.estate.reload()
 
     async def late(self, q: Process, value: Value) -> dict[str, Any]:
         """Return the answer of a connect or renew that takes longer than its deadline."""
@@ -298,11 +310,14 @@ async def serving(
     recheck: float = 0.0,
     proved: Sequence[str] = (),
     max_message: int = 1 << 20,
+    access: AccessRules | None = None,
 ) -> AsyncIterator[Serving]:
     store, connected, numbers = MemoryStore(), ConnectedProcesses(), count(1)
     events = EventLog(store, clock)
-    rules = replace(RULES, proved=frozenset(proved))
-    table = Table(store, clock, table_settings(rules))
+    rules = replace(RULES, proved=frozenset(proved), access=access or RULES.access)
+    settled = table_settings(rules)
+    table = Table(store, clock, settled)
+    estate = Estate(table, lambda: settled.now.rules.access, clock)
     verifier, source = TokenVerifier(), ScriptedTokens(clock, [])
     gate = Gate(
         gate_settings(gate_issuer(verifier, clock), waiting=waiting),
@@ -325,7 +340,7 @@ async def serving(
         hashed=hashed,
         draw=lambda: 0.5,
     )
-    table.attend(events.take, gate.take, refresher.take, connected.take)
+    table.attend(*(events.take, gate.take, refresher.take, connected.take), heralds=(estate.take,))
     login_services = LoginServices(
         table=table,
         gate=gate,
@@ -347,9 +362,10 @@ async def serving(
         subscriber_access=SubscriberAccess(subscriber_access),
         names=ProcessNames(clock.monotonic),
         turns=Turns(table),
+        estate=estate,
     )
     async with anyio.create_task_group() as tasks:
-        for run in (gate.run, refresher.run, table.run):
+        for run in (gate.run, refresher.run, table.run, estate.run):
             tasks.start_soon(run)
         at_work = Serving(
             clock,
@@ -363,6 +379,8 @@ async def serving(
             settings,
             subscriber_access,
             tasks,
+            estate,
+            settled,
         )
         try:
             yield at_work

@@ -22,6 +22,7 @@ from sessiond.core.events import (
     SessionRolesChanged,
 )
 from sessiond.core.session import ActiveSession
+from sessiond.core.standing import Standing
 from sessiond.kdb import replies
 from sessiond.qipc import (
     NULL_GUID,
@@ -298,3 +299,24 @@ def test_the_texts_of_one_attribute_are_a_list_of_strings_too() -> None:
     one = replace(active(), session=session(attributes={"a": "", "b": "xy"}))
     attributes = mapping(said(replies.accepted(one)))["attributes"]
     assert attributes == Dictionary(symbols(["a", "b"]), List((string(""), string("xy"))))
+
+
+def test_a_standing_has_the_keys_of_every_push_and_three_of_its_own() -> None:
+    alice = Standing("Alice", ("reader",), {"desk": "rates"})
+    entries = pushed(replies.standing("ALICE", alice))
+    assert list(entries) == [*PUSH_KEYS, "name", "attributes", "gone"]
+    assert entries == {
+        **nothing("standing", user=symbol("ALICE"), roles=symbols(["reader"])),
+        "name": symbol("Alice"),
+        "attributes": Dictionary(symbols(["desk"]), List((string("rates"),))),
+        "gone": boolean(False),
+    }
+
+
+def test_whoever_is_gone_has_no_role_and_no_attribute() -> None:
+    assert pushed(replies.gone("ALICE", "Alice")) == {
+        **nothing("standing", user=symbol("ALICE")),
+        "name": symbol("Alice"),
+        "attributes": Dictionary(symbols([]), List(())),
+        "gone": boolean(True),
+    }

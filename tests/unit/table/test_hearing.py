@@ -77,6 +77,16 @@ def test_each_reader_is_told_in_order_though_others_raise(
     assert containment.failures == {("told by the table", "reader"): 2}
 
 
+def test_each_herald_is_told_though_others_raise_and_no_reader_by_it(
+    heard: Hearing, containment: Containment
+) -> None:
+    heralded, told = list[Committed](), list[Committed]()
+    heard.attend(told.append, heralds=(fail, heralded.append))
+    heard.herald(BATCH)
+    assert (heralded, told) == ([BATCH], [])
+    assert containment.failures == {("told by the table", "herald"): 1}
+
+
 def test_what_cancels_a_task_is_no_failure_of_who_is_told(heard: Hearing) -> None:
     def interrupt(_: object) -> None:
         raise KeyboardInterrupt

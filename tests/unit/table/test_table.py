@@ -255,7 +255,7 @@ async def test_when_dropping_old_events_fails_the_table_goes_on(
 # Who hears of it
 
 
-async def test_who_asked_is_told_in_order_and_then_each_reader_when_it_is_on_disk(
+async def test_heralds_then_who_asked_and_then_each_reader_is_told_when_it_is_on_disk(
     table: RunningTable, store: MemoryStore
 ) -> None:
     told = list[str]()
@@ -263,7 +263,8 @@ async def test_who_asked_is_told_in_order_and_then_each_reader_when_it_is_on_dis
     def note(who: str) -> Callable[[object], None]:
         return lambda _: told.append(who)
 
-    table.table.attend(note("one reader"), note("another"))
+    heralds = (note("one herald"), note("another herald"))
+    table.table.attend(note("one reader"), note("another"), heralds=heralds)
     released = store.hold()
     for number in range(1, 4):
         table.table.submit(login(number, presented(str(number))), note(str(number)))
@@ -271,7 +272,8 @@ async def test_who_asked_is_told_in_order_and_then_each_reader_when_it_is_on_dis
     assert told == []
     released.set()
     await idle()
-    assert told == ["1", "2", "3", "one reader", "another"]
+    answered = ["1", "2", "3"]
+    assert told == ["one herald", "another herald", *answered, "one reader", "another"]
 
 
 async def test_who_raises_when_he_is_told_keeps_nobody_else_from_it_and_ends_nothing(
