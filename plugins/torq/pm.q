@@ -1,5 +1,6 @@
 // pm.q - TorQ's permissions: the hook gives the user of a token a row and roles in .pm, and takes back what it gave.
-// .pm judges by .z.u, so this is kept by user, not by handle. Rights are those of the user's newest token.
+// .pm judges by .z.u, so this is kept by user, not by handle. Rights are those of the user's newest token here, else those
+// that he has elsewhere (backend.q).
 // Then TorQ's older access lists (.access), and its logs, where no token may go.
 
 \d .sessiond
@@ -19,27 +20,32 @@ permitted:{[u]
 
 bygroup:{[] assign~`group}
 rolesof:{[u] $[bygroup[];exec groupname from .pm.usergroup where user=u;exec role from .pm.userrole where user=u]}
-give:{[u;r] .[$[bygroup[];.pm.addtogroup;.pm.assignrole];(u;r);{[r;e] warn string[r]," was not given: ",e}[r]]}
+ungiven:0#`                                                     // roles that .pm does not know, each said once
+give:{[u;r] .[$[bygroup[];.pm.addtogroup;.pm.assignrole];(u;r);unknownrole r]}
+unknownrole:{[r;e] if[not r in ungiven; warn string[r]," was not given: ",e; .sessiond.ungiven,:r];}
 take:{[u;r] .[$[bygroup[];.pm.removefromgroup;.pm.unassignrole];(u;r);{[r;e] err string[r]," was not taken: ",e}[r]]}
 
+rolesdue:{[u]                                                   // what the user is to have; :: where nobody has the name any more
+  held:select roles,order from sessions where user=u;
+  if[count held; :first exec roles from held where order=max order];
+  $[stands u;standing[u;`roles];(::)]}
 // make .pm agree with the map for one user. 0b: .pm would not have the user
 settle:{[u]
   if[not pm[]; :1b];
-  held:select roles,order from sessions where user=u;
-  if[0=count held; leave u; :1b];
+  want:rolesdue u;
+  if[(::)~want; leave u; :1b];
   if[not permitted u; :0b];
   if[not u in exec id from .pm.user;
     if[not .[{[u] .pm.adduser[u;`sessiond;`;"none"]; 1b};enlist u;{[e] err ".pm.adduser: ",e; 0b}]; :0b];
     .sessiond.rows,:u];
   had:$[u in key given;given u;0#`];
-  want:first exec roles from held where order=max order;
   take[u] each had except want;
   new:(want except had) except rolesof u;                       // what the user had before is not ours to take back
   give[u] each new;
   .sessiond.given,:(enlist u)!enlist(had inter want),new inter rolesof u;
   1b}
 
-leave:{[u]                                                      // the user's last session has gone
+leave:{[u]                                                      // the user's last session has gone, here and elsewhere
   if[u in key given; take[u] each given u; others:key[given] except u; .sessiond.given:others!given others];
   if[u in rows; if[permitted u; .pm.removeuser u]; .sessiond.rows:rows except u];}
 

@@ -1,18 +1,20 @@
 // sessiond.q - the hook that lets a q or TorQ process take OAuth tokens as passwords, verified by sessiond.
 // Load it last: `q app.q sessiond.q`, or with TorQ `-load .../sessiond.q`. For kdb+ 3.5 and later (the daemon's proof
 // needs -33! of 4.0, 2020.03.17). Guide and settings: README.md. Reading order: settings, the map, login, close,
-// the daemon, the callbacks; then token.q (what is a token) and pm.q (TorQ's permissions and logs).
+// the daemon, the callbacks; then token.q (what is a token), pm.q (TorQ's permissions and logs) and backend.q (people who
+// logged in elsewhere).
 
 if[@[value;`.sessiond.started;0b]; '"sessiond.q is loaded already"];
 .sessiond.preset:@[key;`.sessiond;{[e] 0#`}]                    // the names that somebody has set
 
-.sessiond.directory:@[value;`.sessiond.directory;{[e]           // of token.q and pm.q; a lambda's value tells its file (3.5)
+.sessiond.directory:@[value;`.sessiond.directory;{[e]           // of token.q and the like; a lambda's value tells its file (3.5)
   own:first -3#value {};
   own:$[10h=type own;own;""];
   own:$[count own;own;string .z.f];
   $["/" in own;"/" sv -1_"/" vs own;"."]}]
 system "l ",.sessiond.directory,"/token.q"
 system "l ",.sessiond.directory,"/pm.q"
+system "l ",.sessiond.directory,"/backend.q"
 
 \d .sessiond
 version:"0.1.0"                                                 // of this hook, told to the daemon for `sessionctl status`
@@ -30,6 +32,8 @@ passwords:@[value;`.sessiond.passwords;`]                       // a file of pla
 earlier:@[value;`.sessiond.earlier;`detect]                     // the .z.pw that was there: `detect if it checks, `trust, `ignore
 fallback:@[value;`.sessiond.fallback;0b]                        // where nothing checks plain passwords: accept everybody
 assign:@[value;`.sessiond.assign;`role]                         // a token's role is a `role or a `group of TorQ's .pm
+backend:@[value;`.sessiond.backend;0b]                           // give rights to people who logged in elsewhere (a gateway)
+linger:@[value;`.sessiond.linger;0D01:00:00]                    // how long these stay while the daemon is away
 arguments:@[value;`.sessiond.arguments;{[e].z.X}]               // the command line that q was started with
 unopened:@[value;`.sessiond.unopened;0D00:00:10]                // a login may wait so long for .z.po (HTTP logins have none)
 pace:@[value;`.sessiond.pace;0D00:00:01]                        // the least between two renewals of one session
@@ -66,6 +70,8 @@ musts:(
   (`earlier;{[x] any x~/:`detect`trust`ignore};"`detect, `trust or `ignore");
   (`fallback;isflag;"1b or 0b");
   (`assign;{[x] any x~/:`role`group};"`role or `group");
+  (`backend;isflag;"1b or 0b");
+  (`linger;isspan[0D00:00:00];"a timespan, such as 0D01:00:00");
   (`unopened;isspan[0D00:00:00.001];"a timespan, such as 0D00:00:10");
   (`pace;isspan[0D00:00:00];"a timespan, such as 0D00:00:01"))
 insist:{[]
@@ -90,7 +96,7 @@ counter:0
 turn:{[] .sessiond.counter:1+counter; counter}
 
 on:{[h] exec session from sessions where handle=h}
-live:{[user] lower[user] in lower exec user from sessions}      // lower: a typed name may differ in case from login to login
+live:{[u] lower[u] in lower (exec user from sessions),exec user from standing}   // lower: a typed name may differ in case
 who:{[h]                                                        // for the application; an empty dictionary: no token session
   s:exec session from sessions where handle=h,open;
   if[0=count s; :()!()];
@@ -105,7 +111,7 @@ gone:{[s]                                                       // forget it, an
   left:$[sessions[s;`open];enlist sessions[s;`handle];()];      // one that only waits is the daemon's to forget, too
   drop s;
   {[s;h] tell(`disconnect;h;s)}[s] each left;}
-follow:{[s;d]                                                   // what a push says of a session that goes on
+goeson:{[s;d]                                                   // what a push says of a session that goes on
   if[-12h=type d`expires; if[not null d`expires; .[`.sessiond.sessions;(s;`expires);:;d`expires]]];
   if[d[`event] in `roles`renewed; if[11h=type d`roles; .[`.sessiond.sessions;(s;`roles);:;d`roles]]];
   if[`renewed=d`event; .[`.sessiond.sessions;(s;`order);:;turn[]]];
@@ -188,6 +194,7 @@ upd:{[d]                                                        // anybody may s
 pushed:{[d]
   event:d`event; s:d`session;
   if[event~`bye; .sessiond.leaving:1b; .sessiond.due:.z.p; :out "the daemon is stopping"];
+  if[event~`standing; :stood d];
   known:s in exec session from sessions;
   open:sessions[s;`open];                                       // 0b for what we do not know
   if[open; if[not d[`handle]~sessions[s;`handle]; :out "stale push ignored: ",string event]];
@@ -198,7 +205,7 @@ pushed:{[d]
   if[event~`renewed;
     .[`.sessiond.sessions;(s;`renewing);:;0Np];
     if[not null d`reason; :warn "renewal of ",shown[sessions[s;`user]]," refused: ",string d`reason]];
-  follow[s;d];}
+  goeson[s;d];}
 unknown:{[event;s;h]                                            // the daemon keeps a session that is not here: it hears so
   if[asking; :()];                                              // it may be the one that a login waits for
   if[not event in `refreshed`roles`renewed; :()];
@@ -253,18 +260,24 @@ forget:{[why]                                                   // closes nothin
   warn "the daemon is away: ",why,"; token logins are refused, live sessions stay";}
 depart:{[why] if[ours[]; h:daemon; forget why; @[hclose;h;::]];}
 
-// the answer to a call, or :: when there is none. The daemon answers within its deadline; q has no timeout of its own
-// here. Pushes are handled while we wait.
+// the answer to a call, or :: when there is none
 ask:{[call]
-  if[not ready[]; :(::)];
+  r:answer call;
+  if[first r; :r 1];
+  if[count r 1; err "the daemon answered: ",r 1];
+  (::)}
+// (1b;the answer), or (0b;what the daemon refuses the call with), or (0b;"") where it is away. It answers within its
+// deadline; q has no timeout of its own here. Pushes are handled while we wait.
+answer:{[call]
+  if[not ready[]; :(0b;"")];
   h:daemon;
   .sessiond.asking:1b;
   r:.[{[h;call](1b;h call)};(h;call);{[e](0b;e)}];
   .sessiond.asking:0b;
-  if[first r; :r 1];
-  if[starts["sessiond";r 1]; err "the daemon answered: ",r 1; :(::)];
+  if[first r; :r];
+  if[starts["sessiond";r 1]; :r];
   if[h~daemon; forget r 1];
-  (::)}
+  (0b;"")}
 tell:{[call] if[ready[]; .[{[h;call] neg[h] call};(daemon;call);{[e] forget e}]];}
 
 digest:{[k;n] -33!k,"c"$-33!k,"sessiond:",$[count d:getenv`QUDSPATH;d;"/tmp"],"/kx.",string[port],":",n}
@@ -309,7 +322,8 @@ attempt:{[]                                                     // one try to re
   held:0!select from sessions where open;
   r:ask(`reconcile;held`handle;held`session);
   if[not type[r] in 0 6h; depart "reconcile was not answered"; :()];
-  close[;`reconciled] each r inter exec handle from sessions where open;}
+  close[;`reconciled] each r inter exec handle from sessions where open;
+  follow[];}
 
 // ---- the timer ----
 tick:{[x] @[beat;x;{[e] err "timer: ",e}];}                     // TorQ's timer drops a function that fails
@@ -318,13 +332,14 @@ beat:{[x]
   ours[];
   drop each exec session from sessions where (not open)&at<.z.p-unopened;
   gone each exec session from sessions where open,listed,not handle in key .z.W;   // q's own hclose calls no .z.pc
+  lapse[];
   fresh:where ended>.z.p-0D00:10; .sessiond.ended:fresh!ended fresh;
   if[null daemon; if[not due>.z.p; attempt[]]];}
 
 status:{[]                                                      // for the administrator
   r:`connected`proof`server`instance`deadline`since`trouble!(ready[];proof;server;instance;deadline;since;trouble);
-  r,`open`waiting`passwords`earlier`fallback!(sum exec open from sessions;sum exec not open from sessions;
-    passwords;checks;fallback)}
+  r,`open`waiting`elsewhere`passwords`earlier`fallback!(sum exec open from sessions;sum exec not open from sessions;
+    count standing;passwords;checks;fallback)}
 
 // ---- taking over the callbacks, once ----
 flagfile:{[]                                                    // the file of -u or -U; `-u 1` has none
@@ -364,6 +379,7 @@ start:{[]
   put[`.z.wc;finished before`wc];
   {[c] if[not nothing~before c; put[` sv `.z,c;asked before c]]} each `ph`pp`pm;
   quiet[];
+  actors[];
   if[not nothing~before`ps; if[not @[value;`.zpsignore.enabled;0b]; put[`.z.ps;guard before`ps]]];
   $[@[value;`.timer.enabled;0b];
     .timer.repeat[.proc.cp[];0Wp;retry;(`.sessiond.tick;(::));"sessiond: reach the daemon"];   // a mixed list: see quiet

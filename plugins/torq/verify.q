@@ -33,6 +33,8 @@ todo:2 cut (
   "an HTTP login by name and password is .z.pw's"; "tokens by HTTP do not work here: use IPC or websockets";
   "(`f;::) is a mixed list in .z.ps"; "two lines a second in TorQ's usage log: set .timer.logcall:0b";
   ".z.w is 0 in the timer"; "with .pm or .access on the timer is refused: set .timer.logcall:0b";
+  "a projection is found by key, as gateway.q asks"; "TorQ's gateway would run queries without the user: do not set .sessiond.backend, and report this line";
+  ".z.u is the caller's in what his call calls"; "do not set .sessiond.backend: who acts for whom cannot be told. Report this line";
   "null is before every time"; "renewals are refused: report it, with the first line";
   "a second q logs in within ten seconds"; "start verify.q with the q that you use, where it may listen on a port of this machine";
   "the points that need a second q"; "the error ended them, so what comes after is not known: mend the FAILs above first";
@@ -76,7 +78,9 @@ second:{[]
 .verify.push:{[x] .verify.pushes,:enlist(x;.z.u;.z.w);}
 .verify.port:0N
 .verify.shut:0Ni
-.verify.ready:{[port] .verify.port:port;}
+.verify.me:{[x] .z.u}
+.verify.asked:`
+.verify.ready:{[port] .verify.asked:value({[x] value(`.verify.me;x)};1); .verify.port:port;}
 
 watch:{[]
   .z.pw:{[u;p] `.verify.logins insert ($[10h=type u;`$u;u];type u;.z.w;count p); not "refused"~string u};
@@ -122,9 +126,30 @@ alone:{[]                                                       // points that n
   check["-1?0Ng differs from call to call";not (-1?0Ng)~-1?0Ng;""];
   check["null is before every time";not (.z.p<0Np) or .z.p<0Np+0D01:00;""];
   zero[];
+  elsewhere[];
   check["a dictionary keeps where on its keys";(enlist`b)~where `a`b!01b;""];
   check["a dot amend reaches into a keyed table";
     3={[k] .verify.t:([k:1#k] v:1#1); .[`.verify.t;(k;`v);:;3]; .verify.t[k;`v]} first -1?0Ng;""];}
+
+// what the hook needs on an rdb behind a gateway. The bytes are the daemon's, of one person and of two without attributes
+one:-9!0x010200006e0000006200630b000400000075736572006e616d6500726f6c65730061747472696275746573000000040000000b0001000000616c000b0001000000616c000000010000000b00010000007200000001000000630b000100000064000000010000000a000100000078
+two:-9!0x01020000800000006200630b000400000075736572006e616d6500726f6c65730061747472696275746573000000040000000b0002000000616c00626f000b0002000000616c00626f000000020000000b00000000000b000200000072007300000002000000630b0000000000000000000000630b0000000000000000000000
+elsewhere:{[]
+  check["who logged in elsewhere arrives as the daemon sends it: one";(enlist`al)~one`user;one];
+  check["a list of one list of roles stays one";(enlist enlist`r)~one`roles;one`roles];
+  check["attributes are a dictionary of strings";((enlist`d)!enlist enlist"x")~one[`attributes] 0;one`attributes];
+  check["lists of roles stay lists, none among them";(0#`;`r`s)~two`roles;two`roles];
+  say["note";"two empty dictionaries arrive as type ",string type two`attributes;""];
+  .verify.around:{[f;x] f x}[{[x] x+1}];
+  check["a projection is found by key, as gateway.q asks";`.verify.around~key`.verify.around;key`.verify.around];
+  .verify.state:0;
+  r:@[{[x] was:.verify.state; .verify.state:x; r:@[{(1b;'x)};"text of it";{[e] (0b;e)}]; .verify.state:was; 'r 1};7;{[e] e}];
+  check["an error that is trapped and signalled again keeps its text, and what was set is set back";("text of it"~r) and 0=.verify.state;r];
+  .verify.own:{[x] x in `a`b};
+  t:([] d:`a`c; n:1 2);
+  check["a where clause may call a function by name, as that of a virtual table";1=count ?[t;enlist parse".verify.own d";0b;()];""];
+  may:@[{reval(x;1)};{[x] .verify.state:x; "it may set"};{[e] e}];
+  say["note";"within reval a function that sets a global";-3!may];}
 
 together:{[]                                                    // points that the second process has shown by now
   l:select from .verify.logins where user=`plain;
@@ -149,6 +174,7 @@ together:{[]                                                    // points that t
   check["a push that comes before the answer is handled while the call waits";1=count .verify.pushes;.verify.pushes];
   check[".z.u of a push on a handle that we opened is null";null .verify.pushes[0;1];.verify.pushes[0;1]];
   check[".z.w of a push is the handle that we opened";h=.verify.pushes[0;2];(h;.verify.pushes[0;2])];
+  check[".z.u is the caller's in what his call calls";`plain~.verify.asked;.verify.asked];
   check["-u of the command line is in .z.X";any {x~"-u"} each h`flags;""];
   first38:@[{-38!x};h;{[e] e}];
   say["note";"-38! of a handle that q opened";-3!first38];

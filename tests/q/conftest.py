@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,8 +11,10 @@ import pytest
 
 from tests.q.interpreter import ADAPTER, HOOK, Interpreter
 from tests.q.scripted import KEY, ScriptedDaemon
+from tests.running_daemon import RunningDaemon
 
 Start = Callable[..., Interpreter]
+SHIM = Path(__file__).parent / "unix_shim.c"
 
 
 @pytest.fixture
@@ -68,3 +71,18 @@ def start_q(q_executable: str, tmp_path: Path) -> Iterator[Start]:
             )
 
         yield start
+
+
+@pytest.fixture(scope="session")
+def unix_shim(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The path of the compiled shim."""
+    if shutil.which("cc") is None:
+        pytest.skip("no C compiler: the shim that lets q reach a Unix socket cannot be built")
+    built = tmp_path_factory.mktemp("shim") / "unix_shim.so"
+    subprocess.run(["cc", "-shared", "-fPIC", "-O2", "-o", built, SHIM, "-ldl"], check=True)
+    return str(built)
+
+
+def reaching(daemon: RunningDaemon, shim: str) -> dict[str, str]:
+    """Return the environment in which q reaches a daemon's Unix socket, for `start_q`."""
+    return {"QUDSPATH": str(daemon.folder), "KXPORT": str(daemon.port), "LD_PRELOAD": shim}

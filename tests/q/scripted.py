@@ -17,10 +17,12 @@ from sessiond.qipc import (
     NULL_SYMBOL,
     NULL_TIMESTAMP,
     Dictionary,
+    List,
     Message,
     MessageDecoder,
     MessageKind,
     QError,
+    Table,
     Value,
     boolean,
     call,
@@ -33,6 +35,7 @@ from sessiond.qipc import (
     mapping,
     octets,
     string,
+    strings,
     symbol,
     symbols,
     text,
@@ -81,6 +84,32 @@ def refused(reason: str) -> Dictionary:
     )
 
 
+def standing(
+    user: str, roles: Sequence[str] = (), attributes: Mapping[str, str] | None = None
+) -> dict[str, Value]:
+    """Return what a process that follows is told of somebody."""
+    return {
+        "user": symbol(user),
+        "name": symbol(user),
+        "roles": symbols(roles),
+        "attributes": strings(attributes or {}),
+    }
+
+
+def standings(*people: dict[str, Value]) -> Table:
+    """Return the answer of `follow`, its columns of names as vectors."""
+    columns = ("user", "name", "roles", "attributes")
+    values = ([person[column] for person in people] for column in columns)
+    names = {"user", "name"}
+    return Table(
+        columns,
+        tuple(
+            symbols(text(each) for each in column) if name in names else List(tuple(column))
+            for name, column in zip(columns, values, strict=True)
+        ),
+    )
+
+
 class ScriptedDaemon:
     """Listens on a TCP port for one q process at a time; `answers` decides what it says."""
 
@@ -89,6 +118,7 @@ class ScriptedDaemon:
             "hello": self._hello,
             "reconcile": lambda _: list_(),
             "connect": self._connect,
+            "follow": lambda _: standings(),
         }
         self.calls: queue.Queue[tuple[str, Arguments]] = queue.Queue()
         self.sessions: dict[str, UUID] = {}  # the newest of each user
@@ -145,6 +175,18 @@ class ScriptedDaemon:
             **members,
         }
         self.send(call(".sessiond.upd", dictionary(content)))
+
+    def stand(
+        self,
+        user: str,
+        roles: Sequence[str] = (),
+        attributes: Mapping[str, str] | None = None,
+        *,
+        gone: bool = False,
+    ) -> None:
+        """Push who stands where by now."""
+        who = standing(user, roles, attributes)
+        self.push("standing", None, 0, **who, gone=boolean(gone))
 
     def send(self, value: Value) -> None:
         """Send any async message."""

@@ -1,7 +1,5 @@
 """The hook in a q process, the real daemon, and real tokens of a real issuer."""
 
-import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,14 +7,13 @@ import pytest
 
 from sessiond.qipc import call, long, string, symbols
 from tests.issuer.running import ALICE, BOB, RunningIssuer
-from tests.q.conftest import Start
+from tests.q.conftest import Start, reaching
 from tests.q.interpreter import Client, Interpreter
 from tests.q.scripted import KEY
 from tests.running_daemon import RunningDaemon, configuration
 
 pytestmark = [pytest.mark.needs("q"), pytest.mark.needs("real")]
 
-SHIM = Path(__file__).parent / "unix_shim.c"
 INTROSPECTION = """
 verify = "introspection"
 client_secret_file = "{folder}/secret"
@@ -24,16 +21,6 @@ roles_claim = ["scope"]
 [issuer.roles]
 "session.login" = "reader"
 """
-
-
-@pytest.fixture(scope="session")
-def unix_shim(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The path of the compiled shim."""
-    if shutil.which("cc") is None:
-        pytest.skip("no C compiler: the shim that lets q reach a Unix socket cannot be built")
-    built = tmp_path_factory.mktemp("shim") / "unix_shim.so"
-    subprocess.run(["cc", "-shared", "-fPIC", "-O2", "-o", built, SHIM, "-ldl"], check=True)
-    return str(built)
 
 
 @pytest.fixture
@@ -73,11 +60,7 @@ def hooked(start_q: Start, shim: str, daemon: RunningDaemon, before: str = "") -
     q = start_q(
         before,
         port=daemon.port,
-        environment={
-            "QUDSPATH": str(daemon.folder),
-            "KXPORT": str(daemon.port),
-            "LD_PRELOAD": shim,
-        },
+        environment=reaching(daemon, shim),
     )
     q.wait_until(".sessiond.ready[]")
     return q
@@ -114,11 +97,7 @@ def test_a_daemon_that_was_given_another_key_gets_no_token(
     with RunningDaemon(folder, settings) as squatter:
         q = start_q(
             port=squatter.port,
-            environment={
-                "QUDSPATH": str(folder),
-                "KXPORT": str(squatter.port),
-                "LD_PRELOAD": unix_shim,
-            },
+            environment=reaching(squatter, unix_shim),
         )
         q.wait_until("0<count .sessiond.trouble")
         assert q.login(ALICE, "bearer:an-opaque-access-token") is None

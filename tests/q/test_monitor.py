@@ -13,7 +13,6 @@ from tests.issuer.running import ALICE, BOB, RunningIssuer
 from tests.q.conftest import Start
 from tests.q.interpreter import HOOK, Interpreter
 from tests.q.test_against_daemon import folder as folder  # fixtures
-from tests.q.test_against_daemon import unix_shim as unix_shim
 from tests.running_daemon import RunningDaemon, configuration
 
 pytestmark = [pytest.mark.needs("q"), pytest.mark.needs("real")]

@@ -12,9 +12,12 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 TIMER = "code/common/timer.q"
+API = "code/common/api.q"
+EXECAS = "code/common/execas.q"
 HANDLERS = "code/handlers"
 
 SPELLED = {
+    "api.q": (("`u#", ""),),
     "dotz.q": (
         ("@[.:;", "@[value;"),  # a verb of k
         ("{.:}", "{value}"),
@@ -26,6 +29,23 @@ SPELLED = {
         # A symbol is looked for in a table of one column.
         ("in key user)", "in exec id from user)"),
         ("in key user;", "in exec id from user;"),
+        ("t in key 1!access;", "t in exec object from access;"),
+        ("if[t in key virtualtable;", "if[t in exec name from virtualtable;"),
+        # Another answer of `exec` from a dictionary.
+        (
+            "f in key virtualtable;exec (?;table;enlist whereclause;0b;()) from virtualtable[f]",
+            "f in exec name from virtualtable;"
+            "(?;virtualtable[f;`table];enlist virtualtable[f;`whereclause];0b;())",
+        ),
+        ("first[x] in .q}", "any first[x]~/:value .q}"),
+        # The most of nothing; the text of a lambda.
+        ("\n  max k}", "\n  any 1b~/:k}"),
+        (
+            "str:{$[10h=type x;;string]x}'",
+            "str:{$[10h=type x;x;100h=type x;last value x;string x]}'",
+        ),
+        # Text as tokens.
+        ("`$distinct -4!raze", "`$distinct .test.tokens raze"),
         # An index into what is not there.
         ('"B"$(.Q.opt .z.x)[`public][0;0]', "0b"),
     ),
@@ -47,7 +67,8 @@ SPELLED = {
 def files_of(checkout: Path, folder: Path) -> list[Path]:
     """Return TorQ's files in the order that TorQ loads them in, those of SPELLED as copies."""
     order = (checkout / HANDLERS / "order.txt").read_text().split()
-    files = [checkout / TIMER, *(checkout / HANDLERS / name for name in order)]
+    common = (checkout / name for name in (TIMER, API, EXECAS))
+    files = [*common, *(checkout / HANDLERS / name for name in order)]
     return [_dotz(checkout, folder), *(_spelled(file, folder) for file in files)]
 
 
@@ -57,6 +78,26 @@ def script(checkout: Path, folder: Path, settings: str = "") -> str:
     lines = [f"\\l {HERE / 'torq_prelude.q'}", settings]
     lines += [f"\\l {file}" for file in files_of(checkout, folder)]
     return "\n".join([*lines, f"\\l {HERE / 'torq_calls.q'}", ".test.torq:1b", ""])
+
+
+def permissions(checkout: Path) -> str:
+    """Return the line that loads the users, roles and groups that TorQ comes with."""
+    return f"\\l {checkout / 'config/permissions/default.q'}\n"
+
+
+def gateway(checkout: Path) -> str:
+    """Return `.gw.syncexec[query;handles]`: what TorQ's gateway asks its servers.
+
+    Its own line, from the middle of a long function of gateway.q. That sends the message at once to
+    all of its servers and waits for what they send; here each is asked in turn.
+    """
+    lines = (checkout / "code/processes/gateway.q").read_text().split("\n")
+    (sent,) = (at for at, line in enumerate(lines) if line.startswith(" // to allow parallel"))
+    query = lines[sent - 1]
+    assert query.startswith(" query:({[u;q]$[`.pm.execas ~ key `.pm.execas"), query
+    assert "@[{(1b;.z.p;value x)};x;{(0b;.z.p;x)}]" in lines[sent + 1]
+    ask = "{[q;h] h({@[{(1b;.z.p;value x)};x;{(0b;.z.p;x)}]};q)}[query] each handles"
+    return f".gw.syncexec:{{[query;handles]\n{query}\n {ask}}}\n"
 
 
 def environment(folder: Path) -> dict[str, str]:

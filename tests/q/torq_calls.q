@@ -14,4 +14,6 @@
 .pm.unassignrole:{[u;r] delete from `.pm.userrole where user=u,role=r;}
 .pm.addtogroup:{[u;g] if[not g in exec name from .pm.groupinfo; '"pm: no such group, .pm.addgroup first"]; .pm.removefromgroup[u;g]; `.pm.usergroup insert (u;g);}
 .pm.removefromgroup:{[u;g] delete from `.pm.usergroup where user=u,groupname=g;}
-.pm.requ:{[u;x] if[not any (exec role from .pm.userrole where user=u) in `reader`trader; '"pm: user role does not permit"]; value x}
+.pm.grantfunction:{[o;r;p] `.pm.function insert (o;r;p);}
+.pm.grantaccess:{[o;e;l] `.pm.access insert (o;e;l);}
+.pm.createvirtualtable:{[n;t;w] `.pm.virtualtable upsert (n;t;w);}

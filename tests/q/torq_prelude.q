@@ -19,3 +19,4 @@
 .finspace.enabled:0b
 .ldap.enabled:0b
 .servers.RETRY:0D00:05                                           // as its own settings say; dotz.q has another default
+.test.tokens:{[text] " " vs @[text;where not text in .Q.an,"._";:;" "]}   // as -4!, but for what is no name

@@ -16,6 +16,7 @@
   if[not u in exec id from .pm.user; :0b];
   a:.pm.user[u;`authtype];
   $[a=`local;.pm.auth.local[u;p];a=`sessiond;.pm.auth.sessiond[u;p];0b]}
+.pm.requ:{[u;x] if[not any (exec role from .pm.userrole where user=u) in `reader`trader; '"pm: user role does not permit"]; value x}
 .pm.req:{[x] .pm.requ[.z.u;x]}
 
 .usage.enabled:1b

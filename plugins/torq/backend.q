@@ -1,0 +1,97 @@
+// backend.q - people who logged in elsewhere and whose queries run here. TorQ's gateway sends .pm.execas[query;user] to
+// its rdbs and hdbs under its own name. Where .sessiond.backend is set, the daemon tells who stands where (its call
+// `follow`, then pushes), and pm.q keeps rows for them. Then who acts: the user for whom a query runs, by whom functions
+// and virtual tables filter rows (example: rows.q).
+
+\d .sessiond
+
+// user: as typed there, which is .z.u there and what a gateway passes on; name: as verified; attributes: (keys;values)
+nobody:([user:0#`] name:0#`; roles:(); attributes:())
+standing:nobody
+heard:0Np                                                       // when the daemon was last there to tell
+unfollowed:""                                                   // why it does not
+askagain:0Np                                                    // when to ask it again then: a reload of its may change it
+
+stands:{[u] u in exec user from standing}
+sound:{[d]                                                      // a row is whole or it is none
+  if[not 99h=type d; :0b];
+  if[not all `user`name`roles`attributes in key d; :0b];
+  if[not (-11 -11h~type each d`user`name) and (11h=type d`roles) and 99h=type d`attributes; :0b];
+  not null d`user}
+stand:{[d]
+  if[not sound d; :warn "a row of who logged in elsewhere is not whole, and left out"];
+  `.sessiond.standing upsert (cols standing)!(d`user;d`name;d`roles;(key;value)@\:d`attributes);}
+agree:{[u]                                                      // .pm with that; a name that .pm has otherwise stays as it is
+  if[not settle u; warn shown[u]," logged in elsewhere and has no rights here: .pm has the name with another authtype than sessiond, or for a group"];}
+person:{[t;i]                                                   // q may make a table of like dictionaries, which is none of empty ones
+  has:.[{[attributes;i] attributes i};(t`attributes;i);{[e] (0#`)!()}];
+  `user`name`roles`attributes!(t[`user]i;t[`name]i;t[`roles]i;has)}
+replace:{[people]                                               // all of them, a table; nothing waits in between
+  before:rolesbyuser[];
+  .sessiond.standing:nobody;
+  {[t;i] stand person[t;i]}[people] each til count people;
+  after:rolesbyuser[];
+  both:key[before] inter key after;                             // .pm is asked about whom something changed for alone
+  agree each (key[before] except both),(key[after] except both),both where not before[both]~'after both;}
+rolesbyuser:{[] (exec user from standing)!exec roles from standing}
+
+follow:{[]                                                      // after hello; and again, where it was refused
+  if[not backend; :()];
+  .sessiond.askagain:.z.p+maxretry;
+  r:answer(`follow;(0#`)!());
+  people:r 1;
+  if[first r; r:$[98h=type people;(all `user`name`roles`attributes in cols people;"not an answer");(0b;"not an answer")]];
+  if[first r;
+    replace people;
+    .sessiond.heard:.z.p; .sessiond.unfollowed:"";
+    :out string[count standing]," people are logged in elsewhere, and have their roles here"];
+  if[0=count r 1; :()];                                         // it went away: what it said last holds for .sessiond.linger
+  replace ();
+  if[not unfollowed~r 1; warn "the daemon does not say who logged in elsewhere, so nobody of them has rights here: ",r 1];
+  .sessiond.unfollowed:r 1;}
+stood:{[d]                                                      // a push; it may come while a call waits, or a query runs
+  if[not backend; :()];
+  if[not sound d; :warn "a push of who logged in elsewhere is not whole, and ignored"];
+  user:d`user;
+  $[1b~d`gone;.sessiond.standing:delete from standing where user=d`user;stand d];
+  agree user;}
+lapse:{[]                                                       // by the timer: rows are rights without a session behind
+  if[not backend; :()];
+  if[ready[]; .sessiond.heard:.z.p; if[count unfollowed; if[askagain<.z.p; follow[]]]; :()];
+  if[(0=count standing) or not linger<.z.p-heard; :()];
+  warn "the daemon is away for longer than .sessiond.linger: who logged in elsewhere has no rights here until it is back";
+  replace ();}
+
+// ---- who acts ----
+// .z.u is the gateway's account while .pm.execas runs a query for somebody. Calls may be nested: the innermost counts.
+acting:0#`
+actor:{[] $[count acting;last acting;.z.u]}
+actingas:{[u;f;args]                                            // f . args, with u as the actor; restored if it throws, too
+  was:acting;
+  @[{[users] .sessiond.acting:users};was,u;::];                 // within reval nothing may be set: then nobody new acts
+  r:.[{[f;args] (1b;f . args)};(f;args);{[e] (0b;e)}];
+  @[{[users] .sessiond.acting:users};was;::];
+  $[first r;r 1;'r 1]}
+foreign:{[u]                                                    // why nothing runs here for somebody of that name; "" = it may
+  if[not backend and pm[]; :""];
+  if[u~.z.u; :""];                                              // his own login was judged here
+  if[stands[u] and not permitted u; :"pm: this name is a person's elsewhere, and not the same one's here"];
+  $[u in exec id from .pm.user;"";"pm: nobody of this name is logged in"]}
+forrequ:{[f;u;q] if[count why:foreign u; 'why]; actingas[u;f;(u;q)]}   // around .pm.requ, by which .pm.execas goes
+forexecas:{[f;q;u] actingas[u;f;(q;u)]}                                  // around .pm.execas, where no .pm.requ is
+actors:{[]                                                      // at the start
+  has:{[name] @[{value x;1b};name;0b]};
+  if[has`.pm.requ; .pm.requ:forrequ .pm.requ; :()];
+  if[has`.pm.execas; .pm.execas:forexecas .pm.execas];}
+
+// ---- attributes ----
+valueof:{[pair;k] $[count at:where k=pair 0;$[10h=type v:pair[1] first at;v;-10h=type v;enlist v;""];""]}
+attribute:{[h;k]                                                // of the token session on a handle; "" where there is none
+  s:exec session from sessions where handle=h,open;
+  $[count s;valueof[sessions[first s;`attributes];k];""]}
+attributeof:{[u;k]                                              // of a user, by the name as typed: the newest session here, else elsewhere
+  s:exec session from sessions where user=u,order=max order;
+  if[count s; :valueof[sessions[first s;`attributes];k]];
+  $[stands u;valueof[standing[u;`attributes];k];""]}
+
+\d .
