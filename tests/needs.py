@@ -13,6 +13,7 @@ way.
 `@pytest.mark.needs("browser")`: Debian's Chromium, and Playwright to drive it.
 `@pytest.mark.needs("maven")`: Maven and a Java compiler.
 `@pytest.mark.needs("keyring")`: a desktop's keyring, GNOME's, and a session bus to reach it.
+`@pytest.mark.needs("ldap")`: OpenLDAP's server and tools, and bonsai, built on its library.
 `@pytest.mark.needs("keycloak")`: Java, and Keycloak as tests.keycloak.install leaves it.
 `@pytest.mark.needs("debian")`: what builds, checks and installs a Debian package. All are errors
 when CI=true.
@@ -36,6 +37,7 @@ PROGRAMS = {
     "clients": {"javac": "default-jdk-headless"},
     "maven": {"mvn": "maven", "javac": "default-jdk-headless"},
     "keyring": {"gnome-keyring-daemon": "gnome-keyring", "dbus-run-session": "dbus-daemon"},
+    "ldap": {"slapd": "slapd", "ldapadd": "ldap-utils"},
     "debian": {
         "dpkg-buildpackage": "dpkg-dev",
         "dh": "debhelper",
@@ -63,6 +65,8 @@ def absent(what: str) -> str | None:
             return _absent_keycloak()
         case "clients" if node_home() is None or not JAVAKDB.exists():
             return "no kdb+ clients: python -m tests.clients.install"
+        case "ldap" if find_spec("bonsai") is None:
+            return "no bonsai: apt-get install libldap2-dev libsasl2-dev gcc, then make test"
         case "browser" if find_spec("playwright") is None:
             return "no Playwright: pip install '.[real]'"
         case _ if what in PROGRAMS:
@@ -89,8 +93,13 @@ def torq_checkout() -> Path | None:
 
 
 def _absent_programs(programs: Mapping[str, str]) -> str | None:
-    lacking = {package for name, package in programs.items() if shutil.which(name) is None}
+    lacking = {package for name, package in programs.items() if not _is_there(name)}
     return f"apt-get install {' '.join(sorted(lacking))}" if lacking else None
+
+
+def _is_there(program: str) -> bool:
+    """Say whether a program is installed: a server's may be outside the PATH of users."""
+    return shutil.which(program) is not None or Path("/usr/sbin", program).exists()
 
 
 def _absent_keycloak() -> str | None:

@@ -157,6 +157,7 @@ class RoleSourceConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     issuers: tuple[Name, ...] = ()  # empty: all
     deadline: Wait = 1.0
     cache: SpanOrNever = 60.0
+    stale: SpanOrNever = 0.0
     settings: dict[str, Any] = {}  # the table's other keys
 
 

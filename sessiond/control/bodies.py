@@ -232,6 +232,8 @@ class RoleSourceStatus(Struct, frozen=True, kw_only=True):
     last_success_at: datetime | None
     last_error: str  # empty = none since the start
     last_error_at: datetime | None
+    stood_in: int  # known answers, while it was away, since the start
+    last_stood_in_at: datetime | None
 
 
 class SubscriberStatus(Struct, frozen=True, kw_only=True):

@@ -174,12 +174,18 @@ def _of_role_sources(view: View) -> Iterable[Metric]:
         "When it last answered",
         labels=labels,
     )
+    stood_in = CounterMetricFamily(
+        "sessiond_role_source_stood_in",
+        "Known answers that stood in while it was away",
+        labels=labels,
+    )
     for name, issuer in view.issuers.items():
         for state in (source.state for source in issuer.roles):
             healthy.add_metric([name, state.name], float(not state.is_open))
+            stood_in.add_metric([name, state.name], state.stood_in)
             if state.last_success_at is not None:
                 success.add_metric([name, state.name], state.last_success_at.timestamp())
-    return healthy, success
+    return healthy, success, stood_in
 
 
 def _of_tasks(view: View) -> Iterable[Metric]:

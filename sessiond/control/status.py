@@ -62,6 +62,8 @@ def _role_source(issuer: str, state: SourceState) -> bodies.RoleSourceStatus:
         last_success_at=state.last_success_at,
         last_error=harmless(state.last_error),
         last_error_at=state.last_error_at,
+        stood_in=state.stood_in,
+        last_stood_in_at=state.last_stood_in_at,
     )
 
 

@@ -148,19 +148,27 @@ def status_of(status: Mapping[str, Any]) -> Iterable[Table]:
     )
     if status["role_sources"]:
         yield table_of(
-            ("ROLE SOURCE", "ISSUER", "HEALTHY", "LAST SUCCESS", "LAST ERROR", "AT"),
+            ("ROLE SOURCE", "ISSUER", "HEALTHY", "LAST SUCCESS", "STOOD IN", "LAST ERROR", "AT"),
             (
                 (
                     each["name"],
                     each["issuer"],
                     "yes" if each["healthy"] else "no",
                     moment(each["last_success_at"]),
+                    _stood_in(each),
                     each["last_error"] or "-",
                     moment(each["last_error_at"]),
                 )
                 for each in status["role_sources"]
             ),
         )
+
+
+def _stood_in(source: Mapping[str, Any]) -> str:
+    """Return how many known answers stood in while it was away, and when last."""
+    if not source["stood_in"]:
+        return "-"
+    return f"{source['stood_in']}, last {moment(source['last_stood_in_at'])}"
 
 
 def _configuration(configuration: Mapping[str, Any]) -> dict[str, str]:

@@ -5,6 +5,7 @@ from sessiond.gate.breaker import Breaker
 from sessiond.gate.fair import FairLimiter
 from sessiond.gate.gate import Gate
 from sessiond.gate.gate_issuer import GateIssuer, GateSettings, ReadyVerifier, RolesBeside
+from sessiond.gate.kept_answers import KeptAnswers
 from sessiond.gate.route import IssuerRoute
 from sessiond.gate.timings import LoginTimings
 from sessiond.gate.verified_login import VerifiedLogin
@@ -18,6 +19,7 @@ __all__ = [
     "GateIssuer",
     "GateSettings",
     "IssuerRoute",
+    "KeptAnswers",
     "LoginTimings",
     "ReadyVerifier",
     "RolesBeside",

@@ -8,7 +8,7 @@ from typing import Any
 import anyio.to_thread
 
 from sessiond.api import Granted, IssuerUnavailable, Principal, TokenRejected
-from sessiond.extensions.plugin_guard import AnswerError
+from sessiond.extensions.plugin_guard import AnswerError, stopped
 from sessiond.extensions.plugin_results import checked_granted
 from sessiond.testing.calling import cancelled_at_each_step, many_at_once
 from sessiond.testing.clock import START
@@ -36,6 +36,13 @@ async def check_role_source(
         AssertionError: It breaks its contract; the text says how.
     """
     made: Any = check_settings(entry, settings)[0]
+    try:
+        await _check_answers(made, principal, now)
+    finally:
+        await stopped(made, plugin="role source")
+
+
+async def _check_answers(made: Any, principal: Principal, now: datetime) -> None:
     if not callable(getattr(made, "roles", None)):
         raise AssertionError("the role source has no roles() to ask")
     first = await _asked(made, principal, now)

@@ -46,7 +46,7 @@ def unmet(requirements: list[str], *files: str) -> list[str]:
 def test_every_line_is_a_version_with_its_hashes_and_only_wheels_are_taken(name: str) -> None:
     text = (PINS / f"{name}.txt").read_text()
     rest = [line for line in _PIN.sub("", text).splitlines() if line and line[0] != "#"]
-    assert rest == ["--only-binary :all:"]
+    assert rest == ([] if name == "ldap" else ["--only-binary :all:"])  # bonsai is compiled
     assert pins(name)
 
 
@@ -65,6 +65,11 @@ def test_what_it_is_built_and_tested_with_is_pinned() -> None:
     optional = project()["project"]["optional-dependencies"]
     assert unmet(optional["dev"] + optional["real"], "dev") == []
     assert unmet(optional["fuzz"], "fuzz") == []
+
+
+def test_what_asks_directories_is_pinned() -> None:
+    extra = project(ROOT / "plugins/sessiond-ldap/pyproject.toml")["project"]
+    assert unmet(extra["optional-dependencies"]["bonsai"], "ldap") == []
 
 
 @pytest.mark.parametrize(

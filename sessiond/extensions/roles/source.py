@@ -26,20 +26,13 @@ from sessiond.core.principal import Principal
 from sessiond.extensions import entry_points
 from sessiond.extensions.plugin_guard import answering, built, one_line, stopped
 from sessiond.extensions.plugin_results import checked_granted
+from sessiond.extensions.roles.known import Answer, KnownAnswers
 from sessiond.gate import AskOnce, Breaker
 from sessiond.log.redaction import harmless
 
 THREADS = 16  # calls of a plain `roles` at a time
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What the source has said of one user, and until when that is news enough."""
-
-    granted: Granted
-    until: float  # monotonic
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +45,8 @@ class SourceState:
     last_success_at: datetime | None
     last_error: str  # what the daemon made of it, nothing of the answer
     last_error_at: datetime | None
+    stood_in: int  # answers from before that stood in while it was away
+    last_stood_in_at: datetime | None
 
 
 class AskedSource:
@@ -72,18 +67,19 @@ class AskedSource:
         cache: float,
         clock: Clock,
         containment: Containment,
+        stale: float = 0.0,
         absent: str = "",
     ) -> None:
         """Ask nothing yet, until `begin`.
 
         Args:
             source: The plugin's.
-            name: The configured one, for logs and errors.
-            plugin: The entry point's name.
+            name: The configured one, for logs and errors; `plugin` is the entry point's.
             deadline: Seconds for one call.
             cache: Seconds that an answer is used again, from when it was asked for; 0 = never.
             clock: For the ages of answers.
             containment: Where exceptions end that nobody expected.
+            stale: Seconds after `cache` that an answer may stand in while the source is away.
             absent: Why the plugin could not be started; empty: it was.
         """
         self._source = source
@@ -103,14 +99,13 @@ class AskedSource:
             clock=clock,
             containment=containment,
         )
+        self._known = KnownAnswers(stale, clock)
         self._wanted: Principal | None = None  # whom it was to be asked about last
         self._answered: Principal | None = None  # whom it has answered about last
-        # Apart, since a call that is late is given up while its thread runs on.
         self._turns = anyio.CapacityLimiter(THREADS)
-        self._running = threading.BoundedSemaphore(THREADS)
+        self._running = threading.BoundedSemaphore(THREADS)  # late ones run on when given up
         self._last_success_at: datetime | None = None
-        self._absent = absent
-        self._last_error = absent
+        self._absent = self._last_error = absent
         self._last_error_at: datetime | None = None
 
     @property
@@ -127,6 +122,8 @@ class AskedSource:
             last_success_at=self._last_success_at,
             last_error=self._last_error,
             last_error_at=self._last_error_at,
+            stood_in=self._known.stood_in,
+            last_stood_in_at=self._known.last_stood_in_at,
         )
 
     def begin(self, tasks: TaskGroup) -> None:
@@ -135,6 +132,9 @@ class AskedSource:
 
     async def answer(self, principal: Principal, *, now: datetime) -> Answer:
         """Return what the source says of a user, at most `cache` seconds old.
+
+        While it is away what it said last may stand in, at most `stale` seconds older. Such an
+        answer is not kept: who comes next asks again.
 
         Raises:
             TokenRejected: It wants the user kept out.
@@ -145,7 +145,14 @@ class AskedSource:
             return kept
         self._wanted = principal
         ask = partial(self._once.call, partial(self._ask, principal, now))
-        return await self._once.join(principal, lambda _: ask()).answer()
+        try:
+            return await self._once.join(principal, lambda _: ask()).answer()
+        except IssuerUnavailable:
+            known = self._known.stand_in(principal)
+            if known is None:
+                raise
+            self._tell_of(principal, known)
+            return known
 
     async def stop(self) -> None:
         """Have the plugin let go of what it holds, once no call is under way."""
@@ -164,6 +171,8 @@ class AskedSource:
         try:
             answer = Answer(await self._granted(principal, now), until)
         except IssuerUnavailable as unavailable:
+            if isinstance(unavailable, UnusableAnswer):  # it is there, and no longer says that
+                self._known.drop(principal)
             self._last_error, self._last_error_at = harmless(str(unavailable)), self._clock.now()
             if principal == self._answered:  # the next trial call is about another
                 self._answered = None
@@ -171,8 +180,10 @@ class AskedSource:
                 raise IssuerUnavailable(str(unavailable)) from None
             raise
         except TokenRejected:
+            self._known.drop(principal)
             self._note_answer(principal)
             raise
+        self._known.keep(principal, answer)
         self._note_answer(principal)
         return answer
 
@@ -199,6 +210,15 @@ class AskedSource:
             return self._source.roles(principal, now=now)
         finally:
             self._running.release()
+
+    def _tell_of(self, principal: Principal, known: Answer) -> None:
+        log.warning(
+            "role source answer stands in",
+            role_source=self.name,
+            user=principal.name,
+            age=round(self._clock.monotonic() - (known.until - self._cache), 3),
+            error=self._last_error,
+        )
 
     def _tell(self, is_open: bool) -> None:
         if is_open:
@@ -246,6 +266,7 @@ async def asked_source(
         plugin=config.plugin,
         deadline=config.deadline,
         cache=config.cache,
+        stale=config.stale,
         clock=clock,
         containment=containment,
         absent=absent,

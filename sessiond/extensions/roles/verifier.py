@@ -15,7 +15,8 @@ from sessiond.core.principal import Principal
 from sessiond.core.printable import any_of
 from sessiond.core.secret import Secret
 from sessiond.core.verdict import Verdict
-from sessiond.extensions.roles.source import Answer, AskedSource
+from sessiond.extensions.roles.known import Answer
+from sessiond.extensions.roles.source import AskedSource
 from sessiond.gate import ReadyVerifier
 
 

@@ -50,6 +50,8 @@ STATUS: dict[str, Any] = {
             "last_success_at": None,
             "last_error": "",
             "last_error_at": None,
+            "stood_in": 2,
+            "last_stood_in_at": "2026-03-02T09:00:00Z",
         }
     ],
     "configuration": {

@@ -62,6 +62,7 @@ def asked(
     name: str = "ldap",
     deadline: float = 5.0,
     cache: float = 60.0,
+    stale: float = 0.0,
 ) -> AskedSource:
     """Return a source that is asked in these tasks; None: it is not asked yet."""
     asked = AskedSource(
@@ -70,6 +71,7 @@ def asked(
         plugin="acme",
         deadline=deadline,
         cache=cache,
+        stale=stale,
         clock=clock,
         containment=Containment(),
     )
