@@ -72,7 +72,7 @@ class BonsaiDirectory:
         connection = self._connected()
         try:
             # One more than may be there: so that too many show, whatever the server's own limit.
-            return connection.search(
+            found: list[Any] = connection.search(
                 base,
                 LDAPSearchScope.SUBTREE,
                 filter_text,
@@ -92,6 +92,7 @@ class BonsaiDirectory:
         except ValueError:  # bonsai's, of a referral that is no URL
             self._close()
             raise _elsewhere(base) from None
+        return found
 
     def _connected(self) -> LDAPConnection:
         if self._connection is None:
