@@ -156,11 +156,18 @@ class _Following(StreamingResponse):
 
 async def _explain(view: View, asked: Asked) -> bodies.Explanation:
     request: bodies.ExplainRequest = asked.body
+    at = request.process
+    if at is not None and not at.type and view.settings().access.tells_types_apart(at.name):
+        raise Problem(
+            HTTPStatus.BAD_REQUEST,
+            f"process {shown(at.name)} has no type, wanted one, since [[access.process]] tells "
+            "processes of this name apart by it: add it, as NAME:TYPE",
+        )
     found = await explain(
         view,
         user=request.user,
         password=Secret(request.password),
-        process=request.process,
+        process=at,
         peer=asked.peer,
     )
     log.warning(

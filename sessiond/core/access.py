@@ -138,6 +138,10 @@ class AccessRules:
         number = self.number_of(about.name, about.type)
         return None if number is None else self.ceilings[number]
 
+    def tells_types_apart(self, name: str) -> bool:
+        """Say whether a ceiling can be found only by the type of a process of this name, too."""
+        return any(each.type != "*" and each.covers(name, each.type) for each in self.ceilings)
+
     def is_protected(self, role: str) -> bool:
         """Say whether only the operator gives this role."""
         return self._protected.match(role)

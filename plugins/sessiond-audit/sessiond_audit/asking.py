@@ -24,7 +24,8 @@ class QuestionError(Exception):
 def add_options(command: ArgumentParser) -> None:
     """Give the command its options."""
     command.add_argument("--role", required=True, metavar="ROLE", help="the role")
-    command.add_argument("--process", metavar="NAME[:TYPE]", help="where; else: anywhere")
+    where = "where; else: wherever people logged in"
+    command.add_argument("--process", metavar="NAME[:TYPE]", help=where)
     times = "a date or a time as in ISO 8601, UTC where it says no other"
     command.add_argument("--from", dest="begin", type=_time, default=BEGINNING, help=times)
     command.add_argument("--to", dest="end", type=_time, default=END, help="the same; not included")
@@ -57,8 +58,12 @@ def answer(options: Namespace, files: Sequence[Path], findings: Findings) -> str
     events = list(events_of(files))
     spans = who(events, question, configurations)
     notes = [*_gaps(findings), *_missing(spans)]
+    if question.process is None:
+        notes.append("who had it at a process that follows (estate) is said with --process alone")
     if events:
-        notes.append(f"the log ends at {_shown(max(event.at for event in events))}")
+        times = [event.at for event in events]
+        notes.append(f"the log begins at {_shown(min(times))}")
+        notes.append(f"the log ends at {_shown(max(times))}")
     if options.as_json:
         found = {"role": question.role, "process": options.process, "found": spans, "notes": notes}
         return msgspec.json.encode(found).decode() + "\n"
@@ -71,7 +76,7 @@ def _process(
     if named is None:
         return None
     name, colon, kind = named.partition(":")
-    if not colon and any(each.tells_types_apart(name) for each in configurations):
+    if not colon and any(each.rules.tells_types_apart(name) for each in configurations):
         raise QuestionError(
             f"--process is {named}, wanted its type too, since the configuration tells processes "
             f"of this name apart by it: --process {named}:TYPE"
@@ -80,7 +85,9 @@ def _process(
 
 
 def _lines(question: Question, spans: Sequence[Span], notes: Sequence[str]) -> Iterator[str]:
-    where = "anywhere" if question.process is None else f"at {question.process.name}"
+    where = "wherever people logged in"
+    if question.process is not None:
+        where = f"at {question.process.name}"
     begin = "the beginning" if question.begin == BEGINNING else _shown(question.begin)
     end = "the end" if question.end == END else _shown(question.end)
     yield _plain(f"{question.role} {where}, from {begin} to {end}")

@@ -54,11 +54,6 @@ class Configuration:
             return {}
         return {role: access.because.roles[role] for role in access.roles}
 
-    def tells_types_apart(self, name: str) -> bool:
-        """Say whether its answer needs to be told the type of a process of this name."""
-        tables = self.rules.ceilings
-        return any(each.type != "*" and each.covers(name, each.type) for each in tables)
-
 
 def read(paths: Iterable[Path]) -> Mapping[str, Configuration]:
     """Return configurations by their digest.

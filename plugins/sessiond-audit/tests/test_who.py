@@ -207,11 +207,30 @@ bob\\x1b[2J of corp
            and known here by follow
   by       configuration {digest(WIDE)[:16]}
 
+note: the log begins at 2026-11-24 09:00:00Z
 note: the log ends at 2026-11-24 09:00:00Z
 """
     )
-    assert main(["who", str(log.path), "--role", "none"]) == 0
-    assert "nobody" in capsys.readouterr().out
+
+
+def test_nobody_is_an_answer_for_what_the_log_covers_alone_and_says_so(
+    log: Log, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log.opened(9, "bob", "s1")
+    log.opened(10, "ann", "s2")
+    wanted = ["--from", "2026-11-17", "--to", "2026-11-18"]
+    assert main(["who", str(log.path), "--role", "admin", *wanted]) == 0
+    assert (
+        capsys.readouterr().out
+        == """admin wherever people logged in, from 2026-11-17 00:00:00Z to 2026-11-18 00:00:00Z
+
+nobody
+
+note: who had it at a process that follows (estate) is said with --process alone
+note: the log begins at 2026-11-24 09:00:00Z
+note: the log ends at 2026-11-24 10:00:00Z
+"""
+    )
 
 
 @pytest.mark.parametrize("content", ["[", "access = 1", "[[access.grant]]\nusers = []\n"])

@@ -283,6 +283,20 @@ async def test_without_a_process_or_a_table_for_it_no_ceiling_cuts(
         assert (found["process"] is None) == (at is None)
 
 
+async def test_a_process_whose_type_its_ceiling_depends_on_is_asked_for_with_it() -> None:
+    tables = (Ceiling(name="rdb*", type="rdb", roles=("reader",)),)
+    async with ruled() as v:
+        v.settings.now = replace(v.settings.now, access=AccessRules(ceilings=tables))
+        body = {"user": "alice", "password": opaque(), "process": {"name": "RDB1"}}
+        response = await v.ask("POST", "/v1/explain", json=body)
+        assert response.status_code == 400
+        assert "add it, as NAME:TYPE" in response.text
+        found, _ = await explained(v, at={"name": "RDB1", "type": "rdb"})
+        assert found["roles"] == ["reader"]
+        found, _ = await explained(v, at={"name": "gateway1"})  # no table tells these apart
+        assert found["access"]["ceiling"] is None
+
+
 @pytest.mark.parametrize(
     ("name", "reason"), [("desk", "notallowed"), ("strict", "stepup"), ("empty", "noroles")]
 )

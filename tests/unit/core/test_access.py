@@ -97,6 +97,12 @@ def test_the_first_ceiling_that_matches_a_process_counts() -> None:
     assert access(by, given, at=other).roles == ("reader", "trader")
 
 
+def test_types_are_told_apart_where_a_ceiling_of_that_name_asks_for_one() -> None:
+    by = AccessRules(ceilings=(Ceiling(name="rdb*", type="rdb"), Ceiling(name="gw*")))
+    assert by.tells_types_apart("RDB1")
+    assert not by.tells_types_apart("gw1")
+
+
 def test_who_may_not_log_in_there_hears_where_he_is() -> None:
     by = rules(Ceiling(users=("bob", "ops*")), Ceiling())
     found = denied(by, TRADER)
