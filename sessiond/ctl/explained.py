@@ -9,7 +9,7 @@ from rich.text import Text
 from sessiond.ctl.show import moment, plain
 
 _COLOURS = {"passed": "green", "failed": "bold red", "skipped": "dim"}
-_NO_PROCESS = "not applied: --process NAME[:TYPE] says where"
+_NO_PROCESS = "not applied: explain --process NAME[:TYPE] has it"
 
 Row = tuple[str, str, str]  # the step, a role, why
 

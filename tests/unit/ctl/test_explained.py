@@ -82,7 +82,7 @@ would be let in as ann@corp.example with ops, reader until 2026-03-02 10:00:00Z"
 @pytest.mark.parametrize(
     ("process", "ceiling", "said"),
     [
-        (None, None, "not applied: --process NAME[:TYPE] says where"),
+        (None, None, "not applied: explain --process NAME[:TYPE] has it"),
         ({"name": "x", "type": ""}, None, "none: no [[access.process]] is for this process"),
         (
             {"name": "x", "type": ""},
