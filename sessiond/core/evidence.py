@@ -40,7 +40,8 @@ def given_by(why: str, roles: Iterable[str]) -> Evidence:
 def bounded(evidence: Evidence) -> Evidence:
     """Return it with no more said than can be kept for each session; no role is left out.
 
-    Its reasons are `short`, and MAX_WHYS of a role at most.
+    Its reasons are `short`, and MAX_WHYS of a role at most. Whether somebody gave a role or it is
+    everybody's shows always: the latter lets in nobody who needs one.
     """
     if len(evidence) * MAX_WHYS * MAX_WHY <= MAX_SAID:  # as nearly always
         return evidence
@@ -48,5 +49,5 @@ def bounded(evidence: Evidence) -> Evidence:
     kept = dict[str, tuple[str, ...]]()
     for role, whys in evidence.items():
         left -= sum(map(len, whys))
-        kept[role] = whys if left >= 0 else ()
+        kept[role] = whys if left >= 0 or whys == (DEFAULT,) else (_CUT,)
     return evidence if left >= 0 else kept

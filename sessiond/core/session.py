@@ -64,7 +64,7 @@ class Session(Struct, frozen=True, gc=False):
     attributes: Mapping[str, str]
     typed: str  # the name as it was typed: what the process calls the user
     assigned: Evidence  # roles by token and role sources, of which access makes `roles`
-    told: tuple[str, ...]  # the roles that its process surely knows: others until it is open
+    told: tuple[str, ...] | None  # the roles that its process surely knows; None: nobody knows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

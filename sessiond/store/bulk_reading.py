@@ -38,6 +38,7 @@ _MICROSECOND = timedelta(microseconds=1)
 _SHARED = 4096  # values that many sessions have in common
 _about = lru_cache(_SHARED)(msgspec.json.Decoder(ProcessAbout).decode)
 _roles = lru_cache(_SHARED)(msgspec.json.Decoder(tuple[str, ...]).decode)
+_told = lru_cache(_SHARED)(msgspec.json.Decoder(tuple[str, ...] | None).decode)
 _attributes = lru_cache(_SHARED)(msgspec.json.Decoder(dict[str, str]).decode)  # nobody writes there
 _assigned = lru_cache(_SHARED)(msgspec.json.Decoder(dict[str, tuple[str, ...]]).decode)  # nor there
 
@@ -114,7 +115,7 @@ def _sessions(text: bytes, shared: Shared) -> Iterator[Row]:
         map(_attributes, attributes),
         texts(typed),
         map(_assigned, assigned),
-        map(_roles, told),
+        map(_told, told),
     )
 
 

@@ -26,9 +26,12 @@ def end_denied(draft: Draft, session: Session, denied: Denied) -> None:
 
 
 def with_access(session: Session, access: Access, /, **changed: Any) -> Session:
-    """Return a session as it is with this access, and whatever else has changed."""
+    """Return a session as it is with this access, and whatever else has changed.
+
+    What is pushed may be lost with the connection, and nobody says that it came.
+    """
     is_open = session.state is SessionState.OPEN  # else its process may be away, and hear nothing
-    told = access.roles if is_open else session.told
+    told = session.told if access.roles == session.told or not is_open else None
     return structs.replace(
         session, roles=access.roles, assigned=access.assigned, told=told, **changed
     )
@@ -48,8 +51,8 @@ def tell_roles(
     Subscribers are told also of roles that were given or taken above the ceiling alone:
     processes that follow have ceilings of their own, and auditors ask who could be what there.
     """
-    is_open = after.state is SessionState.OPEN
-    is_news = after.roles != (before.told if is_open else before.roles)
+    is_back = after.state is SessionState.OPEN and before.state is not SessionState.OPEN
+    is_news = after.roles != (before.told if is_back else before.roles)
     is_given_anew = after.assigned.keys() != before.assigned.keys()
     if not is_news and (after.state is SessionState.UNBOUND or not is_given_anew):
         return

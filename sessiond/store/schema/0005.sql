@@ -3,7 +3,7 @@
 
 ALTER TABLE sessions ADD COLUMN typed TEXT NOT NULL DEFAULT '';
 ALTER TABLE sessions ADD COLUMN assigned TEXT NOT NULL DEFAULT '{}';  -- JSON: role -> reasons
-ALTER TABLE sessions ADD COLUMN told TEXT NOT NULL DEFAULT '[]';  -- JSON, as roles
+ALTER TABLE sessions ADD COLUMN told TEXT NOT NULL DEFAULT '[]';  -- JSON, as roles; null: not known
 UPDATE sessions
 SET typed = name,
     told = roles,

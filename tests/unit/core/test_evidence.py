@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sessiond.core.evidence import (
+    DEFAULT,
     MAX_SAID,
     MAX_WHY,
     MAX_WHYS,
@@ -44,4 +45,13 @@ def test_what_is_said_of_all_roles_is_bounded_and_no_role_is_left_out() -> None:
     many = {str(number): ("x" * 200,) for number in range(200)}
     kept = bounded(many)
     assert kept.keys() == many.keys()
-    assert sum(len(why) for whys in kept.values() for why in whys) <= MAX_SAID
+    assert sum(len(why) for whys in kept.values() for why in whys) <= MAX_SAID + 3 * len(many)
+
+
+def test_of_however_much_is_said_a_role_that_is_everybodys_is_known_from_one_that_was_given() -> (
+    None
+):
+    many = {f"a{number}": ("x" * 200,) for number in range(200)}
+    last = given_by(DEFAULT, ["z"])
+    assert bounded({**many, **last})["z"] == (DEFAULT,)
+    assert merged(bounded(many), given_by(DEFAULT, many))["a199"] != (DEFAULT,)

@@ -51,7 +51,13 @@ ROWS: list[Row] = [
         roles=(),
         attributes={},
     ),
-    session(3, state=SessionState.UNBOUND, roles=("a", "ä"), attributes={"dept": "Zürich 'x'"}),
+    session(
+        3,
+        state=SessionState.UNBOUND,
+        roles=("a", "ä"),
+        told=None,
+        attributes={"dept": "Zürich 'x'"},
+    ),
     grant(),
     grant(
         2,

@@ -160,14 +160,31 @@ def test_a_process_that_was_away_hears_of_roles_when_it_is_back(ledger: Ledger) 
     access(ledger, Ceiling(roles=("reader",)))
     assert ledger.ask(Reassess()) == Reassessed(changed=1, ended=0)
     assert ledger.session(1).roles == ("reader",)
-    assert ledger.ask(back) == []
-    assert changed(ledger).roles == ("reader",)
-    ledger.ask(ProcessLost(process=process_key()))
     access(ledger)
     ledger.ask(Reassess())
-    refresh(ledger, "reader")
     ledger.ask(back)
     assert ledger.told == []  # what it knows of is true again
+    ledger.ask(ProcessLost(process=process_key()))
+    access(ledger, Ceiling(roles=("reader",)))
+    ledger.ask(Reassess())
+    assert ledger.ask(back) == []
+    assert changed(ledger).roles == ("reader",)
+
+
+def test_a_process_that_comes_back_hears_again_of_roles_whose_push_it_may_have_lost(
+    ledger: Ledger,
+) -> None:
+    back = Reconcile(process=process_key(), about=process_about(), held=((1, session_id(1)),))
+    for ceilings, roles in (
+        ((Ceiling(roles=("reader",)),), ("reader",)),
+        ((), ("reader", "writer")),
+    ):
+        access(ledger, *ceilings)
+        ledger.ask(Reassess())
+        assert changed(ledger).roles == roles  # on a connection that is cut at that moment
+        ledger.ask(ProcessLost(process=process_key()))
+        ledger.ask(back)
+        assert changed(ledger).roles == roles
 
 
 def test_a_process_that_comes_back_by_another_name_has_that_ones_ceiling(ledger: Ledger) -> None:

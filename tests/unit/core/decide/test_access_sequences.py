@@ -77,10 +77,10 @@ class Roles(RuleBasedStateMachine):
     def says(self, name: str, evidence: Evidence) -> Verdict:
         return verdict(principal(name), begin=self.ledger.now, roles=()).assigning(evidence)
 
-    def hear(self, *, is_opened: bool = False) -> None:
+    def hear(self, *, may_know: bool = False) -> None:
         """Note what processes were pushed: nothing that they knew already.
 
-        But one that opens a session may hear again of what was told before, as it was away perhaps.
+        But one that opens a session or comes back may hear again of what was told before.
         """
         for notice in self.ledger.last.notices:
             event = notice.event
@@ -94,7 +94,7 @@ class Roles(RuleBasedStateMachine):
             if isinstance(event, SessionRevoked):
                 self.known.pop(session, None)
             elif isinstance(event, SessionRolesChanged) and process.pid not in self.away:
-                assert is_opened or self.known[session] != event.roles, "nothing has changed"
+                assert may_know or self.known[session] != event.roles, "nothing has changed"
                 self.known[session] = event.roles
 
     def by(self) -> AccessRules:
@@ -142,7 +142,7 @@ class Roles(RuleBasedStateMachine):
         if unopened:
             each = unopened[pick % len(unopened)]
             self.ledger.ask(bind(each.id.int, handle=each.handle, pid=each.process.pid))
-            self.hear(is_opened=True)
+            self.hear(may_know=True)
 
     @rule(pick=picks, evidence=evidences, is_recheck=st.booleans())
     def refresh(self, pick: int, evidence: Evidence, is_recheck: bool) -> None:
@@ -177,6 +177,11 @@ class Roles(RuleBasedStateMachine):
             assert self.ledger.rows.sessions[session.id] == session
 
     @rule(pid=st.sampled_from(PIDS))
+    def hang(self, pid: int) -> None:
+        """What is pushed from now on is lost with the connection, which nobody knows yet."""
+        self.away.add(pid)
+
+    @rule(pid=st.sampled_from(PIDS))
     def lose(self, pid: int) -> None:
         self.away.add(pid)
         self.ledger.ask(ProcessLost(process=process_key(pid)))
@@ -190,8 +195,9 @@ class Roles(RuleBasedStateMachine):
             if each.state is not SessionState.UNBOUND
         )
         about = process_about(pid)
+        self.ledger.ask(ProcessLost(process=process_key(pid)))  # as each hello does
         self.ledger.ask(Reconcile(process=process_key(pid), about=about, held=held))
-        self.hear()
+        self.hear(may_know=True)
 
     @rule()
     def pass_time(self) -> None:
