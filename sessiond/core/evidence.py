@@ -45,7 +45,7 @@ def bounded(evidence: Evidence) -> Evidence:
     """
     if len(evidence) * MAX_WHYS * MAX_WHY <= MAX_SAID:  # as nearly always
         return evidence
-    left = MAX_SAID
+    left = MAX_SAID - len(_CUT) * len(evidence)
     kept = dict[str, tuple[str, ...]]()
     for role, whys in evidence.items():
         left -= sum(map(len, whys))
