@@ -152,7 +152,7 @@ def _spans(
         configurations=(event.configuration,) if event.configuration else (),
     )
     wanted = question.process
-    is_there = wanted is None or span.logged_in_at == wanted.name
+    is_there = wanted is None or span.logged_in_at.lower() == wanted.name.lower()  # as ceilings do
     if is_there and question.role in event.roles:
         yield span
     if wanted is not None:

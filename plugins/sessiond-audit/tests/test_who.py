@@ -95,6 +95,14 @@ def test_the_gateway_s_ceiling_does_not_hide_who_had_the_role_behind_it(
     assert log.ask(capsys, "--process", "gateway1", *log.kept("wide"))["found"] == []
 
 
+def test_a_process_is_found_however_its_name_is_spelt(
+    log: Log, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log.opened(9, "bob", "s1", process=RDB, roles=("admin",))
+    found = log.ask(capsys, "--process", "RDB1", *log.kept("wide"))["found"]
+    assert [each["user"] for each in found if not each["by_follow"]] == ["bob"]
+
+
 def test_a_grant_here_counts_from_the_reload_though_no_session_event_tells_of_it(
     log: Log, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -48,13 +48,14 @@ def tell_roles(
 ) -> None:
     """Tell a process which roles a session of it has now, where it may know of others.
 
-    Subscribers are told also of roles that were given or taken above the ceiling alone:
-    processes that follow have ceilings of their own, and auditors ask who could be what there.
+    Subscribers are told also of roles that were given or taken above the ceiling alone, and where
+    the process has another name: processes that follow have ceilings of their own, and auditors ask
+    who could be what there.
     """
     is_back = after.state is SessionState.OPEN and before.state is not SessionState.OPEN
     is_news = after.roles != (before.told if is_back else before.roles)
-    is_given_anew = after.assigned.keys() != before.assigned.keys()
-    if not is_news and (after.state is SessionState.UNBOUND or not is_given_anew):
+    is_other = after.assigned.keys() != before.assigned.keys() or after.about != before.about
+    if not is_news and (after.state is SessionState.UNBOUND or not is_other):
         return
     why = _why(draft, access)
     changed = draft.event(SessionRolesChanged, after, expires_at=expires_at, **why)

@@ -12,7 +12,7 @@ from sessiond.core.decide.access import end_denied, judged, tell_opened, tell_ro
 from sessiond.core.decide.draft import Draft
 from sessiond.core.events import SessionExpired
 from sessiond.core.rules import Rules
-from sessiond.core.session import ProcessKey, Session, SessionState
+from sessiond.core.session import ProcessAbout, ProcessKey, Session, SessionState
 
 
 def close(draft: Draft, change: Close) -> None:
@@ -74,6 +74,8 @@ def reconcile(draft: Draft, change: Reconcile) -> list[int]:
             draft.close(session, "disconnect")
         elif session.handle in on_handle:
             draft.close(session, "replaced")
+        elif session.about != change.about:
+            _name_anew(draft, session, change.about)
     while held and not draft.is_full:
         handle, session_id = held.pop()
         found = draft.live(session_id)
@@ -105,6 +107,16 @@ def _looked_up(draft: Draft, change: Reconcile) -> Reconcile:
         unsaid=tuple(others)[::-1],
         doomed=tuple(sorted(on_handle.keys() - holding)),
     )
+
+
+def _name_anew(draft: Draft, session: Session, about: ProcessAbout) -> None:
+    """Judge an unopened login by what its process calls itself now."""
+    named = structs.replace(session, about=about)
+    access = judged(draft, named)
+    if isinstance(access, Denied):
+        end_denied(draft, session, access)
+    else:
+        draft.put(with_access(named, access))
 
 
 def _hold(draft: Draft, session: Session, change: Reconcile, handle: int) -> bool:

@@ -199,6 +199,33 @@ def test_a_process_that_comes_back_by_another_name_has_that_ones_ceiling(ledger:
     assert ledger.alive == set()
 
 
+def test_subscribers_hear_at_which_process_a_session_is_once_that_has_another_name(
+    ledger: Ledger,
+) -> None:
+    about = replace(process_about(), name="hdb")
+    ledger.ask(Reconcile(process=process_key(), about=about, held=((1, session_id(1)),)))
+    (notice,) = ledger.last.notices
+    assert isinstance(notice.event, SessionRolesChanged)
+    assert (notice.event.process, notice.push_to) == (about, None)
+
+
+@pytest.mark.parametrize(("name", "is_alive"), [("gateway", True), ("other", False)])
+def test_an_unopened_login_at_a_process_that_comes_back_by_another_name_has_that_ones_ceiling(
+    ledger: Ledger, name: str, is_alive: bool
+) -> None:
+    access(
+        ledger, Ceiling(name="rdb*"), Ceiling(name="gateway", roles=("reader",)), Ceiling(users=())
+    )
+    ledger.ask(login(2, presented("two", says=verdict(roles=("reader", "writer")))))
+    about = replace(process_about(), name=name)
+    ledger.ask(Reconcile(process=process_key(), about=about, held=()))
+    assert (2 in ledger.alive) == is_alive
+    assert ledger.ask(bind(2)) == is_alive
+    if is_alive:
+        assert ledger.session(2).roles == ("reader",)
+        assert [each.push_to for each in ledger.last.notices] == [None, process_key()]
+
+
 def test_who_relies_on_a_grant_that_has_lost_all_his_roles_there_ends_too(ledger: Ledger) -> None:
     ledger.ask(login(2, presented("access", says=verdict(roles=("reader", "writer")))))
     access(ledger, Ceiling(roles=("reader",)))
