@@ -254,6 +254,7 @@ def session(number: int = 1, **members: Any) -> Session:
         attributes={"desk": "rates"},
         typed="alice",
         assigned={"reader": ("claim roles: kdb.read",)},
+        protected=(),
         told=("reader",),
     )
     return structs.replace(plain, **members)

@@ -122,6 +122,7 @@ def _session(number: int, user: str, grant: GrantId, lease: Lease) -> Session:
         attributes={"desk": "rates"},
         typed=user,
         assigned={role: (f"claim roles: kdb.{role}",) for role in ("reader", "trading")},
+        protected=(),
         told=("reader", "trading"),
     )
 

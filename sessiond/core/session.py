@@ -64,6 +64,7 @@ class Session(Struct, frozen=True, gc=False):
     attributes: Mapping[str, str]
     typed: str  # the name as it was typed: what the process calls the user
     assigned: Evidence  # roles by token and role sources, of which access makes `roles`
+    protected: tuple[str, ...]  # those of them that are kept from its user: the operator's to give
     told: tuple[str, ...] | None  # the roles that its process surely knows; None: nobody knows
 
 

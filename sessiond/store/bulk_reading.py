@@ -96,7 +96,7 @@ def _sessions(text: bytes, shared: Shared) -> Iterator[Row]:
     ids, uids, pids, starts, labels, abouts, *more = _session_columns(text)
     issuers, subjects, names, grants, accesses, *more = more
     handles, addresses, states, since, until, roles, attributes, *more = more
-    typed, assigned, told = more
+    typed, assigned, protected, told = more
     texts, times = shared.texts, shared.times
     return map(
         Session,
@@ -115,6 +115,7 @@ def _sessions(text: bytes, shared: Shared) -> Iterator[Row]:
         map(_attributes, attributes),
         texts(typed),
         map(_assigned, assigned),
+        map(_roles, protected),
         map(_told, told),
     )
 
@@ -166,7 +167,7 @@ def _decoder(*kinds: Any) -> Callable[[bytes], Any]:
 _session_columns = _decoder(
     *(UUID, int, int, int, str, str),
     *(str, str, str, str, str),
-    *(int, int, SessionState, int, int | None, str, str, str, str, str),
+    *(int, int, SessionState, int, int | None, str, str, str, str, str, str),
 )
 _grant_columns = _decoder(
     *(str, str, str, str, int, int), *(bool, int | None, bool, int | None, str)

@@ -70,6 +70,7 @@ _SESSION = (
     "attributes",
     "typed",
     "assigned",
+    "protected",
     "told",
 )
 
@@ -96,6 +97,7 @@ def _write_session(row: Session) -> Parameters:
         _json(dict(row.attributes)),
         row.typed,
         _json(dict(row.assigned)),
+        _json(row.protected),
         _json(row.told),
     )
 

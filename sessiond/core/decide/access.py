@@ -33,7 +33,12 @@ def with_access(session: Session, access: Access, /, **changed: Any) -> Session:
     is_open = session.state is SessionState.OPEN  # else its process may be away, and hear nothing
     told = session.told if access.roles == session.told or not is_open else None
     return structs.replace(
-        session, roles=access.roles, assigned=access.assigned, told=told, **changed
+        session,
+        roles=access.roles,
+        assigned=access.assigned,
+        protected=access.protected,
+        told=told,
+        **changed,
     )
 
 
@@ -54,7 +59,11 @@ def tell_roles(
     """
     is_back = after.state is SessionState.OPEN and before.state is not SessionState.OPEN
     is_news = after.roles != (before.told if is_back else before.roles)
-    is_other = after.assigned.keys() != before.assigned.keys() or after.about != before.about
+    is_given_anew = (after.assigned.keys(), after.protected) != (
+        before.assigned.keys(),
+        before.protected,
+    )
+    is_other = is_given_anew or after.about != before.about
     if not is_news and (after.state is SessionState.UNBOUND or not is_other):
         return
     why = _why(draft, access)
@@ -75,7 +84,10 @@ def reassess(draft: Draft, change: Reassess) -> Reassessed:
         if session is None:
             continue
         access = judged(draft, session)
-        is_same = isinstance(access, Access) and access.roles == session.roles
+        is_same = isinstance(access, Access) and (access.roles, access.protected) == (
+            session.roles,
+            session.protected,
+        )
         if is_same or draft.rows.is_revoked(session):  # which ends anyway
             continue
         if isinstance(access, Denied):
@@ -86,7 +98,7 @@ def reassess(draft: Draft, change: Reassess) -> Reassessed:
             draft.put(fresh)
             expires_at = draft.expires_at(fresh)
             tell_roles(draft, session, fresh, access, expires_at=expires_at)
-            changed += 1
+            changed += fresh.roles != session.roles
     if number < len(sessions):
         draft.rest = replace(change, sessions=sessions, number=number, changed=changed, ended=ended)
     return Reassessed(changed=changed, ended=ended)

@@ -49,6 +49,7 @@ def open_session(draft: Draft, change: Open) -> ActiveSession | Denied:
         attributes=presented.verdict.attributes,
         typed=change.typed,
         assigned=access.assigned,
+        protected=access.protected,
         told=access.roles,
     )
     draft.put(session)

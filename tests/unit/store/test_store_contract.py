@@ -55,6 +55,7 @@ ROWS: list[Row] = [
         3,
         state=SessionState.UNBOUND,
         roles=("a", "ä"),
+        protected=("b",),
         told=None,
         attributes={"dept": "Zürich 'x'"},
     ),

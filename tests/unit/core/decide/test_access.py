@@ -199,6 +199,20 @@ def test_a_process_that_comes_back_by_another_name_has_that_ones_ceiling(ledger:
     assert ledger.alive == set()
 
 
+def test_subscribers_hear_of_a_role_above_the_ceiling_that_is_protected_no_more(
+    ledger: Ledger,
+) -> None:
+    access(ledger, Ceiling(roles=("reader",)), protected=("writer",))
+    ledger.ask(Reassess())
+    access(ledger, Ceiling(roles=("reader",)))
+    assert ledger.ask(Reassess()) == Reassessed(changed=0, ended=0)
+    (notice,) = ledger.last.notices
+    assert isinstance(notice.event, SessionRolesChanged)
+    assert (notice.event.because.cut, notice.push_to) == (("writer",), None)
+    ledger.ask(Reassess())
+    assert (ledger.writes, ledger.told) == ([], [])
+
+
 def test_subscribers_hear_at_which_process_a_session_is_once_that_has_another_name(
     ledger: Ledger,
 ) -> None:
