@@ -15,6 +15,7 @@ from sessiond_audit.happened import ENDS, OPENED, ROLES, Happened, by_session
 from sessiond_audit.kept import Configuration
 
 BEGINNING = datetime.min.replace(tzinfo=UTC)
+NOT_SAID = ""  # in place of a digest
 END = datetime.max.replace(tzinfo=UTC)
 
 
@@ -81,13 +82,15 @@ def eras_of(events: Iterable[Happened]) -> list[Era]:
     """Return which configuration counted when.
 
     A reload tells the moment. A start with another file does not: between the last event by the
-    one and the first by the other, either may have counted.
+    one and the first by the other, either may have counted. What counted before the first event
+    that says so, another may have been.
     """
     known = sorted((event for event in events if event.configuration), key=lambda event: event.at)
     if not known:
         return []
-    changes = [(BEGINNING, known[0].configuration)]
-    eras: list[Era] = []
+    first = known[0]
+    changes = [(first.at, first.configuration)]
+    eras = [Era(BEGINNING, first.at, frozenset({first.configuration, NOT_SAID}))]
     for before, after in pairwise(known):
         if after.configuration == before.configuration:
             continue
@@ -169,7 +172,7 @@ def _followed(
 ) -> Iterator[Span]:
     """Find when a process that follows the estate gave the role to who logged in elsewhere."""
     given = event.before_ceiling
-    for era in eras or [Era(BEGINNING, END, frozenset({""}))]:
+    for era in eras or [Era(BEGINNING, END, frozenset({NOT_SAID}))]:
         begin, end = max(span.begin, era.begin), min(span.end or END, era.end)
         if begin >= end:
             continue

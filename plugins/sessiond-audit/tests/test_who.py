@@ -103,6 +103,17 @@ def test_a_process_is_found_however_its_name_is_spelt(
     assert [each["user"] for each in found if not each["by_follow"]] == ["bob"]
 
 
+def test_before_an_event_says_which_configuration_counts_it_may_have_been_another(
+    log: Log, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log.opened(9, "bob", "s1", configuration="")  # as older versions told it
+    log.configuration = digest(NARROW)
+    log.opened(12, "ann", "s2", because=Because())
+    (bob,) = log.ask(capsys, "--process", "rdb1", *log.kept("narrow"))["found"]
+    assert (bob["begin"], bob["end"]) == ("2026-11-24T09:00:00Z", "2026-11-24T12:00:00Z")
+    assert (bob["configurations"], bob["unknown"]) == ([], [""])
+
+
 def test_a_grant_here_counts_from_the_reload_though_no_session_event_tells_of_it(
     log: Log, capsys: pytest.CaptureFixture[str]
 ) -> None:
