@@ -16,7 +16,9 @@ from typing import Final
 import msgspec
 
 START: Final = "0" * 64  # what the very first line holds, which has none before it
-MAX_LINE: Final = 1 << 20  # bytes; an event has a few hundred
+# Bytes. An event has a few hundred, but names each of a user's roles twice, and a role
+# source may give a quarter of a megabyte of them.
+MAX_LINE: Final = 1 << 23
 VERSION: Final = 1
 
 

@@ -114,6 +114,16 @@ def test_before_an_event_says_which_configuration_counts_it_may_have_been_anothe
     assert (bob["configurations"], bob["unknown"]) == ([], [""])
 
 
+def test_an_event_that_names_as_many_roles_as_role_sources_may_give_is_read(
+    log: Log, capsys: pytest.CaptureFixture[str]
+) -> None:
+    many = [f"{number:04}{'x' * 1020}" for number in range(3 * 256)]
+    roles = dict.fromkeys(["admin", *many], ("role source crm",))
+    log.opened(9, "bob", "s1", because=Because(roles=roles), roles=tuple(roles))
+    (bob,) = log.ask(capsys)["found"]
+    assert (bob["user"], bob["why"]) == ("bob", ["role source crm"])
+
+
 def test_a_grant_here_counts_from_the_reload_though_no_session_event_tells_of_it(
     log: Log, capsys: pytest.CaptureFixture[str]
 ) -> None:
