@@ -293,3 +293,17 @@ def test_a_peer_who_is_not_known_here_is_named_and_nothing_changes(
     with Operator(daemon) as operator:
         answer = operator.ask("POST", "/v1/reload", json={"reason": "a test"})
     assert "access.process[1].peers: no user 'no-such-user' is found" in answer.text
+
+
+def test_a_process_whose_connection_is_lost_with_a_push_hears_of_the_roles_when_it_is_back(
+    strict_issuer: RunningIssuer, start: Start, process: Connected
+) -> None:
+    daemon = start(names(strict_issuer, given("admin")))
+    q = process(daemon)
+    session = q.log_in(ALICE, bearer(strict_issuer))["session"]
+    reload(daemon, names(strict_issuer))
+    q.close()  # with what was pushed, unread
+    again = process(daemon)
+    assert again.reconcile({5: session}) == []
+    push = again.next_push()
+    assert (push["event"], push["session"], push["roles"]) == ("roles", session, ["trading"])

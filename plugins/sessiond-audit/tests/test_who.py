@@ -118,7 +118,7 @@ def test_an_event_that_names_as_many_roles_as_role_sources_may_give_is_read(
     log: Log, capsys: pytest.CaptureFixture[str]
 ) -> None:
     many = [f"{number:04}{'x' * 1020}" for number in range(3 * 256)]
-    roles = dict.fromkeys(["admin", *many], ("role source crm",))
+    roles: dict[str, tuple[str, ...]] = dict.fromkeys(["admin", *many], ("role source crm",))
     log.opened(9, "bob", "s1", because=Because(roles=roles), roles=tuple(roles))
     (bob,) = log.ask(capsys)["found"]
     assert (bob["user"], bob["why"]) == ("bob", ["role source crm"])
