@@ -81,7 +81,7 @@ def steps_of(
         granted=dict(granted),
         before_ceiling=tuple(before),
         ceiling=None if number is None else _shown(rules.ceilings[number], number + 1),
-        cut=tuple(role for role in before if role not in left),
+        cut=tuple(sorted(set(before).difference(left))),
         roles=tuple(left),
     )
     return Steps(steps=steps, denied=denied)

@@ -184,6 +184,27 @@ def test_whoever_comes_to_the_same_has_the_same_object() -> None:
     assert access(by, many) is not access(by, many)
 
 
+class Compared(str):
+    """A role that counts how often it is compared."""
+
+    __slots__ = ()
+    __hash__ = str.__hash__
+    times = 0
+
+    def __eq__(self, other: object) -> bool:
+        Compared.times += 1
+        return str.__eq__(self, other)
+
+
+@pytest.mark.parametrize("number", [200, 400])
+def test_twice_as_many_roles_take_twice_as_long(number: int) -> None:
+    Compared.times = 0
+    many: dict[str, tuple[str, ...]] = {Compared(each): ("verifier",) for each in range(number)}
+    by = rules(Ceiling(roles=("reader", "1*")), protected=("2*",))
+    assert isinstance(access(by, many), Access)
+    assert Compared.times < 4 * number
+
+
 # How the user signed in
 
 

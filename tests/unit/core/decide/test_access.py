@@ -8,6 +8,7 @@ import pytest
 from sessiond.core.access import AccessRules, Ceiling, LocalGrant
 from sessiond.core.changes import ProcessLost, Reassess, Reassessed, Reconcile, Refresh, Revoke
 from sessiond.core.decide import decide
+from sessiond.core.decide.access import LOOKED_AT
 from sessiond.core.errors import Refusal
 from sessiond.core.events import Event, SessionOpened, SessionRolesChanged
 from sessiond.core.reading import PIECE
@@ -99,6 +100,15 @@ def test_very_many_sessions_are_judged_in_pieces() -> None:
     assert ledger.pieces > 2
     assert ledger.ask(Reassess()) == Reassessed(changed=0, ended=0)
     assert ledger.pieces == 1
+
+
+def test_of_sessions_with_very_many_roles_fewer_are_judged_in_a_piece() -> None:
+    ledger = Ledger()
+    many = tuple(f"role{number:03}" for number in range(LOOKED_AT // 2))
+    for number in range(1, 7):
+        ledger.ask(login(number, presented(f"access {number}", says=verdict(roles=many))))
+    assert ledger.ask(Reassess()) == Reassessed(changed=0, ended=0)
+    assert ledger.pieces == 3
 
 
 def test_a_refresh_is_judged_under_the_ceiling(ledger: Ledger) -> None:
