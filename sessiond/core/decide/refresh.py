@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from msgspec import structs
 
-from sessiond.core.access import Denied, access_by, shortage_of
+from sessiond.core.access import Denied, access_by, cost_of, shortage_of
 from sessiond.core.admission import lease_of_token
 from sessiond.core.changes import (
     BeginRefresh,
@@ -135,6 +135,7 @@ def update_sessions(draft: Draft, change: UpdateSessions) -> bool:
             return True
         if session is not None:
             _update_session(draft, grant, session, change.verdict, is_told=change.is_told)
+        draft.passed += cost_of(change.verdict.assigned)
     if grant.refresh_at != change.refresh_at:
         draft.put(structs.replace(grant, refresh_at=change.refresh_at))
     return True
