@@ -13,54 +13,54 @@ unfollowed:""                                                   // why it does n
 askagain:0Np                                                    // when to ask it again then: a reload of its may change it
 
 stands:{[u] u in exec user from standing}
-sound:{[d]                                                      // a row is whole or it is none
-  if[not 99h=type d; :0b];
-  if[not all `user`name`roles`attributes in key d; :0b];
-  if[not (-11 -11h~type each d`user`name) and (11h=type d`roles) and 99h=type d`attributes; :0b];
-  not null d`user}
-stand:{[d]
-  if[not sound d; :warn "a row of who logged in elsewhere is not whole, and left out"];
-  `.sessiond.standing upsert (cols standing)!(d`user;d`name;d`roles;(key;value)@\:d`attributes);}
-agree:{[u]                                                      // .pm with that; a name that .pm has otherwise stays as it is
-  if[not settle u; warn shown[u]," logged in elsewhere and has no rights here: .pm has the name with another authtype than sessiond, or for a group"];}
-person:{[t;i]                                                   // q may make a table of like dictionaries, which is none of empty ones
-  has:.[{[attributes;i] attributes i};(t`attributes;i);{[e] (0#`)!()}];
-  `user`name`roles`attributes!(t[`user]i;t[`name]i;t[`roles]i;has)}
-replace:{[people]                                               // all of them, a table; nothing waits in between
-  before:rolesbyuser[];
-  .sessiond.standing:nobody;
-  {[t;i] stand person[t;i]}[people] each til count people;
-  after:rolesbyuser[];
-  both:key[before] inter key after;                             // .pm is asked about whom something changed for alone
-  agree each (key[before] except both),(key[after] except both),both where not before[both]~'after both;}
-rolesbyuser:{[] (exec user from standing)!exec roles from standing}
+split:{[attributes] $[99h=type attributes;(key attributes;value attributes);()]}
+whole:{[user;name;roles;attributes]                             // lists, these of pairs; a row is whole or it is none
+  typed:{[u] $[-11h=type u;not null u;0b]} each user;
+  named:-11h=type each name;
+  at:where typed and named and (11h=type each roles) and 11h=type each first each attributes;
+  if[count[user]>count at; warn string[count[user]-count at]," of who logged in elsewhere is not told whole, and left out"];
+  flip (cols nobody)!(user;name;roles;attributes)@\:at}
+told:{[people]                                                  // the answer of `follow`, a table
+  if[not all (cols nobody) in cols people; '"no such columns"];
+  has:@[split each;people`attributes;()];                       // q makes a table of like dictionaries, and none of empty ones
+  if[not count[has]=count people; has:count[people]#enlist (0#`;())];
+  whole[people`user;people`name;people`roles;has]}
+agree:{[users]                                                  // .pm with that; a name that .pm has otherwise stays as it is
+  denied:settle users;
+  if[0=n:count denied; :()];
+  named:", " sv shown each (10&n)#denied;
+  warn named,$[n>10;", …";""]," logged in elsewhere and have no rights here: .pm has the name with another authtype than sessiond, or for a group";}
+replace:{[people]                                               // all of them; nothing waits in between
+  before:exec user from standing;
+  .sessiond.standing:nobody upsert people;
+  agree before,exec user from standing;}
 
 follow:{[]                                                      // after hello; and again, where it was refused
   if[not backend; :()];
   .sessiond.askagain:.z.p+maxretry;
   r:answer(`follow;(0#`)!());
-  people:r 1;
-  if[first r; r:$[98h=type people;(all `user`name`roles`attributes in cols people;"not an answer");(0b;"not an answer")]];
+  if[first r; r:@[{[people] (1b;told people)};r 1;{[e] (0b;"not an answer")}]];
   if[first r;
-    replace people;
+    replace r 1;
     .sessiond.heard:.z.p; .sessiond.unfollowed:"";
     :out string[count standing]," people are logged in elsewhere, and have their roles here"];
   if[0=count r 1; :()];                                         // it went away: what it said last holds for .sessiond.linger
-  replace ();
+  replace 0!nobody;
   if[not unfollowed~r 1; warn "the daemon does not say who logged in elsewhere, so nobody of them has rights here: ",r 1];
   .sessiond.unfollowed:r 1;}
 stood:{[d]                                                      // a push; it may come while a call waits, or a query runs
   if[not backend; :()];
-  if[not sound d; :warn "a push of who logged in elsewhere is not whole, and ignored"];
-  user:d`user;
-  $[1b~d`gone;.sessiond.standing:delete from standing where user=d`user;stand d];
-  agree user;}
+  u:d`user;
+  if[1b~d`gone; delete from `.sessiond.standing where user=u; :agree u];
+  people:whole . enlist each (d`user`name`roles),enlist split d`attributes;
+  `.sessiond.standing upsert people;
+  agree exec user from people;}
 lapse:{[]                                                       // by the timer: rows are rights without a session behind
   if[not backend; :()];
   if[ready[]; .sessiond.heard:.z.p; if[count unfollowed; if[askagain<.z.p; follow[]]]; :()];
   if[(0=count standing) or not linger<.z.p-heard; :()];
   warn "the daemon is away for longer than .sessiond.linger: who logged in elsewhere has no rights here until it is back";
-  replace ();}
+  replace 0!nobody;}
 
 // ---- who acts ----
 // .z.u is the gateway's account while .pm.execas runs a query for somebody. Calls may be nested: the innermost counts.
@@ -78,7 +78,7 @@ foreign:{[u]                                                    // why nothing r
   if[stands[u] and not permitted u; :"pm: this name is a person's elsewhere, and not the same one's here"];
   $[u in exec id from .pm.user;"";"pm: nobody of this name is logged in"]}
 forrequ:{[f;u;q] if[count why:foreign u; 'why]; actingas[u;f;(u;q)]}   // around .pm.requ, by which .pm.execas goes
-forexecas:{[f;q;u] actingas[u;f;(q;u)]}                                  // around .pm.execas, where no .pm.requ is
+forexecas:{[f;q;u] if[count why:foreign u; 'why]; actingas[u;f;(q;u)]}   // around .pm.execas, where no .pm.requ is
 actors:{[]                                                      // at the start
   has:{[name] @[{value x;1b};name;0b]};
   if[has`.pm.requ; .pm.requ:forrequ .pm.requ; :()];
@@ -92,6 +92,7 @@ attribute:{[h;k]                                                // of the token 
 attributeof:{[u;k]                                              // of a user, by the name as typed: the newest session here, else elsewhere
   s:exec session from sessions where user=u,order=max order;
   if[count s; :valueof[sessions[first s;`attributes];k]];
-  $[stands u;valueof[standing[u;`attributes];k];""]}
+  if[u~.z.u; :""];                                              // came by a password: an account, and somebody else may have its name elsewhere
+  $[stands[u] and permitted u;valueof[standing[u;`attributes];k];""]}
 
 \d .

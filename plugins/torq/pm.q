@@ -8,46 +8,71 @@
 passing:(`.sessiond.upd;".sessiond.upd";`.sessiond.renew;".sessiond.renew")   // called async, past .pm and the usage log
 timed:(`.sessiond.tick;".sessiond.tick")                        // by TorQ's timer through .z.ps: past the usage log only
 rows:0#`                                                        // users whose row in .pm.user the hook made
-given:(0#`)!()                                                  // user!roles that the hook gave
+given:([] user:0#`; role:0#`)                                   // what the hook gave
 
 pm:{[] @[value;`.pm.enabled;0b]}
 
-// may this name log in by token? Not if .pm knows it by another authtype, nor if it is a group's
-permitted:{[u]
-  if[not pm[]; :1b];
-  if[null[u] or u in exec name from .pm.groupinfo; :0b];
-  all `sessiond=exec authtype from .pm.user where id=u}
+// may these names log in by token? Not if .pm knows them by another authtype, nor if they are groups'
+permitted:{[users]
+  if[not pm[]; :users=users];
+  taken:(exec name from .pm.groupinfo),exec id from .pm.user where not authtype=`sessiond;
+  not null[users] or users in taken}
 
+// .pm's calls change one user at a time, and each looks through all of them: ten thousand people at once would hold q for
+// minutes. So its tables are changed here, as .pm.adduser, .pm.removeuser, .pm.assignrole (.pm.addtogroup) and
+// .pm.unassignrole (.pm.removefromgroup) would, checks included, for many or for one alike.
 bygroup:{[] assign~`group}
-rolesof:{[u] $[bygroup[];exec groupname from .pm.usergroup where user=u;exec role from .pm.userrole where user=u]}
+assigned:{[] $[bygroup[];`.pm.usergroup;`.pm.userrole]}         // a table of .pm: user, and a group or a role
+exists:{[roles] roles in $[bygroup[];exec name from .pm.groupinfo;exec name from .pm.roleinfo]}
+symbols:{[x] (1_`,x) except `}                                  // also of (), which nothing grouped and razed is
+per:{[users;pairs] symbols each (exec role by user from pairs where user in users) users}
+pairs:{[users;roles] ([] user:symbols raze (count each roles)#'users; role:symbols raze roles)}
 ungiven:0#`                                                     // roles that .pm does not know, each said once
-give:{[u;r] .[$[bygroup[];.pm.addtogroup;.pm.assignrole];(u;r);unknownrole r]}
-unknownrole:{[r;e] if[not r in ungiven; warn string[r]," was not given: ",e; .sessiond.ungiven,:r];}
-take:{[u;r] .[$[bygroup[];.pm.removefromgroup;.pm.unassignrole];(u;r);{[r;e] err string[r]," was not taken: ",e}[r]]}
+unknownrole:{[r]
+  if[r in ungiven; :()];
+  warn string[r]," was not given: pm: no such ",$[bygroup[];"group, .pm.addgroup first";"role, .pm.addrole first"];
+  .sessiond.ungiven,:r;}
 
-rolesdue:{[u]                                                   // what the user is to have; :: where nobody has the name any more
-  held:select roles,order from sessions where user=u;
-  if[count held; :first exec roles from held where order=max order];
-  $[stands u;standing[u;`roles];(::)]}
-// make .pm agree with the map for one user. 0b: .pm would not have the user
-settle:{[u]
-  if[not pm[]; :1b];
-  want:rolesdue u;
-  if[(::)~want; leave u; :1b];
-  if[not permitted u; :0b];
-  if[not u in exec id from .pm.user;
-    if[not .[{[u] .pm.adduser[u;`sessiond;`;"none"]; 1b};enlist u;{[e] err ".pm.adduser: ",e; 0b}]; :0b];
-    .sessiond.rows,:u];
-  had:$[u in key given;given u;0#`];
-  take[u] each had except want;
-  new:(want except had) except rolesof u;                       // what the user had before is not ours to take back
-  give[u] each new;
-  .sessiond.given,:(enlist u)!enlist(had inter want),new inter rolesof u;
-  1b}
-
-leave:{[u]                                                      // the user's last session has gone, here and elsewhere
-  if[u in key given; take[u] each given u; others:key[given] except u; .sessiond.given:others!given others];
-  if[u in rows; if[permitted u; .pm.removeuser u]; .sessiond.rows:rows except u];}
+rolesdue:{[users]                                                  // who of these is here or elsewhere, and what he is to have
+  elsewhere:exec user!roles from standing where user in users;
+  elsewhere,exec last roles by user from `order xasc select user,roles,order from sessions where user in users}
+// make .pm agree with the maps for these users; whom of them .pm would not have
+settle:{[users]
+  users:distinct users,();
+  if[(not pm[]) or 0=count users; :0#`];
+  roles:rolesdue users;
+  here:users in key roles;
+  fit:permitted users;
+  add users where here and fit;
+  had:per[users;given];
+  want:{[roles;u;has] $[has;distinct symbols roles u;0#`]}[roles]'[users;here and fit];
+  new:(want except' had) except' per[users;`user`role xcol value assigned[]];   // what was there before is not ours
+  named:distinct symbols raze new;
+  ours:named where exists named;
+  unknownrole each named except ours;
+  new:new inter\: ours;
+  take pairs[users;had except' want];
+  assigned[] insert value flip pairs[users;new];
+  .sessiond.given:(delete from given where user in users),pairs[users;(had inter' want),'new];
+  remove users where fit and not here;
+  users where here and not fit}
+add:{[users]
+  users:users except exec id from .pm.user;
+  if[0=n:count users; :()];
+  `.pm.user upsert ([id:users] authtype:n#`sessiond; hashtype:n#`; password:n#enlist "none");
+  .sessiond.rows,:users;}
+take:{[taken]
+  if[0=count taken; :()];
+  roles:exec role by user from taken;
+  held:`user`role xcol value assigned[];
+  at:exec i from held where user in key roles;
+  at:at where held[`role][at] in' roles held[`user] at;
+  assigned[] set (value assigned[])(til count held) except at;}
+remove:{[users]                                                 // the row alone: what the administrator gave to the name stays
+  users:users inter rows;
+  if[0=count users; :()];
+  delete from `.pm.user where id in users;
+  .sessiond.rows:rows except users;}
 
 // ---- controlaccess.q: names and hosts, judged by its .z.pw; of a token that .z.pw is not asked, so its lists are ----
 access:{[] @[value;`.access.enabled;0b]}

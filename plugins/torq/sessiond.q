@@ -150,7 +150,7 @@ bytoken:{[user;password]
   drop s;                                                       // HTTP and a doubled handshake get the same session again
   row:(s;.z.w;user;r`user;r`roles;(key;value)@\:r`attributes;r`expires;0b;0b;0b;.z.p;turn[];0Np;0Np);
   `.sessiond.sessions upsert (cols sessions)!row;
-  if[not settle user; drop s; :refuse[user;".pm would not have the name"]];
+  if[count settle user; drop s; :refuse[user;".pm would not have the name"]];
   out "login of ",shown[user]," accepted, handle ",string[.z.w],", session ",string s;
   1b}
 
