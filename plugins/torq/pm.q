@@ -15,7 +15,7 @@ pm:{[] @[value;`.pm.enabled;0b]}
 // may these names log in by token? Not if .pm knows them by another authtype, nor if they are groups'
 permitted:{[users]
   if[not pm[]; :users=users];
-  taken:(exec name from .pm.groupinfo),exec id from .pm.user where not authtype=`sessiond;
+  taken:(exec name from .pm.groupinfo),exec id from .pm.user where id in users,not authtype=`sessiond;
   not null[users] or users in taken}
 
 // .pm's calls change one user at a time, and each looks through all of them: ten thousand people at once would hold q for
@@ -33,7 +33,7 @@ unknownrole:{[r]
   warn string[r]," was not given: pm: no such ",$[bygroup[];"group, .pm.addgroup first";"role, .pm.addrole first"];
   .sessiond.ungiven,:r;}
 
-rolesdue:{[users]                                                  // who of these is here or elsewhere, and what he is to have
+rolesdue:{[users]                                               // who of these is here or elsewhere, and what he is to have
   elsewhere:exec user!roles from standing where user in users;
   elsewhere,exec last roles by user from `order xasc select user,roles,order from sessions where user in users}
 // make .pm agree with the maps for these users; whom of them .pm would not have
@@ -53,7 +53,8 @@ settle:{[users]
   new:new inter\: ours;
   take pairs[users;had except' want];
   assigned[] insert value flip pairs[users;new];
-  .sessiond.given:(delete from given where user in users),pairs[users;(had inter' want),'new];
+  now:(had inter' want),'new;
+  if[not had~now; .sessiond.given:(delete from given where user in users),pairs[users;now]];
   remove users where fit and not here;
   users where here and not fit}
 add:{[users]

@@ -6,6 +6,7 @@ from uuid import uuid4
 import pytest
 
 from sessiond.qipc import (
+    Dictionary,
     List,
     QError,
     Table,
@@ -15,6 +16,8 @@ from sessiond.qipc import (
     dictionary,
     list_,
     long,
+    mapping,
+    octets,
     string,
     symbol,
     symbols,
@@ -115,6 +118,73 @@ def test_one_row_with_one_role_and_one_attribute_is_read_as_it_is_meant(
     rdb = estate.start("rdb", daemon.port, BACKEND)
     assert roles(rdb, "alice") == ",`reader"
     assert rdb.evaluate(".sessiond.attributeof[`alice;`user_department]") == '"rates"'
+
+
+def follows(daemon: ScriptedDaemon, *people: dict[str, Value]) -> None:
+    """From the next connection on, tell of these."""
+    daemon.answers["follow"] = lambda _: standings(*people)
+
+
+NO_CALLS = """
+.pm.adduser:{[u;a;h;p] '"called"}
+.pm.removeuser:{[u] '"called"}
+{x set {[u;r] '"called"}} each `.pm.assignrole`.pm.unassignrole`.pm.addtogroup`.pm.removefromgroup;
+"""
+TABLES = "(`id xasc 0!.pm.user;asc .pm.userrole;asc .pm.usergroup)"
+BEFOREHAND = """
+.pm.adduser[`ready;`sessiond;`;"none"]
+.pm.assignrole[`ready;`reader]
+.pm.addtogroup[`ready;`desk]
+.pm.assignrole[`later;`reader]
+"""
+
+
+def test_people_by_the_thousand_are_given_their_rights_without_a_call_for_each(
+    estate: Estate, daemon: ScriptedDaemon
+) -> None:
+    rdb = estate.start("rdb", daemon.port, BACKEND, NO_CALLS)
+    people = [standing(f"u{number}", ["reader", "systemuser"]) for number in range(3000)]
+    for count in (3000, 1000, 0):
+        follows(daemon, *people[:count])
+        daemon.hang_up()
+        rdb.wait_until(f"{count}=count .sessiond.standing")
+        assert rdb.evaluate('(exec count i from .pm.user where id like "u*")') == str(count)
+        assert rdb.evaluate("count .sessiond.given") == str(2 * count)
+        assert rdb.evaluate('(exec count i from .pm.userrole where user like "u*")') == str(
+            2 * count
+        )
+
+
+@pytest.mark.parametrize(("assign", "call"), [("role", "assignrole"), ("group", "addtogroup")])
+def test_tables_are_what_the_calls_of_permissions_would_have_made_of_them(
+    estate: Estate, daemon: ScriptedDaemon, assign: str, call: str
+) -> None:
+    people = (
+        standing("alice", ["reader", "desk", "nowhere", "systemuser"]),
+        standing("ready", ["reader", "desk", "systemuser"]),
+        standing("later", ["reader", "reader", "systemuser", ""]),
+        standing("bare"),
+        standing("local1", ["reader", "desk"]),
+        standing("desk", ["reader", "desk"]),
+        standing("reader", ["reader", "desk"]),
+    )
+    settings = f"{BACKEND}.sessiond.assign:`{assign}\n"
+    rdb = estate.start("rdb", daemon.port, settings, BEFOREHAND)
+    before = rdb.evaluate(TABLES)
+    rdb.run(".test.was:(.pm.user;.pm.userrole;.pm.usergroup);")
+    for person in people:
+        user = text(person["user"])
+        if user not in {"local1", "desk", "ready"}:
+            rdb.run(f'.pm.adduser[`{user};`sessiond;`;"none"];')
+        for role in texts(person["roles"]) if user not in {"local1", "desk"} else ():
+            rdb.run(f"@[.pm.{call}[`{user}];`{role};::];")
+    called = rdb.evaluate(TABLES)
+    rdb.run(".pm.user:.test.was 0; .pm.userrole:.test.was 1; .pm.usergroup:.test.was 2;")
+    for told, expected in ((people, called), ((), before)):
+        follows(daemon, *told)
+        daemon.hang_up()
+        rdb.wait_until(f"{len(told)}=count .sessiond.standing")
+        assert rdb.evaluate(TABLES) == expected
 
 
 def test_roles_can_be_groups(estate: Estate, daemon: ScriptedDaemon) -> None:
@@ -326,11 +396,135 @@ def test_what_is_not_whole_gives_nothing_and_breaks_nothing(
     assert roles(rdb, "alice") == ",`reader"
 
 
-def test_an_answer_that_is_no_table_gives_nothing(estate: Estate, daemon: ScriptedDaemon) -> None:
-    daemon.answers["follow"] = lambda _: list_(long(1))
+def columns(**other: Value) -> Table:
+    """Return an answer about somebody who is to be admin, but for these columns of it."""
+    told = standings(standing("mallory", ["admin"], {"a": "x"}))
+    both = {**dict(zip(told.columns, told.values, strict=True)), **other}
+    return Table(tuple(both), tuple(both.values()))
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (list_(long(1)), "not an answer"),
+        (dictionary({"user": symbol("mallory")}), "not an answer"),
+        (Table(("user",), (symbols(["mallory"]),)), "not an answer"),
+        (columns(user=list_(string("mallory"))), "not told whole"),
+        (columns(user=symbols([""])), "not told whole"),
+        (columns(name=list_(long(1))), "not told whole"),
+        (columns(roles=symbols(["admin"])), "not told whole"),
+        (columns(attributes=list_(symbols(["a"]))), "not told whole"),
+        (columns(attributes=list_(Dictionary(list_(long(1)), list_(long(1))))), "not told whole"),
+    ],
+)
+def test_of_an_answer_what_is_not_whole_gives_nothing(
+    estate: Estate, daemon: ScriptedDaemon, answer: Value, said: str
+) -> None:
+    daemon.answers["follow"] = lambda _: answer
     rdb = estate.start("rdb", daemon.port, BACKEND)
-    assert rdb.prints("not an answer")
+    assert rdb.prints(said)
     assert rdb.evaluate("count .sessiond.standing") == "0"
+    assert not known(rdb, "mallory")
+
+
+def test_rows_that_are_whole_count_beside_one_that_is_not(
+    estate: Estate, daemon: ScriptedDaemon
+) -> None:
+    people = standing("mallory"), standing("alice", ["reader"], {"a": "x"})
+    people[0]["roles"] = symbol("admin")
+    daemon.answers["follow"] = lambda _: standings(*people)
+    rdb = estate.start("rdb", daemon.port, BACKEND)
+    assert rdb.prints("1 of who logged in elsewhere is not told whole")
+    assert roles(rdb, "alice") == ",`reader"
+    assert rdb.evaluate(".sessiond.attributeof[`alice;`a]") == ',"x"'
+    assert not known(rdb, "mallory")
+
+
+def test_that_somebody_left_is_believed_however_little_else_is_told(
+    rdb: Interpreter, daemon: ScriptedDaemon
+) -> None:
+    daemon.stand("alice", ["reader"])
+    daemon.push("standing", None, 0, user=symbol("alice"), gone=boolean(True))
+    daemon.settle()
+    assert not known(rdb, "alice")
+
+
+def test_what_listens_in_the_daemons_place_is_not_heard_without_a_proof(
+    estate: Estate, daemon: ScriptedDaemon
+) -> None:
+    hello = daemon.answers["hello"]
+
+    def tells_before_it_answers(arguments: Arguments) -> Value:
+        daemon.stand("mallory", ["admin"])
+        answer = hello(arguments)
+        assert isinstance(answer, Dictionary)
+        return dictionary({**mapping(answer), "proof": octets(bytes(20))})
+
+    rdb = estate.start("rdb", daemon.port, BACKEND)
+    daemon.answers["hello"] = tells_before_it_answers
+    daemon.hang_up()
+    assert rdb.prints("no proof")
+    assert not known(rdb, "mallory")
+    assert rdb.evaluate("count .sessiond.standing") == "0"
+
+
+def test_an_account_does_not_have_the_attributes_of_a_namesake_who_logged_in_elsewhere(
+    rdb: Interpreter, daemon: ScriptedDaemon, gateway: Client
+) -> None:
+    rdb.run(
+        "mine:{[x] .sessiond.attributeof[.sessiond.actor[];`user_department]};"
+        ".pm.grantfunction[`mine;`reader;{1b}];"
+    )
+    for name in ("local1", "gateway", "alice"):
+        daemon.stand(name, ["reader"], {"user_department": "rates"})
+    daemon.settle()
+    mine = call("mine", long(0))
+    account = rdb.login("local1", "pw")
+    assert account is not None
+    assert account.ask(mine) == string("")
+    assert gateway.ask(mine) == string("")
+    assert execas(gateway, mine, "alice") == string("rates")
+    assert rdb.evaluate(".sessiond.attributeof[`local1;`user_department]") == '""'
+
+
+def test_without_permissions_too_an_account_has_no_attributes_of_a_namesake(
+    estate: Estate, daemon: ScriptedDaemon
+) -> None:
+    (estate.folder / "passwords").write_text("gateway:pass\n")
+    passwords = f'.sessiond.passwords:hsym`$"{estate.folder}/passwords"\n'
+    rdb = estate.start("rdb", daemon.port, BACKEND + ".pm.enabled:0b\n" + passwords)
+    daemon.stand("gateway", ["reader"], {"user_department": "rates"})
+    daemon.stand("alice", ["reader"], {"user_department": "rates"})
+    daemon.settle()
+    mine = ".sessiond.attributeof[.sessiond.actor[];`user_department]"
+    gateway = as_gateway(rdb)
+    assert gateway.ask(string(mine)) == string("")
+    assert execas(gateway, mine, "alice") == string("rates")
+
+
+def test_attributes_that_are_no_text_are_none(rdb: Interpreter, daemon: ScriptedDaemon) -> None:
+    told = standing("alice", ["reader"])
+    told["attributes"] = dictionary({"a": long(1), "b": symbols(["x"]), "c": string("x")})
+    daemon.push("standing", None, 0, **told, gone=boolean(False))
+    daemon.settle()
+    for name, value in {"a": '""', "b": '""', "c": ',"x"', "": '""'}.items():
+        assert rdb.evaluate(f".sessiond.attributeof[`alice;`{name}]") == value
+    for handle in ("0i", "0Ni", "99i"):
+        assert rdb.evaluate(f".sessiond.attribute[{handle};`a]") == '""'
+    for nobody in ("`", "`bob"):
+        assert rdb.evaluate(f".sessiond.attributeof[{nobody};`a]") == '""'
+
+
+def test_where_permissions_are_loaded_after_the_hook_a_namesake_still_is_not_the_account(
+    estate: Estate, daemon: ScriptedDaemon
+) -> None:
+    rdb = estate.start("rdb", daemon.port, BACKEND)
+    rdb.run(".pm.requ:{[u;q] value q}; .test.execas:.sessiond.forexecas {[q;u] .pm.requ[u;q]};")
+    assert rdb.evaluate('.test.execas["1+1";`local1]') == "2"
+    daemon.stand("local1", ["reader"])
+    daemon.settle()
+    rdb.run('.test.got:.[.test.execas;("1+1";`local1);{x}];')
+    assert rdb.evaluate(".test.got").startswith("\"pm: this name is a person's")
 
 
 def test_a_push_that_comes_while_a_login_waits_is_acted_on(
