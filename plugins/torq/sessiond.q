@@ -207,8 +207,7 @@ pushed:{[d]
     if[not null d`reason; :warn "renewal of ",shown[sessions[s;`user]]," refused: ",string d`reason]];
   goeson[s;d];}
 unknown:{[event;s;h]                                            // the daemon keeps a session that is not here: it hears so
-  if[asking; :()];                                              // it may be the one that a login waits for
-  if[not event in `refreshed`roles`renewed; :()];
+  if[asking or not event in `refreshed`roles`renewed; :()];     // asking: it may be the one that a login waits for
   if[not -2 -6h~type each (s;h); :()];
   if[(not null s) and h>0; tell(`disconnect;h;s)];}
 
@@ -234,6 +233,7 @@ ignored:{[why]                                                  // anybody can c
 
 // ---- the daemon ----
 daemon:0Ni                                                      // our handle to it, after its proof
+greeting:0Ni                                                    // a handle to what has not proved itself: it could send q any code
 mark:()                                                         // what q says of that handle, from then on
 asking:0b                                                       // a call waits for its answer
 leaving:0b                                                      // it said bye
@@ -307,8 +307,9 @@ attempt:{[]                                                     // one try to re
   began:.z.p;
   h:@[hopen;(target[];timeout);{[e] e}];
   reached:not 10h=type h;
-  if[reached; drop each on h];                                  // as in .z.po: reconcile will not name them
-  amiss:$[reached;greet h;h];
+  if[reached; drop each on h; .sessiond.greeting:h];            // drop as in .z.po: reconcile will not name them
+  amiss:$[reached;@[greet;h;{[e] "hello: ",e}];h];
+  .sessiond.greeting:0Ni;
   if[count amiss;
     if[reached; @[hclose;h;::]];
     .sessiond.pause:$[reached or 0D00:00:00.1<.z.p-began;maxretry&2*pause;retry];
@@ -345,7 +346,6 @@ status:{[]                                                      // for the admin
 flagfile:{[]                                                    // the file of -u or -U; `-u 1` has none
   args:arguments;
   at:where {any x~/:("-u";"-U")} each args;
-  if[0=count at; :`];
   files:args 1+at where at<-1+count args;
   files:files where 1<count each files;
   $[count files;hsym`$first files;`]}
@@ -364,9 +364,10 @@ begun:{[was;w;h]                                                // .z.po and .z.
   close[h;`ended];}
 finished:{[was;h] @[closed;h;{[e] err "closed: ",e}]; was h}    // .z.pc and .z.wc
 asked:{[was;x] was masked x}                                    // .z.ph, .z.pp and .z.pm
-guard:{[was;x] $[any first[x]~/:passing;value x;was x]}         // .z.ps, where no zpsignore lets pushes and renewals through
+// .z.ps and .z.pg: q runs what comes while it waits for an answer. own: no zpsignore lets pushes and renewals through
+guard:{[was;own;x] $[.z.w=greeting;();own and any first[x]~/:passing;value x;was x]}
 start:{[]
-  .sessiond.before:`pw`po`pc`wo`wc`ps`ts`ph`pp`pm!{@[value;` sv `.z,x;{[e] nothing}]} each `pw`po`pc`wo`wc`ps`ts`ph`pp`pm;
+  .sessiond.before:`pw`po`pc`wo`wc`ps`pg`ts`ph`pp`pm!{@[value;` sv `.z,x;{[e] nothing}]} each `pw`po`pc`wo`wc`ps`pg`ts`ph`pp`pm;
   .sessiond.checks:detect before`pw;
   flags:flagfile[];
   if[not null flags;
@@ -380,7 +381,7 @@ start:{[]
   {[c] if[not nothing~before c; put[` sv `.z,c;asked before c]]} each `ph`pp`pm;
   quiet[];
   actors[];
-  if[not nothing~before`ps; if[not @[value;`.zpsignore.enabled;0b]; put[`.z.ps;guard before`ps]]];
+  {[c;own] put[` sv `.z,c;guard[$[nothing~before c;value;before c];own]]}'[`ps`pg;(not @[value;`.zpsignore.enabled;0b];0b)];
   $[@[value;`.timer.enabled;0b];
     .timer.repeat[.proc.cp[];0Wp;retry;(`.sessiond.tick;(::));"sessiond: reach the daemon"];   // a mixed list: see quiet
     put[`.z.ts;{[was;x] tick x; was x}[before`ts]]];

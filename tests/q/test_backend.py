@@ -449,13 +449,14 @@ def test_that_somebody_left_is_believed_however_little_else_is_told(
     assert not known(rdb, "alice")
 
 
-def test_what_listens_in_the_daemons_place_is_not_heard_without_a_proof(
+def test_what_listens_in_the_daemons_place_is_not_heard_and_runs_nothing_without_a_proof(
     estate: Estate, daemon: ScriptedDaemon
 ) -> None:
     hello = daemon.answers["hello"]
 
     def tells_before_it_answers(arguments: Arguments) -> Value:
         daemon.stand("mallory", ["admin"])
+        daemon.send(string("{`.test.ran set 1}[]"))
         answer = hello(arguments)
         assert isinstance(answer, Dictionary)
         return dictionary({**mapping(answer), "proof": octets(bytes(20))})
@@ -465,6 +466,7 @@ def test_what_listens_in_the_daemons_place_is_not_heard_without_a_proof(
     daemon.hang_up()
     assert rdb.prints("no proof")
     assert not known(rdb, "mallory")
+    assert rdb.evaluate("@[value;`.test.ran;0]") == "0"
     assert rdb.evaluate("count .sessiond.standing") == "0"
 
 
