@@ -23,6 +23,10 @@ class Follower(Protocol):
         """End the connection now, and log why."""
         ...
 
+    async def taken(self) -> None:
+        """Return when the socket has taken everything."""
+        ...
+
 
 class Answering:
     """One `follow` that is being answered, and of whom another is to be told meanwhile."""
@@ -97,18 +101,30 @@ class Audience:
             for follower in tuple(self.followers):  # one that does not read is cut, and leaves
                 follower.push(message)
 
-    def begin(self, answering: Answering) -> None:
-        """Tell a process from now on, and at once what its answer did not say yet."""
+    def replace(self, answering: Answering) -> None:
+        """Tell a process nothing that it was to hear before its answer: that is in the answer."""
+        self.followers.pop(answering.follower, None)
+
+    def begin(self, answering: Answering, *, count: int) -> bool:
+        """Tell a process some of what its answer did not say yet; once it knows all, it follows.
+
+        Returns whether that is so, or it has left.
+        """
         if answering not in self.answering:
-            return  # it has left
-        del self.answering[answering]
-        self.followers[answering.follower] = answering.about
-        given, told = answering.given, self.told
-        differing = [name for name in answering.changed if given.get(name) != told.get(name)]
-        if differing:
-            answering.follower.push(
-                *(_push(name, told.get(name), given.get(name)) for name in differing)
-            )
+            return True
+        given, changed, messages = answering.given, answering.changed, list[bytes]()
+        for name in [changed.pop() for _ in range(min(count, len(changed)))]:
+            now, before = self.told.get(name), given.pop(name, None)
+            if now is not None:
+                given[name] = now
+            if now != before:
+                messages.append(_push(name, now, before))
+        if not changed:
+            del self.answering[answering]
+            self.followers[answering.follower] = answering.about
+        if messages:
+            answering.follower.push(*messages)
+        return not changed
 
     def leave(self, follower: Follower) -> None:
         """Tell a process nothing more, and answer it no more."""

@@ -286,7 +286,7 @@ class Conversation:
     def _follow_estate(self, owner: Owner, slot: Slot) -> None:
         if not slot.is_sync:
             raise CallError("follow must be sync")
-        Following(self._context.estate, self._line, owner.about, slot, self._tasks).begin()
+        Following(self._context.estate, self._line, owner, slot, self._tasks).begin()
 
     def _follow(self, feed: Feed, call: calls.Subscription, slot: Slot) -> None:
         feed.follow(call.users, self._tasks.begin)

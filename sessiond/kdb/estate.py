@@ -6,6 +6,8 @@ nothing is kept, and a login costs nothing here.
 
 from collections.abc import Callable, Iterable
 from functools import partial
+from io import BytesIO
+from weakref import WeakValueDictionary
 
 import anyio
 import anyio.lowlevel
@@ -26,6 +28,7 @@ from sessiond.table import Committed, Table
 
 AT_ONCE = 64  # names looked at, or rows encoded, in one turn of the loop: a millisecond
 COPIED_AT_ONCE = 1 << 19  # bytes
+READ_WITHIN = 10.0  # seconds: q waits for its answer and does nothing else, so it reads at once
 LINGER = 60.0  # seconds that what nobody follows is kept: whoever was late or cut comes back
 
 log = structlog.get_logger()
@@ -58,6 +61,7 @@ class Estate:
         self._spellings = Spellings()
         self._news = Notifier()
         self._encoding = anyio.Lock()  # however many ask: one piece a turn of the loop
+        self._turns = WeakValueDictionary[int, anyio.Lock]()  # by uid, while any is asked for
 
     @property
     def followers(self) -> int:
@@ -89,11 +93,15 @@ class Estate:
             self._audiences.append(found)
         return found
 
+    def turn_of(self, uid: int) -> anyio.Lock:
+        """Return what a user's process holds from before its answer is made until it is read."""
+        return self._turns.setdefault(uid, anyio.Lock())
+
     async def answer(self, answering: Answering) -> bytes:
         """Return the answer as a message, made some rows at a time once everybody is looked at."""
         audience, given = answering.audience, answering.given
+        await self._news.wait_for(lambda: audience.is_whole)
         async with self._encoding:
-            await self._news.wait_for(lambda: audience.is_whole)
             answering.changed.clear()
             names, table = list(audience.told), replies.standings()
             for start in range(0, len(names), AT_ONCE):
@@ -106,11 +114,20 @@ class Estate:
                 await anyio.lowlevel.checkpoint()
             return await _copied(table.parts(MessageKind.RESPONSE))
 
-    def begin(self, answering: Answering) -> None:
-        """Tell a process from now on: its answer is on its way."""
-        answering.audience.begin(answering)
-        if answering.follower in answering.audience.followers:
-            log.info("process follows", process=answering.follower.label)
+    async def deliver(self, answering: Answering) -> None:
+        """Let a process read its answer, in a bounded time; tell it what is new from then on."""
+        audience, follower = answering.audience, answering.follower
+        audience.replace(answering)
+        cut = partial(follower.cut, "it does not read the answer to its follow")
+        timer = self._clock.call_at(self._clock.monotonic() + READ_WITHIN, cut)
+        try:
+            await follower.taken()
+        finally:
+            timer.cancel()
+        while not audience.begin(answering, count=AT_ONCE):
+            await anyio.lowlevel.checkpoint()
+        if follower in audience.followers:
+            log.info("process follows", process=follower.label)
 
     def give_up(self, answering: Answering) -> None:
         """Answer it no more. Where its process follows by an earlier one, it goes on."""
@@ -143,6 +160,12 @@ class Estate:
 
     def reload(self) -> None:
         """Go by the rules of now: tell what differs by them, and end what they do not allow."""
+        with self._containment.around("push", "followers"):
+            self._reload()
+            return
+        self._end()
+
+    def _reload(self) -> None:
         for audience in tuple(self._audiences):
             rules = self._rules()
             ceiling = rules.ceiling_of(audience.about)
@@ -172,8 +195,8 @@ class Estate:
         elif not present.is_whole:
             present.fill(AT_ONCE)
         else:
-            for audience in tuple(self._audiences):
-                audience.look_through(present, self._rules(), count=AT_ONCE)
+            behind = next(each for each in self._audiences if each.is_behind)
+            behind.look_through(present, self._rules(), count=AT_ONCE)
             self._news.notify()
         await anyio.lowlevel.checkpoint()
 
@@ -212,10 +235,10 @@ class Estate:
 
 async def _copied(parts: Iterable[bytes]) -> bytes:
     """Return the parts as one, some at a time."""
-    whole, copied = bytearray(), 0
+    whole, copied = BytesIO(), 0  # gives what was written without another copy
     for part in parts:
-        whole += part
-        if len(whole) - copied > COPIED_AT_ONCE:
-            copied = len(whole)
+        whole.write(part)
+        if whole.tell() - copied > COPIED_AT_ONCE:
+            copied = whole.tell()
             await anyio.lowlevel.checkpoint()
-    return bytes(whole)
+    return whole.getvalue()

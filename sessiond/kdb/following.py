@@ -4,16 +4,13 @@ from collections.abc import Callable
 from functools import partial
 
 from sessiond.core.errors import CallError
-from sessiond.core.session import ProcessAbout
 from sessiond.kdb.audience import Answering
 from sessiond.kdb.changing import failing
 from sessiond.kdb.estate import Estate
-from sessiond.kdb.outbox import BACKLOG
+from sessiond.kdb.login_services import Owner
 from sessiond.kdb.process_line import ProcessLine
 from sessiond.kdb.slots import Encoded, Slot
 from sessiond.kdb.tasks import ConnectionTasks
-
-LARGE = BACKLOG // 2  # bytes: behind an answer of so many, pushes wait for it to be read
 
 
 class Following:
@@ -23,13 +20,13 @@ class Following:
         self,
         estate: Estate,
         line: ProcessLine,
-        about: ProcessAbout,
+        owner: Owner,
         slot: Slot,
         tasks: ConnectionTasks,
     ) -> None:
         self._estate = estate
         self._line = line
-        self._about = about
+        self._owner = owner
         self._slot = slot
         self._tasks = tasks
 
@@ -39,20 +36,30 @@ class Following:
 
     def _ask(self) -> None:
         try:
-            answering = self._estate.ask(self._line, self._about)
+            answering = self._estate.ask(self._line, self._owner.about)
         except CallError as error:
             self._slot.settle(failing(error))
             return
-        self._slot.stopped = self._tasks.begin(partial(self._answer, answering))
+        stop = self._tasks.begin(partial(self._answer, answering))
+        self._slot.stopped = stop
+        self._slot.late = partial(self._late, answering, stop, self._slot.late)
+
+    def _late(
+        self, answering: Answering, stop: Callable[[], None], say: Callable[[], object]
+    ) -> None:
+        """Encode it no further: who was looked at stays so, and the next one is sooner."""
+        stop()
+        self._estate.give_up(answering)
+        say()
 
     async def _answer(self, answering: Answering) -> None:
-        """Answer, and let the pushes follow it; where it is too late, the next one is sooner."""
-        message = await self._estate.answer(answering)
-        begin: Callable[[], None] = partial(self._estate.begin, answering)
-        is_large = len(message) > LARGE
-        encoded = Encoded(message) if is_large else Encoded(message, begin)
-        if not self._slot.settle(lambda: encoded):
-            self._estate.give_up(answering)
-        elif is_large:
-            await self._line.taken()
-            begin()
+        """Answer, and let the pushes follow once that is read.
+
+        What one user's processes leave unread is bounded for all of them together. So the next
+        answer to one of them is made when this one is taken.
+        """
+        async with self._estate.turn_of(self._owner.key.uid):
+            encoded = Encoded(await self._estate.answer(answering))
+            if self._slot.settle(lambda: encoded):
+                del encoded
+                await self._estate.deliver(answering)

@@ -27,6 +27,9 @@ class FakeFollower:
     def cut(self, why: str = "") -> None:
         raise AssertionError(why)
 
+    async def taken(self) -> None:
+        """Take everything at once."""
+
 
 def told_as(of: Session) -> str:
     return of.typed
@@ -60,8 +63,8 @@ class Stage:
 def test_all_who_follow_are_given_one_message_object() -> None:
     stage = Stage()
     (one, asking), (another, asking_too) = stage.ask(), stage.ask()
-    stage.audience.begin(asking)
-    stage.audience.begin(asking_too)
+    assert stage.audience.begin(asking, count=9)
+    assert stage.audience.begin(asking_too, count=9)
     stage.write(Put(session(1)), Put(session(2, typed="bob")))
     [given], [given_too] = one.pushed, another.pushed
     assert given == standing(session(1)) + standing(session(2, typed="bob"))
@@ -73,7 +76,7 @@ def test_who_is_being_answered_hears_what_its_answer_did_not_say_once_it_is_answ
     follower, answering = stage.ask()
     stage.write(Put(session(1)))
     assert follower.pushed == []
-    stage.audience.begin(answering)
+    assert stage.audience.begin(answering, count=9)
     assert follower.pushed == [standing(session(1))]
 
 
@@ -82,15 +85,55 @@ def test_who_came_and_left_while_it_was_answered_is_not_told() -> None:
     follower, answering = stage.ask()
     stage.write(Put(session(1)))
     stage.write(Drop(session(1)))
-    stage.audience.begin(answering)
+    assert stage.audience.begin(answering, count=9)
     assert follower.pushed == []
+
+
+def test_what_an_answer_did_not_say_is_told_in_pieces_and_then_whatever_changes() -> None:
+    stage = Stage()
+    follower, answering = stage.ask()
+    for number in range(4):
+        stage.write(Put(session(number, typed=f"user{number}")))
+    for told, is_last in enumerate((False, False, False, True), 1):
+        assert stage.audience.begin(answering, count=1) is is_last
+        assert len(follower.pushed) == told
+    assert sorted(follower.pushed) == [
+        standing(session(number, typed=f"user{number}")) for number in range(4)
+    ]
+    stage.write(Drop(session(0, typed="user0")))
+    assert len(follower.pushed) == 5
+
+
+def test_who_changes_and_changes_back_between_two_pieces_is_told_nothing_more() -> None:
+    stage = Stage()
+    follower, answering = stage.ask()
+    stage.write(Put(session(1, typed="bob")))
+    answering.changed.add("nobody")
+    while "bob" in answering.changed:
+        stage.audience.begin(answering, count=1)
+        answering.changed.add("nobody")
+    stage.write(Drop(session(1, typed="bob")))
+    stage.write(Put(session(1, typed="bob")))
+    assert stage.audience.begin(answering, count=9)
+    assert follower.pushed == [standing(session(1, typed="bob"))]
+
+
+def test_what_an_answer_replaces_is_not_pushed_behind_it() -> None:
+    stage = Stage()
+    follower, answering = stage.ask()
+    stage.audience.followers[follower] = process_about()  # by an answer before
+    stage.audience.replace(answering)
+    stage.write(Put(session(1)))
+    assert follower.pushed == []
+    assert stage.audience.begin(answering, count=9)
+    assert follower.pushed == [standing(session(1))]
 
 
 def test_who_left_while_it_was_answered_is_told_nothing() -> None:
     stage = Stage()
     follower, answering = stage.ask()
     stage.audience.leave(follower)
-    stage.audience.begin(answering)
+    assert stage.audience.begin(answering, count=9)
     stage.write(Put(session(1)))
     assert follower.pushed == []
     assert not [*stage.audience.members]

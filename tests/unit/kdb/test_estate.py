@@ -94,7 +94,7 @@ class FakeFollower:
             message = await self.estate.answer(answering)
             if not self.is_over:
                 self.known = rows_of(message)
-                self.estate.begin(answering)
+                await self.estate.deliver(answering)
 
         self.tasks.start_soon(answered)
 
@@ -112,6 +112,9 @@ class FakeFollower:
     def cut(self, why: str = "") -> None:
         assert why
         self.leave()
+
+    async def taken(self) -> None:
+        pass
 
     def leave(self) -> None:
         self.is_over, self.known = True, None

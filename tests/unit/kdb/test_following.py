@@ -1,7 +1,9 @@
 """`follow`: who may, what is answered, and that nothing of what changes is missed or told twice."""
 
+import math
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -11,20 +13,29 @@ import pytest
 
 from sessiond.core.access import AccessRules, Ceiling, LocalGrant
 from sessiond.core.changes import Revoke
-from sessiond.core.errors import StoreError
+from sessiond.core.errors import Refusal, StoreError, TokenRejected
 from sessiond.core.present import Present
 from sessiond.core.revocation import Scope
 from sessiond.core.session import Session
 from sessiond.core.standing import SPELLINGS, Standing
-from sessiond.kdb import estate, following, replies
-from sessiond.kdb.audience import Answering
+from sessiond.kdb import estate, replies
+from sessiond.kdb.audience import Answering, Audience
+from sessiond.kdb.estate import Estate
 from sessiond.qipc import Value, call, dictionary, int_, symbol
 from sessiond.qipc.values import List, QType, Table, Vector
 from sessiond.testing import QReplyError
 from sessiond.testing.calls import connect_call, disconnect_call, opened_call
 from sessiond.testing.plain import plain_dict
 from tests.fakes import RULES, FakeClock, idle, principal, verdict
-from tests.unit.kdb.serving import Process, Serving, columns, password_of, serving
+from tests.unit.kdb.serving import (
+    Process,
+    Serving,
+    columns,
+    password_of,
+    peer,
+    renew,
+    serving,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -508,7 +519,6 @@ async def test_what_changes_while_an_answer_is_made_is_neither_missed_nor_told_t
 async def test_a_large_answer_is_read_before_pushes_follow_it(
     clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(following, "LARGE", 100)
     monkeypatch.setattr("sessiond.kdb.outbox.BACKLOG", 150)
     async with serving(clock, access=ACCESS) as daemon:
         q = await daemon.process()
@@ -526,6 +536,237 @@ async def test_a_large_answer_is_read_before_pushes_follow_it(
             push = await rdb.next_push()
             assert push["gone"]
         assert daemon.estate.followers == 1
+
+
+async def test_who_never_reads_its_answer_is_cut_off_and_another_user_has_not_waited(
+    clock: FakeClock,
+) -> None:
+    async with serving(clock, access=ACCESS) as daemon:
+        q = await daemon.process()
+        for number in range(9):
+            await log_in(daemon, q, f"user{number}", 5 + number)
+        asleep = await daemon.process(200, name="rdb1", room=200)
+        awake = await daemon.process(201, name="rdb2")
+        stranger = daemon.arrive(replace(peer(202), uid=501))
+        await stranger.greet()
+        await stranger.hello("rdb3")
+        await asleep.ask(FOLLOW)
+        await idle()
+        await awake.ask(FOLLOW)
+        assert len(rows(await stranger.sync(FOLLOW))) == 9
+        await idle()
+        assert daemon.estate.followers == 1
+        await clock.advance(estate.READ_WITHIN)
+        await idle()
+        assert asleep.over.is_set()
+        assert len(rows(await awake.answer())) == 9
+        assert daemon.estate.followers == 2
+
+
+async def test_of_one_users_processes_the_next_is_answered_when_the_one_before_has_read(
+    clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = list[str]()
+    answer = Estate.answer
+
+    async def noted(self: Estate, answering: Answering) -> bytes:
+        made.append(answering.about.name)
+        return await answer(self, answering)
+
+    monkeypatch.setattr(Estate, "answer", noted)
+    async with serving(clock, access=ACCESS) as daemon:
+        q = await daemon.process()
+        for number in range(9):
+            await log_in(daemon, q, f"user{number}", 5 + number)
+        asking = [
+            await daemon.process(200 + number, name=f"rdb{number}", room=200) for number in range(3)
+        ]
+        for each in asking:
+            await each.ask(FOLLOW)
+        for number, each in enumerate(asking):
+            await idle()
+            assert made == ["rdb0", "rdb1", "rdb2"][: number + 1]
+            assert len(rows(await each.answer())) == 9
+        await idle()
+        assert daemon.estate.followers == 3
+
+
+async def test_a_late_answer_is_made_no_further(
+    clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However often a process asks that cannot be answered in time, one answer is being made."""
+    at_work = list[Answering]()
+
+    async def never(self: Estate, answering: Answering) -> bytes:
+        at_work.append(answering)
+        try:
+            await anyio.sleep_forever()
+        finally:
+            at_work.remove(answering)
+        raise AssertionError
+
+    async with serving(clock, access=ACCESS, deadline=2.0) as daemon:
+        rdb = await daemon.process(200, name="rdb1")
+        monkeypatch.setattr(Estate, "answer", never)
+        for _ in range(3):
+            await rdb.ask(FOLLOW)
+            await idle()
+            assert len(at_work) == 1
+            await clock.advance(2.0)
+            with pytest.raises(QReplyError, match="no answer in time"):
+                await rdb.answer()
+            await idle()
+            assert at_work == []
+        await clock.advance(estate.LINGER)
+        assert not daemon.estate._audiences
+
+
+async def test_a_fault_in_a_reload_cuts_off_who_follows_and_nothing_else(
+    clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with following_at(clock) as (daemon, q, backend):
+        await log_in(daemon, q)
+
+        def fail(*_: object) -> None:
+            raise ValueError("a bug")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Audience, "look_anew", fail)
+            daemon.reload(replace(ACCESS, configuration="another"))
+        assert await backend.process.is_cut()
+        again = Backend(await daemon.process(200, name="rdb1"))
+        await again.follow()
+        assert {*again.known} == {"alice"}
+
+
+async def test_a_process_that_asks_twice_at_once_has_two_answers_and_each_push_once(
+    clock: FakeClock,
+) -> None:
+    async with serving(clock, access=ACCESS) as daemon:
+        q, rdb = await daemon.process(), await daemon.process(200, name="rdb1", room=200)
+        for number in range(9):
+            await log_in(daemon, q, f"user{number}", 5 + number)
+        await rdb.ask(FOLLOW, FOLLOW)
+        await idle()
+        await log_out(q, 5)
+        assert len(rows(await rdb.answer())) == 9
+        backend = Backend(rdb)
+        backend.known = rows(await rdb.answer())
+        rdb.pushes.clear()  # between the answers
+        await log_in(daemon, q, "late", 5)
+        assert {*await backend.now()} == {"late", *(f"user{number}" for number in range(1, 9))}
+        assert daemon.estate.followers == 1
+
+
+@pytest.mark.parametrize("room", [math.inf, 200])
+async def test_one_that_half_closes_is_answered_and_follows_no_more(
+    clock: FakeClock, room: float
+) -> None:
+    async with serving(clock, access=ACCESS) as daemon:
+        q, rdb = await daemon.process(), await daemon.process(200, name="rdb1", room=room)
+        for number in range(9):
+            await log_in(daemon, q, f"user{number}", 5 + number)
+        await rdb.ask(FOLLOW)
+        await rdb.end.send_eof()
+        assert len(rows(await rdb.answer())) == 9
+        assert await rdb.is_cut()
+        assert daemon.estate.followers == 0
+
+
+@pytest.mark.parametrize("at", range(1, 7))
+async def test_a_reload_that_takes_estate_while_it_is_answered_cuts_it_off(
+    clock: FakeClock, monkeypatch: pytest.MonkeyPatch, at: int
+) -> None:
+    monkeypatch.setattr(estate, "AT_ONCE", 1)
+    async with serving(clock, access=ACCESS) as daemon:
+        q, rdb = await daemon.process(), await daemon.process(200, name="rdb1")
+        for number in range(9):
+            await log_in(daemon, q, f"user{number}", 5 + number)
+        await rdb.ask(FOLLOW)
+        for _ in range(4 * at):
+            await anyio.lowlevel.checkpoint()
+        daemon.reload(AccessRules(ceilings=(Ceiling(name="rdb*"),)))
+        assert await rdb.is_cut()
+        assert daemon.estate.followers == 0
+        assert not daemon.estate._audiences
+
+
+async def test_a_login_that_is_withdrawn_since_it_is_late_is_gone(clock: FakeClock) -> None:
+    async with serving(clock, access=ACCESS, deadline=2.0) as daemon:
+        q, rdb = await daemon.process(), await daemon.process(200, name="rdb1")
+        assert rows(await rdb.sync(FOLLOW)) == {}
+        daemon.verifier.says = verdict(principal("alice"))
+        disk = daemon.store.hold()
+        late = await daemon.late(q, connect_call("alice", password_of("access"), 5))
+        assert late["reason"] == "deadline"
+        disk.set()
+        assert await daemon.live(q) == 0
+        await rdb.ping()
+        assert rdb.pushes in ([], [said(), said(gone=True)])
+
+
+async def test_roles_and_attributes_that_a_renewal_brings_are_told(clock: FakeClock) -> None:
+    async with following_at(clock) as (daemon, q, backend):
+        session = await log_in(daemon, q, "Alice")
+        assert await backend.now() == {"Alice": ("alice", ["reader"], {})}
+        for roles, desk in ((("reader", "read-more"), "fx"), (("writer", "reader"), "rates")):
+            daemon.verifier.says = verdict(
+                principal("alice"), roles=roles, attributes={"desk": desk}
+            )
+            answer = plain_dict(await q.sync(renew(session, f"fresh-for-{desk}")))
+            assert answer["ok"], answer["reason"]
+            told = [each for each in sorted(roles) if each.startswith("read")]
+            assert await backend.now() == {"Alice": ("alice", told, {"desk": desk})}
+        daemon.verifier.says = TokenRejected(Refusal.EXPIRED, "over")
+        assert not plain_dict(await q.sync(renew(session, "bad-one")))["ok"]
+        assert len(await backend.now()) == 1
+
+
+async def test_sessions_of_a_process_that_is_lost_stand_until_it_does_not_name_them(
+    clock: FakeClock,
+) -> None:
+    async with following_at(clock) as (daemon, q, backend):
+        kept = await log_in(daemon, q, "alice", 5)
+        await log_in(daemon, q, "bob", 6)
+        assert len(await backend.now()) == 2
+        await q.leave()
+        assert len(await backend.now()) == 2
+        again = await daemon.process()
+        assert await again.reconcile({5: kept}) == []
+        assert {*await backend.now()} == {"alice"}
+        await again.leave()
+        await clock.advance(RULES.grace.total_seconds() + 1)
+        assert await backend.now() == NOBODY
+
+
+async def test_of_all_who_are_behind_those_of_one_ceiling_are_looked_at_in_a_turn(
+    clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(estate, "AT_ONCE", 2)
+    async with following_at(clock) as (daemon, q, one):
+        hdb = Backend(await daemon.process(202, name="hdb1"))
+        await hdb.follow()
+        for number in range(5):
+            await log_in(daemon, q, f"user{number}", 5 + number)
+        looked = list[int]()
+        look_at_some = Estate._look_at_some
+        newest = Present.newest
+
+        async def turn(self: Estate) -> None:
+            looked.append(0)
+            await look_at_some(self)
+
+        def note(self: Present, name: str) -> Session | None:
+            looked[-1] += 1
+            return newest(self, name)
+
+        monkeypatch.setattr(Estate, "_look_at_some", turn)
+        monkeypatch.setattr(Present, "newest", note)
+        daemon.reload(replace(ACCESS, configuration="another"))
+        await idle()
+        assert sum(looked) == 10
+        assert max(looked) == 2
+        assert len(await one.now()) == len(await hdb.now()) == 5
 
 
 async def test_an_answer_that_is_late_is_a_q_error_and_the_next_one_is_there(
