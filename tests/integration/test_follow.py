@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,8 @@ import pytest
 
 from sessiond.qipc import call, dictionary
 from sessiond.testing import FakeIssuer, FakeProcess, QReplyError
-from sessiond.testing.plain import plain_rows
+from sessiond.testing.calls import connect_call
+from sessiond.testing.plain import plain_dict, plain_rows
 from tests.integration.conftest import Start
 from tests.integration.operating import Operator
 from tests.integration.test_login import pair
@@ -21,6 +22,7 @@ from tests.issuer.running import ALICE, RunningIssuer
 from tests.peers import PeerFarm
 from tests.running_daemon import RunningDaemon, configuration
 
+GATEWAYS, BACKENDS_MORE = 12, 5
 PATIENCE = 20.0  # seconds to wait for the daemon
 FOLLOW = call("follow", dictionary({}))
 ROLES = """
@@ -134,6 +136,31 @@ def test_a_login_at_the_gateway_is_known_at_the_backend_when_it_is_answered(
     estate.rdb.receive()  # it is there already
     estate.rdb.socket.settimeout(PATIENCE)
     assert estate.hear() == {"ALICE": stands("Alice", "reader", desk="rates")}
+
+
+def test_however_many_log_in_at_once_each_is_known_everywhere_when_it_is_answered(
+    estate: Estate,
+) -> None:
+    with PeerFarm(estate.daemon.address, GATEWAYS + BACKENDS_MORE) as farm:
+        processes = [FakeProcess(each) for each in farm.sockets]
+        for number, each in enumerate(processes):
+            each.hello(f"gw{number}" if number < GATEWAYS else f"rdb{number}")
+        gateways, backends = processes[:GATEWAYS], processes[GATEWAYS:]
+        for each in backends:
+            each.sync(FOLLOW)
+        tokens = {f"user{n}": estate.issuer.issue(f"user{n}") for n in range(4 * GATEWAYS)}
+        for number, (user, token) in enumerate(tokens.items()):
+            gateways[number % GATEWAYS].ask(
+                connect_call(user, f"bearer:{token.reveal()}", 5 + number)
+            )
+        for number, user in enumerate(tokens):
+            assert plain_dict(gateways[number % GATEWAYS].answer())["ok"]
+            for each in backends:
+                each.socket.setblocking(False)
+                with suppress(BlockingIOError):
+                    each.receive()  # what is there by now
+                assert user in {push["user"] for push in each.pushes}
+                each.socket.settimeout(PATIENCE)
 
 
 def test_the_last_of_two_sessions_ends_it(estate: Estate) -> None:
