@@ -1,6 +1,6 @@
 """Processes that follow under one ceiling: what they were told, kept once and encoded once."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Protocol
 
 from sessiond.core.access import AccessRules, Ceiling
@@ -35,8 +35,10 @@ class Answering:
         self.audience = audience
         self.follower = follower
         self.about = about
-        self.given: dict[str, Standing] = {}  # what the answer says, as far as it is made
+        self.message: bytes | None = None  # the answer, which all have who asked before it is made
+        self.given: Mapping[str, Standing] = {}  # what that says
         self.changed = set[str]()  # names, since
+        self.since: dict[str, Standing | None] = {}  # what was told of these beyond that
 
 
 class Audience:
@@ -112,11 +114,10 @@ class Audience:
         """
         if answering not in self.answering:
             return True
-        given, changed, messages = answering.given, answering.changed, list[bytes]()
+        changed, since, messages = answering.changed, answering.since, list[bytes]()
         for name in [changed.pop() for _ in range(min(count, len(changed)))]:
-            now, before = self.told.get(name), given.pop(name, None)
-            if now is not None:
-                given[name] = now
+            now, before = self.told.get(name), since.get(name, answering.given.get(name))
+            since[name] = now
             if now != before:
                 messages.append(_push(name, now, before))
         if not changed:

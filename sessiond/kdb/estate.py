@@ -19,7 +19,7 @@ from sessiond.core.access import AccessRules, Ceiling
 from sessiond.core.errors import CallError
 from sessiond.core.present import Present
 from sessiond.core.session import ProcessAbout
-from sessiond.core.standing import Spellings
+from sessiond.core.standing import Spellings, Standing
 from sessiond.kdb import replies
 from sessiond.kdb.audience import Answering, Audience, Follower
 from sessiond.notifier import Notifier
@@ -94,25 +94,34 @@ class Estate:
         return found
 
     def turn_of(self, uid: int) -> anyio.Lock:
-        """Return what a user's process holds from before its answer is made until it is read."""
+        """Return what a user's process holds from before its answer is sent until it is read."""
         return self._turns.setdefault(uid, anyio.Lock())
 
     async def answer(self, answering: Answering) -> bytes:
-        """Return the answer as a message, made some rows at a time once everybody is looked at."""
-        audience, given = answering.audience, answering.given
-        await self._news.wait_for(lambda: audience.is_whole)
+        """Return the answer as a message, one for all who ask before it is begun."""
+        await self._news.wait_for(lambda: answering.audience.is_whole)
         async with self._encoding:
-            answering.changed.clear()
-            names, table = list(audience.told), replies.standings()
-            for start in range(0, len(names), AT_ONCE):
-                of_them = [
-                    (each, audience.told.get(each)) for each in names[start : start + AT_ONCE]
-                ]
-                rows = {name: of for name, of in of_them if of is not None}
-                table.add((name, of.name, of.roles, of.attributes) for name, of in rows.items())
-                given.update(rows)
-                await anyio.lowlevel.checkpoint()
-            return await _copied(table.parts(MessageKind.RESPONSE))
+            return answering.message or await self._make(answering)
+
+    async def _make(self, answering: Answering) -> bytes:
+        """Make an answer some rows at a time, for whoever has none by now."""
+        audience = answering.audience
+        waiting = {answering, *(each for each in audience.answering if each.message is None)}
+        given: dict[str, Standing] = {}
+        for each in waiting:
+            each.given = given
+            each.changed.clear()
+        names, table = list(audience.told), replies.standings()
+        for start in range(0, len(names), AT_ONCE):
+            of_them = [(each, audience.told.get(each)) for each in names[start : start + AT_ONCE]]
+            rows = {name: of for name, of in of_them if of is not None}
+            table.add((name, of.name, of.roles, of.attributes) for name, of in rows.items())
+            given.update(rows)
+            await anyio.lowlevel.checkpoint()
+        message = await _copied(table.parts(MessageKind.RESPONSE))
+        for each in waiting:
+            each.message = message
+        return message
 
     async def deliver(self, answering: Answering) -> None:
         """Let a process read its answer, in a bounded time; tell it what is new from then on."""

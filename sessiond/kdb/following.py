@@ -56,10 +56,10 @@ class Following:
         """Answer, and let the pushes follow once that is read.
 
         What one user's processes leave unread is bounded for all of them together. So the next
-        answer to one of them is made when this one is taken.
+        answer to one of them is sent when this one is taken.
         """
+        encoded = Encoded(await self._estate.answer(answering))
         async with self._estate.turn_of(self._owner.key.uid):
-            encoded = Encoded(await self._estate.answer(answering))
             if self._slot.settle(lambda: encoded):
                 del encoded
                 await self._estate.deliver(answering)

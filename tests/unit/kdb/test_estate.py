@@ -92,9 +92,10 @@ class FakeFollower:
 
         async def answered() -> None:
             message = await self.estate.answer(answering)
-            if not self.is_over:
-                self.known = rows_of(message)
-                await self.estate.deliver(answering)
+            async with self.estate.turn_of(id(self)):
+                if not self.is_over:
+                    self.known = rows_of(message)
+                    await self.estate.deliver(answering)
 
         self.tasks.start_soon(answered)
 

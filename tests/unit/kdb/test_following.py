@@ -566,14 +566,14 @@ async def test_who_never_reads_its_answer_is_cut_off_and_another_user_has_not_wa
 async def test_of_one_users_processes_the_next_is_answered_when_the_one_before_has_read(
     clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = list[str]()
-    answer = Estate.answer
+    sent = list[str]()
+    deliver = Estate.deliver
 
-    async def noted(self: Estate, answering: Answering) -> bytes:
-        made.append(answering.about.name)
-        return await answer(self, answering)
+    async def noted(self: Estate, answering: Answering) -> None:
+        sent.append(answering.about.name)
+        await deliver(self, answering)
 
-    monkeypatch.setattr(Estate, "answer", noted)
+    monkeypatch.setattr(Estate, "deliver", noted)
     async with serving(clock, access=ACCESS) as daemon:
         q = await daemon.process()
         for number in range(9):
@@ -585,10 +585,41 @@ async def test_of_one_users_processes_the_next_is_answered_when_the_one_before_h
             await each.ask(FOLLOW)
         for number, each in enumerate(asking):
             await idle()
-            assert made == ["rdb0", "rdb1", "rdb2"][: number + 1]
+            assert sent == ["rdb0", "rdb1", "rdb2"][: number + 1]
             assert len(rows(await each.answer())) == 9
         await idle()
         assert daemon.estate.followers == 3
+
+
+async def test_all_who_ask_before_an_answer_is_begun_have_it_and_each_what_came_since(
+    clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(estate, "AT_ONCE", 1)
+    made = list[int]()
+    make = Estate._make
+
+    async def noted(self: Estate, answering: Answering) -> bytes:
+        made.append(len(answering.audience.answering))
+        return await make(self, answering)
+
+    monkeypatch.setattr(Estate, "_make", noted)
+    async with serving(clock, access=ACCESS) as daemon:
+        q = await daemon.process()
+        for number in range(9):
+            await log_in(daemon, q, f"user{number}", 5 + number)
+        backends = [
+            Backend(await daemon.process(200 + number, name=f"rdb{number}")) for number in range(3)
+        ]
+        async with anyio.create_task_group() as tasks:
+            for each in backends:
+                tasks.start_soon(each.follow)
+            for _ in range(20):
+                await anyio.lowlevel.checkpoint()
+            await log_in(daemon, q, "late", 30)
+            await log_out(q, 5)
+        assert made == [3]
+        for each in backends:
+            assert {*await each.now()} == {"late", *(f"user{number}" for number in range(1, 9))}
 
 
 async def test_a_late_answer_is_made_no_further(
