@@ -29,6 +29,7 @@ from tests.clients.install import JAVAKDB
 from tests.issuer.install import INSTALLED, node_home
 from tests.keycloak import install as keycloak
 
+SERVERS = Path("/usr/sbin")  # Debian's
 # By the package of Debian that has it.
 PROGRAMS = {
     "systemd": {"systemd-analyze": "systemd", "systemd-socket-activate": "systemd"},
@@ -99,7 +100,7 @@ def _absent_programs(programs: Mapping[str, str]) -> str | None:
 
 def _is_there(program: str) -> bool:
     """Say whether a program is installed: a server's may be outside the PATH of users."""
-    return shutil.which(program) is not None or Path("/usr/sbin", program).exists()
+    return shutil.which(program) is not None or (SERVERS / program).exists()
 
 
 def _absent_keycloak() -> str | None:

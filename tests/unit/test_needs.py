@@ -119,6 +119,7 @@ def test_absent_programs_are_named_by_the_packages_that_have_them(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("tests.needs.SERVERS", tmp_path)
     assert absent("systemd") == "apt-get install systemd"
     assert absent("debian") == "apt-get install debhelper debootstrap dpkg-dev fakeroot lintian"
 
