@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.issuer.running import RunningIssuer
 from tests.q.interpreter import ADAPTER, HOOK, Interpreter
 from tests.q.scripted import KEY, ScriptedDaemon
-from tests.running_daemon import RunningDaemon
+from tests.running_daemon import RunningDaemon, configuration
 
 Start = Callable[..., Interpreter]
 SHIM = Path(__file__).parent / "unix_shim.c"
@@ -86,3 +87,28 @@ def unix_shim(tmp_path_factory: pytest.TempPathFactory) -> str:
 def reaching(daemon: RunningDaemon, shim: str) -> dict[str, str]:
     """Return the environment in which q reaches a daemon's Unix socket, for `start_q`."""
     return {"QUDSPATH": str(daemon.folder), "KXPORT": str(daemon.port), "LD_PRELOAD": shim}
+
+
+def asking_daemon(issuer: RunningIssuer, folder: Path, extra: str) -> RunningDaemon:
+    """Return a daemon for opaque tokens, which asks again for live sessions every 0.2 s.
+
+    Args:
+        issuer: Whom it asks.
+        folder: Has the files that it reads: `keep_secrets`.
+        extra: The rest of the issuer's table, and what follows it.
+    """
+    settings = configuration(
+        issuer,
+        extra=extra,
+        listen='proof_key_file = "{folder}/proof"',
+        refresh="recheck = 0.2",
+        login="cache_asked = 0.0",
+    ).replace('"qstudio"', '"qstudio-opaque"')
+    return RunningDaemon(folder, settings)
+
+
+def keep_secrets(folder: Path) -> None:
+    """Put the proof key and the client's secret there."""
+    for name, content in {"proof": KEY, "secret": "sessiond-secret"}.items():
+        (folder / name).write_text(content + "\n")
+        (folder / name).chmod(0o600)

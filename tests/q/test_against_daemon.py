@@ -7,9 +7,8 @@ import pytest
 
 from sessiond.qipc import call, long, string, symbols
 from tests.issuer.running import ALICE, BOB, RunningIssuer
-from tests.q.conftest import Start, reaching
+from tests.q.conftest import Start, asking_daemon, keep_secrets, reaching
 from tests.q.interpreter import Client, Interpreter
-from tests.q.scripted import KEY
 from tests.running_daemon import RunningDaemon, configuration
 
 pytestmark = [pytest.mark.needs("q"), pytest.mark.needs("real")]
@@ -26,24 +25,14 @@ roles_claim = ["scope"]
 @pytest.fixture
 def folder(folder: Path) -> Path:
     """The same with the files that the daemon reads."""
-    (folder / "proof").write_text(KEY + "\n")
-    (folder / "secret").write_text("sessiond-secret\n")
-    for key_file in folder.iterdir():
-        key_file.chmod(0o600)
+    keep_secrets(folder)
     return folder
 
 
 @pytest.fixture
 def daemon(strict_issuer: RunningIssuer, folder: Path) -> Iterator[RunningDaemon]:
-    """A daemon for opaque tokens, which asks again for live sessions every fifth of a second."""
-    settings = configuration(
-        strict_issuer,
-        extra=INTROSPECTION,
-        listen='proof_key_file = "{folder}/proof"',
-        refresh="recheck = 0.2",
-        login="cache_asked = 0.0",
-    ).replace('"qstudio"', '"qstudio-opaque"')
-    with RunningDaemon(folder, settings) as running:
+    """A daemon for opaque tokens."""
+    with asking_daemon(strict_issuer, folder, INTROSPECTION) as running:
         yield running
 
 

@@ -21,11 +21,10 @@ from sessiond.qipc import (
     texts,
 )
 from tests.issuer.running import ALICE, BOB, RunningIssuer
-from tests.q.conftest import Start, reaching
+from tests.q.conftest import Start, asking_daemon, keep_secrets, reaching
 from tests.q.estate import BACKEND, Estate, rows_example
 from tests.q.interpreter import Client, Interpreter
-from tests.q.scripted import KEY
-from tests.running_daemon import RunningDaemon, configuration
+from tests.running_daemon import RunningDaemon
 
 pytestmark = [pytest.mark.needs("q"), pytest.mark.needs("torq"), pytest.mark.needs("real")]
 
@@ -69,23 +68,14 @@ class Running:
 @pytest.fixture
 def folder(folder: Path) -> Path:
     """The same with the files that the daemon reads."""
-    for name, content in {"proof": KEY, "secret": "sessiond-secret"}.items():
-        (folder / name).write_text(content + "\n")
-        (folder / name).chmod(0o600)
+    keep_secrets(folder)
     return folder
 
 
 @pytest.fixture
 def daemon(strict_issuer: RunningIssuer, folder: Path) -> Iterator[RunningDaemon]:
-    """A daemon with ceilings, which asks again for live sessions every fifth of a second."""
-    settings = configuration(
-        strict_issuer,
-        extra=ACCESS,
-        listen='proof_key_file = "{folder}/proof"',
-        refresh="recheck = 0.2",
-        login="cache_asked = 0.0",
-    ).replace('"qstudio"', '"qstudio-opaque"')
-    with RunningDaemon(folder, settings) as running:
+    """A daemon with ceilings."""
+    with asking_daemon(strict_issuer, folder, ACCESS) as running:
         yield running
 
 
