@@ -14,6 +14,7 @@ from sessiond.config.tables import (
     StoreConfig,
     SubscriberConfig,
 )
+from sessiond.config.web_tables import WebClientConfig, WebConfig
 
 __all__ = [
     "AccessConfig",
@@ -29,6 +30,8 @@ __all__ = [
     "RoleSourceConfig",
     "StoreConfig",
     "SubscriberConfig",
+    "WebClientConfig",
+    "WebConfig",
     "load",
     "read",
 ]

@@ -15,6 +15,7 @@ from sessiond.config.tables import (
     RoleSourceConfig,
     SubscriberConfig,
 )
+from sessiond.config.web_checks import problems_of_web
 from sessiond.core.endpoint import endpoint_fault
 
 MAX_SOCKET_PATH = 107  # bytes, unix(7): sun_path is 108 with its NUL
@@ -45,6 +46,7 @@ def problems_of(config: Config) -> Iterator[str]:
     yield from _problems_of_subscribers(config.subscribers)
     yield from _problems_of_role_sources(config.role_sources, config.issuers)
     yield from problems_of_access(config.access, config.issuers)
+    yield from problems_of_web(config.web, config.issuers)
 
 
 def _problems_of_listen(listen: ListenConfig) -> Iterator[str]:

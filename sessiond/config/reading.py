@@ -11,13 +11,15 @@ import msgspec
 
 from sessiond.config.access_tables import GrantConfig, ProcessConfig
 from sessiond.config.checks import problems_of
-from sessiond.config.entra import completed
+from sessiond.config.entra import completed as completed_issuer
 from sessiond.config.tables import (
     Config,
     IssuerConfig,
     RoleSourceConfig,
     SubscriberConfig,
 )
+from sessiond.config.web_checks import completed as completed_web
+from sessiond.config.web_tables import WebClientConfig
 from sessiond.core.errors import ConfigError
 from sessiond.core.spelling import nearest, unknown
 
@@ -34,9 +36,10 @@ _EVERY_TABLE: dict[str, type[msgspec.Struct]] = {
     "subscriber": SubscriberConfig,
     "role_source": RoleSourceConfig,
 }
-_WITHIN: dict[str, type[msgspec.Struct]] = {  # arrays of tables in a table, by their full name
+_WITHIN: dict[str, type[msgspec.Struct]] = {  # tables in a table, by their full name
     "access.grant": GrantConfig,
     "access.process": ProcessConfig,
+    "issuer.web": WebClientConfig,
 }
 _NAMED_BY = {  # by the first of these keys that a table has
     "issuer": ("name",),
@@ -66,6 +69,7 @@ _MISSING = {
     "issuer": "the exact `iss` of its tokens",
     "verify": "jwt, introspection, userinfo or plugin",
     "plugin": "the name of a sessiond.{kind}s entry point",
+    "client_id": "the client that browsers sign in with",
     "users": "shell patterns on names",
     "roles": "the roles that they are given",
 }
@@ -136,10 +140,10 @@ def _built(document: Mapping[str, Any], digest: str) -> Config:
         Config,
     )
     issuers = tuple(
-        completed(issuer, given=table.keys())
+        completed_issuer(issuer, given=table.keys())
         for issuer, table in zip(as_written.issuers, document["issuer"], strict=True)
     )
-    return msgspec.structs.replace(as_written, issuers=issuers)
+    return msgspec.structs.replace(as_written, issuers=issuers, web=completed_web(as_written.web))
 
 
 def _with_settings(table: Mapping[str, Any], struct: type[msgspec.Struct]) -> dict[str, Any]:
@@ -189,7 +193,8 @@ def _problems_of_table(
         table = {key: table[key] for key in fields if key in table}
     for key, value in table.items():
         if key in fields:
-            yield from _problems_of_value(value, fields[key].type, f"{where}.{key}")
+            named = f"{kind}.{key}"
+            yield from _problems_of_value(value, fields[key].type, f"{where}.{key}", named)
         else:
             yield _unknown(key, within=kind, where=where)
     for key, field in fields.items():
@@ -197,15 +202,27 @@ def _problems_of_table(
             yield f"{where}.{key} is missing, must be {_MISSING[key].format(kind=kind)}"
 
 
-def _problems_of_value(value: object, kind: object, where: str) -> Iterator[str]:
-    """Find what is wrong with one key's value, as its type in the struct says."""
+def _problems_of_value(value: object, kind: object, where: str, named: str) -> Iterator[str]:
+    """Find what is wrong with one key's value, as its type in the struct says.
+
+    Args:
+        value: As the document has it.
+        kind: Its type.
+        where: Its full name with the table's own name in it, for messages.
+        named: Its full name as all such tables have it.
+    """
     if isinstance(value, dict) and get_origin(kind) is dict:
         of_key, of_value = get_args(kind)
         for name, inner in value.items():
             yield from _problem(name, of_key, f"a key of {where}")
             yield from _problem(inner, of_value, f"{where}.{_key(name)}")
-    elif where in _WITHIN:
+    elif named in _WITHIN and get_origin(kind) is tuple:
         yield from _problems_of_tables(value, where)
+    elif named in _WITHIN:
+        if isinstance(value, dict):
+            yield from _problems_of_table(value, _WITHIN[named], where=where, kind=named)
+        else:
+            yield f"{where} is {_word(value)}, must be a table: [{named}]"
     elif isinstance(value, list) and get_origin(kind) is tuple:
         of_items = get_args(kind)[0]
         for number, inner in enumerate(value, start=1):

@@ -35,6 +35,7 @@ from sessiond.config.value_types import (
     Verify,
     Wait,
 )
+from sessiond.config.web_tables import WebClientConfig, WebConfig
 
 
 class ListenConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -147,6 +148,7 @@ class IssuerConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     roles: dict[ClaimValue, FullText] = {}  # claim value = role
     attributes: dict[ClaimValue, FullText] = {}  # claim = attribute of the session
     settings: dict[str, Any] = {}  # the plugin's own
+    web: WebClientConfig | None = None  # None: nobody signs in here by the browser
 
 
 class RoleSourceConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -182,6 +184,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     events: EventsConfig = EventsConfig()
     log: LogConfig = LogConfig()
     access: AccessConfig = AccessConfig()
+    web: WebConfig = WebConfig()
     issuers: tuple[IssuerConfig, ...]
     subscribers: tuple[SubscriberConfig, ...] = ()
     role_sources: tuple[RoleSourceConfig, ...] = ()

@@ -34,6 +34,28 @@ ClaimValue = Annotated[
         description=f"1 to {MAX_TEXT} characters, none of them a control character",
     ),
 ]
+ParameterName = Annotated[
+    str,
+    Meta(
+        pattern=r"^[A-Za-z0-9._-]{1,64}\Z",  # RFC 6749, A: param-name
+        description="1 to 64 letters, digits, dots, underscores or hyphens",
+    ),
+]
+ParameterValue = Annotated[
+    str,
+    Meta(
+        pattern=rf"^[\x20-\x7e]{{1,{MAX_TEXT}}}\Z",
+        description=f"printable ASCII, 1 to {MAX_TEXT} characters",
+    ),
+]
+ScopeText = Annotated[
+    str,
+    Meta(
+        max_length=MAX_TEXT,
+        pattern=r"^[!#-\[\]-~]+( [!#-\[\]-~]+)*\Z",  # RFC 6749, 3.3
+        description=f"scopes with one blank between them, at most {MAX_TEXT} characters",
+    ),
+]
 Name = Annotated[
     str,
     Meta(

@@ -28,6 +28,7 @@ TESTED_WITH = {
     "config/reading.py": "config/test_config.py",
     "config/tables.py": "config/test_config.py",
     "config/value_types.py": "config/test_config.py",
+    "config/web_checks.py": "config/test_web_tables.py",
     "control/bodies.py": "control/test_app.py",
     "control/operations.py": "control/test_app.py",
     "control/problem.py": "control/test_app.py",

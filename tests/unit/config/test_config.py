@@ -162,6 +162,8 @@ def test_the_example_file_has_every_key_with_its_default() -> None:
     for name, struct in [*tables.items(), ("issuer", IssuerConfig)]:
         table = document["issuer"][0] if name == "issuer" else document[name]
         fields = {field.name: field for field in msgspec.structs.fields(struct)}
+        if name == "issuer":
+            del fields["web"]  # in lines of its own: test_web_tables
         assert list(table) == list(fields), name
         for key in fields.keys() - MANDATORY:
             default = fields[key].default
