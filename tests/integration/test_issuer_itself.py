@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import ssl
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +12,7 @@ import httpx
 import jwt
 import pytest
 
+from tests.issuer.browser import LoginError, challenge, walk
 from tests.issuer.control import ALWAYS, ControlError
 from tests.issuer.process import IssuerError
 from tests.issuer.running import ALICE, API, BOB, RunningIssuer
@@ -398,3 +400,74 @@ def test_an_issuer_that_cannot_start_says_why(strict_issuer: RunningIssuer) -> N
     assert taken is not None
     with pytest.raises(IssuerError, match="EADDRINUSE"):
         RunningIssuer(port=taken)
+
+
+# Web clients
+
+BASE = "https://gateway.test:5007"
+CALLBACK = f"{BASE}/.sessiond/callback"
+
+
+def web_code(issuer: RunningIssuer, client: str, redirect_uri: str) -> dict[str, str]:
+    """Return the answer to an authorization request, as the browser brings it back."""
+    request = {
+        "client_id": client,
+        "response_type": "code",
+        "redirect_uri": redirect_uri,
+        "scope": "openid profile session.login",
+        "state": "s",
+        "nonce": "n",
+        "code_challenge": challenge("v" * 43),
+        "code_challenge_method": "S256",
+    }
+    with httpx.Client(timeout=10, trust_env=False) as browser:
+        page = browser.get(issuer.authorization_endpoint, params=request)
+        return walk(browser, page, {"login": ALICE, "password": "pw-alice"})
+
+
+@pytest.mark.parametrize("client", ["kdb-web", "kdb-web-public"])
+def test_a_web_client_signs_in_at_the_bases_that_a_test_registers(
+    strict_issuer: RunningIssuer, http: httpx.Client, client: str
+) -> None:
+    strict_issuer.control.register_web_bases("https://other.test", BASE)
+
+    answer = web_code(strict_issuer, client, CALLBACK)
+
+    assert (answer["state"], answer["iss"]) == ("s", strict_issuer.issuer)
+    redeem = {
+        "grant_type": "authorization_code",
+        "code": answer["code"],
+        "redirect_uri": CALLBACK,
+        "code_verifier": "v" * 43,
+    }
+    is_public = client == "kdb-web-public"
+    proof = {"data": {**redeem, "client_id": client}} if is_public else {"data": redeem}
+    auth = None if is_public else (client, f"{client}-secret")
+    tokens = http.post(strict_issuer.token_endpoint, auth=auth, **proof).json()
+    said = claims(tokens["access_token"])
+    assert said["preferred_username"] == ALICE
+    assert said["azp"] == client
+    assert abs(said["auth_time"] - said["iat"]) < 60
+    assert claims(tokens["id_token"])["nonce"] == "n"
+    assert tokens["refresh_token"]
+
+
+def test_a_web_client_comes_from_no_other_base(strict_issuer: RunningIssuer) -> None:
+    strict_issuer.control.register_web_bases(BASE)
+    with pytest.raises(LoginError, match="no form on the page: 400"):
+        web_code(strict_issuer, "kdb-web", "https://other.test/.sessiond/callback")
+
+
+def test_a_sign_out_leads_back_to_the_base(strict_issuer: RunningIssuer) -> None:
+    strict_issuer.control.register_web_bases(BASE)
+    metadata = httpx.get(
+        f"{strict_issuer.issuer}/.well-known/openid-configuration", trust_env=False
+    ).json()
+    with httpx.Client(timeout=10, trust_env=False) as browser:
+        leaving = {"client_id": "kdb-web", "post_logout_redirect_uri": CALLBACK}
+        page = browser.get(metadata["end_session_endpoint"], params=leaving)
+        form = dict(re.findall(r'name="(\w+)" value="([^"]*)"', page.text))
+        (action,) = re.findall(r'action="([^"]+)"', page.text)
+        left = browser.post(action, data={**form, "logout": "yes"})
+    assert metadata["authorization_response_iss_parameter_supported"] is True
+    assert left.headers["location"].partition("?")[0] == CALLBACK

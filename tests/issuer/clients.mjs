@@ -7,6 +7,10 @@ export const API = 'api://kdb';
 export const APIS = { [API]: 'RS256', 'api://kdb-ec': 'ES256', 'api://kdb-ed': 'EdDSA' };
 export const OPAQUE_CLIENT = 'qstudio-opaque';
 export const DESK_CLIENT = 'desk'; // has a refresh token without offline_access, as at Keycloak
+export const WEB_CLIENTS = ['kdb-web', 'kdb-web-public']; // who browsers sign in through
+
+/** Who has a refresh token without offline_access. */
+export const isRefreshed = (client) => [DESK_CLIENT, ...WEB_CLIENTS].includes(client.clientId);
 
 /** An API as oidc-provider knows it (RFC 8707): its scopes and how its tokens are signed. */
 export const resourceServer = (api) => ({
@@ -28,11 +32,32 @@ const native = {
   grant_types: userGrants,
   response_types: ['code'],
 };
+/** Clients of q's own HTTP port: exactly these origins, whose one page is where logins and logouts
+    come back to. */
+function web(bases) {
+  const [confidential, open] = WEB_CLIENTS;
+  const callbacks = bases.map((base) => `${base}/.sessiond/callback`);
+  const both = {
+    redirect_uris: callbacks,
+    post_logout_redirect_uris: callbacks,
+    grant_types: ['authorization_code', 'refresh_token'],
+    response_types: ['code'],
+  };
+  return [
+    {
+      client_id: confidential,
+      client_secret: `${confidential}-secret`,
+      token_endpoint_auth_method: 'client_secret_basic',
+      ...both,
+    },
+    { client_id: open, token_endpoint_auth_method: 'none', ...both },
+  ];
+}
 const service = {
   redirect_uris: [], response_types: [], grant_types: ['client_credentials', 'refresh_token'],
 };
 
-export function clients(clientCert) {
+export function clients(clientCert, webBases) {
   const registered = [
     { client_id: 'qstudio', ...native }, // JWT access tokens for api://kdb (RFC 9068)
     { client_id: DESK_CLIENT, ...native },
@@ -56,6 +81,7 @@ export function clients(clientCert) {
       token_endpoint_auth_method: 'client_secret_post', // MSAL sends secrets in the body
       ...service,
     },
+    ...web(webBases),
   ];
   if (clientCert) {
     const key = createPublicKey(fs.readFileSync(clientCert)).export({ format: 'jwk' });

@@ -22,6 +22,10 @@ export function controls(world, rebuild) {
 
   return {
     rotate: ({ drop_old: dropOld = false }) => rotate(dropOld),
+    'web-bases': ({ bases }) => {
+      world.webBases = bases;
+      rebuild();
+    },
     fault: (fault) => faults.add(fault),
     'clear-faults': () => faults.clear(),
     user: ({ user, set }) => publicUser(people.change(user, set)),

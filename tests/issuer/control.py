@@ -23,6 +23,13 @@ class IssuerControl:
         kids: list[str] = self._post("rotate", drop_old=drop_old)["kids"]
         return kids
 
+    def register_web_bases(self, *bases: str) -> None:
+        """Let the clients `kdb-web` and `kdb-web-public` come from these origins from now on.
+
+        Redirect URIs and post-logout URIs are BASE/.sessiond/callback, whole and exact.
+        """
+        self._post("web-bases", bases=bases)
+
     def fault(
         self, path: str, kind: str = "answer", *, count: int = 1, delay_ms: int = 0, **members: Any
     ) -> None:

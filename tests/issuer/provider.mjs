@@ -2,7 +2,7 @@
 
 import { Provider, errors, interactionPolicy } from 'oidc-provider';
 
-import { APIS, DESK_CLIENT, clients, resourceServer, usualApi } from './clients.mjs';
+import { APIS, WEB_CLIENTS, clients, isRefreshed, resourceServer, usualApi } from './clients.mjs';
 import { passwordGrant } from './password_grant.mjs';
 import { TENANT_ID } from './people.mjs';
 
@@ -55,10 +55,11 @@ function userClaims({ oid, upn, roles, claims = {} }, token) {
   return { oid, preferred_username: upn, scp: ofApi || undefined, roles, ...claims };
 }
 
-function extraClaims(people, token) {
+function extraClaims(people, token, { AuthorizationCode: code, RefreshToken: refresh }) {
   const user = token.accountId && people.find(token.accountId);
   const whose = user ? userClaims(user, token) : { idtyp: 'app' };
-  return { tid: TENANT_ID, ver: '2.0', azp: token.clientId, ...whose };
+  const since = WEB_CLIENTS.includes(token.clientId) ? (code ?? refresh)?.authTime : undefined;
+  return { tid: TENANT_ID, ver: '2.0', azp: token.clientId, auth_time: since, ...whose };
 }
 
 function features() {
@@ -96,10 +97,11 @@ function pages() {
   return policy;
 }
 
-function configuration({ settings: { tenant, clientCert, habits }, people, store, keys }) {
+function configuration({ settings, people, store, keys, webBases }) {
+  const { tenant, clientCert, habits } = settings;
   return {
     adapter: store.adapter(habits),
-    clients: clients(clientCert),
+    clients: clients(clientCert, webBases),
     jwks: { keys: keys.jwks },
     cookies: { keys: ['test-only'] },
     scopes: SCOPES,
@@ -116,9 +118,9 @@ function configuration({ settings: { tenant, clientCert, habits }, people, store
     rotateRefreshToken: () => habits.rotation !== 'none',
     issueRefreshToken: async (_, client, code) => (
       client.grantTypeAllowed('refresh_token')
-      && (code.scopes.has('offline_access') || client.clientId === DESK_CLIENT)),
+      && (code.scopes.has('offline_access') || isRefreshed(client))),
     findAccount: (_, id) => account(people, id),
-    extraTokenClaims: (_, token) => extraClaims(people, token),
+    extraTokenClaims: (ctx, token) => extraClaims(people, token, ctx?.oidc.entities ?? {}),
     formats: {
       customizers: { jwt: async (_, __, jwt) => { jwt.header = { typ: habits.typ }; } },
     },

@@ -40,6 +40,7 @@ function makeHandler(origin, settings) {
     faults: new Faults(),
     calls: new Calls(),
     issued: new Issued(),
+    webBases: ['https://localhost:5007'],
   };
   const discovery = `/${settings.tenant}/v2.0/.well-known/openid-configuration`;
   let provider;
