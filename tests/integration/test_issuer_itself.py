@@ -440,10 +440,12 @@ def test_a_web_client_signs_in_at_the_bases_that_a_test_registers(
         "redirect_uri": CALLBACK,
         "code_verifier": "v" * 43,
     }
-    is_public = client == "kdb-web-public"
-    proof = {"data": {**redeem, "client_id": client}} if is_public else {"data": redeem}
-    auth = None if is_public else (client, f"{client}-secret")
-    tokens = http.post(strict_issuer.token_endpoint, auth=auth, **proof).json()
+    if client == "kdb-web-public":
+        given = http.post(strict_issuer.token_endpoint, data={**redeem, "client_id": client})
+    else:
+        proof = (client, f"{client}-secret")
+        given = http.post(strict_issuer.token_endpoint, data=redeem, auth=proof)
+    tokens = given.json()
     said = claims(tokens["access_token"])
     assert said["preferred_username"] == ALICE
     assert said["azp"] == client

@@ -11,6 +11,7 @@ from tests.keycloak.admin import Realm
 PAGE = Path(__file__).parents[2] / "docs/issuers.md"
 
 AUDIENCE, ROLE, PROGRAM, SCOPE, DAEMON = "api://kdb", "kdb-read", "qstudio", "kdb", "sessiond"
+WEB, WEB_PUBLIC = "kdb-web", "kdb-web-public"
 
 
 def set_up(realm: Realm) -> None:
@@ -81,6 +82,36 @@ def step_6(realm: Realm) -> str:
 def step_7(realm: Realm) -> None:
     """Access tokens are for the daemon too: else it hears that they are not active."""
     add_audience(realm, "kdb-introspection", "included.client.audience", DAEMON)
+
+
+def add_web_client(realm: Realm, *bases: str, name: str = WEB) -> str:
+    """Make the client that browsers sign in with, as docs/web.md has it, for these origins.
+
+    Returns:
+        Its secret; empty for `WEB_PUBLIC`, which has none.
+    """
+    realm.call(
+        "POST",
+        "/clients",
+        {
+            "clientId": name,
+            "publicClient": name == WEB_PUBLIC,
+            "standardFlowEnabled": True,
+            "directAccessGrantsEnabled": False,
+            "redirectUris": [f"{base}/.sessiond/callback" for base in bases],
+            "attributes": {
+                "access.token.header.type.rfc9068": "true",
+                "pkce.code.challenge.method": "S256",
+                "post.logout.redirect.uris": "+",  # the same as the redirect URIs
+            },
+        },
+    )
+    client, scope = realm.id_of("clients", name), realm.id_of("client-scopes", SCOPE)
+    realm.call("PUT", f"/clients/{client}/default-client-scopes/{scope}")
+    if name == WEB_PUBLIC:
+        return ""
+    secret: str = realm.call("GET", f"/clients/{client}/client-secret")["value"]
+    return secret
 
 
 def add_audience(realm: Realm, name: str, key: str, audience: str) -> None:
