@@ -1,10 +1,12 @@
 """A request to a stand-in and its answer, whichever way they go."""
 
 import json
+from base64 import b64decode
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, unquote_plus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +28,16 @@ class Asked:
     def query(self) -> Mapping[str, str]:
         """The fields of its address, the first of each name."""
         return _fields(self.parameters)
+
+    @property
+    def client(self) -> str:
+        """Its client's id: of the form, else of the Basic header (RFC 6749, 2.3.1)."""
+        kind, _, proof = self.headers.get("authorization", "").partition(" ")
+        if "client_id" in self.form or kind.lower() != "basic":
+            return self.form.get("client_id", "")
+        with suppress(ValueError):  # no base64, or no text
+            return unquote_plus(b64decode(proof, validate=True).decode().partition(":")[0])
+        return ""
 
     def json(self) -> Any:
         """Return its body, which is JSON."""

@@ -50,8 +50,8 @@ class Authorization:
         headers = self._people.remembering(person) if is_typed else {}
         return self._back(wanted, headers, code=self._code(person, wanted))
 
-    def redeem(self, form: Mapping[str, str]) -> Consent | None:
-        """Return what a code stands for, once; None: it is not good.
+    def redeem(self, form: Mapping[str, str], client: str) -> Consent | None:
+        """Return what a code stands for to this client, once; None: it is not good.
 
         A code that comes twice ends what came of it (RFC 6749, 4.1.2).
         """
@@ -62,7 +62,7 @@ class Authorization:
         if consent.grant is not None:
             consent.grant.is_over = True
             return None
-        is_its = (form.get("client_id", ""), form.get("redirect_uri")) == (
+        is_its = (client, form.get("redirect_uri")) == (
             consent.client,
             redirect_uri,
         )
@@ -72,7 +72,7 @@ class Authorization:
         """Return why a browser must not be sent where the client says (RFC 6749, 4.1.2.1)."""
         if self._client and wanted.get("client_id") != self._client:
             return f"No client is called {wanted.get('client_id', '')!r} here."
-        if not _is_loopback(wanted.get("redirect_uri", "")):
+        if not is_loopback(wanted.get("redirect_uri", "")):
             return "The redirect URI is not on loopback (RFC 8252, 7.3)."
         return ""
 
@@ -120,15 +120,15 @@ def _error_in(wanted: Mapping[str, str]) -> str:
     return "" if has_challenge and wanted.get("max_age", "0").isdecimal() else "invalid_request"
 
 
-def _is_loopback(uri: str) -> bool:
-    """Say whether this is http on loopback; any port will do (RFC 8252, 7.3)."""
+def is_loopback(uri: str) -> bool:
+    """Say whether this is on loopback; any port will do (RFC 8252, 7.3)."""
     if not (uri.isascii() and uri.isprintable()):  # it becomes a header (RFC 9110, 5.5)
         return False
     try:
         parts = urlsplit(uri)
     except ValueError:
         return False
-    return parts.scheme == "http" and parts.hostname in LOOPBACK and not parts.fragment
+    return parts.scheme in ("http", "https") and parts.hostname in LOOPBACK and not parts.fragment
 
 
 def _login_page(wanted: Mapping[str, str], wrong: str) -> Answer:

@@ -9,6 +9,7 @@ from sessiond.testing.answer import Answer, Asked
 from sessiond.testing.authorization import Authorization
 from sessiond.testing.device import Devices
 from sessiond.testing.granting import SAME, Brings, Grant, Grants
+from sessiond.testing.leaving import Leaving
 from sessiond.testing.people import Consent, People
 
 PATHS = {
@@ -21,6 +22,7 @@ PATHS = {
     "/introspection": "introspection",
     "/userinfo": "userinfo",
     "/revocation": "revocation",
+    "/end_session": "end_session",
 }
 ENDPOINTS = [name for name in PATHS.values() if name not in ("discovery", "keys", "device")]
 SUPPORTED = {
@@ -44,7 +46,7 @@ class Endpoints:
 
         Args:
             grants: The issuer's.
-            client: Only this one is given tokens; empty = whoever asks.
+            client: Only this one is given tokens; empty = whoever asks. Its secret is anything.
             passwords: By user.
         """
         self.metadata: dict[str, str | None] = {}  # what it says otherwise
@@ -55,6 +57,7 @@ class Endpoints:
         self._has_passwords = bool(passwords)
         self._authorization = Authorization(grants, self._people, client=client)
         self._devices = Devices(grants, self._people)
+        self._leaving = Leaving(self._people, client=client)
 
     def answer(self, endpoint: str, asked: Asked) -> Answer:
         """Return what is answered to a request."""
@@ -67,11 +70,11 @@ class Endpoints:
             case "GET" | "POST", "authorization":
                 return self._authorization.answer(asked)
             case "POST", "device_authorization":
-                return self._of_client(asked.form) or self._devices.begin(asked.form)
+                return self._of_client(asked) or self._devices.begin(asked.form)
             case "GET" | "POST", "device":
                 return self._devices.page(asked)
             case "POST", "token":
-                return self._of_client(asked.form) or self._tokens(asked.form)
+                return self._of_client(asked) or self._tokens(asked)
             case "POST", "introspection":
                 return Answer(200, self._introspected(token))
             case "GET" | "POST", "userinfo":
@@ -79,6 +82,8 @@ class Endpoints:
             case "POST", "revocation":
                 self._grants.revoke(token)
                 return Answer(200, {})  # also for a token that nobody knows (RFC 7009, 2.2)
+            case "GET" | "POST", "end_session":
+                return self._leaving.answer(asked)
             case _:
                 return Answer(404, {"error": "not_found"})
 
@@ -94,18 +99,21 @@ class Endpoints:
         }
         return {name: value for name, value in members.items() if value is not None}
 
-    def _of_client(self, form: Mapping[str, str]) -> Answer | None:
+    def _of_client(self, asked: Asked) -> Answer | None:
         """Return what is answered where it is another client's request."""
-        is_another = self._client and form.get("client_id") != self._client
+        is_another = self._client and asked.client != self._client
         return _refusal("invalid_client") if is_another else None
 
-    def _tokens(self, form: Mapping[str, str]) -> Answer:
+    def _tokens(self, asked: Asked) -> Answer:
         """Answer as RFC 6749, 5.1 and 5.2, have it."""
+        form = asked.form
         match form.get("grant_type"):
             case "refresh_token":
                 return self._refreshed(form.get("refresh_token", ""))
             case "authorization_code":
-                return self._agreed(self._authorization.redeem(form) or "invalid_grant")
+                return self._agreed(
+                    self._authorization.redeem(form, asked.client) or "invalid_grant"
+                )
             case device.GRANT:
                 return self._agreed(self._devices.redeem(form))
             case "password" if self._has_passwords:

@@ -55,8 +55,8 @@ class FakeIssuer:
             claims: More that they say, or others instead; None leaves one out.
             life: Seconds that an access token is good, where nothing else is said.
             detects_reuse: A refresh token that comes twice ends its whole sign-in.
-            client: Only this one may sign in and refresh; empty = whoever asks is believed to be
-                a client.
+            client: Only this one may sign in and refresh, with any secret; empty = whoever asks is
+                believed to be a client.
             passwords: By user: its pages take them, and the token endpoint too (RFC 6749, 4.3).
             on_answer: Called with each request and its answer, as that is about to be sent.
         """
@@ -189,7 +189,7 @@ class FakeIssuer:
 
         Args:
             endpoint: discovery, keys, authorization, device_authorization, device (the page for
-                its codes), token, introspection, userinfo or revocation.
+                its codes), token, introspection, userinfo, revocation or end_session.
             times: So often, then well again; None = until `mend`.
             fault: `delay`, `hang`, `drop`, `pace`, `endless`, `status`, `error`, `retry_after`,
                 `body`, `headers`: see `Fault`.

@@ -61,9 +61,7 @@ class People:
         if "user" in form:
             user = form["user"].strip()
             return Present(user, self._now()) if self.knows(user, form.get("password")) else None
-        sent = (each.strip().partition("=") for each in asked.headers.get("cookie", "").split(";"))
-        cookies = {name: value for name, _, value in sent}
-        person = self._at_browsers.get(cookies.get(COOKIE, ""))
+        person = self._at_browsers.get(_cookie(asked))
         return None if person is None or person.user in self._disabled else person
 
     def remembering(self, person: Present) -> Mapping[str, str]:
@@ -71,3 +69,12 @@ class People:
         cookie = secrets.token_urlsafe(32)
         self._at_browsers[cookie] = person
         return {"Set-Cookie": f"{COOKIE}={cookie}; Path=/; HttpOnly; SameSite=Lax"}
+
+    def forget(self, asked: Asked) -> None:
+        """Let the browser be nobody's again."""
+        self._at_browsers.pop(_cookie(asked), None)
+
+
+def _cookie(asked: Asked) -> str:
+    sent = (each.strip().partition("=") for each in asked.headers.get("cookie", "").split(";"))
+    return {name: value for name, _, value in sent}.get(COOKIE, "")

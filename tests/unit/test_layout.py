@@ -83,6 +83,7 @@ TESTED_WITH = {
     "testing/granting.py": "testing/test_fake_issuer.py",
     "testing/issued.py": "testing/test_fake_issuer.py",
     "testing/issuer.py": "testing/test_fake_issuer.py",
+    "testing/leaving.py": "testing/test_authorization.py",
     "testing/life.py": "testing/test_subscriber_contract.py",
     "testing/loopback.py": "testing/test_fake_issuer.py",
     "testing/pages.py": "testing/test_authorization.py",

@@ -202,7 +202,7 @@ async def test_what_is_asked_wrongly_goes_back_as_an_error(
         {"client_id": "another"},
         {"client_id": "<b>"},
         {"redirect_uri": None},
-        {"redirect_uri": "https://127.0.0.1:5/callback"},
+        {"redirect_uri": "ftp://127.0.0.1:5/callback"},
         {"redirect_uri": "http://evil.example/callback"},
         {"redirect_uri": "http://127.0.0.1.evil.example/callback"},
         {"redirect_uri": "http://127.0.0.1@evil.example/callback"},
@@ -221,9 +221,11 @@ async def test_a_browser_is_never_sent_where_no_client_of_this_machine_is(
         assert "<b>" not in answer.text
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1:1", "[::1]:2", "localhost"])
-async def test_any_port_of_loopback_will_do(browser: httpx.AsyncClient, host: str) -> None:
-    uri = f"http://{host}/?mine=1"
+@pytest.mark.parametrize(
+    "origin", ["http://127.0.0.1:1", "http://[::1]:2", "http://localhost", "https://localhost:5007"]
+)
+async def test_any_port_of_loopback_will_do(browser: httpx.AsyncClient, origin: str) -> None:
+    uri = f"{origin}/?mine=1"
     answer = await browser.post(page_of(redirect_uri=uri), data=ALICE)
     assert answer.headers["Location"].startswith(f"{uri}&code=")
 
@@ -258,3 +260,65 @@ def test_a_stock_library_signs_in_on_loopback() -> None:
         assert issuer.user_of(Secret(token["access_token"])) == "alice"
         client.revoke_token(f"{url}/revocation", token["refresh_token"])
         assert issuer.calls("revocation") == 1
+
+
+async def test_a_client_may_say_who_it_is_by_basic_authentication(
+    browser: httpx.AsyncClient,
+) -> None:
+    code = told(await browser.post(page_of(), data=ALICE))["code"]
+    redeems = {**REDEEMS, "code": code}
+    del redeems["client_id"]
+    refused = await browser.post("/token", data=redeems, auth=("another", "secret"))
+    assert refused.json() == {"error": "invalid_client"}
+    for proof in ("", "Basic !", "Basic /w==", "Bearer app"):
+        refused = await browser.post("/token", data=redeems, headers={"Authorization": proof})
+        assert refused.json() == {"error": "invalid_client"}
+    given = await browser.post("/token", data=redeems, auth=(CLIENT, "secret"))
+    assert given.status_code == 200
+
+
+async def test_who_signs_out_is_remembered_no_more(
+    issuer: FakeIssuer, browser: httpx.AsyncClient
+) -> None:
+    metadata = (await browser.get("/.well-known/openid-configuration")).json()
+    there = metadata["end_session_endpoint"]
+    assert there == f"{issuer.url}/end_session"
+    told(await browser.post(page_of(), data=ALICE))
+    leaving = {"client_id": CLIENT, "post_logout_redirect_uri": BACK}
+    question = await browser.get(there, params=leaving)
+    assert "Sign out of this issuer" in question.text
+    stays = await browser.post(there, params=leaving, data={"answer": "deny"})
+    assert "still signed in" in stays.text
+    assert "code" in told(await browser.get(page_of(prompt="none")))
+
+    left = await browser.post(there, params=leaving)
+
+    assert (left.status_code, left.headers["Location"]) == (303, BACK)
+    assert told(await browser.get(page_of(prompt="none")))["error"] == "login_required"
+    assert "You are signed out" in (await browser.post(there)).text
+
+
+async def test_a_sign_out_brings_the_state_back(browser: httpx.AsyncClient) -> None:
+    for uri, back in ((BACK, f"{BACK}?state=s"), (f"{BACK}?a=b", f"{BACK}?a=b&state=s")):
+        asked = {"post_logout_redirect_uri": uri, "state": "s"}
+        assert (await browser.post("/end_session", params=asked)).headers["Location"] == back
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"client_id": "<b>"},
+        {"post_logout_redirect_uri": "https://evil.example/"},
+        {"post_logout_redirect_uri": "http://127.0.0.1:5/\r\nSet-Cookie: fake-issuer=another"},
+    ],
+)
+async def test_a_sign_out_leads_to_no_client_elsewhere(
+    browser: httpx.AsyncClient, asked: dict[str, str]
+) -> None:
+    for answer in (
+        await browser.get("/end_session", params=asked),
+        await browser.post("/end_session", params=asked),
+    ):
+        assert answer.status_code == 400
+        assert "location" not in answer.headers
+        assert "<b>" not in answer.text
