@@ -8,7 +8,7 @@ from uuid import UUID
 import anyio
 from msgspec import structs
 
-from sessiond.core.changes import Bind, Open, Renew
+from sessiond.core.changes import Bind, Open, OpenWeb, Renew
 from sessiond.core.cursor import Cursor, DeadLetter
 from sessiond.core.decide import Rules
 from sessiond.core.errors import StoreError
@@ -21,6 +21,7 @@ from sessiond.core.rows import Drop, NameOwner, Put, Row, Write
 from sessiond.core.secret import Secret
 from sessiond.core.session import ProcessAbout, ProcessKey, Session, SessionId, SessionState
 from sessiond.core.verdict import PresentedTokens, Verdict
+from sessiond.core.web_login import UsedState, WebLogin
 from sessiond.table import Loaded, TableSettings
 from sessiond.testing.clock import START as START
 from sessiond.testing.clock import FakeClock as FakeClock
@@ -126,6 +127,10 @@ def _key(row: Row) -> tuple[type[Row], object]:
             return type(row), row.hash
         case NameOwner():
             return type(row), row.name
+        case WebLogin():
+            return type(row), row.session
+        case UsedState():
+            return type(row), row.hash
         case Cursor():
             return type(row), row.subscriber
         case DeadLetter():
@@ -221,6 +226,30 @@ def bind(number: int, *, handle: int | None = None, pid: int = 100) -> Bind:
         process=process_key(pid),
         session=session_id(number),
         handle=number if handle is None else handle,
+        child=session_id(500_000 + number),
+    )
+
+
+def web_login(
+    number: int,
+    tokens: PresentedTokens | None = None,
+    *,
+    cookie: str | None = None,
+    base: str = "",
+    state: str | None = None,
+    pid: int = 100,
+) -> OpenWeb:
+    """Return an OpenWeb whose session and grant go by one number."""
+    return OpenWeb(
+        session=session_id(number),
+        grant=grant_id(number),
+        process=process_key(pid),
+        about=process_about(pid),
+        address=0x7F000001,
+        presented=tokens or presented(),
+        cookie=None if cookie is None else token_hash(cookie),
+        base=base,
+        state=None if state is None else token_hash(state),
     )
 
 

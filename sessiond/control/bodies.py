@@ -50,10 +50,11 @@ class Session(Struct, frozen=True, kw_only=True):
     subject: str
     issuer: str
     process: ProcessAbout
-    handle: int
+    handle: int  # 0: not known, or a session over HTTP, which has none
     roles: tuple[str, ...]
     attributes: dict[str, str]
     state: SessionState
+    parent: UUID | None  # the session over HTTP that let its handle in, and takes it along
     opened_at: datetime | None  # null: not opened yet
     expires_at: datetime
     refresh_at: datetime | None  # null: there is nothing to refresh it with
@@ -71,6 +72,7 @@ class Session(Struct, frozen=True, kw_only=True):
             roles=held.roles,
             attributes=dict(held.attributes),
             state=held.state,
+            parent=held.parent,
             opened_at=None if held.state is SessionState.UNBOUND else held.since,
             expires_at=listed.expires_at,
             refresh_at=listed.refresh_at,

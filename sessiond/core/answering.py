@@ -73,6 +73,17 @@ def _find_session(reading: Reading, query: queries.FindSession) -> ActiveSession
     return reading.active(session, reading.rows.grants[session.grant])
 
 
+def _find_web(reading: Reading, query: queries.FindWeb) -> ActiveSession | None:
+    """Return the session of a cookie."""
+    web_login = reading.rows.by_cookie(query.cookie)
+    if web_login is None or web_login.base != query.base:
+        return None
+    session = reading.live(web_login.session)
+    if session is None or session.process != query.process or reading.is_over(session, web_login):
+        return None
+    return reading.active(session, reading.rows.grants[session.grant])
+
+
 def _find_grant(reading: Reading, query: queries.FindGrant) -> Grant | None:
     """Return a grant."""
     return reading.rows.grants.get(query.grant)
@@ -109,6 +120,7 @@ _ANSWERS: dict[type[queries.Query[Any]], Any] = {
     queries.Ping: _ping,
     queries.ListOwnSessions: _list_own_sessions,
     queries.FindSession: _find_session,
+    queries.FindWeb: _find_web,
     queries.FindGrant: _find_grant,
     queries.FindRecheckable: _find_recheckable,
     queries.KnownNames: _known_names,

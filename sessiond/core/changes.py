@@ -50,18 +50,55 @@ class KeepGrant(Change[Grant | Denied]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Withdraw(Change[None]):
-    """Undo an Open whose answer came too late to be given."""
+    """Undo an Open, or an OpenWeb, whose answer came too late to be given."""
 
     session: SessionId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bind(Change[bool]):
-    """The login was opened on this handle. False: it no longer stands, close the handle."""
+class Bind(Change[SessionId | None]):
+    """The login was opened on this handle; answered with the session that is on it.
+
+    That is a new one where the login is one over HTTP. None: it no longer stands, close the handle.
+    """
 
     process: ProcessKey
     session: SessionId
     handle: int
+    child: SessionId  # the id of the new one, if there is to be one
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenWeb(Change[ActiveSession | Denied]):
+    """Let a verified login in that came over HTTP. The same access token is one session.
+
+    A browser that signed in is known by its cookie from then on. One sign-in makes one session.
+    """
+
+    session: SessionId
+    grant: GrantId  # used when the tokens belong to no grant yet
+    process: ProcessKey
+    about: ProcessAbout
+    address: int
+    presented: PresentedTokens
+    cookie: TokenHash | None  # None: a bearer's, which brings its access token each time
+    base: str  # the origin that the cookie is for; empty without one
+    state: TokenHash | None  # of the sign-in
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TouchWeb(Change[bool]):
+    """A session over HTTP was used. False: it is over."""
+
+    session: SessionId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignOut(Change[bool]):
+    """The user signs out of a session over HTTP. False: it is over already."""
+
+    process: ProcessKey
+    session: SessionId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +124,16 @@ class Close(Change[None]):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessLost(Change[None]):
     """The process is gone: its sessions wait for it to come back, where it can."""
+
+    process: ProcessKey
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessMet(Change[None]):
+    """The process has said hello: its sessions wait for it to say which it has.
+
+    Those over HTTP wait for nothing more.
+    """
 
     process: ProcessKey
 
@@ -274,11 +321,12 @@ class EndSessions(Change[int]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expire(Change[None]):
-    """End what is over: leases, unopened logins, lost processes, traces of tokens."""
+    """End what is over: leases, unopened and unused logins, lost processes, traces."""
 
     sessions: tuple[SessionId, ...] = ()
     grants: tuple[GrantId, ...] = ()
     tokens: tuple[TokenHash, ...] = ()
+    states: tuple[TokenHash, ...] = ()  # of sign-ins
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

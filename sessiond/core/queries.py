@@ -6,7 +6,7 @@ from typing import Generic, TypeVar
 from sessiond.core.access import Denied
 from sessiond.core.changes import Change
 from sessiond.core.cursor import Cursors
-from sessiond.core.grant import Grant, GrantId
+from sessiond.core.grant import Grant, GrantId, TokenHash
 from sessiond.core.session import ActiveSession, ProcessAbout, ProcessKey, SessionId
 from sessiond.core.verdict import PresentedTokens
 
@@ -45,6 +45,15 @@ class FindSession(Query[ActiveSession | None]):
 
     process: ProcessKey
     session: SessionId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FindWeb(Query[ActiveSession | None]):
+    """The session of a browser's cookie, at the origin and the process that it was made for."""
+
+    process: ProcessKey
+    cookie: TokenHash
+    base: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,8 @@ from datetime import datetime
 from sessiond.core.grant import Grant, GrantId
 from sessiond.core.rows import RowsView
 from sessiond.core.rules import Rules
-from sessiond.core.session import ActiveSession, ProcessKey, Session, SessionId
+from sessiond.core.session import ActiveSession, ProcessKey, Session, SessionId, SessionState
+from sessiond.core.web_login import WebLogin
 
 PIECE = 128  # writes, events and rows passed over in one answer or decision: 2 ms at most
 
@@ -44,6 +45,11 @@ class Reading:
     def expires_at(self, session: Session) -> datetime:
         """Return the end of the session's lease, as the rows stand."""
         return self.rows.grants[session.grant].lease.expires_at
+
+    def is_over(self, session: Session, web_login: WebLogin) -> bool:
+        """Say whether nobody may use a session over HTTP any more, or while its process is lost."""
+        over_at = min(self.expires_at(session), web_login.until(self.rules.web))
+        return session.state is not SessionState.WEB or over_at <= self.now
 
     def active(self, session: Session, grant: Grant) -> ActiveSession:
         return ActiveSession(session=session, expires_at=grant.lease.expires_at)

@@ -16,6 +16,7 @@ from sessiond.core.principal import Principal, folded
 from sessiond.core.revocation import Revocation, Scope, covering
 from sessiond.core.secret import Secret
 from sessiond.core.session import ProcessKey, Session, SessionId, SessionState
+from sessiond.core.web_login import UsedState, WebLogin
 
 Subject = tuple[str, str]  # issuer and subject
 
@@ -30,7 +31,17 @@ class NameOwner(Struct, frozen=True, gc=False):
     subject: str
 
 
-Row = Session | Grant | KnownToken | NameOwner | Revocation | Cursor | DeadLetter
+Row = (
+    Session
+    | Grant
+    | KnownToken
+    | NameOwner
+    | WebLogin
+    | UsedState
+    | Revocation
+    | Cursor
+    | DeadLetter
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +75,8 @@ class RowsView:
         self._tokens: dict[TokenHash, KnownToken] = {}
         self._names: dict[str, NameOwner] = {}
         self._ordered_names = Ordered[str]()
+        self._web_logins: dict[SessionId, WebLogin] = {}
+        self._used_states: dict[TokenHash, UsedState] = {}
         self._revocations: dict[UUID, Revocation] = {}
         self._cursors: dict[str, Cursor] = {}
         self._dead_letters: dict[tuple[str, int], DeadLetter] = {}
@@ -76,6 +89,9 @@ class RowsView:
         self._of_process = Index[ProcessKey, SessionId]()
         self._of_grant = Index[GrantId, SessionId]()
         self._unopened = Index[tuple[ProcessKey, int, TokenHash], SessionId]()
+        self._children = Index[SessionId, SessionId]()  # by their parents
+        self._by_cookie: dict[TokenHash, SessionId] = {}
+        self._web_of = Index[tuple[ProcessKey, Subject], SessionId]()
         self._grants_of_subject = Index[Subject, GrantId]()
         self._grants_of_issuer = Index[str, GrantId]()
         self._tokens_of_grant = Index[GrantId, TokenHash]()
@@ -99,6 +115,15 @@ class RowsView:
     @property
     def names(self) -> Mapping[str, NameOwner]:
         return self._names
+
+    @property
+    def web_logins(self) -> Mapping[SessionId, WebLogin]:
+        """What stands beside sessions without a handle, by their ids."""
+        return self._web_logins
+
+    @property
+    def used_states(self) -> Mapping[TokenHash, UsedState]:
+        return self._used_states
 
     @property
     def revocations(self) -> Mapping[UUID, Revocation]:
@@ -183,6 +208,20 @@ class RowsView:
     def unopened(self, process: ProcessKey, handle: int, access: TokenHash) -> Iterator[Session]:
         """Yield a process's sessions that came so with an access token and were not opened yet."""
         return (self._sessions[key] for key in self._unopened.of((process, handle, access)))
+
+    def children_of(self, session: SessionId) -> Collection[SessionId]:
+        """Return the ids of the sessions that end with this one."""
+        return self._children.of(session)
+
+    def by_cookie(self, cookie: TokenHash) -> WebLogin | None:
+        """Return the login that a browser's cookie is of."""
+        found = self._by_cookie.get(cookie)
+        return None if found is None else self._web_logins[found]
+
+    def web_of(self, process: ProcessKey, principal: Principal) -> Iterator[Session]:
+        """Yield a principal's sessions over HTTP at a process."""
+        found = self._web_of.of((process, (principal.issuer, principal.subject)))
+        return (self._sessions[key] for key in found)
 
     def grants_of(self, issuer: str, subject: str) -> Iterator[Grant]:
         """Yield a principal's grants."""

@@ -9,6 +9,14 @@ from sessiond.core.verdict import Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WebRules:
+    """How long a session over HTTP may last: unused, and at most."""
+
+    idle: timedelta = timedelta(hours=1)
+    session: timedelta = timedelta(hours=8)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
     """The lengths that deciding needs, from the configuration."""
 
@@ -21,6 +29,7 @@ class Rules:
     iss: Mapping[str, str] = field(default_factory=dict)  # what each issuer calls itself
     max_sessions: int = 10_000  # of one process
     access: AccessRules = field(default_factory=AccessRules)
+    web: WebRules = field(default_factory=WebRules)
 
     def are_newer_than(self, verdict: Verdict) -> bool:
         """Say whether the issuer was changed, or is gone, since the verdict was made."""

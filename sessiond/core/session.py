@@ -38,7 +38,8 @@ class ProcessAbout:
 class SessionState(StrEnum):
     UNBOUND = "unbound"  # accepted by connect, not yet opened
     OPEN = "open"
-    WAITING = "waiting"  # its process is gone and may come back to reconcile
+    WAITING = "waiting"  # its process is gone and may come back
+    WEB = "web"  # of requests over HTTP: it has no handle, and a WebLogin beside it
 
 
 class Session(Struct, frozen=True, gc=False):
@@ -59,13 +60,14 @@ class Session(Struct, frozen=True, gc=False):
     address: int  # kdb+'s .z.a: IPv4 as an int
     state: SessionState
     since: datetime  # when it was accepted; once open, when it was opened
-    until: datetime | None  # unbound, waiting: when it ends if nothing comes
+    until: datetime | None  # unbound, waiting, web: when it ends if nothing comes
     roles: tuple[str, ...]  # what its user may do there
     attributes: Mapping[str, str]
     typed: str  # the name as it was typed: what the process calls the user
     assigned: Evidence  # roles by token and role sources, of which access makes `roles`
     protected: tuple[str, ...]  # those of them that are kept from its user: the operator's to give
     told: tuple[str, ...] | None  # the roles that its process surely knows; None: nobody knows
+    parent: SessionId | None = None  # the session that let its handle in: it ends with that one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

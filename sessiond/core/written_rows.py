@@ -11,8 +11,9 @@ from sessiond.core.cursor import Cursor, DeadLetter
 from sessiond.core.grant import Grant, KnownToken
 from sessiond.core.ordered import Ordered
 from sessiond.core.revocation import Revocation
-from sessiond.core.rows import Drop, NameOwner, Put, Row, RowsView, Write
-from sessiond.core.session import Session, SessionState
+from sessiond.core.rows import Drop, NameOwner, Put, Row, RowsView, Subject, Write
+from sessiond.core.session import ProcessKey, Session, SessionState
+from sessiond.core.web_login import UsedState, WebLogin
 
 
 class Rows(RowsView):
@@ -53,6 +54,8 @@ class Rows(RowsView):
         for each in sessions:
             if each.state is SessionState.UNBOUND:
                 self._unopened.add((each.process, each.handle, each.access), each.id)
+            if each.parent is not None:
+                self._children.add(each.parent, each.id)
         self._newest = max(self._newest, max(map(attrgetter("since"), sessions)))
 
     def _fill_grants(self, grants: list[Grant]) -> None:
@@ -123,6 +126,10 @@ class Rows(RowsView):
                 self._names[row.name] = row
                 self._ordered_names.add(row.name)
                 self._names_of_subject.add((row.issuer, row.subject), row.name)
+            case WebLogin():
+                self._put_web_login(row)
+            case UsedState():
+                self._used_states[row.hash] = row
             case Revocation():
                 self._revocations[row.id] = row
                 self._revoked[row.scope, row.value] = row.id
@@ -142,8 +149,17 @@ class Rows(RowsView):
             self._unopened.add((row.process, row.handle, row.access), row.id)
         if row.handle:
             self._on_handle[row.process, row.handle] = row.id
+        if row.parent is not None:
+            self._children.add(row.parent, row.id)
         if row.grant in self._grants:
             self._count_ending(self._grants[row.grant], 1)
+
+    def _put_web_login(self, row: WebLogin) -> None:
+        """Insert what stands beside a session, which is there before it and after it."""
+        self._web_logins[row.session] = row
+        if row.cookie is not None:
+            self._by_cookie[row.cookie] = row.session
+        self._web_of.add(_whose(self._sessions[row.session]), row.session)
 
     def _take(self, row: Row, successor: Row | None = None) -> Row | None:
         """Remove and return the row that has this row's key."""
@@ -170,6 +186,10 @@ class Rows(RowsView):
                     self._ordered_names.discard(owner.name)
                     self._names_of_subject.discard((owner.issuer, owner.subject), owner.name)
                 return owner
+            case WebLogin():
+                return self._take_web_login(row)
+            case UsedState():
+                return self._used_states.pop(row.hash, None)
             case Revocation():
                 revocation = self._revocations.pop(row.id, None)
                 if revocation is not None:
@@ -191,6 +211,15 @@ class Rows(RowsView):
             self._access_beside.discard(refresh, token.hash)
         return token
 
+    def _take_web_login(self, row: WebLogin) -> WebLogin | None:
+        web_login = self._web_logins.pop(row.session, None)
+        if web_login is None:
+            return None
+        if web_login.cookie is not None:
+            self._by_cookie.pop(web_login.cookie, None)
+        self._web_of.discard(_whose(self._sessions[row.session]), row.session)
+        return web_login
+
     def _forget_session(self, session: Session) -> None:
         self._of_process.discard(session.process, session.id)
         self._of_grant.discard(session.grant, session.id)
@@ -198,6 +227,8 @@ class Rows(RowsView):
         self._states[session.state] -= 1
         if self._on_handle.get((session.process, session.handle)) == session.id:
             del self._on_handle[session.process, session.handle]
+        if session.parent is not None:
+            self._children.discard(session.parent, session.id)
         if session.grant in self._grants:
             self._count_ending(self._grants[session.grant], -1)
 
@@ -211,6 +242,10 @@ class Rows(RowsView):
         self._ending[second] += sessions
         if not self._ending[second]:
             del self._ending[second]
+
+
+def _whose(session: Session) -> tuple[ProcessKey, Subject]:
+    return session.process, (session.principal.issuer, session.principal.subject)
 
 
 def _second_of(at: datetime) -> int:

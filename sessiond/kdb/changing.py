@@ -10,11 +10,11 @@ import structlog
 from sessiond.core.changes import Bind, Change
 from sessiond.core.errors import CallError, StoreError
 from sessiond.core.queries import ListOwnSessions
-from sessiond.core.session import ActiveSession, ProcessKey
+from sessiond.core.session import ActiveSession, ProcessKey, SessionId
 from sessiond.kdb import replies
 from sessiond.kdb.slots import Answer, Encoded, Slot, Wrong
 from sessiond.kdb.tasks import ConnectionTasks
-from sessiond.qipc import NIL, MessageKind, Value, encode_message
+from sessiond.qipc import NIL, MessageKind, Value, encode_message, guid
 from sessiond.table import Table
 
 A = TypeVar("A")
@@ -49,25 +49,26 @@ class Changing(Generic[A]):
             self._slot.settle(partial(self._render, answer))
 
 
-class Opening(Changing[bool]):
+class Opening(Changing[SessionId | None]):
     """An `opened`: when the login does not stand, the process is told to close the handle.
 
     That is told however late it turns out, and when it could not be written too: otherwise the
-    user would stay on a handle of which nobody here knows.
+    user would stay on a handle of which nobody here knows. A login over HTTP gets a session of its
+    own for the handle: whoever waits for the answer is told its id, or none.
     """
 
     def __init__(
         self, table: Table, change: Bind, slot: Slot, push: Callable[[bytes], None]
     ) -> None:
-        super().__init__(table, change, slot, lambda _: NIL)
+        super().__init__(table, change, slot, partial(_opened, change.session))
         self._bind = change
         self._push = push
 
-    def _committed(self, answer: bool | StoreError) -> None:
+    def _committed(self, answer: SessionId | StoreError | None) -> None:
         if isinstance(answer, StoreError):
             log.warning("opening not recorded", error=str(answer))
-            answer = False
-        if not answer:
+            answer = None
+        if answer is None:
             self._push(replies.unknown_session(self._bind.session, self._bind.handle))
         super()._committed(answer)
 
@@ -108,6 +109,10 @@ class Listing:
     async def _encode(self, found: list[ActiveSession]) -> None:
         encoded = await anyio.to_thread.run_sync(_encoded, found)
         self._slot.settle(lambda: encoded)
+
+
+def _opened(named: SessionId, session: SessionId | None) -> Value:
+    return NIL if session == named else guid(session or replies.NO_SESSION)
 
 
 def nothing() -> Value:

@@ -9,7 +9,7 @@ import structlog
 
 from sessiond.clock import TimerClock
 from sessiond.containment import Containment
-from sessiond.core.changes import Bind, Close, ProcessLost, Reconcile
+from sessiond.core.changes import Bind, Close, ProcessLost, ProcessMet, Reconcile
 from sessiond.core.errors import CallError, Refusal
 from sessiond.core.principal import shown
 from sessiond.core.queries import KnownNames
@@ -127,7 +127,12 @@ class Conversation:
             case calls.Renewal():
                 self._renew(call, owner, slot)
             case calls.Opened():
-                bind = Bind(process=owner.key, session=call.session, handle=call.handle)
+                bind = Bind(
+                    process=owner.key,
+                    session=call.session,
+                    handle=call.handle,
+                    child=SessionId(self._context.login_services.new_id()),
+                )
                 Opening(table, bind, slot, self._line.push).begin()
             case calls.Disconnect():
                 close = Close(process=owner.key, handle=call.handle, session=call.session)
@@ -213,7 +218,7 @@ class Conversation:
         table = self._context.login_services.table
         Changing(
             table,
-            ProcessLost(process=owner.key),
+            ProcessMet(process=owner.key),
             slot,
             lambda _: welcome.answer(call, settings),
         ).begin()

@@ -24,7 +24,8 @@ from sessiond.core.grant import Grant, GrantId, KnownToken, TokenHash
 from sessiond.core.lease import Lease
 from sessiond.core.principal import Principal
 from sessiond.core.rows import NameOwner, Row
-from sessiond.core.session import ProcessAbout, ProcessKey, Session, SessionState
+from sessiond.core.session import ProcessAbout, ProcessKey, Session, SessionId, SessionState
+from sessiond.core.web_login import WebLogin
 from sessiond.store.codec import CODECS
 
 PIECE = 5000  # rows of one text at most
@@ -51,8 +52,13 @@ class _GrantIds(dict[str, GrantId | None]):
         return found
 
 
+def _parent(digits: str) -> SessionId | None:
+    return SessionId(UUID(digits)) if digits else None
+
+
 _hash: Callable[[str], TokenHash] = bytes.fromhex  # type: ignore[assignment]  # a NewType
 _lease: Callable[[Any, Any], Lease] = Lease
+_web_login: Callable[[Any, Any, str, Any, Any], WebLogin] = WebLogin
 
 
 class Shared:
@@ -96,7 +102,7 @@ def _sessions(text: bytes, shared: Shared) -> Iterator[Row]:
     ids, uids, pids, starts, labels, abouts, *more = _session_columns(text)
     issuers, subjects, names, grants, accesses, *more = more
     handles, addresses, states, since, until, roles, attributes, *more = more
-    typed, assigned, protected, told = more
+    typed, assigned, protected, told, parents = more
     texts, times = shared.texts, shared.times
     return map(
         Session,
@@ -117,6 +123,7 @@ def _sessions(text: bytes, shared: Shared) -> Iterator[Row]:
         map(_assigned, assigned),
         map(_roles, protected),
         map(_told, told),
+        map(_parent, parents),
     )
 
 
@@ -159,6 +166,19 @@ def _names(text: bytes, shared: Shared) -> Iterator[Row]:
     return map(NameOwner, *map(shared.texts, _name_columns(text)))
 
 
+def _web_logins(text: bytes, shared: Shared) -> Iterator[Row]:
+    sessions, cookies, bases, made_at, used_at = _web_login_columns(text)
+    times = shared.times
+    return map(
+        _web_login,
+        sessions,
+        (_hash(each) if each else None for each in cookies),
+        shared.texts(bases),
+        times(made_at),
+        times(used_at),
+    )
+
+
 def _decoder(*kinds: Any) -> Callable[[bytes], Any]:
     columns = tuple[tuple(list[kind] for kind in kinds)]  # type: ignore[misc,valid-type]
     return msgspec.json.Decoder(columns, strict=False).decode
@@ -167,13 +187,14 @@ def _decoder(*kinds: Any) -> Callable[[bytes], Any]:
 _session_columns = _decoder(
     *(UUID, int, int, int, str, str),
     *(str, str, str, str, str),
-    *(int, int, SessionState, int, int | None, str, str, str, str, str, str),
+    *(int, int, SessionState, int, int | None, str, str, str, str, str, str, str),
 )
 _grant_columns = _decoder(
     *(str, str, str, str, int, int), *(bool, int | None, bool, int | None, str)
 )
 _token_columns = _decoder(str, str, int, int, bool, str)
 _name_columns = _decoder(str, str, str)
+_web_login_columns = _decoder(UUID, str, str, int, int)
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,9 +223,10 @@ class BulkTable:
 
 TABLES = (  # grants first: others have their ids
     BulkTable(Grant, "grants", frozenset({"id"}), _grants),
-    BulkTable(Session, "sessions", frozenset({"id", "grant_id", "access"}), _sessions),
+    BulkTable(Session, "sessions", frozenset({"id", "grant_id", "access", "parent"}), _sessions),
     BulkTable(KnownToken, "tokens", frozenset({"hash", "grant_id", "came_with"}), _tokens),
     BulkTable(NameOwner, "names", frozenset(), _names),
+    BulkTable(WebLogin, "web_logins", frozenset({"session", "cookie"}), _web_logins),
 )
 
 

@@ -10,10 +10,11 @@ import msgspec
 
 from sessiond.core.cursor import Cursor, DeadLetter
 from sessiond.core.events import from_json, to_json
-from sessiond.core.grant import Grant, KnownToken
+from sessiond.core.grant import Grant, KnownToken, TokenHash
 from sessiond.core.revocation import Revocation, Scope
 from sessiond.core.rows import NameOwner, Row
 from sessiond.core.session import Session
+from sessiond.core.web_login import UsedState, WebLogin
 
 Parameters = tuple[Any, ...]
 
@@ -72,6 +73,7 @@ _SESSION = (
     "assigned",
     "protected",
     "told",
+    "parent",
 )
 
 
@@ -99,6 +101,7 @@ def _write_session(row: Session) -> Parameters:
         _json(dict(row.assigned)),
         _json(row.protected),
         _json(row.told),
+        None if row.parent is None else row.parent.bytes,
     )
 
 
@@ -140,6 +143,14 @@ def _write_token(row: KnownToken) -> Parameters:
     grant = None if row.grant is None else row.grant.bytes
     seen_at, keep_until = microseconds(row.seen_at), microseconds(row.keep_until)
     return (row.hash, grant, seen_at, keep_until, int(row.is_refused), b"".join(row.came_with))
+
+
+_WEB_LOGIN = ("session", "cookie", "base", "made_at", "used_at")
+
+
+def _write_web_login(row: WebLogin) -> Parameters:
+    made_at, used_at = microseconds(row.made_at), microseconds(row.used_at)
+    return row.session.bytes, row.cookie, row.base, made_at, used_at
 
 
 def _read_revocation(row: Sequence[Any]) -> Revocation:
@@ -185,6 +196,16 @@ CODECS: dict[type[Row], TableCodec] = {
         ("name", "issuer", "subject"),
         lambda row: (row.name,),
         lambda row: (row.name, row.issuer, row.subject),
+    ),
+    WebLogin: TableCodec(
+        "web_login", _WEB_LOGIN, lambda row: (row.session.bytes,), _write_web_login
+    ),
+    UsedState: TableCodec(
+        "used_state",
+        ("hash", "keep_until"),
+        lambda row: (row.hash,),
+        lambda row: (row.hash, microseconds(row.keep_until)),
+        lambda row: UsedState(hash=TokenHash(row[0]), keep_until=_time(row[1])),
     ),
     Revocation: TableCodec(
         "revocation",

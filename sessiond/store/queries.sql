@@ -22,6 +22,18 @@ INSERT OR REPLACE INTO names ({columns}) VALUES ({values});
 -- name: drop_name
 DELETE FROM names WHERE name = NEW.c0;
 
+-- name: put_web_login
+INSERT OR REPLACE INTO web_logins ({columns}) VALUES ({values});
+-- name: drop_web_login
+DELETE FROM web_logins WHERE session = NEW.c0;
+
+-- name: put_used_state
+INSERT OR REPLACE INTO used_states ({columns}) VALUES ({values});
+-- name: drop_used_state
+DELETE FROM used_states WHERE hash = NEW.c0;
+-- name: all_used_states
+SELECT {columns} FROM used_states;
+
 -- name: put_revocation
 INSERT OR REPLACE INTO revocations ({columns}) VALUES ({values});
 -- name: drop_revocation

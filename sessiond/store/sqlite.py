@@ -35,7 +35,7 @@ from sessiond.store.refresh_tokens import Sealer
 from sessiond.store.sealing import SealError
 from sessiond.table import Loaded
 
-VERSION = 5
+VERSION = 6
 PRAGMAS = (
     "journal_mode=WAL",
     "synchronous=FULL",

@@ -11,10 +11,12 @@ from sessiond.core.changes import (
     EndSessions,
     Expire,
     ProcessLost,
+    ProcessMet,
     Reassess,
     Reconcile,
     Refuse,
     Revoke,
+    SignOut,
     Withdraw,
 )
 from sessiond.core.decide import Notice
@@ -33,15 +35,17 @@ ENDING = (
     Expire,
     DropRefreshToken,
     ProcessLost,
+    ProcessMet,
     Reassess,  # what it gives back was given by the operator before, and will be at a start
     Reconcile,
     Refuse,
     Revoke,
+    SignOut,
     Withdraw,
 )
 # What a process that comes back asks for. It gives nobody new access, and after a crash the process
 # says it all again: so it is answered before it is on disk, where the disk is full.
-RETURNING = (ProcessLost, Reconcile)
+RETURNING = (ProcessLost, ProcessMet, Reconcile)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,9 @@ def ends_of(rows: RowsView) -> Iterator[tuple[datetime, Expire]]:
         yield until, Expire(grants=of)
     for until, hashes in _together(tokens):
         yield until, Expire(tokens=hashes)
+    used = rows.used_states.values()
+    for until, hashes in _together((each.keep_until, each.hash) for each in used):
+        yield until, Expire(states=hashes)
 
 
 def _together(

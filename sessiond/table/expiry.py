@@ -8,6 +8,7 @@ from sessiond.core.errors import StoreError, TableClosed
 from sessiond.core.grant import Grant, KnownToken
 from sessiond.core.rows import Row, RowsView
 from sessiond.core.session import Session
+from sessiond.core.web_login import UsedState
 from sessiond.due import DueQueue
 from sessiond.table.ends import ends_of
 
@@ -32,6 +33,8 @@ class Expiry:
                     self._due.add(row.lease.expires_at, Expire(grants=(row.id,)))
                 case KnownToken(grant=None):
                     self._due.add(row.keep_until, Expire(tokens=(row.hash,)))
+                case UsedState():
+                    self._due.add(row.keep_until, Expire(states=(row.hash,)))
                 case _:
                     pass
 
@@ -47,6 +50,7 @@ class Expiry:
                 sessions=tuple(key for each in due for key in each.sessions),
                 grants=tuple(key for each in due for key in each.grants),
                 tokens=tuple(key for each in due for key in each.tokens),
+                states=tuple(key for each in due for key in each.states),
             )
             try:
                 await self._ask(over)

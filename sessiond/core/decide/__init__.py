@@ -10,7 +10,17 @@ from datetime import datetime
 from typing import Any
 
 from sessiond.core import changes
-from sessiond.core.decide import access, cursors, ending, login, orders, presence, refresh, tokens
+from sessiond.core.decide import (
+    access,
+    cursors,
+    ending,
+    login,
+    orders,
+    presence,
+    refresh,
+    tokens,
+    web,
+)
 from sessiond.core.decide.draft import Draft, Notice
 from sessiond.core.queries import Request
 from sessiond.core.rows import RowsView, Write
@@ -64,8 +74,12 @@ _DECIDERS: dict[type[changes.Change[Any]], Any] = {
     changes.Withdraw: login.withdraw,
     changes.Bind: login.bind,
     changes.Renew: login.renew,
+    changes.OpenWeb: web.open_web,
+    changes.TouchWeb: web.touch_web,
+    changes.SignOut: web.sign_out,
     changes.Close: presence.close,
     changes.ProcessLost: presence.process_lost,
+    changes.ProcessMet: presence.process_met,
     changes.Reconcile: presence.reconcile,
     changes.BeginRefresh: refresh.begin_refresh,
     changes.Rotate: refresh.rotate,

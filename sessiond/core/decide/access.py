@@ -42,9 +42,8 @@ def with_access(session: Session, access: Access, /, **changed: Any) -> Session:
     )
 
 
-def tell_opened(draft: Draft, session: Session, access: Access) -> None:
+def tell_opened(draft: Draft, session: Session, access: Access, *, expires_at: datetime) -> None:
     """Tell that a session was opened, and why it has its roles."""
-    expires_at = draft.expires_at(session)
     draft.tell(draft.event(SessionOpened, session, expires_at=expires_at, **_why(draft, access)))
 
 
@@ -89,7 +88,8 @@ def reassess(draft: Draft, change: Reassess) -> Reassessed:
             session.roles,
             session.protected,
         )
-        if is_same or draft.rows.is_revoked(session):  # which ends anyway
+        is_ending = draft.has_ended(session.id) or draft.rows.is_revoked(session)
+        if is_same or is_ending:
             continue
         if isinstance(access, Denied):
             end_denied(draft, session, access)

@@ -10,8 +10,9 @@ from msgspec import Struct, structs
 from sessiond.core.changes import Change
 from sessiond.core.events import Event, SessionClosed, SessionEvent, SessionExpired, SessionRevoked
 from sessiond.core.grant import Grant, GrantId, KnownToken, TokenHash
+from sessiond.core.principal import Principal, folded
 from sessiond.core.reading import Reading
-from sessiond.core.rows import Drop, Put, Row, RowsView, Write
+from sessiond.core.rows import Drop, NameOwner, Put, Row, RowsView, Write
 from sessiond.core.rules import Rules
 from sessiond.core.secret import Secret
 from sessiond.core.session import ProcessKey, Session, SessionId, SessionState
@@ -36,6 +37,7 @@ class Draft(Reading):
         self.writes: list[Write] = []
         self.notices: list[Notice] = []
         self._traces: dict[TokenHash, KnownToken] = {}  # as this decision has left them
+        self._ended = set[SessionId]()  # each ends once, also where it would in two ways
         self.rest: Change[Any] | None = None  # what is still to be decided of the same change
         self.passed = 0  # rows that were looked at in vain, of which there may be thousands
 
@@ -44,10 +46,30 @@ class Draft(Reading):
         """Whether this has come to so much that others should have their turn first."""
         return len(self.writes) + len(self.notices) + self.passed >= self.piece
 
+    @property
+    def ended(self) -> int:
+        """How many sessions this decision ends."""
+        return len(self._ended)
+
+    def has_ended(self, session: SessionId) -> bool:
+        """Say whether this decision ends a session."""
+        return session in self._ended
+
+    def live(self, session: SessionId) -> Session | None:
+        return None if session in self._ended else super().live(session)
+
     def put(self, row: Row, *, refresh_token: Secret | None = None) -> None:
         self.writes.append(Put(row, refresh_token))
         if isinstance(row, KnownToken):
             self._traces[row.hash] = row
+
+    def put_owner(self, principal: Principal) -> None:
+        """Note whose a name is now."""
+        owner = NameOwner(
+            name=folded(principal.name), issuer=principal.issuer, subject=principal.subject
+        )
+        if self.rows.owner_of(principal.name) != owner:
+            self.put(owner)
 
     def drop(self, row: Row) -> None:
         self.writes.append(Drop(row))
@@ -88,11 +110,13 @@ class Draft(Reading):
 
         One never opened ends silently.
         """
-        self.drop(session)
+        if not self._begin_end(session):
+            return
         if session.state is not SessionState.UNBOUND:
             expires_at = self.expires_at(session)
             event = self.event(SessionClosed, session, expires_at=expires_at, reason=reason)
             self.push(event, session.process) if push else self.tell(event)
+        self._end_children(session)
 
     def end(
         self,
@@ -102,11 +126,34 @@ class Draft(Reading):
         detail: str = "",
     ) -> None:
         """End a session that its process still holds: the process is told to close the handle."""
-        self.drop(session)
+        if not self._begin_end(session):
+            return
         said = {"detail": detail} if detail and kind is SessionRevoked else {}
         expires_at = self.expires_at(session)
         event = self.event(kind, session, expires_at=expires_at, reason=reason, **said)
         self.push(event, session.process)
+        self._end_children(session)
+
+    def end_unused(self, session: Session) -> None:
+        """End a session over HTTP that was not used for too long, or has lasted long enough."""
+        made_at = self.rows.web_logins[session.id].made_at
+        is_long = made_at + self.rules.web.session <= self.now
+        self.end(session, SessionExpired, "expired" if is_long else "idle")
+
+    def _begin_end(self, session: Session) -> bool:
+        """Drop a session and what stands beside it; False: this decision has ended it already."""
+        if session.id in self._ended:
+            return False
+        self._ended.add(session.id)
+        web_login = self.rows.web_logins.get(session.id)
+        if web_login is not None:
+            self.drop(web_login)  # before what it stands beside
+        self.drop(session)
+        return True
+
+    def _end_children(self, session: Session) -> None:
+        for child in self.rows.children_of(session.id):
+            self.end(self.rows.sessions[child], SessionRevoked, "parent")
 
     def take_back_on(
         self,
@@ -159,9 +206,14 @@ class Draft(Reading):
     def _newest(self, token: KnownToken) -> KnownToken:
         return self._traces.get(token.hash, token)
 
-    def forget_grant(self, grant: Grant) -> None:
-        """Drop a grant that nothing hangs on, with the traces that nobody needs any more."""
-        self.drop(grant)
+    def forget_grant(self, grant: Grant, *, give_back: bool = False) -> None:
+        """Drop a grant that nothing hangs on, with the traces that nobody needs any more.
+
+        Args:
+            grant: One without sessions, or whose sessions this decision ends.
+            give_back: Have its refresh token revoked at the issuer too.
+        """
+        self.writes.append(Drop(grant, give_back=give_back))
         for token in map(self._newest, self.rows.tokens_of(grant.id)):
             if token.keep_until <= self.now:
                 self.drop(token)

@@ -23,7 +23,7 @@ from sessiond.core.grant import Grant, GrantId
 from sessiond.core.principal import folded
 from sessiond.core.revocation import Revocation, Scope
 from sessiond.core.rows import RowsView, Subject
-from sessiond.core.session import Session
+from sessiond.core.session import Session, SessionState
 
 BY_OPERATOR = "operator"
 ENDLESS = maxsize
@@ -56,17 +56,17 @@ def revoke(draft: Draft, change: Revoke) -> Taken:
 
 def end_covered(draft: Draft, change: EndCovered) -> Taken:
     """End what a revocation covers and was there before it, as much as there is room for."""
-    revocation, before = change.revocation, len(draft.notices)
+    revocation = change.revocation
     for grant in _grants(draft.rows, revocation, change.subjects):
         if not draft.rows.was_there(grant, revocation.at):
             continue
         if draft.is_full or not draft.take_back_on(
             grant, SessionRevoked, BY_OPERATOR, revocation.reason
         ):
-            draft.rest = replace(change, ended=change.ended + len(draft.notices) - before)
+            draft.rest = replace(change, ended=change.ended + draft.ended)
             break
         draft.revoke_grant(grant)
-    return Taken(id=revocation.id, sessions=change.ended + len(draft.notices) - before)
+    return Taken(id=revocation.id, sessions=change.ended + draft.ended)
 
 
 def unfinished(rows: RowsView) -> list[EndCovered]:
@@ -147,12 +147,12 @@ def end_sessions(draft: Draft, change: EndSessions) -> int:
         if held and not change.ended:  # in the first piece
             orders.tell_process_ended(draft, change, held[0], count=len(held))
         ended += held
-    for number, session in enumerate(ended):
+    for session in ended:
         if draft.is_full:
-            draft.rest = replace(change, session=None, ended=change.ended + number)
-            return change.ended + number
+            draft.rest = replace(change, session=None, ended=change.ended + draft.ended)
+            break
         draft.end(session, SessionRevoked, BY_OPERATOR, change.reason)
-    return change.ended + len(ended)
+    return change.ended + draft.ended
 
 
 def disown(draft: Draft, change: Disown) -> None:
@@ -190,13 +190,30 @@ def expire(draft: Draft, change: Expire) -> None:
         if draft.is_full:
             draft.rest = replace(change, grants=(), sessions=sessions[number:])
             return
-        if waiting.until is not None and waiting.until <= now:
+        if waiting.until is None or waiting.until > now:
+            continue
+        if waiting.state is SessionState.WEB:
+            draft.end_unused(waiting)
+        else:
             draft.close(waiting, "lost", push=True)  # silent for one that was never opened
-    tokens = tuple(dict.fromkeys(change.tokens))
+    _forget_traces(draft, change)
+
+
+def _forget_traces(draft: Draft, change: Expire) -> None:
+    """Drop what nobody could be let in with any more: traces of tokens and of sign-ins."""
+    rows, now = draft.rows, draft.now
+    tokens, states = tuple(dict.fromkeys(change.tokens)), tuple(dict.fromkeys(change.states))
     for number, token in enumerate(tokens):
         if draft.is_full:
-            draft.rest = Expire(tokens=tokens[number:])
+            draft.rest = Expire(tokens=tokens[number:], states=states)
             return
         trace = rows.tokens.get(token)
         if trace is not None and trace.grant is None and trace.keep_until <= now:
             draft.drop(trace)
+    for number, state in enumerate(states):
+        if draft.is_full:
+            draft.rest = Expire(states=states[number:])
+            return
+        used = rows.used_states.get(state)
+        if used is not None and used.keep_until <= now:
+            draft.drop(used)

@@ -8,13 +8,12 @@ from sessiond.core.changes import Bind, Open, Renew, Withdraw
 from sessiond.core.decide.access import end_denied, judged, tell_opened, tell_roles, with_access
 from sessiond.core.decide.draft import Draft
 from sessiond.core.decide.tokens import join
+from sessiond.core.decide.web import open_child
 from sessiond.core.errors import Refusal
 from sessiond.core.events import SessionRenewed
 from sessiond.core.grant import Grant
-from sessiond.core.principal import folded
 from sessiond.core.refusal_words import denied
-from sessiond.core.rows import NameOwner
-from sessiond.core.session import ActiveSession, Session, SessionState
+from sessiond.core.session import ActiveSession, Session, SessionId, SessionState
 
 
 def open_session(draft: Draft, change: Open) -> ActiveSession | Denied:
@@ -53,35 +52,38 @@ def open_session(draft: Draft, change: Open) -> ActiveSession | Denied:
         told=access.roles,
     )
     draft.put(session)
-    owner = NameOwner(
-        name=folded(principal.name), issuer=principal.issuer, subject=principal.subject
-    )
-    if draft.rows.owner_of(principal.name) != owner:
-        draft.put(owner)
+    draft.put_owner(principal)
     return draft.active(session, grant)
 
 
 def withdraw(draft: Draft, change: Withdraw) -> None:
-    """Undo an Open whose answer came too late to be given."""
+    """Undo a login whose answer came too late to be given.
+
+    One over HTTP was told of when it was made.
+    """
     session = draft.rows.sessions.get(change.session)
-    if session is not None and session.state is SessionState.UNBOUND:
-        draft.drop(session)
+    if session is None:
+        return
+    if session.state is SessionState.UNBOUND or session.id in draft.rows.web_logins:
+        draft.close(session, "disconnect")
 
 
-def bind(draft: Draft, change: Bind) -> bool:
+def bind(draft: Draft, change: Bind) -> SessionId | None:
     """Note on which handle a login was opened."""
     session = draft.live(change.session)
     if session is None or session.process != change.process:
-        return False
+        return None
+    if session.id in draft.rows.web_logins:
+        return open_child(draft, session, change)
     if session.state is SessionState.OPEN:
-        return session.handle == change.handle
+        return session.id if session.handle == change.handle else None
     expires_at = draft.expires_at(session)
     if expires_at <= draft.now:
-        return False
+        return None
     access = judged(draft, session)
     if isinstance(access, Denied):  # by rules that are newer than its login
         end_denied(draft, session, access)
-        return False
+        return None
     old = draft.rows.session_on(change.process, change.handle)
     if old is not None and old.id != session.id:
         draft.close(old, "replaced")
@@ -95,9 +97,9 @@ def bind(draft: Draft, change: Bind) -> bool:
     opened = with_access(opened, access)
     draft.put(opened)
     if session.state is SessionState.UNBOUND:
-        tell_opened(draft, opened, access)
+        tell_opened(draft, opened, access, expires_at=expires_at)
     tell_roles(draft, session, opened, access, expires_at=expires_at)
-    return True
+    return session.id
 
 
 def renew(draft: Draft, change: Renew) -> ActiveSession | Denied:

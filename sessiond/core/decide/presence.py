@@ -7,7 +7,7 @@ from datetime import datetime
 from msgspec import structs
 
 from sessiond.core.access import Denied
-from sessiond.core.changes import Close, ProcessLost, Reconcile
+from sessiond.core.changes import Close, ProcessLost, ProcessMet, Reconcile
 from sessiond.core.decide.access import end_denied, judged, tell_opened, tell_roles, with_access
 from sessiond.core.decide.draft import Draft
 from sessiond.core.events import SessionExpired
@@ -25,7 +25,9 @@ def close(draft: Draft, change: Close) -> None:
         session = draft.rows.session_on(change.process, change.handle)
     else:
         session = draft.rows.sessions.get(change.session)
-    if session is not None and session.process == change.process:
+    if session is None or session.process != change.process:
+        return
+    if session.id not in draft.rows.web_logins:  # which has no handle to be left
         draft.close(session, "disconnect")
 
 
@@ -37,9 +39,27 @@ def process_lost(draft: Draft, change: ProcessLost) -> None:
             return
         if not can_come_back(change.process):
             draft.close(session, "lost")
-        elif session.state is SessionState.OPEN:
+        elif session.state in (SessionState.OPEN, SessionState.WEB):
             (waiting,) = resumed([session], now=draft.now, rules=draft.rules)
             draft.put(waiting)
+
+
+def process_met(draft: Draft, change: ProcessMet) -> None:
+    """Let the sessions of a process that says hello wait for it to say which it has.
+
+    It has nothing to say of those over HTTP: they last as long as if it had not been away.
+    """
+    for session in draft.rows.sessions_of(change.process):
+        if draft.is_full:
+            draft.rest = change
+            return
+        web_login = draft.rows.web_logins.get(session.id)
+        if web_login is None and session.state is SessionState.OPEN:
+            (waiting,) = resumed([session], now=draft.now, rules=draft.rules)
+            draft.put(waiting)
+        elif web_login is not None and session.state is SessionState.WAITING:
+            until = web_login.until(draft.rules.web)
+            draft.put(structs.replace(session, state=SessionState.WEB, until=until))
 
 
 def can_come_back(process: ProcessKey) -> bool:
@@ -57,6 +77,8 @@ def resumed(sessions: Iterable[Session], *, now: datetime, rules: Rules) -> Iter
     unbound = SessionState.UNBOUND, now + rules.unbound
     for each in sessions:
         state, until = unbound if each.state is SessionState.UNBOUND else waiting
+        if each.state is SessionState.WEB and each.until is not None:
+            until = min(each.until, until)
         yield structs.replace(each, state=state, until=until)
 
 
@@ -70,6 +92,10 @@ def reconcile(draft: Draft, change: Reconcile) -> list[int]:
         session = draft.rows.sessions.get(unsaid.pop())
         if session is None:
             draft.passed += 1
+        elif session.id in draft.rows.web_logins:
+            draft.passed += 1
+            if session.about != change.about:
+                _name_anew(draft, session, change.about)
         elif session.state is not SessionState.UNBOUND:
             draft.close(session, "disconnect")
         elif session.handle in on_handle:
@@ -79,7 +105,8 @@ def reconcile(draft: Draft, change: Reconcile) -> list[int]:
     while held and not draft.is_full:
         handle, session_id = held.pop()
         found = draft.live(session_id)
-        if found is None or found.process != change.process:
+        is_its_own = found is not None and found.process == change.process
+        if found is None or not is_its_own or found.id in draft.rows.web_logins:
             doomed.append(handle)
             draft.passed += 1
         elif draft.expires_at(found) <= draft.now:
@@ -110,13 +137,15 @@ def _looked_up(draft: Draft, change: Reconcile) -> Reconcile:
 
 
 def _name_anew(draft: Draft, session: Session, about: ProcessAbout) -> None:
-    """Judge an unopened login by what its process calls itself now."""
+    """Judge a login without a handle by what its process calls itself now."""
     named = structs.replace(session, about=about)
     access = judged(draft, named)
     if isinstance(access, Denied):
         end_denied(draft, session, access)
-    else:
-        draft.put(with_access(named, access))
+        return
+    named = with_access(named, access)
+    draft.put(named)
+    tell_roles(draft, session, named, access, expires_at=draft.expires_at(session))
 
 
 def _hold(draft: Draft, session: Session, change: Reconcile, handle: int) -> bool:
@@ -128,10 +157,10 @@ def _hold(draft: Draft, session: Session, change: Reconcile, handle: int) -> boo
     if isinstance(access, Denied):
         end_denied(draft, session, access)
         return False
-    opened = with_access(opened, access)
+    opened, expires_at = with_access(opened, access), draft.expires_at(session)
     if session.state is SessionState.UNBOUND:
         opened = structs.replace(opened, since=draft.latest(session.since))
-        tell_opened(draft, opened, access)
+        tell_opened(draft, opened, access, expires_at=expires_at)
     draft.put(opened)
-    tell_roles(draft, session, opened, access, expires_at=draft.expires_at(session))
+    tell_roles(draft, session, opened, access, expires_at=expires_at)
     return True

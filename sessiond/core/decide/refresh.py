@@ -239,6 +239,8 @@ def _update(
 def _update_session(
     draft: Draft, grant: Grant, session: Session, verdict: Verdict, *, is_told: bool
 ) -> None:
+    if draft.has_ended(session.id):  # with its parent
+        return
     is_its_own = session.grant == grant.id
     if not is_its_own and not is_relying(draft.rows, session, grant):
         return  # it was renewed with something else meanwhile

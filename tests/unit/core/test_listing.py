@@ -137,6 +137,7 @@ def test_rows_are_counted(ledger: Ledger) -> None:
         SessionState.UNBOUND: 1,
         SessionState.OPEN: 4,
         SessionState.WAITING: 0,
+        SessionState.WEB: 0,
     }
     assert (counts.grants, counts.revocations) == (3, 1)
     assert counts.next_refresh_at == START + timedelta(minutes=36)

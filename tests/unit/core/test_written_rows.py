@@ -31,7 +31,7 @@ def test_rows_that_come_at_once_are_found_as_if_they_had_come_one_by_one() -> No
         assert rows.session_on(process_key(), 2) == KEPT[2]
         assert rows.next_refresh_at == START
         assert [each.hash for each in rows.access_beside(grant_id(1))] == [token_hash("access")]
-        assert [rows.count_in(state) for state in SessionState] == [1, 2, 0]
+        assert [rows.count_in(state) for state in SessionState] == [1, 2, 0, 0]
         assert rows.count_listed(user="alice") == 3
         assert list(rows.ordered_names.since("")) == ["alice"]
         second = int(grant(1).lease.expires_at.timestamp())
@@ -43,4 +43,4 @@ def test_states_alone_are_put_without_moving_a_session() -> None:
     waiting = session(1, state=SessionState.WAITING)
     rows.put_states([waiting])
     assert next(iter(rows.sessions_of(process_key()))) == waiting
-    assert [rows.count_in(state) for state in SessionState] == [1, 1, 1]
+    assert [rows.count_in(state) for state in SessionState] == [1, 1, 1, 0]

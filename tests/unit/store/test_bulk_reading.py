@@ -14,6 +14,7 @@ from msgspec import structs
 from sessiond.core.grant import Grant, GrantId, KnownToken, TokenHash
 from sessiond.core.rows import NameOwner, Put, Row
 from sessiond.core.session import Session, SessionId, SessionState
+from sessiond.core.web_login import WebLogin
 from sessiond.core.written_rows import Rows
 from sessiond.store import bulk_reading, opened
 from sessiond.store.bulk_reading import HASH_SIZE, TABLES, rows_of
@@ -54,6 +55,14 @@ def many(count: int) -> list[Row]:
                 state=list(SessionState)[number % 3],
                 since=at,
                 until=at if number % 3 else None,
+                parent=SessionId(UUID(int=number + 1)) if number % 5 == 0 else None,
+            ),
+            WebLogin(
+                session=SessionId(UUID(int=number << 64)),
+                cookie=hash_of(number) if number % 2 else None,
+                base="https://gw:5007" if number % 2 else "",
+                made_at=at,
+                used_at=at + MINUTE,
             ),
             KnownToken(hash=hash_of(number), grant=own, seen_at=at, keep_until=at + MINUTE),
             KnownToken(
@@ -75,6 +84,7 @@ def by_key(rows: list[Row]) -> list[Row]:
         *sorted((row for row in rows if isinstance(row, Session)), key=lambda row: row.id),
         *sorted((row for row in rows if isinstance(row, KnownToken)), key=lambda row: row.hash),
         *sorted((row for row in rows if isinstance(row, NameOwner)), key=lambda row: row.name),
+        *sorted((row for row in rows if isinstance(row, WebLogin)), key=lambda row: row.session),
     ]
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
+from types import NoneType
 from typing import Any
 from unittest.mock import ANY
 from uuid import UUID
@@ -137,8 +138,8 @@ async def test_changes_are_decided_in_the_order_of_their_submission(
     released.set()
     await first.answer()
     answers = [await submission.answer() for submission in submissions]
-    assert answers[1:3] == [True, None]
-    assert answers[4:] == [False, 2]
+    assert answers[1:3] == [session_id(1), None]
+    assert answers[4:] == [None, 2]
 
 
 async def test_reading_costs_no_commit(table: RunningTable, store: MemoryStore) -> None:
@@ -339,11 +340,11 @@ async def test_several_are_asked_together_and_each_has_its_answer_or_its_error(
     table: RunningTable, store: MemoryStore
 ) -> None:
     before = len(store.commits)
-    assert await table.table.ask_all([login(1), bind(1), bind(2)]) == [ANY, True, False]
+    assert await table.table.ask_all([login(1), bind(1), bind(2)]) == [ANY, session_id(1), None]
     assert len(store.commits) == before + 1
     store.failing = 1
     answers = await table.table.ask_all([EndSessions(session=session_id(1)), bind(1)])
-    assert [type(each) for each in answers] == [StoreError, bool]
+    assert [type(each) for each in answers] == [StoreError, NoneType]
 
 
 async def test_it_is_crowded_while_too_many_wait_for_an_answer(

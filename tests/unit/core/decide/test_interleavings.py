@@ -109,7 +109,7 @@ class User:
 
     def bind(self, world: World) -> None:
         bound = world.ask(bind(self.number, pid=self.pid))
-        assert bound == (self.session in world.rows.sessions)
+        assert bool(bound) == (self.session in world.rows.sessions)
 
     def renew(self, world: World) -> None:
         fresh = verdict(self.who, begin=world.now)
