@@ -26,7 +26,7 @@ class Metrics:
         ProcessCollector(registry=self.registry)
         self.answer = self._histogram(
             "answer_seconds",
-            "From a connect's or renew's first byte to its answer",
+            "From the first byte of a connect, renew or web to its answer",
             labels=("call", "outcome"),
         )
         self.queue_wait = self._histogram(
@@ -48,11 +48,19 @@ class Metrics:
         self.loop_lag = self._histogram(
             "loop_lag_seconds", "How late the event loop wakes a task, looked at 4 times a second"
         )
-
-        self.watchdog_feeds = Counter(
-            "sessiond_watchdog_feeds",
-            "Round trips that succeeded and were told to systemd",
-            registry=self.registry,
+        self.web_callback = self._histogram(
+            "web_callback_seconds",
+            "From a browser's coming back with a code to its session on disk, or to a refusal",
+            labels=("issuer",),
+        )
+        self.web_requests = self._counter(
+            "web_requests", "Requests over HTTP that q processes asked about", ("action", "reason")
+        )
+        self.web_sign_ins = self._counter(
+            "web_sign_ins", "Sign-ins by the browser", ("issuer", "outcome")
+        )
+        self.watchdog_feeds = self._counter(
+            "watchdog_feeds", "Round trips that succeeded and were told to systemd"
         )
 
     def calls_of(self, issuer: str) -> Callable[[str, float], None]:
@@ -67,8 +75,8 @@ class Metrics:
         """Note a login's or renewal's answer.
 
         Args:
-            call: "connect" or "renew".
-            outcome: "accepted" or "refused".
+            call: "connect", "renew" or "web".
+            outcome: "accepted" or "refused"; of a web, its action.
             seconds: What it took altogether.
             timings: What of it was spent where.
         """
@@ -76,12 +84,30 @@ class Metrics:
         if timings.queued is not None:
             self.queue_wait.labels(timings.issuer).observe(timings.queued)
 
+    def sign_in_begun(self, issuer: str) -> None:
+        """Note a browser that was sent to its issuer."""
+        self.web_sign_ins.labels(issuer, "begun").inc()
+
+    def sign_in_over(self, issuer: str, outcome: str, seconds: float) -> None:
+        """Note what became of a browser that came back with a code.
+
+        Args:
+            issuer: Where it comes from.
+            outcome: "finished" or "failed".
+            seconds: From then until that was known.
+        """
+        self.web_sign_ins.labels(issuer, outcome).inc()
+        self.web_callback.labels(issuer).observe(seconds)
+
     async def watch_loop(self, clock: Clock) -> None:
         """See how late the loop is, until cancelled."""
         while True:
             began = clock.monotonic()
             await clock.sleep(LOOK_EVERY)
             self.loop_lag.observe(max(0.0, clock.monotonic() - began - LOOK_EVERY))
+
+    def _counter(self, name: str, text: str, labels: tuple[str, ...] = ()) -> Counter:
+        return Counter(f"sessiond_{name}", text, labelnames=labels, registry=self.registry)
 
     def _histogram(
         self,

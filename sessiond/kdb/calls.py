@@ -17,6 +17,7 @@ from sessiond.qipc import (
     integers,
     mapping,
     password,
+    string,
     text,
     texts,
     typed,
@@ -28,6 +29,9 @@ MAX_TEXT = 256  # characters of what a process says of itself
 MAX_FILTER = 1000  # users whose events it asks for; beyond that it may ask for all
 NONCE_LENGTHS = range(16, 129)  # characters
 MAX_INT = 2**31 - 1
+
+_WEB_TEXTS = ("target", "accept", "origin", "host")
+_NO_TEXT = string("")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +87,20 @@ class Follow:
     pass
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Web:
+    """What came over HTTP. The texts are a stranger's, of any length that a message may have."""
+
+    target: str  # path and query
+    bearer: Secret  # of an Authorization header; empty: none
+    cookie: Secret  # the whole header
+    accept: str
+    origin: str
+    host: str
+    site: str  # Sec-Fetch-Site; empty: not said
+    address: int
+
+
 Call = (
     Hello
     | Connect
@@ -93,6 +111,7 @@ Call = (
     | Sessions
     | Subscription
     | Follow
+    | Web
 )
 
 
@@ -166,6 +185,18 @@ def _follow(argument: Value) -> Follow:
     return Follow()
 
 
+def _web(argument: Value) -> Web:
+    entries = _entries(argument, "web", (*_WEB_TEXTS, "bearer", "cookie", "address"))
+    said = {name: typed(entries[name], name) for name in _WEB_TEXTS}
+    return Web(
+        **said,
+        bearer=password(entries["bearer"], "bearer"),
+        cookie=password(entries["cookie"], "cookie"),
+        site=typed(entries.get("site", _NO_TEXT), "site"),
+        address=integer(entries["address"], "address"),
+    )
+
+
 def _entries(value: Value, name: str, keys: Sequence[str]) -> dict[str, Value]:
     entries = mapping(value, f"the argument of {name}")
     missing = [key for key in keys if key not in entries]
@@ -233,4 +264,5 @@ _READERS: dict[str, tuple[tuple[int, ...], Callable[..., Any]]] = {
     "sessions": ((0,), Sessions),
     ".u.sub": ((2,), _subscribe),
     "follow": ((1,), _follow),
+    "web": ((1,), _web),
 }

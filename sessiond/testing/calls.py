@@ -54,6 +54,29 @@ def renew_call(session: UUID, password: str) -> Value:
     return call("renew", guid(session), string(password))
 
 
+def web_call(
+    target: str = "/",
+    *,
+    bearer: str = "",
+    cookie: str = "",
+    accept: str = "*/*",
+    origin: str = "",
+    host: str = "localhost",
+    **more: str,
+) -> Value:
+    """Return what came over HTTP; the answer says what q does with it."""
+    request: dict[str, Value] = {
+        "target": string(target),
+        "bearer": string(bearer),
+        "cookie": string(cookie),
+        "accept": string(accept),
+        "origin": string(origin),
+        "host": string(host),
+        "address": int_(0),
+    }
+    return call("web", dictionary(request | {name: string(text) for name, text in more.items()}))
+
+
 def reconcile_call(held: Mapping[int, UUID]) -> Value:
     """Return which sessions are held by which handles; the answer is the handles to close."""
     handles = Vector(QType.INT, tuple(held))

@@ -17,6 +17,7 @@ from sessiond.testing.calls import (
     opened_call,
     reconcile_call,
     renew_call,
+    web_call,
 )
 from sessiond.testing.issued import Issued
 from sessiond.testing.plain import plain, plain_dict, plain_rows
@@ -134,6 +135,10 @@ class FakeProcess:
     def renew(self, session: UUID, token: Token) -> dict[str, Any]:
         """Bring other tokens for a live session; return the answer."""
         return plain_dict(self.sync(renew_call(session, _password(token))))
+
+    def web(self, target: str = "/", **said: str) -> dict[str, Any]:
+        """Ask about a request over HTTP: its `bearer`, `cookie`, `accept`, `origin`, `host`."""
+        return plain_dict(self.sync(web_call(target, **said)))
 
     def reconcile(self, held: dict[int, UUID]) -> list[int]:
         """Say what is held; return the handles to close."""

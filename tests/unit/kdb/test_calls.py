@@ -18,6 +18,7 @@ from sessiond.kdb.calls import (
     Reconciliation,
     Renewal,
     Sessions,
+    Web,
     read_call,
 )
 from sessiond.qipc import (
@@ -57,6 +58,16 @@ CONNECT: dict[str, Value] = {
     "handle": int_(5),
     "address": int_(0),
 }
+WEB: dict[str, Value] = {
+    "target": string("/page?a"),
+    "bearer": string("token"),
+    "cookie": string("a=b"),
+    "accept": string("text/html"),
+    "origin": symbol(""),
+    "host": symbol("gw:5007"),
+    "address": int_(2130706433),
+}
+SHOWN, HIDDEN = ("target", "accept", "origin", "host", "site"), ("bearer", "cookie")
 EMPTY = List(())
 NO_INTS = Vector(QType.INT, ())
 NO_GUIDS = Vector(QType.GUID, ())
@@ -68,6 +79,10 @@ def hello(**entries: Value) -> Value:
 
 def connect(**entries: Value) -> Value:
     return call("connect", dictionary({**CONNECT, **entries}))
+
+
+def web(**entries: Value) -> Value:
+    return call("web", dictionary({**WEB, **entries}))
 
 
 def test_a_hello_says_who_a_process_is() -> None:
@@ -163,6 +178,30 @@ def test_a_renewal_brings_a_session_and_a_password() -> None:
     assert said.password.reveal() == "token"
 
 
+def test_a_web_has_what_came_over_http_and_shows_no_secret_of_it() -> None:
+    said = read_call(web())
+    assert isinstance(said, Web)
+    assert (said.target, said.accept, said.origin, said.host, said.site, said.address) == (
+        *("/page?a", "text/html", "", "gw:5007", "", 2130706433),
+    )
+    assert (said.bearer.reveal(), said.cookie.reveal()) == ("token", "a=b")
+    assert not [secret for secret in ("token", "a=b") if secret in repr(said)]
+
+
+def test_a_web_may_say_from_which_site_a_request_comes() -> None:
+    said = read_call(web(site=string("cross-site")))
+    assert isinstance(said, Web)
+    assert said.site == "cross-site"
+
+
+def test_whatever_bytes_came_over_http_are_read() -> None:
+    raw = Vector(QType.CHAR, b"/\xff\x00\r\n")
+    said = read_call(web(**dict.fromkeys(("target", "bearer", "cookie", "host"), raw)))
+    assert isinstance(said, Web)
+    assert said.target == said.host == "/\ufffd\x00\r\n"
+    assert said.bearer.reveal() == said.cookie.reveal() == "/\udcff\x00\r\n"
+
+
 @pytest.mark.parametrize(
     ("sent", "text"),
     [
@@ -230,6 +269,16 @@ def test_a_renewal_brings_a_session_and_a_password() -> None:
         (call("reconcile", list_(long(2**31)), list_(NULL_GUID)), "handles must be above 0"),
         (call("follow", symbol("all")), "the argument of follow must be a dictionary"),
         (symbol("follow"), "follow takes 1 argument"),
+        (symbol("web"), "web takes 1 argument"),
+        (call("web", string("/")), "the argument of web must be a dictionary"),
+        (
+            call("web", dictionary({"target": string("/"), "host": string("x")})),
+            "web needs accept, origin, bearer, cookie, address",
+        ),
+        *((web(**{name: int_(1)}), f"{name} must be a symbol or a string") for name in SHOWN),
+        *((web(**{name: symbol("x")}), f"{name} must be a string") for name in HIDDEN),
+        *((web(**{name: int_(1)}), f"{name} must be a string") for name in HIDDEN),
+        (web(address=NULL_INT), "address must be an int or a long, and not null"),
         (call("reconcile", int_(1), NO_GUIDS), "handles must be a list of ints or longs"),
         (call("reconcile", NO_INTS, NIL), "sessions must be a list of guids"),
         (
