@@ -108,6 +108,14 @@ class RefreshRefused(SessiondError):  # noqa: N818 - a verdict, not a fault
         super().__init__(f"the issuer refused the refresh token: {self.said}")
 
 
+class SignInRefused(SessiondError):  # noqa: N818 - a verdict, not a fault
+    """Nobody is signed in by this code: say why, by the OAuth error code, and begin anew."""
+
+    def __init__(self, error: str, description: str = "") -> None:
+        super().__init__(f"the issuer says {error}{description and f': {description}'}")
+        self.error = error
+
+
 class StoreError(SessiondError):
     """Nothing of this batch is on disk: tell those who asked, keep what was there before."""
 

@@ -16,7 +16,7 @@ import click
 from sessiond import config as configuration
 from sessiond.clock import SystemClock
 from sessiond.config import Config, IssuerConfig
-from sessiond.core.errors import IssuerUnavailable
+from sessiond.core.errors import IssuerUnavailable, SignInRefused
 from sessiond.core.password import MARK, stated_claims
 from sessiond.core.secret import Secret
 from sessiond.ctl import show
@@ -148,7 +148,7 @@ async def _sign_in(issuer: IssuerConfig, program: DeviceClient) -> "Tokens":
     """Return the tokens of whoever signs in."""
     # Imported here, so that the other commands do not wait for what asks issuers.
     from sessiond.issuers.client import Client
-    from sessiond.issuers.device import DeviceGrant, SignInRefused, device_endpoints
+    from sessiond.issuers.device import DeviceGrant, device_endpoints
     from sessiond.issuers.discovery import SUFFIX
     from sessiond.issuers.http import IssuerHttp, trust
 

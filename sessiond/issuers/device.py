@@ -1,19 +1,24 @@
 """Signs a user in by a device code (RFC 8628): the issuer shows its pages to him, elsewhere."""
 
 import secrets
-from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from hashlib import sha256
 
 from sessiond.clock import Clock
-from sessiond.core.errors import IssuerThrottled, IssuerUnavailable, SessiondError, UnusableAnswer
+from sessiond.core.errors import (
+    IssuerThrottled,
+    IssuerUnavailable,
+    SessiondError,
+    SignInRefused,
+    UnusableAnswer,
+)
 from sessiond.core.password import is_sendable
 from sessiond.core.printable import escaped
 from sessiond.core.secret import Secret
 from sessiond.issuers.client import Client
 from sessiond.issuers.discovery import Endpoint, Place, metadata_at
 from sessiond.issuers.http import IssuerHttp, Reply
+from sessiond.issuers.pkce import challenge_of
 from sessiond.issuers.token_endpoint import NO_BEARER, tokens_of
 from sessiond.issuers.url import url_fault
 from sessiond.refresher import Tokens
@@ -25,14 +30,6 @@ SLOWER = 5.0  # seconds more after each slow_down (3.5)
 MAX_INTERVAL = 60.0  # seconds
 MAX_LIFE = 1800.0  # seconds; nobody sits there for longer
 MAX_SHOWN = 1024  # characters of a URL, or a code, to be shown to a person
-
-
-class SignInRefused(SessiondError):  # noqa: N818 - a verdict, not a fault
-    """Nobody is signed in by this code: say why, by the OAuth error code, and begin anew."""
-
-    def __init__(self, error: str, description: str = "") -> None:
-        super().__init__(f"the issuer says {error}{description and f': {description}'}")
-        self.error = error
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,9 +162,7 @@ def _place(http: IssuerHttp, name: str, url: object) -> Place:
 def _pkce() -> tuple[dict[str, str], dict[str, str]]:
     """Return what proves later that it was we who asked, and what is sent ahead of it."""
     verifier = secrets.token_urlsafe(48)
-    digest = urlsafe_b64encode(sha256(verifier.encode()).digest()).rstrip(b"=").decode()
-    challenge = {"code_challenge": digest, "code_challenge_method": "S256"}
-    return {"code_verifier": verifier}, challenge
+    return {"code_verifier": verifier}, challenge_of(verifier)
 
 
 def _code(reply: Reply, proof: Mapping[str, str], *, insecure_http: bool) -> DeviceCode:

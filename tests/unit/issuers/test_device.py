@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from sessiond.core.errors import UnusableAnswer
+from sessiond.core.errors import SignInRefused, UnusableAnswer
 from sessiond.core.secret import Secret
 from sessiond.issuers.client import Client
 from sessiond.issuers.device import (
@@ -17,7 +17,6 @@ from sessiond.issuers.device import (
     DeviceCode,
     DeviceEndpoints,
     DeviceGrant,
-    SignInRefused,
     device_endpoints,
 )
 from sessiond.issuers.discovery import Place
