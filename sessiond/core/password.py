@@ -17,6 +17,7 @@ _B64TOKEN = re.compile(r"[A-Za-z0-9._~+/-]++=*+")  # RFC 6750, 2.1
 _VISIBLE = re.compile(r"[\x21-\x7e]+")  # RFC 6749, A.12 and A.17, without the space
 _JWE = re.compile(r"(eyJ[A-Za-z0-9_-]*+)(?:\.[A-Za-z0-9_-]*+){4}")  # RFC 7516, 7.1
 _MIN_HALF = 20  # characters of each half of a pair
+_NO_BEARER = "no access token after Bearer, wanted one without blanks: send Bearer ACCESS"
 _PLAIN = "a plain password, wanted a token: sign in first, or mark an opaque one with bearer:"
 _ONLY_MARKED = "no access token after the mark, wanted one without blanks: present bearer:ACCESS"
 _ENCRYPTED = (
@@ -93,20 +94,28 @@ def read_password(password: str, headers: SeenHeaders[Stated] | None = None) -> 
     jwt = _as_jwt(access, headers)
     if not (marked or jwt is not None or refresh is not None):
         raise TokenRejected(Refusal.NOTTOKEN, _why_no_token(password))
-    if _size(password) > MAX_PASSWORD_SIZE:
-        raise TokenRejected(
-            Refusal.TOOLARGE,
-            f"longer than {MAX_PASSWORD_SIZE} bytes, wanted that at most: have fewer claims put "
-            "into the token",
-        )
-    if jwt is not None:
-        _check_header(jwt, headers)
-    elif not _B64TOKEN.fullmatch(access):
-        raise TokenRejected(Refusal.MALFORMED, _ONLY_MARKED)
+    _check_size(password)
     return Presented(
-        access=Secret(access) if jwt is None else jwt,
+        access=_access(access, jwt, headers, otherwise=_ONLY_MARKED),
         refresh=None if refresh is None else Secret(refresh),
     )
+
+
+def read_bearer(token: str, headers: SeenHeaders[Stated] | None = None) -> Presented:
+    """Return the access token of an `Authorization: Bearer` header (RFC 6750, 2.1).
+
+    A JWT as `read_password` has it, else an opaque one: never a pair, and no mark is taken off.
+
+    Args:
+        token: What follows the scheme.
+        headers: As `read_password` has them.
+
+    Raises:
+        TokenRejected: TOOLARGE or MALFORMED.
+    """
+    _check_size(token)
+    access = _access(token, _as_jwt(token, headers), headers, otherwise=_NO_BEARER)
+    return Presented(access=access, refresh=None)
 
 
 def is_almost_token(password: str) -> bool:
@@ -171,6 +180,27 @@ def _as_jwt(text: str, headers: SeenHeaders[Stated] | None = None) -> CompactTok
     if header is None and not _is_header(header_part):
         return None
     return CompactToken(text, (header_part, payload_part, signature_part), header=header)
+
+
+def _access(
+    text: str, jwt: CompactToken | None, headers: SeenHeaders[Stated] | None, *, otherwise: str
+) -> Secret:
+    """Return an access token; what it is where it is no JWT must be an opaque one."""
+    if jwt is not None:
+        _check_header(jwt, headers)
+        return jwt
+    if not _B64TOKEN.fullmatch(text):
+        raise TokenRejected(Refusal.MALFORMED, otherwise)
+    return Secret(text)
+
+
+def _check_size(password: str) -> None:
+    if _size(password) > MAX_PASSWORD_SIZE:
+        raise TokenRejected(
+            Refusal.TOOLARGE,
+            f"longer than {MAX_PASSWORD_SIZE} bytes, wanted that at most: have fewer claims put "
+            "into the token",
+        )
 
 
 def _size(password: str) -> int:

@@ -6,6 +6,7 @@ from sessiond.gate.fair import FairLimiter
 from sessiond.gate.gate import Gate
 from sessiond.gate.gate_issuer import GateIssuer, GateSettings, ReadyVerifier, RolesBeside
 from sessiond.gate.kept_answers import KeptAnswers
+from sessiond.gate.presented_login import Issued, PresentedLogin
 from sessiond.gate.route import IssuerRoute
 from sessiond.gate.timings import LoginTimings
 from sessiond.gate.verified_login import VerifiedLogin
@@ -18,9 +19,11 @@ __all__ = [
     "Gate",
     "GateIssuer",
     "GateSettings",
+    "Issued",
     "IssuerRoute",
     "KeptAnswers",
     "LoginTimings",
+    "PresentedLogin",
     "ReadyVerifier",
     "RolesBeside",
     "VerifiedLogin",

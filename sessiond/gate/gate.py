@@ -1,4 +1,4 @@
-"""Takes a typed name and a password, gives back who it is or why not."""
+"""Takes a token, and the typed name where there is one; gives back who it is or why not."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -12,13 +12,14 @@ from sessiond.clock import Clock
 from sessiond.containment import Containment
 from sessiond.core.compact import Stated
 from sessiond.core.errors import IssuerUnavailable, Refusal, TokenRejected
-from sessiond.core.password import Presented, read_password
+from sessiond.core.password import Presented, read_bearer, read_password
 from sessiond.core.revocation import Revocation
 from sessiond.core.rows import Put
 from sessiond.core.seen_headers import SeenHeaders
 from sessiond.core.session import ProcessKey, SessionId
 from sessiond.gate.gate_issuer import GateIssuer, GateSettings
 from sessiond.gate.issuer_verdicts import IssuerVerdicts, TokenKey, Turn
+from sessiond.gate.presented_login import Issued, PresentedLogin
 from sessiond.gate.route import IssuerRoute, check_typed, find_issuer
 from sessiond.gate.timings import LoginTimings
 from sessiond.gate.verified_login import VerifiedLogin, judged, judged_late
@@ -95,75 +96,105 @@ class Gate:
             for asked in self._asked.values():
                 asked.forget()
 
+    def read_bearer(self, token: str) -> Presented:
+        """Return what an Authorization header carries; see `sessiond.core.password`."""
+        return read_bearer(token, self._headers)
+
     async def admit(
         self,
         *,
-        user: str,
-        password: str,
+        user: str | None,
+        password: str | Presented,
         owner: ProcessKey,
         renews: SessionId | None = None,
+        issued: Issued | None = None,
         timings: LoginTimings | None = None,
     ) -> VerifiedLogin:
         """Return what `decide_now` comes to, for those who can wait. May be cancelled any time."""
         decided = self.decide_now(
-            user=user, password=password, owner=owner, renews=renews, timings=timings
+            user=user,
+            password=password,
+            owner=owner,
+            renews=renews,
+            issued=issued,
+            timings=timings,
         )
         return await decided.answer() if isinstance(decided, Waiting) else decided
 
     def decide_now(
         self,
         *,
-        user: str,
-        password: str,
+        user: str | None,
+        password: str | Presented,
         owner: ProcessKey,
         renews: SessionId | None = None,
+        issued: Issued | None = None,
         timings: LoginTimings | None = None,
     ) -> VerifiedLogin | Waiting:
         """Return what the password proves about the user, or who waits for the issuer's word.
 
         Args:
-            user: The typed name.
-            password: What came with it.
+            user: The typed name; None where nobody typed one, so that it is the token's.
+            password: What came with it, or what was read of that.
             owner: The process that asks.
             renews: The session that it is for; None is a login. It takes no login's place.
+            issued: Who has given us the tokens, where no user brought them.
             timings: Filled in, however this ends.
 
         Raises:
             TokenRejected: The login is refused.
             IssuerUnavailable: No verdict now.
         """
-        presented = read_password(password, self._headers)
-        check_typed(user)
-        key = TokenKey.of(presented.access, user=user, routing=self._routing)
-        asked = self._asked_about(key, presented, user)
+        login = self._login(user, password, issued)
+        key = TokenKey.of(login, routing=self._routing)
+        asked = self._asked_about(key, login)
         issuer = asked.gate_issuer
         timings = LoginTimings() if timings is None else timings
         timings.issuer = issuer.route.name
-        verdict = asked.verdict_now(key, presented.access)
+        verdict = asked.verdict_now(key, login)
         if verdict is not None:
-            return judged(verdict, issuer, presented, user)
+            return judged(verdict, issuer, login)
         asker = _Asker(owner, renews)
         give_up_place = self._place(issuer, asker)
         try:
-            flight = asked.join(key, presented.access, asker.turn)
+            flight = asked.join(key, login, asker.turn)
         except IssuerUnavailable:
             give_up_place()
             raise
         return Waiting(
             flight,
-            judge=lambda verdict: judged_late(
-                verdict, issuer, presented, user, now=self._clock.now()
-            ),
+            judge=lambda verdict: judged_late(verdict, issuer, login, now=self._clock.now()),
             timings=timings,
             give_up_place=give_up_place,
         )
 
-    def _asked_about(self, key: TokenKey, presented: Presented, user: str) -> IssuerVerdicts:
+    def _login(
+        self, user: str | None, password: str | Presented, issued: Issued | None
+    ) -> PresentedLogin:
+        if isinstance(password, str):
+            password = read_password(password, self._headers)
+        if user is not None:
+            check_typed(user)
+        return PresentedLogin(user, password, issued)
+
+    def _asked_about(self, key: TokenKey, login: PresentedLogin) -> IssuerVerdicts:
         """Return whose the token is: by the same routes, whose it was before."""
+        if login.issued is not None:
+            return self._giver(login.issued)
         for asked in self._asked.values():
             if asked.has_judged(key):
                 return asked
-        return self._asked[find_issuer(self._routes, presented, user=user)]
+        return self._asked[find_issuer(self._routes, login.presented, user=login.user)]
+
+    def _giver(self, issued: Issued) -> IssuerVerdicts:
+        asked = self._asked.get(issued.issuer)
+        if asked is None:
+            raise TokenRejected(
+                Refusal.WRONGISSUER,
+                f"issuer {issued.issuer!r} is configured no more, wanted the one that has given "
+                "the token: sign in at another",
+            )
+        return asked
 
     def _of(self, gate_issuer: GateIssuer, before: Mapping[str, IssuerVerdicts]) -> IssuerVerdicts:
         """Return the one that is at work where it is the same issuer, else a new one."""

@@ -18,6 +18,7 @@ from sessiond.core.verdict import Verdict
 from sessiond.gate.ask_once import AskOnce
 from sessiond.gate.flight import Flight
 from sessiond.gate.gate_issuer import GateIssuer, ReadyVerifier
+from sessiond.gate.presented_login import PresentedLogin
 
 REFUSAL_KEPT = 2.0  # seconds: kdb+ tries a refused handshake twice
 
@@ -28,12 +29,16 @@ class TokenKey(NamedTuple):
     """What a verdict is about. The token itself is not kept."""
 
     token: bytes  # SHA-256
-    user: str  # folded
+    user: str | None  # folded; None: nobody typed one
     routing: int = 0  # by which of the gate's routes it came to its issuer
+    giver: str = ""  # else the issuer that we had it from
 
     @classmethod
-    def of(cls, token: Secret, *, user: str, routing: int = 0) -> "TokenKey":
-        return cls(hashlib.sha256(token.reveal().encode()).digest(), folded(user), routing)
+    def of(cls, login: PresentedLogin, *, routing: int = 0) -> "TokenKey":
+        token = hashlib.sha256(login.presented.access.reveal().encode()).digest()
+        user = None if login.user is None else folded(login.user)
+        giver = "" if login.issued is None else login.issued.issuer
+        return cls(token, user, routing, giver)
 
 
 class IssuerVerdicts:
@@ -78,12 +83,12 @@ class IssuerVerdicts:
         """Say whether what came of a question is remembered, be it over or not."""
         return self._once.has_kept(key)
 
-    def verdict_now(self, key: TokenKey, token: Secret) -> Verdict | None:
+    def verdict_now(self, key: TokenKey, login: PresentedLogin) -> Verdict | None:
         """Return what the token proves, where nobody need be asked for that; None: see `join`.
 
         Args:
             key: What the verdict is about.
-            token: What was presented.
+            login: What was presented.
 
         Raises:
             TokenRejected: The login is refused.
@@ -97,25 +102,25 @@ class IssuerVerdicts:
         roles = self.gate_issuer.roles
         if roles is not None and roles.asks_always:
             return None
-        return self._once.at_once(key, partial(self._verified_now, token))
+        return self._once.at_once(key, partial(self._verified_now, login))
 
-    def join(self, key: TokenKey, token: Secret, turn: Turn) -> Flight[Verdict]:
+    def join(self, key: TokenKey, login: PresentedLogin, turn: Turn) -> Flight[Verdict]:
         """Return the one call about this token, which goes on whoever leaves it.
 
         Args:
             key: What the verdict is about.
-            token: What was presented.
+            login: What was presented.
             turn: Whose turn at the issuer it takes, where it begins now.
 
         Raises:
             IssuerUnavailable: No verdict now.
         """
-        needs_call = self._needs_call(token)
+        needs_call = self._needs_call(login.presented.access)
         if needs_call or self.gate_issuer.roles is not None:
-            ask = partial(self._in_turn, token, turn)
+            ask = partial(self._in_turn, login, turn)
             return self._once.join(key, ask, needs_call=needs_call)
         return self._once.join(
-            key, lambda _: self._verified(token), needs_call=False, is_timed=False
+            key, lambda _: self._verified(login), needs_call=False, is_timed=False
         )
 
     def _stands(self, verdict: Verdict) -> bool:
@@ -126,9 +131,13 @@ class IssuerVerdicts:
             return self.gate_issuer.still_valid(verdict)
         return False  # it is verified again
 
-    def _verified_now(self, token: Secret) -> Verdict | None:
-        generation = self.gate_issuer.generation
-        verdict = self._verify_now(token, now=self._clock.now(), generation=generation)
+    def _verified_now(self, login: PresentedLogin) -> Verdict | None:
+        verdict = self._verify_now(
+            login.presented.access,
+            now=self._clock.now(),
+            generation=self.gate_issuer.generation,
+            expires_in=login.expires_in,
+        )
         return verdict if verdict is not None and self.gate_issuer.is_whole(verdict) else None
 
     def _needs_call(self, token: Secret) -> bool:
@@ -136,19 +145,19 @@ class IssuerVerdicts:
             return self.gate_issuer.verifier.needs_call(token)
         return True  # then the breaker is before it
 
-    async def _in_turn(self, token: Secret, turn: Turn, flight: Flight[Verdict]) -> Verdict:
+    async def _in_turn(self, login: PresentedLogin, turn: Turn, flight: Flight[Verdict]) -> Verdict:
         """Ask the issuer, however long its own timeout lets it take."""
         async with self.gate_issuer.limiter.place(turn):
             flight.ask()
-            verdict = await self._verified(token)
+            verdict = await self._verified(login)
             if self.gate_issuer.roles is None:
                 return verdict
             return await self.gate_issuer.roles.completed(verdict, now=self._clock.now())
 
-    async def _verified(self, token: Secret) -> Verdict:
+    async def _verified(self, login: PresentedLogin) -> Verdict:
         """Return what the issuer vouches for; the breaker sees the call, where it takes one."""
-        verifier = self.gate_issuer.verifier
-        verify = partial(verifier.verify, token, now=self._clock.now())
+        verifier, token = self.gate_issuer.verifier, login.presented.access
+        verify = partial(verifier.verify, token, now=self._clock.now(), expires_in=login.expires_in)
         verdict = await (self._once.call(verify) if verifier.needs_call(token) else verify())
         return replace(verdict, generation=self.gate_issuer.generation)
 
@@ -159,5 +168,5 @@ class IssuerVerdicts:
         return self._clock.monotonic() + cache_for
 
 
-def _never(token: Secret, *, now: datetime, generation: int) -> None:
+def _never(token: Secret, *, now: datetime, generation: int, expires_in: float | None) -> None:
     """Stand for a verifier that has to be waited for."""

@@ -40,11 +40,11 @@ def check_typed(user: str) -> None:
         )
 
 
-def find_issuer(routes: Sequence[IssuerRoute], presented: Presented, *, user: str) -> str:
+def find_issuer(routes: Sequence[IssuerRoute], presented: Presented, *, user: str | None) -> str:
     """Return the name of the one issuer to be asked.
 
     A JWT's unverified `iss` is used for this look-up in a fixed list and nothing else; an opaque
-    token goes where the typed name belongs.
+    token goes where the typed name belongs; without one (None) to the only issuer that there is.
 
     Raises:
         TokenRejected: No issuer, as `wrongissuer`.
@@ -53,7 +53,7 @@ def find_issuer(routes: Sequence[IssuerRoute], presented: Presented, *, user: st
         stated = presented.stated_issuer
         found = [route for route in routes if stated in route.stated]
     else:
-        found = [route for route in routes if route.admits(user)]
+        found = [route for route in routes if user is None or route.admits(user)]
     if len(found) == 1:
         return found[0].name
     if presented.is_jwt:
@@ -62,6 +62,12 @@ def find_issuer(routes: Sequence[IssuerRoute], presented: Presented, *, user: st
         raise TokenRejected(
             Refusal.WRONGISSUER,
             f"iss is {iss}, wanted {known}: mend issuer or also_issued_as, if it is the same",
+        )
+    if user is None:
+        raise TokenRejected(
+            Refusal.WRONGISSUER,
+            f"there are {len(found)} issuers, wanted one, as nothing says whose an opaque token "
+            "without a typed name is: present a JWT, or log in with name and password",
         )
     raise TokenRejected(
         Refusal.WRONGISSUER,

@@ -14,15 +14,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sessiond.core.compact import CompactToken, Stated
 from sessiond.core.errors import Refusal, TokenRejected
 from sessiond.core.password import (
     is_almost_token,
     is_encrypted,
     is_sendable,
+    read_bearer,
     read_password,
     stated_claims,
 )
 from sessiond.core.secret import Secret
+from sessiond.core.seen_headers import SeenHeaders
 from tests.unit.jwt.forge import b64
 
 VECTORS = Path(__file__).parents[2] / "vectors" / "passwords.csv"
@@ -233,3 +236,56 @@ def test_what_a_header_and_a_form_can_carry_can_be_a_token(text: str) -> None:
 @pytest.mark.parametrize("text", ["", "a" * 32769, "a b", "a\n", "a\r\nb", "a\x7f", "é", "\udcff"])
 def test_anything_else_cannot(text: str) -> None:
     assert not is_sendable(text)
+
+
+def bearer_kind(token: str) -> str:
+    try:
+        return "jwt" if read_bearer(token).is_jwt else "opaque"
+    except TokenRejected as rejected:
+        return rejected.reason.value
+
+
+@pytest.mark.parametrize(
+    ("token", "kind"),
+    [
+        (ISSUED, "jwt"),
+        (ACCESS, "opaque"),
+        ("x", "opaque"),
+        ("abc==", "opaque"),
+        (f"{JWE}..aXY.c2VjcmV0.dGFn", "opaque"),  # its issuer may be able to read it
+        ("", "malformed"),
+        (f"bearer:{ACCESS}", "malformed"),
+        (f"{ACCESS};{REFRESH}", "malformed"),
+        (f"{ISSUED};{REFRESH}", "malformed"),
+        (f"{ISSUED} ", "malformed"),
+        (f"Bearer {ISSUED}", "malformed"),
+        ("abc=d", "malformed"),
+        ("caf\u00e9", "malformed"),
+        ("\udcff", "malformed"),
+        ("eyJ4IjoxLCJhbGciOjF9IH0.e30.c2ln", "malformed"),  # a header that is no strict JSON
+        ("x" * 32768, "opaque"),
+        ("x" * 32769, "toolarge"),
+        ("\udcff" * 32769, "toolarge"),
+    ],
+)
+def test_a_bearer_is_a_jwt_or_an_opaque_token_and_never_a_pair_or_marked(
+    token: str, kind: str
+) -> None:
+    assert bearer_kind(token) == kind
+
+
+def test_a_bearer_in_a_header_that_was_in_order_before_is_not_read_again() -> None:
+    headers = SeenHeaders[Stated]()
+    first = read_bearer(ISSUED, headers)
+    assert isinstance(first.access, CompactToken)
+    assert headers.find(HEADER) is first.access.stated_header
+    again = read_bearer(f"{HEADER}.e30.c2ln", headers)
+    assert isinstance(again.access, CompactToken)
+    assert again.access.stated_header is first.access.stated_header
+
+
+@given(st.text(max_size=60) | st.from_regex(r"[\w.~+/=;:-]{0,60}"))
+def test_a_bearer_is_what_bearer_and_it_are_as_a_password_but_for_pairs(token: str) -> None:
+    as_password = kind(f"bearer:{token}")
+    expected = "malformed" if as_password.startswith("pair") else as_password
+    assert bearer_kind(token) == expected

@@ -4,7 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from sessiond.core.password import Presented
 from sessiond.core.secret import Secret
+from sessiond.gate import Issued, PresentedLogin
 from sessiond.gate.issuer_verdicts import TokenKey
 from tests.fakes import FakeClock
 from tests.unit.gate.fakes import ScriptedVerifier, at_work, gate_issuer, jwt
@@ -12,12 +14,26 @@ from tests.unit.gate.fakes import ScriptedVerifier, at_work, gate_issuer, jwt
 pytestmark = pytest.mark.anyio
 
 
-def key(access: str = "access", user: str = "alice") -> TokenKey:
-    return TokenKey.of(Secret(access), user=user)
+CORP, PARTNER = Issued(issuer="corp", client="web"), Issued(issuer="partner", client="web")
 
 
-@pytest.mark.parametrize("other", [key(access="another"), key(user="bob")])
-def test_another_token_or_user_is_another_verdict(other: TokenKey) -> None:
+def key(
+    access: str = "access", user: str | None = "alice", issued: Issued | None = None
+) -> TokenKey:
+    return TokenKey.of(PresentedLogin(user, Presented(Secret(access), None), issued))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        key(access="another"),
+        key(user="bob"),
+        key(user=None),
+        key(user=None, issued=CORP),
+        key(user=None, issued=PARTNER),
+    ],
+)
+def test_another_token_user_or_giver_is_another_verdict(other: TokenKey) -> None:
     assert key() != other
     assert key() == key(user="ALICE")
 
