@@ -109,7 +109,10 @@ class RefreshRefused(SessiondError):  # noqa: N818 - a verdict, not a fault
 
 
 class SignInRefused(SessiondError):  # noqa: N818 - a verdict, not a fault
-    """Nobody is signed in by this code: say why, by the OAuth error code, and begin anew."""
+    """The issuer did not let the person in, or refused the code: say why, and begin anew.
+
+    `error` is the OAuth error code (RFC 6749, 4.1.2.1 and 5.2), the only thing that is decided on.
+    """
 
     def __init__(self, error: str, description: str = "") -> None:
         super().__init__(f"the issuer says {error}{description and f': {description}'}")

@@ -1,0 +1,59 @@
+"""Cookies as a browser sends them, and as it is told to keep them (RFC 6265)."""
+
+from collections.abc import Collection
+
+from sessiond.web.base import Base
+
+SIGN_IN_SLOTS = 4  # sign-ins that one browser may have begun at a time, at one base
+SIGN_IN_AGE = 600  # seconds
+
+
+class RepeatedCookie(ValueError):  # noqa: N818 - what is wrong with a header
+    """A cookie is there twice: one of them is somebody else's, and nobody can say which."""
+
+
+def value_of(header: str, name: str) -> str | None:
+    """Return a cookie's value; None: it is not there.
+
+    Without TLS another port of the host, or another path, can set one of the same name beside
+    ours. So of two neither counts.
+
+    Raises:
+        RepeatedCookie: There are two of this name.
+    """
+    values = [value for found, value in _pairs(header) if found == name]
+    if len(values) > 1:
+        raise RepeatedCookie("a cookie twice")
+    return values[0] if values else None
+
+
+def names_of(header: str) -> Collection[str]:
+    """Return the names of all that were sent."""
+    return {name for name, _ in _pairs(header)}
+
+
+def sign_in_cookie(base: Base, slot: int) -> str:
+    """Return the name of a begun sign-in's cookie."""
+    return f"{base.cookie}-signin-{slot}"
+
+
+def set_cookie(base: Base, name: str, value: str, *, max_age: int | None = None) -> str:
+    """Return a Set-Cookie header's value.
+
+    Scripts cannot read it, other sites' requests do not carry it, but for links that a person
+    follows, and it never travels without TLS, where the base has that.
+
+    Args:
+        base: Whose it is.
+        name: One of its cookies.
+        value: Of letters, digits, `-` and `_`.
+        max_age: Seconds; None: until the browser is closed. 0 takes it back.
+    """
+    age = "" if max_age is None else f"Max-Age={max_age}; "
+    secure = "" if base.is_plain else "; Secure"
+    return f"{name}={value}; {age}Path=/; HttpOnly; SameSite=Lax{secure}"
+
+
+def _pairs(header: str) -> list[tuple[str, str]]:
+    pairs = [each.partition("=") for each in header.split(";")]
+    return [(name.strip(" \t"), value.strip(" \t")) for name, mark, value in pairs if mark]

@@ -1,0 +1,117 @@
+"""Sends a browser to its issuer. What has to be known again goes with it, sealed."""
+
+from datetime import datetime
+from urllib.parse import quote
+
+from sessiond.core.errors import IssuerUnavailable
+from sessiond.core.secret import Secret
+from sessiond.core.session import ProcessAbout
+from sessiond.web import cookies, words
+from sessiond.web.answer import Answer, redirect
+from sessiond.web.base import SIGN_IN, Base
+from sessiond.web.needs import WebServices, WebSettings
+from sessiond.web.pages import Link, Page
+from sessiond.web.request import Request
+from sessiond.web.target import Target, parameters, way_back
+from sessiond.web.transaction import Transaction
+from sessiond.web.web_client import AuthorizationRequest, WebClient
+
+_URL = "/?:@!$&'()*+,;=-._~%[]#"  # RFC 3986, 2.2; what is escaped already stays so
+
+
+class SignIn:
+    """Begins sign-ins. Nothing of one is kept here."""
+
+    def __init__(self, services: WebServices) -> None:
+        self._services = services
+
+    async def begin(self, request: Request, base: Base) -> Answer:
+        """Return the way to the issuer of whoever wants a page; of several, he chooses one."""
+        clients = self._services.settings().clients
+        if len(clients) > 1:
+            return _chooser(base, sorted(clients), way_back(request.target))
+        (client,) = clients.values()
+        return await self._begin_at(client, request, base, way_back(request.target))
+
+    async def chosen(self, request: Request, base: Base) -> Answer:
+        """Return the way to the issuer that was chosen.
+
+        Raises:
+            RepeatedParameter: The choice is not clear.
+        """
+        asked = parameters(Target.of(request.target).query)
+        clients = self._services.settings().clients
+        client, to = clients.get(asked.get("issuer", "")), way_back(asked.get("to", "/"))
+        if client is None:
+            return _chooser(base, sorted(clients), to)
+        return await self._begin_at(client, request, base, to)
+
+    async def _begin_at(
+        self, client: WebClient, request: Request, base: Base, to: str
+    ) -> Answer:
+        services = self._services
+        now, sealing = services.clock.now(), services.sealing()
+        slot = self._slot(request.cookie, base, now)
+        transaction = Transaction(
+            state=f"{slot}{services.random()}",
+            nonce=services.random(),
+            verifier=Secret(services.random()),
+            way_back=to,
+            issuer=client.issuer,
+            made_at=now,
+        )
+        asked = _asked(transaction, base, services.settings(), request.about)
+        try:
+            url = await client.authorization_url(asked)
+        except IssuerUnavailable:
+            return words.UNAVAILABLE.answer(("Retry-After", "5"))
+        name = cookies.sign_in_cookie(base, slot)
+        sealed = transaction.sealed(base, sealing)
+        kept = cookies.set_cookie(base, name, sealed, max_age=cookies.SIGN_IN_AGE)
+        return redirect(quote(url, safe=_URL), ("Set-Cookie", kept))
+
+    def _slot(self, header: str, base: Base, now: datetime) -> int:
+        """Return which of the browser's cookies to use: a free one, else that begun first.
+
+        Of several free ones any: tabs that are opened together then seldom have the same.
+        """
+        sealing, names = self._services.sealing(), cookies.names_of(header)
+        free, begun = list[int](), list[tuple[datetime, int]]()
+        for slot in range(cookies.SIGN_IN_SLOTS):
+            transaction = None
+            if cookies.sign_in_cookie(base, slot) in names:
+                transaction = Transaction.sent(header, base, slot, sealing, now=now)
+            if transaction is None:
+                free.append(slot)
+            else:
+                begun.append((transaction.made_at, slot))
+        if not free:
+            return min(begun)[1]
+        return free[int(self._services.draw() * len(free))]
+
+
+def _asked(
+    transaction: Transaction, base: Base, settings: WebSettings, about: ProcessAbout
+) -> AuthorizationRequest:
+    """Return what the issuer is asked, with what the process asks of people."""
+    ceiling = settings.access.ceiling_of(about)
+    max_age = None
+    if ceiling is not None and ceiling.max_age:
+        max_age = int(ceiling.max_age.total_seconds())
+    return AuthorizationRequest(
+        redirect_uri=base.callback,
+        state=transaction.state,
+        nonce=transaction.nonce,
+        verifier=transaction.verifier,
+        max_age=max_age,
+        acr_values=() if ceiling is None else ceiling.acr,
+    )
+
+
+def _chooser(base: Base, issuers: list[str], to: str) -> Answer:
+    """Return the page with a button for each issuer."""
+    links = [
+        Link(f"{base.url}{SIGN_IN}?issuer={quote(each, safe='')}&to={quote(to, safe='')}", each)
+        for each in issuers
+    ]
+    return Page(title="Sign in", texts=["Choose where you have an account."], links=links).answer()
