@@ -4,6 +4,7 @@ import secrets
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
@@ -33,6 +34,10 @@ from sessiond.store.sealing import TokenHasher
 from sessiond.system.peer import Peer
 from sessiond.table import Table
 from sessiond.timekeeper import Timekeeper
+from sessiond.web.needs import WebServices
+from sessiond.web.web import Web
+
+RANDOM_SIZE = 32  # bytes: of a cookie, a state, a nonce, a verifier
 
 draw = secrets.SystemRandom().random
 
@@ -55,6 +60,7 @@ class Services:
     gate: Gate
     refresher: Refresher
     login_services: LoginServices
+    web: Web
     subscribers: Subscribers
 
 
@@ -80,6 +86,22 @@ def services_of(
     # told of an end finds it carried out. Only those who follow hear of a login before it is
     # answered: once in, its user may be known by them at once.
     table.attend(*(events.take, gate.take, refresher.take, connected.take), heralds=(estate.take,))
+    web = Web(
+        WebServices(
+            settings=lambda: current.now.web,
+            table=table,
+            gate=gate,
+            refresher=refresher,
+            clock=clock,
+            sealing=lambda: store.sealer,
+            hashed=hasher.token_hash,
+            draw=draw,
+            new_id=uuid4,
+            random=partial(secrets.token_urlsafe, RANDOM_SIZE),
+            metrics=metrics,
+            containment=issuers.containment,
+        )
+    )
     subscribers = Subscribers(
         lambda: current.now.subscribers,
         events,
@@ -105,6 +127,7 @@ def services_of(
         login_services=_login_services(
             table, gate, refresher, clock, hasher, metrics, lambda: current.now.table.rules.proved
         ),
+        web=web,
         subscribers=subscribers,
     )
 
@@ -192,6 +215,7 @@ def endpoints_of(
         names=services.names,
         turns=Turns(services.table),
         estate=services.estate,
+        web=services.web,
         process_access=ProcessAccess(lambda: current.now.names),
         containment=services.issuers.containment,
     )

@@ -163,6 +163,7 @@ def _begin(root: TaskGroup, services: Services, ends: "_Ends") -> None:
     root.start_soon(services.timekeeper.run)
     root.start_soon(services.issuers.run)
     root.start_soon(services.estate.run)
+    root.start_soon(services.web.run)
     root.start_soon(_then, services.table.run, ends.written)
     root.start_soon(services.database.checkpoints.run, services.clock)
 

@@ -12,6 +12,7 @@ from sessiond.control.view import IssuerView, ViewSettings
 from sessiond.core.access import AccessRules, Ceiling, LocalGrant
 from sessiond.core.claims import ClaimRules
 from sessiond.core.decide import Rules
+from sessiond.core.rules import WebRules
 from sessiond.core.secret import Secret
 from sessiond.daemon.issuers import RunningIssuer
 from sessiond.daemon.snapshot import Snapshot
@@ -23,6 +24,8 @@ from sessiond.kdb.welcome import ConnectionSettings
 from sessiond.refresher import RefreshSettings
 from sessiond.system.peer import AllowList
 from sessiond.table import TableSettings
+from sessiond.web.base import Base
+from sessiond.web.needs import WebSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +99,7 @@ def snapshot_of(
             issuers={name: each.refresh_issuer for name, each in running.items()},
             recheck=config.refresh.recheck,
         ),
+        web=_web(config, running, rules),
         witnesses={name: each.ahead for name, each in running.items()},
         subscribers=_subscribers(config),
         access=looked_up.access,
@@ -120,6 +124,19 @@ def _rules(config: Config, running: Mapping[str, RunningIssuer]) -> Rules:
         iss={each.name: each.issuer for each in config.issuers},
         max_sessions=config.login.max_sessions,
         access=_access(config),
+        web=WebRules(
+            idle=timedelta(seconds=config.web.idle), session=timedelta(seconds=config.web.session)
+        ),
+    )
+
+
+def _web(config: Config, running: Mapping[str, RunningIssuer], rules: Rules) -> WebSettings:
+    clients = {name: each.issuer.web for name, each in running.items()}
+    return WebSettings(
+        bases=tuple(map(Base, config.web.bases)),
+        clients={name: client for name, client in clients.items() if client is not None},
+        idle=rules.web.idle,
+        access=rules.access,
     )
 
 

@@ -20,6 +20,7 @@ from sessiond.refresher import RefreshSettings
 from sessiond.system.peer import AllowList
 from sessiond.table import TableSettings
 from sessiond.timekeeper import Witness
+from sessiond.web.needs import WebSettings
 
 T = TypeVar("T")
 
@@ -45,6 +46,7 @@ class Snapshot:
     slow_after: float  # seconds after which an issuer's answer to a login counts as none
     table: TableSettings
     refresh: RefreshSettings
+    web: WebSettings
     witnesses: Mapping[str, Witness]  # of the time, by the issuer's name
     subscribers: SubscriberSettings
     access: Access

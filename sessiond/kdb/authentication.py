@@ -1,4 +1,4 @@
-"""What a login and a renewal have in common: verified, recorded and answered, each in its turn."""
+"""What logins and renewals have in common: verified, recorded and answered, each in its turn."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -96,15 +96,21 @@ class Authentication(ABC):
         self, *, call: str, user: str
     ) -> tuple[ActiveSession | Refused, Callable[[], None]]:
         """Return what is answered, and what tells operators of it once that has left."""
-        outcome = self._outcome or Refused(Refusal.UNAVAILABLE, "")
-        told = Told(
+        outcome = self._came_of_it()
+        told = self._told(call=call, user=user)
+        return outcome, partial(tell, self._services, self._owner, told, outcome)
+
+    def _came_of_it(self) -> ActiveSession | Refused:
+        return self._outcome or Refused(Refusal.UNAVAILABLE, "")
+
+    def _told(self, *, call: str, user: str) -> Told:
+        return Told(
             call=call,
             user=user,
             took=self._took(),
             commit=self._commit_took,
             timings=self._verification.timings,
         )
-        return outcome, partial(tell, self._services, self._owner, told, outcome)
 
     def _took(self) -> float:
         return self._services.clock.monotonic() - self._slot.began

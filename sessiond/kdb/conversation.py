@@ -33,6 +33,7 @@ from sessiond.kdb.subscriber_access import ProcessNames, SubscriberAccess
 from sessiond.kdb.tasks import ConnectionTasks
 from sessiond.kdb.telling import Refused, Told, tell
 from sessiond.kdb.turns import Turns
+from sessiond.kdb.web_call import LATE, WebAnswers, answered, begin_web
 from sessiond.kdb.welcome import ConnectionSettings, Welcome
 from sessiond.qipc import NIL, Value, is_ping, list_, symbol
 from sessiond.qipc.values import QType, Vector
@@ -58,6 +59,7 @@ class ConnectionContext:
     names: ProcessNames
     turns: Turns
     estate: Estate
+    web: WebAnswers
     process_access: ProcessAccess = field(default_factory=ProcessAccess)
     containment: Containment = field(default_factory=Containment)  # where faults of ours end
     budget: Budget = field(default_factory=Budget)
@@ -146,6 +148,8 @@ class Conversation:
                 self._subscribe(call, slot)
             case calls.Follow():
                 self._follow_estate(owner, slot)
+            case calls.Web():
+                self._web(call, owner, slot)
 
     def pass_over(self, value: Value, slot: Slot) -> None:
         """Answer a message that could not be begun in its time. Nothing of it happens.
@@ -163,6 +167,9 @@ class Conversation:
             raise CallError("say hello first")
         if owner is not None and isinstance(call, calls.Connect | calls.Renewal):
             self._refuse_late(call, owner, slot)
+        elif owner is not None and isinstance(call, calls.Web):
+            services = self._context.login_services
+            slot.settle(partial(answered, services, owner, slot, LATE))
         elif slot.is_sync:
             slot.late()
         else:
@@ -292,6 +299,12 @@ class Conversation:
         if not slot.is_sync:
             raise CallError("follow must be sync")
         Following(self._context.estate, self._line, owner, slot, self._tasks).begin()
+
+    def _web(self, call: calls.Web, owner: Owner, slot: Slot) -> None:
+        if not slot.is_sync:
+            raise CallError("web must be sync")
+        context = self._context
+        begin_web(context.web, context.login_services, owner, call, slot, self._tasks)
 
     def _follow(self, feed: Feed, call: calls.Subscription, slot: Slot) -> None:
         feed.follow(call.users, self._tasks.begin)

@@ -34,13 +34,16 @@ from sessiond.qipc import (
     guid,
     int_,
     long,
+    string,
     strings,
     symbol,
     symbols,
     table,
+    timespan,
     timestamp,
 )
 from sessiond.qipc.values import QType, Vector
+from sessiond.web.answer import Answer
 
 PUSH = ".sessiond.upd"
 NO_SESSION = UUID(int=0)
@@ -63,6 +66,24 @@ def accepted(active: ActiveSession) -> bytes:
 def refused(reason: Refusal) -> bytes:
     """Return the seven keys of a refused login or renewal; nothing that the caller sent."""
     return _ANSWER.message(False, NO_SESSION, "", (), {}, None, reason.value)
+
+
+def web(answer: Answer) -> bytes:
+    """Return the twelve keys of the answer about a request over HTTP."""
+    who: tuple[Any, ...] = "", NO_SESSION, (), {}, None
+    if answer.active is not None:
+        session, expires_at = answer.active.session, answer.active.expires_at
+        who = session.principal.name, session.id, session.roles, session.attributes, expires_at
+    return _WEB.message(
+        answer.action,
+        *who,
+        answer.status,
+        answer.headers,
+        answer.body,
+        answer.signout,
+        answer.reason,
+        answer.keep,
+    )
 
 
 def sessions(active_sessions: Sequence[ActiveSession]) -> Value:
@@ -197,6 +218,23 @@ _ANSWER = Template(
         "attributes": strings,
         "expires": timestamp,
         "reason": symbol,
+    },
+)
+_WEB = Template(
+    MessageKind.RESPONSE,
+    {
+        "action": symbol,
+        "user": symbol,
+        "session": guid,
+        "roles": symbols,
+        "attributes": strings,
+        "expires": timestamp,
+        "status": int_,
+        "headers": string,
+        "body": string,
+        "signout": string,
+        "reason": symbol,
+        "keep": timespan,
     },
 )
 _TOLD: dict[str, Callable[[Any], Value]] = {

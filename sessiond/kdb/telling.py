@@ -1,4 +1,4 @@
-"""What operators are told of a login or a renewal as it is answered."""
+"""What operators are told of a login, a renewal or a request over HTTP as it is answered."""
 
 from dataclasses import dataclass
 
@@ -8,6 +8,7 @@ from sessiond.core.errors import IssuerUnavailable, Refusal, TokenRejected
 from sessiond.core.session import ActiveSession
 from sessiond.gate import LoginTimings
 from sessiond.kdb.login_services import LoginServices, Owner
+from sessiond.web.answer import Answer
 
 log = structlog.get_logger()
 
@@ -47,7 +48,7 @@ class Refused:
 class Told:
     """What is said of one, whatever came of it."""
 
-    call: str  # as q calls it: connect, renew
+    call: str  # as q calls it: connect, renew, web
     user: str  # fit to be shown
     took: float  # seconds from its first byte on
     commit: float | None  # seconds, the wait for its turn included
@@ -81,6 +82,48 @@ def tell(
     if isinstance(outcome, Refused):
         services.table.note_refusal(
             user=told.user, issuer=issuer, process=owner.about, reason=outcome.reason
+        )
+
+
+def tell_web(
+    services: LoginServices,
+    owner: Owner,
+    told: Told,
+    answer: Answer,
+    refused: Refused | None = None,
+) -> None:
+    """Log and measure the answer about a request; where a bearer was refused, tell that too.
+
+    Nothing of the request itself is told: what it asks for may have a code in it.
+    """
+    user, issuer, facts = told.user, told.timings.issuer, dict[str, str]()
+    if answer.active is not None:
+        session = answer.active.session
+        user, issuer = session.principal.name, session.principal.issuer
+        facts["session"] = str(session.id)
+    if refused is not None:
+        facts["detail"] = refused.detail
+    log.info(
+        "web request",
+        outcome=answer.action,
+        status=answer.status,
+        reason=answer.reason,
+        user=user,
+        process=owner.about.name,
+        issuer=issuer,
+        **facts,
+        **_milliseconds(
+            answer_ms=told.took,
+            queue_ms=told.timings.queued,
+            issuer_ms=told.timings.called,
+            commit_ms=told.commit,
+        ),
+    )
+    services.metrics.answered("web", answer.action, told.took, told.timings)
+    services.metrics.web_requests.labels(answer.action, answer.reason).inc()
+    if refused is not None:
+        services.table.note_refusal(
+            user="", issuer=issuer, process=owner.about, reason=refused.reason
         )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import partial
 
 from sessiond.core.errors import IssuerUnavailable, StoreError, TokenRejected
+from sessiond.core.password import Presented
 from sessiond.core.secret import Secret
 from sessiond.core.session import ActiveSession, SessionId
 from sessiond.core.verdict import PresentedTokens
@@ -13,6 +14,7 @@ from sessiond.kdb.proving import prove
 from sessiond.kdb.slots import Slot
 from sessiond.kdb.tasks import ConnectionTasks
 
+Brought = tuple[str | None, str | Presented]  # the typed name, where there is one; and the tokens
 Outcome = VerifiedLogin | TokenRejected | IssuerUnavailable
 
 
@@ -48,22 +50,11 @@ class Verification:
 
     def begin(self, user: str, password: Secret, *, renews: SessionId | None = None) -> None:
         """Ask the gate. Many of a process may be here at a time."""
-        try:
-            decided = self._services.gate.decide_now(
-                user=user,
-                password=password.reveal(),
-                owner=self._owner.key,
-                renews=renews,
-                timings=self.timings,
-            )
-        except (TokenRejected, IssuerUnavailable) as refused:
-            self._tell(refused)
-            return
-        if isinstance(decided, VerifiedLogin):
-            self._heard(decided)
-        else:
-            self._waiting = decided
-            decided.then(self._slot.guarded(self._heard))
+        self._ask(lambda: (user, password.reveal()), renews)
+
+    def begin_bearer(self, token: Secret) -> None:
+        """Ask the gate about a token that came over HTTP, where nobody types a name."""
+        self._ask(lambda: (None, self._services.gate.read_bearer(token.reveal())))
 
     def leave(self) -> None:
         """Hear of it no more."""
@@ -95,6 +86,25 @@ class Verification:
             self._services.refresher.hold(
                 session.grant, issuer=session.principal.issuer, access=verified.presented.access
             )
+
+    def _ask(self, read: Callable[[], Brought], renews: SessionId | None = None) -> None:
+        try:
+            user, password = read()
+            decided = self._services.gate.decide_now(
+                user=user,
+                password=password,
+                owner=self._owner.key,
+                renews=renews,
+                timings=self.timings,
+            )
+        except (TokenRejected, IssuerUnavailable) as refused:
+            self._tell(refused)
+            return
+        if isinstance(decided, VerifiedLogin):
+            self._heard(decided)
+        else:
+            self._waiting = decided
+            decided.then(self._slot.guarded(self._heard))
 
     def _heard(self, outcome: Outcome) -> None:
         self._waiting = None

@@ -120,6 +120,11 @@ class SqliteStore:
         self._hold = hold
         self.lookup_key = lookup_key  # tokens are hashed with it; belongs to this database
 
+    @property
+    def sealer(self) -> Sealer:
+        """What seals by now."""
+        return self._sealer
+
     def seal_with(self, sealer: Sealer) -> None:
         """Seal with another sealer what is committed from now on."""
         self._sealer = sealer

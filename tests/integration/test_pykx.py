@@ -30,6 +30,11 @@ with kx.SyncQConnection("localhost", port, unix=True, no_ctx=True, username="gw1
     q("opened", entries["session"], kx.IntAtom(5))
     sessions = q("sessions")
     columns = dict(zip(sessions._keys.py(), sessions._values))
+    texts = {"target": "/", "cookie": "", "accept": "*/*", "origin": "", "host": "gw1:5007"}
+    request = {name: kx.CharVector(text) for name, text in texts.items()}
+    request |= {"bearer": kx.CharVector(password.partition(";")[0]), "address": kx.IntAtom(0)}
+    let_in = q("web", request)
+    web = dict(zip(let_in.py(), let_in._values))
     refused = q("connect", {**login, "password": kx.CharVector("plain")}).py()
     try:
         q("nonsense")
@@ -38,6 +43,8 @@ with kx.SyncQConnection("localhost", port, unix=True, no_ctx=True, username="gw1
     print(json.dumps({
         "hello": sorted(hello.py()), "ok": told["ok"], "user": told["user"],
         "keys": list(told), "types": {key: type(entries[key]).__name__ for key in told},
+        "web": {key: type(web[key]).__name__ for key in web}, "action": let_in.py()["action"],
+        "who": let_in.py()["user"],
         "sessions": {name: type(column).__name__ for name, column in columns.items()},
         "rows": len(columns["user"]), "refused": refused["reason"], "wrong": wrong,
         "ping": q("").py() is None,
@@ -68,6 +75,21 @@ def test_kxs_own_library_logs_a_user_in(strict_issuer: RunningIssuer, start: Sta
         "attributes": "Dictionary",
         "expires": "TimestampAtom",
         "reason": "SymbolAtom",
+    }
+    assert (told["action"], told["who"]) == ("allow", ALICE)
+    assert told["web"] == {
+        "action": "SymbolAtom",
+        "user": "SymbolAtom",
+        "session": "GUIDAtom",
+        "roles": "SymbolVector",
+        "attributes": "Dictionary",
+        "expires": "TimestampAtom",
+        "status": "IntAtom",
+        "headers": "CharVector",
+        "body": "CharVector",
+        "signout": "CharVector",
+        "reason": "SymbolAtom",
+        "keep": "TimespanAtom",
     }
     assert told["sessions"] == {
         "session": "GUIDVector",

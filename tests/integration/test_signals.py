@@ -151,6 +151,7 @@ def test_the_dashboard_has_its_rows_and_asks_the_chosen_data_source() -> None:
         "Now",
         "Logins",
         "Latency",
+        "Web",
         "Issuers",
         "Refresh",
         "Sessions",

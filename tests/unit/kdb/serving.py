@@ -53,6 +53,7 @@ from sessiond.testing.plain import plain, plain_dict
 from sessiond.testing.wire import ProcessWire
 from tests.fakes import RULES, FakeClock, MemoryStore, Settings, idle, table_settings
 from tests.unit.gate.fakes import ScriptedVerifier, gate_issuer, gate_settings, opaque
+from tests.unit.kdb.fakes import FakeWeb
 from tests.unit.kdb.pipe import PipeEnd, pipe
 from tests.unit.refresher.refreshing import ScriptedTokens, hashed
 
@@ -248,6 +249,7 @@ class Serving:
     tasks: TaskGroup
     estate: Estate
     table_settings: Settings[TableSettings]
+    web: FakeWeb
     connections: list[Connection] = field(default_factory=list)
 
     def arrive(self, who: Peer | None = None, *, room: float = math.inf) -> Process:
@@ -312,7 +314,7 @@ async def serving(
     max_message: int = 1 << 20,
     access: AccessRules | None = None,
 ) -> AsyncIterator[Serving]:
-    store, connected, numbers = MemoryStore(), ConnectedProcesses(), count(1)
+    store, connected, numbers, web = MemoryStore(), ConnectedProcesses(), count(1), FakeWeb()
     events = EventLog(store, clock)
     rules = replace(RULES, proved=frozenset(proved), access=access or RULES.access)
     settled = table_settings(rules)
@@ -363,6 +365,7 @@ async def serving(
         names=ProcessNames(clock.monotonic),
         turns=Turns(table),
         estate=estate,
+        web=web,
     )
     async with anyio.create_task_group() as tasks:
         for run in (gate.run, refresher.run, table.run, estate.run):
@@ -381,6 +384,7 @@ async def serving(
             tasks,
             estate,
             settled,
+            web,
         )
         try:
             yield at_work

@@ -9,7 +9,7 @@ import pytest
 from sessiond.qipc import NIL, call
 from sessiond.table import hearing
 from sessiond.testing import QReplyError
-from sessiond.testing.calls import PING, SESSIONS, disconnect_call
+from sessiond.testing.calls import PING, SESSIONS, disconnect_call, web_call
 from sessiond.testing.plain import plain_dict
 from tests.fakes import FakeClock, idle
 from tests.unit.kdb.serving import Serving, connect, peer, refused, renew, serving
@@ -62,6 +62,22 @@ async def test_what_cannot_be_begun_in_its_time_is_answered_all_the_same(clock: 
         assert await q.sessions() == [5]
         await clock.advance(2)
         assert ("login.refused", "deadline") in daemon.told
+
+
+async def test_a_request_over_http_that_cannot_be_begun_in_its_time_is_denied(
+    clock: FakeClock,
+) -> None:
+    async with serving(clock) as daemon:
+        q = await daemon.process()
+        async with crowded(daemon):
+            await q.ask(web_call(bearer="token"), web_call())
+            await clock.advance(daemon.settings.deadline)
+            for _ in range(2):
+                answer = plain_dict(await q.answer())
+                assert (answer["action"], answer["status"]) == ("deny", 503)
+                assert answer["reason"] == "deadline"
+        assert daemon.web.asked == []
+        assert "token" not in daemon.verifier.asked
 
 
 async def test_what_must_happen_and_cannot_be_begun_in_its_time_is_said_anew(

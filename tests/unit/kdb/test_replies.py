@@ -53,10 +53,16 @@ from sessiond.qipc import (
 )
 from sessiond.qipc.values import QType
 from sessiond.testing import EventFactory
+from sessiond.web.answer import Answer
+from sessiond.web.answer import sent as sent_answer
 from tests.fakes import START, principal, process_about, session, session_id
 from tests.unit.qipc.strategies import symbol_texts
 
 NANOSECONDS = int((START - datetime(2000, 1, 1, tzinfo=UTC)).total_seconds()) * 10**9
+WEB_KEYS = [
+    *("action", "user", "session", "roles", "attributes", "expires"),
+    *("status", "headers", "body", "signout", "reason", "keep"),
+]
 KEYS = ["ok", "session", "user", "roles", "attributes", "expires", "reason"]
 PUSH_KEYS = ["event", "session", "handle", "user", "roles", "expires", "reason", "sequence"]
 SESSION_EVENTS = [
@@ -99,6 +105,41 @@ def pushed(message: bytes) -> dict[str, Value]:
     name, entries = arrived.items
     assert name == symbol(".sessiond.upd")
     return mapping(entries)
+
+
+def test_a_request_that_is_let_in_has_twelve_keys_of_these_types() -> None:
+    who = active(principal=principal("Alice"), roles=("reader",), attributes={"desk": "R"})
+    answer = Answer(action="allow", active=who, signout="https://gw/out", keep=timedelta(seconds=6))
+    entries = mapping(said(replies.web(answer)))
+    assert entries == {
+        "action": symbol("allow"),
+        "user": symbol("Alice"),
+        "session": guid(session_id(1)),
+        "roles": Vector(QType.SYMBOL, ("reader",)),
+        "attributes": Dictionary(
+            Vector(QType.SYMBOL, ("desk",)), List((Vector(QType.CHAR, b"R"),))
+        ),
+        "expires": Atom(QType.TIMESTAMP, NANOSECONDS),
+        "status": int_(0),
+        "headers": string(""),
+        "body": string(""),
+        "signout": string("https://gw/out"),
+        "reason": symbol(""),
+        "keep": Atom(QType.TIMESPAN, 6 * 10**9),
+    }
+    assert list(entries) == WEB_KEYS
+
+
+def test_a_request_that_is_not_let_in_names_nobody() -> None:
+    answer = sent_answer("deny", 403, ("X-A", "b"), body="no", reason="notallowed")
+    entries = mapping(said(replies.web(answer)))
+    assert list(entries) == WEB_KEYS
+    assert [entries[name] for name in WEB_KEYS[1:6]] == [
+        *(symbol(""), NULL_GUID, symbols(()), Dictionary(symbols(()), List(())), NULL_TIMESTAMP),
+    ]
+    assert (entries["status"], entries["body"]) == (int_(403), string("no"))
+    assert entries["headers"] == string(answer.headers)
+    assert entries["keep"] == Atom(QType.TIMESPAN, 0)
 
 
 def test_an_accepted_login_has_seven_keys_of_these_types() -> None:
