@@ -59,7 +59,8 @@ class Base:
 
 def base_of(bases: Iterable[Base], host: str) -> Base | None:
     """Return the base that a Host header names (RFC 9110, 7.2); None: it is for none of them."""
-    return next((each for each in bases if each.authority == authority_of(host, each.scheme)), None)
+    named = {scheme: authority_of(host, scheme) for scheme in _DEFAULT_PORTS}
+    return next((each for each in bases if each.authority == named[each.scheme]), None)
 
 
 def authority_of(host: str, scheme: str) -> Authority | None:

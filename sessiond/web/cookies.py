@@ -6,6 +6,7 @@ from sessiond.web.base import Base
 
 SIGN_IN_SLOTS = 4  # sign-ins that one browser may have begun at a time, at one base
 SIGN_IN_AGE = 600  # seconds
+ARRIVAL_AGE = 10  # seconds
 
 
 class RepeatedCookie(ValueError):  # noqa: N818 - what is wrong with a header
@@ -35,6 +36,11 @@ def names_of(header: str) -> Collection[str]:
 def sign_in_cookie(base: Base, slot: int) -> str:
     """Return the name of a begun sign-in's cookie."""
     return f"{base.cookie}-signin-{slot}"
+
+
+def arrival_cookie(base: Base) -> str:
+    """Return the name of the cookie by which the first page after a sign-in is known as meant."""
+    return f"{base.cookie}-arrival"
 
 
 def set_cookie(base: Base, name: str, value: str, *, max_age: int | None = None) -> str:

@@ -48,6 +48,14 @@ class WebSettings:
 class Gate(Protocol):
     """Judges tokens, as `sessiond.gate.Gate`."""
 
+    def read_bearer(self, token: str) -> Presented:
+        """Return an access token that came alone.
+
+        Raises:
+            TokenRejected: It is none.
+        """
+        ...
+
     async def admit(
         self, *, user: None, password: Presented, owner: ProcessKey, issued: Issued
     ) -> VerifiedLogin:

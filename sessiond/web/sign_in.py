@@ -1,5 +1,6 @@
 """Sends a browser to its issuer. What has to be known again goes with it, sealed."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import quote
 
@@ -12,11 +13,17 @@ from sessiond.web.base import SIGN_IN, Base
 from sessiond.web.needs import WebServices, WebSettings
 from sessiond.web.pages import Link, Page
 from sessiond.web.request import Request
-from sessiond.web.target import Target, parameters, way_back
+from sessiond.web.target import URL_SAFE, Target, parameters, way_back
 from sessiond.web.transaction import Transaction
 from sessiond.web.web_client import AuthorizationRequest, WebClient
 
-_URL = "/?:@!$&'()*+,;=-._~%[]#"  # RFC 3986, 2.2; what is escaped already stays so
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """Where a browser wants to be once its user is signed in."""
+
+    path: str
+    is_meant: bool  # see Transaction
 
 
 class SignIn:
@@ -28,10 +35,11 @@ class SignIn:
     async def begin(self, request: Request, base: Base) -> Answer:
         """Return the way to the issuer of whoever wants a page; of several, he chooses one."""
         clients = self._services.settings().clients
+        wanted = _Wanted(way_back(request.target), is_meant=not request.is_from_elsewhere)
         if len(clients) > 1:
-            return _chooser(base, sorted(clients), way_back(request.target))
+            return _chooser(base, sorted(clients), wanted)
         (client,) = clients.values()
-        return await self._begin_at(client, request, base, way_back(request.target))
+        return await self._begin_at(client, request, base, wanted)
 
     async def chosen(self, request: Request, base: Base) -> Answer:
         """Return the way to the issuer that was chosen.
@@ -41,13 +49,17 @@ class SignIn:
         """
         asked = parameters(Target.of(request.target).query)
         clients = self._services.settings().clients
-        client, to = clients.get(asked.get("issuer", "")), way_back(asked.get("to", "/"))
+        wanted = _Wanted(
+            way_back(asked.get("to", "/")),
+            is_meant=not (request.is_from_elsewhere or asked.get("from")),
+        )
+        client = clients.get(asked.get("issuer", ""))
         if client is None:
-            return _chooser(base, sorted(clients), to)
-        return await self._begin_at(client, request, base, to)
+            return _chooser(base, sorted(clients), wanted)
+        return await self._begin_at(client, request, base, wanted)
 
     async def _begin_at(
-        self, client: WebClient, request: Request, base: Base, to: str
+        self, client: WebClient, request: Request, base: Base, wanted: _Wanted
     ) -> Answer:
         services = self._services
         now, sealing = services.clock.now(), services.sealing()
@@ -56,7 +68,8 @@ class SignIn:
             state=f"{slot}{services.random()}",
             nonce=services.random(),
             verifier=Secret(services.random()),
-            way_back=to,
+            way_back=wanted.path,
+            is_meant=wanted.is_meant,
             issuer=client.issuer,
             made_at=now,
         )
@@ -64,11 +77,11 @@ class SignIn:
         try:
             url = await client.authorization_url(asked)
         except IssuerUnavailable:
-            return words.UNAVAILABLE.answer(("Retry-After", "5"))
+            return words.unavailable(base, to=transaction.again).answer(("Retry-After", "5"))
         name = cookies.sign_in_cookie(base, slot)
         sealed = transaction.sealed(base, sealing)
         kept = cookies.set_cookie(base, name, sealed, max_age=cookies.SIGN_IN_AGE)
-        return redirect(quote(url, safe=_URL), ("Set-Cookie", kept))
+        return redirect(quote(url, safe=URL_SAFE), ("Set-Cookie", kept))
 
     def _slot(self, header: str, base: Base, now: datetime) -> int:
         """Return which of the browser's cookies to use: a free one, else that begun first.
@@ -108,10 +121,10 @@ def _asked(
     )
 
 
-def _chooser(base: Base, issuers: list[str], to: str) -> Answer:
-    """Return the page with a button for each issuer."""
+def _chooser(base: Base, issuers: list[str], wanted: _Wanted) -> Answer:
+    """Return the page with a button for each issuer; a click makes no other site's word meant."""
+    to = quote(wanted.path, safe="") + ("" if wanted.is_meant else "&from=elsewhere")
     links = [
-        Link(f"{base.url}{SIGN_IN}?issuer={quote(each, safe='')}&to={quote(to, safe='')}", each)
-        for each in issuers
+        Link(f"{base.url}{SIGN_IN}?issuer={quote(each, safe='')}&to={to}", each) for each in issuers
     ]
     return Page(title="Sign in", texts=["Choose where you have an account."], links=links).answer()

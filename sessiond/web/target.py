@@ -6,6 +6,8 @@ from urllib.parse import parse_qsl, quote, unquote
 MAX_KEPT = 1024  # characters of an address that is gone back to after a sign-in
 MAX_PARAMETERS = 32
 
+URL_SAFE = "/?:@!$&'()*+,;=-._~%[]#"  # RFC 3986, 2.2: an issuer's address, made one line of ASCII
+
 _OURS = ".sessiond"
 _AS_IT_IS = "/?:@!$&'()*+,;=-._~%"  # RFC 3986, 3.3 and 3.4, and what is escaped already
 _TURNS = 4  # of unescaping, after which an address is given up

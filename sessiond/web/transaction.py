@@ -59,6 +59,7 @@ class _Members(msgspec.Struct, frozen=True, array_like=True):
     nonce: str
     verifier: str
     way_back: str
+    is_meant: bool
     issuer: str
     made_at: int  # seconds, Unix
 
@@ -71,6 +72,7 @@ class Transaction:
     nonce: str = field(repr=False)
     verifier: Secret  # RFC 7636
     way_back: str  # the local path that was wanted
+    is_meant: bool  # by the person himself, as far as his browser says: no other site sent him
     issuer: str  # the configured name of whom it was sent to: an answer of another is refused
     made_at: datetime
 
@@ -79,6 +81,11 @@ class Transaction:
         """Which of the browser's cookies it is in."""
         return int(self.state[0])
 
+    @property
+    def again(self) -> str:
+        """Where a button leads that begins anew: to no query that another site has thought of."""
+        return self.way_back if self.is_meant else self.way_back.partition("?")[0]
+
     def sealed(self, base: Base, sealing: Sealing) -> str:
         """Return the cookie's value."""
         members = _Members(
@@ -86,6 +93,7 @@ class Transaction:
             self.nonce,
             self.verifier.reveal(),
             self.way_back,
+            self.is_meant,
             self.issuer,
             int(self.made_at.timestamp()),
         )
@@ -112,6 +120,7 @@ class Transaction:
             nonce=members.nonce,
             verifier=Secret(members.verifier),
             way_back=members.way_back,
+            is_meant=members.is_meant,
             issuer=members.issuer,
             made_at=made_at,
         )
@@ -139,5 +148,4 @@ def slot_of(state: str) -> int | None:
 
 
 def _place(base: Base) -> dict[str, str]:
-    place = {"table": "web", "column": "signin", "row": base.url, "issuer": "", "subject": ""}
-    return place
+    return {"table": "web", "column": "signin", "row": base.url, "issuer": "", "subject": ""}

@@ -1,0 +1,162 @@
+"""Sign-ins that are carried out beside the calls that asked, until somebody collects the result.
+
+A browser that waits too long is answered before its sign-in is over, and asks again. So work and
+results outlive calls; how many there are at a time is bounded, and none is kept for long.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+import anyio
+from anyio.abc import TaskGroup
+
+from sessiond.clock import Clock
+from sessiond.containment import Containment
+from sessiond.core.grant import TokenHash
+from sessiond.core.secret import Secret
+from sessiond.core.session import ProcessKey, SessionId
+from sessiond.racing import first
+from sessiond.web.pages import Page
+
+MAX_PENDING = 1000  # at work or not collected
+MAX_OF_PROCESS = 250  # of these: who floods one process leaves room at the others
+MAX_USED = 10_000  # states that are remembered; the oldest are forgotten, and then the issuer knows
+USED_FOR = 600.0  # seconds: as long as a sign-in may take
+KEPT_FOR = 60.0  # seconds that a result waits to be collected
+WORKS_FOR = 60.0  # seconds until it is given up
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedIn:
+    """A session that was made, for the browser that began it."""
+
+    session: SessionId
+    process: ProcessKey
+    cookie: Secret
+
+
+Result = SignedIn | Page
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """What is done for a sign-in."""
+
+    work: Callable[[], Awaitable[Result]]
+    otherwise: Page  # the result where that fails, or takes too long
+    issuer: str  # who is asked
+
+
+@dataclass(slots=True, eq=False)
+class Pending:
+    """One sign-in: at work, then with its result."""
+
+    state: TokenHash
+    process: ProcessKey
+    job: Job
+    result: Result | None = None
+    done: anyio.Event = field(default_factory=anyio.Event)
+    gone: anyio.Event = field(default_factory=anyio.Event)  # collected, or it gave way to another
+
+
+class Finishing:
+    """Owns them. Each state is worked for once."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        containment: Containment,
+        *,
+        end: Callable[[SignedIn], Awaitable[None]],
+    ) -> None:
+        """Begin with none.
+
+        Args:
+            clock: Says when a result was waited for long enough.
+            containment: Where exceptions end that no sign-in may raise.
+            end: Ends a session that nobody has collected.
+        """
+        self._clock = clock
+        self._containment = containment
+        self._end = end
+        self._tasks: TaskGroup | None = None
+        self._pending: dict[TokenHash, Pending] = {}
+        self._used: dict[TokenHash, float] = {}  # until when, monotonic; the oldest first
+
+    def __len__(self) -> int:
+        """Return how many are at work or not collected."""
+        return len(self._pending)
+
+    async def run(self) -> None:
+        """Own the work, until cancelled."""
+        async with anyio.create_task_group() as self._tasks:
+            await anyio.sleep_forever()
+
+    def find(self, state: TokenHash) -> Pending | None:
+        """Return the sign-in of a state, unless it was collected."""
+        return self._pending.get(state)
+
+    def is_used(self, state: TokenHash) -> bool:
+        """Say whether a state was worked for, or given up, before."""
+        return self._used.get(state, 0.0) > self._clock.monotonic()
+
+    def use(self, state: TokenHash) -> None:
+        """Remember a state, so that nothing else comes of it."""
+        now = self._clock.monotonic()
+        while self._used and (
+            len(self._used) >= MAX_USED or next(iter(self._used.values())) <= now
+        ):
+            del self._used[next(iter(self._used))]
+        self._used[state] = now + USED_FOR
+
+    def begin(self, state: TokenHash, process: ProcessKey, job: Job) -> Pending | None:
+        """Begin to work for a state that is not used; None: there is no room, ask again."""
+        if self._tasks is None or not self._has_room(process):
+            return None
+        self.use(state)
+        pending = self._pending[state] = Pending(state, process, job)
+        self._tasks.start_soon(self._carry_out, pending)
+        return pending
+
+    def collect(self, pending: Pending) -> Result | None:
+        """Take a result, once; None: somebody else has it."""
+        result, pending.result = pending.result, None
+        self._drop(pending)
+        return result
+
+    async def _carry_out(self, pending: Pending) -> None:
+        pending.result = await self._result_of(pending.job)
+        pending.done.set()
+        await first(pending.gone.wait, lambda: self._clock.sleep(KEPT_FOR))
+        left = self.collect(pending)
+        if isinstance(left, SignedIn):
+            with self._containment.around("sign-in", pending.job.issuer):
+                await self._end(left)
+
+    async def _result_of(self, job: Job) -> Result:
+        results = list[Result]()
+
+        async def carry_out() -> None:
+            with self._containment.around("sign-in", job.issuer):
+                results.append(await job.work())
+
+        await first(carry_out, lambda: self._clock.sleep(WORKS_FOR))
+        return results[0] if results else job.otherwise
+
+    def _has_room(self, process: ProcessKey) -> bool:
+        """Say whether another may begin; one that came to nothing gives way to it."""
+        of_process = [each for each in self._pending.values() if each.process == process]
+        if len(of_process) >= MAX_OF_PROCESS:
+            return self._give_way(of_process)
+        return len(self._pending) < MAX_PENDING or self._give_way(list(self._pending.values()))
+
+    def _give_way(self, among: list[Pending]) -> bool:
+        oldest = next((each for each in among if isinstance(each.result, Page)), None)
+        if oldest is not None:
+            self._drop(oldest)
+        return oldest is not None
+
+    def _drop(self, pending: Pending) -> None:
+        if self._pending.get(pending.state) is pending:
+            del self._pending[pending.state]
+        pending.gone.set()
