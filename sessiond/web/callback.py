@@ -91,7 +91,12 @@ class Callback:
             return words.not_begun(base).answer(over)
         code = Secret(asked.get("code", ""))
         returned = Returned(
-            request=request, base=base, transaction=transaction, client=client, code=code
+            request=request,
+            base=base,
+            transaction=transaction,
+            client=client,
+            code=code,
+            at=self._services.clock.monotonic(),
         )
         try:
             fault = await client.iss_fault(asked.get("iss"))

@@ -16,6 +16,7 @@ from sessiond.core.queries import Request
 from sessiond.core.secret import Secret
 from sessiond.core.session import ProcessAbout, ProcessKey
 from sessiond.gate import Issued, VerifiedLogin
+from sessiond.metrics import Metrics
 from sessiond.web.base import Base
 from sessiond.web.transaction import Sealing
 from sessiond.web.web_client import WebClient
@@ -108,6 +109,7 @@ class WebServices:
     draw: Callable[[], float]  # uniform in [0, 1)
     new_id: Callable[[], UUID]
     random: Callable[[], str]  # 256 bits in 43 characters of base64url
+    metrics: Metrics = field(default_factory=Metrics)
     containment: Containment = field(default_factory=Containment)
 
     def hash_of(self, purpose: str, text: str) -> TokenHash:

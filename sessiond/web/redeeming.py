@@ -41,6 +41,7 @@ class Returned:
     transaction: Transaction
     client: WebClient
     code: Secret = field(repr=False)
+    at: float  # monotonic moment
 
 
 class Redeeming:
@@ -80,6 +81,7 @@ class Redeeming:
             reason=reason.value,
             detail=detail,
         )
+        self._measure(returned, "failed")
         self._services.table.note_refusal(user="", issuer=issuer, process=about, reason=reason)
 
     async def _session_of(self, returned: Returned) -> Result:
@@ -158,6 +160,11 @@ class Redeeming:
             issuer=session.principal.issuer,
             session=str(session.id),
         )
+        self._measure(returned, "finished")
+
+    def _measure(self, returned: Returned, outcome: str) -> None:
+        took = self._services.clock.monotonic() - returned.at
+        self._services.metrics.sign_in_over(returned.client.issuer, outcome, took)
 
 
 def _check_subject(redeemed: Redeemed, login: VerifiedLogin) -> None:

@@ -81,6 +81,7 @@ class SignIn:
         name = cookies.sign_in_cookie(base, slot)
         sealed = transaction.sealed(base, sealing)
         kept = cookies.set_cookie(base, name, sealed, max_age=cookies.SIGN_IN_AGE)
+        services.metrics.sign_in_begun(client.issuer)
         return redirect(quote(url, safe=URL_SAFE), ("Set-Cookie", kept))
 
     def _slot(self, header: str, base: Base, now: datetime) -> int:
