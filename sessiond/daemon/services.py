@@ -86,22 +86,6 @@ def services_of(
     # told of an end finds it carried out. Only those who follow hear of a login before it is
     # answered: once in, its user may be known by them at once.
     table.attend(*(events.take, gate.take, refresher.take, connected.take), heralds=(estate.take,))
-    web = Web(
-        WebServices(
-            settings=lambda: current.now.web,
-            table=table,
-            gate=gate,
-            refresher=refresher,
-            clock=clock,
-            sealing=lambda: store.sealer,
-            hashed=hasher.token_hash,
-            draw=draw,
-            new_id=uuid4,
-            random=partial(secrets.token_urlsafe, RANDOM_SIZE),
-            metrics=metrics,
-            containment=issuers.containment,
-        )
-    )
     subscribers = Subscribers(
         lambda: current.now.subscribers,
         events,
@@ -127,7 +111,7 @@ def services_of(
         login_services=_login_services(
             table, gate, refresher, clock, hasher, metrics, lambda: current.now.table.rules.proved
         ),
-        web=web,
+        web=_web(current, issuers, table, gate, refresher, clock, store, hasher),
         subscribers=subscribers,
     )
 
@@ -172,6 +156,34 @@ def _login_services(
     )
 
 
+def _web(
+    current: Current[Snapshot],
+    issuers: Issuers,
+    table: Table,
+    gate: Gate,
+    refresher: Refresher,
+    clock: SystemClock,
+    store: store.SqliteStore,
+    hasher: TokenHasher,
+) -> Web:
+    return Web(
+        WebServices(
+            settings=lambda: current.now.web,
+            table=table,
+            gate=gate,
+            refresher=refresher,
+            clock=clock,
+            sealing=lambda: store.sealer,
+            hashed=hasher.token_hash,
+            draw=draw,
+            new_id=uuid4,
+            random=partial(secrets.token_urlsafe, RANDOM_SIZE),
+            metrics=issuers.metrics,
+            containment=issuers.containment,
+        )
+    )
+
+
 class Reception:
     """Receives connections. Each is served as was configured when it came."""
 
@@ -205,20 +217,7 @@ def endpoints_of(
     control: socket.socket | None,
 ) -> Endpoints:
     """Make it, once the table is loaded."""
-    context = ConnectionContext(
-        login_services=services.login_services,
-        connected=services.connected,
-        events=services.events,
-        clock=services.clock,
-        welcome=welcome,
-        subscriber_access=SubscriberAccess(lambda: current.now.subscriber_access),
-        names=services.names,
-        turns=Turns(services.table),
-        estate=services.estate,
-        web=services.web,
-        process_access=ProcessAccess(lambda: current.now.names),
-        containment=services.issuers.containment,
-    )
+    context = _context(current, services, welcome)
     listener = Listener(
         sockets,
         lambda: current.now.listen,
@@ -245,4 +244,21 @@ def endpoints_of(
         listener=listener,
         view=view,
         control=ControlServer(control, view, lambda: current.now.access),
+    )
+
+
+def _context(current: Current[Snapshot], services: Services, welcome: Welcome) -> ConnectionContext:
+    return ConnectionContext(
+        login_services=services.login_services,
+        connected=services.connected,
+        events=services.events,
+        clock=services.clock,
+        welcome=welcome,
+        subscriber_access=SubscriberAccess(lambda: current.now.subscriber_access),
+        names=services.names,
+        turns=Turns(services.table),
+        estate=services.estate,
+        web=services.web,
+        process_access=ProcessAccess(lambda: current.now.names),
+        containment=services.issuers.containment,
     )

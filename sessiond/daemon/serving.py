@@ -163,7 +163,7 @@ def _begin(root: TaskGroup, services: Services, ends: "_Ends") -> None:
     root.start_soon(services.timekeeper.run)
     root.start_soon(services.issuers.run)
     root.start_soon(services.estate.run)
-    root.start_soon(services.web.run)
+    root.start_soon(_then, services.web.run, ends.signed_in)
     root.start_soon(_then, services.table.run, ends.written)
     root.start_soon(services.database.checkpoints.run, services.clock)
 
@@ -174,6 +174,7 @@ class _Ends:
 
     written: anyio.Event = field(default_factory=anyio.Event)  # what the table took
     left: anyio.Event = field(default_factory=anyio.Event)  # every q process
+    signed_in: anyio.Event = field(default_factory=anyio.Event)  # sign-ins by the browser
     given_back: anyio.Event = field(default_factory=anyio.Event)  # tokens nobody needs any more
     unseen: anyio.Event = field(default_factory=anyio.Event)  # the control socket
 
@@ -183,6 +184,8 @@ async def _end(services: Services, endpoints: Endpoints, ends: _Ends) -> None:
     endpoints.listener.stop()
     endpoints.control.stop()
     await _see_off(endpoints.listener, ends.left)
+    services.web.stop()
+    await ends.signed_in.wait()
     await services.refresher.settle()
     await services.subscribers.stop()  # while the table can still keep their places
     services.table.close()

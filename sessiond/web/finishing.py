@@ -80,6 +80,7 @@ class Finishing:
         self._containment = containment
         self._end = end
         self._tasks: TaskGroup | None = None
+        self._stopping = anyio.Event()
         self._pending: dict[TokenHash, Pending] = {}
         self._used: dict[TokenHash, float] = {}  # until when, monotonic; the oldest first
 
@@ -88,9 +89,16 @@ class Finishing:
         return len(self._pending)
 
     async def run(self) -> None:
-        """Own the work, until cancelled."""
+        """Own the work, until stopped. Sessions that nobody has collected by then end."""
         async with anyio.create_task_group() as self._tasks:
-            await anyio.sleep_forever()
+            await self._stopping.wait()
+            self._tasks.cancel_scope.cancel()
+        for pending in [*self._pending.values()]:
+            await self._clear(pending)
+
+    def stop(self) -> None:
+        """Begin to end: nobody is there any more to collect a result."""
+        self._stopping.set()
 
     def find(self, state: TokenHash) -> Pending | None:
         """Return the sign-in of a state, unless it was collected."""
@@ -128,6 +136,9 @@ class Finishing:
         pending.result = await self._result_of(pending.job)
         pending.done.set()
         await first(pending.gone.wait, lambda: self._clock.sleep(KEPT_FOR))
+        await self._clear(pending)
+
+    async def _clear(self, pending: Pending) -> None:
         left = self.collect(pending)
         if isinstance(left, SignedIn):
             with self._containment.around("sign-in", pending.job.issuer):

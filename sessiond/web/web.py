@@ -27,8 +27,12 @@ class Web:
         self._callback = Callback(services)
 
     async def run(self) -> None:
-        """Own the sign-ins that outlive the calls which began them, until cancelled."""
+        """Own the sign-ins that outlive the calls which began them, until stopped."""
         await self._callback.finishing.run()
+
+    def stop(self) -> None:
+        """Begin to end, once no process is there any more, and while the table is."""
+        self._callback.finishing.stop()
 
     def answer_now(self, request: Request) -> Answer | None:
         """Return the answer that needs nobody; None: ask `answer`."""

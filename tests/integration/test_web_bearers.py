@@ -2,6 +2,7 @@
 
 import re
 import time
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -16,7 +17,7 @@ from tests.integration.operating import Operator, watching
 from tests.integration.test_access import ceiling, names
 from tests.integration.test_asking import INTROSPECTION, OPAQUE, keep_secret
 from tests.integration.test_login import ROLES
-from tests.integration.test_reload import other, reload
+from tests.integration.test_reload import reload
 from tests.issuer.running import ALICE, BOB, RunningIssuer
 from tests.peers import PeerFarm
 from tests.running_daemon import configuration
@@ -24,6 +25,14 @@ from tests.running_daemon import configuration
 MINUTE = 60 * 10**9  # nanoseconds, as a timespan counts
 NOBODY = {"user": "", "session": UUID(int=0), "roles": [], "attributes": {}, "expires": -(2**63)}
 NO_RESPONSE = {"status": 0, "headers": "", "body": "", "signout": "", "reason": ""}
+ANOTHER = """
+[[issuer]]
+name = "other"
+issuer = "https://other.example.com/"
+verify = "jwt"
+audience = ["a"]
+users = ["other*"]
+"""
 KEYS = {
     "action": QType.SYMBOL,
     "user": QType.SYMBOL,
@@ -291,11 +300,11 @@ def test_nobody_opens_a_websocket_under_another_processs_session(
 
 
 def test_an_opaque_bearer_goes_to_the_only_issuer_that_there_is(
-    strict_issuer: RunningIssuer, start: Start, process: Connected, folder: Any
+    strict_issuer: RunningIssuer, start: Start, process: Connected, folder: Path
 ) -> None:
     keep_secret(folder)
     token = strict_issuer.tokens(client=OPAQUE)["access_token"]
-    alone = configuration(strict_issuer, extra=INTROSPECTION)
+    alone = configuration(strict_issuer, extra=INTROSPECTION + 'users = ["sub-*"]\n')
     daemon = start(alone)
     q = process(daemon)
     answer = q.web(bearer=token)
@@ -303,13 +312,13 @@ def test_an_opaque_bearer_goes_to_the_only_issuer_that_there_is(
         "allow",
         strict_issuer.introspect(token)["sub"],
     )
-    reload(daemon, alone + other(strict_issuer))
+    reload(daemon, alone + ANOTHER)
     fresh = strict_issuer.tokens(client=OPAQUE)["access_token"]
     assert denial(q.web(bearer=fresh)) == ("deny", 401, "wrongissuer")
 
 
 def test_where_no_verdict_can_be_had_the_bearer_is_told_to_come_again(
-    strict_issuer: RunningIssuer, start: Start, process: Connected, folder: Any
+    strict_issuer: RunningIssuer, start: Start, process: Connected, folder: Path
 ) -> None:
     keep_secret(folder)
     strict_issuer.control.fault("/introspect", "hang", count=10)

@@ -5,10 +5,11 @@ import sys
 
 import pytest
 
-# Refreshing at Microsoft Entra, HTTP for other programs, the demonstration, what operators run.
+# Refreshing at Microsoft Entra, HTTP for other programs and people, the demonstration, commands.
 NOT_NEEDED = (
     "msal",
     "requests",
+    "jinja2",
     "sessiond.issuers.entra",
     "sessiond.demo",
     "sessiond.testing",

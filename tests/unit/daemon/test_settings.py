@@ -19,6 +19,7 @@ from sessiond.config import (
     RoleSourceConfig,
     SubscriberConfig,
 )
+from sessiond.config.web_tables import WebClientConfig
 from sessiond.daemon import issuers as issuers_module
 from sessiond.daemon.issuers import Issuers
 from sessiond.daemon.reload import NEEDS_RESTART, needing_restart
@@ -50,6 +51,10 @@ plugin = "directory"
 plugin = "audit"
 """
 HELD = {"grant": GrantConfig(users=("a",), roles=("b",)), "process": ProcessConfig()}
+OTHER = {
+    ("issuers", "web"): WebClientConfig(client_id="kdb-web"),
+    ("web", "bases"): ("https://gw.example.com:5007",),
+}
 ARRAYS = {
     "issuers": IssuerConfig,
     "role_sources": RoleSourceConfig,
@@ -95,12 +100,17 @@ def config(tmp_path: Path) -> Config:
 
 def changed(config: Config, key: Key, file: Path) -> Config:
     """Return a configuration with another value of one key alone."""
+    value: Any
     table, name = key
     was = getattr(config, table)
     one = was[0] if table in ARRAYS else was
     (kind,) = (each.type for each in msgspec.structs.fields(one) if each.name == name)
-    value = str(file) if name.endswith("_file") else another(getattr(one, name), kind)
-    value = (HELD[name],) if table == "access" and name in HELD else value
+    if key in OTHER:
+        value = OTHER[key]
+    elif table == "access" and name in HELD:
+        value = (HELD[name],)
+    else:
+        value = str(file) if name.endswith("_file") else another(getattr(one, name), kind)
     changed = msgspec.structs.replace(one, **{name: value})
     now = (changed, *was[1:]) if table in ARRAYS else changed
     return msgspec.structs.replace(config, **{table: now})
