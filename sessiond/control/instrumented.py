@@ -25,6 +25,7 @@ from sessiond.issuers.health import IssuerHealth
 from sessiond.metrics import Metrics
 from sessiond.refresher import Tokens, TokenSource
 from sessiond.table import Loaded, Store
+from sessiond.web.web_client import AuthorizationRequest, Redeemed, WebClient
 
 
 class InstrumentedStore:
@@ -141,14 +142,24 @@ class InstrumentedVerifier:
 class InstrumentedTokenSource:
     """A TokenSource (sessiond.refresher) whose refreshes are counted by their outcome."""
 
-    def __init__(self, source: TokenSource, health: IssuerHealth) -> None:
+    def __init__(
+        self, source: TokenSource, health: IssuerHealth, *, client: str = "refresh"
+    ) -> None:
+        """Make one.
+
+        Args:
+            source: The issuer's.
+            health: What is told.
+            client: Who we are there, as `sessiond.issuers.health` calls it.
+        """
         self._source = source
         self._health = health
+        self._client = client
 
     async def refresh(self, token: Secret) -> Tokens:
         refreshes = self._health.refreshes
         try:
-            with self._health.call("refresh"):
+            with self._health.call("refresh", client=self._client):
                 tokens = await self._source.refresh(token)
         except RefreshRefused:
             refreshes["refused"] += 1
@@ -163,5 +174,45 @@ class InstrumentedTokenSource:
         return tokens
 
     async def revoke(self, token: Secret) -> bool:
-        with self._health.call("revoke"):
+        with self._health.call("revoke", client=self._client):
             return await self._source.revoke(token)
+
+
+class InstrumentedWebClient:
+    """A WebClient (sessiond.web) whose calls are noted, and over before its issuer is closed."""
+
+    def __init__(self, client: WebClient, health: IssuerHealth) -> None:
+        self._client = client
+        self._health = health
+
+    @property
+    def issuer(self) -> str:
+        return self._client.issuer
+
+    @property
+    def client_id(self) -> str:
+        return self._client.client_id
+
+    async def authorization_url(self, request: AuthorizationRequest) -> str:
+        with self._health.call("redeem", is_call=False):
+            return await self._client.authorization_url(request)
+
+    async def redeem(
+        self, *, code: str, redirect_uri: str, verifier: Secret, nonce: str
+    ) -> Redeemed:
+        with self._health.call("redeem"):
+            return await self._client.redeem(
+                code=code, redirect_uri=redirect_uri, verifier=verifier, nonce=nonce
+            )
+
+    async def give_back(self, tokens: Tokens) -> None:
+        with self._health.call("revoke", client="web"):
+            await self._client.give_back(tokens)
+
+    async def iss_fault(self, iss: str | None) -> str:
+        with self._health.call("redeem", is_call=False):
+            return await self._client.iss_fault(iss)
+
+    async def end_session_url(self, post_logout_redirect_uri: str) -> str:
+        with self._health.call("redeem", is_call=False):
+            return await self._client.end_session_url(post_logout_redirect_uri)

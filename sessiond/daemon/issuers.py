@@ -17,7 +17,11 @@ from sessiond.api import Verifier
 from sessiond.clock import Clock
 from sessiond.config import Config, IssuerConfig, RoleSourceConfig, credentials
 from sessiond.containment import Containment
-from sessiond.control.instrumented import InstrumentedTokenSource, InstrumentedVerifier
+from sessiond.control.instrumented import (
+    InstrumentedTokenSource,
+    InstrumentedVerifier,
+    InstrumentedWebClient,
+)
 from sessiond.core.errors import ConfigError
 from sessiond.core.secret import Secret
 from sessiond.extensions.issuer_plugins import plugged_in
@@ -26,8 +30,10 @@ from sessiond.gate import Breaker, FairLimiter, IssuerRoute
 from sessiond.issuers.build import Issuer, RefreshLimits, build_graph, build_issuer
 from sessiond.issuers.health import IssuerHealth
 from sessiond.issuers.http import trust
+from sessiond.issuers.our_clients import ClientSecrets
 from sessiond.metrics import Metrics
-from sessiond.refresher import RefreshIssuer
+from sessiond.refresher import RefreshIssuer, TokenSource
+from sessiond.web.web_client import WebClient
 
 # Whoever stops the daemon does not wait for a file that hangs.
 _away = partial(anyio.to_thread.run_sync, abandon_on_cancel=True)
@@ -65,6 +71,7 @@ class RunningIssuer:
     verifier: Verifier  # the issuer's alone
     roles: AskedRoles | None
     refresh_issuer: RefreshIssuer
+    web: WebClient | None  # None: nobody signs in there by the browser
     limiter: FairLimiter
     breaker: Breaker
     in_use: anyio.CancelScope  # cancelled when it is replaced
@@ -165,6 +172,7 @@ class Issuers:
     ) -> RunningIssuer:
         client_secret = self._secret(each, "client_secret_file")
         refresh_secret = self._secret(each, "refresh_client_secret_file")
+        web_secret = self._web_secret(each)
         spec = IssuerSpec(
             config=each,
             role_sources=tuple(
@@ -177,7 +185,7 @@ class Issuers:
             refresh=RefreshLimits(
                 timeout=config.refresh.timeout, concurrency=config.refresh.concurrency
             ),
-            secrets=_digest(client_secret, refresh_secret),
+            secrets=_digest(client_secret, refresh_secret, web_secret),
             authorities=await _away(_authorities, each),
         )
         before = self.running.get(each.name)
@@ -190,7 +198,7 @@ class Issuers:
         else:
             health = before.health.successor()
         tls = await trusted.by(spec)
-        secrets = (client_secret, refresh_secret)
+        secrets = ClientSecrets(client=client_secret, refresh=refresh_secret, web=web_secret)
         # What was missing before keeps no other change from being applied.
         lenient = at_start or is_same
         issuer = await self._issuer(spec, secrets, health, tls, lenient=lenient)
@@ -199,7 +207,7 @@ class Issuers:
     async def _issuer(
         self,
         spec: IssuerSpec,
-        secrets: tuple[Secret | None, Secret | None],
+        secrets: ClientSecrets,
         health: IssuerHealth,
         tls: ssl.SSLContext,
         *,
@@ -208,7 +216,7 @@ class Issuers:
         plugged = await plugged_in(
             spec.config,
             spec.role_sources,
-            groups=self._groups(spec, secrets[0], tls),
+            groups=self._groups(spec, secrets.client, tls),
             leeway=spec.leeway,
             clock=self._clock,
             containment=self.containment,
@@ -219,8 +227,7 @@ class Issuers:
                 spec.config,
                 leeway=spec.leeway,
                 refresh=spec.refresh,
-                client_secret=secrets[0],
-                refresh_secret=secrets[1],
+                secrets=secrets,
                 clock=self._clock,
                 tls=tls,
                 plugged=plugged,
@@ -264,14 +271,14 @@ class Issuers:
             roles=roles,
             refresh_issuer=RefreshIssuer(
                 iss=table.issuer,
-                client=issuer.client_id,
-                source=InstrumentedTokenSource(issuer.tokens, health),
+                sources=_sources(issuer, health),
                 verifier=verifier if roles is None else RolesVerifier(verifier, roles),
                 admits=route.admits,
                 generation=generation,
                 limiter=anyio.CapacityLimiter(spec.refresh.concurrency),
                 unproved=FairLimiter(spec.refresh.concurrency),
             ),
+            web=None if issuer.web is None else InstrumentedWebClient(issuer.web, health),
             limiter=FairLimiter(table.concurrency),
             breaker=Breaker(self._clock, slow_after=self._slow_after, doubts=True),
             in_use=anyio.CancelScope(),
@@ -283,6 +290,14 @@ class Issuers:
             getattr(issuer, key),
             key=f"issuer[{issuer.name}].{key}",
             credential=f"{issuer.name}.{key.removesuffix('_file')}",
+            environ=self._environ,
+        )
+
+    def _web_secret(self, issuer: IssuerConfig) -> Secret | None:
+        return credentials.secret(
+            "" if issuer.web is None else issuer.web.client_secret_file,
+            key=f"issuer[{issuer.name}].web.client_secret_file",
+            credential=f"{issuer.name}.web_client_secret",
             environ=self._environ,
         )
 
@@ -315,6 +330,16 @@ class _Trusted:
                 )
             self._contexts[spec.authorities] = loaded
         return self._contexts[spec.authorities]
+
+
+def _sources(issuer: Issuer, health: IssuerHealth) -> dict[str, TokenSource]:
+    """Return what refreshes the tokens of each of our clients; one may stand for both."""
+    sources: dict[str, TokenSource] = {}
+    if issuer.web is not None:
+        web = InstrumentedTokenSource(issuer.web.tokens, health, client="web")
+        sources[issuer.web.client_id] = web
+    sources[issuer.client_id] = InstrumentedTokenSource(issuer.tokens, health)
+    return sources
 
 
 async def _tend(running: RunningIssuer, clock: Clock, containment: Containment) -> None:

@@ -18,10 +18,11 @@ from sessiond.core.errors import ConfigError, IssuerUnavailable, TokenRejected
 from sessiond.core.secret import Secret
 from sessiond.extensions.issuer_plugins import Plugged
 from sessiond.extensions.roles import AskedSource, RoleTerms
-from sessiond.extensions.verifiers import NoRefresh, PluginVerifier
+from sessiond.extensions.verifiers import PluginVerifier
+from sessiond.issuers.authorization_code import AuthorizationCodeGrant
 from sessiond.issuers.cached_document import RETRY_AFTER
 from sessiond.issuers.client import Client
-from sessiond.issuers.discovery import Discovery, Endpoint
+from sessiond.issuers.discovery import Discovery
 from sessiond.issuers.graph import NAME as GRAPH
 from sessiond.issuers.graph import GraphGroups
 from sessiond.issuers.http import IssuerHttp
@@ -29,8 +30,13 @@ from sessiond.issuers.introspection import IntrospectionVerifier
 from sessiond.issuers.jwt import JwtVerifier
 from sessiond.issuers.keys import Keys
 from sessiond.issuers.network import Exchange
+from sessiond.issuers.our_clients import (
+    ClientSecrets,
+    OurClients,
+    discovery_of,
+    refresh_client_id,
+)
 from sessiond.issuers.own_token import OwnToken
-from sessiond.issuers.token_endpoint import TokenEndpoint
 from sessiond.issuers.userinfo import UserinfoVerifier
 from sessiond.jwt.access import TokenRules
 from sessiond.jwt.header import ALGORITHMS
@@ -44,7 +50,8 @@ class Issuer:
 
     verifier: Verifier
     tokens: TokenSource
-    client_id: str  # that refresh tokens are bound to
+    client_id: str  # that refresh tokens of people's programs are bound to
+    web: AuthorizationCodeGrant | None = None  # None: nobody signs in there by the browser
     connections: tuple[IssuerHttp, ...]
     plugged: Plugged | None = None  # the plugins among its parts, and beside them
 
@@ -73,6 +80,9 @@ class Issuer:
         with suppress(IssuerUnavailable):
             if isinstance(self.verifier, IntrospectionVerifier | UserinfoVerifier):
                 await self.verifier.prepare()
+        with suppress(IssuerUnavailable):
+            if self.web is not None:
+                await self.web.prepare()
         while True:
             with suppress(IssuerUnavailable, TokenRejected):
                 if not is_seen_to():
@@ -127,8 +137,7 @@ def build_issuer(
     *,
     leeway: float,
     refresh: RefreshLimits,
-    client_secret: Secret | None,
-    refresh_secret: Secret | None,
+    secrets: ClientSecrets,
     clock: Clock,
     tls: ssl.SSLContext,
     plugged: Plugged | None = None,
@@ -141,7 +150,7 @@ def build_issuer(
         config: The table, completed for its kind.
         leeway: Seconds of clock skew excused for `nbf` and `iat`.
         refresh: Of the `[refresh]` table.
-        client_secret, refresh_secret: None for a public client; the first where both are one.
+        secrets: Of our clients there.
         tls: From `sessiond.issuers.http.trust`, shared by those with one `ca_file`.
         plugged: The plugins that this table and role sources name, where there are any.
         note: Told what each call has shown of the issuer, as `IssuerHttp` has it.
@@ -157,21 +166,20 @@ def build_issuer(
     login = connect(timeout=config.timeout, concurrency=config.concurrency)
     calls = 2 * refresh.concurrency  # what is proved and what is not wait for each other nowhere
     refreshing = connect(timeout=refresh.timeout, concurrency=calls)
+    # Whoever floods callbacks with made-up codes keeps no login and no refresh waiting.
+    signing_in = connect(timeout=refresh.timeout, concurrency=refresh.concurrency)
+    ours = OurClients(config, secrets, clock, threads=calls)
     try:
-        verifier = _verifier(
-            config, plugged, http=login, leeway=leeway, client_secret=client_secret, clock=clock
+        return Issuer(
+            verifier=_verifier(config, plugged, ours, http=login, leeway=leeway, clock=clock),
+            tokens=ours.refreshing(refreshing),
+            client_id=refresh_client_id(config),
+            web=ours.web(signing_in, refreshing, leeway=leeway),
+            connections=(login, refreshing, signing_in),
+            plugged=plugged,
         )
-        secret = refresh_secret or _own_secret(config, client_secret)
-        tokens = _tokens(config, http=refreshing, threads=calls, secret=secret, clock=clock)
     except ConfigError as error:
         raise ConfigError(f"issuer[{config.name}]: {error}") from error
-    return Issuer(
-        verifier=verifier,
-        tokens=tokens,
-        client_id=_refresh_client_id(config),
-        connections=(login, refreshing),
-        plugged=plugged,
-    )
 
 
 def build_graph(
@@ -226,10 +234,10 @@ def build_graph(
 def _verifier(
     config: IssuerConfig,
     plugged: Plugged | None,
+    ours: OurClients,
     *,
     http: IssuerHttp,
     leeway: float,
-    client_secret: Secret | None,
     clock: Clock,
 ) -> Verifier:
     if plugged is not None:
@@ -238,7 +246,7 @@ def _verifier(
         config = plugged.config
     skew = timedelta(seconds=leeway)
     issuers = frozenset({config.issuer, *config.also_issued_as})
-    discovery = _discovery(config, http=http, clock=clock)
+    discovery = discovery_of(config, http=http, clock=clock)
     rules = claim_rules(config)
     match config.verify:
         case "jwt":
@@ -246,9 +254,13 @@ def _verifier(
             tokens = _token_rules(config, issuers=issuers, leeway=skew)
             return JwtVerifier(keys=keys, tokens=tokens, claims=rules)
         case "introspection":
-            client = _client(config, client_secret, clock)
             return _introspection(
-                config, http=http, discovery=discovery, client=client, issuers=issuers, leeway=skew
+                config,
+                http=http,
+                discovery=discovery,
+                client=ours.own(),
+                issuers=issuers,
+                leeway=skew,
             )
         case "userinfo":
             return UserinfoVerifier(
@@ -282,11 +294,19 @@ def _introspection(
         audience=config.audience,
         audience_claim=config.audience_claim,
         required_scope=config.required_scope,
-        issued_to=config.refresh_client_id,
+        issued_to=_issued_to(config),
         kind=_kind_rules(config),
         is_type_optional=config.token_type_optional,
         leeway=leeway,
     )
+
+
+def _issued_to(config: IssuerConfig) -> frozenset[str]:
+    """Return the clients whose tokens are for us where nothing else says so; empty: any."""
+    if not config.refresh_client_id:
+        return frozenset()
+    web = () if config.web is None else (config.web.client_id,)
+    return frozenset({config.refresh_client_id, *web})
 
 
 def _token_rules(config: IssuerConfig, *, issuers: frozenset[str], leeway: timedelta) -> TokenRules:
@@ -309,35 +329,6 @@ def _kind_rules(config: IssuerConfig) -> KindRules:
     )
 
 
-def _tokens(
-    config: IssuerConfig, *, http: IssuerHttp, threads: int, secret: Secret | None, clock: Clock
-) -> TokenSource:
-    if config.verify == "plugin" and not config.token_endpoint:
-        return NoRefresh()
-    client_id = _refresh_client_id(config)
-    if config.kind == "entra":
-        from sessiond.issuers.entra import EntraTokens  # MSAL is a quarter of all that is imported
-
-        return EntraTokens(
-            http=http,
-            clock=clock,
-            issuer=config.issuer,
-            client_id=client_id,
-            client_secret=secret,
-            scope=config.refresh_scope,
-            threads=threads,
-        )
-    confidential = "basic" if config.client_auth == "none" else config.client_auth
-    client = Client(
-        client_id=client_id,
-        method="none" if secret is None else confidential,
-        secret=secret,
-        clock=clock,
-    )
-    discovery = _discovery(config, http=http, clock=clock)
-    return TokenEndpoint(http=http, discovery=discovery, client=client, scope=config.refresh_scope)
-
-
 def _graph_groups(
     config: IssuerConfig, *, http: IssuerHttp, client_secret: Secret | None, clock: Clock
 ) -> GraphGroups:
@@ -349,39 +340,9 @@ def _graph_groups(
     graph = config.graph_endpoint.rstrip("/")
     token = OwnToken(
         http=http,
-        discovery=_discovery(config, http=http, clock=clock),
-        client=_client(config, client_secret, clock),
+        discovery=discovery_of(config, http=http, clock=clock),
+        client=OurClients(config, ClientSecrets(client=client_secret), clock).own(),
         scope=f"{graph}/.default",
         clock=clock,
     )
     return GraphGroups(http=http, token=token, endpoint=graph, groups=group_roles(config))
-
-
-def _client(config: IssuerConfig, secret: Secret | None, clock: Clock) -> Client:
-    """Return sessiond's own client, for what it asks by itself."""
-    return Client(client_id=config.client_id, method=config.client_auth, secret=secret, clock=clock)
-
-
-def _refresh_client_id(config: IssuerConfig) -> str:
-    return config.refresh_client_id or config.client_id
-
-
-def _own_secret(config: IssuerConfig, client_secret: Secret | None) -> Secret | None:
-    """Return the secret of client_id for refreshes too, where that is the client they are for."""
-    is_ours = _refresh_client_id(config) == config.client_id and config.client_auth != "none"
-    return client_secret if is_ours else None
-
-
-def _discovery(config: IssuerConfig, *, http: IssuerHttp, clock: Clock) -> Discovery:
-    return Discovery(
-        http=http,
-        clock=clock,
-        issuer=config.issuer,
-        url=config.discovery,
-        fixed={
-            Endpoint.KEYS: config.jwks_uri,
-            Endpoint.INTROSPECTION: config.introspection_endpoint,
-            Endpoint.TOKEN: config.token_endpoint,
-            Endpoint.USERINFO: config.userinfo_endpoint,
-        },
-    )

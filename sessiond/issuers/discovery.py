@@ -15,6 +15,7 @@ MAX_AGE = 3600.0  # seconds; endpoints hardly ever move
 MAX_SHOWN = 200  # characters of what the metadata calls its issuer
 SUFFIX = "/.well-known/openid-configuration"  # OpenID Connect Discovery 1.0, 4
 _SIGNING = "_auth_signing_alg_values_supported"  # RFC 8414, 2
+_STATES_ISS = "authorization_response_iss_parameter_supported"  # RFC 9207, 3
 
 
 class Endpoint(StrEnum):
@@ -27,12 +28,26 @@ class Endpoint(StrEnum):
     REVOCATION = "revocation_endpoint"
 
 
+class Page(StrEnum):
+    """The members that name pages of the issuer's, where a browser is sent and no token."""
+
+    AUTHORIZATION = "authorization_endpoint"  # RFC 8414, 2
+    END_SESSION = "end_session_endpoint"  # OpenID Connect RP-Initiated Logout 1.0, 2.1
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where an endpoint is, and how a client may sign there."""
 
     url: str
     signing: tuple[str, ...] = ()  # JWS algorithms for private_key_jwt; none stated where empty
+
+
+@dataclass(frozen=True, slots=True)
+class _Metadata:
+    places: Mapping[Endpoint, Place]
+    pages: Mapping[Page, object]  # as stated: judged when a browser is sent there, no earlier
+    states_iss: bool
 
 
 class Discovery:
@@ -74,7 +89,24 @@ class Discovery:
         """
         if name in self._fixed:
             return self._fixed[name]
-        return (await self._metadata.get()).get(name)
+        return (await self._metadata.get()).places.get(name)
+
+    async def page(self, name: Page) -> str:
+        """Return where a browser is to be sent; empty where the issuer has no such page.
+
+        Raises:
+            IssuerUnavailable, UnusableAnswer: As `find`.
+        """
+        stated = (await self._metadata.get()).pages.get(name)
+        return "" if stated is None else self._checked(name, stated)
+
+    async def states_iss(self) -> bool:
+        """Say whether every answer to an authorization request has `iss` (RFC 9207, 3).
+
+        Raises:
+            IssuerUnavailable, UnusableAnswer: As `find`.
+        """
+        return (await self._metadata.get()).states_iss
 
     async def need(self, name: Endpoint) -> Place:
         """Return an endpoint; raise UnusableAnswer also where the issuer has none."""
@@ -85,26 +117,30 @@ class Discovery:
             )
         return place
 
-    async def _fetch(self) -> dict[Endpoint, Place]:
+    async def _fetch(self) -> _Metadata:
         metadata = await metadata_at(self._http, self._url)
         if metadata.get("issuer") != self._issuer:
             raise UnusableAnswer(_mismatch(metadata.get("issuer"), self._issuer))
-        return {name: self._place(name, metadata) for name in Endpoint if name in metadata}
+        return _Metadata(
+            places={name: self._place(name, metadata) for name in Endpoint if name in metadata},
+            pages={name: metadata[name] for name in Page if name in metadata},
+            states_iss=metadata.get(_STATES_ISS) is True,
+        )
 
     def _place(self, name: Endpoint, metadata: Mapping[str, object]) -> Place:
-        url = metadata[name]
+        signing = metadata.get(f"{name}{_SIGNING}", metadata.get(f"{Endpoint.TOKEN}{_SIGNING}"))
+        return Place(self._checked(name, metadata[name]), _texts(signing))
+
+    def _checked(self, name: Endpoint | Page, url: object) -> str:
+        do = "see the issuer" if isinstance(name, Page) else "set it for this issuer"
         if not isinstance(url, str):
-            raise UnusableAnswer(
-                f"the metadata's {name} is {seen(url)}, wanted a URL: set it for this issuer"
-            )
+            raise UnusableAnswer(f"the metadata's {name} is {seen(url)}, wanted a URL: {do}")
         fault = url_fault(url, insecure_http=self._http.insecure_http)
         if fault is not None:
             raise UnusableAnswer(
-                f"the metadata's {name} {fault}, wanted where a token may be sent: set it for this "
-                "issuer"
+                f"the metadata's {name} {fault}, wanted where a token may be sent: {do}"
             )
-        signing = metadata.get(f"{name}{_SIGNING}", metadata.get(f"{Endpoint.TOKEN}{_SIGNING}"))
-        return Place(url, _texts(signing))
+        return url
 
 
 def _mismatch(stated: object, wanted: str) -> str:

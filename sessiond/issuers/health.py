@@ -13,14 +13,21 @@ from sessiond.core.errors import (
     ClientRefused,
     IssuerUnavailable,
     RefreshRefused,
+    SignInRefused,
     TokenRejected,
 )
 from sessiond.gate.breaker import TRIES
 from sessiond.log.redaction import harmless
 from sessiond.notifier import Notifier
 
-# By kind of call: who we are at the issuer then. Two registrations may be configured.
-CLIENTS = {"verify": "login", "probe": "login", "refresh": "refresh", "revoke": "refresh"}
+# By kind of call: who we are at the issuer then. Three registrations may be configured.
+CLIENTS = {
+    "verify": "login",
+    "probe": "login",
+    "refresh": "refresh",
+    "revoke": "refresh",
+    "redeem": "web",
+}
 
 log = structlog.get_logger()
 
@@ -67,25 +74,33 @@ class IssuerHealth:
             self._failed(away)
 
     @contextmanager
-    def call(self, kind: str = "verify", *, is_call: bool = True) -> Iterator[None]:
-        """Note how long a call took, and whether our client was refused."""
-        began = self.clock.monotonic()
+    def call(
+        self, kind: str = "verify", *, client: str = "", is_call: bool = True
+    ) -> Iterator[None]:
+        """Note how long a call took, and whether our client was refused.
+
+        Args:
+            kind: What it is for.
+            client: Who we are, where the kind does not say.
+            is_call: Whether anybody is asked.
+        """
+        began, client = self.clock.monotonic(), client or CLIENTS[kind]
         self._under_way += 1
         try:
             yield
         except ClientRefused as refused:
-            self._refuse(kind, str(refused))
+            self._refuse(client, str(refused))
             self._failed(refused)
             raise
         except IssuerUnavailable as unavailable:
             if is_call:
                 self._failed(unavailable)
             raise
-        except (TokenRejected, RefreshRefused):
-            self._accepted(kind, is_call)
+        except (TokenRejected, RefreshRefused, SignInRefused):
+            self._accepted(client, is_call)
             raise
         else:
-            self._accepted(kind, is_call)
+            self._accepted(client, is_call)
         finally:
             if is_call:
                 self.note_call(kind, self.clock.monotonic() - began)
@@ -93,15 +108,14 @@ class IssuerHealth:
             if not self._under_way:
                 self._idle.notify()
 
-    def _refuse(self, kind: str, why: str) -> None:
-        client = CLIENTS[kind]
+    def _refuse(self, client: str, why: str) -> None:
         if why != self._refused.get(client):  # once, not with every login
             log.error("client refused", issuer=self.name, client=client, error=why)
         self._refused[client] = why
 
-    def _accepted(self, kind: str, is_call: bool) -> None:
+    def _accepted(self, client: str, is_call: bool) -> None:
         if is_call:
-            self._refused.pop(CLIENTS[kind], None)
+            self._refused.pop(client, None)
 
     def _failed(self, error: IssuerUnavailable) -> None:
         self.last_error, self.last_error_at = harmless(str(error)), self.clock.now()

@@ -1,6 +1,6 @@
 """Asks the issuer whether an access token is active (RFC 7662)."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from datetime import datetime, timedelta
 
@@ -8,7 +8,7 @@ from sessiond.core.claim_values import Claims
 from sessiond.core.claims import ClaimRules, check_times, times_of, verdict_of
 from sessiond.core.errors import ClientRefused, Refusal, TokenRejected, UnusableAnswer
 from sessiond.core.jsontext import read_object
-from sessiond.core.printable import seen
+from sessiond.core.printable import any_of, seen
 from sessiond.core.secret import Secret
 from sessiond.core.verdict import Verdict
 from sessiond.issuers.asked import (
@@ -49,7 +49,7 @@ class IntrospectionVerifier:
         audience: Iterable[str] = (),
         audience_claim: str = "aud",
         required_scope: str = "",
-        issued_to: str = "",
+        issued_to: Collection[str] = (),
         kind: KindRules = NO_EXCEPTIONS,
         is_type_optional: bool = False,
         leeway: timedelta,
@@ -65,8 +65,8 @@ class IntrospectionVerifier:
             audience: One of these must be in `aud`; where none is given, it is not looked at.
             audience_claim: What stands for `aud`.
             required_scope: Each of its words must be in `scope`.
-            issued_to: Where there is no audience to check, an answer's `client_id` must be this:
-                else any program's token would do. Empty means that any will do.
+            issued_to: Where there is no audience to check, an answer's `client_id` must be one of
+                these: else any program's token would do. Empty means that any will do.
             kind: Which tokens may stand for no user.
             is_type_optional: An answer without `token_type` may be an access token's.
             leeway: Excused for `nbf` and `iat`.
@@ -79,7 +79,7 @@ class IntrospectionVerifier:
         self._audience = frozenset(audience)
         self._required_scope = required_scope
         self._audience_claim = audience_claim
-        self._issued_to = issued_to
+        self._issued_to = frozenset(issued_to)
         self._kind = kind
         self._is_type_optional = is_type_optional
         self._leeway = leeway
@@ -148,13 +148,17 @@ class IntrospectionVerifier:
             check_issuer(claims, self._issuers)
         if self._audience:
             check_audience(claims, self._audience, claim=self._audience_claim)
-        elif self._issued_to and claims.get("client_id") != self._issued_to:
+        elif self._issued_to:
+            self._check_client(claims.get("client_id"))
+        check_scope(claims, self._required_scope)
+
+    def _check_client(self, client: object) -> None:
+        if not isinstance(client, str) or client not in self._issued_to:
             raise TokenRejected(
                 Refusal.WRONGAUDIENCE,
-                f"client_id is {seen(claims.get('client_id'))}, wanted {seen(self._issued_to)}: "
-                "sign in with that program, or mend refresh_client_id",
+                f"client_id is {seen(client)}, wanted {any_of(self._issued_to)}: sign in with that "
+                "program, or mend refresh_client_id",
             )
-        check_scope(claims, self._required_scope)
 
     def _check_type(self, claims: Claims) -> None:
         """Refuse other tokens: issuers answer for those too, with another type or with none."""

@@ -51,7 +51,13 @@ class TokenEndpoint:
     """A TokenSource (sessiond.refresher), for one client of one issuer."""
 
     def __init__(
-        self, *, http: IssuerHttp, discovery: Discovery, client: Client, scope: str = ""
+        self,
+        *,
+        http: IssuerHttp,
+        discovery: Discovery,
+        client: Client,
+        scope: str = "",
+        resource: str = "",
     ) -> None:
         """Ask nothing yet.
 
@@ -60,17 +66,16 @@ class TokenEndpoint:
             discovery: Knows the endpoints.
             client: The one the user signed in with: a refresh token is bound to it.
             scope: Sent with every refresh; empty means the scope of the grant.
+            resource: Sent with it where it was for one of the grant's (RFC 8707, 2.2).
         """
         self._http = http
         self._discovery = discovery
         self._client = client
-        self._scope = scope
+        self._more = {name: v for name, v in (("scope", scope), ("resource", resource)) if v}
 
     async def refresh(self, token: Secret) -> Tokens:
         """Spend a refresh token; see `sessiond.refresher.TokenSource`."""
-        form = {"grant_type": "refresh_token", "refresh_token": token.reveal()}
-        if self._scope:
-            form["scope"] = self._scope
+        form = {"grant_type": "refresh_token", "refresh_token": token.reveal(), **self._more}
         place = await self._discovery.need(Endpoint.TOKEN)
         reply = await self._client.post(self._http, place, form)
         if reply.status != 200:

@@ -104,13 +104,20 @@ class GivingBack:
         async with place:
             token = await self._kept.refresh_token(grant.id)
             if token is not None:
-                await give_back(grant.issuer, token, refresh_issuer)
+                await give_back(grant, token, refresh_issuer)
 
 
-async def give_back(issuer: str, token: Secret, refresh_issuer: RefreshIssuer) -> None:
-    """Give a refresh token back at once; an issuer that cannot end it stops nothing."""
+async def give_back(grant: Grant, token: Secret, refresh_issuer: RefreshIssuer) -> None:
+    """Give a grant's refresh token back at once; an issuer that cannot end it stops nothing.
+
+    Nobody but the client that it is bound to can (RFC 7009, 2.1).
+    """
+    issuer, source = grant.issuer, refresh_issuer.sources.get(grant.client)
+    if source is None:
+        log.warning("not revoked at the issuer", issuer=issuer, error="its client is not there now")
+        return
     try:
-        revoked = await refresh_issuer.source.revoke(token)
+        revoked = await source.revoke(token)
     except IssuerUnavailable as unavailable:
         log.warning("not revoked at the issuer", issuer=issuer, error=str(unavailable))
     else:

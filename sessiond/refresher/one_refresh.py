@@ -138,9 +138,10 @@ class OneRefresh:
         issuer = self._issuers.now(begun_on, grant.issuer)
         if issuer is None or not grant.has_refresh_token or self._is_needless(grant):
             return Outcome.OVER
-        if issuer.client != grant.client:  # sent for another client it would count as stolen
+        source = issuer.sources.get(grant.client)
+        if source is None:  # sent for another client it would count as stolen
             return IssuerUnavailable(
-                "the refresh token is another client's, wanted one of the configured client: have "
+                "the refresh token is another client's, wanted one of a configured client: have "
                 "the user sign in again, or set that client back"
             )
         closed_until = self._issuers.pace(grant).not_before(grant, self._clock.now())
@@ -155,7 +156,7 @@ class OneRefresh:
         if grant.refresh_at is not None and grant.refresh_at <= self._clock.now():
             self._note_late((self._clock.now() - grant.refresh_at).total_seconds())
         try:
-            tokens = await issuer.source.refresh(token)
+            tokens = await source.refresh(token)
         except RefreshRefused as refused:
             log.info("refresh refused", issuer=grant.issuer, error=refused.said)
             self._issuers.pace(grant).note_refusal(grant, self._clock.now())
@@ -197,7 +198,7 @@ class OneRefresh:
         if not known:
             log.info("refresh thrown away", issuer=grant.issuer)
             if renewed is not None and issuer is not None:
-                await give_back(grant.issuer, renewed, issuer)
+                await give_back(grant, renewed, issuer)
         return Outcome.OVER
 
     def _verified_now(

@@ -52,8 +52,7 @@ class RefreshIssuer:
     """One issuer as the refresher sees it; its budget is apart from the logins'."""
 
     iss: str  # who it is: another issuer may get the same name one day
-    client: str  # that refresh tokens are bound to
-    source: TokenSource
+    sources: Mapping[str, TokenSource]  # by our client that a refresh token is bound to
     verifier: Verifier
     admits: Callable[[str], bool]  # whether a user of this name may come from there
     limiter: anyio.CapacityLimiter

@@ -60,6 +60,10 @@ class WebClient(Protocol):
         """
         ...
 
+    async def give_back(self, tokens: Tokens) -> None:
+        """Have the issuer end a refresh token that nobody is to have; it may not be able to."""
+        ...
+
     async def iss_fault(self, iss: str | None) -> str:
         """Return why an answer is not this issuer's (RFC 9207, 2.4); empty where it may be."""
         ...

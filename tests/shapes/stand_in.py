@@ -9,6 +9,7 @@ from sessiond.config import IssuerConfig
 from sessiond.core.secret import Secret
 from sessiond.issuers.build import Issuer, RefreshLimits, build_issuer
 from sessiond.issuers.discovery import SUFFIX
+from sessiond.issuers.our_clients import ClientSecrets
 from tests.shapes.shape import Shape
 from tests.unit.issuers.fake import TLS, FakeNetwork, HandClock
 
@@ -43,8 +44,9 @@ class StandIn:
             self._config,
             leeway=30.0,
             refresh=RefreshLimits(timeout=10.0, concurrency=1),
-            client_secret=_secret(self._config.client_secret_file),
-            refresh_secret=_secret(refresh_secret),
+            secrets=ClientSecrets(
+                client=_secret(self._config.client_secret_file), refresh=_secret(refresh_secret)
+            ),
             clock=HandClock(),
             tls=TLS,
             network=FakeNetwork(self._answer),

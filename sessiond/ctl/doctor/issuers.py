@@ -14,6 +14,7 @@ from sessiond.ctl.doctor.finding import Finding, ok, warning, wrong
 from sessiond.ctl.doctor.keys import read_secret
 from sessiond.issuers.build import RefreshLimits, build_issuer
 from sessiond.issuers.http import trust
+from sessiond.issuers.our_clients import ClientSecrets
 
 SKEW = 5.0  # seconds; an HTTP-date has whole ones, and the answer has been under way
 
@@ -44,8 +45,9 @@ async def _ask(config: Config, each: IssuerConfig, where: Where) -> list[Finding
         each,
         leeway=config.login.leeway,
         refresh=RefreshLimits(timeout=config.refresh.timeout, concurrency=1),
-        client_secret=client_secret,
-        refresh_secret=_secret(each, "refresh_client_secret", where),
+        secrets=ClientSecrets(
+            client=client_secret, refresh=_secret(each, "refresh_client_secret", where)
+        ),
         clock=SystemClock(),
         tls=trust(each.ca_file),
     )

@@ -18,6 +18,7 @@ from sessiond.config import (
     ProcessConfig,
     RoleSourceConfig,
     SubscriberConfig,
+    WebClientConfig,
 )
 from sessiond.config.web_tables import WebClientConfig
 from sessiond.daemon import issuers as issuers_module
@@ -131,6 +132,8 @@ def another(value: Any, kind: Any) -> Any:
             return value[:-1] if value else (12345,)
         case dict():
             return {**value, "one": "more"}
+        case None:
+            return WebClientConfig(client_id="kdb-web")
         case _:
             raise TypeError(f"no other value of {value!r}")
 

@@ -19,6 +19,7 @@ from sessiond.extensions import entry_points
 from sessiond.extensions.issuer_plugins import Plugged, plugged_in
 from sessiond.extensions.roles import AskedRoles, RolesVerifier
 from sessiond.issuers.build import Issuer, RefreshLimits, build_issuer
+from sessiond.issuers.our_clients import ClientSecrets
 from sessiond.issuers.token_endpoint import TokenEndpoint
 from tests.fakes import verdict
 from tests.unit.extensions.roles.fakes import ScriptedSource, asked
@@ -77,8 +78,7 @@ def built(config: IssuerConfig, plugged: Plugged, issuer: IssuerStub) -> Issuer:
         config,
         leeway=30.0,
         refresh=RefreshLimits(timeout=10.0, concurrency=16),
-        client_secret=None,
-        refresh_secret=None,
+        secrets=ClientSecrets(),
         clock=issuer.clock,
         tls=TLS,
         plugged=plugged,

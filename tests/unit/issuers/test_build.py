@@ -19,6 +19,7 @@ from sessiond.issuers.build import Issuer, RefreshLimits, build_issuer
 from sessiond.issuers.entra import EntraTokens
 from sessiond.issuers.introspection import IntrospectionVerifier
 from sessiond.issuers.jwt import JwtVerifier
+from sessiond.issuers.our_clients import ClientSecrets
 from sessiond.issuers.token_endpoint import TokenEndpoint
 from sessiond.issuers.userinfo import UserinfoVerifier
 from tests.unit.issuers.fake import ISSUER, METADATA, TLS, IssuerStub, form_of
@@ -33,13 +34,17 @@ def built(
     *,
     client_secret: str | None = None,
     refresh_secret: str | None = None,
+    web_secret: str | None = None,
 ) -> Issuer:
     return build_issuer(
         config,
         leeway=30.0,
         refresh=RefreshLimits(timeout=10.0, concurrency=16),
-        client_secret=None if client_secret is None else Secret(client_secret),
-        refresh_secret=None if refresh_secret is None else Secret(refresh_secret),
+        secrets=ClientSecrets(
+            client=None if client_secret is None else Secret(client_secret),
+            refresh=None if refresh_secret is None else Secret(refresh_secret),
+            web=None if web_secret is None else Secret(web_secret),
+        ),
         clock=issuer.clock,
         tls=TLS,
         network=issuer.network,
@@ -327,15 +332,14 @@ async def test_closing_closes_every_connection(issuer: IssuerStub) -> None:
         of_jwt(),
         leeway=30.0,
         refresh=RefreshLimits(timeout=10.0, concurrency=16),
-        client_secret=None,
-        refresh_secret=None,
+        secrets=ClientSecrets(),
         clock=issuer.clock,
         tls=TLS,
         network=network,
     )
-    assert len(parts.connections) == 2
+    assert len(parts.connections) == 3
     await parts.close()
-    assert network.closed == 2
+    assert network.closed == 3
 
 
 async def test_why_the_keys_were_not_fetched_is_known_until_they_are(issuer: IssuerStub) -> None:

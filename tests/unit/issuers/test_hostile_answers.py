@@ -16,6 +16,7 @@ from sessiond.core.errors import IssuerUnavailable, RefreshRefused, TokenRejecte
 from sessiond.core.secret import Secret
 from sessiond.issuers.build import Issuer, RefreshLimits, build_issuer
 from sessiond.issuers.http import IssuerHttp
+from sessiond.issuers.our_clients import ClientSecrets
 from tests.unit.issuers.fake import TLS
 from tests.unit.jwt.forge import RSA, jwk, token
 
@@ -178,8 +179,7 @@ def built(at: str, verify: str, *, is_fixed: bool = True) -> Issuer:
         config,
         leeway=30.0,
         refresh=RefreshLimits(timeout=TIMEOUT, concurrency=1),
-        client_secret=Secret("secret"),
-        refresh_secret=Secret("secret"),
+        secrets=ClientSecrets(client=Secret("secret"), refresh=Secret("secret")),
         clock=SystemClock(),
         tls=TLS,
     )

@@ -41,7 +41,7 @@ def verifier_of(
     *,
     audience: tuple[str, ...] = ("api://kdb",),
     required_scope: str = "",
-    issued_to: str = "",
+    issued_to: tuple[str, ...] = (),
     audience_claim: str = "aud",
     kind: KindRules = NO_EXCEPTIONS,
     is_type_optional: bool = False,
@@ -276,17 +276,18 @@ async def test_without_an_audience_a_token_issued_to_another_client_is_refused(
     issuer: IssuerStub, clock: HandClock
 ) -> None:
     answer(issuer, {**ACTIVE, "client_id": "another"})
-    part = verifier_of(issuer, audience=(), issued_to="qstudio")
+    part = verifier_of(issuer, audience=(), issued_to=("qstudio", "kdb-web"))
     assert await refusal(part, OPAQUE, clock) is Refusal.WRONGAUDIENCE
-    answer(issuer, ACTIVE)
-    assert (await part.verify(OPAQUE, now=clock.now())).principal.subject == "a-1"
+    for ours in ("qstudio", "kdb-web"):
+        answer(issuer, {**ACTIVE, "client_id": ours})
+        assert (await part.verify(OPAQUE, now=clock.now())).principal.subject == "a-1"
 
 
 async def test_an_answer_that_does_not_name_its_client_is_nobodys_proof_of_ours(
     issuer: IssuerStub, clock: HandClock
 ) -> None:
     answer(issuer, without(ACTIVE, "client_id"))
-    part = verifier_of(issuer, audience=(), issued_to="qstudio")
+    part = verifier_of(issuer, audience=(), issued_to=("qstudio", "kdb-web"))
     assert await refusal(part, OPAQUE, clock) is Refusal.WRONGAUDIENCE
 
 
@@ -294,7 +295,7 @@ async def test_with_an_audience_any_client_may_have_asked_for_the_token(
     issuer: IssuerStub, clock: HandClock
 ) -> None:
     answer(issuer, {**ACTIVE, "client_id": "another"})
-    part = verifier_of(issuer, issued_to="qstudio")
+    part = verifier_of(issuer, issued_to=("qstudio", "kdb-web"))
     assert (await part.verify(OPAQUE, now=clock.now())).principal.subject == "a-1"
 
 

@@ -327,9 +327,8 @@ async def serving(
     )
     refresh_issuer = RefreshIssuer(
         iss="corp",
-        client="qstudio",
         admits=lambda _: True,
-        source=source,
+        sources={"qstudio": source},
         verifier=verifier,
         limiter=anyio.CapacityLimiter(4),
         unproved=FairLimiter(4),

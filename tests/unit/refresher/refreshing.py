@@ -247,9 +247,8 @@ async def at_work(
     verifier = FreshVerifier(is_online=is_online, needs=is_online, journal=journal)
     refresh_issuer = RefreshIssuer(
         iss="corp",
-        client="qstudio",
         admits=lambda _: True,
-        source=source if wire is None else TrippedTokens(source, wire),
+        sources={"qstudio": source if wire is None else TrippedTokens(source, wire)},
         verifier=verifier if wire is None else TrippedVerifier(verifier, wire),
         limiter=anyio.CapacityLimiter(concurrency),
         unproved=FairLimiter(concurrency),

@@ -57,9 +57,8 @@ def refresh_issuer_of(
 ) -> RefreshIssuer:
     return RefreshIssuer(
         iss=iss,
-        client="qstudio",
         admits=lambda _: True,
-        source=source,
+        sources={"qstudio": source},
         verifier=ScriptedVerifier(),
         limiter=anyio.CapacityLimiter(places),
         unproved=FairLimiter(places),

@@ -17,8 +17,7 @@ pytestmark = pytest.mark.anyio
 def corp(*, admits: bool = True) -> RefreshIssuer:
     return RefreshIssuer(
         iss="https://login.example.com/",
-        client="qstudio",
-        source=NoRefresh(),
+        sources={"qstudio": NoRefresh()},
         verifier=ScriptedVerifier(),
         admits=lambda user: admits,
         limiter=anyio.CapacityLimiter(1),

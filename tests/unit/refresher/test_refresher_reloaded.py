@@ -32,9 +32,8 @@ def refresh_issuer(work: Work, **members: Any) -> RefreshIssuer:
     limiter = anyio.CapacityLimiter(16)
     plain = RefreshIssuer(
         iss="corp",
-        client="qstudio",
         admits=lambda _: True,
-        source=work.source,
+        sources={"qstudio": work.source},
         verifier=work.verifier,
         limiter=limiter,
         unproved=FairLimiter(16),
@@ -199,7 +198,7 @@ async def test_a_wish_to_be_left_alone_is_none_of_another_s_that_has_got_the_nam
         held = work.source.hold()
         await work.minutes(6)
         iss, other = "https://bank.example.com/", ScriptedTokens(clock, [])
-        work.use({"corp": refresh_issuer(work, source=other, iss=iss)})
+        work.use({"corp": refresh_issuer(work, sources={"qstudio": other}, iss=iss)})
         work.decide_by(replace(RULES, iss={"corp": iss}))
         held.set()
         await work.table.ask(Disown(grants=(grant_id(1),)))
@@ -218,7 +217,7 @@ async def test_what_one_issuer_gave_is_never_sent_to_another_that_has_got_its_na
         await work.minutes(6)
         other, verifier = ScriptedTokens(clock, []), FreshVerifier()
         bank = refresh_issuer(
-            work, source=other, verifier=verifier, iss="https://bank.example.com/"
+            work, sources={"qstudio": other}, verifier=verifier, iss="https://bank.example.com/"
         )
         work.use({"corp": bank})
         held.set()
@@ -233,7 +232,7 @@ async def test_what_is_begun_as_the_name_changes_hands_is_sent_to_nobody(clock: 
         held = store.hold()
         await work.minutes(6)  # being recorded
         other = ScriptedTokens(clock, [])
-        bank = refresh_issuer(work, source=other, iss="https://bank.example.com/")
+        bank = refresh_issuer(work, sources={"qstudio": other}, iss="https://bank.example.com/")
         work.use({"corp": bank})
         work.table.submit(Disown(grants=(grant_id(1),)))
         held.set()
@@ -244,7 +243,7 @@ async def test_what_is_begun_as_the_name_changes_hands_is_sent_to_nobody(clock: 
 async def test_a_refresh_token_is_sent_for_no_other_client_than_its_own(clock: FakeClock) -> None:
     async with at_work(clock) as work:
         await work.log_in()
-        work.use({"corp": refresh_issuer(work, client="another")})
+        work.use({"corp": refresh_issuer(work, sources={"another": work.source})})
         await work.minutes(7)
         assert (work.sent, work.told) == ([], [])
         work.use({"corp": refresh_issuer(work)})
