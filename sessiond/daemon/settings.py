@@ -131,7 +131,7 @@ def _rules(config: Config, running: Mapping[str, RunningIssuer]) -> Rules:
 
 
 def _web(config: Config, running: Mapping[str, RunningIssuer], rules: Rules) -> WebSettings:
-    clients = {name: getattr(each.issuer, "web", None) for name, each in running.items()}
+    clients = {name: each.web for name, each in running.items()}
     return WebSettings(
         bases=tuple(map(Base, config.web.bases)),
         clients={name: client for name, client in clients.items() if client is not None},
