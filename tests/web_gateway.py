@@ -12,6 +12,7 @@ from urllib.parse import urlencode, urlsplit
 import httpx
 
 from sessiond.testing import FakeProcess
+from tests import canary
 from tests.issuer.browser import walk
 from tests.issuer.running import ALICE, RunningIssuer, usual_password
 
@@ -90,6 +91,8 @@ class Gateway:
         """Fill in the issuer's forms; return the target that the browser comes back with."""
         form = {"login": user, "password": usual_password(user)}
         query = walk(self.elsewhere, self.elsewhere.get(authorization_url), form)
+        canary.remember(query["code"], "code")
+        canary.remember(query["state"], "state")
         return f"{CALLBACK}?{urlencode(query)}"
 
     def follow(self, target: str) -> Page:
@@ -120,3 +123,4 @@ class Gateway:
             self.cookies.pop(name, None)
         else:
             self.cookies[name] = value
+            canary.remember(value, "cookie")

@@ -71,6 +71,13 @@ def test_a_malformed_message_closes_that_connection_only(
     assert bad.is_cut()
 
 
+def web_without(**entries: Value) -> Value:
+    """Return a request over HTTP of which these are as they must not be."""
+    texts = ("target", "bearer", "cookie", "accept", "origin", "host")
+    request = {**dict.fromkeys(texts, string("")), "address": int_(0), **entries}
+    return call("web", dictionary(request))
+
+
 WRONG: dict[str, Value] = {
     "unknown function": call("exec", string("1+1")),
     "a string to be run": string("1+1"),
@@ -91,6 +98,16 @@ WRONG: dict[str, Value] = {
     "a handle that is a symbol": call("disconnect", symbol("five")),
     "a session that is no guid": call("opened", string("x"), int_(5)),
     "lists of different lengths": call("reconcile", int_(5), symbols(["a", "b"])),
+    **{
+        f"a web whose {name} is a number": web_without(**{name: long(1)})
+        for name in ("target", "bearer", "cookie", "accept", "origin", "host", "site")
+    },
+    "a web whose bearer is a symbol": web_without(bearer=symbol("x")),
+    "a web whose cookie is a symbol": web_without(cookie=symbol("x")),
+    "a web whose address is null": web_without(address=int_(-(2**31))),
+    "a web without a host": call("web", dictionary({"target": string("/"), "bearer": string("")})),
+    "a web that is a text": call("web", string("/")),
+    "a web of nothing": call("web"),
     "a second hello": call("hello", dictionary({})),
 }
 
