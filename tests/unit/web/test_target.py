@@ -180,6 +180,6 @@ def test_too_many_parameters_are_not_read() -> None:
         parameters("&".join(f"a{n}=1" for n in range(33)))
 
 
-@given(st.text(alphabet=st.characters(exclude_categories=("Cs",)), max_size=30))
+@given(st.text(alphabet=st.characters(codec="utf-8"), max_size=30))
 def test_a_parameter_comes_back_as_it_was_sent(text: str) -> None:
     assert parameters(f"to={quote(text, safe='')}") == {"to": text}
