@@ -6,6 +6,7 @@ results outlive calls; how many there are at a time is bounded, and none is kept
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 import anyio
 from anyio.abc import TaskGroup
@@ -133,7 +134,8 @@ class Finishing:
         return result
 
     async def _carry_out(self, pending: Pending) -> None:
-        pending.result = await self._result_of(pending.job)
+        await first(partial(self._work, pending), lambda: self._clock.sleep(WORKS_FOR))
+        pending.result = pending.result or pending.job.otherwise
         pending.done.set()
         await first(pending.gone.wait, lambda: self._clock.sleep(KEPT_FOR))
         await self._clear(pending)
@@ -144,15 +146,10 @@ class Finishing:
             with self._containment.around("sign-in", pending.job.issuer):
                 await self._end(left)
 
-    async def _result_of(self, job: Job) -> Result:
-        results = list[Result]()
-
-        async def carry_out() -> None:
-            with self._containment.around("sign-in", job.issuer):
-                results.append(await job.work())
-
-        await first(carry_out, lambda: self._clock.sleep(WORKS_FOR))
-        return results[0] if results else job.otherwise
+    async def _work(self, pending: Pending) -> None:
+        """Keep what comes of it at once: whoever stops it then still knows what is to be ended."""
+        with self._containment.around("sign-in", pending.job.issuer):
+            pending.result = await pending.job.work()
 
     def _has_room(self, process: ProcessKey) -> bool:
         """Say whether another may begin; one that came to nothing gives way to it."""

@@ -9,9 +9,9 @@ from structlog.testing import capture_logs
 
 from sessiond.core.errors import IssuerUnavailable, Refusal, TokenRejected
 from sessiond.core.session import SessionState
-from sessiond.qipc import timestamp
-from sessiond.testing.calls import web_call
-from sessiond.testing.plain import plain_dict
+from sessiond.qipc import NIL, timestamp
+from sessiond.testing.calls import opened_call, web_call
+from sessiond.testing.plain import plain, plain_dict
 from sessiond.web.answer import sent
 from tests.fakes import START, FakeClock, idle, principal, process_key, verdict
 from tests.unit.kdb.serving import Process, Serving, serving
@@ -218,7 +218,7 @@ async def test_what_is_too_long_is_read_by_nobody(
         q = await daemon.process()
         answer = await web(q, **{key: "x" * (most + 1)})
         assert denial(answer) == ("deny", status, "toolarge")
-        assert daemon.web.asked == daemon.verifier.asked == []
+        assert (len(daemon.web.asked), len(daemon.verifier.asked)) == (0, 0)
         await web(q, **{key: "x" * most})
         assert len(daemon.web.asked) + len(daemon.verifier.asked) == 1
 
@@ -231,3 +231,29 @@ async def test_a_web_is_sync(clock: FakeClock) -> None:
             await q.ping()
         assert "web must be sync" in {each.get("error") for each in lines}
         assert daemon.web.asked == []
+
+
+async def test_an_opened_of_a_login_over_http_is_answered_with_the_session_of_its_handle(
+    clock: FakeClock,
+) -> None:
+    async with serving(clock) as daemon:
+        q = await daemon.process()
+        session = (await web(q, bearer=TOKEN))["session"]
+        child = plain(await q.sync(opened_call(session, 9)))
+        held = {each.handle: each for each in daemon.kept}
+        assert (held[9].id, held[9].parent, held[9].state) == (child, session, SessionState.OPEN)
+        assert held[0].id == session
+        await daemon.revoke_all()
+        await idle()
+        pushes = [await q.next_push(), await q.next_push()]
+        reasons = {each["handle"]: each["reason"] for each in pushes}
+        assert reasons == {0: "operator", 9: "parent"}
+        assert plain(await q.sync(opened_call(session, 9))) == UUID(int=0)
+        assert (await q.next_push())["reason"] == "unbound"
+
+
+async def test_any_other_opened_is_answered_with_nothing(clock: FakeClock) -> None:
+    async with serving(clock) as daemon:
+        q = await daemon.process()
+        session = (await q.connect())["session"]
+        assert await q.sync(opened_call(session, 5)) == NIL

@@ -196,5 +196,49 @@ async def test_what_came_to_nothing_gives_way_the_oldest_first(
     assert [each.session for each in world.ended] == [session_id(1)]
 
 
+async def test_what_nobody_has_collected_ends_when_it_stops(world: World, clock: FakeClock) -> None:
+    finishing, over = Finishing(clock, world.containment, end=world.end), anyio.Event()
+
+    async def run() -> None:
+        await finishing.run()
+        over.set()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(run)
+        await clock.settle()
+        jobs = [signed_in(1), signed_in(2), FAILED]
+        begun = [
+            finishing.begin(state(number), HERE, world.job(job)) for number, job in enumerate(jobs)
+        ]
+        finishing.begin(state(9), HERE, world.job(signed_in(9), is_held=True))
+        await clock.settle()
+        assert begun[0] is not None
+        assert finishing.collect(begun[0])
+        finishing.stop()
+        await over.wait()
+    assert [each.session for each in world.ended] == [session_id(2)]
+    assert len(finishing) == 0
+
+
+async def test_what_is_being_written_when_it_stops_ends_too(world: World, clock: FakeClock) -> None:
+    finishing = Finishing(clock, world.containment, end=world.end)
+
+    async def work() -> Result:
+        with anyio.CancelScope(shield=True):
+            await world.held.wait()
+        return signed_in()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(finishing.run)
+        await clock.settle()
+        finishing.begin(state(1), HERE, Job(work=work, otherwise=OTHERWISE, issuer="corp"))
+        await clock.settle()
+        finishing.stop()
+        await clock.settle()
+        assert world.ended == []
+        world.held.set()
+    assert [each.session for each in world.ended] == [session_id(1)]
+
+
 async def test_nothing_secret_of_a_result_is_shown() -> None:
     assert "value" not in repr(signed_in())

@@ -83,6 +83,21 @@ async def test_tokens_that_are_refused_are_a_page_and_an_event(
     ]
 
 
+async def test_sign_ins_are_counted_as_they_begin_and_as_they_are_over(world: Surfing) -> None:
+    browser = world.browser()
+    await browser.sign_in()
+    world.gate.rejects = TokenRejected(Refusal.NOROLES, "this, wanted that: do so")
+    await world.browser().sign_in()
+    registry = world.services.metrics.registry
+    assert [
+        registry.get_sample_value(
+            "sessiond_web_sign_ins_total", {"issuer": "corp", "outcome": outcome}
+        )
+        for outcome in ("begun", "finished", "failed")
+    ] == [2, 1, 1]
+    assert registry.get_sample_value("sessiond_web_callback_seconds_count", {"issuer": "corp"}) == 2
+
+
 async def test_without_a_verdict_the_person_may_try_again(world: Surfing) -> None:
     world.gate.rejects = IssuerUnavailable("away, wanted it: wait")
     answer = await world.browser().sign_in()
