@@ -46,6 +46,10 @@ class Reading:
         """Return the end of the session's lease, as the rows stand."""
         return self.rows.grants[session.grant].lease.expires_at
 
+    def web_login_of(self, session: Session) -> WebLogin | None:
+        """Return what stands beside a session over HTTP. Others have a handle, or no such thing."""
+        return None if session.handle else self.rows.web_logins.get(session.id)
+
     def is_over(self, session: Session, web_login: WebLogin) -> bool:
         """Say whether nobody may use a session over HTTP any more, or while its process is lost."""
         over_at = min(self.expires_at(session), web_login.until(self.rules.web))

@@ -24,7 +24,7 @@ from sessiond.core.grant import Grant, GrantId, KnownToken, TokenHash
 from sessiond.core.lease import Lease
 from sessiond.core.principal import Principal
 from sessiond.core.rows import NameOwner, Row
-from sessiond.core.session import ProcessAbout, ProcessKey, Session, SessionId, SessionState
+from sessiond.core.session import ProcessAbout, ProcessKey, Session, SessionState
 from sessiond.core.web_login import WebLogin
 from sessiond.store.codec import CODECS
 
@@ -44,16 +44,12 @@ _attributes = lru_cache(_SHARED)(msgspec.json.Decoder(dict[str, str]).decode)  #
 _assigned = lru_cache(_SHARED)(msgspec.json.Decoder(dict[str, tuple[str, ...]]).decode)  # nor there
 
 
-class _GrantIds(dict[str, GrantId | None]):
+class _Ids(dict[str, Any]):
     """Ids by their hexadecimal digits: one object each, so that finding it compares nothing."""
 
-    def __missing__(self, key: str) -> GrantId:
-        self[key] = found = GrantId(UUID(key))
+    def __missing__(self, key: str) -> UUID:
+        self[key] = found = UUID(key)
         return found
-
-
-def _parent(digits: str) -> SessionId | None:
-    return SessionId(UUID(digits)) if digits else None
 
 
 _hash: Callable[[str], TokenHash] = bytes.fromhex  # type: ignore[assignment]  # a NewType
@@ -65,7 +61,8 @@ class Shared:
     """What rows have in common, while they are read."""
 
     def __init__(self) -> None:
-        self.grant_ids = _GrantIds({"": None})
+        self.grant_ids = _Ids({"": None})
+        self.parents = _Ids({"": None})
         self.process = lru_cache(_SHARED)(ProcessKey)
         self._texts: dict[str, str] = {}
         self._hashes: dict[str, TokenHash] = {}
@@ -123,7 +120,7 @@ def _sessions(text: bytes, shared: Shared) -> Iterator[Row]:
         map(_assigned, assigned),
         map(_roles, protected),
         map(_told, told),
-        map(_parent, parents),
+        map(shared.parents.__getitem__, parents),
     )
 
 

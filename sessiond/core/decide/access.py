@@ -75,7 +75,7 @@ def reassess(draft: Draft, change: Reassess) -> Reassessed:
     sessions = change.sessions
     if sessions is None:
         sessions = tuple(draft.rows.sessions)
-    number, changed, ended = change.number, change.changed, change.ended
+    number, changed = change.number, change.changed
     looked_at = 0
     while number < len(sessions) and looked_at < LOOKED_AT and not draft.is_full:
         session = draft.rows.sessions.get(sessions[number])
@@ -93,13 +93,13 @@ def reassess(draft: Draft, change: Reassess) -> Reassessed:
             continue
         if isinstance(access, Denied):
             end_denied(draft, session, access)
-            ended += 1
         else:
             fresh = with_access(session, access)
             draft.put(fresh)
             expires_at = draft.expires_at(fresh)
             tell_roles(draft, session, fresh, access, expires_at=expires_at)
             changed += fresh.roles != session.roles
+    ended = change.ended + draft.ended
     if number < len(sessions):
         draft.rest = replace(change, sessions=sessions, number=number, changed=changed, ended=ended)
     return Reassessed(changed=changed, ended=ended)

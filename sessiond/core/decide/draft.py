@@ -37,7 +37,7 @@ class Draft(Reading):
         self.writes: list[Write] = []
         self.notices: list[Notice] = []
         self._traces: dict[TokenHash, KnownToken] = {}  # as this decision has left them
-        self._ended = set[SessionId]()  # each ends once, also where it would in two ways
+        self._ended = set[int]()  # numbers of ids: each ends once, also where it would in two ways
         self.rest: Change[Any] | None = None  # what is still to be decided of the same change
         self.passed = 0  # rows that were looked at in vain, of which there may be thousands
 
@@ -53,10 +53,10 @@ class Draft(Reading):
 
     def has_ended(self, session: SessionId) -> bool:
         """Say whether this decision ends a session."""
-        return session in self._ended
+        return session.int in self._ended
 
     def live(self, session: SessionId) -> Session | None:
-        return None if session in self._ended else super().live(session)
+        return None if session.int in self._ended else super().live(session)
 
     def put(self, row: Row, *, refresh_token: Secret | None = None) -> None:
         self.writes.append(Put(row, refresh_token))
@@ -142,10 +142,10 @@ class Draft(Reading):
 
     def _begin_end(self, session: Session) -> bool:
         """Drop a session and what stands beside it; False: this decision has ended it already."""
-        if session.id in self._ended:
+        if session.id.int in self._ended:
             return False
-        self._ended.add(session.id)
-        web_login = self.rows.web_logins.get(session.id)
+        self._ended.add(session.id.int)
+        web_login = self.web_login_of(session)
         if web_login is not None:
             self.drop(web_login)  # before what it stands beside
         self.drop(session)

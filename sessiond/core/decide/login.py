@@ -64,8 +64,8 @@ def withdraw(draft: Draft, change: Withdraw) -> None:
     session = draft.rows.sessions.get(change.session)
     if session is None:
         return
-    if session.state is SessionState.UNBOUND or session.id in draft.rows.web_logins:
-        draft.close(session, "disconnect")
+    if session.state is SessionState.UNBOUND or draft.web_login_of(session) is not None:
+        draft.close(session, "disconnect", push=True)  # its token may have come again meanwhile
 
 
 def bind(draft: Draft, change: Bind) -> SessionId | None:
@@ -73,8 +73,9 @@ def bind(draft: Draft, change: Bind) -> SessionId | None:
     session = draft.live(change.session)
     if session is None or session.process != change.process:
         return None
-    if session.id in draft.rows.web_logins:
-        return open_child(draft, session, change)
+    web_login = draft.web_login_of(session)
+    if web_login is not None:
+        return open_child(draft, session, web_login, change)
     if session.state is SessionState.OPEN:
         return session.id if session.handle == change.handle else None
     expires_at = draft.expires_at(session)
@@ -103,9 +104,14 @@ def bind(draft: Draft, change: Bind) -> SessionId | None:
 
 
 def renew(draft: Draft, change: Renew) -> ActiveSession | Denied:
-    """Hang a live session on the grant of the fresh tokens."""
+    """Hang a live session on the grant of the fresh tokens.
+
+    One over HTTP is known by its cookie or by its token: whoever has another signs in with it.
+    """
     session, presented = draft.live(change.session), change.presented
     if session is None or session.process != change.process:
+        return denied(Refusal.REVOKED)
+    if draft.web_login_of(session) is not None:
         return denied(Refusal.REVOKED)
     fresh = presented.verdict.principal
     if (fresh.issuer, fresh.subject) != (session.principal.issuer, session.principal.subject):

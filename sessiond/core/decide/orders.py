@@ -26,7 +26,7 @@ def tell_revoked(draft: Draft, change: Revoke, revocation: Revocation, *, count:
 
 
 def tell_session_ended(draft: Draft, change: EndSessions, session: Session) -> None:
-    """Tell that one session was taken back."""
+    """Tell that one session was taken back, with those that end with it."""
     _tell(
         draft,
         change,
@@ -38,7 +38,7 @@ def tell_session_ended(draft: Draft, change: EndSessions, session: Session) -> N
         handle=session.handle,
         scope="session",
         value=str(session.id),
-        count=1,
+        count=1 + len(draft.rows.children_of(session.id)),
     )
 
 

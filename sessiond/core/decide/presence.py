@@ -27,7 +27,7 @@ def close(draft: Draft, change: Close) -> None:
         session = draft.rows.sessions.get(change.session)
     if session is None or session.process != change.process:
         return
-    if session.id not in draft.rows.web_logins:  # which has no handle to be left
+    if draft.web_login_of(session) is None:  # else there is no handle that was left
         draft.close(session, "disconnect")
 
 
@@ -53,7 +53,7 @@ def process_met(draft: Draft, change: ProcessMet) -> None:
         if draft.is_full:
             draft.rest = change
             return
-        web_login = draft.rows.web_logins.get(session.id)
+        web_login = draft.web_login_of(session)
         if web_login is None and session.state is SessionState.OPEN:
             (waiting,) = resumed([session], now=draft.now, rules=draft.rules)
             draft.put(waiting)
@@ -92,7 +92,7 @@ def reconcile(draft: Draft, change: Reconcile) -> list[int]:
         session = draft.rows.sessions.get(unsaid.pop())
         if session is None:
             draft.passed += 1
-        elif session.id in draft.rows.web_logins:
+        elif draft.web_login_of(session) is not None:
             draft.passed += 1
             if session.about != change.about:
                 _name_anew(draft, session, change.about)
@@ -106,7 +106,7 @@ def reconcile(draft: Draft, change: Reconcile) -> list[int]:
         handle, session_id = held.pop()
         found = draft.live(session_id)
         is_its_own = found is not None and found.process == change.process
-        if found is None or not is_its_own or found.id in draft.rows.web_logins:
+        if found is None or not is_its_own or draft.web_login_of(found) is not None:
             doomed.append(handle)
             draft.passed += 1
         elif draft.expires_at(found) <= draft.now:

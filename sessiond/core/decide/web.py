@@ -33,7 +33,8 @@ def open_web(draft: Draft, change: OpenWeb) -> ActiveSession | Denied:
     if again is not None:
         return _used_again(draft, again, change, access)
     unused = _longest_unused(draft, change)
-    if unused is None and draft.is_crowded(change.process, handle=0):
+    has_room = unused is not None or draft.ended > 0
+    if not has_room and draft.is_crowded(change.process, handle=0):
         return denied(Refusal.THROTTLED)
     if unused is not None:
         draft.close(unused, "replaced", push=True)
@@ -42,7 +43,8 @@ def open_web(draft: Draft, change: OpenWeb) -> ActiveSession | Denied:
 
 def touch_web(draft: Draft, change: TouchWeb) -> bool:
     """Note that a session was used."""
-    session, web_login = draft.live(change.session), draft.rows.web_logins.get(change.session)
+    session = draft.live(change.session)
+    web_login = None if session is None else draft.web_login_of(session)
     if session is None or web_login is None or draft.is_over(session, web_login):
         return False
     _touch(draft, session, session, web_login)
@@ -54,19 +56,25 @@ def sign_out(draft: Draft, change: SignOut) -> bool:
     session = draft.live(change.session)
     if session is None or session.process != change.process:
         return False
-    if session.id not in draft.rows.web_logins:
+    if draft.web_login_of(session) is None:
         return False
     draft.close(session, "signout", push=True)
     grant = draft.rows.grants[session.grant]
-    if grant.has_refresh_token and all(map(draft.has_ended, draft.rows.ids_of(grant.id))):
+    if (
+        grant.has_refresh_token
+        and grant.proven
+        and all(map(draft.has_ended, draft.rows.ids_of(grant.id)))
+    ):
         draft.forget_grant(grant, give_back=True)
     return True
 
 
-def open_child(draft: Draft, parent: Session, change: Bind) -> SessionId | None:
+def open_child(
+    draft: Draft, parent: Session, web_login: WebLogin, change: Bind
+) -> SessionId | None:
     """Let a handle in by a session over HTTP: by a session of its own, which ends with that one."""
     rows = draft.rows
-    if draft.is_over(parent, rows.web_logins[parent.id]):
+    if draft.is_over(parent, web_login):
         return None
     if len(rows.children_of(parent.id)) >= MAX_CHILDREN:
         return None

@@ -89,6 +89,8 @@ def _tables(rows: Rows) -> list[Mapping[Any, Any]]:
         rows.grants,
         rows.tokens,
         rows.names,
+        rows.web_logins,
+        rows.used_states,
         rows.revocations,
         rows.cursors,
         rows.dead_letters,
@@ -266,10 +268,11 @@ class Asking(RuleBasedStateMachine):
                 held=tuple((handle, session_id(self.some_session(pick))) for handle, pick in held),
             )
         )
+        rows = self.ledger.rows
         opened = [
             session.handle
-            for session in self.ledger.rows.sessions_of(process_key(pid))
-            if session.state is not SessionState.UNBOUND
+            for session in rows.sessions_of(process_key(pid))
+            if session.state is not SessionState.UNBOUND and session.id not in rows.web_logins
         ]
         assert sorted([*opened, *doomed]) == sorted({handle for handle, _ in held})
 
@@ -400,6 +403,7 @@ class Asking(RuleBasedStateMachine):
                 sessions=(*rows.sessions, *rows.sessions),
                 grants=(*rows.grants, *rows.grants),
                 tokens=(*rows.tokens, *rows.tokens),
+                states=(*rows.used_states, *rows.used_states),
             )
         )
         ended = [notice.event.session for notice in self.ledger.last.notices]
@@ -409,6 +413,7 @@ class Asking(RuleBasedStateMachine):
         assert all(
             trace.grant in rows.grants or trace.keep_until > now for trace in rows.tokens.values()
         )
+        assert all(used.keep_until > now for used in rows.used_states.values())
 
     @invariant()
     def every_session_hangs_on_a_grant_of_its_principal(self) -> None:
