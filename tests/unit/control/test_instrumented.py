@@ -10,6 +10,7 @@ from sessiond.control.instrumented import (
     InstrumentedStore,
     InstrumentedTokenSource,
     InstrumentedVerifier,
+    InstrumentedWebClient,
 )
 from sessiond.control.view import IssuerView
 from sessiond.core.errors import (
@@ -18,6 +19,7 @@ from sessiond.core.errors import (
     IssuerUnavailable,
     RefreshRefused,
     Refusal,
+    SignInRefused,
     StoreError,
     TokenRejected,
     UnusableAnswer,
@@ -26,7 +28,8 @@ from sessiond.core.events import LoginRefused
 from sessiond.core.secret import Secret
 from sessiond.issuers.health import IssuerHealth
 from sessiond.refresher import Tokens
-from tests.fakes import START, FakeClock, MemoryStore, opened_event
+from sessiond.web.web_client import AuthorizationRequest, Redeemed
+from tests.fakes import START, FakeClock, MemoryStore, idle, opened_event
 from tests.unit.gate.fakes import PlainVerifier, ScriptedVerifier, gate_issuer
 
 pytestmark = pytest.mark.anyio
@@ -47,6 +50,56 @@ class ScriptedSource:
 
     async def revoke(self, token: Secret) -> bool:
         return True
+
+
+class ScriptedWebClient:
+    """Fulfils `sessiond.web.web_client.WebClient`."""
+
+    issuer = "corp"
+    client_id = "kdb-web"
+
+    def __init__(self, fault: Exception | None = None) -> None:
+        self.fault = fault
+        self.held: anyio.Event | None = None
+        self.given_back: list[Tokens] = []
+
+    async def authorization_url(self, request: AuthorizationRequest) -> str:
+        await self._answer()
+        return f"https://login.example.com/?state={request.state}"
+
+    async def redeem(
+        self, *, code: str, redirect_uri: str, verifier: Secret, nonce: str
+    ) -> Redeemed:
+        await self._answer()
+        return Redeemed(tokens=TOKENS, subject=f"{code} {redirect_uri} {verifier.reveal()} {nonce}")
+
+    async def give_back(self, tokens: Tokens) -> None:
+        self.given_back.append(tokens)
+
+    async def iss_fault(self, iss: str | None) -> str:
+        await self._answer()
+        return f"not {iss}"
+
+    async def end_session_url(self, post_logout_redirect_uri: str) -> str:
+        await self._answer()
+        return post_logout_redirect_uri
+
+    async def _answer(self) -> None:
+        if self.held is not None:
+            await self.held.wait()
+        if self.fault is not None:
+            raise self.fault
+
+
+REQUEST = AuthorizationRequest(
+    redirect_uri="back", state="s", nonce="n", verifier=Secret("verifier")
+)
+
+
+async def redeem(client: InstrumentedWebClient) -> Redeemed:
+    return await client.redeem(
+        code="code", redirect_uri="back", verifier=Secret("verifier"), nonce="n"
+    )
 
 
 @pytest.fixture
@@ -202,3 +255,80 @@ async def test_an_issuer_whose_keys_are_not_to_be_had_is_in_trouble_though_it_an
     assert view.trouble == "the key set: 404"
     trouble[0] = ""
     assert view.trouble == ""
+
+
+async def test_what_a_web_client_answers_is_handed_on_and_redeeming_alone_is_a_call(
+    clock: FakeClock,
+) -> None:
+    told: list[str] = []
+    health = IssuerHealth(clock, note_call=lambda kind, _: told.append(kind))
+    scripted = ScriptedWebClient()
+    client = InstrumentedWebClient(scripted, health)
+    assert (client.issuer, client.client_id) == ("corp", "kdb-web")
+    assert await client.authorization_url(REQUEST) == "https://login.example.com/?state=s"
+    assert await client.iss_fault("x") == "not x"
+    assert await client.end_session_url("there") == "there"
+    assert told == []
+    redeemed = await redeem(client)
+    assert (redeemed.tokens, redeemed.subject) == (TOKENS, "code back verifier n")
+    await client.give_back(TOKENS)
+    assert (told, scripted.given_back) == (["redeem", "revoke"], [TOKENS])
+
+
+@pytest.mark.parametrize(
+    "fault", [None, SignInRefused("invalid_grant"), TokenRejected(Refusal.USERMISMATCH, "another")]
+)
+async def test_a_web_client_that_is_refused_is_trouble_until_the_issuer_takes_it_again(
+    health: IssuerHealth, fault: Exception | None
+) -> None:
+    health.heard(None)
+    scripted = ScriptedWebClient(ClientRefused("401: see [issuer.web]"))
+    client = InstrumentedWebClient(scripted, health)
+    with capture_logs() as logs, pytest.raises(ClientRefused):
+        await redeem(client)
+    assert [(each["event"], each["client"]) for each in logs] == [("client refused", "web")]
+    assert health.trouble == "401: see [issuer.web]"
+    scripted.fault = None
+    await client.authorization_url(REQUEST)  # which asks nobody who we are
+    await InstrumentedTokenSource(ScriptedSource(), health).refresh(Secret("another client's"))
+    assert health.trouble == "401: see [issuer.web]"
+    scripted.fault = fault
+    if fault is None:
+        await redeem(client)
+    else:
+        with pytest.raises(type(fault)):
+            await redeem(client)
+    assert health.trouble == ""
+
+
+async def test_refreshes_of_a_web_clients_grants_are_its_own(health: IssuerHealth) -> None:
+    health.heard(None)
+    source = ScriptedSource(ClientRefused("401"))
+    instrumented = InstrumentedTokenSource(source, health, client="web")
+    with capture_logs() as logs, pytest.raises(ClientRefused):
+        await instrumented.refresh(Secret("refresh"))
+    assert [each["client"] for each in logs] == ["web"]
+    await instrumented.revoke(Secret("refresh"))
+    assert health.trouble == ""
+
+
+async def test_a_sign_in_under_way_is_over_before_its_issuer_is_closed(
+    health: IssuerHealth,
+) -> None:
+    scripted = ScriptedWebClient()
+    scripted.held, over = anyio.Event(), anyio.Event()
+    client = InstrumentedWebClient(scripted, health)
+
+    async def wait() -> None:
+        await health.over()
+        over.set()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(redeem, client)
+        tasks.start_soon(client.authorization_url, REQUEST)
+        await idle()
+        tasks.start_soon(wait)
+        await idle()
+        assert not over.is_set()
+        scripted.held.set()
+        await over.wait()

@@ -1,7 +1,7 @@
 import pytest
 
 from sessiond.core.errors import IssuerThrottled, IssuerUnavailable, UnusableAnswer
-from sessiond.issuers.discovery import MAX_AGE, Discovery, Endpoint, Place
+from sessiond.issuers.discovery import MAX_AGE, Discovery, Endpoint, Page, Place
 from tests.unit.issuers.fake import ISSUER, METADATA, HandClock, IssuerStub
 
 pytestmark = pytest.mark.anyio
@@ -138,3 +138,38 @@ async def test_an_endpoint_says_how_clients_may_sign_there(issuer: IssuerStub) -
         assert (await discovery.need(Endpoint.INTROSPECTION)).signing == ("ES256",)
         assert (await discovery.need(Endpoint.USERINFO)).signing == ("RS256", "PS256")
         assert (await discovery.need(Endpoint.REVOCATION)).signing == ()
+
+
+async def test_pages_for_browsers_come_from_the_metadata_where_it_has_them(
+    issuer: IssuerStub,
+) -> None:
+    issuer.publishes(authorization_endpoint=f"{ISSUER}authorize", end_session_endpoint=None)
+    async with issuer.http() as http:
+        discovery = issuer.discovery(http)
+        assert await discovery.page(Page.AUTHORIZATION) == f"{ISSUER}authorize"
+        assert await discovery.page(Page.END_SESSION) == ""
+    assert issuer.asked(METADATA) == 1
+
+
+@pytest.mark.parametrize("url", ["http://login.example.com/", "javascript:alert(1)", "", 1, {}])
+async def test_a_bad_page_is_refused_when_a_browser_is_to_go_there_and_nothing_else_is(
+    issuer: IssuerStub, url: object
+) -> None:
+    issuer.publishes(authorization_endpoint=url)
+    async with issuer.http() as http:
+        discovery = issuer.discovery(http)
+        assert (await discovery.need(Endpoint.KEYS)).url == f"{ISSUER}keys"
+        with pytest.raises(UnusableAnswer, match=r"authorization_endpoint .* see the issuer$"):
+            await discovery.page(Page.AUTHORIZATION)
+
+
+@pytest.mark.parametrize(("stated", "states"), [(True, True), (False, False), ("true", False)])
+async def test_whether_answers_name_the_issuer_is_in_the_metadata(
+    issuer: IssuerStub, stated: object, states: bool
+) -> None:
+    issuer.publishes(authorization_response_iss_parameter_supported=stated)
+    async with issuer.http() as http:
+        assert await issuer.discovery(http).states_iss() is states
+    issuer.publishes()
+    async with issuer.http() as http:
+        assert await issuer.discovery(http).states_iss() is False

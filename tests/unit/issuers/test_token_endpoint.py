@@ -27,7 +27,7 @@ ANSWER: dict[str, object] = {
 
 
 def source_of(
-    issuer: IssuerStub, *, scope: str = "", secret: Secret | None = None
+    issuer: IssuerStub, *, scope: str = "", resource: str = "", secret: Secret | None = None
 ) -> TokenEndpoint:
     issuer.publishes()
     http = issuer.http()
@@ -37,7 +37,10 @@ def source_of(
         secret=secret,
         clock=issuer.clock,
     )
-    return TokenEndpoint(http=http, discovery=issuer.discovery(http), client=client, scope=scope)
+    discovery = issuer.discovery(http)
+    return TokenEndpoint(
+        http=http, discovery=discovery, client=client, scope=scope, resource=resource
+    )
 
 
 async def test_a_refresh_token_is_spent_for_new_tokens(issuer: IssuerStub) -> None:
@@ -71,6 +74,13 @@ async def test_the_scope_is_sent_where_there_is_one(issuer: IssuerStub) -> None:
     issuer.says("/token", ANSWER)
     await source_of(issuer, scope="api://kdb/session.login").refresh(REFRESH)
     assert form_of(issuer.requests[-1])["scope"] == "api://kdb/session.login"
+
+
+async def test_the_resource_is_sent_where_there_is_one(issuer: IssuerStub) -> None:
+    issuer.says("/token", ANSWER)
+    await source_of(issuer, resource="api://kdb").refresh(REFRESH)
+    form = form_of(issuer.requests[-1])
+    assert (form["resource"], "scope" in form) == ("api://kdb", False)
 
 
 async def test_a_confidential_client_proves_itself(issuer: IssuerStub) -> None:

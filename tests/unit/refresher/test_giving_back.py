@@ -2,12 +2,14 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TypeVar, cast
 
 import anyio
 import pytest
 from anyio.abc import TaskGroup
 from msgspec import structs
+from structlog.testing import capture_logs
 
 from sessiond.clock import Clock
 from sessiond.containment import Containment
@@ -86,8 +88,9 @@ class Keeping:
         return cast("A", None)
 
 
-def dropped(number: int, *, proven: bool = True) -> Grant:
-    return grant(number, iss="https://corp", has_refresh_token=True, proven=proven)
+def dropped(number: int, *, proven: bool = True, client: str = "qstudio") -> Grant:
+    plain = grant(number, iss="https://corp", has_refresh_token=True, proven=proven)
+    return structs.replace(plain, client=client)
 
 
 @asynccontextmanager
@@ -226,3 +229,18 @@ async def test_where_nothing_can_be_written_the_next_is_given_back_all_the_same(
         for number in range(AT_ONCE + 1):
             owing.owe(dropped(number), tasks)
     assert len(source.revoked) == AT_ONCE + 1
+
+
+async def test_each_is_given_back_by_the_client_that_it_is_of_and_by_no_other() -> None:
+    qstudio, web, keeping = Revoking(), Revoking(), Keeping()
+    qstudio.go_on.set()
+    web.go_on.set()
+    both = replace(refresh_issuer_of(qstudio), sources={"qstudio": qstudio, "kdb-web": web})
+    with capture_logs() as logs:
+        async with giving_back({"corp": both}, keeping=keeping) as (owing, tasks):
+            for number, client in enumerate(("qstudio", "kdb-web", "gone")):
+                owing.owe(dropped(number, client=client), tasks)
+    assert (qstudio.revoked, web.revoked) == (["refresh0"], ["refresh1"])
+    assert sorted(keeping.let_go) == [grant_id(number) for number in range(3)]
+    (told,) = (each for each in logs if each["event"] == "not revoked at the issuer")
+    assert (told["issuer"], told["error"]) == ("corp", "its client is not there now")

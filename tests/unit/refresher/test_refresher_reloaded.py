@@ -7,6 +7,7 @@ from typing import Any
 
 import anyio
 import pytest
+from structlog.testing import capture_logs
 
 from sessiond.core.changes import Disown
 from sessiond.core.errors import IssuerThrottled, Refusal, TokenRejected
@@ -16,8 +17,29 @@ from sessiond.core.secret import Secret
 from sessiond.gate import FairLimiter
 from sessiond.refresher import RefreshIssuer
 from sessiond.refresher.refresh_issuer import AHEAD
-from tests.fakes import RULES, FakeClock, MemoryStore, grant, grant_id, session, session_id
-from tests.unit.refresher.refreshing import FreshVerifier, ScriptedTokens, Work, at_work
+from tests.fakes import (
+    RULES,
+    FakeClock,
+    MemoryStore,
+    bind,
+    grant,
+    grant_id,
+    idle,
+    login,
+    presented,
+    principal,
+    session,
+    session_id,
+    verdict,
+)
+from tests.unit.refresher.refreshing import (
+    TEN_MINUTES,
+    FreshVerifier,
+    ScriptedTokens,
+    Work,
+    at_work,
+    tokens,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -249,6 +271,42 @@ async def test_a_refresh_token_is_sent_for_no_other_client_than_its_own(clock: F
         work.use({"corp": refresh_issuer(work)})
         await work.minutes(2)
         assert (work.sent, work.told) == (["refresh0"], [("session.refreshed", "")])
+
+
+async def test_each_grant_is_refreshed_by_the_client_that_it_is_of(clock: FakeClock) -> None:
+    async with at_work(clock) as work:
+        web = ScriptedTokens(clock, work.journal, [tokens(7)])
+        both = {"qstudio": work.source, "kdb-web": web}
+        work.use({"corp": refresh_issuer(work, sources=both)})
+        await work.log_in()
+        web_says = work.verifier.of["access7"] = verdict(principal("bob"), length=TEN_MINUTES)
+        by_browser = presented("access of web", "refresh of web", says=web_says, client="kdb-web")
+        await work.table.ask(login(2, by_browser))
+        await work.table.ask(bind(2))
+        await work.minutes(7)
+        assert work.sent == ["refresh0"]
+        assert [token for _, token in web.sent] == ["refresh of web"]
+        for user in ("alice", "bob"):
+            await work.revoke(user)
+        await idle()
+        assert (work.source.revoked, web.revoked) == (["refresh1"], ["refresh7"])
+
+
+async def test_a_grant_whose_client_is_not_there_any_more_lasts_as_long_as_its_lease(
+    clock: FakeClock,
+) -> None:
+    async with at_work(clock) as work:
+        await work.log_in()
+        work.use({"corp": refresh_issuer(work, sources={"kdb-web": work.source})})
+        with capture_logs() as logs:
+            await work.minutes(11)
+        assert (work.sent, work.source.revoked) == ([], [])
+        assert work.told == [("session.expired", "expired")]
+        said = {each["error"] for each in logs if each["event"] == "refresh put off"}
+        assert said == {
+            "the refresh token is another client's, wanted one of a configured client: have the "
+            "user sign in again, or set that client back"
+        }
 
 
 @pytest.mark.parametrize("is_refreshed", [True, False])
