@@ -58,7 +58,7 @@ class Callback:
             if isinstance(begun, Answer):
                 return begun
             pending = begun
-        if pending.process != request.process:
+        if pending is None or pending.process != request.process:
             return None
         return await self._collected(pending, base, transaction, deadline)
 
@@ -82,8 +82,11 @@ class Callback:
         transaction: Transaction,
         state: TokenHash,
         asked: Mapping[str, str],
-    ) -> Pending | Answer:
-        """Have a code redeemed; else return why it is not. The state is used either way."""
+    ) -> Pending | Answer | None:
+        """Have a code redeemed; else return why it is not. The state is used either way.
+
+        None: that has happened, and somebody has the result.
+        """
         to, over = transaction.again, _over(base, transaction)
         client = self._services.settings().clients.get(transaction.issuer)
         if client is None:
@@ -102,9 +105,9 @@ class Callback:
             fault = await client.iss_fault(asked.get("iss"))
         except IssuerUnavailable:
             return words.unavailable(base, to=to).answer()
-        found = self.finishing.find(state)  # where the browser asked twice
-        if found is not None:
-            return found
+        found = self.finishing.find(state)
+        if found is not None or self.finishing.is_used(state):
+            return found  # the browser asked twice
         page = self._unusable(returned, fault, asked)
         if page is not None:
             self.finishing.use(state)

@@ -65,11 +65,6 @@ def bearer_denied(reason: Refusal, ceiling: Ceiling | None = None) -> Answer:
     return sent("deny", kind.status, header, body=f"{kind.words}\n", reason=reason.value)
 
 
-def words_of(reason: Refusal) -> str:
-    """Return a refusal in a few words, for whoever is turned away."""
-    return _KINDS[reason].words
-
-
 def _stepped_up(ceiling: Ceiling) -> dict[str, str]:
     """Return what a client is to ask the issuer for; what no header can carry is left out."""
     wanted = {}

@@ -107,8 +107,6 @@ class Web:
             return self._let_in(active, request, base)
         if request.is_for_a_person:
             return await self._sign_in.begin(request, base)
-        if not has_cookie:
-            return BASIC
         header = "WWW-Authenticate", "Bearer"  # with which no browser asks for a password
         return sent("deny", 401, header, reason=Refusal.EXPIRED.value)
 

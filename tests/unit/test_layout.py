@@ -90,6 +90,8 @@ TESTED_WITH = {
     "testing/people.py": "testing/test_authorization.py",
     "testing/plain.py": "testing/test_process.py",
     "testing/wire.py": "testing/test_process.py",
+    "web/needs.py": "web/test_browser_session.py",
+    "web/web_client.py": "web/test_sign_in.py",
 }
 
 # The same of the program that people sign in with, whose tests are beside it.

@@ -62,6 +62,7 @@ class IssuerPages:
     held: anyio.Event | None = None  # a code is redeemed when it is set
     refuses: Exception | None = None  # what redeeming ends in
     is_away: bool = False
+    metadata: anyio.Event = field(default_factory=anyio.Event)  # answers are judged once it is set
     has_refresh: bool = True
     id_token_of: str | None = None  # whose the ID token is; None: whoever signed in
 
@@ -104,6 +105,7 @@ class IssuerPages:
         raise NotImplementedError
 
     async def iss_fault(self, iss: str | None) -> str:
+        await self.metadata.wait()
         if self.is_away:
             raise IssuerUnavailable("away, wanted it: wait")
         if iss == self.iss or (iss is None and not self.states_iss):
@@ -283,6 +285,7 @@ async def while_time_passes(
 async def surfing(clock: FakeClock) -> AsyncIterator[Surfing]:
     """Run the room until the block ends."""
     issuer, gate, refresher = IssuerPages(), TrustingGate(clock), NotedRefresher()
+    issuer.metadata.set()
     settings = Settings(WebSettings(bases=BASES, clients={"corp": issuer}))
     hasher, ring = TokenHasher(bytes(range(32))), KeyRing({1: bytes(range(32))})
     async with running_table(MemoryStore(), clock) as table:

@@ -226,6 +226,7 @@ class TestMixUp:
     @pytest.fixture
     def evil(self, world: Surfing) -> IssuerPages:
         evil = IssuerPages(issuer="evil", client_id="kdb-evil", iss="https://evil.example/")
+        evil.metadata.set()
         world.use_issuers(world.issuer, evil)
         return evil
 

@@ -227,6 +227,34 @@ async def test_a_browser_that_asks_twice_at_once_has_its_code_sent_once(world: S
     assert len(world.issuer.spent) == 1
 
 
+@pytest.mark.parametrize("is_collected", [False, True])
+async def test_nor_is_it_sent_twice_by_one_that_waited_for_metadata(
+    world: Surfing, is_collected: bool
+) -> None:
+    browser = world.browser()
+    target = world.issuer.signs_in(location(await browser.get()))
+    cookie, answers, held = browser.cookie, list[Answer](), anyio.Event()
+    world.issuer.metadata, ready = held, world.issuer.metadata
+
+    async def ask() -> None:
+        answers.append(await browser.get(target, cookie=cookie))
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(ask)
+        await world.clock.settle()
+        world.issuer.metadata = ready
+        if is_collected:
+            await ask()
+        else:
+            world.issuer.held = anyio.Event()
+            tasks.start_soon(ask)
+            await world.clock.settle()
+            world.issuer.held.set()
+        held.set()
+    assert sorted(each.status for each in answers) == [302, 403]
+    assert len(world.issuer.spent) == 1
+
+
 async def test_without_room_the_browser_asks_again(
     world: Surfing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
