@@ -206,7 +206,7 @@ async def test_what_nobody_has_collected_ends_when_it_stops(world: World, clock:
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(run)
         await clock.settle()
-        jobs = [signed_in(1), signed_in(2), FAILED]
+        jobs: list[Result] = [signed_in(1), signed_in(2), FAILED]
         begun = [
             finishing.begin(state(number), HERE, world.job(job)) for number, job in enumerate(jobs)
         ]
