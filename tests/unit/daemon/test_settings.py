@@ -20,7 +20,6 @@ from sessiond.config import (
     SubscriberConfig,
     WebClientConfig,
 )
-from sessiond.config.web_tables import WebClientConfig
 from sessiond.daemon import issuers as issuers_module
 from sessiond.daemon.issuers import Issuers
 from sessiond.daemon.reload import NEEDS_RESTART, needing_restart
@@ -52,10 +51,7 @@ plugin = "directory"
 plugin = "audit"
 """
 HELD = {"grant": GrantConfig(users=("a",), roles=("b",)), "process": ProcessConfig()}
-OTHER = {
-    ("issuers", "web"): WebClientConfig(client_id="kdb-web"),
-    ("web", "bases"): ("https://gw.example.com:5007",),
-}
+OTHER = {("web", "bases"): ("https://gw.example.com:5007",)}
 ARRAYS = {
     "issuers": IssuerConfig,
     "role_sources": RoleSourceConfig,
