@@ -85,7 +85,9 @@ pins: $(TOOLS)/.done
 	$(COMPILE) -o $(PINS)/tools.txt $(PINS)/tools.in
 	$(COMPILE) -o $(PINS)/build.txt $(PINS)/build.in
 	$(COMPILE) -o $(PINS)/run.txt -c $(PINS)/build.txt pyproject.toml
-	$(COMPILE) -o $(PINS)/dev.txt -c $(PINS)/run.txt -c $(PINS)/build.txt --extra dev --extra real pyproject.toml
+	$(COMPILE) -o $(PINS)/web.txt -c $(PINS)/run.txt -c $(PINS)/build.txt $(PINS)/web.in
+	$(COMPILE) -o $(PINS)/dev.txt -c $(PINS)/run.txt -c $(PINS)/web.txt -c $(PINS)/build.txt \
+		--extra dev --extra real --extra web pyproject.toml
 	$(COMPILE) -o $(PINS)/login.txt -c $(PINS)/dev.txt -c $(PINS)/build.txt plugins/sessiond-login/pyproject.toml
 	$(TOOLS)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-build-isolation \
 		--no-annotate --custom-compile-command 'make pins' $(UPGRADE) -o $(PINS)/ldap.txt $(PINS)/ldap.in
@@ -94,7 +96,7 @@ pins: $(TOOLS)/.done
 # Whether a pinned version has a known vulnerability, asked of the package index's advisories; what the
 # index cannot be asked about is a failure too.
 audit: $(TOOLS)/.done
-	for each in run build login ldap dev fuzz tools; do \
+	for each in run web build login ldap dev fuzz tools; do \
 		$(TOOLS)/bin/pip-audit --strict --disable-pip --require-hashes --progress-spinner off \
 			--vulnerability-service pypi -r $(PINS)/$$each.txt || failed=1; \
 	done; test -z "$$failed"

@@ -14,6 +14,7 @@ from sessiond.core.claims import ClaimRules
 from sessiond.core.decide import Rules
 from sessiond.core.rules import WebRules
 from sessiond.core.secret import Secret
+from sessiond.daemon.extras import check_extras
 from sessiond.daemon.issuers import RunningIssuer
 from sessiond.daemon.snapshot import Snapshot
 from sessiond.extensions.subscribers import STOP_WITHIN, DeliveryRules, SubscriberSettings
@@ -44,8 +45,9 @@ def look_up(config: Config, environ: Mapping[str, str]) -> LookedUp:
 
     Raises:
         NotNowError: A user or group is not found, at least not now.
-        ConfigError: The proof key cannot be used.
+        ConfigError: The proof key cannot be used, or a package is missing.
     """
+    check_extras(config)
     listen = config.listen
     return LookedUp(
         allowed=AllowList.of(listen.allow_users, listen.allow_groups),

@@ -65,6 +65,7 @@ def test_what_it_is_built_and_tested_with_is_pinned() -> None:
     optional = project()["project"]["optional-dependencies"]
     assert unmet(optional["dev"] + optional["real"], "dev") == []
     assert unmet(optional["fuzz"], "fuzz") == []
+    assert unmet(optional["web"], "web") == []
 
 
 def test_what_asks_directories_is_pinned() -> None:

@@ -41,8 +41,13 @@ def files(config: Config, database: Path, where: Where) -> Iterator[Finding]:
     yield from secret("store key", key, "store", where, otherwise=beside)
     yield from _proof(config, where)
     for issuer in config.issuers:
-        for name in ("client_secret", "refresh_client_secret"):
-            file = getattr(issuer, f"{name}_file")
+        secrets = {
+            "client_secret": issuer.client_secret_file,
+            "refresh_client_secret": issuer.refresh_client_secret_file,
+        }
+        if issuer.web is not None:
+            secrets["web_client_secret"] = issuer.web.client_secret_file
+        for name, file in secrets.items():
             yield from secret(f"{issuer.name} {name}", file, f"{issuer.name}.{name}", where)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from sessiond.config import Config, IssuerConfig, ListenConfig, StoreConfig
+from sessiond.config import Config, IssuerConfig, ListenConfig, StoreConfig, WebClientConfig
 from sessiond.ctl.doctor import files
 from sessiond.ctl.doctor.files import Where
 from sessiond.ctl.doctor.finding import Finding, Outcome
@@ -67,6 +67,22 @@ def test_a_database_has_its_log_and_its_key_looked_at_too(tmp_path: Path) -> Non
         ("store key", "ok"),
         ("proof key", "warning"),
     ]
+
+
+def test_the_secret_of_the_browsers_client_is_looked_at_as_the_others(tmp_path: Path) -> None:
+    def found(where: Where, secret: str = "") -> list[tuple[str, str]]:
+        client = WebClientConfig(client_id="kdb-web", client_secret_file=secret)
+        issuer = msgspec.structs.replace(ISSUER, web=client)
+        config = msgspec.structs.replace(CONFIG, issuers=(issuer,))
+        checks = outcomes(files.files(config, tmp_path / "db", where))
+        return [each for each in checks if each[0].startswith("corp ")]
+
+    assert found(OURS) == []  # a public client
+    open_to_all = str(file(tmp_path / "web", 0o644))
+    assert found(OURS, open_to_all) == [("corp web_client_secret", "wrong")]
+    file(tmp_path / "corp.web_client_secret", 0o400)
+    given = Where(owner=os.geteuid(), credentials=tmp_path)
+    assert found(given) == [("corp web_client_secret", "ok")]
 
 
 def test_before_the_first_start_nothing_is_wrong(tmp_path: Path) -> None:
