@@ -1,0 +1,46 @@
+"""docs/web.md: what it has people write loads, and what is refused is refused in its words."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from sessiond import config
+from sessiond.core.errors import ConfigError
+
+ROOT = Path(__file__).parents[3]
+GUIDE = (ROOT / "docs/web.md").read_text(encoding="utf-8")
+ISSUER = """
+[[issuer]]
+name = "corp"
+issuer = "https://login.corp.example/"
+verify = "jwt"
+audience = ["api://kdb"]
+"""
+(BLOCK,) = re.findall(r"^<!-- configuration -->\n```toml\n(.*?)^```$", GUIDE, re.M | re.S)
+
+
+def test_the_configuration_loads_below_an_issuer(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text(ISSUER + BLOCK)
+    loaded = config.load(path)
+    assert loaded.web.bases == ("https://gateway1.corp.example:5007",)
+    (issuer,) = loaded.issuers
+    assert issuer.web is not None
+    assert GUIDE.count("```toml") == 1
+
+
+def test_http_is_refused_in_the_words_of_the_guide(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text(ISSUER + BLOCK.replace("https://gateway1", "http://gateway1"))
+    with pytest.raises(ConfigError) as refused:
+        config.load(path)
+    assert f"```text\n{refused.value}\n```" in GUIDE
+
+
+def test_what_it_quotes_of_the_example_page_is_there() -> None:
+    page = (ROOT / "plugins/torq/page.q").read_text(encoding="utf-8")
+    assert "\nescape:{" in page
+    for used in (".sessiond.who .z.w", ".sessiond.signout[]"):
+        assert used in page
+        assert used in GUIDE
