@@ -64,10 +64,24 @@ def problems_of_entra(issuer: IssuerConfig, where: str) -> Iterator[str]:
         yield f"{where}.issuer must name the tenant by its id, as tokens do: 8-4-4-4-12 hex digits"
     if issuer.verify in ("introspection", "plugin"):
         yield f"{where}.verify is {issuer.verify}, must be jwt or userinfo for kind entra"
+    yield from _problems_of_web_scope(issuer, where)
     if issuer.prove_by_refresh and not issuer.refresh_scope:
         yield (
             f"{where}.refresh_scope is missing, must be there: without one, Entra answers "
             "prove_by_refresh with a token for Graph"
+        )
+
+
+def _problems_of_web_scope(issuer: IssuerConfig, where: str) -> Iterator[str]:
+    """Find a scope that would bring tokens for Microsoft Graph, where others are wanted."""
+    parts = _ISSUER.fullmatch(issuer.issuer)
+    is_microsofts = parts is not None and parts[1].lower() in MICROSOFT_HOSTS
+    if issuer.web is None or issuer.verify != "jwt" or not is_microsofts:
+        return
+    if not any("/" in scope for scope in issuer.web.scope.split()):
+        yield (
+            f"{where}.web.scope names no API, must have a scope of it, such as "
+            '"api://ID/session.login": else Entra gives a token for Graph'
         )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 
 from sessiond.config import Config
-from sessiond.ctl.doctor.finding import Finding, ok, wrong
+from sessiond.ctl.doctor.finding import Finding, ok, warning, wrong
 
 CALLBACK = "/.sessiond/callback"
 
@@ -18,6 +18,9 @@ def web(config: Config) -> Iterator[Finding]:
     if clients and find_spec("jinja2") is None:
         advice = "install the extra: pip install 'sessiond[web]'"
         yield wrong("web pages", "jinja2 is not installed here", advice)
+    if config.web.bases and not clients:
+        found = "web.bases is set, and no issuer has a client for browsers"
+        yield warning("web pages", found, "give one [issuer.web], or take the bases out")
     for name, client in clients:
         for base in config.web.bases:
             uri = f"redirect and post-logout URI {base}{CALLBACK}"

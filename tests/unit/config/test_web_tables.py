@@ -9,7 +9,7 @@ import pytest
 from sessiond.config import WebClientConfig, WebConfig, read
 from sessiond.config.web_checks import MAX_BASES, MAX_PARAMETERS
 from tests.unit.config.test_config import EXAMPLE
-from tests.unit.config.test_issuers import in_toml, issuer, problems
+from tests.unit.config.test_issuers import TENANT, in_toml, issuer, problems
 
 BASE = "https://gateway1.corp.example:5007"
 WEB = f'[web]\nbases = ["{BASE}"]\n'
@@ -193,3 +193,23 @@ def test_parameters_are_bounded() -> None:
     assert problems(f"{issuer()}{CLIENT}parameters = {{ {many} }}\n{WEB}") == [
         "issuer[corp].web.parameters has 17, must have at most 16"
     ]
+
+
+def test_entra_is_asked_for_the_api_since_it_would_give_a_token_for_graph() -> None:
+    microsofts = f"https://login.microsoftonline.com/{TENANT}/v2.0"
+
+    def entra(scope: str, **keys: object) -> str:
+        table = issuer(kind="entra", issuer=microsofts, **keys)
+        return f'{table}{CLIENT}scope = "openid {scope}"\n{WEB}'
+
+    assert problems(entra("session.login")) == [
+        "issuer[corp].web.scope names no API, must have a scope of it, such as "
+        '"api://ID/session.login": else Entra gives a token for Graph'
+    ]
+    assert read(entra("api://kdb/session.login")).web.bases
+    assert read(entra("User.Read", verify="userinfo")).web.bases  # which that token is for
+
+
+def test_another_host_may_play_entra_with_scopes_that_are_not_spelt_out() -> None:
+    played = issuer(kind="entra", issuer=f"https://localhost:9443/{TENANT}/v2.0")
+    assert read(played + CLIENT + WEB).issuers[0].web is not None

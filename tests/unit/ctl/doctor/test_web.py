@@ -24,7 +24,13 @@ def test_each_uri_that_must_be_registered_is_said_letter_by_letter() -> None:
 
 
 def test_nothing_is_said_where_nobody_signs_in_by_the_browser() -> None:
-    assert list(web(read(issuer() + WEB))) == []
+    assert list(web(read(issuer()))) == []
+
+
+def test_bases_that_nobody_signs_in_at_are_doubtful() -> None:
+    (found,) = web(read(issuer() + WEB))
+    assert (found.check, found.outcome.value) == ("web pages", "warning")
+    assert "no issuer has a client for browsers" in found.found
 
 
 def test_pages_without_what_draws_them_are_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
