@@ -44,3 +44,10 @@ def test_what_it_quotes_of_the_example_page_is_there() -> None:
     for used in (".sessiond.who .z.w", ".sessiond.signout[]"):
         assert used in page
         assert used in GUIDE
+
+
+def test_every_page_that_a_person_may_see_is_explained() -> None:
+    code = "".join(path.read_text() for path in sorted((ROOT / "sessiond/web").glob("*.py")))
+    titles = set(re.findall(r'title="([^"]+)"', code)) - {"Sign in"}  # several issuers to choose of
+    assert len(titles) > 10
+    assert {title for title in titles if f"*{title}*" not in GUIDE} == set()
