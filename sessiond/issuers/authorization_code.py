@@ -10,7 +10,6 @@ import structlog
 from sessiond.clock import Clock
 from sessiond.core.claim_values import claim_at
 from sessiond.core.errors import (
-    ClientRefused,
     IssuerUnavailable,
     SignInRefused,
     TokenRejected,
@@ -19,16 +18,25 @@ from sessiond.core.errors import (
 from sessiond.core.password import is_sendable
 from sessiond.core.printable import seen
 from sessiond.core.secret import Secret
-from sessiond.issuers.client import Client, is_refused
+from sessiond.issuers.client import Client
 from sessiond.issuers.discovery import Discovery, Endpoint, Page
 from sessiond.issuers.http import IssuerHttp, Reply
 from sessiond.issuers.pkce import challenge_of
-from sessiond.issuers.token_endpoint import FINAL, NO_BEARER, guards_fault, said_of, tokens_of
+from sessiond.issuers.token_endpoint import (
+    MAX_CODE,
+    NO_BEARER,
+    OURS,
+    guards_fault,
+    said_of,
+    tokens_of,
+)
 from sessiond.jwt.id_token import IdTokenRules, read_id_token
 from sessiond.refresher import Tokens, TokenSource
 from sessiond.web.web_client import AuthorizationRequest, Redeemed
 
 RESOURCE = "resource"  # the one parameter that the token endpoint is told too (RFC 8707, 2.2)
+# The issuer's own trouble, whatever its status: nobody was refused (RFC 6749, 4.1.2.1; RFC 8628).
+_TRANSIENT = ("server_error", "temporarily_unavailable", "slow_down")
 
 log = structlog.get_logger()
 
@@ -201,14 +209,14 @@ def _fault(reply: Reply) -> SignInRefused | UnusableAnswer:
         return guarded
     answer = reply.read()
     error, said = answer.get("error"), said_of(answer)
-    if isinstance(error, str) and error in FINAL:
-        return SignInRefused(error, said.removeprefix(error).strip())
-    kind = ClientRefused if is_refused(error) else UnusableAnswer
-    return kind(
-        f"no sign-in: the issuer says {said or 'no error code (RFC 6749, 5.2)'}, wanted tokens for "
-        "the code: check [issuer.web], and this client at the issuer",
-        retry_after=reply.retry_after or 0.0,
-    )
+    if not isinstance(error, str) or not said or error in _TRANSIENT:
+        return reply.trouble(
+            f"no sign-in: the issuer says {said or 'no error code (RFC 6749, 5.2)'}, wanted tokens "
+            "for the code: try again, or see that issuer"
+        )
+    ours = "check [issuer.web], and this client at the issuer" if error in OURS else ""
+    numbers = said.removeprefix(error[:MAX_CODE]).strip()
+    return SignInRefused(error[:MAX_CODE], " ".join(filter(None, (numbers, ours))))
 
 
 def _with(url: str, parameters: Mapping[str, str]) -> str:

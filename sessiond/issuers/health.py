@@ -13,10 +13,12 @@ from sessiond.core.errors import (
     ClientRefused,
     IssuerUnavailable,
     RefreshRefused,
+    SessiondError,
     SignInRefused,
     TokenRejected,
 )
 from sessiond.gate.breaker import TRIES
+from sessiond.issuers.client import is_refused
 from sessiond.log.redaction import harmless
 from sessiond.notifier import Notifier
 
@@ -96,7 +98,14 @@ class IssuerHealth:
             if is_call:
                 self._failed(unavailable)
             raise
-        except (TokenRejected, RefreshRefused, SignInRefused):
+        except SignInRefused as refused:
+            if is_refused(refused.error):
+                self._refuse(client, str(refused))
+                self._failed(refused)
+            else:
+                self._accepted(client, is_call)
+            raise
+        except (TokenRejected, RefreshRefused):
             self._accepted(client, is_call)
             raise
         else:
@@ -117,5 +126,5 @@ class IssuerHealth:
         if is_call:
             self._refused.pop(client, None)
 
-    def _failed(self, error: IssuerUnavailable) -> None:
+    def _failed(self, error: SessiondError) -> None:
         self.last_error, self.last_error_at = harmless(str(error)), self.clock.now()

@@ -11,7 +11,6 @@ import pytest
 from sessiond.clock import SystemClock
 from sessiond.config import IssuerConfig, WebClientConfig
 from sessiond.core.errors import (
-    ClientRefused,
     IssuerUnavailable,
     RefreshRefused,
     Refusal,
@@ -228,7 +227,7 @@ async def test_a_client_that_the_issuer_does_not_take_is_told_as_ours(
     strict_issuer: RunningIssuer, client: str, secret: str | None
 ) -> None:
     async with staged(strict_issuer, client, secret) as stage:
-        with pytest.raises(ClientRefused, match="invalid_client"):
+        with pytest.raises(SignInRefused, match=r"invalid_client: check \[issuer\.web\]"):
             await stage.redeem("some-code")
 
 

@@ -282,16 +282,19 @@ async def test_a_web_client_that_is_refused_is_trouble_until_the_issuer_takes_it
     health: IssuerHealth, fault: Exception | None
 ) -> None:
     health.heard(None)
-    scripted = ScriptedWebClient(ClientRefused("401: see [issuer.web]"))
+    scripted = ScriptedWebClient(SignInRefused("invalid_client", "see [issuer.web]"))
     client = InstrumentedWebClient(scripted, health)
-    with capture_logs() as logs, pytest.raises(ClientRefused):
-        await redeem(client)
+    with capture_logs() as logs:
+        for _ in range(2):
+            with pytest.raises(SignInRefused):
+                await redeem(client)
     assert [(each["event"], each["client"]) for each in logs] == [("client refused", "web")]
-    assert health.trouble == "401: see [issuer.web]"
+    trouble = "the issuer says invalid_client: see [issuer.web]"
+    assert (health.trouble, health.last_error) == (trouble, trouble)
     scripted.fault = None
     await client.authorization_url(REQUEST)  # which asks nobody who we are
     await InstrumentedTokenSource(ScriptedSource(), health).refresh(Secret("another client's"))
-    assert health.trouble == "401: see [issuer.web]"
+    assert health.trouble == trouble
     scripted.fault = fault
     if fault is None:
         await redeem(client)

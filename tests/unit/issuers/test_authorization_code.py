@@ -12,7 +12,6 @@ from joserfc import jwt
 from structlog.testing import capture_logs
 
 from sessiond.core.errors import (
-    ClientRefused,
     IssuerThrottled,
     IssuerUnavailable,
     Refusal,
@@ -24,7 +23,7 @@ from sessiond.core.secret import Secret
 from sessiond.issuers.authorization_code import AuthorizationCodeGrant, WebRules
 from sessiond.issuers.client import Client, Method
 from sessiond.issuers.pkce import challenge_of
-from sessiond.issuers.token_endpoint import FINAL, TokenEndpoint
+from sessiond.issuers.token_endpoint import FINAL, MAX_CODE, OURS, TokenEndpoint
 from sessiond.web.web_client import AuthorizationRequest, Redeemed, WebClient
 from tests.unit.issuers.fake import ISSUER, METADATA, IssuerStub, form_of
 from tests.unit.jwt.forge import RSA, T, b64
@@ -333,7 +332,7 @@ async def test_an_issuer_that_takes_nothing_back_stops_no_refusal(issuer: Issuer
     assert issuer.asked("/revoke") == 1
 
 
-@pytest.mark.parametrize("error", sorted(FINAL))
+@pytest.mark.parametrize("error", [*sorted(FINAL), "unmet_authentication_requirements", "new_one"])
 async def test_a_refusal_is_told_by_its_code_alone(issuer: IssuerStub, error: str) -> None:
     client = web_client(issuer)
     said = {"error": error, "error_description": "<script>the-code</script>"}
@@ -351,21 +350,27 @@ async def test_entras_numbers_are_told_beside_it(issuer: IssuerStub) -> None:
         await redeem(client)
 
 
-@pytest.mark.parametrize("error", ["invalid_client", "unauthorized_client"])
-async def test_that_our_own_client_is_refused_is_told_as_that(
-    issuer: IssuerStub, error: str
-) -> None:
+@pytest.mark.parametrize("error", sorted(OURS))
+async def test_what_an_operator_has_to_mend_is_told_as_that(issuer: IssuerStub, error: str) -> None:
     client = web_client(issuer)
     issuer.says("/token", {"error": error}, status=401)
-    with pytest.raises(ClientRefused, match=rf"the issuer says {error}, .* \[issuer\.web\]"):
+    with pytest.raises(SignInRefused, match=rf"{error}: check \[issuer\.web\]") as refused:
         await redeem(client)
+    assert refused.value.error == error
+
+
+async def test_of_a_code_without_end_the_begin_is_told(issuer: IssuerStub) -> None:
+    client = web_client(issuer)
+    issuer.says("/token", {"error": "x" * 9000}, status=400)
+    with pytest.raises(SignInRefused) as refused:
+        await redeem(client)
+    assert refused.value.error == "x" * MAX_CODE
+    assert str(refused.value) == f"the issuer says {'x' * MAX_CODE}"
 
 
 @pytest.mark.parametrize(
     ("status", "content", "words"),
     [
-        (400, {"error": "invalid_request"}, "invalid_request"),
-        (400, {"error": "invalid_target"}, "invalid_target"),
         (400, {"error": "server_error"}, "server_error"),
         (400, {"error": "temporarily_unavailable"}, "temporarily_unavailable"),
         (400, {"error": ["x"]}, "no error code"),
@@ -385,9 +390,8 @@ async def test_any_other_answer_is_no_verdict_about_the_person(
 ) -> None:
     client = web_client(issuer)
     issuer.says("/token", content, status=status)
-    with pytest.raises(UnusableAnswer, match=words) as unusable:
+    with pytest.raises(UnusableAnswer, match=words):
         await redeem(client)
-    assert not isinstance(unusable.value, ClientRefused)
     assert issuer.asked("/token") == 1
 
 
