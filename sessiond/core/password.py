@@ -95,8 +95,12 @@ def read_password(password: str, headers: SeenHeaders[Stated] | None = None) -> 
     if not (marked or jwt is not None or refresh is not None):
         raise TokenRejected(Refusal.NOTTOKEN, _why_no_token(password))
     _check_size(password)
+    if jwt is not None:
+        _check_header(jwt, headers)
+    elif not _B64TOKEN.fullmatch(access):
+        raise TokenRejected(Refusal.MALFORMED, _ONLY_MARKED)
     return Presented(
-        access=_access(access, jwt, headers, otherwise=_ONLY_MARKED),
+        access=Secret(access) if jwt is None else jwt,
         refresh=None if refresh is None else Secret(refresh),
     )
 
@@ -114,8 +118,12 @@ def read_bearer(token: str, headers: SeenHeaders[Stated] | None = None) -> Prese
         TokenRejected: TOOLARGE or MALFORMED.
     """
     _check_size(token)
-    access = _access(token, _as_jwt(token, headers), headers, otherwise=_NO_BEARER)
-    return Presented(access=access, refresh=None)
+    jwt = _as_jwt(token, headers)
+    if jwt is not None:
+        _check_header(jwt, headers)
+    elif not _B64TOKEN.fullmatch(token):
+        raise TokenRejected(Refusal.MALFORMED, _NO_BEARER)
+    return Presented(access=Secret(token) if jwt is None else jwt, refresh=None)
 
 
 def is_almost_token(password: str) -> bool:
@@ -180,18 +188,6 @@ def _as_jwt(text: str, headers: SeenHeaders[Stated] | None = None) -> CompactTok
     if header is None and not _is_header(header_part):
         return None
     return CompactToken(text, (header_part, payload_part, signature_part), header=header)
-
-
-def _access(
-    text: str, jwt: CompactToken | None, headers: SeenHeaders[Stated] | None, *, otherwise: str
-) -> Secret:
-    """Return an access token; what it is where it is no JWT must be an opaque one."""
-    if jwt is not None:
-        _check_header(jwt, headers)
-        return jwt
-    if not _B64TOKEN.fullmatch(text):
-        raise TokenRejected(Refusal.MALFORMED, otherwise)
-    return Secret(text)
 
 
 def _check_size(password: str) -> None:

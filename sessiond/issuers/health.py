@@ -91,7 +91,7 @@ class IssuerHealth:
         try:
             yield
         except ClientRefused as refused:
-            self._refuse(client, str(refused))
+            self._note_refused(client, str(refused))
             self._failed(refused)
             raise
         except IssuerUnavailable as unavailable:
@@ -100,7 +100,7 @@ class IssuerHealth:
             raise
         except SignInRefused as refused:
             if is_refused(refused.error):
-                self._refuse(client, str(refused))
+                self._note_refused(client, str(refused))
                 self._failed(refused)
             else:
                 self._accepted(client, is_call)
@@ -117,7 +117,7 @@ class IssuerHealth:
             if not self._under_way:
                 self._idle.notify()
 
-    def _refuse(self, client: str, why: str) -> None:
+    def _note_refused(self, client: str, why: str) -> None:
         if why != self._refused.get(client):  # once, not with every login
             log.error("client refused", issuer=self.name, client=client, error=why)
         self._refused[client] = why
