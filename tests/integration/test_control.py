@@ -99,7 +99,7 @@ def test_what_is_seen_is_what_there_is(
     q.connect(BOB, strict_issuer.tokens(BOB)["access_token"], 6)
     with Operator(daemon) as operator:
         status = operator.get("/v1/status")
-        assert status["sessions"] == {"unbound": 1, "open": 1, "waiting": 0}
+        assert status["sessions"] == {"unbound": 1, "open": 1, "waiting": 0, "web": 0}
         assert (status["connections"], status["grants"]) == (1, 2)
         assert status["issuers"][0]["healthy"]
         assert status["store"]["path"] == str(daemon.database.resolve())

@@ -458,6 +458,64 @@ def test_a_link_from_elsewhere_runs_nothing_of_q(
     assert browser.get("/page", site="cross-site").action == "allow"
 
 
+ELSEWHERE = [
+    "//evil.test/x",
+    "/\\evil.test/x",
+    "https://evil.test/x",
+    "/x\r\nSet-Cookie: a=b",
+    "/x\x00\t y\u00e9",
+    "/.sessiond/signout?t=a",
+    "/" + "x" * 5000,
+]
+
+
+@pytest.mark.parametrize("target", ELSEWHERE)
+def test_whatever_was_wanted_a_browser_stays_where_it_is(
+    configured: Configured, start: Start, process: Connected, arrive: Arrive, target: str
+) -> None:
+    browser = arrive(process(start(configured())))
+    if target.startswith("/.sessiond"):
+        assert not asks_to_sign_in(browser.get(target))
+        return
+    page = browser.follow(browser.begin(target))
+    assert page.status == 302
+    assert page.location.startswith(f"{BASE}/")
+    assert urlsplit(page.location).netloc == urlsplit(BASE).netloc
+    assert page.location.isascii()
+    assert page.location.isprintable()
+    assert not [value for name, value in page.headers if value.startswith("a=b")]
+
+
+def test_a_session_ends_at_its_end_however_much_it_is_used(
+    configured: Configured, start: Start, process: Connected, arrive: Arrive
+) -> None:
+    q = process(start(configured(web="session = 2.0\nidle = 2.0")))
+    browser = arrive(q)
+    session = browser.sign_in().answer["session"]
+    while (page := browser.get()).action == "allow":  # the deadline of this loop is the session's
+        assert page.answer["session"] == session
+    assert asks_to_sign_in(page)
+    push = q.next_push()
+    assert (push["session"], push["handle"]) == (session, 0)
+
+
+def test_without_an_issuer_to_sign_in_at_browsers_are_asked_for_a_password_from_then_on(
+    strict_issuer: RunningIssuer,
+    configured: Configured,
+    start: Start,
+    process: Connected,
+    arrive: Arrive,
+) -> None:
+    daemon = start(configured())
+    browser = arrive(process(daemon))
+    browser.sign_in()
+    reload(daemon, configuration(strict_issuer, extra=ROLES))
+    assert browser.get().action == "basic"
+    assert browser.get(bearer=bearer(strict_issuer)).action == "allow"
+    reload(daemon, configured())
+    assert browser.get().action == "allow"
+
+
 def test_beside_a_bearer_no_cookie_counts(
     strict_issuer: RunningIssuer,
     configured: Configured,

@@ -80,3 +80,15 @@ def test_calls_are_told_apart_by_issuer_and_kind() -> None:
         if each.name == "sessiond_issuer_call_seconds_sum"
     }
     assert told == {("corp", "verify"): 0.5, ("partner", "refresh"): 0.25}
+
+
+def test_sign_ins_are_counted_by_what_became_of_them_and_callbacks_timed() -> None:
+    metrics = Metrics()
+    for _ in range(3):
+        metrics.sign_in_begun("corp")
+    metrics.sign_in_over("corp", "finished", 0.2)
+    metrics.sign_in_over("corp", "failed", 0.3)
+    assert value(metrics, "web_sign_ins_total", issuer="corp", outcome="begun") == 3
+    assert value(metrics, "web_sign_ins_total", issuer="corp", outcome="finished") == 1
+    assert value(metrics, "web_sign_ins_total", issuer="corp", outcome="failed") == 1
+    assert value(metrics, "web_callback_seconds_sum", issuer="corp") == 0.5
