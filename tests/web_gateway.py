@@ -4,6 +4,7 @@ Each request is a call `web`, as the hook makes it, and what comes back is what 
 see: the page of q itself where it is let in, else the response that the daemon wrote.
 """
 
+import re
 import ssl
 from dataclasses import dataclass
 from typing import Any
@@ -94,6 +95,15 @@ class Gateway:
         canary.remember(query["code"], "code")
         canary.remember(query["state"], "state")
         return f"{CALLBACK}?{urlencode(query)}"
+
+    def logged_out(self, end_session_url: str) -> str:
+        """Say yes at the issuer's page; return where it sends the browser then."""
+        page = self.elsewhere.get(end_session_url)
+        form = dict(re.findall(r'name="(\w+)" value="([^"]*)"', page.text))
+        (action,) = re.findall(r'action="([^"]+)"', page.text)
+        left = self.elsewhere.post(action, data={**form, "logout": "yes"})
+        assert left.is_redirect, left.text
+        return left.headers["location"]
 
     def follow(self, target: str) -> Page:
         """Ask for a page, and again while it refreshes itself; what it waits for takes that time.

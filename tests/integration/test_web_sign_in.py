@@ -104,6 +104,23 @@ def test_a_person_signs_in_and_is_let_in_by_a_cookie_from_then_on(
     assert counted(daemon, 'sessiond_web_requests_total{action="allow"') == 2
 
 
+def test_requests_of_a_live_session_cost_no_commit(
+    strict_issuer: RunningIssuer,
+    configured: Configured,
+    start: Start,
+    process: Connected,
+    arrive: Arrive,
+) -> None:
+    daemon = start(configured())
+    browser, token = arrive(process(daemon)), bearer(strict_issuer)
+    browser.sign_in()
+    browser.get(bearer=token)
+    before = counted(daemon, "sessiond_commits_total")
+    for _ in range(50):
+        assert browser.get().action == browser.get(bearer=token).action == "allow"
+    assert counted(daemon, "sessiond_commits_total") == before
+
+
 def test_a_cookie_counts_at_its_own_process_and_its_own_base_alone(
     configured: Configured, start: Start, arrive: Arrive
 ) -> None:
@@ -187,10 +204,11 @@ def test_a_signed_out_session_is_over_here_and_at_the_issuer(
         closed = stream.until("session.closed")[-1]
     assert (closed["session"], closed["reason"]) == (str(answer["session"]), "signout")
     strict_issuer.control.wait_for_calls("/revoke")
-    back = browser.get(CALLBACK)
+    back = browser.get(browser.logged_out(page.location).removeprefix(BASE))
     assert (back.action, back.status) == ("deny", 200)
     assert "signed out" in back.answer["body"].lower()
     assert asks_to_sign_in(browser.get())
+    assert browser.sign_in(user=BOB).answer["user"] == BOB  # the issuer asks who it is
 
 
 def test_a_sign_in_goes_on_over_the_daemons_kill_and_so_does_its_session(
