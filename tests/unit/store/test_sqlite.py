@@ -19,6 +19,7 @@ from sessiond.core.grant import Grant, TokenHash
 from sessiond.core.rows import Drop, Put
 from sessiond.core.secret import Secret
 from sessiond.core.session import Session
+from sessiond.core.web_login import WebLogin
 from sessiond.core.written_rows import Rows
 from sessiond.store import SqliteStore, opened
 from sessiond.store.codec import CODECS, microseconds
@@ -34,6 +35,7 @@ from tests.fakes import (
     principal,
     refreshable,
     session,
+    session_id,
 )
 
 pytestmark = pytest.mark.anyio
@@ -475,6 +477,32 @@ async def test_a_database_of_the_fourth_schema_says_of_each_role_that_it_is_from
     async with opened(older, RING) as store:
         rows = Rows((await store.load()).rows)
     assert list(rows.sessions.values()) == list(map(upgraded, live))
+
+
+async def test_a_database_of_the_fifth_schema_knows_of_no_login_over_http(path: Path) -> None:
+    live, begun = [session(1), session(2, handle=0)], session(3, parent=session_id(1))
+    beside = WebLogin(session=session_id(2), cookie=None, base="", made_at=START, used_at=START)
+    async with opened(path, RING) as store:
+        await store.commit([Put(grant(1)), *map(Put, live)], [])
+    older = path.with_name("older.db")
+    kept = ", ".join(CODECS[Session].columns[:-1])
+    with closing(sqlite3.connect(older)) as db, db:
+        older_schemas(db, 5)
+        db.execute("ATTACH ? AS newer", (str(path),))
+        db.execute(f"INSERT INTO sessions ({kept}) SELECT {kept} FROM newer.sessions")  # noqa: S608
+        for table in ("keys", "grants"):
+            db.execute(f"INSERT INTO {table} SELECT * FROM newer.{table}")  # noqa: S608
+        db.execute("PRAGMA user_version = 5")
+    older.chmod(0o600)
+    async with opened(older, RING) as store:
+        rows = Rows((await store.load()).rows)
+        assert list(rows.sessions.values()) == live
+        assert not rows.web_logins
+        await store.commit([Put(begun), Put(beside)], [])
+    async with opened(older, RING) as store:
+        rows = Rows((await store.load()).rows)
+    assert list(rows.children_of(session_id(1))) == [begun.id]
+    assert rows.web_logins == {session_id(2): beside}
 
 
 def older_schemas(db: sqlite3.Connection, version: int) -> None:

@@ -16,6 +16,7 @@ from sessiond.core.grant import KnownToken, TokenHash
 from sessiond.core.revocation import Revocation, Scope
 from sessiond.core.rows import Drop, NameOwner, Put, Row
 from sessiond.core.session import ProcessKey, SessionState
+from sessiond.core.web_login import UsedState, WebLogin
 from sessiond.store import opened
 from sessiond.store.sealing import KeyRing
 from sessiond.table import Loaded, Store
@@ -30,6 +31,7 @@ from tests.fakes import (
     process_about,
     refreshable,
     session,
+    session_id,
     token_hash,
 )
 
@@ -59,6 +61,17 @@ ROWS: list[Row] = [
         told=None,
         attributes={"dept": "Zürich 'x'"},
     ),
+    session(4, parent=session_id(1)),
+    session(5, state=SessionState.WEB, handle=0, until=START + HOUR),
+    WebLogin(
+        session=session_id(5),
+        cookie=TokenHash(b"c" * 32),
+        base="https://gw.example.com:5007",
+        made_at=START,
+        used_at=START + FINE,
+    ),
+    WebLogin(session=session_id(6), cookie=None, base="", made_at=START, used_at=START),
+    UsedState(hash=TokenHash(b"s" * 32), keep_until=START + FINE),
     grant(),
     grant(
         2,

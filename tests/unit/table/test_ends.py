@@ -3,6 +3,7 @@
 from collections import Counter
 
 from sessiond.core.grant import KnownToken
+from sessiond.core.web_login import UsedState
 from sessiond.core.written_rows import Rows
 from sessiond.table.ends import TOGETHER, ends_of
 from tests.fakes import HOUR, MINUTE, START, grant, grant_id, session, token_hash
@@ -14,7 +15,8 @@ def test_each_row_that_ends_is_looked_at_when_it_does_and_no_other() -> None:
     kept = KnownToken(hash=token_hash("own"), grant=grant_id(1), seen_at=START, keep_until=START)
     trace = KnownToken(hash=token_hash("old"), grant=None, seen_at=START, keep_until=START + HOUR)
     waiting, lasting = session(1, until=START + MINUTE), session(2)
-    rows = Rows([waiting, lasting, grant(1), kept, trace])
+    used = UsedState(hash=token_hash("state"), keep_until=START + MINUTE)
+    rows = Rows([waiting, lasting, grant(1), kept, trace, used])
     found = list(ends_of(rows))
     assert [(until, each.sessions) for until, each in found if each.sessions] == [
         (START + MINUTE, (waiting.id,))
@@ -24,6 +26,9 @@ def test_each_row_that_ends_is_looked_at_when_it_does_and_no_other() -> None:
     ]
     assert [(until, each.tokens) for until, each in found if each.tokens] == [
         (START + HOUR, (trace.hash,))
+    ]
+    assert [(until, each.states) for until, each in found if each.states] == [
+        (START + MINUTE, (used.hash,))
     ]
 
 

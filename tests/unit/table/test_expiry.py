@@ -6,6 +6,7 @@ import pytest
 from sessiond.core.changes import Expire
 from sessiond.core.errors import StoreError, TableClosed
 from sessiond.core.grant import KnownToken
+from sessiond.core.web_login import UsedState
 from sessiond.due import TICK
 from sessiond.table import expiry
 from sessiond.table.expiry import RETRY_IN, Expiry
@@ -54,7 +55,8 @@ async def test_each_is_asked_to_end_when_it_is_over_and_what_has_no_end_is_not(
     asked = Asked()
     ends = Expiry(clock, asked)
     waiting = session(until=START + MINUTE)
-    ends.note([waiting, session(2, until=None), grant(), trace(None), trace(1)])
+    used = UsedState(hash=token_hash("state"), keep_until=START + 2 * HOUR)
+    ends.note([waiting, session(2, until=None), grant(), trace(None), trace(1), used])
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(ends.watch)
         await clock.advance(MINUTE.total_seconds() - TICK)
@@ -63,6 +65,7 @@ async def test_each_is_asked_to_end_when_it_is_over_and_what_has_no_end_is_not(
         assert asked.changes == [
             Expire(sessions=(waiting.id,)),
             Expire(grants=(grant_id(1),)),
+            Expire(states=(used.hash,)),
             Expire(tokens=(token_hash("refresh"),)),
         ]
         tasks.cancel_scope.cancel()

@@ -21,6 +21,7 @@ from sessiond.core.changes import (
     Expire,
     LiftRevocation,
     ProcessLost,
+    ProcessMet,
     Recheck,
     Reconcile,
     Refresh,
@@ -53,6 +54,7 @@ from tests.fakes import (
     renewal,
     session_id,
     verdict,
+    web_login,
 )
 from tests.unit.core.decide.ledger import Ledger
 
@@ -93,6 +95,43 @@ def revoked() -> Ledger:
     return ledger
 
 
+def browsers() -> Ledger:
+    """Return sign-ins on grants of their own, each with a websocket, and a login beside them."""
+    ledger = Ledger()
+    for number in range(1, MANY + 1):
+        says = verdict(length=10 * HOUR)
+        tokens = presented(f"access {number}", f"refresh {number}", says=says)
+        cookie, state = f"cookie {number}", f"state {number}"
+        ledger.ask(web_login(number, tokens, cookie=cookie, base="https://gw", state=state))
+        child = session_id(100 + number)
+        assert ledger.ask(replace(bind(number), child=child)) == child
+    ledger.log_in(99)
+    return ledger
+
+
+def browsers_away() -> Ledger:
+    ledger = browsers()
+    ledger.ask(ProcessLost(process=process_key()))
+    ledger.let_pass(MINUTE / 4)
+    return ledger
+
+
+def browsers_over() -> Ledger:
+    ledger = browsers()
+    ledger.let_pass(HOUR)
+    return ledger
+
+
+def everything_over(ledger: Ledger) -> Expire:
+    rows = ledger.rows
+    return Expire(
+        sessions=tuple(rows.sessions),
+        grants=tuple(rows.grants),
+        tokens=tuple(rows.tokens),
+        states=tuple(rows.used_states),
+    )
+
+
 def begin(ledger: Ledger, change: Change[Any]) -> Decision:
     """Decide and apply the first piece only."""
     piece = decide(ledger.rows, change, ledger.now, ledger.rules)
@@ -129,6 +168,16 @@ LARGE: dict[str, tuple[Callable[[], Ledger], Callable[[Ledger], Change[Any]]]] =
         many_grants,
         lambda _: Reconcile(process=process_key(), about=process_about(), held=()),
     ),
+    "revoke browsers": (browsers, lambda _: ALL),
+    "end a process of browsers": (browsers, lambda _: EndSessions(process=process_key())),
+    "lose browsers": (browsers, lambda _: ProcessLost(process=process_key())),
+    "meet": (browsers, lambda _: ProcessMet(process=process_key())),
+    "meet again": (browsers_away, lambda _: ProcessMet(process=process_key())),
+    "reconcile browsers with nothing": (
+        browsers,
+        lambda _: Reconcile(process=process_key(), about=process_about(), held=()),
+    ),
+    "expire browsers": (browsers_over, everything_over),
     "refresh": (one_grant, refreshed),
     "expire what waits": (
         waiting,
@@ -161,6 +210,8 @@ def test_in_pieces_everything_comes_to_the_same(name: str, monkeypatch: pytest.M
     ):
         assert one == other
     assert cut.rows.tokens == whole.rows.tokens
+    assert cut.rows.web_logins == whole.rows.web_logins
+    assert cut.rows.used_states == whole.rows.used_states
 
 
 def test_a_piece_has_room_for_what_is_usual() -> None:

@@ -9,11 +9,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import invariant, rule
 
 from sessiond.core.changes import Bind, ProcessMet, Reconcile, SignOut, TouchWeb
+from sessiond.core.decide.presence import resumed
 from sessiond.core.decide.web import STATE_KEPT
 from sessiond.core.principal import Principal
 from sessiond.core.queries import FindWeb, Request
 from sessiond.core.rules import WebRules
 from sessiond.core.session import ActiveSession, SessionState
+from sessiond.core.written_rows import Rows
 from tests.fakes import (
     bind,
     process_about,
@@ -22,7 +24,16 @@ from tests.fakes import (
     token_hash,
     web_login,
 )
-from tests.unit.core.decide.test_sequences import Asking, ages, handles, picks, pids, tokens, whose
+from tests.unit.core.decide.test_sequences import (
+    Asking,
+    _all,
+    ages,
+    handles,
+    picks,
+    pids,
+    tokens,
+    whose,
+)
 
 WEB = WebRules(idle=timedelta(minutes=10), session=timedelta(minutes=25))
 ENDS = {"session.revoked", "session.expired", "session.closed"}
@@ -128,6 +139,14 @@ class Browsing(Asking):
             if each.handle and each.state is SessionState.WAITING
         ]
         self.ask(Reconcile(process=process, about=process_about(name), held=tuple(held)))
+
+    @rule()
+    def crash_and_start(self) -> None:
+        """Go on with what was written; every process is away."""
+        rows = Rows(_all(self.ledger.rows))
+        found = resumed(rows.sessions.values(), now=self.ledger.now, rules=self.ledger.rules)
+        rows.put_states(list(found))
+        self.ledger.rows = rows
 
     def bind(self, pick: int, handle: int, pid: int) -> None:
         """Not on what has no handle: that makes a session, here by `open_a_websocket`."""
