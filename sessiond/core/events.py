@@ -43,7 +43,7 @@ class _RolesEvent(_SessionEvent, frozen=True, kw_only=True):
 
 
 class SessionOpened(_RolesEvent, frozen=True, tag="session.opened"):
-    """The process has told the handle of an accepted login."""
+    """The process has told the handle of an accepted login, or there is none: it is over HTTP."""
 
 
 class SessionRefreshed(_SessionEvent, frozen=True, tag="session.refreshed"):
@@ -59,17 +59,17 @@ class SessionRolesChanged(_RolesEvent, frozen=True, tag="session.roles"):
 
 
 class SessionRevoked(_SessionEvent, frozen=True, kw_only=True, tag="session.revoked"):
-    """Taken back early, by the issuer or an operator, for `reason`."""
+    """Taken back early, by the issuer or an operator, for `reason`; or with its `parent`."""
 
     detail: str = ""  # the operator's words, where the reason is `operator`
 
 
 class SessionExpired(_SessionEvent, frozen=True, tag="session.expired"):
-    """Its access token ran out."""
+    """Its access token ran out; or it was over HTTP and lasted long enough, or was `idle`."""
 
 
 class SessionClosed(_SessionEvent, frozen=True, tag="session.closed"):
-    """The user left, or the process did; `reason` is disconnect, replaced or lost."""
+    """The user left, or the process did; `reason` is disconnect, signout, replaced or lost."""
 
 
 class LoginRefused(_Event, frozen=True, kw_only=True, tag="login.refused"):

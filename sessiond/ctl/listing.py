@@ -40,8 +40,9 @@ def list_sessions(
 ) -> None:
     """List the live sessions.
 
-    LEFT is how long the tokens reach from now, which each refresh prolongs. SESSION is as much of
-    the id as tells it apart: `show` and `revoke --session` take it so. --json has ids in full.
+    LEFT is how long the tokens reach from now, which each refresh prolongs. STATE web is a login
+    over HTTP, which has no handle. SESSION is as much of the id as tells it apart: `show` and
+    `revoke --session` take it so. --json has ids in full.
     """
     given = {name: value for name, value in filters.items() if value is not None}
 

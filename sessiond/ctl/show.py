@@ -97,7 +97,8 @@ def members_of(members: Mapping[str, object]) -> Table:
 def session_of(session: Mapping[str, Any]) -> Table:
     """Return all of one session."""
     process = session["process"]
-    members = {name: value for name, value in session.items() if name != "because"}
+    hidden = {"because"} if session.get("parent") else {"because", "parent"}
+    members = {name: value for name, value in session.items() if name not in hidden}
     return members_of(
         {
             **members,

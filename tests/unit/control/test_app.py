@@ -17,7 +17,19 @@ from sessiond.control.access import Access
 from sessiond.control.app import MAX_BODY
 from sessiond.control.operations import OPERATIONS
 from sessiond.core.errors import IssuerUnavailable, Refusal
-from tests.fakes import START, MemoryStore, idle, login, presented, principal, session_id
+from tests.fakes import (
+    HOUR,
+    START,
+    MemoryStore,
+    bind,
+    idle,
+    login,
+    presented,
+    principal,
+    session_id,
+    verdict,
+    web_login,
+)
 from tests.unit.control.viewing import INSTANCE, STRANGER, TOKEN, problem, viewing
 from tests.unit.extensions.roles.fakes import ScriptedSource, asked
 from tests.unit.gate.fakes import jwt
@@ -142,6 +154,24 @@ async def test_a_session_that_was_not_opened_has_no_such_time() -> None:
         await v.view.table.ask(login(1))
         found = await v.get(f"/v1/sessions/{session_id(1)}")
         assert (found["state"], found["opened_at"]) == ("unbound", None)
+
+
+async def test_a_login_over_http_has_no_handle_and_what_it_let_in_says_by_whom() -> None:
+    async with viewing() as v:
+        table = v.view.table
+        tokens = presented("web", says=verdict(length=10 * HOUR))
+        await table.ask(web_login(1, tokens, cookie="cookie", base="https://gw", state="state"))
+        child = await table.ask(bind(1, handle=9))
+        web = await v.get(f"/v1/sessions/{session_id(1)}")
+        assert (web["state"], web["handle"], web["parent"]) == ("web", 0, None)
+        assert web["opened_at"] is not None
+        found = (await v.get("/v1/sessions"))["sessions"]
+        assert {each["session"]: each["parent"] for each in found} == {
+            str(session_id(1)): None,
+            str(child): str(session_id(1)),
+        }
+        status = await v.get("/v1/status")
+        assert status["sessions"] == {"unbound": 0, "open": 1, "waiting": 0, "web": 1}
 
 
 @pytest.mark.parametrize("which", [str(session_id(9)), "nonsense", TOKEN])

@@ -75,6 +75,13 @@ def test_a_session_is_a_line_and_all_of_it_a_page() -> None:
     assert "desk=rates" in page
 
 
+def test_only_what_was_let_in_by_another_says_by_which() -> None:
+    parent = "0b5b9a3e-0000-4000-8000-000000000001"
+    assert parent in drawn(show.session_of({**SESSION, "parent": parent}))
+    for page in (show.session_of(SESSION), show.session_of({**SESSION, "parent": None})):
+        assert "parent" not in drawn(page)
+
+
 def test_a_refused_login_says_how_often_and_why() -> None:
     told = show.event_of(EVENT).plain
     assert told == ("9  2026-03-02 10:00:00Z  login.refused  bob  corp  -  handle 0  x3  expired")
