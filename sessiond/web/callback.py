@@ -51,8 +51,6 @@ class Callback:
             return None
         state = self._services.hash_of("state", transaction.state)
         pending = self.finishing.find(state)
-        if pending is None and self.finishing.is_used(state):
-            return None
         if pending is None:
             begun = await self._begin(request, base, transaction, state, asked)
             if isinstance(begun, Answer):

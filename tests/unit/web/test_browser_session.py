@@ -1,11 +1,19 @@
 """A cookie is known again, used, and good for its own session's address alone."""
 
+from dataclasses import replace
+from typing import TypeVar
+
 import pytest
 
+from sessiond.core.changes import SignOut
+from sessiond.core.queries import FindWeb, Request
 from sessiond.core.secret import Secret
 from sessiond.web.browser_session import BrowserSessions
-from tests.fakes import HOUR
-from tests.unit.web.browsing import OTHER, TLS, Surfing
+from sessiond.web.web import Web
+from tests.fakes import HOUR, process_key
+from tests.unit.web.browsing import OTHER, TLS, Surfing, location
+
+A = TypeVar("A")
 
 pytestmark = pytest.mark.anyio
 
@@ -22,6 +30,28 @@ async def test_a_use_prolongs_what_a_look_does_not(world: Surfing) -> None:
     (used,) = await world.sessions()
     assert before.session.until is not None
     assert used.session.until == before.session.until + HOUR / 2
+
+
+async def test_a_session_that_ends_while_it_is_looked_up_lets_nobody_in(world: Surfing) -> None:
+    browser = world.browser()
+    await browser.sign_in()
+    (active,) = await world.sessions()
+
+    class Ending:
+        """The table, where a sign-out comes between a look and a use."""
+
+        note_refusal = world.services.table.note_refusal
+
+        async def ask(self, request: Request[A]) -> A:
+            answer = await world.services.table.ask(request)
+            if isinstance(request, FindWeb):
+                await world.services.table.ask(
+                    SignOut(process=process_key(), session=active.session.id)
+                )
+            return answer
+
+    world.web = Web(replace(world.services, table=Ending()))
+    assert location(await browser.get()).startswith(world.issuer.iss)
 
 
 async def test_hashes_of_different_purposes_are_no_ones_but_theirs(world: Surfing) -> None:
