@@ -159,16 +159,14 @@ class Callback:
     def _signed_in(self, value: str, base: Base, transaction: Transaction) -> Answer:
         """Send the browser to where it wanted to be, with what it is known by from now on.
 
-        It comes from the issuer, so that it will say that another site has sent it. What its user
-        himself has asked for is let through all the same.
+        It comes from the issuer, so it will say that another site has sent it, at each reload of
+        that page too. What its user himself has asked for is let through all the same.
         """
         to = transaction.way_back
         headers = [("Set-Cookie", cookies.set_cookie(base, base.cookie, value))]
         if transaction.is_meant and "?" in to:
             mark = self._services.hash_of("arrival", f"{value} {to}").hex()
-            arrival = cookies.set_cookie(
-                base, cookies.arrival_cookie(base), mark, max_age=cookies.ARRIVAL_AGE
-            )
+            arrival = cookies.set_cookie(base, cookies.arrival_cookie(base), mark)
             headers.append(("Set-Cookie", arrival))
         return redirect(base.url + to, *headers, _over(base, transaction))
 

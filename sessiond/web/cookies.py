@@ -6,7 +6,6 @@ from sessiond.web.base import Base
 
 SIGN_IN_SLOTS = 4  # sign-ins that one browser may have begun at a time, at one base
 SIGN_IN_AGE = 600  # seconds
-ARRIVAL_AGE = 10  # seconds
 
 
 class RepeatedCookie(ValueError):  # noqa: N818 - what is wrong with a header
@@ -39,7 +38,7 @@ def sign_in_cookie(base: Base, slot: int) -> str:
 
 
 def arrival_cookie(base: Base) -> str:
-    """Return the name of the cookie by which the first page after a sign-in is known as meant."""
+    """Return the name of the cookie by which the page that led to a sign-in is known as meant."""
     return f"{base.cookie}-arrival"
 
 
