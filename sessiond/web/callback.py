@@ -114,6 +114,7 @@ class Callback:
             work=partial(self._redeeming.sign_in, returned),
             otherwise=words.unavailable(base, to=to),
             issuer=client.issuer,
+            address=request.address,
         )
         begun = self.finishing.begin(state, request.process, job)
         return (

@@ -4,7 +4,7 @@ A browser that waits too long is answered before its sign-in is over, and asks a
 results outlive calls; how many there are at a time is bounded, and none is kept for long.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -21,6 +21,7 @@ from sessiond.web.pages import Page
 
 MAX_PENDING = 1000  # at work or not collected
 MAX_OF_PROCESS = 250  # of these: who floods one process leaves room at the others
+MAX_OF_ADDRESS = 50  # of these, of browsers of one address: and there to those of other addresses
 MAX_USED = 10_000  # states that are remembered; the oldest are forgotten, and then the issuer knows
 USED_FOR = 600.0  # seconds: as long as a sign-in may take
 KEPT_FOR = 60.0  # seconds that a result waits to be collected
@@ -46,6 +47,7 @@ class Job:
     work: Callable[[], Awaitable[Result]]
     otherwise: Page  # the result where that fails, or takes too long
     issuer: str  # who is asked
+    address: int = 0  # of the browser, or of the proxy before it
 
 
 @dataclass(slots=True, eq=False)
@@ -120,7 +122,7 @@ class Finishing:
 
     def begin(self, state: TokenHash, process: ProcessKey, job: Job) -> Pending | None:
         """Begin to work for a state that is not used; None: there is no room, ask again."""
-        if self._tasks is None or not self._has_room(process):
+        if self._tasks is None or not self._has_room(process, job.address):
             return None
         self.use(state)
         pending = self._pending[state] = Pending(state, process, job)
@@ -151,14 +153,16 @@ class Finishing:
         with self._containment.around("sign-in", pending.job.issuer):
             pending.result = await pending.job.work()
 
-    def _has_room(self, process: ProcessKey) -> bool:
+    def _has_room(self, process: ProcessKey, address: int) -> bool:
         """Say whether another may begin; one that came to nothing gives way to it."""
-        of_process = [each for each in self._pending.values() if each.process == process]
-        if len(of_process) >= MAX_OF_PROCESS:
-            return self._give_way(of_process)
-        return len(self._pending) < MAX_PENDING or self._give_way(list(self._pending.values()))
+        every = [*self._pending.values()]
+        of_process = [each for each in every if each.process == process]
+        of_address = [each for each in of_process if each.job.address == address]
+        bounds = (of_address, MAX_OF_ADDRESS), (of_process, MAX_OF_PROCESS), (every, MAX_PENDING)
+        full = next((among for among, most in bounds if len(among) >= most), None)
+        return full is None or self._give_way(full)
 
-    def _give_way(self, among: list[Pending]) -> bool:
+    def _give_way(self, among: Sequence[Pending]) -> bool:
         oldest = next((each for each in among if isinstance(each.result, Page)), None)
         if oldest is not None:
             self._drop(oldest)

@@ -43,7 +43,9 @@ class World:
         if self.end_fails:
             raise RuntimeError
 
-    def job(self, result: Result | Exception = FAILED, *, is_held: bool = False) -> Job:
+    def job(
+        self, result: Result | Exception = FAILED, *, is_held: bool = False, address: int = 0
+    ) -> Job:
         async def work() -> Result:
             if is_held:
                 await self.held.wait()
@@ -51,7 +53,7 @@ class World:
                 raise result
             return result
 
-        return Job(work=work, otherwise=OTHERWISE, issuer="corp")
+        return Job(work=work, otherwise=OTHERWISE, issuer="corp", address=address)
 
     async def begun(self, number: int, job: Job, process: object = HERE) -> Pending | None:
         assert process in (HERE, THERE)
@@ -169,6 +171,17 @@ async def test_what_is_at_work_or_waits_is_bounded_for_a_process(
     assert await world.begun(4, world.job(), THERE)
 
 
+async def test_and_for_an_address_at_a_process(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MAX_OF_ADDRESS", 2)
+    assert await world.begun(1, world.job(signed_in(), address=7))
+    assert await world.begun(2, world.job(is_held=True, address=7))
+    assert await world.begun(3, world.job(address=7)) is None
+    assert await world.begun(4, world.job(address=8))
+    assert await world.begun(5, world.job(address=7), THERE)
+
+
 async def test_and_for_all_together(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_PENDING", 2)
     assert await world.begun(1, world.job(signed_in()))
@@ -176,7 +189,7 @@ async def test_and_for_all_together(world: World, monkeypatch: pytest.MonkeyPatc
     assert await world.begun(3, world.job(), THERE) is None
 
 
-@pytest.mark.parametrize("bound", ["MAX_PENDING", "MAX_OF_PROCESS"])
+@pytest.mark.parametrize("bound", ["MAX_PENDING", "MAX_OF_PROCESS", "MAX_OF_ADDRESS"])
 async def test_what_came_to_nothing_gives_way_the_oldest_first(
     world: World, monkeypatch: pytest.MonkeyPatch, bound: str
 ) -> None:
