@@ -26,6 +26,11 @@ class Request:
         return "text/html" in self.accept.lower()
 
     @property
+    def is_of_a_browser(self) -> bool:
+        """Whether a browser surely makes it: no program says where its page is from."""
+        return bool(self.site.strip())
+
+    @property
     def is_from_elsewhere(self) -> bool:
         """Whether the browser says that a page of another origin asks (Fetch Metadata, 2.4)."""
         return self.site.strip().lower() in ("cross-site", "same-site")

@@ -44,7 +44,9 @@ class Web:
             return words.no_such_host(len(settings.bases)).answer()
         has_cookie = base.cookie in names_of(request.cookie)
         is_ours = Target.of(request.target).is_ours
-        return None if has_cookie or is_ours or request.is_for_a_person else BASIC
+        if has_cookie or is_ours or request.is_for_a_person:
+            return None
+        return _no_page() if request.is_of_a_browser else BASIC
 
     async def answer(self, request: Request, *, deadline: float) -> Answer:
         """Return the answer. May be cancelled any time: what is begun goes on in `run`.
@@ -107,8 +109,7 @@ class Web:
             return self._let_in(active, request, base)
         if request.is_for_a_person:
             return await self._sign_in.begin(request, base)
-        header = "WWW-Authenticate", "Bearer"  # with which no browser asks for a password
-        return sent("deny", 401, header, reason=Refusal.EXPIRED.value)
+        return _no_page()
 
     def _let_in(self, active: ActiveSession, request: Request, base: Base) -> Answer:
         """Let a browser in, unless another site's page has it ask what q may evaluate.
@@ -125,3 +126,9 @@ class Web:
             signout=self._sessions.sign_out_url(active, base),
             keep=self._services.settings().keep,
         )
+
+
+def _no_page() -> Answer:
+    """Return the answer to a page's request whose session is over: without a dialogue."""
+    header = "WWW-Authenticate", "Bearer"  # with which no browser asks for a password
+    return sent("deny", 401, header, reason=Refusal.EXPIRED.value)

@@ -47,3 +47,4 @@ def test_a_page_is_wanted_by_who_accepts_one(accept: str, is_so: bool) -> None:
 )
 def test_another_origins_page_is_told_apart_by_the_browsers_word(site: str, is_so: bool) -> None:
     assert request(site=site).is_from_elsewhere is is_so
+    assert request(site=site).is_of_a_browser is bool(site)

@@ -84,6 +84,15 @@ async def test_a_page_that_asks_without_a_session_gets_no_dialogue(world: Surfin
     assert header(answer, "WWW-Authenticate") == "Bearer"
 
 
+@pytest.mark.parametrize("site", ["same-origin", "same-site", "cross-site", "none"])
+async def test_nor_does_one_whose_user_has_signed_out_in_another_tab(
+    world: Surfing, site: str
+) -> None:
+    answer = await world.browser().get(accept="*/*", site=site)
+    assert (answer.action, answer.status, answer.reason) == ("deny", 401, "expired")
+    assert header(answer, "WWW-Authenticate") == "Bearer"
+
+
 async def test_a_session_that_is_over_is_signed_in_anew(world: Surfing) -> None:
     browser = world.browser()
     await browser.sign_in()
