@@ -117,9 +117,7 @@ class Callback:
             address=request.address,
         )
         begun = self.finishing.begin(state, request.process, job)
-        return (
-            words.busy().answer(("Refresh", "2"), ("Retry-After", "2")) if begun is None else begun
-        )
+        return begun or words.busy().answer(("Refresh", "2"), ("Retry-After", "2"))
 
     def _unusable(self, returned: Returned, fault: str, asked: Mapping[str, str]) -> Page | None:
         """Return why there is nothing to redeem, and tell operators; None: there is."""

@@ -103,7 +103,7 @@ class Redeeming:
                 issuer=client.issuer, client=client.client_id, expires_in=tokens.expires_in
             ),
         )
-        _check_subject(redeemed, login)
+        await self._check_subject(redeemed, login, client)
         refresh = tokens.refresh_token
         return await self._opened(
             returned,
@@ -118,6 +118,22 @@ class Redeeming:
             ),
             presented.access,
         )
+
+    async def _check_subject(
+        self, redeemed: Redeemed, login: VerifiedLogin, client: WebClient
+    ) -> None:
+        """See that both tokens are of one person (OpenID Connect Core, 5.3.2).
+
+        Raises:
+            TokenRejected: USERMISMATCH; the tokens are given back.
+        """
+        if redeemed.subject and redeemed.subject != login.verdict.principal.subject:
+            await client.give_back(redeemed.tokens)
+            raise TokenRejected(
+                Refusal.USERMISMATCH,
+                "the ID token and the access token are of two people, wanted both of one: sign in "
+                "again, and tell whoever runs the issuer if it stays so",
+            )
 
     async def _opened(
         self, returned: Returned, presented: PresentedTokens, access: Secret
@@ -165,17 +181,3 @@ class Redeeming:
     def _measure(self, returned: Returned, outcome: str) -> None:
         took = self._services.clock.monotonic() - returned.at
         self._services.metrics.sign_in_over(returned.client.issuer, outcome, took)
-
-
-def _check_subject(redeemed: Redeemed, login: VerifiedLogin) -> None:
-    """See that both tokens are of one person (OpenID Connect Core, 5.3.2).
-
-    Raises:
-        TokenRejected: USERMISMATCH.
-    """
-    if redeemed.subject and redeemed.subject != login.verdict.principal.subject:
-        raise TokenRejected(
-            Refusal.USERMISMATCH,
-            "the ID token and the access token are of two people, wanted both of one: sign in "
-            "again, and tell whoever runs the issuer if it stays so",
-        )

@@ -1,6 +1,5 @@
 """Answers requests to q's web server that bring no access token."""
 
-from sessiond.core.access import Ceiling
 from sessiond.core.errors import Refusal, StoreError
 from sessiond.core.session import ActiveSession, ProcessAbout
 from sessiond.web import challenge, words
@@ -69,7 +68,7 @@ class Web:
 
     def bearer_denied(self, reason: Refusal, about: ProcessAbout) -> Answer:
         """Return the answer to one with a token that does not, at this process."""
-        ceiling: Ceiling | None = self._services.settings().access.ceiling_of(about)
+        ceiling = self._services.settings().access.ceiling_of(about)
         return challenge.bearer_denied(reason, ceiling)
 
     async def _answered(self, request: Request, base: Base, deadline: float) -> Answer:
@@ -84,14 +83,14 @@ class Web:
 
     async def _ours(self, request: Request, base: Base, deadline: float) -> Answer:
         """Return what an address of our own answers. The method of a request is not known."""
-        match Target.of(request.target).path:
-            case path if path == CALLBACK:
-                answer = await self._callback.answer(request, base, deadline=deadline)
-                return answer or await self._over(request, base)
-            case path if path == SIGN_IN:
-                return await self._sign_in.chosen(request, base)
-            case path if path == SIGN_OUT:
-                return await self._sign_out.answer(request, base)
+        path = Target.of(request.target).path
+        if path == CALLBACK:
+            answer = await self._callback.answer(request, base, deadline=deadline)
+            return answer or await self._over(request, base)
+        if path == SIGN_IN:
+            return await self._sign_in.chosen(request, base)
+        if path == SIGN_OUT:
+            return await self._sign_out.answer(request, base)
         return words.not_there(base).answer()
 
     async def _over(self, request: Request, base: Base) -> Answer:

@@ -127,6 +127,19 @@ async def test_an_id_token_of_another_person_is_refused(world: Surfing) -> None:
     answer = await world.browser().sign_in("alice")
     assert (answer.status, answer.reason) == (403, "usermismatch")
     assert await world.sessions() == []
+    (refresh,) = world.issuer.given_back
+    assert refresh is not None
+    assert refresh.reveal().startswith("refresh-of-alice")
+
+
+async def test_tokens_of_a_person_who_is_not_let_in_are_let_go_and_not_given_back(
+    world: Surfing,
+) -> None:
+    """To give one back may end the person's other sessions: issuers end what it was of."""
+    world.gate.rejects = TokenRejected(Refusal.NOTALLOWED, "this, wanted that: do so")
+    await world.browser().sign_in()
+    assert world.issuer.given_back == []
+    assert world.table.store.refresh_tokens == {}
 
 
 async def test_a_sign_in_that_is_given_up_while_it_is_written_still_ends(world: Surfing) -> None:
