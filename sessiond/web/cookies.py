@@ -1,11 +1,14 @@
 """Cookies as a browser sends them, and as it is told to keep them (RFC 6265)."""
 
-from collections.abc import Collection
+import re
 
 from sessiond.web.base import Base
 
 SIGN_IN_SLOTS = 4  # sign-ins that one browser may have begun at a time, at one base
 SIGN_IN_AGE = 600  # seconds
+
+_BLANKS = " \t"
+_VALUE = re.compile(r"[ \t]*+=([^;]*+)")
 
 
 class RepeatedCookie(ValueError):  # noqa: N818 - what is wrong with a header
@@ -21,15 +24,15 @@ def value_of(header: str, name: str) -> str | None:
     Raises:
         RepeatedCookie: There are two of this name.
     """
-    values = [value for found, value in _pairs(header) if found == name]
+    values = _values(header, name)
     if len(values) > 1:
         raise RepeatedCookie("a cookie twice")
     return values[0] if values else None
 
 
-def names_of(header: str) -> Collection[str]:
-    """Return the names of all that were sent."""
-    return {name for name, _ in _pairs(header)}
+def is_sent(header: str, name: str) -> bool:
+    """Say whether a cookie is there, once or more often."""
+    return bool(_values(header, name))
 
 
 def sign_in_cookie(base: Base, slot: int) -> str:
@@ -59,6 +62,22 @@ def set_cookie(base: Base, name: str, value: str, *, max_age: int | None = None)
     return f"{name}={value}; {age}Path=/; HttpOnly; SameSite=Lax{secure}"
 
 
-def _pairs(header: str) -> list[tuple[str, str]]:
-    pairs = [each.partition("=") for each in header.split(";")]
-    return [(name.strip(" \t"), value.strip(" \t")) for name, mark, value in pairs if mark]
+def _values(header: str, name: str) -> list[str]:
+    """Return all values of a cookie, found by its name: a header may be full of others.
+
+    Only a blank or tab may stand between a semicolon and the name. Browsers keep cookies for
+    anybody whose names only look like ours (`x __Host-...`, or with a wider blank before it).
+    """
+    found, at = list[str](), header.find(name)
+    while at >= 0:
+        value = _VALUE.match(header, at + len(name))
+        if value and _is_begin(header, at):
+            found.append(value[1].strip(_BLANKS))
+        at = header.find(name, at + len(name))
+    return found
+
+
+def _is_begin(header: str, at: int) -> bool:
+    while at and header[at - 1] in _BLANKS:
+        at -= 1
+    return at == 0 or header[at - 1] == ";"

@@ -89,12 +89,10 @@ class SignIn:
 
         Of several free ones any: tabs that are opened together then seldom have the same.
         """
-        sealing, names = self._services.sealing(), cookies.names_of(header)
+        sealing = self._services.sealing()
         free, begun = list[int](), list[tuple[datetime, int]]()
         for slot in range(cookies.SIGN_IN_SLOTS):
-            transaction = None
-            if cookies.sign_in_cookie(base, slot) in names:
-                transaction = Transaction.sent(header, base, slot, sealing, now=now)
+            transaction = Transaction.sent(header, base, slot, sealing, now=now)
             if transaction is None:
                 free.append(slot)
             else:

@@ -72,6 +72,8 @@ def way_back(target: str) -> str:
     It is that for an address that is too long to be kept, and for one of ours: nobody is signed
     out, or sent in a circle, by an address that he was sent to.
     """
+    if len(target) > MAX_KEPT:
+        return "/"  # and it is not read any further
     path = local_path(target)
     return path if len(path) <= MAX_KEPT and not _may_be_ours(path) else "/"
 

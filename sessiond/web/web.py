@@ -7,7 +7,7 @@ from sessiond.web.answer import BASIC, Answer, redirect, sent
 from sessiond.web.base import CALLBACK, SIGN_IN, SIGN_OUT, Base, base_of
 from sessiond.web.browser_session import BrowserSessions
 from sessiond.web.callback import Callback
-from sessiond.web.cookies import RepeatedCookie, names_of
+from sessiond.web.cookies import RepeatedCookie, is_sent
 from sessiond.web.needs import WebServices
 from sessiond.web.request import Request
 from sessiond.web.sign_in import SignIn
@@ -41,7 +41,7 @@ class Web:
         base = base_of(settings.bases, request.host)
         if base is None:
             return words.no_such_host(len(settings.bases)).answer()
-        has_cookie = base.cookie in names_of(request.cookie)
+        has_cookie = is_sent(request.cookie, base.cookie)
         is_ours = Target.of(request.target).is_ours
         if has_cookie or is_ours or request.is_for_a_person:
             return None
@@ -100,7 +100,7 @@ class Web:
 
     async def _page(self, request: Request, base: Base) -> Answer:
         """Let in whoever has a session; have whoever wants a page sign in."""
-        has_cookie = base.cookie in names_of(request.cookie)
+        has_cookie = is_sent(request.cookie, base.cookie)
         if has_cookie and request.origin and not base.is_origin(request.origin):
             return sent("deny", 403, reason=Refusal.NOTALLOWED.value)
         active = await self._sessions.use(request, base) if has_cookie else None

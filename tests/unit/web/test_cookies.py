@@ -8,7 +8,7 @@ from sessiond.web.base import Base
 from sessiond.web.cookies import (
     RepeatedCookie,
     arrival_cookie,
-    names_of,
+    is_sent,
     set_cookie,
     sign_in_cookie,
     value_of,
@@ -44,10 +44,36 @@ def test_of_two_of_one_name_neither_counts(header: str) -> None:
         value_of(header, "a")
 
 
+def read_slowly(header: str, name: str) -> list[str]:
+    """Return the values as RFC 6265 (5.4) has a server read them: by semicolons."""
+    pairs = [each.partition("=") for each in header.split(";")]
+    return [
+        value.strip(" \t") for found, mark, value in pairs if mark and found.strip(" \t") == name
+    ]
+
+
+@given(st.text(alphabet="ab=; \t\n\u00e9-", max_size=40))
+def test_a_header_is_read_by_its_semicolons_whatever_is_between_them(header: str) -> None:
+    values = read_slowly(header, "a-")
+    assert is_sent(header, "a-") is bool(values)
+    if len(values) > 1:
+        with pytest.raises(RepeatedCookie):
+            value_of(header, "a-")
+    else:
+        assert value_of(header, "a-") == (values[0] if values else None)
+
+
 @given(st.text(max_size=200))
 def test_any_header_can_be_read(header: str) -> None:
-    for name in names_of(header):
-        assert name in header
+    assert not is_sent(header, TLS.cookie)
+
+
+@pytest.mark.parametrize(
+    "before", ["x ", "\u2000", "\u00a0", "\x85", "\x0b", "\n", "\r\n", "$", ",", "_", "\ufeff"]
+)
+def test_a_name_that_only_looks_like_ours_is_anybodys(before: str) -> None:
+    assert not is_sent(f"a=b; {before}{TLS.cookie}=x", TLS.cookie)
+    assert value_of(f"{before}{TLS.cookie}=x; {TLS.cookie}=y", TLS.cookie) == "y"
 
 
 def test_a_bomb_of_cookies_is_read_once_and_found_to_hold_none_of_ours() -> None:
