@@ -47,7 +47,8 @@ _HERE = {
     Refusal.STEPUP: "You are asked here to have signed in more recently, or in a stronger way. "
     "Sign in again.",
     Refusal.REVOKED: "Your access was taken back, or this sign-in was used before. Sign in again.",
-    Refusal.USERMISMATCH: "Your name belonged to another account here. Ask your administrator.",
+    Refusal.USERMISMATCH: "This sign-in is of another account, or your name belonged to another "
+    "one here. Sign in again, or ask your administrator.",
     Refusal.UNAVAILABLE: "The issuer does not answer at the moment. Try again in a moment.",
     Refusal.DEADLINE: "The issuer took too long. Try again in a moment.",
     Refusal.THROTTLED: "Too many sign in at this moment. Try again in a moment.",
