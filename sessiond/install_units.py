@@ -23,7 +23,7 @@ from sessiond.whole_file import below, make_folder, write_whole
 
 SOCKETS = ("sessiond-abstract.socket", "sessiond-path.socket", "sessiond-control.socket")
 PATH_SOCKET = "sessiond-path.socket"
-CREDENTIALS = ("client_secret", "refresh_client_secret")  # of an issuer
+CREDENTIALS = ("client_secret", "refresh_client_secret", "web_client_secret")  # of an issuer
 # What the files say, and where each of them goes.
 PROGRAM, CONFIG = "/opt/sessiond/bin/sessiond", "/etc/sessiond/config.toml"
 ADDRESS, CONTROL, STATE = "/tmp/kx.5099", "/run/sessiond/control.sock", "/var/lib/sessiond"  # noqa: S108 - kdb+'s directory

@@ -111,7 +111,9 @@ def _problems_of_laxer_rules(issuer: IssuerConfig, where: str) -> Iterator[str]:
         yield f"{where}.tolerated_claims is set, must not be with verify {issuer.verify}: jwt only"
     elif issuer.tolerated_claims and not issuer.required_scope:
         # An id_token's `aud` is the client that the user signed in with (OpenID Connect Core, 2).
-        clients = {issuer.client_id, issuer.refresh_client_id}.intersection(issuer.audience)
+        web = () if issuer.web is None else (issuer.web.client_id,)
+        ours = {issuer.client_id, issuer.refresh_client_id, *web}
+        clients = ours.intersection(issuer.audience)
         if issuer.audience_claim != "aud" or clients:
             yield (
                 f"{where}.tolerated_claims is set, must have beside it what id_tokens have not: "

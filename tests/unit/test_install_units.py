@@ -93,6 +93,7 @@ def test_every_value_of_the_configuration_stands_in_the_units(tmp_path: Path) ->
         "LoadCredentialEncrypted=store:sessiond.store",
         "LoadCredentialEncrypted=corp.client_secret:sessiond.corp.client_secret",
         "LoadCredentialEncrypted=corp.refresh_client_secret:sessiond.corp.refresh_client_secret",
+        "LoadCredentialEncrypted=corp.web_client_secret:sessiond.corp.web_client_secret",
     ):
         assert line in service
     assert "ListenStream=@/srv/q/kx.6001\n" in content(tmp_path, "sessiond-abstract.socket")
