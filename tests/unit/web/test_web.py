@@ -2,7 +2,9 @@
 
 import re
 from datetime import timedelta
+from functools import partial
 
+import anyio
 import pytest
 
 from sessiond.core.access import AccessRules, Ceiling
@@ -19,6 +21,7 @@ from tests.unit.web.browsing import (
     header,
     headers,
     location,
+    while_time_passes,
 )
 
 pytestmark = pytest.mark.anyio
@@ -279,3 +282,16 @@ class TestOtherBases:
         browser = world.browser()
         await browser.sign_in()
         assert location(await browser.at(TLS, pid=200).get()).startswith(world.issuer.iss)
+
+
+async def test_what_nobody_has_come_for_ends_as_the_room_does(world: Surfing) -> None:
+    browser = world.browser()
+    world.issuer.held = anyio.Event()
+    target = world.issuer.signs_in(location(await browser.get()))
+    await while_time_passes(world, partial(browser.get, target), seconds=0.3)
+    world.issuer.held.set()
+    await world.clock.settle()
+    assert len(await world.sessions()) == 1
+    world.web.stop()
+    await world.clock.settle()
+    assert await world.sessions() == []
