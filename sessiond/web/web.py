@@ -2,7 +2,7 @@
 
 from sessiond.core.errors import Refusal, StoreError
 from sessiond.core.session import ActiveSession, ProcessAbout
-from sessiond.web import challenge, words
+from sessiond.web import challenge, pages, words
 from sessiond.web.answer import BASIC, Answer, redirect, sent
 from sessiond.web.base import CALLBACK, SIGN_IN, SIGN_OUT, Base, base_of
 from sessiond.web.browser_session import BrowserSessions
@@ -27,6 +27,8 @@ class Web:
 
     async def run(self) -> None:
         """Own the sign-ins that outlive the calls which began them, until stopped."""
+        if self._services.settings().is_on:
+            pages.prepare()
         await self._callback.finishing.run()
 
     def stop(self) -> None:

@@ -3,6 +3,8 @@
 import base64
 import hashlib
 import re
+import subprocess
+import sys
 from html.parser import HTMLParser
 
 import pytest
@@ -76,6 +78,15 @@ def test_a_page_says_its_status_and_reason_to_the_process() -> None:
     answer = Page(title="x", status=404, reason="malformed").answer(("Refresh", "1"))
     assert (answer.action, answer.status, answer.reason) == ("deny", 404, "malformed")
     assert answer.headers.endswith("Refresh: 1\r\n")
+
+
+def test_whoever_shows_no_page_needs_no_jinja_and_whoever_does_has_it_before_the_first() -> None:
+    program = (
+        "import sys; from sessiond.web import pages, web\n"
+        "print('jinja2' in sys.modules); pages.prepare(); print('jinja2' in sys.modules)"
+    )
+    printed = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    assert printed.stdout.split() == [b"False", b"True"]
 
 
 def test_a_button_leads_to_the_front_page() -> None:

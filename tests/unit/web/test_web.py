@@ -1,6 +1,7 @@
 """What a browser is answered: a page, its issuer, or nothing."""
 
 import re
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
@@ -11,6 +12,7 @@ from sessiond.core.access import AccessRules, Ceiling
 from sessiond.core.errors import Refusal
 from sessiond.web.answer import BASIC
 from sessiond.web.needs import WebSettings
+from sessiond.web.web import Web
 from tests.fakes import process_about
 from tests.unit.web.browsing import (
     FAR,
@@ -282,6 +284,19 @@ class TestOtherBases:
         browser = world.browser()
         await browser.sign_in()
         assert location(await browser.at(TLS, pid=200).get()).startswith(world.issuer.iss)
+
+
+@pytest.mark.parametrize("is_on", [False, True])
+async def test_pages_are_got_ready_where_people_sign_in(
+    world: Surfing, monkeypatch: pytest.MonkeyPatch, is_on: bool
+) -> None:
+    prepared = list[bool]()
+    monkeypatch.setattr("sessiond.web.pages.prepare", lambda: prepared.append(True))
+    settings = world.settings.now if is_on else WebSettings()
+    web = Web(replace(world.services, settings=lambda: settings))
+    web.stop()
+    await web.run()
+    assert prepared == [True] * is_on
 
 
 async def test_what_nobody_has_come_for_ends_as_the_room_does(world: Surfing) -> None:
