@@ -11,19 +11,20 @@ import pytest
 from anyio.abc import SocketAttribute, SocketStream
 
 from sessiond.clock import SystemClock
-from sessiond.config import IssuerConfig
-from sessiond.core.errors import IssuerUnavailable, RefreshRefused, TokenRejected
+from sessiond.config import IssuerConfig, WebClientConfig
+from sessiond.core.errors import IssuerUnavailable, RefreshRefused, SignInRefused, TokenRejected
 from sessiond.core.secret import Secret
 from sessiond.issuers.build import Issuer, RefreshLimits, build_issuer
 from sessiond.issuers.http import IssuerHttp
 from sessiond.issuers.our_clients import ClientSecrets
+from sessiond.web.web_client import AuthorizationRequest
 from tests.unit.issuers.fake import TLS
 from tests.unit.jwt.forge import RSA, jwk, token
 
 pytestmark = pytest.mark.anyio
 
 TIMEOUT = 0.2  # seconds
-OURS = (IssuerUnavailable, TokenRejected, RefreshRefused)
+OURS = (IssuerUnavailable, TokenRejected, RefreshRefused, SignInRefused)
 RESET = b"reset"  # instead of an answer
 MANY = 10**400  # no float is as large
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -151,7 +152,7 @@ async def serving(answers: Mapping[str, bytes]) -> AsyncIterator[str]:
 
 
 def metadata(at: str) -> dict[str, object]:
-    endpoints = ("introspection", "userinfo", "token", "revocation")
+    endpoints = ["introspection", "userinfo", "token", "revocation", "authorization", "end_session"]
     return {
         "issuer": at,
         "jwks_uri": f"{at}/odd",
@@ -173,6 +174,7 @@ def built(at: str, verify: str, *, is_fixed: bool = True) -> Issuer:
         insecure_http=True,
         discovery=f"{at}/metadata",
         timeout=TIMEOUT,
+        web=WebClientConfig(client_id="kdb-web"),
         **(fixed if is_fixed else {}),  # type: ignore[arg-type]
     )
     return build_issuer(
@@ -196,8 +198,25 @@ async def ask_all(issuer: Issuer) -> None:
         await issuer.tokens.refresh(Secret("a-refresh-token"))
     with suppress(*OURS):
         await issuer.tokens.revoke(Secret("a-refresh-token"))
+    await sign_in(issuer)
     await issuer.ahead()
     await issuer.close()
+
+
+async def sign_in(issuer: Issuer) -> None:
+    """Make every kind of call that a browser causes; it is sent nowhere that is no page."""
+    web, verifier = issuer.web, Secret("verifier")
+    assert web is not None
+    asked = AuthorizationRequest(redirect_uri="back", state="s", nonce="n", verifier=verifier)
+    for page in (web.authorization_url(asked), web.end_session_url("back")):
+        with suppress(*OURS):
+            url = await page
+            assert not url or url.startswith(("http://127.0.0.1:", "https://"))
+            assert url.isprintable()
+    with suppress(*OURS):
+        await web.iss_fault(None)
+    with suppress(*OURS):
+        await web.redeem(code="code", redirect_uri="back", verifier=verifier, nonce="n")
 
 
 @pytest.mark.parametrize("verify", ["jwt", "introspection", "userinfo"])
