@@ -1,6 +1,7 @@
 """Signs people in by the browser: the authorization code flow (RFC 6749, 4.1; RFC 9700, 2.1.1)."""
 
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from urllib.parse import urlencode
@@ -95,12 +96,9 @@ class AuthorizationCodeGrant:
         return self._client.id
 
     async def prepare(self) -> None:
-        """Learn where the pages are, so that no browser waits for that.
-
-        Raises:
-            IssuerUnavailable: That cannot be had now.
-        """
-        await self._discovery.page(Page.AUTHORIZATION)
+        """Learn where the pages are, so that no browser waits for that; else the first one does."""
+        with suppress(IssuerUnavailable):
+            await self._discovery.page(Page.AUTHORIZATION)
 
     async def authorization_url(self, request: AuthorizationRequest) -> str:
         """Return where a browser is sent to sign in; see `sessiond.web.web_client.WebClient`."""

@@ -8,6 +8,8 @@ from datetime import timedelta
 from functools import partial
 from typing import NoReturn
 
+import anyio
+
 from sessiond.api import Verifier
 from sessiond.clock import Clock
 from sessiond.config import IssuerConfig
@@ -75,14 +77,20 @@ class Issuer:
             probe: Makes the verifier's trial call.
             is_seen_to: Says whether it is known to answer, or somebody else makes trial calls.
         """
+        if self.web is None:
+            await self._keep_fresh(clock, probe, is_seen_to)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self.web.prepare)
+            await self._keep_fresh(clock, probe, is_seen_to)
+
+    async def _keep_fresh(
+        self, clock: Clock, probe: Callable[[], Awaitable[None]], is_seen_to: Callable[[], bool]
+    ) -> NoReturn:
         if isinstance(self.verifier, JwtVerifier):
             await self.verifier.run()
         with suppress(IssuerUnavailable):
             if isinstance(self.verifier, IntrospectionVerifier | UserinfoVerifier):
                 await self.verifier.prepare()
-        with suppress(IssuerUnavailable):
-            if self.web is not None:
-                await self.web.prepare()
         while True:
             with suppress(IssuerUnavailable, TokenRejected):
                 if not is_seen_to():

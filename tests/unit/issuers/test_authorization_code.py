@@ -197,10 +197,17 @@ async def test_a_browser_is_sent_nowhere_that_is_no_https_page(
         await web_client(issuer, authorization_endpoint=url).authorization_url(REQUEST)
 
 
+def web_client_of_one_that_is_away(issuer: IssuerStub) -> AuthorizationCodeGrant:
+    client = web_client(issuer)
+    issuer.says(METADATA, {}, status=503)
+    return client
+
+
 async def test_where_to_send_it_is_known_before_anybody_waits(issuer: IssuerStub) -> None:
     client = web_client(issuer)
     await client.prepare()
     issuer.says(METADATA, {}, status=503)
+    await web_client_of_one_that_is_away(issuer).prepare()
     assert (await client.authorization_url(REQUEST)).startswith(f"{ISSUER}authorize?")
 
 

@@ -6,7 +6,7 @@ import pytest
 from joserfc import jws, jwt
 from joserfc.jwk import ECKey
 
-from sessiond.config import IssuerConfig
+from sessiond.config import IssuerConfig, WebClientConfig
 from sessiond.core.errors import (
     ConfigError,
     RefreshRefused,
@@ -22,6 +22,7 @@ from sessiond.issuers.jwt import JwtVerifier
 from sessiond.issuers.our_clients import ClientSecrets
 from sessiond.issuers.token_endpoint import TokenEndpoint
 from sessiond.issuers.userinfo import UserinfoVerifier
+from sessiond.web.web_client import AuthorizationRequest
 from tests.unit.issuers.fake import ISSUER, METADATA, TLS, IssuerStub, form_of
 from tests.unit.jwt.forge import CLAIMS, EC, RSA, jwk, token
 
@@ -305,6 +306,26 @@ async def test_an_issuer_that_is_asked_each_time_has_its_metadata_fetched_before
         config = of_jwt(verify=verify, client_secret_file="x")
         await tended(built(issuer, config, client_secret="x"), issuer, seen_to=[True])
     assert issuer.asked(METADATA) == len(issuer.requests) == 2
+
+
+@pytest.mark.parametrize("verify", ["jwt", "userinfo"])
+async def test_where_browsers_are_sent_is_known_before_any_comes_and_logins_wait_for_nothing_of_it(
+    issuer: IssuerStub, verify: str
+) -> None:
+    issuer.publishes(authorization_endpoint=f"{ISSUER}authorize")
+    issuer.says("/keys", {"keys": [jwk(RSA, kid="rsa")]})
+    parts = built(issuer, of_jwt(verify=verify, web=WebClientConfig(client_id="kdb-web")))
+    assert parts.web is not None
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(parts.run, issuer.clock, parts.verifier.probe, lambda: True)
+        while parts.web._discovery._metadata.at_hand is None:
+            await anyio.lowlevel.checkpoint()
+        tasks.cancel_scope.cancel()
+    parts.web._discovery._metadata._fetch = None  # type: ignore[assignment]  # not asked again
+    asked = AuthorizationRequest(
+        redirect_uri="back", state="s", nonce="n", verifier=Secret("verifier")
+    )
+    assert (await parts.web.authorization_url(asked)).startswith(f"{ISSUER}authorize?")
 
 
 async def test_a_jwt_issuer_has_its_keys_kept_fresh(issuer: IssuerStub) -> None:
