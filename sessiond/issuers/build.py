@@ -69,8 +69,8 @@ class Issuer:
 
     async def run(
         self, clock: Clock, probe: Callable[[], Awaitable[None]], is_seen_to: Callable[[], bool]
-    ) -> NoReturn:
-        """Keep fresh what logins need, and see that it is known how the issuer is; never return.
+    ) -> None:
+        """Keep fresh what logins need, and see that it is known how the issuer is, until cancelled.
 
         Args:
             clock: Waits.
