@@ -113,7 +113,8 @@ class Table:
         had only begun to end ends first.
         """
         now, rules = self._clock.now(), self._settings().rules
-        self._rows.put_states(list(resumed(self._rows.sessions.values(), now=now, rules=rules)))
+        found = resumed(self._rows, self._rows.sessions.values(), now=now, rules=rules)
+        self._rows.put_states(list(found))
         self._expiry.note_all(self._rows)
         for change in unfinished(self._rows):
             self.submit(change)

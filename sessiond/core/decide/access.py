@@ -30,8 +30,7 @@ def with_access(session: Session, access: Access, /, **changed: Any) -> Session:
 
     What is pushed may be lost with the connection, and nobody says that it came.
     """
-    is_open = session.state is SessionState.OPEN  # else its process may be away, and hear nothing
-    told = session.told if access.roles == session.told or not is_open else None
+    told = session.told if access.roles == session.told or not _is_heard_of(session) else None
     return structs.replace(
         session,
         roles=access.roles,
@@ -56,7 +55,7 @@ def tell_roles(
     the process has another name: processes that follow have ceilings of their own, and auditors ask
     who could be what there.
     """
-    is_back = after.state is SessionState.OPEN and before.state is not SessionState.OPEN
+    is_back = _is_heard_of(after) and not _is_heard_of(before)
     is_news = after.roles != (before.told if is_back else before.roles)
     is_given_anew = (after.assigned.keys(), after.protected) != (
         before.assigned.keys(),
@@ -103,6 +102,11 @@ def reassess(draft: Draft, change: Reassess) -> Reassessed:
     if number < len(sessions):
         draft.rest = replace(change, sessions=sessions, number=number, changed=changed, ended=ended)
     return Reassessed(changed=changed, ended=ended)
+
+
+def _is_heard_of(session: Session) -> bool:
+    """Say whether its process hears what is pushed of it; else it may be away."""
+    return session.state in (SessionState.OPEN, SessionState.WEB)
 
 
 def _why(draft: Draft, access: Access) -> dict[str, Any]:

@@ -11,8 +11,9 @@ from sessiond.core.changes import Close, ProcessLost, ProcessMet, Reconcile
 from sessiond.core.decide.access import end_denied, judged, tell_opened, tell_roles, with_access
 from sessiond.core.decide.draft import Draft
 from sessiond.core.events import SessionExpired
+from sessiond.core.rows import RowsView
 from sessiond.core.rules import Rules
-from sessiond.core.session import ProcessAbout, ProcessKey, Session, SessionState
+from sessiond.core.session import ProcessKey, Session, SessionState
 
 
 def close(draft: Draft, change: Close) -> None:
@@ -40,7 +41,7 @@ def process_lost(draft: Draft, change: ProcessLost) -> None:
         if not can_come_back(change.process):
             draft.close(session, "lost")
         elif session.state in (SessionState.OPEN, SessionState.WEB):
-            (waiting,) = resumed([session], now=draft.now, rules=draft.rules)
+            (waiting,) = resumed(draft.rows, [session], now=draft.now, rules=draft.rules)
             draft.put(waiting)
 
 
@@ -54,12 +55,15 @@ def process_met(draft: Draft, change: ProcessMet) -> None:
             draft.rest = change
             return
         web_login = draft.web_login_of(session)
+        if draft.has_ended(session.id):  # with its parent
+            continue
         if web_login is None and session.state is SessionState.OPEN:
-            (waiting,) = resumed([session], now=draft.now, rules=draft.rules)
+            (waiting,) = resumed(draft.rows, [session], now=draft.now, rules=draft.rules)
             draft.put(waiting)
         elif web_login is not None and session.state is SessionState.WAITING:
             until = web_login.until(draft.rules.web)
-            draft.put(structs.replace(session, state=SessionState.WEB, until=until))
+            back = structs.replace(session, state=SessionState.WEB, until=until)
+            _go_on(draft, session, back)
 
 
 def can_come_back(process: ProcessKey) -> bool:
@@ -71,14 +75,17 @@ def can_come_back(process: ProcessKey) -> bool:
     return process.pid != 0
 
 
-def resumed(sessions: Iterable[Session], *, now: datetime, rules: Rules) -> Iterator[Session]:
+def resumed(
+    rows: RowsView, sessions: Iterable[Session], *, now: datetime, rules: Rules
+) -> Iterator[Session]:
     """Yield sessions as they are while nothing is heard of their processes, from now on."""
     waiting = SessionState.WAITING, now + rules.grace  # of very many: one object
     unbound = SessionState.UNBOUND, now + rules.unbound
     for each in sessions:
         state, until = unbound if each.state is SessionState.UNBOUND else waiting
-        if each.state is SessionState.WEB and each.until is not None:
-            until = min(each.until, until)
+        web_login = None if each.handle else rows.web_logins.get(each.id)
+        if web_login is not None:  # which nothing prolongs but its use
+            until = min(until, web_login.until(rules.web))
         yield structs.replace(each, state=state, until=until)
 
 
@@ -95,13 +102,13 @@ def reconcile(draft: Draft, change: Reconcile) -> list[int]:
         elif draft.web_login_of(session) is not None:
             draft.passed += 1
             if session.about != change.about:
-                _name_anew(draft, session, change.about)
+                _go_on(draft, session, structs.replace(session, about=change.about))
         elif session.state is not SessionState.UNBOUND:
             draft.close(session, "disconnect")
         elif session.handle in on_handle:
             draft.close(session, "replaced")
         elif session.about != change.about:
-            _name_anew(draft, session, change.about)
+            _go_on(draft, session, structs.replace(session, about=change.about))
     while held and not draft.is_full:
         handle, session_id = held.pop()
         found = draft.live(session_id)
@@ -136,16 +143,15 @@ def _looked_up(draft: Draft, change: Reconcile) -> Reconcile:
     )
 
 
-def _name_anew(draft: Draft, session: Session, about: ProcessAbout) -> None:
-    """Judge a login without a handle by what its process calls itself now."""
-    named = structs.replace(session, about=about)
-    access = judged(draft, named)
+def _go_on(draft: Draft, before: Session, after: Session) -> None:
+    """Let a login without a handle go on, where it may by the name that its process has now."""
+    access = judged(draft, after)
     if isinstance(access, Denied):
-        end_denied(draft, session, access)
+        end_denied(draft, before, access)
         return
-    named = with_access(named, access)
-    draft.put(named)
-    tell_roles(draft, session, named, access, expires_at=draft.expires_at(session))
+    after = with_access(after, access)
+    draft.put(after)
+    tell_roles(draft, before, after, access, expires_at=draft.expires_at(before))
 
 
 def _hold(draft: Draft, session: Session, change: Reconcile, handle: int) -> bool:

@@ -131,6 +131,7 @@ def _used_again(draft: Draft, session: Session, change: OpenWeb, access: Access)
     grant = join(draft, change.grant, change.presented)
     attributes = change.presented.verdict.attributes
     fresh = with_access(session, access, grant=grant.id, attributes=attributes)
+    fresh = structs.replace(fresh, told=access.roles)  # by the answer
     fresh = _touch(draft, session, fresh, draft.rows.web_logins[session.id])
     tell_roles(draft, session, fresh, access, expires_at=grant.lease.expires_at)
     return draft.active(fresh, grant)

@@ -6,7 +6,7 @@ import anyio
 import pytest
 
 from sessiond.core.access import Denied
-from sessiond.core.changes import OpenWeb, ProcessMet, SignOut, TouchWeb
+from sessiond.core.changes import OpenWeb, ProcessLost, ProcessMet, SignOut, TouchWeb
 from sessiond.core.errors import Refusal, StoreError
 from sessiond.core.queries import FindWeb
 from sessiond.core.session import ActiveSession, SessionState
@@ -127,6 +127,20 @@ async def test_over_a_restart_it_waits_for_its_process_and_then_lasts_as_long_as
         await clock.advance(RULES.grace.total_seconds() + 1)
         assert await table.alive() == set()
         assert [kind for _, kind in await table.told()] == ["session.closed"]
+
+
+async def test_no_restart_prolongs_it_however_many_there_are(
+    store: MemoryStore, clock: FakeClock
+) -> None:
+    async with running_table(store, clock) as table:
+        await table.ask(sign_in(clock))
+        await clock.advance((HOUR - MINUTE).total_seconds())
+        await table.ask(ProcessLost(process=process_key()))
+    for _ in range(3):
+        async with running_table(store, clock) as table:
+            await clock.advance(RULES.grace.total_seconds() - 5)
+            left = await table.alive()
+    assert left == set()
 
 
 async def test_who_signs_out_is_out_though_that_cannot_be_written(

@@ -276,12 +276,14 @@ def test_after_a_restart_everything_waits_from_then_on(
     ledger: Ledger, number: int, state: SessionState, wait: timedelta
 ) -> None:
     ledger.ask(login(4, presented("unopened")))
-    (later,) = resumed([ledger.session(number)], now=START + HOUR, rules=RULES)
+    (later,) = resumed(ledger.rows, [ledger.session(number)], now=START + HOUR, rules=RULES)
     assert (later.state, later.until) == (state, START + HOUR + wait)
 
 
 def test_what_waits_as_long_as_others_has_its_end_with_them(ledger: Ledger) -> None:
-    first, second = resumed([ledger.session(1), ledger.session(2)], now=START, rules=RULES)
+    first, second = resumed(
+        ledger.rows, [ledger.session(1), ledger.session(2)], now=START, rules=RULES
+    )
     assert first.until is second.until
 
 

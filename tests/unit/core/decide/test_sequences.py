@@ -315,7 +315,7 @@ class Asking(RuleBasedStateMachine):
             return
         own = principal("alice", grant.subject, grant.issuer)
         says = self.verdict(who or own, age)
-        if is_refresh:
+        if is_refresh and grant.has_refresh_token:  # nothing else is ever refreshed
             self.ask(Refresh(grant=grant.id, verdict=says, draw=0.0))
         elif self.find_out(FindRecheckable(grant=grant.id)) is not None:
             self.ask(Recheck(grant=grant.id, verdict=says))

@@ -535,6 +535,33 @@ def test_it_waits_for_a_lost_process_and_goes_on_with_it_as_if_it_had_not_been_a
     assert ledger.alive == {1}
 
 
+def test_what_may_be_done_by_it_has_changed_while_its_process_was_away(ledger: Ledger) -> None:
+    sign_in(ledger, roles=("reader", "writer"))
+    ledger.ask(LOSE)
+    access = replace(RULES.access, ceilings=(Ceiling(name="rdb*", roles=("reader",)),))
+    ledger.rules = replace(RULES, access=access)
+    ledger.ask(Reassess())
+    ledger.ask(MEET)
+    assert ledger.pushed == [("session.roles", 0, process_key())]
+    assert ledger.session(1).roles == ("reader",)
+    ledger.ask(LOSE)
+    access = replace(RULES.access, ceilings=(Ceiling(name="rdb*", users=("bob",)),))
+    ledger.rules = replace(RULES, access=access)
+    ledger.ask(MEET)
+    assert ledger.told == [("session.revoked", 0, "notallowed")]
+
+
+def test_a_process_that_may_not_have_it_any_more_has_nothing_that_it_let_in(ledger: Ledger) -> None:
+    sign_in(ledger)
+    child_of(ledger)
+    ledger.rows.put_states([structs.replace(ledger.session(1), state=SessionState.WAITING)])
+    access = replace(RULES.access, ceilings=(Ceiling(name="rdb*", users=("bob",)),))
+    ledger.rules = replace(RULES, access=access)
+    ledger.ask(MEET)
+    assert ledger.alive == set()
+    assert len(ledger.told) == 2
+
+
 def test_a_lost_process_prolongs_nothing(ledger: Ledger) -> None:
     sign_in(ledger)
     ledger.let_pass(HOUR - timedelta(seconds=5))

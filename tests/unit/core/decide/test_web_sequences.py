@@ -8,7 +8,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import invariant, rule
 
-from sessiond.core.changes import Bind, ProcessMet, Reconcile, SignOut, TouchWeb
+from sessiond.core.access import Ceiling
+from sessiond.core.changes import Bind, ProcessMet, Reassess, Reconcile, SignOut, TouchWeb
 from sessiond.core.decide.presence import resumed
 from sessiond.core.decide.web import STATE_KEPT
 from sessiond.core.principal import Principal
@@ -140,13 +141,29 @@ class Browsing(Asking):
         ]
         self.ask(Reconcile(process=process, about=process_about(name), held=tuple(held)))
 
+    @rule(
+        users=st.sampled_from([("*",), ("alice",), ("b*",)]),
+        roles=st.sampled_from([("*",), ("reader",)]),
+        looks=st.booleans(),
+    )
+    def configure(self, users: tuple[str, ...], roles: tuple[str, ...], looks: bool) -> None:
+        """Have another ceiling count; the look at all sessions may be still to come."""
+        rules = self.ledger.rules
+        access = replace(rules.access, ceilings=(Ceiling(users=users, roles=roles),))
+        self.ledger.rules = replace(rules, access=access)
+        if looks:
+            self.ask(Reassess())
+
     @rule()
     def crash_and_start(self) -> None:
         """Go on with what was written; every process is away."""
         rows = Rows(_all(self.ledger.rows))
-        found = resumed(rows.sessions.values(), now=self.ledger.now, rules=self.ledger.rules)
+        found = resumed(rows, rows.sessions.values(), now=self.ledger.now, rules=self.ledger.rules)
         rows.put_states(list(found))
         self.ledger.rows = rows
+
+    def check_before_opening(self, *_: Any) -> None:
+        """Not here, where a ceiling refuses too."""
 
     def bind(self, pick: int, handle: int, pid: int) -> None:
         """Not on what has no handle: that makes a session, here by `open_a_websocket`."""
