@@ -86,9 +86,9 @@ actors:{[]                                                      // at the start
 
 // ---- attributes ----
 valueof:{[pair;k] $[count at:where k=pair 0;$[10h=type v:pair[1] first at;v;-10h=type v;enlist v;""];""]}
-attribute:{[h;k]                                                // of the token session on a handle; "" where there is none
-  s:exec session from sessions where handle=h,open;
-  $[count s;valueof[sessions[first s;`attributes];k];""]}
+attribute:{[h;k]                                                // of the token session on a handle, or of a page's; "" where there is none
+  s:holder h;
+  $[s in exec session from sessions;valueof[sessions[s;`attributes];k];""]}
 attributeof:{[u;k]                                              // of a user, by the name as typed: the newest session here, else elsewhere
   s:exec session from sessions where user=u,order=max order;
   if[count s; :valueof[sessions[first s;`attributes];k]];

@@ -89,8 +89,12 @@ beyondaccess:{[f;x]                                             // what this .z.
 masked:{[x]                                                     // what .z.ph and the like are given: the request; its headers
   if[not 99h=type headers:last x; :x];
   @[x;-1+count x;:;key[headers]!hidden'[key headers;value headers]]}
-hidden:{[name;text]                                             // .z.pw has judged it, and nobody else needs it
-  $[any lower[$[10h=type name;name;string name]]~/:("authorization";"proxy-authorization");"***";text]}
+hidden:{[name;text]                                             // it has been judged, and nobody else needs it
+  name:lower $[10h=type name;name;string name];
+  if[any name~/:("authorization";"proxy-authorization"); :"***"];
+  if[not name~"cookie"; :text];
+  $[10h=type text;";" sv hiddencookie each cookies text;"***"]}
+hiddencookie:{[cookie] $[iscookie cookie;$["=" in cookie;(cookie?"=")#cookie;""],"=***";cookie]}   // an application's own stay
 
 // at the start: .pm's entry for the authtype, and the lists that keep tokens and the timer out of the logs. The usage
 // log looks for its names in mixed lists alone: (`f;`) it would write, (`f;::) it passes.

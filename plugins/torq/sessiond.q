@@ -1,8 +1,8 @@
 // sessiond.q - the hook that lets a q or TorQ process take OAuth tokens as passwords, verified by sessiond.
 // Load it last: `q app.q sessiond.q`, or with TorQ `-load .../sessiond.q`. For kdb+ 3.5 and later (the daemon's proof
 // needs -33! of 4.0, 2020.03.17). Guide and settings: README.md. Reading order: settings, the map, login, close,
-// the daemon, the callbacks; then token.q (what is a token), pm.q (TorQ's permissions and logs) and backend.q (people who
-// logged in elsewhere).
+// the daemon, the callbacks; then token.q (what is a token), renew.q, pm.q (TorQ's permissions and logs), backend.q (people
+// who logged in elsewhere) and web.q (HTTP).
 
 if[@[value;`.sessiond.started;0b]; '"sessiond.q is loaded already"];
 .sessiond.preset:@[key;`.sessiond;{[e] 0#`}]                    // the names that somebody has set
@@ -13,8 +13,10 @@ if[@[value;`.sessiond.started;0b]; '"sessiond.q is loaded already"];
   own:$[count own;own;string .z.f];
   $["/" in own;"/" sv -1_"/" vs own;"."]}]
 system "l ",.sessiond.directory,"/token.q"
+system "l ",.sessiond.directory,"/renew.q"
 system "l ",.sessiond.directory,"/pm.q"
 system "l ",.sessiond.directory,"/backend.q"
+system "l ",.sessiond.directory,"/web.q"
 
 \d .sessiond
 version:"0.1.0"                                                 // of this hook, told to the daemon for `sessionctl status`
@@ -34,6 +36,8 @@ fallback:@[value;`.sessiond.fallback;0b]                        // where nothing
 assign:@[value;`.sessiond.assign;`role]                         // a token's role is a `role or a `group of TorQ's .pm
 backend:@[value;`.sessiond.backend;0b]                           // give rights to people who logged in elsewhere (a gateway)
 linger:@[value;`.sessiond.linger;0D01:00:00]                    // how long these stay while the daemon is away
+web:@[value;`.sessiond.web;0b]                                  // let people in by HTTP with tokens and by their browser
+webcache:@[value;`.sessiond.webcache;0D00:01:00]                // how long a verdict on them is kept, at most
 arguments:@[value;`.sessiond.arguments;{[e].z.X}]               // the command line that q was started with
 unopened:@[value;`.sessiond.unopened;0D00:00:10]                // a login may wait so long for .z.po (HTTP logins have none)
 pace:@[value;`.sessiond.pace;0D00:00:01]                        // the least between two renewals of one session
@@ -72,6 +76,8 @@ musts:(
   (`assign;{[x] any x~/:`role`group};"`role or `group");
   (`backend;isflag;"1b or 0b");
   (`linger;isspan[0D00:00:00];"a timespan, such as 0D01:00:00");
+  (`web;{[x] $[isflag x;(not x) or hasbasic[.z.K;.z.k];0b]};"1b or 0b; 0b on kdb+ before 4.0 of 2021.07.12");
+  (`webcache;isspan[0D00:00:00];"a timespan, such as 0D00:01:00");
   (`unopened;isspan[0D00:00:00.001];"a timespan, such as 0D00:00:10");
   (`pace;isspan[0D00:00:00];"a timespan, such as 0D00:00:01"))
 insist:{[]
@@ -85,8 +91,8 @@ insist:{[]
   '"sessiond.q: wrong settings, so every login is refused: mend ",(", " sv ".sessiond.",/:string amiss[;0])," and start q anew"}
 
 // ---- the map: which session each handle holds ----
-// user: as typed, which is .z.u; name: as verified; attributes: (keys;values); open: .z.po or .z.wo was there; ws: a
-// websocket; listed: in .z.W, where we see it go; at: of the login; order: of the token among all tokens; renewing:
+// handle: null of a web session (web.q); user: as typed, which is .z.u; name: as verified; attributes: (keys;values);
+// open: .z.po or .z.wo was there; ws: a websocket; listed: in .z.W, where we see it go; at: of the login; order: of the token among all tokens; renewing:
 // when a renewal was sent that is not answered yet; renewed: when the last one was sent
 sessions:([session:0#0Ng]
   handle:0#0Ni; user:0#`; name:0#`; roles:(); attributes:(); expires:0#0Np; open:0#0b; ws:0#0b; listed:0#0b;
@@ -97,16 +103,19 @@ turn:{[] .sessiond.counter:1+counter; counter}
 
 on:{[h] exec session from sessions where handle=h}
 live:{[u] lower[u] in lower (exec user from sessions),exec user from standing}   // lower: a typed name may differ in case
+holder:{[h] s:exec session from sessions where handle=h,open; $[count s;first s;pageof h]}
 who:{[h]                                                        // for the application; an empty dictionary: no token session
-  s:exec session from sessions where handle=h,open;
-  if[0=count s; :()!()];
-  r:sessions first s;
-  `session`user`name`roles`attributes`expires!(first s;r`user;r`name;r`roles;.[!;r`attributes];r`expires)}
+  s:holder h;
+  if[not s in exec session from sessions; :()!()];
+  r:sessions s;
+  `session`user`name`roles`attributes`expires!(s;r`user;r`name;r`roles;.[!;r`attributes];r`expires)}
 
-drop:{[s]                                                       // forget a session, and the rights that came with it
-  user:sessions[s;`user];
-  delete from `.sessiond.sessions where session=s;
-  settle user;}
+drop:{[s]                                                       // forget sessions, and the rights that came with them
+  if[0=count s,:(); :()];
+  users:exec user from sessions where session in s;
+  delete from `.sessiond.sessions where session in s;
+  unkeep s;
+  settle users;}
 gone:{[s]                                                       // forget it, and if it was open the daemon hears that it left
   left:$[sessions[s;`open];enlist sessions[s;`handle];()];      // one that only waits is the daemon's to forget, too
   drop s;
@@ -166,22 +175,26 @@ refusal:{[r] $[99h=type r;$[-11h=type r`reason;r`reason;`unavailable];`unavailab
 // ---- open and close ----
 opened:{[w;h]                                                   // .z.po (w: 0b) and .z.wo (w: 1b)
   client h;
+  if[not w; turned h];
   s:exec session from sessions where handle=h,not open,(user=.z.u)|null .z.u;
   gone each on[h] except s;                                     // of a handle of this number that q closed itself
+  if[not null pageof h; :socket[pageof h;h]];
   if[0=count s; :0b];
   s:first s;
   update open:1b,ws:w,listed:(not w)|h in key .z.W from `.sessiond.sessions where session=s;
   tell(`opened;s;h);
   s in key ended}
 closed:{[h]                                                     // .z.pc and .z.wc
+  turned h;
   if[h=daemon; forget "closed its end"];
   s:on h;
   drop each s;
   {[h;s] tell(`disconnect;h;s)}[h] each s;}
 
 hangup:{[h] @[hclose;h;::];}                                    // no flush: a client that does not read would hold q
-close:{[h;reason]                                               // end a token session's handle, as if the client had left
-  handler:$[any exec ws from sessions where handle=h;`.z.wc;`.z.pc];
+close:{[h;reason] shut[any exec ws from sessions where handle=h;h;reason]}   // end a token session's handle
+shut:{[w;h;reason]                                              // as if the client had left
+  handler:$[w;`.z.wc;`.z.pc];
   out "closing handle ",string[h]," of ",shown[first exec user from sessions where handle=h],": ",string reason;
   drop each on h;
   hangup h;
@@ -195,6 +208,7 @@ pushed:{[d]
   event:d`event; s:d`session;
   if[event~`bye; .sessiond.leaving:1b; .sessiond.due:.z.p; :out "the daemon is stopping"];
   if[event~`standing; :stood d];
+  if[s in exec session from webs; :newsof[event;s;d]];
   known:s in exec session from sessions;
   open:sessions[s;`open];                                       // 0b for what we do not know
   if[open; if[not d[`handle]~sessions[s;`handle]; :out "stale push ignored: ",string event]];
@@ -210,26 +224,6 @@ unknown:{[event;s;h]                                            // the daemon ke
   if[asking or not event in `refreshed`roles`renewed; :()];     // asking: it may be the one that a login waits for
   if[not -2 -6h~type each (s;h); :()];
   if[(not null s) and h>0; tell(`disconnect;h;s)];}
-
-// ---- renewal: called by a user on his own handle, asynchronously: neg[h](`.sessiond.renew;token) ----
-renew:{[password]
-  s:exec session from sessions where handle=.z.w,open;
-  if[0=count s; :ignored "no token session on it"];
-  s:first s;
-  if[.z.p<sessions[s;`renewing]+2*deadline; :ignored "one is under way"];
-  if[.z.p<sessions[s;`renewed]+pace; :ignored "too soon after the last, .sessiond.pace is ",string pace];
-  if[maxpassword<count password; :ignored "too large"];         // before it is looked into: that takes many times its size
-  what:kind password;
-  if[not what~`token; :ignored $[what~`plain;"not a token";"almost a token, it must be whole and alone"]];
-  if[not ready[]; :ignored "the daemon is away"];
-  .[`.sessiond.sessions;(s;`renewing);:;.z.p];
-  .[`.sessiond.sessions;(s;`renewed);:;.z.p];
-  tell(`renew;s;password);}
-noted:0Np; unnoted:0                                            // the last line of these, and how many had none since
-ignored:{[why]                                                  // anybody can call as often as he likes: one line a second
-  if[.z.p<noted+0D00:00:01; .sessiond.unnoted:1+unnoted; :()];
-  out "renewal on handle ",string[.z.w]," ignored: ",why,$[0<unnoted;"; and ",string[unnoted]," more before it";""];
-  .sessiond.noted:.z.p; .sessiond.unnoted:0;}
 
 // ---- the daemon ----
 daemon:0Ni                                                      // our handle to it, after its proof
@@ -320,6 +314,7 @@ attempt:{[]                                                     // one try to re
     :()];
   .sessiond.daemon:h; .sessiond.mark:markof h; .sessiond.leaving:0b; .sessiond.pause:retry; .sessiond.trouble:"";
   out "connected to ",server,$[proof;", which proved itself";"; NO PROOF WAS ASKED (.sessiond.proof:0b)"];
+  forgetwebs[];                                                 // what ended while it was away is not told: they are asked for again
   held:0!select from sessions where open;
   r:ask(`reconcile;held`handle;held`session);
   if[not type[r] in 0 6h; depart "reconcile was not answered"; :()];
@@ -334,13 +329,14 @@ beat:{[x]
   drop each exec session from sessions where (not open)&at<.z.p-unopened;
   gone each exec session from sessions where open,listed,not handle in key .z.W;   // q's own hclose calls no .z.pc
   lapse[];
+  sweep[];
   fresh:where ended>.z.p-0D00:10; .sessiond.ended:fresh!ended fresh;
   if[null daemon; if[not due>.z.p; attempt[]]];}
 
 status:{[]                                                      // for the administrator
   r:`connected`proof`server`instance`deadline`since`trouble!(ready[];proof;server;instance;deadline;since;trouble);
-  r,`open`waiting`elsewhere`passwords`earlier`fallback!(sum exec open from sessions;sum exec not open from sessions;
-    count standing;passwords;checks;fallback)}
+  r,`open`waiting`web`elsewhere`passwords`earlier`fallback!(sum exec open and not null handle from sessions;
+    sum exec not open from sessions;count webs;count standing;passwords;checks;fallback)}
 
 // ---- taking over the callbacks, once ----
 flagfile:{[]                                                    // the file of -u or -U; `-u 1` has none
@@ -358,10 +354,10 @@ detect:{[f]
 nothing:{[x] x}                                                 // stands for a callback that was not there
 put:{[callback;f] $[@[{value x;1b};`.dotz.set;0b];.dotz.set[callback;f];set[callback;f]];}
 begun:{[was;w;h]                                                // .z.po and .z.wo; was: the process's own
-  doomed:.[opened;(w;h);{[e] err "opened: ",e; 0b}];
+  doomed:.[opened;(w;h);{[h;e] err "opened: ",e; not null pageof h}[h]];
   if[not doomed; :was h];
   @[was;h;::];
-  close[h;`ended];}
+  shut[w;h;`ended];}
 finished:{[was;h] @[closed;h;{[e] err "closed: ",e}]; was h}    // .z.pc and .z.wc
 asked:{[was;x] was masked x}                                    // .z.ph, .z.pp and .z.pm
 // .z.ps and .z.pg: q runs what comes while it waits for an answer. own: no zpsignore lets pushes and renewals through
@@ -381,6 +377,7 @@ start:{[]
   {[c] if[not nothing~before c; put[` sv `.z,c;asked before c]]} each `ph`pp`pm;
   quiet[];
   actors[];
+  if[web; takeover[]];
   {[c;own] put[` sv `.z,c;guard[$[nothing~before c;value;before c];own]]}'[`ps`pg;(not @[value;`.zpsignore.enabled;0b];0b)];
   $[@[value;`.timer.enabled;0b];
     .timer.repeat[.proc.cp[];0Wp;retry;(`.sessiond.tick;(::));"sessiond: reach the daemon"];   // a mixed list: see quiet

@@ -20,6 +20,8 @@ fallback:0b                     // 1b = where nothing checks plain passwords, ev
 assign:`role                    // with .pm.enabled: a token's role is a .pm `role (assignrole) or `group (addtogroup)
 backend:0b                      // 1b on an rdb or hdb: people who logged in at a gateway have their roles here, too
 linger:0D01:00:00               // how long these keep them while the daemon is away
+web:0b                          // 1b = people come by HTTP with tokens and by their browser; needs kdb+ 4.0 of 2021.07.12
+webcache:0D00:01:00             // how long a verdict on them is kept here, at most
 unopened:0D00:00:10             // as the daemon's [login] unbound: how long a login may wait for .z.po
 pace:0D00:00:01                 // the least between two renewals of one session
 

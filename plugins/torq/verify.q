@@ -35,9 +35,19 @@ todo:2 cut (
   ".z.w is 0 in the timer"; "with .pm or .access on the timer is refused: set .timer.logcall:0b";
   "a projection is found by key, as gateway.q asks"; "TorQ's gateway would run queries without the user: do not set .sessiond.backend, and report this line";
   ".z.u is the caller's in what his call calls"; "do not set .sessiond.backend: who acts for whom cannot be told. Report this line";
+  "an undefined .z.ac has no value"; "with .sessiond.web the hook would take it for your own and not set it: set .z.ac:.sessiond.ac yourself after loading the hook";
+  ".z.ac is asked for a GET, with headers, symbols to strings"; "do not set .sessiond.web, and report this line with the first one";
+  ".z.ac is asked for a POST"; "do not set .sessiond.web: whoever sends a POST would not be asked who he is. Report this line";
+  ".z.ac is asked for a websocket"; "do not set .sessiond.web, or no .z.ws: whoever opens a websocket would not be asked who he is. Report this line";
+  ".z.w in .z.ac is that of the page"; "do not set .sessiond.web: .sessiond.who could tell of another. Report this line";
+  ".z.w in .z.ac is the handle of .z.wo"; "do not set .sessiond.web: websockets would have no session. Report this line";
+  ".z.u in the page is the name that .z.ac gave"; "do not set .sessiond.web: rights would be another's. Report this line";
+  ".z.u in .z.wo is the name that .z.ac gave"; "do not set .sessiond.web, or no .z.ws: rights would be another's. Report this line";
+  "(4;\"\") of .z.ac has .z.pw judge a password"; "do not set .sessiond.web: passwords by HTTP would be refused, or taken unseen. Report this line";
   "null is before every time"; "renewals are refused: report it, with the first line";
   "a second q logs in within ten seconds"; "start verify.q with the q that you use, where it may listen on a port of this machine";
   "the points that need a second q"; "the error ended them, so what comes after is not known: mend the FAILs above first";
+  "the points of HTTP"; "the error ended them: do not set .sessiond.web until they are seen. Report this line";
   "hopen `:unix:// reaches sessiond"; "see that it runs, that $QUDSPATH and the port are the daemon's, and that it lets this user in (sessionctl doctor)";
   "hello is answered"; "something else than sessiond may listen there: see sessionctl doctor";
   "the proof key can be read"; "give the daemon's proof_key_file; q's user must be in its group (then log in anew)";
@@ -66,6 +76,23 @@ second:{[]
   .z.pc:{[h] exit 0};
   system "t 30000"; .z.ts:{exit 1};}
 
+// Again by HTTP, when the first q has a .z.ac: a page, a POST, an absolute address, a password, a websocket; and two
+// requests on one connection, by bash, since q cannot
+keepsalive:{[port]
+  one:"printf 'GET /raw HTTP/1.1\\r\\nHost: localhost\\r\\n\\r\\n' >&3; sleep 0.5; ";
+  talk:"exec 3<>/dev/tcp/127.0.0.1/",port,"; ",one,one,"timeout 1 cat <&3";
+  @[{[command] "J"$first system command};"timeout 5 bash -c \"",talk,"\" 2>/dev/null | grep -c '^HTTP/1.1'; true";{[e] 0N}]}
+secondweb:{[]
+  port:first options`port;
+  asking:{[port;line;more] http[port;line," HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n",more]}[port];
+  asking["GET /page?1";"X-Odd-Case: a\r\nx-odd-case: b\r\n\r\n"];
+  asking["POST /post";"content-length: 3\r\n\r\na=1"];
+  asking["GET http://localhost:",port,"/absolute";"\r\n"];
+  asking["GET /basic";basic,"\r\n"];
+  .verify.browser:@[{[url] first url "GET /socket HTTP/1.1\r\nHost: localhost\r\n\r\n"};`$":ws://localhost:",port;{[e] e}];
+  neg[.verify.kept](`.verify.webbed;keepsalive port);
+  neg[.verify.kept][];}
+
 // ---- the first q ----
 .verify.logins:([] user:0#`; kind:0#0h; w:0#0Ni; size:0#0N)
 .verify.opened:([] user:0#`; h:0#0Ni; w:0#0Ni; listed:0#0b)
@@ -90,6 +117,44 @@ watch:{[]
   .z.ph:{[x] .verify.got,:enlist x; .h.hy[`txt;"ok"]};
   .z.pp:{[x] .verify.posted,:enlist x; .h.hy[`txt;"ok"]};
   .z.pc:{[h] .verify.left,:`int$h;};}
+// what .z.ac was given (text; headers; .z.w; .z.u; .z.a), and what the page and .z.wo after it (text or handle; .z.w; .z.u)
+.verify.acs:.verify.pages:.verify.wos:()
+.verify.alive:0N                                                // answers on one connection
+.verify.heard:0b
+.verify.webbed:{[alive] .verify.alive:alive; .verify.heard:1b;}
+acseen:{[x]
+  .verify.acs,:enlist (first x;last x;`int$.z.w;.z.u;.z.a);
+  $[first[x] like "raw*";(2;"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");first[x] like "basic*";(4;"");(1;"somebody")]}
+watchweb:{[]                                                    // from here on there is a .z.ac
+  .verify.before:exec count i from .verify.logins where user=`web;
+  .z.ph:.z.pp:{[x] .verify.pages,:enlist (first x;`int$.z.w;.z.u); .h.hy[`txt;"ok"]};
+  .z.wo:{[h] .verify.wos,:enlist (`int$h;`int$.z.w;.z.u);};
+  .z.ac:acseen;
+  other:exec first w from .verify.opened where user=`plain;
+  neg[other](`secondweb;::); neg[other][];}
+acof:{[word] .verify.acs where {[word;a] a[0] like "*",word,"*"}[word] each .verify.acs}
+webac:{[]
+  if[(.z.K within 2 3.9) or .z.k<2021.07.12; :say["skip";".z.ac";"(4;\"\") needs kdb+ 4.0 of 2021.07.12: .sessiond.web is refused at load"]];
+  if[not .verify.heard; :say["skip";".z.ac";"the second q did not come to its end"]];
+  if[0=count .verify.acs; :say["skip";".z.ac";"no request arrived"]];
+  page:acof"page";
+  check[".z.ac is asked for a GET, with headers, symbols to strings";$[count page;headed 2#first page;0b];page];
+  check[".z.ac is asked for a POST";0<count acof"post";first each .verify.acs];
+  say["note";"the request text that .z.ac has of a GET, a POST, an absolute address";-3!first each page,(acof"post"),acof"absolute"];
+  say["note";"names of headers, as .z.ac has them, of which one came twice";-3!$[count page;key page[0;1];()]];
+  say["note";".z.u and .z.a in .z.ac";-3!distinct 3_/:.verify.acs];
+  if[count .verify.pages;
+    check[".z.w in .z.ac is that of the page";any page[;2]=.verify.pages[0;1];(.verify.acs[;2];.verify.pages[;1])];
+    check[".z.u in the page is the name that .z.ac gave";all `somebody=last each .verify.pages where not .verify.pages[;0] like "basic*";last each .verify.pages]];
+  check["(4;\"\") of .z.ac has .z.pw judge a password";(count acof"basic")<=(exec count i from .verify.logins where user=`web)-.verify.before;.verify.before];
+  $[0=count .verify.wos;
+    say["skip";".z.ac and websockets";"the second q opened none"];
+    [socket:.verify.acs where {[a] $[99h=type a 1;`upgrade in lower key a 1;0b]} each .verify.acs;
+      check[".z.ac is asked for a websocket";0<count socket;first each .verify.acs];
+      check[".z.w in .z.ac is the handle of .z.wo";any .verify.wos[0;0]=socket[;2];(socket[;2];.verify.wos)];
+      check[".z.u in .z.wo is the name that .z.ac gave";`somebody~last first .verify.wos;.verify.wos]]];
+  say["note";"answers on one connection after (2;response)";-3!.verify.alive];
+  say["note";".z.pc is called for connections of HTTP";-3!any .verify.left in .verify.acs[;2]];}
 handleof:{[u] exec first w from .verify.opened where user=u}
 
 headed:{[x] $[99h=type h:last x;(11h=type key h) and all 10h=type each value h;0b]}
@@ -118,6 +183,7 @@ zero:{[x]                                                       // what TorQ's t
 alone:{[]                                                       // points that need no second process
   say["note";"kdb+ ",string[.z.K]," of ",string .z.k;string .z.o];
   check["an undefined .z.pw has no value";@[{value x;0b};`.z.pw;{[e]1b}];""];
+  check["an undefined .z.ac has no value";@[{value x;0b};`.z.ac;{[e]1b}];""];
   check["-33! is sha1";(`byte$0xa9993e364706816aba3e25717850c26c9cd0d89d)~@[{-33!x};"abc";()];"needs 4.0 of 2020.03.17"];
   check["the proof of an example key";
     0x479128e3fd492a5d74970885fa4aa0508f15e465~@[{-33!"key","c"$-33!"key","sessiond:/tmp/kx.5099:nonce"};0;()];""];
@@ -196,6 +262,7 @@ later:{[]                                                       // after a turn 
     say["note";"the number of a closed handle was not given to the next client";-3!(.verify.freed;again)]];
   @[hclose;.verify.link;::];
   check["hclose does not call .z.pc";not .verify.shut in .verify.left;.verify.left];
+  webac[];
   daemon[];
   -1 "";
   say["note";string[.verify.fails]," points FAILED";""];
@@ -231,8 +298,9 @@ main:{[]
     .verify.turns+:1;
     .verify.timer,:`int$.z.w;
     if[.verify.turns=100; check["a second q logs in within ten seconds";0b;"it did not"]; exit .verify.fails];
-    if[(not null .verify.port) and null .verify.done; .verify.done:.verify.turns; @[together;::;{[e] check["the points that need a second q";0b;e]}]];
-    if[(not null .verify.done) and .verify.turns=3+.verify.done; later[]];};
+    if[(not null .verify.port) and null .verify.done; .verify.done:.verify.turns; @[together;::;{[e] check["the points that need a second q";0b;e]}]; @[watchweb;::;{[e] check["the points of HTTP";0b;e]}]];
+    waited:.verify.turns-.verify.done;                          // null until then
+    if[$[.verify.heard;waited>2;waited>70]; later[]];};
   .verify.done:0N;
   system "t 100";}
 

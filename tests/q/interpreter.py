@@ -145,6 +145,22 @@ class Interpreter:
                 answer += data
         return answer.decode(errors="replace")
 
+    def get(self, target: str, *headers: str, method: str = "GET", body: str = "") -> str:
+        """Return what q answers to an HTTP request with these header lines."""
+        lines = [f"{method} {target} HTTP/1.1", *headers, f"Content-Length: {len(body)}"]
+        with socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE) as connection:
+            connection.sendall("\r\n".join([*lines, "", body]).encode())
+            answer = b""
+            while data := connection.recv(65536):
+                answer += data
+        return answer.decode(errors="replace")
+
+    def socket(self, *headers: str) -> "Client | None":
+        """Open a websocket with these header lines; None when q answers otherwise."""
+        client = Client(self.port)
+        self._clients.append(client)
+        return client if client.shake(*headers) else None
+
     def _ask(self, line: str) -> list[str]:
         mark = f"#{next(self._numbers)}"
         with self._printed:
@@ -179,11 +195,18 @@ class Client:
 
     def upgrade(self, user: str, password: str) -> bool:
         words = base64.b64encode(f"{user}:{password}".encode()).decode()
-        self._socket.sendall(
-            f"GET / HTTP/1.1\r\nHost: localhost\r\nAuthorization: Basic {words}\r\n"
-            "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode()
+        return self.shake("Host: localhost", f"Authorization: Basic {words}")
+
+    def shake(self, *headers: str) -> bool:
+        """Do a websocket's opening handshake (RFC 6455, 4.1); False when it is refused."""
+        own = (
+            "Connection: Upgrade",
+            "Upgrade: websocket",
+            "Sec-WebSocket-Version: 13",
+            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
         )
+        lines = ["GET / HTTP/1.1", *headers, *own, "", ""]
+        self._socket.sendall("\r\n".join(lines).encode())
         return b" 101 " in self._socket.recv(4096)
 
     def ask(self, value: Value) -> Value | object:

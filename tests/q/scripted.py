@@ -84,6 +84,36 @@ def refused(reason: str) -> Dictionary:
     )
 
 
+def allowed(session: UUID, user: str, roles: Sequence[str] = ()) -> Dictionary:
+    """Return the answer of `web` to a request of a web session."""
+    return dictionary(
+        {
+            "action": symbol("allow"),
+            **mapping(accepted(session, user, roles)),
+            "status": int_(200),
+            "headers": string(""),
+            "body": string(""),
+            "signout": string(""),
+            "keep": timespan(datetime.resolution * 60_000_000),
+        }
+    )
+
+
+def answered(action: str, status: int = 401, headers: str = "", body: str = "") -> Dictionary:
+    """Return the answer of `web` that lets nobody in: `redirect`, `deny` or `basic`."""
+    return dictionary(
+        {
+            **mapping(refused("unavailable")),
+            "action": symbol(action),
+            "status": int_(status),
+            "headers": string(headers),
+            "body": string(body),
+            "signout": string(""),
+            "keep": timespan(datetime.resolution * 0),
+        }
+    )
+
+
 def standing(
     user: str, roles: Sequence[str] = (), attributes: Mapping[str, str] | None = None
 ) -> dict[str, Value]:

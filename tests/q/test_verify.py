@@ -23,6 +23,8 @@ def test_the_checks_for_kdb_run_to_their_end(q_executable: str) -> None:
     verdicts = [line.split()[0] for line in lines if not line.startswith(" ")]
     assert "ok    -33! is sha1" in ran.stdout
     assert "ok    the proof of an example key" in ran.stdout
+    for asked in ("a GET, with headers, symbols to strings", "a POST", "a websocket"):
+        assert f"ok    .z.ac is asked for {asked}" in ran.stdout
     assert verdicts[-1] == "note"
     assert ran.returncode == verdicts.count("FAIL")
     points = [line for line, after in pairwise(lines) if not after.startswith(" ")]
