@@ -334,6 +334,17 @@ def test_a_header_of_any_type_is_no_error(q: Interpreter, people: People, odd: s
     q.evaluate(f'.sessiond.masked ("";{names}!6#enlist {odd})')
 
 
+def test_a_request_that_has_the_number_of_the_daemons_handle_is_not_taken_for_the_daemon(
+    q: Interpreter, people: People
+) -> None:
+    people.know(TOKEN, "alice")
+    q.run("\\t 0")
+    request = f'("";(enlist`Authorization)!enlist "Bearer {TOKEN}")'
+    assert "503" in q.evaluate(f".sessiond.acof[.sessiond.daemon;{request}]")
+    assert q.evaluate(".sessiond.daemon") == "0Ni"
+    assert people.asked == 0
+
+
 def test_an_error_lets_nobody_in(q: Interpreter, people: People) -> None:
     q.run(".sessiond.request:{[x] '`broken};")
     assert "401 Unauthorized" in q.get("/", HOST, BEARER)
