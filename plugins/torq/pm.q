@@ -94,7 +94,7 @@ hidden:{[name;text]                                             // it has been j
   if[any name~/:("authorization";"proxy-authorization"); :"***"];
   if[not name~"cookie"; :text];
   $[10h=type text;";" sv hiddencookie each cookies text;"***"]}
-hiddencookie:{[cookie] $[iscookie cookie;$["=" in cookie;(cookie?"=")#cookie;""],"=***";cookie]}   // an application's own stay
+hiddencookie:{[cookie] $[iscookie cookie;$["=" in cookie;(cookie?"=")#cookie;""],"=***";cookie]}   // others' stay
 
 // at the start: .pm's entry for the authtype, and the lists that keep tokens and the timer out of the logs. The usage
 // log looks for its names in mixed lists alone: (`f;`) it would write, (`f;::) it passes.

@@ -23,23 +23,25 @@ sweep:{[]                                                       // by the timer
   drop exec session from sessions where (null handle)&expires<.z.p;
   delete from `.sessiond.kept where until<.z.p;}
 
-// ---- what a request brings; x: as .z.ac gets it, the path and query, and the headers ----
+// ---- what a request brings ----
 chars:{[x] $[10h=type x;x;-10h=type x;enlist x;""]}
-named:{[x;name]                                                 // all headers of a name, which clients write as they like
-  if[not 99h=type headers:last x; :()];
-  if[0=count headers; :()];
-  chars each value[headers] where name~/:{[k] lower $[10h=type k;k;string k]} each key headers}
+read:{[x]                                                       // what .z.ac gets, as (path and query; names of headers; values)
+  text:chars first x;
+  text:(text?" ")#text;                                         // the body of a POST may follow
+  headers:$[99h=type last x;last x;()!()];
+  (text;{[k] lower $[10h=type k;k;string k]} each key headers;chars each value headers)}   // clients write them as they like
+named:{[x;name] $[count x 1;x[2] where x[1]~\:name;()]}            // all headers of a name; x here and below: as read
 joined:{[between;values] $[count values;between sv values;""]}
 cookies:{[text] ";" vs text}
-iscookie:{[cookie] holds["sessiond-";lower cookie]}             // one of ours, __Host- or not; rather one too many
+iscookie:{[cookie]                                              // one of ours, as the daemon finds them
+  name:lower ((blank cookie)?0b)_cookie;
+  starts["sessiond-";name] or starts["__host-sessiond-";name]}
 authorization:{[x]                                              // (scheme; the rest)
   a:joined["";named[x;"authorization"]];                        // one: see amiss
   (lower (a?" ")#a;trim (a?" ")_a)}
 request:{[x]                                                    // for the call
-  text:chars first x;
-  text:(text?" ")#text;                                         // the body of a POST may follow
   a:authorization x;
-  `target`bearer`cookie`accept`origin`host`site!($["/"~first text;text;"/",text];$["bearer"~a 0;a 1;""];
+  `target`bearer`cookie`accept`origin`host`site!($["/"~first x 0;x 0;"/",x 0];$["bearer"~a 0;a 1;""];
     joined["; ";named[x;"cookie"]];joined[", ";named[x;"accept"]];joined["";named[x;"origin"]];joined["";named[x;"host"]];
     joined[", ";named[x;"sec-fetch-site"]])}
 longest:`target`bearer`cookie`accept`origin`host`site!16384 32768 16384 4096 4096 4096 4096   // as the daemon's: it hangs up on a flood
@@ -53,8 +55,8 @@ own:{[r] starts["/.sessiond/";r`target]}                        // the daemon's 
 // what another site had the browser ask for is not answered from what is kept: the daemon may want a click first
 anew:{[r] own[r] or not any r[`site]~/:("";"none";"same-origin")}
 brings:{[r] $[count r`bearer;enlist r`bearer;c where iscookie each c:cookies r`cookie]}   // what tells the person
-tagof:{[r]                                                      // a bearer alone counts; a cookie for this host and origin
-  what:$[count r`bearer;("bearer";r`bearer);("cookie";lower r`host;r`origin),brings r];
+tagof:{[r;brought]                                              // a bearer alone counts; a cookie for this host and origin
+  what:$[count r`bearer;enlist["bearer"],brought;("cookie";lower r`host;r`origin),brought];
   "G"$"-" sv 0 8 12 16 20 cut hex 16#-33!"\n" sv enlist[salt],what}
 
 // ---- what .z.ac answers ----
@@ -76,11 +78,12 @@ judge:{[h;x]
   client h;
   turned h;
   gone each on h;                                               // of a handle of this number that q closed itself
+  x:read x;
   r:request x;
   if[count a:amiss[x;r]; :plainpage[a 0;"";"This request is not answered: ",a[1],"."]];
-  bare:0=count brings r;
+  bare:0=count brought:brings r;
   if[bare and (not own r) and 0<count first authorization x; :(4;"")];   // a password: .z.pw judges it
-  k:$[bare;0Ng;tagof r];
+  k:$[bare;0Ng;tagof[r;brought]];
   if[not anew r; if[not null s:keptof k; :letin[h;s]]];
   v:verdict r;
   if[own r; forgetkept kept[k;`session]];                       // it may have signed out

@@ -30,7 +30,7 @@ ac:{[f;x]
   .adapter.user:$[1~first r;`$r 1;`];
   r}
 basic:{[x]
-  a:.sessiond.authorization x;
+  a:.sessiond.authorization .sessiond.read x;
   if[not "basic"~a 0; :(0;"")];
   text:.sessiond.decoded ssr[ssr[(a 1) except "=";"+";"-"];"/";"_"];
   $[1b~.z.pw[`$(text?":")#text;(1+text?":")_text];(1;(text?":")#text);(0;"")]}

@@ -65,6 +65,8 @@ def loaded(executable: str, folder: Path, settings: str) -> Interpreter:
         ("unopened:10", "a timespan, such as 0D00:00:10"),
         ("pace:0Nn", "a timespan"),
         ("proof:1", "1b or 0b"),
+        ("web:`yes", "1b or 0b"),
+        ("webcache:60", "a timespan, such as 0D00:01:00"),
         ("fallback:1", "1b or 0b"),
         ('name:"gateway1"', "a symbol, such as `gateway1"),
         ("assign:`roles", "`role or `group"),

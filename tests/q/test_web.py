@@ -282,11 +282,25 @@ def test_a_page_has_the_attributes_of_its_user(q: Interpreter, people: People) -
     assert q.evaluate(".sessiond.attribute[0i;`user_department]") == '""'
 
 
+@pytest.mark.parametrize("comes", [".sessiond.opened[0b;905i]", ".sessiond.closed 905i"])
+def test_a_handle_whose_number_another_has_is_nobodys_page(
+    q: Interpreter, people: People, comes: str
+) -> None:
+    people.know(TOKEN, "alice")
+    q.evaluate(f'.sessiond.acof[905i;("";(enlist`Authorization)!enlist "Bearer {TOKEN}")]')
+    assert q.evaluate("(.sessiond.who 905i)`name") == "`alice"
+    q.run(f"{comes};")
+    assert q.evaluate(".sessiond.who 905i") == "()!()"
+
+
 def test_a_post_is_let_in_as_well(q: Interpreter, daemon: ScriptedDaemon, people: People) -> None:
     people.know(TOKEN, "alice")
     assert "`alice" in q.get("/place", HOST, BEARER, method="POST", body="a=1")
     assert text(mapping(daemon.next_call("web")[0])["target"]) == "/place"
-    assert q.evaluate('(.sessiond.request ("place {a body}";()!()))`target') == '"/place"'
+    assert (
+        q.evaluate('(.sessiond.request .sessiond.read ("place {a body}";()!()))`target')
+        == '"/place"'
+    )
 
 
 def test_a_page_gets_the_address_where_its_user_signs_out(q: Interpreter, people: People) -> None:
@@ -490,6 +504,18 @@ def test_what_is_kept_is_bounded_and_the_oldest_goes(q: Interpreter, people: Peo
     assert people.asked == asked + 2
 
 
+def test_so_are_verdicts_in_all(q: Interpreter, people: People) -> None:
+    q.run(".sessiond.mostkept:3;")
+    bearers = [f"Authorization: Bearer token{number}" for number in range(4)]
+    for number, header in enumerate(bearers):
+        people.know(f"token{number}", f"user{number}")
+        q.get("/", HOST, header)
+    assert q.evaluate("count each (.sessiond.kept;.sessiond.webs)") == "3 4"
+    for header in reversed(bearers):
+        q.get("/", HOST, header)
+    assert people.asked == 5
+
+
 def test_a_session_that_nobody_uses_is_forgotten_at_its_end(q: Interpreter, people: People) -> None:
     people.know(TOKEN, "alice")
     q.get("/", HOST, BEARER)
@@ -500,8 +526,8 @@ def test_a_session_that_nobody_uses_is_forgotten_at_its_end(q: Interpreter, peop
 
 def test_no_symbol_is_made_of_what_comes_in(q: Interpreter, people: People) -> None:
     q.run(
-        '.test.web:{[i] .sessiond.acof[905i;(string[i],"x";`Host`Cookie`Origin`Authorization!'
-        'string[i],/:("h";"=sessiond-";"o";" x"))]};'
+        '.test.web:{[i] i:string i; .sessiond.acof[905i;(i,"x";`Host`Origin`Authorization`Cookie!'
+        '(i,"h";i,"o";i," x";"sessiond-5007=",i))]};'
     )
     q.run(".test.more:{[n] a:.Q.w[]`syms; .test.web each n+til 50; (.Q.w[]`syms)-a};")
     q.evaluate(".test.more 100")
@@ -579,12 +605,17 @@ def test_a_websocket_is_closed_when_its_child_ends_while_q_waits_for_it(
     assert opened(q, people, BEARER).is_closed()
     assert q.evaluate("exec handle from .sessiond.sessions") == ",0Ni"
 
+    orphan = uuid4()
+
     def parent_ends(arguments: Arguments) -> Value:
         daemon.push("revoked", session, 0)
-        return guid(uuid4())
+        return guid(orphan)
 
     daemon.answers["opened"] = parent_ends
+    daemon.names()
     assert opened(q, people, BEARER).is_closed()
+    _, told = daemon.next_call("disconnect")
+    assert told == guid(orphan)
     assert q.evaluate("count .sessiond.sessions") == "0"
 
 

@@ -100,6 +100,20 @@ def test_a_name_that_permissions_know_otherwise_is_not_let_in_nor_touched(
     assert q.prints("HTTP request of local1 refused: .pm has the name with another authtype")
 
 
+def test_a_session_that_becomes_another_name_leaves_nothing_to_the_first(
+    q: Interpreter, people: People
+) -> None:
+    people.know(TOKEN, "alice", ("reader",))
+    q.get("/", HOST, BEARER)
+    people.sessions["alicia"] = people.sessions["alice"]
+    people.know(TOKEN, "alicia", ("reader",))
+    q.run("delete from `.sessiond.kept;")
+    q.get("/", HOST, BEARER)
+    assert roles(q, "alicia") == ",`reader"
+    assert not known(q, "alice")
+    assert roles(q, "alice") == "`symbol$()"
+
+
 def test_after_the_daemon_was_away_rights_come_back_with_the_next_request(
     q: Interpreter, daemon: ScriptedDaemon, people: People
 ) -> None:
