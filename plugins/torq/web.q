@@ -10,6 +10,7 @@ hasbasic:{[K;k] not (K within 2 3.9) or k<2021.07.12}           // does .z.ac of
 webs:([session:0#0Ng] signout:(); seen:0#0Np)                   // web sessions, and when the daemon spoke of each last
 kept:([tag:0#0Ng] session:0#0Ng; until:0#0Np)                   // whose it is what was sent, and when to ask again
 mostwebs:10000; mostkept:10000; mosteach:4                      // sessions; kept in all, and of one session
+mostcookies:256                                                 // of a request: browsers keep fewer, and each is looked at
 pages:(0#0i)!0#0Ng                                              // the session of the last request on a handle; null: nobody's
 salt:string first -1?0Ng                                        // of the digests
 webtrouble:""                                                   // why the daemon does not take the call
@@ -49,6 +50,7 @@ amiss:{[x;r]                                                    // why it is not
   if[any 1<count each named[x] each ("authorization";"host";"origin"); :(400;"a header twice that may come once")];
   if[("bearer"~first authorization x) and 0=count r`bearer; :(400;"no token after Bearer")];
   beyond:where longest<count each r;
+  if[mostcookies<sum ";"=r`cookie; beyond,:`cookie];
   $[`target in beyond;(414;"the address is too long");count beyond;(431;"a header is too long");()]}
 
 own:{[r] starts["/.sessiond/";r`target]}                        // the daemon's own pages

@@ -319,6 +319,7 @@ def test_a_page_gets_the_address_where_its_user_signs_out(q: Interpreter, people
         (("Host: evil.example",), "400 Bad Request"),
         (("Origin: a", "Origin: b"), "400 Bad Request"),
         ((f"Origin: {'a' * 4097}",), "431 Request Header Fields Too Large"),
+        ((f"Cookie: {'a;' * 257}",), "431 Request Header Fields Too Large"),
     ],
 )
 def test_what_can_be_meant_in_two_ways_or_is_too_long_is_answered_here(
