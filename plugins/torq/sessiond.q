@@ -111,7 +111,8 @@ who:{[h]                                                        // for the appli
   `session`user`name`roles`attributes`expires!(s;r`user;r`name;r`roles;.[!;r`attributes];r`expires)}
 
 drop:{[s]                                                       // forget sessions, and the rights that came with them
-  if[0=count s,:(); :()];
+  s:s,();
+  if[0=count s; :()];
   users:exec user from sessions where session in s;
   delete from `.sessiond.sessions where session in s;
   unkeep s;
