@@ -4,7 +4,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,7 +18,7 @@ Start = Callable[..., Interpreter]
 SHIM = Path(__file__).parent / "unix_shim.c"
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def q_executable() -> str:
     """`$SESSIOND_TEST_Q`, or `q` on the PATH."""
     found = os.environ.get("SESSIOND_TEST_Q") or shutil.which("q")
@@ -39,6 +39,13 @@ def start_q(q_executable: str, tmp_path: Path) -> Iterator[Start]:
 
     Without a port the address is one where nobody listens.
     """
+    with starting(q_executable, tmp_path) as start:
+        yield start
+
+
+@contextmanager
+def starting(q_executable: str, folder: Path) -> Iterator[Start]:
+    """Yield what `start_q` gives; the processes end with the block."""
     with ExitStack() as running:
 
         def start(
@@ -49,13 +56,13 @@ def start_q(q_executable: str, tmp_path: Path) -> Iterator[Start]:
             arguments: tuple[str, ...] = (),
             environment: dict[str, str] | None = None,
         ) -> Interpreter:
-            (tmp_path / "proof").write_text(KEY + "\n")
+            (folder / "proof").write_text(KEY + "\n")
             script = "\n".join(
                 [
                     f'.sessiond.directory:"{HOOK}"',
                     f".sessiond.port:{port}",
                     f".sessiond.address:`::{port}",
-                    f'.sessiond.proofkey:hsym`$"{tmp_path}/proof"',
+                    f'.sessiond.proofkey:hsym`$"{folder}/proof"',
                     ".sessiond.retry:0D00:00:00.05",
                     ".sessiond.maxretry:0D00:00:00.05",
                     ".sessiond.pace:0D00:00:00",
@@ -67,7 +74,7 @@ def start_q(q_executable: str, tmp_path: Path) -> Iterator[Start]:
             )
             return running.enter_context(
                 Interpreter.start(
-                    q_executable, tmp_path, script, arguments=arguments, environment=environment
+                    q_executable, folder, script, arguments=arguments, environment=environment
                 )
             )
 
@@ -77,9 +84,14 @@ def start_q(q_executable: str, tmp_path: Path) -> Iterator[Start]:
 @pytest.fixture(scope="session")
 def unix_shim(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The path of the compiled shim."""
+    return compiled_shim(tmp_path_factory.mktemp("shim"))
+
+
+def compiled_shim(folder: Path) -> str:
+    """Compile the shim there; return its path."""
     if shutil.which("cc") is None:
         pytest.skip("no C compiler: the shim that lets q reach a Unix socket cannot be built")
-    built = tmp_path_factory.mktemp("shim") / "unix_shim.so"
+    built = folder / "unix_shim.so"
     subprocess.run(["cc", "-shared", "-fPIC", "-O2", "-o", built, SHIM, "-ldl"], check=True)
     return str(built)
 
@@ -107,8 +119,8 @@ def asking_daemon(issuer: RunningIssuer, folder: Path, extra: str) -> RunningDae
     return RunningDaemon(folder, settings)
 
 
-def keep_secrets(folder: Path) -> None:
-    """Put the proof key and the client's secret there."""
-    for name, content in {"proof": KEY, "secret": "sessiond-secret"}.items():
+def keep_secrets(folder: Path, **more: str) -> None:
+    """Put the proof key and the client's secret there, and more of them by the files' names."""
+    for name, content in {"proof": KEY, "secret": "sessiond-secret", **more}.items():
         (folder / name).write_text(content + "\n")
         (folder / name).chmod(0o600)
