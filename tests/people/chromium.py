@@ -1,10 +1,14 @@
 """Debian's Chromium without a window, driven by Playwright, for one worker of the tests."""
 
+import base64
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
 from typing import Self, TypeVar
 
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.x509 import load_pem_x509_certificate
 from playwright.sync_api import Browser, BrowserContext, Playwright, sync_playwright
 
 PROGRAM = "/usr/bin/chromium"
@@ -29,9 +33,20 @@ class Chromium:
     of its own could run then: so it has a thread to itself, and `do` is the way there.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, trusted: Iterable[bytes] = (), hosts: Iterable[str] = ()) -> None:
+        """Launch it.
+
+        Args:
+            trusted: Certificates of servers, as PEM: it takes these keys and no others' that its
+                authorities do not vouch for. None: it takes every certificate.
+            hosts: Names that are this machine's, for this browser.
+        """
+        flags = [f"--host-resolver-rules={','.join(f'MAP {host} 127.0.0.1' for host in hosts)}"]
+        keys = [_fingerprint(certificate) for certificate in trusted]
+        flags += [f"--ignore-certificate-errors-spki-list={','.join(keys)}"] if keys else []
+        self._is_strict = bool(keys)
         self._thread = ThreadPoolExecutor(1, "chromium")
-        self._playwright, self._browser = self.do(_launched)
+        self._playwright, self._browser = self.do(lambda: _launched(flags))
 
     def __enter__(self) -> Self:
         return self
@@ -50,15 +65,22 @@ class Chromium:
         return self.do(self._context)
 
     def _context(self) -> BrowserContext:
-        context = self._browser.new_context(ignore_https_errors=True)
+        context = self._browser.new_context(ignore_https_errors=not self._is_strict)
         context.set_default_timeout(PATIENCE)
         return context
 
 
-def _launched() -> tuple[Playwright, Browser]:
+def _fingerprint(certificate: bytes) -> str:
+    """Return what the browser knows a key by: the hash of it alone (RFC 7469, 2.4)."""
+    key = load_pem_x509_certificate(certificate).public_key()
+    spki = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return base64.b64encode(sha256(spki).digest()).decode()
+
+
+def _launched(flags: Iterable[str]) -> tuple[Playwright, Browser]:
     playwright = sync_playwright().start()
     without_proxy = {name: text for name, text in os.environ.items() if "proxy" not in name.lower()}
     browser = playwright.chromium.launch(
-        executable_path=PROGRAM, args=list(FLAGS), env=dict(without_proxy)
+        executable_path=PROGRAM, args=[*FLAGS, *flags], env=dict(without_proxy)
     )
     return playwright, browser

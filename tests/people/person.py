@@ -2,11 +2,13 @@
 
 import os
 import select
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
-from playwright.sync_api import Error, Page
+from playwright.sync_api import Error, Page, Route
 
 from tests.people.chromium import Chromium
 
@@ -47,19 +49,48 @@ class Tab:
 
     def click(self, what: str) -> None:
         """Click on what a CSS selector finds, and wait for what comes of it."""
-        self._chromium.do(lambda: self._page.click(what))
+        with self._telling():
+            self._chromium.do(lambda: self._page.click(what))
 
     def wait_until_reads(self, words: str) -> str:
         """Wait until the words stand on the page; return all that does."""
-        try:
+        with self._telling():
             self._chromium.do(lambda: self._page.get_by_text(words).first.wait_for())
-        except Error as error:
-            raise AssertionError(f"{self.address} reads:\n{self.text}") from error
         return self.text
+
+    def wait_for_one_of(self, *what: str) -> str:
+        """Wait until something is shown that one of the CSS selectors finds; return that one."""
+
+        def shown() -> str:
+            self._page.wait_for_selector(", ".join(what))
+            return next(each for each in what if self._page.is_visible(each))
+
+        with self._telling():
+            return self._chromium.do(shown)
 
     def wait_until_at(self, start: str) -> None:
         """Wait until the tab has arrived at an address that begins so."""
         self._chromium.do(lambda: self._page.wait_for_url(f"{start}**"))
+
+    def goes_to(self, address: str) -> int:
+        """Type an address in; return the status of the page that it leads to."""
+        response = self._chromium.do(lambda: self._page.goto(address))
+        assert response is not None
+        return self._chromium.do(lambda: response.status)
+
+    def reloads(self) -> None:
+        self._chromium.do(self._page.reload)
+
+    def goes_back(self) -> None:
+        self._chromium.do(self._page.go_back)
+
+    def runs(self, script: str) -> Any:
+        """Return what a function in the page's own script gives."""
+        return self._chromium.do(lambda: self._page.evaluate(script))
+
+    def frames(self) -> list[str]:
+        """Return what can be read in each frame of the page."""
+        return self._chromium.do(lambda: [each.inner_text("body") for each in self._page.frames])
 
     def photograph(self, file: Path) -> None:
         """Keep a picture of the page."""
@@ -67,6 +98,14 @@ class Tab:
 
     def close(self) -> None:
         self._chromium.do(self._page.close)
+
+    @contextmanager
+    def _telling(self) -> Iterator[None]:
+        """Say what the page was where something is not found on it."""
+        try:
+            yield
+        except Error as error:
+            raise AssertionError(f"{self.address} reads:\n{self.text}") from error
 
 
 class Person:
@@ -117,6 +156,19 @@ class Person:
                 raise
         return Tab(self._chromium, page, address)
 
-    def forgets(self) -> None:
-        """Lose all cookies, as with the browser's session."""
-        self._chromium.do(self._context.clear_cookies)
+    def forgets(self, host: str | None = None) -> None:
+        """Lose all cookies, or those of a host, as with the browser's session."""
+        self._chromium.do(lambda: self._context.clear_cookies(domain=host))
+
+    def cookies(self, address: str) -> dict[str, str]:
+        """Return the cookies that would be sent there, by name."""
+        found = self._chromium.do(lambda: self._context.cookies(address))
+        return {each["name"]: each["value"] for each in found}
+
+    def knows_page(self, address: str, html: str) -> None:
+        """Have a page at an address of somebody else's, where nobody listens."""
+
+        def fulfil(route: Route) -> None:
+            route.fulfill(content_type="text/html", body=html)
+
+        self._chromium.do(lambda: self._context.route(address, fulfil))
