@@ -31,7 +31,7 @@ def fault_of(base: str) -> str:
     if parts is None:
         return _fault_of_form(base)
     scheme, host, port = parts[1], parts[2].strip("[]"), int(parts[4] or _PORTS[parts[1]])
-    if ":" in host and not _is_address(host):
+    if parts[2].startswith("[") and not _is_address(host):
         return "has no such host"
     if not 0 < port <= MAX_PORT:
         return "has no such port"
@@ -53,7 +53,7 @@ def _fault_of_form(base: str) -> str:
     authority = base.split("://", 1)[1]
     if "@" in re.split(r"[/?#]", authority)[0]:
         return "carries a user or password"
-    if authority.find("/") == len(authority) - 1:
+    if re.fullmatch(r"[^/?#]*/", authority):
         return "ends with a slash"
     if re.search(r"[/?#]", authority):
         return "has more than an origin: a path, query or fragment"

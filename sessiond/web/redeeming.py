@@ -85,23 +85,13 @@ class Redeeming:
         self._services.table.note_refusal(user="", issuer=issuer, process=about, reason=reason)
 
     async def _session_of(self, returned: Returned) -> Result:
-        client, result = returned.client, None
+        services, request, client = self._services, returned.request, returned.client
         redeemed = await client.redeem(
             code=returned.code.reveal(),
             redirect_uri=returned.base.callback,
             verifier=returned.transaction.verifier,
             nonce=returned.transaction.nonce,
         )
-        try:
-            result = await self._session_by(redeemed, returned)
-        finally:
-            if not isinstance(result, SignedIn):  # else the session's grant has the tokens
-                with anyio.CancelScope(shield=True):
-                    await client.give_back(redeemed.tokens)
-        return result
-
-    async def _session_by(self, redeemed: Redeemed, returned: Returned) -> Result:
-        services, request, client = self._services, returned.request, returned.client
         presented_at = services.clock.now()
         tokens = redeemed.tokens
         presented = services.gate.read_bearer(tokens.access_token.reveal())

@@ -200,3 +200,23 @@ def test_an_audience_that_id_tokens_of_browsers_have_tells_no_access_tokens_apar
     assert read(issuer(**lax)).issuers[0].web is None
     (problem,) = problems(issuer(**lax) + CLIENT + WEB)
     assert "tolerated_claims is set, must have beside it what id_tokens have not" in problem
+
+
+def test_entra_is_asked_for_the_api_since_it_would_give_a_token_for_graph() -> None:
+    microsofts = f"https://login.microsoftonline.com/{TENANT}/v2.0"
+
+    def entra(scope: str, **keys: object) -> str:
+        table = issuer(kind="entra", issuer=microsofts, **keys)
+        return f'{table}{CLIENT}scope = "openid {scope}"\n{WEB}'
+
+    assert problems(entra("session.login")) == [
+        "issuer[corp].web.scope names no API, must have a scope of it, such as "
+        '"api://ID/session.login": else Entra gives a token for Graph'
+    ]
+    assert read(entra("api://kdb/session.login")).web.bases
+    assert read(entra("User.Read", verify="userinfo")).web.bases  # which that token is for
+
+
+def test_another_host_may_play_entra_with_scopes_that_are_not_spelt_out() -> None:
+    played = issuer(kind="entra", issuer=f"https://localhost:9443/{TENANT}/v2.0")
+    assert read(played + CLIENT + WEB).issuers[0].web is not None

@@ -59,7 +59,7 @@ class IssuerPages:
     asked: dict[str, AuthorizationRequest] = field(default_factory=dict)  # by state
     codes: dict[str, tuple[AuthorizationRequest, str]] = field(default_factory=dict)
     spent: list[str] = field(default_factory=list)
-    given_back: list[str] = field(default_factory=list)  # refresh tokens
+    given_back: list[Secret | None] = field(default_factory=list)
     held: anyio.Event | None = None  # a code is redeemed when it is set
     refuses: Exception | None = None  # what redeeming ends in
     is_away: bool = False
@@ -103,8 +103,7 @@ class IssuerPages:
         return Redeemed(tokens=tokens, subject=f"subject of {self.id_token_of or name}")
 
     async def give_back(self, tokens: Tokens) -> None:
-        if tokens.refresh_token is not None:
-            self.given_back.append(tokens.refresh_token.reveal())
+        self.given_back.append(tokens.refresh_token)
 
     async def iss_fault(self, iss: str | None) -> str:
         await self.metadata.wait()

@@ -62,12 +62,6 @@ async def test_without_a_refresh_token_the_issuer_is_asked_again(world: Surfing)
 async def test_with_one_it_is_not(world: Surfing) -> None:
     await world.browser().sign_in()
     assert world.refresher.held == []
-    assert given_back(world) == []
-
-
-def given_back(world: Surfing) -> list[str]:
-    """Return what the issuer was given back that no session has come of."""
-    return [token.partition("-of-")[0] for token in world.issuer.given_back]
 
 
 @pytest.mark.parametrize("reason", Refusal)
@@ -81,7 +75,6 @@ async def test_tokens_that_are_refused_are_a_page_and_an_event(
     assert (answer.action, answer.status, answer.reason) == ("deny", 403, reason.value)
     assert await world.sessions() == []
     assert browser.cookies == {}
-    assert given_back(world) == ["refresh"]
     (line,) = (each for each in lines if each["event"] == "sign-in")
     assert (line["outcome"], line["reason"]) == ("refused", reason.value)
     await world.clock.advance(1)
@@ -109,7 +102,6 @@ async def test_without_a_verdict_the_person_may_try_again(world: Surfing) -> Non
     world.gate.rejects = IssuerUnavailable("away, wanted it: wait")
     answer = await world.browser().sign_in()
     assert (answer.status, answer.reason) == (503, "unavailable")
-    assert given_back(world) == ["refresh"]
 
 
 async def test_what_the_table_denies_is_a_page(world: Surfing) -> None:
@@ -121,7 +113,6 @@ async def test_what_the_table_denies_is_a_page(world: Surfing) -> None:
     answer = await world.browser().sign_in()
     assert (answer.status, answer.reason) == (403, "notallowed")
     assert "may not log in here" in answer.body
-    assert given_back(world) == ["refresh"]
 
 
 async def test_what_cannot_be_written_is_a_page(world: Surfing) -> None:
