@@ -13,8 +13,9 @@ from tests.people.chromium import Chromium
 from tests.people.forms import sign_in_at_keycloak
 from tests.people.person import Person
 from tests.q.conftest import compiled_shim, keep_secrets, starting
-from tests.q.https_server import https_server
-from tests.q.web_stage import HOST, Authority, WebStage, web_stage
+from tests.q.web_stage import WebStage, web_stage
+from tests.web.authority import HOST, Authority
+from tests.web.https_server import https_server
 
 pytestmark = [
     pytest.mark.heavy,

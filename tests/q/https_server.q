@@ -1,4 +1,4 @@
-// What tests/q/https_server.py asks of the interpreter. To q each connection of a browser is a handle, whose number the
+// What tests/q/interpreted.py asks of the interpreter. To q each connection of a browser is a handle, whose number the
 // callbacks of HTTP and of websockets have in .z.w: here the handle of the connection that the server opens for it.
 // Such a handle is no kdb+ client's: neither .z.po nor .z.pc is called for it. Loaded last.
 

@@ -14,16 +14,25 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from tests import canary
 from tests.issuer.running import ALICE, BOB, RunningIssuer
 from tests.people.chromium import Chromium
 from tests.people.forms import decide_at_provider, enter_password_at_provider, sign_in_at_provider
 from tests.people.operator import SESSIONCTL
-from tests.people.person import Person, Tab
+from tests.people.person import Person
 from tests.q.conftest import keep_secrets, starting
-from tests.q.https_server import https_server
-from tests.q.web_stage import HOST, Authority, WebStage, web_stage
-from tests.running_daemon import configuration
+from tests.q.web_stage import WebStage, web_stage
+from tests.web.arriving import (
+    CALLBACK,
+    SIGN_IN,
+    SIGN_INS_AT_ONCE,
+    is_asked_to_sign_in,
+    says_hello_by_websocket,
+    signed_in,
+    two_people,
+)
+from tests.web.authority import HOST, Authority
+from tests.web.https_server import https_server
+from tests.web.stage import remember_issued, web_settings
 
 pytestmark = [
     pytest.mark.needs("q"),
@@ -31,20 +40,7 @@ pytestmark = [
     pytest.mark.needs("real"),
     pytest.mark.timeout(120),
 ]
-ISSUER = """
-verify = "jwt"
-audience = ["api://kdb"]
-roles_claim = ["scope"]
-[issuer.roles]
-"session.login" = "reader"
-[issuer.web]
-client_id = "kdb-web"
-client_secret_file = "{folder}/web"
-"""
-SIGN_INS_AT_ONCE = 4  # of one browser
-SIGN_IN = "Sign in to Contoso"
 CONSENT = "Let kdb-web act for you?"
-CALLBACK = "/.sessiond/callback"
 
 
 @pytest.fixture(scope="module")
@@ -71,57 +67,30 @@ def stage(
     issuer, home = running_strict_issuer, tmp_path_factory.mktemp("web")
     with ExitStack() as running:
         folder = Path(running.enter_context(TemporaryDirectory(prefix="sd-")))
-        keep_secrets(folder, web="kdb-web-secret")
+        keep_secrets(folder)
         tls, places = authority.serving, ((HOST, True), (HOST, True), ("localhost", False))
         servers = [
             running.enter_context(https_server(host, tls if by_tls else None))
             for host, by_tls in places
         ]
-        bases = [server.base for server in servers]
-        issuer.control.reset()
-        issuer.control.register_web_bases(*bases)
-        settings = configuration(
-            issuer, extra=ISSUER, listen='proof_key_file = "{folder}/proof"', web=f"bases = {bases}"
-        )
+        settings = web_settings(issuer, folder, servers, 'proof_key_file = "{folder}/proof"')
         start_q = running.enter_context(starting(q_executable, home))
         yield running.enter_context(
             web_stage(settings, folder, start_q, unix_shim, servers, authority)
         )
-        for name, secret in issuer.control.issued():
-            canary.remember(secret, name)
+        remember_issued(issuer)
 
 
 @pytest.fixture
 def people(stage: WebStage, chromium: Chromium, tmp_path: Path) -> Iterator[list[Person]]:
     """Two people, each with a browser of his own, and nobody else signed in."""
-    stage.sign_everybody_out()
-    with ExitStack() as there:
-        folders = [tmp_path / name for name in ("one", "other")]
-        for folder in folders:
-            folder.mkdir()
-        yield [there.enter_context(Person(chromium, folder)) for folder in folders]
+    with two_people(stage, chromium, tmp_path) as there:
+        yield there
 
 
 @pytest.fixture
 def person(people: list[Person]) -> Person:
     return people[0]
-
-
-def signed_in(person: Person, stage: WebStage, path: str = "/", user: str = ALICE) -> Tab:
-    """Return a tab in which somebody has signed in and sees a page."""
-    tab = person.visits(stage.base + path)
-    sign_in_at_provider(tab, user)
-    tab.wait_until_reads(user)
-    for name, value in person.cookies(stage.base).items():
-        canary.remember(value, name)
-    return tab
-
-
-def is_asked_to_sign_in(person: Person, tab: Tab, address: str) -> None:
-    """Open a page, in a browser that the issuer has forgotten."""
-    person.forgets("localhost")
-    tab.goes_to(address)
-    tab.wait_until_reads(SIGN_IN)
 
 
 def test_a_person_signs_in_sees_the_page_under_that_name_and_is_asked_again_when_revoked(
@@ -208,14 +177,7 @@ def test_who_signs_out_is_signed_out_everywhere_and_no_button_brings_it_back(
 
 def test_a_websocket_of_a_page_is_closed_by_a_revocation(stage: WebStage, person: Person) -> None:
     tab = signed_in(person, stage, "/desk")
-    said = tab.runs("""() => new Promise((resolve, reject) => {
-        window.socket = new WebSocket(`wss://${location.host}/`);
-        window.over = new Promise(told => { socket.onclose = () => told('closed') });
-        socket.onopen = () => socket.send('hello');
-        socket.onmessage = (event) => resolve(event.data);
-        window.over.then(reject);
-    })""")
-    assert said == f"{ALICE} said hello"
+    assert says_hello_by_websocket(tab) == f"{ALICE} said hello"
     (child,) = stage.sessions(ALICE, state="open")
     (parent,) = stage.sessions(ALICE)
     stage.operator.revoke(session=parent)

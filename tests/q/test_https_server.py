@@ -7,10 +7,12 @@ import httpx
 import pytest
 
 from tests.q.conftest import Start
-from tests.q.https_server import HttpsServer, https_server
+from tests.q.interpreted import Interpreted
 from tests.q.interpreter import Interpreter
-from tests.q.web_stage import SERVER, Authority
+from tests.q.web_stage import SERVER
 from tests.q.websocket_client import WebsocketClient
+from tests.web.authority import Authority
+from tests.web.https_server import HttpsServer, https_server
 
 pytestmark = [pytest.mark.needs("q")]
 
@@ -43,7 +45,7 @@ def web(start_q: Start) -> Iterator[Web]:
     authority = Authority()
     with https_server("localhost", authority.serving) as server:
         q = start_q(NEVER, CALLBACKS + f"\\l {SERVER}")
-        server.serve(q.port)
+        server.serve(Interpreted(q.port))
         web = Web(server, q, authority.trusting)
         with web.http:
             yield web

@@ -1,4 +1,4 @@
-"""A websocket (RFC 6455) between a browser and a handle of q's."""
+"""A websocket (RFC 6455) between a browser and q's callbacks."""
 
 from contextlib import suppress
 
@@ -14,8 +14,7 @@ from wsproto.events import (
     TextMessage,
 )
 
-from sessiond.qipc import QType, Value, Vector, call, octets
-from tests.q.handle import Handle
+from tests.web.callbacks import Callbacks
 
 GONE = (EndOfStream, BrokenResourceError, ClosedResourceError)
 
@@ -23,8 +22,8 @@ GONE = (EndOfStream, BrokenResourceError, ClosedResourceError)
 class Websocket:
     """One, from the request that asks for it to its end, whoever ends it."""
 
-    def __init__(self, stream: ByteStream, handle: Handle) -> None:
-        self._stream, self._handle = stream, handle
+    def __init__(self, stream: ByteStream, q: Callbacks) -> None:
+        self._stream, self._q = stream, q
         self._protocol = WSConnection(ConnectionType.SERVER)
 
     async def run(self, target: bytes, headers: list[tuple[bytes, bytes]]) -> None:
@@ -32,12 +31,11 @@ class Websocket:
         self._protocol.initiate_upgrade_connection(headers, target.decode("latin-1"))
         assert isinstance(next(self._protocol.events()), Request)
         await self._stream.send(self._protocol.send(AcceptConnection()))
-        self._handle.told = self._tell
-        await self._handle.ask(call(".https.wo"))
+        await self._q.wo(self._tell)
         with suppress(*GONE):
             while await self._receive():
                 pass
-        await self._handle.ask(call(".https.wc"))
+        await self._q.wc()
 
     async def _receive(self) -> bool:
         """Hand on what the browser sends; return whether it may send more."""
@@ -45,9 +43,9 @@ class Websocket:
         for event in self._protocol.events():
             match event:
                 case TextMessage(data=str(text), message_finished=True):
-                    await self._handle.tell(call(".https.ws", Vector(QType.CHAR, text.encode())))
+                    await self._q.ws(text)
                 case BytesMessage(data=data, message_finished=True):
-                    await self._handle.tell(call(".https.ws", octets(bytes(data))))
+                    await self._q.ws(bytes(data))
                 case Ping():
                     await self._stream.send(self._protocol.send(event.response()))
                 case CloseConnection():
@@ -57,13 +55,7 @@ class Websocket:
                     raise AssertionError(f"a test's websocket sent {event}")
         return True
 
-    async def _tell(self, value: Value) -> None:
-        """Send what q sends: a string as text, bytes as they are."""
-        assert isinstance(value, Vector), value
-        assert isinstance(value.items, bytes), value
-        is_text = value.type is QType.CHAR
-        message = (
-            TextMessage(value.items.decode()) if is_text else BytesMessage(bytearray(value.items))
-        )
+    async def _tell(self, said: str | bytes) -> None:
+        message = TextMessage(said) if isinstance(said, str) else BytesMessage(bytearray(said))
         with suppress(*GONE):
             await self._stream.send(self._protocol.send(message))

@@ -1,12 +1,13 @@
-"""The HTTPS server that is in q (`q -E 1 -p 5007`), played: the interpreter has no TLS.
+"""The HTTPS server that is in q (`q -E 1 -p 5007`), played.
 
 What q does for a request, by code.kx.com/q/ref/dotz (`.z.ac`): it calls `.z.ac` with the text and
 the headers, and by its answer refuses (0), lets a name in (1), sends a response (2) or goes by
 Basic authentication and `.z.pw` (4). Then `.z.ph` or `.z.pp` makes the response, or the connection
-becomes a websocket's: `.z.wo`, `.z.ws`, `.z.wc`. All of these run in the interpreter.
+becomes a websocket's: `.z.wo`, `.z.ws`, `.z.wc`. All of these run in the process behind it: an
+interpreter with the hook (tests/q), or Python that does the same (tests.web.python_process).
 
-Each connection is a handle of q's, from its begin: `.z.w` is its number in each callback, `neg[h]`
-sends to its websocket, `hclose` closes it.
+Each connection is a handle of that process', from its begin: `.z.w` is its number in each callback,
+`neg[h]` sends to its websocket, `hclose` closes it.
 """
 
 import base64
@@ -25,50 +26,18 @@ from anyio import (
     create_tcp_listener,
 )
 from anyio.abc import ByteStream, SocketAttribute, TaskStatus
-from anyio.from_thread import start_blocking_portal
+from anyio.from_thread import BlockingPortal, start_blocking_portal
 from anyio.streams.tls import TLSListener
 
-from sessiond.qipc import (
-    Dictionary,
-    List,
-    QType,
-    Value,
-    Vector,
-    call,
-    flag,
-    integer,
-    string,
-    symbol,
-    symbols,
-)
-from tests.q.handle import Handle, QFailedError
-from tests.q.interpreter import PATIENCE
-from tests.q.websocket import Websocket
+from tests.web.callbacks import Asked, Callbacks, QProcess
+from tests.web.websocket import Websocket
 
+PATIENCE = 20.0  # seconds, for what takes milliseconds
 GONE = (EndOfStream, BrokenResourceError, ClosedResourceError, h11.RemoteProtocolError)
 UNAUTHORIZED = (
     b'HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm="default"\r\n'
     b"Content-Type: text/plain\r\nContent-Length: 0\r\n\r\n"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A request as q sees it."""
-
-    method: bytes
-    target: bytes
-    headers: list[tuple[bytes, bytes]]  # the names as they were sent
-    body: bytes
-
-    def header(self, name: bytes) -> bytes:
-        """Return a header's value, empty where it was not sent."""
-        return next((value for each, value in self.headers if each.lower() == name), b"")
-
-    @property
-    def text(self) -> str:
-        """What `.z.ac` gets: path and query, without the first slash."""
-        return self.target.removeprefix(b"/").decode("latin-1")
 
 
 @dataclass
@@ -77,10 +46,11 @@ class HttpsServer:
 
     scheme: str
     host: str  # as a browser calls it
+    portal: BlockingPortal  # to the thread in which all of it runs
     port: int = 0
     targets: list[str] = field(default_factory=list)  # of all requests that came, in order
     drops: str | None = None  # what begins so gets no answer, but the end of the connection
-    _interpreter: int = 0
+    _process: QProcess | None = None
     _dropped: dict[str, None] = field(default_factory=dict)
     _news: threading.Condition = field(default_factory=threading.Condition)
 
@@ -89,9 +59,9 @@ class HttpsServer:
         """The origin of its pages."""
         return f"{self.scheme}://{self.host}:{self.port}"
 
-    def serve(self, interpreter: int) -> None:
-        """From now on requests are answered by the interpreter at this port."""
-        self._interpreter = interpreter
+    def serve(self, process: QProcess) -> None:
+        """From now on this process answers the requests."""
+        self._process = process
 
     def dropped(self, count: int) -> list[str]:
         """Wait until so many different requests were dropped; return their targets, in order."""
@@ -118,12 +88,13 @@ class HttpsServer:
             await listener.serve(self._converse)
 
     async def _converse(self, stream: ByteStream) -> None:
+        assert self._process is not None
         with suppress(OSError, *GONE):  # q may be gone already
-            async with stream, Handle.opened(self._interpreter) as handle:
+            async with stream, self._process.connection() as q:
                 with suppress(*GONE):
-                    await self._serve(stream, handle)
+                    await self._serve(stream, q)
 
-    async def _serve(self, stream: ByteStream, handle: Handle) -> None:
+    async def _serve(self, stream: ByteStream, q: Callbacks) -> None:
         """Answer one request after another."""
         rest = b""
         while True:
@@ -132,11 +103,11 @@ class HttpsServer:
             self.targets.append(target)
             if self.drops is not None and target.startswith(self.drops):
                 return self._drop(target)
-            response = await admission(asked, handle)
+            response = await admission(asked, q)
             if response is None and asked.header(b"upgrade").lower() == b"websocket":
-                return await Websocket(stream, handle).run(asked.target, asked.headers)
+                return await Websocket(stream, q).run(asked.target, asked.headers)
             if response is None:
-                response = await answered(asked, handle)
+                response = await answered(asked, q)
             await stream.send(response)
             if not keeps_open(response) or asked.header(b"connection").lower() == b"close":
                 return None
@@ -166,63 +137,39 @@ async def next_request(stream: ByteStream, begun: bytes) -> tuple[Asked, bytes]:
                 raise EndOfStream
 
 
-async def admission(asked: Asked, handle: Handle) -> bytes | None:
+async def admission(asked: Asked, q: Callbacks) -> bytes | None:
     """Return how q turns a request away, None where it goes on to the page."""
-    match await handle.ask(call(".https.ac", arguments(asked, asked.text))):
-        case List(items=(code, content)):
-            status, payload = integer(code), written(content)
+    match await q.ac(asked):
+        case 0, _:
+            return UNAUTHORIZED
+        case 1, _:
+            return None
+        case 2, response:
+            return response
+        case 4, _:
+            return None if await by_password(asked, q) else UNAUTHORIZED
         case other:
             raise AssertionError(f".z.ac answered {other}")
-    match status:
-        case 0:
-            return UNAUTHORIZED
-        case 1:
-            return None
-        case 2:
-            return payload
-        case 4:
-            return None if await by_password(asked, handle) else UNAUTHORIZED
-        case _:
-            raise AssertionError(f".z.ac answered {status}")
 
 
-async def by_password(asked: Asked, handle: Handle) -> bool:
+async def by_password(asked: Asked, q: Callbacks) -> bool:
     """Say whether `.z.pw` takes what Basic authentication brings (RFC 7617)."""
     scheme, _, words = asked.header(b"authorization").partition(b" ")
     if scheme.lower() != b"basic":
         return False
     user, _, password = base64.b64decode(words).decode().partition(":")
-    return flag(await handle.ask(call(".https.basic", symbol(user), string(password))))
+    return await q.pw(user, password)
 
 
-async def answered(asked: Asked, handle: Handle) -> bytes:
+async def answered(asked: Asked, q: Callbacks) -> bytes:
     """Return the response that the page's callback makes."""
     match asked.method:
         case b"GET":
-            name, content = ".https.ph", asked.text
+            return await q.ph(asked)
         case b"POST":
-            name, content = ".https.pp", asked.body.decode("latin-1")
+            return await q.pp(asked)
         case _:
             return b"HTTP/1.1 501 Not Implemented\r\nContent-Length: 0\r\n\r\n"
-    try:
-        return written(await handle.ask(call(name, arguments(asked, content))))
-    except QFailedError as error:
-        what = f"'{error}".encode()
-        return b"HTTP/1.1 400 Bad Request\r\nContent-Length: %d\r\n\r\n%s" % (len(what), what)
-
-
-def arguments(asked: Asked, content: str) -> Value:
-    """Return the pair that q gives to its callbacks."""
-    names = symbols(name.decode("latin-1") for name, _ in asked.headers)
-    values = List(tuple(Vector(QType.CHAR, value) for _, value in asked.headers))
-    return List((Vector(QType.CHAR, content.encode("latin-1")), Dictionary(names, values)))
-
-
-def written(value: Value) -> bytes:
-    """Return a string of q's as its bytes."""
-    assert isinstance(value, Vector), value
-    assert isinstance(value.items, bytes), value
-    return value.items
 
 
 def keeps_open(response: bytes) -> bool:
@@ -234,8 +181,8 @@ def keeps_open(response: bytes) -> bool:
 @contextmanager
 def https_server(host: str, tls: ssl.SSLContext | None) -> Iterator[HttpsServer]:
     """Run one in a thread of its own; without TLS it is q without `-E`."""
-    server = HttpsServer("https" if tls else "http", host)
     with start_blocking_portal() as portal:
+        server = HttpsServer("https" if tls else "http", host, portal)
         running, _ = portal.start_task(server.run, tls)
         yield server
         if not running.cancel():
