@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from playwright.sync_api import Error, Page, Route
 
+from tests.people.chromium import PATIENCE as PAGE_PATIENCE
 from tests.people.chromium import Chromium
 
 PATIENCE = 30.0  # seconds for a program to open a page
@@ -85,8 +86,10 @@ class Tab:
         self._chromium.do(self._page.go_back)
 
     def runs(self, script: str) -> Any:
-        """Return what a function in the page's own script gives."""
-        return self._chromium.do(lambda: self._page.evaluate(script))
+        """Return what a function in the page's own script gives, waited for as pages are."""
+        bounded = f"""() => Promise.race([({script})(), new Promise((_, fail) => setTimeout(
+            () => fail(new Error('the script is not done')), {PAGE_PATIENCE}))])"""
+        return self._chromium.do(lambda: self._page.evaluate(bounded))
 
     def frames(self) -> list[str]:
         """Return what can be read in each frame of the page."""
