@@ -15,6 +15,6 @@ def check_extras(config: Config) -> None:
     named = next((each.name for each in config.issuers if each.web is not None), None)
     if named is not None and find_spec("jinja2") is None:
         raise ConfigError(
-            f"issuer[{named}].web is set, but jinja2 is not installed, wanted the extra `web`: pip "
-            "install 'sessiond[web]', which brings it (docs/web.md)"
+            f"issuer[{named}].web is set, but jinja2 is not installed, wanted the extra `web`: "
+            "install .ci/pins/web.txt, as step 2 of docs/web.md shows"
         )

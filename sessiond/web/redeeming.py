@@ -26,6 +26,7 @@ from sessiond.web.finishing import Result, SignedIn
 from sessiond.web.needs import WebServices
 from sessiond.web.pages import Page
 from sessiond.web.request import Request
+from sessiond.web.sign_out import end_of_issuers_session
 from sessiond.web.transaction import Transaction
 from sessiond.web.web_client import Redeemed, WebClient
 
@@ -59,7 +60,7 @@ class Redeeming:
             self.tell_refused(returned, Refusal.INACTIVE, str(error))
             return words.refused_by_issuer(base, error.error, to=to)
         except TokenRejected as error:
-            return self._refused(returned, error.reason, error.detail)
+            return await self._refused(returned, error.reason, error.detail)
         except (IssuerUnavailable, StoreError) as error:
             self.tell_refused(returned, Refusal.UNAVAILABLE, str(error))
             return words.unavailable(base, to=to)
@@ -155,16 +156,18 @@ class Redeeming:
         with anyio.CancelScope(shield=True):
             active = await services.table.ask(change)
         if isinstance(active, Denied):
-            return self._refused(returned, active.reason, active.detail)
+            return await self._refused(returned, active.reason, active.detail)
         self._tell_accepted(returned, active)
         if presented.refresh is None:
             issuer = active.session.principal.issuer
             services.refresher.hold(active.session.grant, issuer=issuer, access=access)
         return SignedIn(session=active.session.id, process=request.process, cookie=Secret(cookie))
 
-    def _refused(self, returned: Returned, reason: Refusal, detail: str) -> Page:
+    async def _refused(self, returned: Returned, reason: Refusal, detail: str) -> Page:
         self.tell_refused(returned, reason, detail)
-        return words.refused(returned.base, reason, to=returned.transaction.again)
+        base, to = returned.base, returned.transaction.again
+        leave = await end_of_issuers_session(returned.client, base)
+        return words.refused(base, reason, to=to, leave=leave)
 
     def _tell_accepted(self, returned: Returned, active: ActiveSession) -> None:
         session = active.session

@@ -12,6 +12,16 @@ from sessiond.web.browser_session import BrowserSessions
 from sessiond.web.needs import WebServices
 from sessiond.web.request import Request
 from sessiond.web.target import URL_SAFE, Target, parameters
+from sessiond.web.web_client import WebClient
+
+
+async def end_of_issuers_session(client: WebClient, base: Base) -> str:
+    """Return where an issuer signs a person out, and leads back; empty: it has none, or not now."""
+    try:
+        url = await client.end_session_url(base.callback)
+    except IssuerUnavailable:
+        return ""
+    return quote(url, safe=URL_SAFE)
 
 
 class SigningOut:
@@ -42,8 +52,5 @@ class SigningOut:
     async def _next(self, active: ActiveSession, base: Base) -> str:
         """Return where the issuer signs the person out, or our own last page."""
         client = self._services.settings().clients.get(active.session.principal.issuer)
-        try:
-            url = "" if client is None else await client.end_session_url(base.callback)
-        except IssuerUnavailable:
-            url = ""
-        return quote(url, safe=URL_SAFE) if url else base.callback
+        url = "" if client is None else await end_of_issuers_session(client, base)
+        return url or base.callback

@@ -8,8 +8,13 @@ from sessiond.web.base import Base
 from sessiond.web.pages import Link, Page, front_page
 
 AGAIN = "Sign in again"
+OTHER_ACCOUNT = "Sign out there, to take another account"
 
 _SET_UP = "The sign-in is not set up as the issuer wants it. Tell your administrator this word: {}."
+_UNKNOWN = (
+    "The issuer answered with an error that is not known here. Try again; if it stays so, tell "
+    "your administrator, who finds its word in the log."
+)
 _BUSY_ISSUER = "The issuer has trouble of its own. Try again in a moment."
 _BY_ISSUER = {  # RFC 6749, 4.1.2.1 and 5.2; OpenID Connect Core, 3.1.2.6; others are not shown
     "access_denied": "The issuer did not let you in, or you cancelled. Try again, or ask your "
@@ -45,7 +50,7 @@ _HERE = {
     Refusal.NOTALLOWED: "You are signed in, and may not log in here. Ask your administrator.",
     Refusal.NOROLES: "You are signed in, and have no role here. Ask your administrator for one.",
     Refusal.STEPUP: "You are asked here to have signed in more recently, or in a stronger way. "
-    "Sign in again.",
+    "Sign in again; if that leads here at once, tell your administrator: stepup.",
     Refusal.REVOKED: "Your access was taken back, or this sign-in was used before. Sign in again.",
     Refusal.USERMISMATCH: "This sign-in is of another account, or your name belonged to another "
     "one here. Sign in again, or ask your administrator.",
@@ -54,14 +59,27 @@ _HERE = {
     Refusal.THROTTLED: "Too many sign in at this moment. Try again in a moment.",
 }
 
+_OF_THIS_ACCOUNT = frozenset(
+    {Refusal.NOTALLOWED, Refusal.NOROLES, Refusal.REVOKED, Refusal.USERMISMATCH}
+)
 
-def refused(base: Base, reason: Refusal, *, to: str = "/") -> Page:
-    """Return the page for tokens that are not taken here."""
+
+def refused(base: Base, reason: Refusal, *, to: str = "/", leave: str = "") -> Page:
+    """Return the page for tokens that are not taken here.
+
+    Args:
+        base: Where.
+        reason: Why not.
+        to: The path that was wanted.
+        leave: Where the issuer signs people out, which remembers the account that it has let in:
+            to sign in again is of no use to whoever has taken the wrong one. Empty: not known.
+    """
+    other = [Link(leave, OTHER_ACCOUNT)] if leave and reason in _OF_THIS_ACCOUNT else []
     fallback = f"What the issuer says of you is not taken here. Tell your administrator: {reason}."
     return Page(
         title="You were not let in",
         texts=[_HERE.get(reason, fallback)],
-        links=[Link(base.url + to, AGAIN)],
+        links=[Link(base.url + to, AGAIN), *other],
         status=403,
         reason=reason.value,
     )
@@ -71,7 +89,7 @@ def refused_by_issuer(base: Base, error: str, *, to: str = "/") -> Page:
     """Return the page for an error that the issuer answered with."""
     return Page(
         title="You were not signed in",
-        texts=[_BY_ISSUER.get(error, _SET_UP.format("an error that is not shown, see the log"))],
+        texts=[_BY_ISSUER.get(error, _UNKNOWN)],
         links=[Link(base.url + to, AGAIN)],
         status=403,
         reason=Refusal.INACTIVE.value,
@@ -109,7 +127,8 @@ def not_begun(base: Base) -> Page:
         title="This sign-in is over",
         texts=[
             "It was not begun in this browser, or more than ten minutes ago, or it is used "
-            "already. Open the page that you want and sign in from there."
+            "already. Open the page that you want and sign in from there. If that leads here "
+            "again, your browser keeps no cookies of this site: allow them."
         ],
         links=[front_page(base.url)],
         status=403,

@@ -16,7 +16,7 @@ def web(config: Config) -> Iterator[Finding]:
     """Say what each client's registration must have, letter by letter."""
     clients = [(each.name, each.web) for each in config.issuers if each.web is not None]
     if clients and find_spec("jinja2") is None:
-        advice = "install the extra: pip install 'sessiond[web]'"
+        advice = "install the extra `web`: .ci/pins/web.txt, as step 2 of docs/web.md shows"
         yield wrong("web pages", "jinja2 is not installed here", advice)
     if config.web.bases and not clients:
         found = "web.bases is set, and no issuer has a client for browsers"

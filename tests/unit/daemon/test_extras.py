@@ -24,7 +24,9 @@ def test_whoever_lets_people_sign_in_by_the_browser_is_told_which_extra_is_missi
 ) -> None:
     check_extras(by_browser())
     monkeypatch.setitem(sys.modules, "jinja2", None)
-    with pytest.raises(ConfigError, match=r"issuer\[corp\]\.web is set, but jinja2 is not .*web\]"):
+    with pytest.raises(
+        ConfigError, match=r"issuer\[corp\]\.web is set, but jinja2 is not .*web\.txt"
+    ):
         check_extras(by_browser())
     with pytest.raises(ConfigError, match="jinja2"):  # at a start, a reload and a check
         look_up(by_browser(), NOTHING)

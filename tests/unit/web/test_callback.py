@@ -148,7 +148,7 @@ async def test_an_issuer_whose_metadata_is_away_may_be_asked_again(world: Surfin
         ("login_required", "wants you to sign in"),
         ("temporarily_unavailable", "trouble of its own"),
         ("invalid_scope", "this word: invalid_scope"),
-        ("<script>", "an error that is not shown"),
+        ("<script>", "an error that is not known here"),
     ],
 )
 async def test_an_error_of_the_issuers_is_said_to_the_person(

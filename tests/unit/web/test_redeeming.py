@@ -83,6 +83,27 @@ async def test_tokens_that_are_refused_are_a_page_and_an_event(
     ]
 
 
+@pytest.mark.parametrize(
+    ("reason", "leads_out"),
+    [
+        (Refusal.NOROLES, True),
+        (Refusal.NOTALLOWED, True),
+        (Refusal.REVOKED, True),
+        (Refusal.USERMISMATCH, True),
+        (Refusal.STEPUP, False),
+        (Refusal.WRONGAUDIENCE, False),
+    ],
+)
+async def test_who_came_with_the_wrong_account_is_led_to_another(
+    world: Surfing, reason: Refusal, leads_out: bool
+) -> None:
+    """To sign in again is answered by the issuer with the account that it remembers."""
+    world.issuer.end_session = "https://login.example.com/logout"
+    world.gate.rejects = TokenRejected(reason, "this, wanted that: do so")
+    answer = await world.browser().sign_in()
+    assert ("https://login.example.com/logout?" in answer.body) is leads_out
+
+
 async def test_sign_ins_are_counted_as_they_begin_and_as_they_are_over(world: Surfing) -> None:
     browser = world.browser()
     await browser.sign_in()

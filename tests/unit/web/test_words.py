@@ -60,8 +60,15 @@ def test_who_was_refused_begins_again_where_he_wanted_to_be(page: Page) -> None:
 @pytest.mark.parametrize("error", ["<script>", "eyJhbGciOi", "", "ACCESS_DENIED", "a" * 9000])
 def test_no_word_of_the_issuers_is_shown_that_is_not_known(error: str) -> None:
     (text,) = words.refused_by_issuer(BASE, error).texts
-    assert "not shown" in text
+    assert "not known here" in text
     assert not error or error not in text
+
+
+def test_whoever_would_come_back_to_the_same_page_is_told_what_else_to_do() -> None:
+    (stepup,) = words.refused(BASE, Refusal.STEPUP).texts
+    assert "tell your administrator: stepup" in stepup
+    (over,) = words.not_begun(BASE).texts
+    assert "keeps no cookies" in over
 
 
 def test_a_reason_that_needs_an_administrator_is_named() -> None:

@@ -37,4 +37,5 @@ def test_pages_without_what_draws_them_are_wrong(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setitem(sys.modules, "jinja2", None)
     first, _ = web(read(issuer() + CLIENT + WEB))
     assert (first.check, first.outcome.value) == ("web pages", "wrong")
-    assert "sessiond[web]" in first.advice
+    assert ".ci/pins/web.txt" in first.advice
+    assert "sessiond[web]" not in first.advice  # nobody's name on an index is ours
