@@ -41,6 +41,13 @@ def test_what_it_quotes_of_the_example_page_is_there() -> None:
 
 def test_every_page_that_a_person_may_see_is_explained() -> None:
     code = "".join(path.read_text() for path in sorted((ROOT / "sessiond/web").glob("*.py")))
-    titles = set(re.findall(r'title="([^"]+)"', code)) - {"Sign in"}  # several issuers to choose of
+    titles = set(re.findall(r'title="([^"]+)"', code))
     assert len(titles) > 10
     assert {title for title in titles if f"*{title}*" not in GUIDE} == set()
+
+
+def test_nginx_takes_the_sizes_of_the_guides_buffers() -> None:
+    """It refuses to start where two of the first are more than all others but one (proxy module)."""
+    (header,) = re.findall(r"proxy_buffer_size (\d+)k;", GUIDE)
+    ((count, size),) = re.findall(r"proxy_buffers (\d+) (\d+)k;", GUIDE)
+    assert 2 * max(int(header), int(size)) <= (int(count) - 1) * int(size)
