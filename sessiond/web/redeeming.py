@@ -71,19 +71,22 @@ class Redeeming:
             SignOut(process=signed_in.process, session=signed_in.session)
         )
 
-    def tell_refused(self, returned: Returned, reason: Refusal, detail: str) -> None:
-        """Tell operators of a sign-in that came to nothing."""
+    def tell_refused(
+        self, returned: Returned, reason: Refusal, detail: str, *, user: str = ""
+    ) -> None:
+        """Tell operators of a sign-in that came to nothing, and whose, where that is verified."""
         about, issuer = returned.request.about, returned.client.issuer
         log.info(
             "sign-in",
             outcome="refused",
+            user=user,
             process=about.name,
             issuer=issuer,
             reason=reason.value,
             detail=detail,
         )
         self._measure(returned, "failed")
-        self._services.table.note_refusal(user="", issuer=issuer, process=about, reason=reason)
+        self._services.table.note_refusal(user=user, issuer=issuer, process=about, reason=reason)
 
     async def _session_of(self, returned: Returned) -> Result:
         services, request, client = self._services, returned.request, returned.client
@@ -156,15 +159,18 @@ class Redeeming:
         with anyio.CancelScope(shield=True):
             active = await services.table.ask(change)
         if isinstance(active, Denied):
-            return await self._refused(returned, active.reason, active.detail)
+            name = presented.verdict.principal.name
+            return await self._refused(returned, active.reason, active.detail, user=name)
         self._tell_accepted(returned, active)
         if presented.refresh is None:
             issuer = active.session.principal.issuer
             services.refresher.hold(active.session.grant, issuer=issuer, access=access)
         return SignedIn(session=active.session.id, process=request.process, cookie=Secret(cookie))
 
-    async def _refused(self, returned: Returned, reason: Refusal, detail: str) -> Page:
-        self.tell_refused(returned, reason, detail)
+    async def _refused(
+        self, returned: Returned, reason: Refusal, detail: str, *, user: str = ""
+    ) -> Page:
+        self.tell_refused(returned, reason, detail, user=user)
         base, to = returned.base, returned.transaction.again
         leave = await end_of_issuers_session(returned.client, base)
         return words.refused(base, reason, to=to, leave=leave)

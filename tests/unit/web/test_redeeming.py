@@ -131,9 +131,14 @@ async def test_what_the_table_denies_is_a_page(world: Surfing) -> None:
     world.table.settings = table_settings(
         type(now)(unbound=now.unbound, grace=now.grace, share=0.6, jitter=0.1, access=rules)
     )()
-    answer = await world.browser().sign_in()
+    with capture_logs() as lines:
+        answer = await world.browser().sign_in("alice")
     assert (answer.status, answer.reason) == (403, "notallowed")
     assert "may not log in here" in answer.body
+    (line,) = (each for each in lines if each["event"] == "sign-in")
+    assert (line["outcome"], line["user"]) == ("refused", "alice")  # for whom he asks for help
+    await world.clock.advance(1)
+    assert world.table.store.events[-1].user == "alice"  # type: ignore[union-attr]
 
 
 async def test_what_cannot_be_written_is_a_page(world: Surfing) -> None:
