@@ -47,7 +47,7 @@ def test_every_page_that_a_person_may_see_is_explained() -> None:
 
 
 def test_nginx_takes_the_sizes_of_the_guides_buffers() -> None:
-    """It refuses to start where two of the first are more than all others but one (proxy module)."""
+    """It refuses to start where two of the first are more than all others but one."""
     (header,) = re.findall(r"proxy_buffer_size (\d+)k;", GUIDE)
     ((count, size),) = re.findall(r"proxy_buffers (\d+) (\d+)k;", GUIDE)
     assert 2 * max(int(header), int(size)) <= (int(count) - 1) * int(size)
