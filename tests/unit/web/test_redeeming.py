@@ -138,7 +138,7 @@ async def test_what_the_table_denies_is_a_page(world: Surfing) -> None:
     (line,) = (each for each in lines if each["event"] == "sign-in")
     assert (line["outcome"], line["user"]) == ("refused", "alice")  # for whom he asks for help
     await world.clock.advance(1)
-    assert world.table.store.events[-1].user == "alice"  # type: ignore[union-attr]
+    assert world.table.store.events[-1].user == "alice"
 
 
 async def test_what_cannot_be_written_is_a_page(world: Surfing) -> None:
