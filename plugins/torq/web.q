@@ -62,8 +62,8 @@ tagof:{[r;brought]                                              // a bearer alon
   "G"$"-" sv 0 8 12 16 20 cut hex 16#-33!"\n" sv enlist[salt],what}
 
 // ---- what .z.ac answers ----
-phrases:200 302 303 400 401 403 404 405 414 429 431 500 503!("OK";"Found";"See Other";"Bad Request";"Unauthorized";"Forbidden";
-  "Not Found";"Method Not Allowed";"URI Too Long";"Too Many Requests";"Request Header Fields Too Large";"Internal Server Error";
+phrases:200 202 302 303 400 401 403 404 405 414 429 431 500 503!("OK";"Accepted";"Found";"See Other";"Bad Request";"Unauthorized";
+  "Forbidden";"Not Found";"Method Not Allowed";"URI Too Long";"Too Many Requests";"Request Header Fields Too Large";"Internal Server Error";
   "Service Unavailable")
 respond:{[status;headers;body]
   status:"j"$status;

@@ -32,5 +32,8 @@ class Request:
 
     @property
     def is_from_elsewhere(self) -> bool:
-        """Whether the browser says that a page of another origin asks (Fetch Metadata, 2.4)."""
-        return self.site.strip().lower() in ("cross-site", "same-site")
+        """Whether a page of another origin may ask (Fetch Metadata, 2.4).
+
+        The browser says so, or says what is no word of it. One that says nothing is believed.
+        """
+        return self.site.strip().lower() not in ("", "none", "same-origin")

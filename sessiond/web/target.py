@@ -31,6 +31,14 @@ class Target:
         """Whether it is answered here, and never by q."""
         return self.path.startswith(f"/{_OURS}/")
 
+    @property
+    def may_ask(self) -> bool:
+        """Whether q may find a question mark in it: `.z.ph` unescapes before it looks for one.
+
+        A percent sign that is left counts as one, since q may make something of it.
+        """
+        return bool(self.query) or not {"?", "%"}.isdisjoint(unquote(self.path))
+
     def __repr__(self) -> str:
         return "Target(***)"
 

@@ -116,9 +116,9 @@ class Web:
         """Let a browser in, unless another site's page has it ask what q may evaluate.
 
         `SameSite=Lax` lets a link of another site bring the cookie, and `.z.ph` evaluates what
-        follows a question mark. So a person says that he meant it.
+        follows a question mark, escaped or not. So a person says that he meant it.
         """
-        is_asked = request.is_from_elsewhere and Target.of(request.target).query
+        is_asked = request.is_from_elsewhere and Target.of(request.target).may_ask
         if is_asked and not self._sessions.is_arrival(request, base):
             return words.from_elsewhere(base, local_path(request.target)).answer()
         return Answer(

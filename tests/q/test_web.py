@@ -104,6 +104,8 @@ def test_what_the_daemon_answers_is_sent_as_it_is(q: Interpreter, daemon: Script
     headers = "Location: https://issuer.example/\r\nSet-Cookie: a=b\r\nContent-Length: 0\r\n"
     daemon.answers["web"] = lambda _: answered("redirect", 302, headers)
     assert q.get("/", HOST) == f"HTTP/1.1 302 Found\r\n{headers}\r\n"
+    daemon.answers["web"] = lambda _: answered("deny", 202, headers)
+    assert q.get("/", HOST).startswith("HTTP/1.1 202 Accepted\r\n")
     denied = "WWW-Authenticate: Bearer\r\nContent-Length: 3\r\n"
     daemon.answers["web"] = lambda _: answered("deny", 499, denied, "no\n")
     assert q.get("/", HOST) == f"HTTP/1.1 499 \r\n{denied}\r\nno\n"

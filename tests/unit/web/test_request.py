@@ -40,6 +40,8 @@ def test_a_page_is_wanted_by_who_accepts_one(accept: str, is_so: bool) -> None:
         ("cross-site", True),
         ("same-site", True),
         (" Cross-Site ", True),
+        ("none, cross-site", True),
+        ("made-up", True),
         ("same-origin", False),
         ("none", False),
         ("", False),

@@ -160,6 +160,26 @@ def test_other_addresses_are_not_ours(text: str) -> None:
     assert not Target.of(text).is_ours
 
 
+@pytest.mark.parametrize(
+    ("target", "may"),
+    [
+        ("/", False),
+        ("/?", False),
+        ("/a%20b.csv", False),
+        ("/\u00e9%ff", False),
+        ("/?x", True),
+        ("/a?x", True),
+        ("%3fx", True),
+        ("/a%3Fx", True),
+        ("/%253Fx", True),
+        ("/%3Gx", True),
+        ("/100%25", True),
+    ],
+)
+def test_a_question_mark_is_one_whichever_way_it_is_written(target: str, may: bool) -> None:
+    assert Target.of(target).may_ask is may
+
+
 def test_a_target_is_not_shown() -> None:
     assert "sekrit" not in repr(Target.of("/.sessiond/callback?code=sekrit"))
 

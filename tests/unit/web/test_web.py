@@ -204,6 +204,15 @@ class TestOrigins:
         assert href == "https://gateway.example:5007/?delete%20trades"
         assert (await browser.get("/?delete%20trades", site="same-origin")).action == "allow"
 
+    @pytest.mark.parametrize("target", ["/%3Fdelete", "/%3fdelete", "/%253Fdelete", "/%3Gdelete"])
+    async def test_nor_does_one_whose_question_mark_is_escaped(
+        self, world: Surfing, target: str
+    ) -> None:
+        browser = world.browser()
+        await browser.sign_in()
+        assert (await browser.get(target, site="cross-site")).status == 403
+        assert (await browser.get(target, site="same-origin")).action == "allow"
+
     @pytest.mark.parametrize("site", ["", "none", "same-origin"])
     async def test_a_persons_own_request_is_let_in(self, world: Surfing, site: str) -> None:
         browser = world.browser()
@@ -213,7 +222,8 @@ class TestOrigins:
     async def test_a_link_without_a_query_is_let_in(self, world: Surfing) -> None:
         browser = world.browser()
         await browser.sign_in()
-        assert (await browser.get("/report.html", site="cross-site")).action == "allow"
+        for target in ("/report.html", "/a%20report.html", "/"):
+            assert (await browser.get(target, site="cross-site")).action == "allow"
 
 
 class TestArrival:
