@@ -101,9 +101,9 @@ ended:(0#0Ng)!0#0Np                                             // sessions that
 counter:0
 turn:{[] .sessiond.counter:1+counter; counter}
 
-on:{[h] exec session from sessions where handle=h}
+on:{[h] $[null h;0#0Ng;exec session from sessions where handle=h]}   // a web session has none
 live:{[u] lower[u] in lower (exec user from sessions),exec user from standing}   // lower: a typed name may differ in case
-holder:{[h] s:exec session from sessions where handle=h,open; $[count s;first s;pageof h]}
+holder:{[h] s:s where sessions[([] session:s:on h);`open]; $[count s;first s;pageof h]}
 who:{[h]                                                        // for the application; an empty dictionary: no token session
   s:holder h;
   if[not s in exec session from sessions; :()!()];
@@ -130,6 +130,7 @@ goeson:{[s;d]                                                   // what a push s
 // ---- login ----
 login:{[user;password]                                          // what .z.pw answers
   client .z.w;
+  turned .z.w;
   gone each on .z.w;                                            // a handle that logs in is new: the one before went by hclose
   what:kind password;
   if[not admitted user; :refuse[user;"TorQ's .access does not let this name in from this host"]];
@@ -179,7 +180,7 @@ opened:{[w;h]                                                   // .z.po (w: 0b)
   if[not w; turned h];
   s:exec session from sessions where handle=h,not open,(user=.z.u)|null .z.u;
   gone each on[h] except s;                                     // of a handle of this number that q closed itself
-  if[not null pageof h; :socket[pageof h;h]];
+  if[not null p:pageof h; r:socket[p;h]; turned h; :r];          // from now on it is the child's
   if[0=count s; :0b];
   s:first s;
   update open:1b,ws:w,listed:(not w)|h in key .z.W from `.sessiond.sessions where session=s;

@@ -11,16 +11,17 @@ webs:([session:0#0Ng] signout:(); seen:0#0Np)                   // web sessions,
 kept:([tag:0#0Ng] session:0#0Ng; until:0#0Np)                   // whose it is what was sent, and when to ask again
 mostwebs:10000; mostkept:10000; mosteach:4                      // sessions; kept in all, and of one session
 mostcookies:256                                                 // of a request: browsers keep fewer, and each is looked at
-pages:(0#0i)!0#0Ng                                              // the session of the last request on a handle; null: nobody's
+pages:([handle:0#0i] session:0#0Ng; at:0#0Np)                   // whose the last request on a handle was
 salt:string first -1?0Ng                                        // of the digests
 webtrouble:""                                                   // why the daemon does not take the call
 
 isweb:{[s] s in exec session from webs}
-pageof:{[h] pages h}
-turned:{[h] if[h in key pages; .sessiond.pages,:(enlist h)!enlist 0Ng];}   // what comes on this handle is another's now
+pageof:{[h] pages[h;`session]}
+turned:{[h] delete from `.sessiond.pages where handle=h;}       // what comes on this handle is another's now
 unkeep:{[s] delete from `.sessiond.kept where session in s; delete from `.sessiond.webs where session in s;}
 forgetwebs:{[] drop exec session from webs}
 sweep:{[]                                                       // by the timer
+  delete from `.sessiond.pages where at<.z.p-unopened;          // they are over by now, and the number may be anybody's
   drop exec session from sessions where (null handle)&expires<.z.p;
   delete from `.sessiond.kept where until<.z.p;}
 
@@ -96,7 +97,7 @@ judge:{[h;x]
 letin:{[h;s]
   u:sessions[s;`user];
   if[not admitted u; :unfit[u;"TorQ's .access does not let this name in from this host"]];   // of each request: the host may be another
-  .sessiond.pages,:(enlist h)!enlist s;
+  `.sessiond.pages upsert (h;s;.z.p);
   (1;string u)}
 unfit:{[u;why]
   warn "HTTP request of ",shown[u]," refused: ",why;

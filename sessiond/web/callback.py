@@ -163,7 +163,7 @@ class Callback:
         """
         to = transaction.way_back
         headers = [("Set-Cookie", cookies.set_cookie(base, base.cookie, value))]
-        if transaction.is_meant and "?" in to:
+        if transaction.is_meant and Target.of(to).may_ask:
             mark = self._services.hash_of("arrival", f"{value} {to}").hex()
             arrival = cookies.set_cookie(base, cookies.arrival_cookie(base), mark)
             headers.append(("Set-Cookie", arrival))

@@ -8,7 +8,7 @@ import base64
 import binascii
 import hmac
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Protocol, Self
 
@@ -24,6 +24,7 @@ from sessiond.web.cookies import (
     sign_in_cookie,
     value_of,
 )
+from sessiond.web.target import Target
 
 MAX_COOKIE = 4000  # characters; browsers keep none of more than 4 KiB
 
@@ -84,7 +85,10 @@ class Transaction:
     @property
     def again(self) -> str:
         """Where a button leads that begins anew: to no query that another site has thought of."""
-        return self.way_back if self.is_meant else self.way_back.partition("?")[0]
+        if self.is_meant:
+            return self.way_back
+        target = Target.of(self.way_back)
+        return "/" if replace(target, query="").may_ask else target.path
 
     def sealed(self, base: Base, sealing: Sealing) -> str:
         """Return the cookie's value."""

@@ -21,7 +21,7 @@ po:{[f;h]
 pc:{[f;h] if[not .adapter.hanging; f handle h];}
 hangup:{[h] .adapter.hanging:1b; @[hclose;h;::]; .adapter.hanging:0b;}
 wo:{[f;h]
-  if[not null p:.sessiond.pageof 0i; .sessiond.turned 0i; .sessiond.pages,:(enlist h)!enlist p];
+  if[not null p:.sessiond.pageof 0i; .sessiond.turned 0i; `.sessiond.pages upsert (h;p;.z.p)];
   if[0i in exec handle from .sessiond.sessions where not open; update handle:h from `.sessiond.sessions where handle=0i,not open];
   f h}
 ac:{[f;x]

@@ -284,7 +284,14 @@ def test_a_page_has_the_attributes_of_its_user(q: Interpreter, people: People) -
     assert q.evaluate(".sessiond.attribute[0i;`user_department]") == '""'
 
 
-@pytest.mark.parametrize("comes", [".sessiond.opened[0b;905i]", ".sessiond.closed 905i"])
+@pytest.mark.parametrize(
+    "comes",
+    [
+        ".sessiond.opened[0b;905i]",
+        ".sessiond.closed 905i",
+        "update at:at-.sessiond.unopened from `.sessiond.pages; .sessiond.beat[]",
+    ],
+)
 def test_a_handle_whose_number_another_has_is_nobodys_page(
     q: Interpreter, people: People, comes: str
 ) -> None:
@@ -293,6 +300,24 @@ def test_a_handle_whose_number_another_has_is_nobodys_page(
     assert q.evaluate("(.sessiond.who 905i)`name") == "`alice"
     q.run(f"{comes};")
     assert q.evaluate(".sessiond.who 905i") == "()!()"
+
+
+def test_what_came_before_a_password_on_a_handle_does_not_count_after_it(
+    q: Interpreter, people: People
+) -> None:
+    people.know(TOKEN, "alice")
+    q.get("/", HOST, BEARER)
+    q.run('.z.pw[`bob;"no password"];')
+    assert q.evaluate(".sessiond.who .z.w") == "()!()"
+
+
+def test_a_web_session_is_on_no_handle(q: Interpreter, people: People) -> None:
+    people.know(TOKEN, "alice")
+    q.get("/", HOST, BEARER)
+    assert q.evaluate("(.sessiond.who 0Ni;.sessiond.on 0Ni)") == "(()!();`guid$())"
+    q.run(".sessiond.closed 0Ni;")
+    assert "`alice" in q.get("/", HOST, BEARER)
+    assert people.asked == 1
 
 
 def test_a_post_is_let_in_as_well(q: Interpreter, daemon: ScriptedDaemon, people: People) -> None:

@@ -127,6 +127,8 @@ def test_nothing_secret_of_it_is_shown() -> None:
 def test_a_button_leads_to_no_query_of_another_sites() -> None:
     assert transaction().again == "/page?x=1"
     assert transaction(is_meant=False).again == "/page"
+    assert transaction("/%3Fdelete?x", is_meant=False).again == "/"
+    assert transaction("/%3Fdelete").again == "/%3Fdelete"
 
 
 @pytest.mark.parametrize("header", ["", "a=b", "n-signin-2=x; n-signin-2=y"])

@@ -242,6 +242,12 @@ class TestArrival:
         assert location(back) == "https://gateway.example:5007/?delete%20trades"
         assert (await browser.get("/?delete%20trades", site="cross-site")).status == 403
 
+    async def test_so_it_is_with_an_escaped_question_mark(self, world: Surfing) -> None:
+        browser = world.browser()
+        await browser.sign_in("alice", "/%3Ftrades")
+        assert (await browser.get("/%3Ftrades", site="cross-site")).action == "allow"
+        assert (await browser.get("/%3Fother", site="cross-site")).status == 403
+
     async def test_it_is_for_this_session_alone(self, world: Surfing) -> None:
         browser, thief = world.browser(), world.browser()
         await browser.sign_in("alice", "/?trades")
