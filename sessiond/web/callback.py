@@ -160,10 +160,16 @@ class Callback:
 
         It comes from the issuer, so it will say that another site has sent it, at each reload of
         that page too. What its user himself has asked for is let through all the same.
+
+        What another site has thought of is shown at once. Our page that waits asks again as a
+        page of this origin, so whatever it is sent to from there looks like its user's own wish.
         """
         to = transaction.way_back
         headers = [("Set-Cookie", cookies.set_cookie(base, base.cookie, value))]
-        if transaction.is_meant and Target.of(to).may_ask:
+        may_ask = Target.of(to).may_ask
+        if may_ask and not transaction.is_meant:
+            return words.from_elsewhere(base, to).answer(*headers, _over(base, transaction))
+        if may_ask:
             mark = self._services.hash_of("arrival", f"{value} {to}").hex()
             arrival = cookies.set_cookie(base, cookies.arrival_cookie(base), mark)
             headers.append(("Set-Cookie", arrival))

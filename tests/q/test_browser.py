@@ -279,6 +279,26 @@ def test_a_link_of_another_site_that_asks_something_is_shown_before_it_is_follow
     assert "Page ?delete%20trade" in tab.wait_until_reads(ALICE)
 
 
+def test_so_it_is_after_a_sign_in_that_a_page_of_ours_has_waited_for(
+    stage: WebStage, person: Person, running_strict_issuer: RunningIssuer
+) -> None:
+    asked = len(stage.servers[0].targets)
+    link = f"<a href='{stage.base}/?delete%20trade'>Prices</a>"
+    person.knows_page("https://elsewhere.test/", link)
+    tab = person.visits("https://elsewhere.test/")
+    tab.click("a")
+    running_strict_issuer.control.fault("/token", "delay", delay_ms=1000)
+    sign_in_at_provider(tab, ALICE)
+    tab.wait_until_reads("Another site has sent you here")
+    for name, value in person.cookies(stage.base).items():
+        canary.remember(value, name)
+    targets = stage.servers[0].targets[asked:]
+    assert sum(each.startswith("/.sessiond/callback?") for each in targets) > 1
+    assert sum("delete" in each for each in targets) == 1  # the one that led to the sign-in
+    tab.click("main a")
+    assert "Page ?delete%20trade" in tab.wait_until_reads(ALICE)
+
+
 def test_a_frame_of_another_site_shows_nothing(stage: WebStage, person: Person) -> None:
     signed_in(person, stage)
     frame = f"<iframe src='{stage.base}/'></iframe>"

@@ -239,8 +239,20 @@ class TestArrival:
         browser = world.browser()
         begun = await browser.get("/?delete trades", site="cross-site")
         back = await browser.get(world.issuer.signs_in(location(begun)), site="cross-site")
-        assert location(back) == "https://gateway.example:5007/?delete%20trades"
+        assert (back.action, back.status) == ("deny", 403)
+        assert 'href="https://gateway.example:5007/?delete%20trades"' in back.body
+        assert (await browser.get("/", site="cross-site")).action == "allow"
         assert (await browser.get("/?delete%20trades", site="cross-site")).status == 403
+
+    @pytest.mark.parametrize("target", ["/?delete%20trades", "/%3Fdelete%20trades"])
+    async def test_nor_does_a_page_of_ours_that_asks_again_make_it_meant(
+        self, world: Surfing, target: str
+    ) -> None:
+        browser = world.browser()
+        begun = await browser.get(target, site="cross-site")
+        back = world.issuer.signs_in(location(begun))
+        answer = await browser.get(back, site="same-origin")  # as its Refresh does
+        assert (answer.status, headers(answer, "Location")) == (403, [])
 
     async def test_so_it_is_with_an_escaped_question_mark(self, world: Surfing) -> None:
         browser = world.browser()
