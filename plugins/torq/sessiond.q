@@ -101,9 +101,9 @@ ended:(0#0Ng)!0#0Np                                             // sessions that
 counter:0
 turn:{[] .sessiond.counter:1+counter; counter}
 
-on:{[h] $[null h;0#0Ng;exec session from sessions where handle=h]}   // a web session has none
+on:{[h] exec session from sessions where handle=h,not null handle}   // a web session is on none
 live:{[u] lower[u] in lower (exec user from sessions),exec user from standing}   // lower: a typed name may differ in case
-holder:{[h] s:s where sessions[([] session:s:on h);`open]; $[count s;first s;pageof h]}
+holder:{[h] s:exec session from sessions where handle=h,open,not null handle; $[count s;first s;pageof h]}
 who:{[h]                                                        // for the application; an empty dictionary: no token session
   s:holder h;
   if[not s in exec session from sessions; :()!()];
