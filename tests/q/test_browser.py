@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
+from tests import canary
 from tests.issuer.running import ALICE, BOB, RunningIssuer
 from tests.people.chromium import Chromium
 from tests.people.forms import decide_at_provider, enter_password_at_provider, sign_in_at_provider
