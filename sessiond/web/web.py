@@ -41,11 +41,11 @@ class Web:
         if not settings.is_on:
             return BASIC
         base = base_of(settings.bases, request.host)
-        if base is None:
-            return words.no_such_host(len(settings.bases)).answer()
-        has_cookie = is_sent(request.cookie, base.cookie)
-        is_ours = Target.of(request.target).is_ours
-        if has_cookie or is_ours or request.is_for_a_person:
+        is_for_us = request.is_for_a_person or Target.of(request.target).is_ours
+        if base is None:  # no cookie counts there: what is left is a password, of a program
+            is_misled = is_for_us or request.is_of_a_browser
+            return words.no_such_host(len(settings.bases)).answer() if is_misled else BASIC
+        if is_for_us or is_sent(request.cookie, base.cookie):
             return None
         return _no_page() if request.is_of_a_browser else BASIC
 

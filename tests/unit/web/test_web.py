@@ -75,6 +75,18 @@ async def test_a_host_that_is_not_configured_signs_nobody_in_and_names_none_that
     assert "example" not in answer.body
 
 
+@pytest.mark.parametrize("host", ["", "localhost:5007", "10.0.0.7:5007"])
+async def test_there_a_program_is_asked_for_a_password_and_a_script_of_a_page_is_not(
+    world: Surfing, host: str
+) -> None:
+    browser = world.browser()
+    await browser.sign_in()
+    assert await browser.get(host=host, accept="*/*") == BASIC
+    for said in ({"site": "same-origin"}, {"accept": "text/html"}):
+        assert (await browser.get(host=host, **{"accept": "*/*", **said})).status == 400
+    assert (await browser.get("/.sessiond/callback", host=host, accept="*/*")).status == 400
+
+
 async def test_of_one_base_the_page_says_one(world: Surfing) -> None:
     world.configure(bases=(TLS,))
     assert "the one address" in (await world.browser().get(host="evil.example")).body
