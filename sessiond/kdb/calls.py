@@ -190,17 +190,11 @@ def _web(argument: Value) -> Web:
     said = {name: typed(entries[name], name) for name in _WEB_TEXTS}
     return Web(
         **said,
-        bearer=_hidden(entries["bearer"], "bearer"),
-        cookie=_hidden(entries["cookie"], "cookie"),
+        bearer=Secret(typed(entries["bearer"], "bearer")),
+        cookie=Secret(typed(entries["cookie"], "cookie")),
         site=typed(entries.get("site", _NO_TEXT), "site"),
         address=integer(entries["address"], "address"),
     )
-
-
-def _hidden(value: Value, name: str) -> Secret:
-    """Return a text that came over HTTP and is no symbol: q never frees one, and shows it."""
-    password(value, name)
-    return Secret(typed(value, name))
 
 
 def _entries(value: Value, name: str, keys: Sequence[str]) -> dict[str, Value]:

@@ -67,7 +67,7 @@ WEB: dict[str, Value] = {
     "host": symbol("gw:5007"),
     "address": int_(2130706433),
 }
-SHOWN, HIDDEN = ("target", "accept", "origin", "host", "site"), ("bearer", "cookie")
+WEB_TEXTS = ("target", "bearer", "cookie", "accept", "origin", "host", "site")
 EMPTY = List(())
 NO_INTS = Vector(QType.INT, ())
 NO_GUIDS = Vector(QType.GUID, ())
@@ -194,6 +194,14 @@ def test_a_web_may_say_from_which_site_a_request_comes() -> None:
     assert said.site == "cross-site"
 
 
+def test_a_webs_texts_may_be_symbols_strings_or_chars() -> None:
+    for sent, text in ((symbol("x"), "x"), (Atom(QType.CHAR, b"x"), "x"), (EMPTY, "")):
+        said = read_call(web(**dict.fromkeys(WEB_TEXTS, sent)))
+        assert isinstance(said, Web)
+        assert said.target == said.accept == said.origin == said.host == said.site == text
+        assert said.bearer.reveal() == said.cookie.reveal() == text
+
+
 def test_whatever_bytes_came_over_http_are_read() -> None:
     raw = Vector(QType.CHAR, b"/\xff\x00\r\n")
     said = read_call(web(**dict.fromkeys(("target", "bearer", "cookie", "host"), raw)))
@@ -275,9 +283,7 @@ def test_whatever_bytes_came_over_http_are_read() -> None:
             call("web", dictionary({"target": string("/"), "host": string("x")})),
             "web needs accept, origin, bearer, cookie, address",
         ),
-        *((web(**{name: int_(1)}), f"{name} must be a symbol or a string") for name in SHOWN),
-        *((web(**{name: symbol("x")}), f"{name} must be a string") for name in HIDDEN),
-        *((web(**{name: int_(1)}), f"{name} must be a string") for name in HIDDEN),
+        *((web(**{name: int_(1)}), f"{name} must be a symbol or a string") for name in WEB_TEXTS),
         (web(address=NULL_INT), "address must be an int or a long, and not null"),
         (call("reconcile", int_(1), NO_GUIDS), "handles must be a list of ints or longs"),
         (call("reconcile", NO_INTS, NIL), "sessions must be a list of guids"),
