@@ -108,9 +108,9 @@ $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or later is needed; set PYTHON=" if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv $(VENV)
 
-# The daemon, and the program that people sign in with.
-$(VENV)/.demo: pyproject.toml plugins/sessiond-login/pyproject.toml $(addprefix $(PINS)/,run.txt login.txt build.txt) | $(BIN)/python
-	$(PINNED) -r $(PINS)/run.txt -r $(PINS)/login.txt -r $(PINS)/build.txt
+# The daemon, whatever it is configured for, and the program that people sign in with.
+$(VENV)/.demo: pyproject.toml plugins/sessiond-login/pyproject.toml $(addprefix $(PINS)/,run.txt web.txt login.txt build.txt) | $(BIN)/python
+	$(PINNED) $(addprefix -r $(PINS)/,run.txt web.txt login.txt build.txt)
 	$(OWN) --editable . --editable ./plugins/sessiond-login
 	touch $@
 

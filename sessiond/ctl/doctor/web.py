@@ -8,8 +8,7 @@ from importlib.util import find_spec
 
 from sessiond.config import Config
 from sessiond.ctl.doctor.finding import Finding, ok, warning, wrong
-
-CALLBACK = "/.sessiond/callback"
+from sessiond.web.base import CALLBACK
 
 
 def web(config: Config) -> Iterator[Finding]:
