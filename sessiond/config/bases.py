@@ -47,6 +47,13 @@ def authorities(base: str) -> Set[str]:
     return {authority} if ":" in bare else {authority, f"{authority}:{_PORTS[scheme]}"}
 
 
+def port_of(base: str) -> int:
+    """Return its port, or that of its scheme."""
+    scheme, authority = base.split("://")
+    _, colon, port = authority.rpartition("]")[2].rpartition(":")
+    return int(port) if colon else _PORTS[scheme]
+
+
 def _fault_of_form(base: str) -> str:
     if not re.match(r"https?://", base, re.IGNORECASE):
         return "is no https:// URL"

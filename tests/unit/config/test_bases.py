@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sessiond.config.bases import as_browsers_write, authorities, fault_of
+from sessiond.config.bases import as_browsers_write, authorities, fault_of, port_of
 
 
 @pytest.mark.parametrize(
@@ -89,3 +89,9 @@ def test_a_host_names_a_base_with_its_usual_port_or_without() -> None:
     assert authorities("https://gateway1") == {"gateway1", "gateway1:443"}
     assert authorities("http://[::1]") == {"[::1]", "[::1]:80"}
     assert authorities("http://[::1]:5007") == {"[::1]:5007"}
+
+
+def test_the_port_is_the_stated_one_or_the_schemes() -> None:
+    assert port_of("https://gateway1:5007") == port_of("http://[::1]:5007") == 5007
+    assert port_of("https://gateway1") == port_of("https://8080") == 443
+    assert port_of("http://[::1]") == 80

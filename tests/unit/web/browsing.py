@@ -221,7 +221,7 @@ class Browser:
 
     @property
     def cookies(self) -> dict[str, str]:
-        return self.jar.setdefault(self.base.authority[0], {})
+        return self.jar.setdefault(urlsplit(self.base.url).hostname or "", {})
 
     @property
     def cookie(self) -> str:
