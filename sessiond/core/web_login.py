@@ -1,12 +1,14 @@
 """Logins over HTTP: what a browser or a bearer is known by from one request to the next."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from msgspec import Struct
 
 from sessiond.core.grant import TokenHash
 from sessiond.core.rules import WebRules
 from sessiond.core.session import SessionId
+
+SIGN_IN_LASTS = timedelta(minutes=10)  # from a browser's being sent to its issuer
 
 
 class WebLogin(Struct, frozen=True, gc=False):

@@ -6,8 +6,6 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from urllib.parse import urlencode
 
-import structlog
-
 from sessiond.clock import Clock
 from sessiond.core.claim_values import claim_at
 from sessiond.core.errors import (
@@ -33,13 +31,12 @@ from sessiond.issuers.token_endpoint import (
 )
 from sessiond.jwt.id_token import IdTokenRules, read_id_token
 from sessiond.refresher import Tokens, TokenSource
+from sessiond.refresher.giving_back import give_back
 from sessiond.web.web_client import AuthorizationRequest, Redeemed
 
 RESOURCE = "resource"  # the one parameter that the token endpoint is told too (RFC 8707, 2.2)
 # The issuer's own trouble, whatever its status: nobody was refused (RFC 6749, 4.1.2.1; RFC 8628).
 _TRANSIENT = ("server_error", "temporarily_unavailable", "slow_down")
-
-log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,12 +153,8 @@ class AuthorizationCodeGrant:
 
     async def give_back(self, tokens: Tokens) -> None:
         """Have the issuer end a refresh token that nobody is to have (RFC 7009)."""
-        if tokens.refresh_token is None:
-            return
-        try:
-            await self.tokens.revoke(tokens.refresh_token)
-        except IssuerUnavailable as unavailable:
-            log.warning("not revoked at the issuer", issuer=self.issuer, error=str(unavailable))
+        if tokens.refresh_token is not None:
+            await give_back(tokens.refresh_token, self.tokens, issuer=self.issuer)
 
     async def iss_fault(self, iss: str | None) -> str:
         """Return why an answer is not this issuer's; see `sessiond.web.web_client.WebClient`."""

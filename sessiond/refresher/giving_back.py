@@ -15,7 +15,7 @@ from sessiond.core.errors import IssuerUnavailable, StoreError
 from sessiond.core.grant import Grant, GrantId
 from sessiond.core.queries import Request
 from sessiond.core.secret import Secret
-from sessiond.refresher.refresh_issuer import RefreshIssuer
+from sessiond.refresher.refresh_issuer import RefreshIssuer, TokenSource
 
 AT_ONCE = 4  # tokens given back at a time to one issuer
 EVERY = 0.05  # seconds that each of them is followed by, so that the loop has time for logins
@@ -104,15 +104,19 @@ class GivingBack:
         async with place:
             token = await self._kept.refresh_token(grant.id)
             if token is not None:
-                await give_back(grant, token, refresh_issuer)
+                source = refresh_issuer.sources.get(grant.client)
+                await give_back(token, source, issuer=grant.issuer)
 
 
-async def give_back(grant: Grant, token: Secret, refresh_issuer: RefreshIssuer) -> None:
-    """Give a grant's refresh token back at once; an issuer that cannot end it stops nothing.
+async def give_back(token: Secret, source: TokenSource | None, *, issuer: str) -> None:
+    """Give a refresh token back at once; an issuer that cannot end it stops nothing.
 
-    Nobody but the client that it is bound to can (RFC 7009, 2.1).
+    Args:
+        token: Nobody is to have it.
+        source: The client's that it is bound to: nobody else can (RFC 7009, 2.1). None: it is not
+            configured any more.
+        issuer: Whose it is, by its configured name.
     """
-    issuer, source = grant.issuer, refresh_issuer.sources.get(grant.client)
     if source is None:
         log.warning("not revoked at the issuer", issuer=issuer, error="its client is not there now")
         return

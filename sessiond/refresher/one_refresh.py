@@ -198,7 +198,7 @@ class OneRefresh:
         if not known:
             log.info("refresh thrown away", issuer=grant.issuer)
             if renewed is not None and issuer is not None:
-                await give_back(grant, renewed, issuer)
+                await give_back(renewed, issuer.sources.get(grant.client), issuer=grant.issuer)
         return Outcome.OVER
 
     def _verified_now(

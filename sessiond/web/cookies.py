@@ -5,7 +5,6 @@ import re
 from sessiond.web.base import Base
 
 SIGN_IN_SLOTS = 4  # sign-ins that one browser may have begun at a time, at one base
-SIGN_IN_AGE = 600  # seconds
 
 _BLANKS = " \t"
 _VALUE = re.compile(r"[ \t]*+=([^;]*+)")

@@ -16,6 +16,7 @@ from sessiond.containment import Containment
 from sessiond.core.grant import TokenHash
 from sessiond.core.secret import Secret
 from sessiond.core.session import ProcessKey, SessionId
+from sessiond.core.web_login import SIGN_IN_LASTS
 from sessiond.racing import first
 from sessiond.web.pages import Page
 
@@ -23,7 +24,6 @@ MAX_PENDING = 1000  # at work or not collected
 MAX_OF_PROCESS = 250  # of these: who floods one process leaves room at the others
 MAX_OF_ADDRESS = 50  # of these, of browsers of one address: and there to those of other addresses
 MAX_USED = 10_000  # states that are remembered; the oldest are forgotten, and then the issuer knows
-USED_FOR = 600.0  # seconds: as long as a sign-in may take
 KEPT_FOR = 60.0  # seconds that a result waits to be collected
 WORKS_FOR = 60.0  # seconds until it is given up
 
@@ -118,7 +118,7 @@ class Finishing:
             len(self._used) >= MAX_USED or next(iter(self._used.values())) <= now
         ):
             del self._used[next(iter(self._used))]
-        self._used[state] = now + USED_FOR
+        self._used[state] = now + SIGN_IN_LASTS.total_seconds()
 
     def begin(self, state: TokenHash, process: ProcessKey, job: Job) -> Pending | None:
         """Begin to work for a state that is not used; None: there is no room, ask again."""

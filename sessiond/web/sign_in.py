@@ -7,6 +7,7 @@ from urllib.parse import quote
 from sessiond.core.errors import IssuerUnavailable
 from sessiond.core.secret import Secret
 from sessiond.core.session import ProcessAbout
+from sessiond.core.web_login import SIGN_IN_LASTS
 from sessiond.web import cookies, words
 from sessiond.web.answer import Answer, redirect
 from sessiond.web.base import SIGN_IN, Base
@@ -80,7 +81,8 @@ class SignIn:
             return words.unavailable(base, to=transaction.again).answer(("Retry-After", "5"))
         name = cookies.sign_in_cookie(base, slot)
         sealed = transaction.sealed(base, sealing)
-        kept = cookies.set_cookie(base, name, sealed, max_age=cookies.SIGN_IN_AGE)
+        max_age = int(SIGN_IN_LASTS.total_seconds())
+        kept = cookies.set_cookie(base, name, sealed, max_age=max_age)
         services.metrics.sign_in_begun(client.issuer)
         return redirect(quote(url, safe=URL_SAFE), ("Set-Cookie", kept))
 

@@ -9,16 +9,16 @@ import binascii
 import hmac
 import re
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Protocol, Self
 
 import msgspec
 
 from sessiond.core.errors import SessiondError
 from sessiond.core.secret import Secret
+from sessiond.core.web_login import SIGN_IN_LASTS
 from sessiond.web.base import Base
 from sessiond.web.cookies import (
-    SIGN_IN_AGE,
     SIGN_IN_SLOTS,
     RepeatedCookie,
     sign_in_cookie,
@@ -30,7 +30,6 @@ MAX_COOKIE = 4000  # characters; browsers keep none of more than 4 KiB
 
 _STATE = re.compile(rf"([0-{SIGN_IN_SLOTS - 1}])[A-Za-z0-9_-]{{43}}")
 _SEALED = re.compile(rf"[A-Za-z0-9_-]{{1,{MAX_COOKIE}}}")
-_AGE = timedelta(seconds=SIGN_IN_AGE)
 
 
 class Sealing(Protocol):
@@ -117,7 +116,7 @@ class Transaction:
             return None
         members = msgspec.json.decode(plain.reveal(), type=_Members)
         made_at = datetime.fromtimestamp(members.made_at, UTC)
-        if now - made_at >= _AGE:
+        if now - made_at >= SIGN_IN_LASTS:
             return None
         return cls(
             state=members.state,

@@ -1,7 +1,5 @@
 """Logins over HTTP: opened, used, signed out of, and the websockets that they let in."""
 
-from datetime import timedelta
-
 from msgspec import structs
 
 from sessiond.core.access import Access, Denied
@@ -14,11 +12,10 @@ from sessiond.core.errors import Refusal
 from sessiond.core.grant import Grant
 from sessiond.core.refusal_words import denied
 from sessiond.core.session import ActiveSession, Session, SessionId, SessionState
-from sessiond.core.web_login import UsedState, WebLogin
+from sessiond.core.web_login import SIGN_IN_LASTS, UsedState, WebLogin
 
 MAX_OF_ONE = 64  # sessions of one principal at one process: browsers, and bearers' tokens
 MAX_CHILDREN = 256  # handles that one session may let in
-STATE_KEPT = timedelta(minutes=10)  # as long as a sign-in may take
 WRITTEN_AT = 10  # parts of the idle time: a use is written when one of them is over
 
 
@@ -171,7 +168,7 @@ def _opened(draft: Draft, change: OpenWeb, access: Access) -> ActiveSession:
     draft.put(web_login)
     draft.put_owner(principal)
     if change.state is not None:
-        draft.put(UsedState(hash=change.state, keep_until=draft.now + STATE_KEPT))
+        draft.put(UsedState(hash=change.state, keep_until=draft.now + SIGN_IN_LASTS))
     tell_opened(draft, session, access, expires_at=grant.lease.expires_at)
     return draft.active(session, grant)
 

@@ -31,7 +31,7 @@ from sessiond.core.queries import FindSession, FindWeb, ListOwnSessions
 from sessiond.core.revocation import Revocation, Scope
 from sessiond.core.rows import Drop, Put
 from sessiond.core.session import ActiveSession, ProcessKey, Session, SessionId, SessionState
-from sessiond.core.web_login import UsedState, WebLogin
+from sessiond.core.web_login import SIGN_IN_LASTS, UsedState, WebLogin
 from tests.fakes import (
     HOUR,
     MINUTE,
@@ -144,7 +144,7 @@ def test_a_sign_in_makes_one_session_for_as_long_as_one_could_be_completed(
     again = web_login(2, presented("b", "c"), cookie="another", base=BASE, state="state 1")
     ledger.ask(sign_out())
     assert ledger.refusal(again) is Refusal.REVOKED
-    ledger.let_pass(web.STATE_KEPT - timedelta(seconds=1))
+    ledger.let_pass(SIGN_IN_LASTS - timedelta(seconds=1))
     ledger.ask(over(ledger))
     assert ledger.refusal(again) is Refusal.REVOKED
     ledger.let_pass(timedelta(seconds=1))

@@ -11,11 +11,11 @@ from hypothesis.stateful import invariant, rule
 from sessiond.core.access import Ceiling
 from sessiond.core.changes import Bind, ProcessMet, Reassess, Reconcile, SignOut, TouchWeb
 from sessiond.core.decide.presence import resumed
-from sessiond.core.decide.web import STATE_KEPT
 from sessiond.core.principal import Principal
 from sessiond.core.queries import FindWeb, Request
 from sessiond.core.rules import WebRules
 from sessiond.core.session import ActiveSession, SessionState
+from sessiond.core.web_login import SIGN_IN_LASTS
 from sessiond.core.written_rows import Rows
 from tests.fakes import (
     bind,
@@ -76,7 +76,7 @@ class Browsing(Asking):
         answer = self.ask(change)
         if isinstance(answer, ActiveSession):
             before = self.completed.get(name)
-            assert before is None or self.ledger.now - before >= STATE_KEPT
+            assert before is None or self.ledger.now - before >= SIGN_IN_LASTS
             assert answer.session.id.int == number
             self.completed[name] = self.ledger.now
             self.issued[answer.session.id] = self.ledger.now
