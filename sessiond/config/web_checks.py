@@ -31,8 +31,6 @@ def completed(web: WebConfig) -> WebConfig:
 
 def problems_of_web(web: WebConfig, issuers: Sequence[IssuerConfig]) -> Iterator[str]:
     """Find what would keep a browser from signing in, or send a cookie where it must not go."""
-    if web.idle > web.session:
-        yield f"web.idle is {web.idle:g}, must be at most web.session ({web.session:g})"
     if len(web.bases) > MAX_BASES:
         yield f"web.bases has {len(web.bases)} values, must have at most {MAX_BASES}"
     yield from _problems_of_bases(web.bases[:MAX_BASES])

@@ -127,7 +127,8 @@ def _rules(config: Config, running: Mapping[str, RunningIssuer]) -> Rules:
         max_sessions=config.login.max_sessions,
         access=_access(config),
         web=WebRules(
-            idle=timedelta(seconds=config.web.idle), session=timedelta(seconds=config.web.session)
+            idle=timedelta(seconds=min(config.web.idle, config.web.session)),
+            session=timedelta(seconds=config.web.session),
         ),
     )
 

@@ -507,7 +507,7 @@ def test_whatever_was_wanted_a_browser_stays_where_it_is(
 def test_a_session_ends_at_its_end_however_much_it_is_used(
     configured: Configured, start: Start, process: Connected, arrive: Arrive
 ) -> None:
-    q = process(start(configured(web="session = 2.0\nidle = 2.0")))
+    q = process(start(configured(web="session = 2.0")))
     browser = arrive(q)
     session = browser.sign_in().answer["session"]
     while (page := browser.get()).action == "allow":  # the deadline of this loop is the session's

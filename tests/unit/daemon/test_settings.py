@@ -2,6 +2,7 @@
 
 import ssl
 from collections.abc import Iterator
+from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
@@ -20,6 +21,7 @@ from sessiond.config import (
     SubscriberConfig,
     WebClientConfig,
 )
+from sessiond.core.rules import WebRules
 from sessiond.daemon import issuers as issuers_module
 from sessiond.daemon.issuers import Issuers
 from sessiond.daemon.reload import NEEDS_RESTART, needing_restart
@@ -181,6 +183,18 @@ async def test_what_is_told_of_the_configuration_is_its_digest(config: Config) -
     finally:
         await issuers.close()
     assert told == sha256(TEXT.encode()).hexdigest()
+
+
+async def test_no_login_over_http_may_be_idle_for_longer_than_it_lives(config: Config) -> None:
+    web = msgspec.structs.replace(config.web, session=60.0)
+    issuers = Issuers(SystemClock(), Metrics(), {}, lambda: 1.0)
+    try:
+        now = await snapshot(issuers, msgspec.structs.replace(config, web=web))
+    finally:
+        await issuers.close()
+    minute = timedelta(minutes=1)
+    assert now.table.rules.web == WebRules(idle=minute, session=minute)
+    assert now.web.idle == minute
 
 
 @pytest.mark.parametrize("key", [*keys()], ids=".".join)
