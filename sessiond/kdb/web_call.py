@@ -20,14 +20,14 @@ from sessiond.kdb.login_services import LoginServices, Owner
 from sessiond.kdb.slots import Encoded, Slot
 from sessiond.kdb.tasks import ConnectionTasks
 from sessiond.kdb.telling import Refused, Told, tell_web
-from sessiond.web.answer import Answer, sent
+from sessiond.web.answer import Answer, retry_after, sent
 from sessiond.web.request import Request
 
 KIB = 1024  # characters
 LATE: Final = sent(
     "deny",
     503,
-    ("Retry-After", "1"),
+    retry_after(),
     body="sessiond did not answer in time. Try again.\n",
     reason=Refusal.DEADLINE.value,
 )

@@ -11,6 +11,8 @@ from sessiond.core.session import ActiveSession
 Action = Literal["allow", "redirect", "deny", "basic"]
 Header = tuple[str, str]
 
+RETRY_AFTER = 5  # seconds: what is not there by then may take longer
+
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
 _VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")  # RFC 9110, 5.5, in ASCII
 
@@ -56,6 +58,11 @@ def sent(
 def redirect(location: str, *headers: Header) -> Answer:
     """Return what sends the browser somewhere; the address is ASCII and escaped."""
     return sent("redirect", 302, ("Location", location), *headers)
+
+
+def retry_after(seconds: int = RETRY_AFTER) -> Header:
+    """Return what tells when it is worth asking again (RFC 9110, 10.2.3)."""
+    return "Retry-After", str(seconds)
 
 
 def _lines(headers: Iterable[Header]) -> str:

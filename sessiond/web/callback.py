@@ -117,7 +117,7 @@ class Callback:
             address=request.address,
         )
         begun = self.finishing.begin(state, request.process, job)
-        return begun or words.busy().answer(("Refresh", "2"), ("Retry-After", "2"))
+        return begun or words.busy().answer()
 
     def _unusable(self, returned: Returned, fault: str, asked: Mapping[str, str]) -> Page | None:
         """Return why there is nothing to redeem, and tell operators; None: there is."""
@@ -145,7 +145,7 @@ class Callback:
         patience = min(PATIENCE, deadline - clock.monotonic())
         await first(pending.done.wait, lambda: clock.sleep(patience))
         if not pending.done.is_set():
-            return words.waiting().answer(("Refresh", "1"))
+            return words.waiting().answer()
         over, result = _over(base, transaction), self.finishing.collect(pending)
         match result:
             case SignedIn(cookie=cookie):

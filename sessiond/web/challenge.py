@@ -5,9 +5,7 @@ from dataclasses import dataclass
 
 from sessiond.core.access import Ceiling
 from sessiond.core.errors import Refusal
-from sessiond.web.answer import Answer, Header, sent
-
-RETRY_AFTER = 5  # seconds
+from sessiond.web.answer import Answer, retry_after, sent
 
 _QUOTED = re.compile(r"[\x20\x21\x23-\x5b\x5d-\x7e]+")  # RFC 9110, 5.6.4, without escapes
 _ACR = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")  # one of several, set apart by spaces
@@ -55,7 +53,7 @@ def bearer_denied(reason: Refusal, ceiling: Ceiling | None = None) -> Answer:
     """
     kind = _KINDS[reason]
     if not kind.error:
-        header: Header = ("Retry-After", str(RETRY_AFTER))
+        header = retry_after()
     else:
         parts = {"error": kind.error, "error_description": kind.words}
         if reason is Refusal.STEPUP and ceiling is not None:

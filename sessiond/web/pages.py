@@ -6,13 +6,13 @@ access token needs none.
 
 import base64
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from sessiond.web.answer import Answer, Header, sent
+from sessiond.web.answer import RETRY_AFTER, Answer, Header, retry_after, sent
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -40,6 +40,7 @@ class Page:
     shown: str = ""  # an address to be judged before it is gone to
     status: int = 200
     reason: str = ""  # for the process
+    refresh: int = 0  # seconds until the browser asks again by itself; 0: it does not
 
     def answer(self, *headers: Header) -> Answer:
         """Return it as a response; nobody is let in by it."""
@@ -55,11 +56,18 @@ class Page:
             "deny",
             self.status,
             *_guards(style),
+            *self._again(),
             *headers,
             body=html.encode("ascii", "xmlcharrefreplace").decode("ascii"),
             content_type=_TYPE,
             reason=self.reason,
         )
+
+    def _again(self) -> Iterator[Header]:
+        if self.refresh:
+            yield "Refresh", str(self.refresh)
+        if self.status == 503:
+            yield retry_after(self.refresh or RETRY_AFTER)
 
 
 def prepare() -> None:

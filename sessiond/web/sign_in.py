@@ -78,7 +78,7 @@ class SignIn:
         try:
             url = await client.authorization_url(asked)
         except IssuerUnavailable:
-            return words.unavailable(base, to=transaction.again).answer(("Retry-After", "5"))
+            return words.unavailable(base, to=transaction.again).answer()
         name = cookies.sign_in_cookie(base, slot)
         sealed = transaction.sealed(base, sealing)
         max_age = int(SIGN_IN_LASTS.total_seconds())

@@ -142,6 +142,7 @@ def waiting() -> Page:
         title="Signing you in",
         texts=["The issuer is being asked. This page goes on by itself."],
         status=202,
+        refresh=1,
     )
 
 
@@ -152,6 +153,7 @@ def busy() -> Page:
         texts=["Yours has its turn in a moment. This page goes on by itself."],
         status=503,
         reason=Refusal.THROTTLED.value,
+        refresh=2,
     )
 
 

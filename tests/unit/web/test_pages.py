@@ -80,6 +80,20 @@ def test_a_page_says_its_status_and_reason_to_the_process() -> None:
     assert answer.headers.endswith("Refresh: 1\r\n")
 
 
+@pytest.mark.parametrize(
+    ("page", "said"),
+    [
+        (Page(title="x"), []),
+        (Page(title="x", refresh=1, status=202), ["Refresh: 1"]),
+        (Page(title="x", refresh=2, status=503), ["Refresh: 2", "Retry-After: 2"]),
+        (Page(title="x", status=503), ["Retry-After: 5"]),
+    ],
+)
+def test_a_page_for_a_while_says_when_to_ask_again(page: Page, said: list[str]) -> None:
+    lines = page.answer().headers.split("\r\n")
+    assert [line for line in lines if line.startswith(("Refresh", "Retry-After"))] == said
+
+
 def test_whoever_shows_no_page_needs_no_jinja_and_whoever_does_has_it_before_the_first() -> None:
     program = (
         "import sys; from sessiond.web import pages, web\n"

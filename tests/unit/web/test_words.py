@@ -43,6 +43,7 @@ def test_a_page_leads_on_at_its_own_base(name: str) -> None:
 @pytest.mark.parametrize("name", GOING_ON)
 def test_a_page_that_goes_on_by_itself_says_so(name: str) -> None:
     assert "goes on by itself" in GOING_ON[name].texts[0]
+    assert re.search(r"^Refresh: [12]\r$", GOING_ON[name].answer().headers, re.MULTILINE)
 
 
 @pytest.mark.parametrize(
