@@ -31,7 +31,7 @@ LATE: Final = sent(
     body="sessiond did not answer in time. Try again.\n",
     reason=Refusal.DEADLINE.value,
 )
-MAX_TARGET, MAX_BEARER, MAX_COOKIE, MAX_OTHER = 16 * KIB, 32 * KIB, 16 * KIB, 4 * KIB
+MAX_TARGET, MAX_COOKIE, MAX_OTHER = 16 * KIB, 16 * KIB, 4 * KIB
 
 
 class WebAnswers(Protocol):
@@ -190,14 +190,14 @@ def answered(services: LoginServices, owner: Owner, slot: Slot, answer: Answer) 
 
 
 def _too_long(call: WebCall) -> int:
-    """Return the status for what is too long (RFC 9110, 15.5.15; RFC 6585, 5); 0: nothing is."""
+    """Return the status for what is too long (RFC 9110, 15.5.15; RFC 6585, 5); 0: nothing is.
+
+    A bearer's length is the gate's to judge, as a password's.
+    """
     if len(call.target) > MAX_TARGET:
         return 414
     fields = (call.accept, call.origin, call.host, call.site)
-    if (
-        len(call.bearer.reveal()) > MAX_BEARER
-        or len(call.cookie.reveal()) > MAX_COOKIE
-        or any(len(each) > MAX_OTHER for each in fields)
-    ):
-        return 431
-    return 0
+    is_long = len(call.cookie.reveal()) > MAX_COOKIE or any(
+        len(each) > MAX_OTHER for each in fields
+    )
+    return 431 if is_long else 0

@@ -206,7 +206,6 @@ async def test_a_process_that_leaves_waits_no_more(clock: FakeClock) -> None:
     ("key", "most", "status"),
     [
         ("target", 16384, 414),
-        ("bearer", 32768, 431),
         ("cookie", 16384, 431),
         *((name, 4096, 431) for name in ("accept", "origin", "host", "site")),
     ],
