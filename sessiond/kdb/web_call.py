@@ -4,13 +4,15 @@ A bearer's is a login, whose name is the token's. Of all else the room `web` say
 whether somebody is let in by it, sent to his issuer, or shown a page.
 """
 
+from dataclasses import replace
 from functools import partial
 from typing import Final, Protocol
 
 from sessiond.core.access import Denied
 from sessiond.core.changes import Change, OpenWeb, Withdraw
-from sessiond.core.errors import Refusal
+from sessiond.core.errors import Refusal, StoreError
 from sessiond.core.grant import GrantId
+from sessiond.core.queries import FindSession
 from sessiond.core.session import ActiveSession, ProcessAbout, SessionId
 from sessiond.gate import LoginTimings, VerifiedLogin
 from sessiond.kdb import replies
@@ -145,7 +147,25 @@ class WebRequest:
             self._settle(answer)
 
     async def _wait(self, request: Request) -> None:
-        self._settle(await self._web.answer(request, deadline=self._slot.answer_by))
+        answer = await self._web.answer(request, deadline=self._slot.answer_by)
+        if answer.active is None:
+            self._settle(answer)
+            return
+        find = FindSession(process=self._owner.key, session=answer.active.session.id)
+        found = self._slot.guarded(partial(self._found, answer))
+        self._services.table.submit(find, found)
+
+    def _found(self, answer: Answer, now: ActiveSession | StoreError | None) -> None:
+        """Let somebody in by what is so as the answer leaves, and not as it was when it was made.
+
+        The process was told meanwhile of what had changed, and would go back to what was before.
+        """
+        if isinstance(now, StoreError):
+            self._settle(LATE)
+        elif now is not None:
+            self._settle(replace(answer, active=now))
+        elif not self._slot.is_settled:  # it has ended
+            self._ask()
 
     def _late(self) -> None:
         stop = self._slot.stopped

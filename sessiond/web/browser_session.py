@@ -4,6 +4,7 @@ import hmac
 import re
 
 from sessiond.core.changes import TouchWeb
+from sessiond.core.errors import StoreError, TableClosed
 from sessiond.core.queries import FindWeb
 from sessiond.core.session import ActiveSession
 from sessiond.web import cookies
@@ -36,11 +37,20 @@ class BrowserSessions:
         return await self._services.table.ask(find)
 
     async def use(self, request: Request, base: Base) -> ActiveSession | None:
-        """Return the same, which from now on lasts as long as one that was just used."""
+        """Return the same, which from now on lasts as long as one that was just used.
+
+        Where that cannot be written its time goes on, and it is let in until that is over: a full
+        disk takes nothing from who is in already.
+        """
         active = await self.find(request, base)
         if active is None:
             return None
-        is_live = await self._services.table.ask(TouchWeb(session=active.session.id))
+        try:
+            is_live = await self._services.table.ask(TouchWeb(session=active.session.id))
+        except TableClosed:
+            raise
+        except StoreError:
+            return active
         return active if is_live else None
 
     def is_arrival(self, request: Request, base: Base) -> bool:

@@ -1,18 +1,22 @@
 """Requests over HTTP: a bearer's is a login, all others go to whom they are for."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
+from msgspec import structs
 from structlog.testing import capture_logs
 
 from sessiond.core.errors import IssuerUnavailable, Refusal, TokenRejected
-from sessiond.core.session import SessionState
+from sessiond.core.queries import ListOwnSessions
+from sessiond.core.session import ActiveSession, SessionState
 from sessiond.qipc import NIL, timestamp
 from sessiond.testing.calls import opened_call, web_call
 from sessiond.testing.plain import plain, plain_dict
-from sessiond.web.answer import sent
+from sessiond.web.answer import Answer, sent
+from sessiond.web.request import Request
 from tests.fakes import START, FakeClock, idle, principal, process_key, verdict
 from tests.unit.kdb.serving import Process, Serving, serving
 
@@ -176,6 +180,52 @@ async def test_an_answer_that_takes_others_is_waited_for_beside_other_messages(
         assert q.end.unread == 0
         daemon.web.may_go_on.set()
         assert plain_dict(await q.answer())["action"] == "basic"
+
+
+async def let_in(daemon: Serving, q: Process) -> ActiveSession:
+    """Return the session of somebody whom the room lets in, which is waited for."""
+    await web(q, bearer=TOKEN)
+    daemon.web.is_at_once = False
+    daemon.web.may_go_on.set()
+    [active] = await daemon.table.ask(ListOwnSessions(process=process_key(100)))
+    daemon.web.says = Answer(action="allow", active=active)
+    return active
+
+
+async def test_who_is_let_in_is_so_by_what_is_so_as_the_answer_leaves(clock: FakeClock) -> None:
+    async with serving(clock) as daemon:
+        daemon.verifier.says = verdict(principal("Alice"), roles=("reader",))
+        q = await daemon.process()
+        active = await let_in(daemon, q)
+        before = structs.replace(active.session, roles=("admin",))
+        daemon.web.says = Answer(action="allow", active=replace(active, session=before))
+        assert (await web(q))["roles"] == ["reader"]
+
+
+async def test_who_is_taken_back_as_he_is_let_in_is_not(
+    clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with serving(clock) as daemon:
+        q = await daemon.process()
+        await let_in(daemon, q)
+        answers = [daemon.web.says, sent("deny", 401, reason="expired")]
+
+        async def answer(request: Request, *, deadline: float) -> Answer:
+            if len(answers) == 2:
+                await daemon.revoke_all()  # its push leaves before the answer
+            return answers.pop(0)
+
+        monkeypatch.setattr(daemon.web, "answer", answer)
+        assert denial(await web(q)) == ("deny", 401, "expired")
+        assert (await q.next_push())["event"] == "revoked"
+
+
+async def test_nobody_is_let_in_by_a_table_that_is_closing(clock: FakeClock) -> None:
+    async with serving(clock) as daemon:
+        q = await daemon.process()
+        await let_in(daemon, q)
+        daemon.table.close()
+        assert denial(await web(q)) == ("deny", 503, "deadline")
 
 
 async def test_an_answer_that_comes_too_late_is_not_waited_for(clock: FakeClock) -> None:

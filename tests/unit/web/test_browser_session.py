@@ -54,6 +54,28 @@ async def test_a_session_that_ends_while_it_is_looked_up_lets_nobody_in(world: S
     assert location(await browser.get()).startswith(world.issuer.iss)
 
 
+async def test_a_full_disk_takes_nothing_from_who_is_in(world: Surfing) -> None:
+    browser = world.browser()
+    await browser.sign_in()
+    (before,) = await world.sessions()
+    await world.clock.advance(HOUR / 2)
+    world.table.store.failing = 1
+    assert (await browser.get()).action == "allow"
+    (after,) = await world.sessions()
+    assert after.session.until == before.session.until
+    assert (await browser.get()).action == "allow"
+    (used,) = await world.sessions()
+    assert before.session.until is not None
+    assert used.session.until == before.session.until + HOUR / 2
+
+
+async def test_a_table_that_is_closing_lets_nobody_in(world: Surfing) -> None:
+    browser = world.browser()
+    await browser.sign_in()
+    world.table.table.close()
+    assert (await browser.get()).status == 503
+
+
 async def test_hashes_of_different_purposes_are_no_ones_but_theirs(world: Surfing) -> None:
     services = world.services
     hashes = {services.hash_of(each, "x") for each in ("cookie", "state", "signout", "arrival")}
