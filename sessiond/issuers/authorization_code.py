@@ -34,6 +34,7 @@ from sessiond.refresher import Tokens, TokenSource
 from sessiond.refresher.giving_back import give_back
 from sessiond.web.web_client import AuthorizationRequest, Redeemed
 
+LOOKS_EVERY = 5.0  # seconds between looks at whether the metadata is at hand, and new enough
 RESOURCE = "resource"  # the one parameter that the token endpoint is told too (RFC 8707, 2.2)
 # The issuer's own trouble, whatever its status: nobody was refused (RFC 6749, 4.1.2.1; RFC 8628).
 _TRANSIENT = ("server_error", "temporarily_unavailable", "slow_down")
@@ -92,10 +93,12 @@ class AuthorizationCodeGrant:
         """Whom its refresh tokens are bound to."""
         return self._client.id
 
-    async def prepare(self) -> None:
-        """Learn where the pages are, so that no browser waits for that; else the first one does."""
-        with suppress(IssuerUnavailable):
-            await self._discovery.page(Page.AUTHORIZATION)
+    async def keep_ready(self) -> None:
+        """Know where the pages are, so that no browser waits for that; until cancelled."""
+        while True:
+            with suppress(IssuerUnavailable):
+                await self._discovery.page(Page.AUTHORIZATION)
+            await self._clock.sleep(LOOKS_EVERY)
 
     async def authorization_url(self, request: AuthorizationRequest) -> str:
         """Return where a browser is sent to sign in; see `sessiond.web.web_client.WebClient`."""

@@ -80,7 +80,7 @@ class Issuer:
         if self.web is None:
             await self._keep_fresh(clock, probe, is_seen_to)
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self.web.prepare)
+            tasks.start_soon(self.web.keep_ready)
             await self._keep_fresh(clock, probe, is_seen_to)
 
     async def _keep_fresh(

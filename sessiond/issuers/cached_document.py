@@ -75,6 +75,7 @@ class Kept(Generic[T]):
         if self._copy is None or self._age() >= MAX_STALE:
             return await self.fetch()
         if self._clock.monotonic() - self._tried_at >= RETRY_AFTER:
+            self._tried_at = self._clock.monotonic()  # nobody else waits, if this one gives up
             with suppress(IssuerUnavailable):  # the old copy is good enough until MAX_STALE
                 return await self.fetch()
         return self._copy

@@ -10,6 +10,7 @@ from sessiond.core.secret import Secret
 from sessiond.racing import first
 from sessiond.web import cookies, words
 from sessiond.web.answer import Answer, Header, redirect
+from sessiond.web.at_once import PATIENCE, at_once
 from sessiond.web.base import Base
 from sessiond.web.finishing import Finishing, Job, Pending, SignedIn
 from sessiond.web.needs import WebServices
@@ -19,7 +20,6 @@ from sessiond.web.request import Request
 from sessiond.web.target import Target, parameters
 from sessiond.web.transaction import Transaction, slot_of
 
-PATIENCE = 0.3  # seconds until the browser is shown a page that asks again
 MAX_CODE = 8192  # characters
 
 
@@ -100,7 +100,8 @@ class Callback:
             at=self._services.clock.monotonic(),
         )
         try:
-            fault = await client.iss_fault(asked.get("iss"))
+            stated = asked.get("iss")
+            fault = await at_once(self._services.clock, partial(client.iss_fault, stated))
         except IssuerUnavailable:
             return words.unavailable(base, to=to).answer()
         found = self.finishing.find(state)

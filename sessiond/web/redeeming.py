@@ -172,7 +172,7 @@ class Redeeming:
     ) -> Page:
         self.tell_refused(returned, reason, detail, user=user)
         base, to = returned.base, returned.transaction.again
-        leave = await end_of_issuers_session(returned.client, base)
+        leave = await end_of_issuers_session(returned.client, base, self._services.clock)
         return words.refused(base, reason, to=to, leave=leave)
 
     def _tell_accepted(self, returned: Returned, active: ActiveSession) -> None:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from urllib.parse import quote
 
 from sessiond.core.errors import IssuerUnavailable
@@ -10,6 +11,7 @@ from sessiond.core.session import ProcessAbout
 from sessiond.core.web_login import SIGN_IN_LASTS
 from sessiond.web import cookies, words
 from sessiond.web.answer import Answer, redirect
+from sessiond.web.at_once import at_once
 from sessiond.web.base import SIGN_IN, Base
 from sessiond.web.needs import WebServices, WebSettings
 from sessiond.web.pages import Link, Page
@@ -76,7 +78,7 @@ class SignIn:
         )
         asked = _asked(transaction, base, services.settings(), request.about)
         try:
-            url = await client.authorization_url(asked)
+            url = await at_once(services.clock, partial(client.authorization_url, asked))
         except IssuerUnavailable:
             return words.unavailable(base, to=transaction.again).answer()
         name = cookies.sign_in_cookie(base, slot)

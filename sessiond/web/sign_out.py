@@ -1,12 +1,15 @@
 """Ends a browser's session, here and at the issuer (RP-initiated logout)."""
 
+from functools import partial
 from urllib.parse import quote
 
+from sessiond.clock import Clock
 from sessiond.core.changes import SignOut
 from sessiond.core.errors import IssuerUnavailable
 from sessiond.core.session import ActiveSession
 from sessiond.web import cookies, words
 from sessiond.web.answer import Answer, redirect
+from sessiond.web.at_once import at_once
 from sessiond.web.base import Base
 from sessiond.web.browser_session import BrowserSessions
 from sessiond.web.needs import WebServices
@@ -15,10 +18,10 @@ from sessiond.web.target import URL_SAFE, Target, parameters
 from sessiond.web.web_client import WebClient
 
 
-async def end_of_issuers_session(client: WebClient, base: Base) -> str:
+async def end_of_issuers_session(client: WebClient, base: Base, clock: Clock) -> str:
     """Return where an issuer signs a person out, and leads back; empty: it has none, or not now."""
     try:
-        url = await client.end_session_url(base.callback)
+        url = await at_once(clock, partial(client.end_session_url, base.callback))
     except IssuerUnavailable:
         return ""
     return quote(url, safe=URL_SAFE)
@@ -51,6 +54,7 @@ class SigningOut:
 
     async def _next(self, active: ActiveSession, base: Base) -> str:
         """Return where the issuer signs the person out, or our own last page."""
-        client = self._services.settings().clients.get(active.session.principal.issuer)
-        url = "" if client is None else await end_of_issuers_session(client, base)
+        services = self._services
+        client = services.settings().clients.get(active.session.principal.issuer)
+        url = "" if client is None else await end_of_issuers_session(client, base, services.clock)
         return url or base.callback

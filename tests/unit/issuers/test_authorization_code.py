@@ -7,6 +7,8 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+import anyio
+import anyio.lowlevel
 import pytest
 from joserfc import jwt
 from structlog.testing import capture_logs
@@ -204,10 +206,17 @@ def web_client_of_one_that_is_away(issuer: IssuerStub) -> AuthorizationCodeGrant
 
 
 async def test_where_to_send_it_is_known_before_anybody_waits(issuer: IssuerStub) -> None:
-    client = web_client(issuer)
-    await client.prepare()
+    client, looks = web_client_of_one_that_is_away(issuer), issuer.clock.slept
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(client.keep_ready)
+        while len(looks) < 2:
+            await anyio.lowlevel.checkpoint()
+        web_client(issuer)  # it is back
+        seen = len(looks)
+        while len(looks) < seen + 2:
+            await anyio.lowlevel.checkpoint()
+        tasks.cancel_scope.cancel()
     issuer.says(METADATA, {}, status=503)
-    await web_client_of_one_that_is_away(issuer).prepare()
     assert (await client.authorization_url(REQUEST)).startswith(f"{ISSUER}authorize?")
 
 

@@ -140,6 +140,21 @@ async def test_a_failed_issuer_is_left_alone_while_the_old_copy_serves(
     assert await kept.get() == 3
 
 
+async def test_who_gives_up_waiting_for_a_newer_copy_leaves_nobody_else_waiting(
+    source: Source, kept: Kept[int], clock: HandClock
+) -> None:
+    await kept.get()
+    clock.pass_(MAX_AGE)
+    source.shut()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(kept.get)
+        await source.begun.wait()
+        assert await kept.get() == 1  # while it is fetched
+        tasks.cancel_scope.cancel()
+    assert await kept.get() == 1
+    assert source.fetched == 2
+
+
 async def test_no_copy_outlives_a_day_without_its_issuer(
     source: Source, kept: Kept[int], clock: HandClock
 ) -> None:

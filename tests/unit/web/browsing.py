@@ -63,13 +63,13 @@ class IssuerPages:
     held: anyio.Event | None = None  # a code is redeemed when it is set
     refuses: Exception | None = None  # what redeeming ends in
     is_away: bool = False
+    hangs: bool = False  # its metadata are never there
     metadata: anyio.Event = field(default_factory=anyio.Event)  # answers are judged once it is set
     has_refresh: bool = True
     id_token_of: str | None = None  # whose the ID token is; None: whoever signed in
 
     async def authorization_url(self, request: AuthorizationRequest) -> str:
-        if self.is_away:
-            raise IssuerUnavailable("away, wanted it: wait")
+        await self._read_metadata()
         self.asked[request.state] = request
         return f"{self.iss}authorize?{urlencode({'state': request.state, 'x': 'a b'})}"
 
@@ -107,17 +107,21 @@ class IssuerPages:
 
     async def iss_fault(self, iss: str | None) -> str:
         await self.metadata.wait()
-        if self.is_away:
-            raise IssuerUnavailable("away, wanted it: wait")
+        await self._read_metadata()
         if iss == self.iss or (iss is None and not self.states_iss):
             return ""
         return "iss is another, wanted its own: sign in again"
 
     async def end_session_url(self, post_logout_redirect_uri: str) -> str:
-        if self.is_away:
-            raise IssuerUnavailable("away, wanted it: wait")
+        await self._read_metadata()
         back = quote(post_logout_redirect_uri, safe="")
         return f"{self.end_session}?post_logout_redirect_uri={back}" if self.end_session else ""
+
+    async def _read_metadata(self) -> None:
+        if self.hangs:
+            await anyio.sleep_forever()
+        if self.is_away:
+            raise IssuerUnavailable("away, wanted it: wait")
 
 
 def callback(**parameters: str) -> str:
