@@ -31,10 +31,10 @@ async def at_once(clock: Clock, ask: Callable[[], Awaitable[A]]) -> A:
             failures.append(error)
 
     await first(keep, lambda: clock.sleep(PATIENCE))
-    if answers:
-        return answers[0]
-    raise IssuerUnavailable(
-        str(failures[0])
-        if failures
-        else f"no answer within {PATIENCE} s, wanted one by then: see that issuer"
-    )
+    if failures:
+        raise failures[0]
+    if not answers:
+        raise IssuerUnavailable(
+            f"no answer within {PATIENCE} s, wanted one by then: see that issuer"
+        )
+    return answers[0]
