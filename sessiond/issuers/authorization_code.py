@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from sessiond.clock import Clock
 from sessiond.core.claim_values import claim_at
 from sessiond.core.errors import (
+    IssuerThrottled,
     IssuerUnavailable,
     SignInRefused,
     TokenRejected,
@@ -18,7 +19,7 @@ from sessiond.core.password import is_sendable
 from sessiond.core.printable import seen
 from sessiond.core.secret import Secret
 from sessiond.issuers.client import Client
-from sessiond.issuers.discovery import Discovery, Endpoint, Page
+from sessiond.issuers.discovery import Discovery, Endpoint, Page, Place
 from sessiond.issuers.http import IssuerHttp, Reply
 from sessiond.issuers.pkce import challenge_of
 from sessiond.issuers.token_endpoint import (
@@ -34,6 +35,7 @@ from sessiond.refresher import Tokens, TokenSource
 from sessiond.refresher.giving_back import give_back
 from sessiond.web.web_client import AuthorizationRequest, Redeemed
 
+MAX_HOLD = 60.0  # seconds that no code is spent for one 429: who floods us keeps nobody out longer
 LOOKS_EVERY = 5.0  # seconds between looks at whether the metadata is at hand, and new enough
 RESOURCE = "resource"  # the one parameter that the token endpoint is told too (RFC 8707, 2.2)
 # The issuer's own trouble, whatever its status: nobody was refused (RFC 6749, 4.1.2.1; RFC 8628).
@@ -82,6 +84,7 @@ class AuthorizationCodeGrant:
         self.tokens = tokens
         self._rules = rules
         self._clock = clock
+        self._held_until = float("-inf")  # monotonic
 
     @property
     def issuer(self) -> str:
@@ -141,7 +144,7 @@ class AuthorizationCodeGrant:
         if RESOURCE in self._rules.parameters:
             form[RESOURCE] = self._rules.parameters[RESOURCE]
         place = await self._discovery.need(Endpoint.TOKEN)
-        reply = await self._client.post(self._http, place, form)
+        reply = await self._ask(place, form)
         if reply.status != 200:
             raise _fault(reply)
         answer = reply.read()
@@ -152,6 +155,26 @@ class AuthorizationCodeGrant:
             return Redeemed(tokens=tokens, subject=self._subject(answer.get("id_token"), nonce))
         except TokenRejected:
             await self.give_back(tokens)
+            raise
+
+    async def _ask(self, place: Place, form: Mapping[str, str]) -> Reply:
+        """Ask about a code, unless the issuer has just wished to be left alone.
+
+        Anybody can bring codes that are none. An issuer that is asked about them all the same may
+        turn our client away altogether, and refreshes with it.
+        """
+        left = self._held_until - self._clock.monotonic()
+        if left > 0:
+            raise IssuerThrottled(
+                "the issuer was asked about too many codes and said so, wanted it to take more: "
+                f"wait, it is asked again in {left:.0f} s",
+                retry_after=left,
+            )
+        try:
+            return await self._client.post(self._http, place, form)
+        except IssuerThrottled as throttled:
+            pause = min(throttled.retry_after, MAX_HOLD)
+            self._held_until = self._clock.monotonic() + pause
             raise
 
     async def give_back(self, tokens: Tokens) -> None:

@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 from sessiond.clock import Clock
 from sessiond.core.changes import SignOut
-from sessiond.core.errors import IssuerUnavailable
+from sessiond.core.errors import IssuerUnavailable, StoreError, TableClosed
 from sessiond.core.session import ActiveSession
 from sessiond.web import cookies, words
 from sessiond.web.answer import Answer, redirect
@@ -40,7 +40,7 @@ class SigningOut:
         Raises:
             RepeatedCookie: Which cookie is meant is not clear.
             RepeatedParameter: Which mark is.
-            StoreError: Nothing could be asked or written.
+            StoreError: Nothing could be asked.
         """
         mark = parameters(Target.of(request.target).query).get("t", "")
         active = await self._sessions.find(request, base)
@@ -48,9 +48,19 @@ class SigningOut:
             return redirect(base.callback)
         if not self._sessions.is_sign_out_of(active, mark):
             return words.wrong_sign_out(base).answer()
-        await self._services.table.ask(SignOut(process=request.process, session=active.session.id))
+        await self._end(active)
         taken_back = cookies.set_cookie(base, base.cookie, "", max_age=0)
         return redirect(await self._next(active, base), ("Set-Cookie", taken_back))
+
+    async def _end(self, active: ActiveSession) -> None:
+        """End it here. On a full disk too, where only the trace of that comes later."""
+        session = active.session
+        try:
+            await self._services.table.ask(SignOut(process=session.process, session=session.id))
+        except TableClosed:
+            raise
+        except StoreError:  # which the table has told; nobody who signs out is to stay in
+            return
 
     async def _next(self, active: ActiveSession, base: Base) -> str:
         """Return where the issuer signs the person out, or our own last page."""

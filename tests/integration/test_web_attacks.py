@@ -81,7 +81,6 @@ ISSUERS: dict[str, Fault] = {
     "nothing": lambda control: control.fault("/token", "empty"),
     "no answer": lambda control: control.fault("/token", "drop"),
     "another address": lambda control: control.fault("/token", "redirect"),
-    "too many": lambda control: control.fault("/token", "answer", status=429),
     "its own trouble": answering(500),
     "an error that is none": answering(400, error=["x"], error_description=5),
     "an error for people's eyes": answering(400, error="<b>x</b>", error_description="\r\nX: y"),
@@ -166,7 +165,7 @@ def test_a_sign_in_goes_on_over_a_reload_as_far_as_what_is_configured_then_lets_
     assert troubles(daemon) == []
 
 
-def test_while_the_disk_is_full_nobody_signs_in_and_who_is_in_stays(
+def test_while_the_disk_is_full_nobody_signs_in_and_who_is_in_stays_until_he_signs_out(
     configured: Configured, start: Start, process: Connected, arrive: Arrive
 ) -> None:
     daemon = start(configured())
@@ -177,6 +176,9 @@ def test_while_the_disk_is_full_nobody_signs_in_and_who_is_in_stays(
     with disk_full(daemon):
         page = late.follow(target)
         assert (page.action, page.answer["reason"]) == ("deny", "unavailable")
-        assert browser.get().answer["session"] == session
-    assert [each["session"] for each in q.sessions()] == [session]
+        answer = browser.get().answer
+        assert answer["session"] == session
+        assert browser.get(answer["signout"].removeprefix(BASE)).action == "redirect"
+        assert browser.cookies == {}
+    assert q.sessions() == []
     assert late.sign_in().action == "allow"

@@ -422,6 +422,22 @@ async def test_an_issuer_that_is_away_or_throttles_is_asked_once(issuer: IssuerS
     assert issuer.asked("/token") == 2
 
 
+async def test_an_issuer_that_has_enough_of_codes_is_left_alone_but_not_for_long(
+    issuer: IssuerStub,
+) -> None:
+    client = web_client(issuer)
+    for wish, waits in (("3", 3), ("3000", 60)):
+        issuer.says("/token", {}, status=429, headers={"retry-after": wish})
+        asked = issuer.asked("/token")
+        for _ in range(9):
+            with pytest.raises(IssuerThrottled):
+                await redeem(client)
+        assert issuer.asked("/token") == asked + 1
+        issuer.clock.pass_(waits)
+    issuer.says("/token", answer())
+    assert (await redeem(client)).tokens
+
+
 @pytest.mark.parametrize("code", ["", "a b", "a\r\nb", "caf\u00e9", "\udcff", "x" * 32769])
 async def test_what_can_be_no_code_is_sent_to_nobody(issuer: IssuerStub, code: str) -> None:
     client = web_client(issuer)

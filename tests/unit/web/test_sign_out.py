@@ -49,6 +49,21 @@ async def test_an_issuer_that_is_away_keeps_nobody_signed_in(world: Surfing) -> 
     assert await world.sessions() == []
 
 
+async def test_a_full_disk_keeps_nobody_signed_in(world: Surfing) -> None:
+    browser, out = await signed_in(world)
+    world.table.store.failing = 1
+    assert location(await browser.get(out)) == TLS.callback
+    assert browser.cookies == {}
+    assert await world.sessions() == []
+    assert location(await browser.get()).startswith(world.issuer.iss)
+
+
+async def test_a_table_that_is_closing_signs_nobody_out(world: Surfing) -> None:
+    browser, out = await signed_in(world)
+    world.table.table.close()
+    assert (await browser.get(out)).status == 503
+
+
 async def test_an_issuer_that_signs_nobody_in_any_more_is_not_asked(world: Surfing) -> None:
     browser, out = await signed_in(world)
     world.use_issuers(type(world.issuer)(issuer="other", end_session="https://other.example/"))
