@@ -435,7 +435,7 @@ async def test_an_issuer_that_has_enough_of_codes_is_left_alone_but_not_for_long
         assert issuer.asked("/token") == asked + 1
         issuer.clock.pass_(waits)
     issuer.says("/token", answer())
-    assert (await redeem(client)).tokens
+    assert (await redeem(client)).tokens.access_token.reveal() == "the-access-token"
 
 
 @pytest.mark.parametrize("code", ["", "a b", "a\r\nb", "caf\u00e9", "\udcff", "x" * 32769])
