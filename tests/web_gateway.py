@@ -6,6 +6,7 @@ see: the page of q itself where it is let in, else the response that the daemon 
 
 import re
 import ssl
+import time
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -19,7 +20,7 @@ from tests.issuer.running import ALICE, RunningIssuer, usual_password
 
 HTML = "text/html,application/xhtml+xml,*/*;q=0.8"
 CALLBACK = "/.sessiond/callback"
-ASKS_AGAIN = 100  # times that a page which refreshes itself is asked for
+ASKS_AGAIN = 30  # times that a page which refreshes itself is asked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +107,7 @@ class Gateway:
         return left.headers["location"]
 
     def follow(self, target: str) -> Page:
-        """Ask for a page, and again while it refreshes itself; what it waits for takes that time.
+        """Ask for a page, and again when it says so, while it refreshes itself.
 
         Raises:
             AssertionError: It goes on for ever.
@@ -115,6 +116,7 @@ class Gateway:
             page = self.get(target, site="cross-site")  # as whatever an issuer sends there
             if not page.header("Refresh"):
                 return page
+            time.sleep(float(page.header("Refresh")))
         raise AssertionError("the page refreshes itself for ever")
 
     def sign_in(self, target: str = "/", user: str = ALICE) -> Page:

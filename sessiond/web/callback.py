@@ -21,6 +21,7 @@ from sessiond.web.target import Target, parameters
 from sessiond.web.transaction import Transaction, slot_of
 
 MAX_CODE = 8192  # characters
+MAX_WAITED_FOR = 4  # sign-ins at work at one process, where q waits for another
 
 
 class Callback:
@@ -141,10 +142,16 @@ class Callback:
     async def _collected(
         self, pending: Pending, base: Base, transaction: Transaction, deadline: float
     ) -> Answer | None:
-        """Return what came of it, or the page that asks again."""
-        clock = self._services.clock
-        patience = min(PATIENCE, deadline - clock.monotonic())
-        await first(pending.done.wait, lambda: clock.sleep(patience))
+        """Return what came of it, or the page that asks again.
+
+        q waits with the first who asks. Whoever asks again does so without holding it, and so do
+        all where there are many: a slow issuer, or codes that somebody makes up, cost it no more.
+        """
+        if not pending.was_waited_for and self.finishing.at_work(pending.process) <= MAX_WAITED_FOR:
+            clock = self._services.clock
+            patience = min(PATIENCE, deadline - clock.monotonic())
+            pending.was_waited_for = True
+            await first(pending.done.wait, lambda: clock.sleep(patience))
         if not pending.done.is_set():
             return words.waiting().answer()
         over, result = _over(base, transaction), self.finishing.collect(pending)

@@ -58,6 +58,7 @@ class Pending:
     process: ProcessKey
     job: Job
     result: Result | None = None
+    was_waited_for: bool = False  # by q, for as long as it waits for one at all
     done: anyio.Event = field(default_factory=anyio.Event)
     gone: anyio.Event = field(default_factory=anyio.Event)  # collected, or it gave way to another
 
@@ -106,6 +107,12 @@ class Finishing:
     def find(self, state: TokenHash) -> Pending | None:
         """Return the sign-in of a state, unless it was collected."""
         return self._pending.get(state)
+
+    def at_work(self, process: ProcessKey) -> int:
+        """Return how many of a process have no result yet."""
+        return sum(
+            each.process == process and not each.done.is_set() for each in self._pending.values()
+        )
 
     def is_used(self, state: TokenHash) -> bool:
         """Say whether a state was worked for, or given up, before."""
