@@ -17,7 +17,7 @@ whole:{[title;content]
 // ---- what is on the page ----
 // person: as .sessiond.who gives it, or an empty dictionary: no token session
 known:{[person]
-  said:(row["Name";string person`name];row["Roles";", " sv string person`roles];row["Signed in until";@[16#string person`expires;10;:;" "]," UTC"]);
+  said:(row["Name";string person`name];row["Roles";", " sv string person`roles];row["This access lasts until";@[16#string person`expires;10;:;" "]," UTC, and is prolonged by itself"]);
   a:person`attributes;
   "<table>\n",(raze said,row'[string key a;value a]),"</table>\n"}
 content:{[person;leave]                                         // leave: where signing out is; "": nothing to sign out of

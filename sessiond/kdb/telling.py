@@ -123,7 +123,7 @@ def tell_web(
     services.metrics.web_requests.labels(answer.action, answer.reason).inc()
     if refused is not None:
         services.table.note_refusal(
-            user="", issuer=issuer, process=owner.about, reason=refused.reason
+            user=user, issuer=issuer, process=owner.about, reason=refused.reason
         )
 
 

@@ -93,7 +93,8 @@ class BearerLogin(Authentication):
         super()._late()
 
     def _answer(self) -> Encoded:
-        outcome, told = self._came_of_it(), self._told(call="web", user="")
+        user = "" if self._login is None else self._login.verdict.principal.name
+        outcome, told = self._came_of_it(), self._told(call="web", user=user)
         if isinstance(outcome, Refused):
             refused, answer = outcome, self._web.bearer_denied(outcome.reason, self._owner.about)
         else:

@@ -58,7 +58,7 @@ def test_the_page_says_who_has_signed_in_and_leads_to_signing_out(q: Interpreter
     assert f"Content-Length: {len(body)}" in head
     assert "Name<b>'alice'&co</b>\n" in page.text
     assert "Rolesreader, trader\n" in page.text
-    assert "Signed in until2030.01.02 03:04 UTC\n" in page.text
+    assert "This access lasts until2030.01.02 03:04 UTC, and is prolonged by itself\n" in page.text
     assert [link["href"] for link in page.links] == [LEAVE.replace("\\", "")]
 
 

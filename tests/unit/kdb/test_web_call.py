@@ -9,6 +9,7 @@ import pytest
 from msgspec import structs
 from structlog.testing import capture_logs
 
+from sessiond.core.access import AccessRules, Ceiling
 from sessiond.core.errors import IssuerUnavailable, Refusal, TokenRejected
 from sessiond.core.queries import ListOwnSessions
 from sessiond.core.session import ActiveSession, SessionState
@@ -108,6 +109,30 @@ async def test_a_bearer_who_is_refused_is_denied_and_told_of_without_a_name(
             *("login.refused", denied[2], ""),
         )
         assert await daemon.live(q) == 0
+
+
+@pytest.mark.parametrize(
+    ("rules", "denied"),
+    [
+        (AccessRules(ceilings=(Ceiling(users=("bob*",)),)), ("deny", 403, "notallowed")),
+        (AccessRules(ceilings=(Ceiling(roles=("other",)),)), ("deny", 403, "noroles")),
+        (AccessRules(ceilings=(Ceiling(acr=("phr",)),)), ("deny", 401, "stepup")),
+    ],
+)
+async def test_a_bearer_in_order_who_may_not_be_here_is_told_of_by_the_verified_name(
+    clock: FakeClock, rules: AccessRules, denied: tuple[str, int, str]
+) -> None:
+    async with serving(clock) as daemon:
+        daemon.verifier.says = verdict(principal("Alice"), roles=("reader",))
+        daemon.reload(rules)
+        q = await daemon.process()
+        with capture_logs() as lines:
+            assert denial(await web(q, bearer=TOKEN)) == denied
+        [line] = [each for each in lines if each["event"] == "web request"]
+        assert (line["outcome"], line["reason"], line["user"]) == ("deny", denied[2], "Alice")
+        await clock.advance(1)
+        [told] = daemon.store.events
+        assert (told.reason, told.user) == (denied[2], "Alice")  # type: ignore[union-attr]
 
 
 async def test_what_is_no_bearer_token_goes_to_no_issuer(clock: FakeClock) -> None:
