@@ -29,6 +29,7 @@ from tests.bench import (
     sampling,
     standing,
     storming,
+    web,
 )
 from tests.bench.aims import aims
 from tests.bench.bench import Bench
@@ -53,6 +54,7 @@ MEASUREMENTS: dict[str, Measurement] = {
     "revoking": revoking.measure,
     "following": following.measure,
     "delivering": delivering.measure,
+    "web": web.measure,
     "beside": beside.measure,
     "standing": standing.measure,
     "growing": growing.measure,

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple, Protocol
 from uuid import UUID
 
-from sessiond.qipc import MessageKind, QError, decode, encode_message, guid_of, mapping, text
+from sessiond.qipc import MessageKind, QError, Value, decode, encode_message, guid_of, mapping, text
 from sessiond.testing import calls
 from tests.bench import dovecot, floor
 
@@ -70,12 +70,21 @@ class Kdb:
         at = answer.find(_LAST_KEY) + len(_LAST_KEY) + _TYPE_AND_COUNT
         if answer[at : at + 3] == _TRUE:
             return Verdict("", answer[at + 3 : at + 19])
-        value = decode(answer[_HEADER:])
-        if isinstance(value, QError):
-            raise ConnectionError(f"the daemon answered with an error: {value.text}")
-        members = mapping(value)
+        members = members_of(answer)
         reason = text(members["reason"])
         return Verdict(reason, b"" if reason else guid_of(members["session"]).bytes)
+
+
+def members_of(answer: bytes) -> dict[str, Value]:
+    """Return what is in an answer, decoded in full.
+
+    Raises:
+        ConnectionError: It is an error.
+    """
+    value = decode(answer[_HEADER:])
+    if isinstance(value, QError):
+        raise ConnectionError(f"the daemon answered with an error: {value.text}")
+    return mapping(value)
 
 
 def opened_and_ping(session: bytes, handle: int) -> bytes:

@@ -14,15 +14,15 @@ import pytest
 
 from sessiond.qipc import MessageKind, encode_message
 from sessiond.testing import FakeProcess, calls
-from tests.bench import dovecot
+from tests.bench import dovecot, web
 from tests.bench.aims import aims
-from tests.bench.bench import dealt, must_be_accepted, taking_turns
+from tests.bench.bench import Bench, dealt, must_be_accepted, taking_turns
 from tests.bench.document import PLOT, placed, write
 from tests.bench.dovecot import Dovecot
 from tests.bench.fast_issuer import FastIssuer
 from tests.bench.figures import CPU, WAIT, Row, medians, percentile, table
 from tests.bench.floor import Floor
-from tests.bench.load import Load, Plan, carry_out
+from tests.bench.load import Generator, Load, Plan, carry_out
 from tests.bench.machine import cpu_seconds, facts
 from tests.bench.minting import Minting, opaque
 from tests.bench.plot import plot
@@ -151,6 +151,38 @@ def test_of_an_answer_the_verdict_and_the_session_are_read(
     verdict = SPEECHES["sessiond"].verdict(answers[0])
     assert verdict.reason == ""
     assert session["session"] == UUID(bytes=verdict.session)
+
+
+def test_each_kind_of_request_over_http_is_measured_with_what_it_is_to_come_to(
+    strict_issuer: RunningIssuer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(web, "REVOKED", 3)
+    with (
+        FastIssuer(tmp_path) as fast,
+        Floor(tmp_path, fast.pem) as floor,
+        Generator() as generator,
+    ):
+        bench = Bench(strict_issuer, fast, floor, generator, tmp_path, is_quick=True)
+        *kinds, revoked = web.measure(bench)
+
+    assert [row.what for row in kinds] == [web.BEARER, web.COOKIE, web.FIRST, web.BEGUN]
+    shown = {WAIT, "p99 ms", CPU, "p50/floor", "CPU/floor"}
+    assert all(shown <= row.figures.keys() for row in kinds)
+    assert {WAIT, "p99 ms"} <= revoked.figures.keys()
+
+
+def test_a_request_that_comes_to_something_else_is_no_measurement(
+    strict_issuer: RunningIssuer, tmp_path: Path
+) -> None:
+    with (
+        RunningDaemon(tmp_path, configuration(strict_issuer)) as daemon,
+        FakeProcess(daemon.address) as process,
+    ):
+        process.hello()
+        requests = [web.requested(bearer="made up"), web.requested()]
+        load = web.asked(daemon, process, requests, "allow", issuers=[strict_issuer.pid])
+
+    assert load.outcomes == {"malformed": 1, "basic": 1}
 
 
 def test_the_floor_commits_a_row_for_each_good_signature(tmp_path: Path) -> None:
