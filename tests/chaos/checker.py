@@ -4,7 +4,7 @@ What was acknowledged is in the journal; what is true is in the databases that t
 have left. Nothing here asks sessiond what it thinks.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 
@@ -71,7 +71,7 @@ def acknowledged_is_on_disk(evidence: Evidence) -> Iterator[str]:
     """What a process was told before a death is in the database that the death left."""
     for snapshot in evidence.snapshots:
         by_session = snapshot.of_session
-        for entry in evidence.of("opened", before=snapshot.n):
+        for entry in evidence.of("opened", "let-in", before=snapshot.n):
             yield from _kept(entry["session"], entry, snapshot, by_session)
         for entry in evidence.of("reconciled", before=snapshot.n):
             for session in entry["held"]:
@@ -125,7 +125,7 @@ def who_came_alone_is_not_prolonged(evidence: Evidence) -> Iterator[str]:
     """A session that only ever brought access tokens alone ends with the last of them."""
     fetched = {entry["token"]: entry["t"] for entry in evidence.of("token")}
     brought: defaultdict[str, list[Entry]] = defaultdict(list)
-    for entry in evidence.of("login", "renewing"):
+    for entry in evidence.of("login", "let-in", "child", "renewing"):
         brought[entry["session"]].append(entry)
     for session, entries in brought.items():
         if not all(entry["alone"] for entry in entries):
@@ -175,12 +175,37 @@ def what_ended_stays_ended(evidence: Evidence) -> Iterator[str]:
                 ended.add(entry["session"])
             case "left":
                 ended.add(entry["session"])
+            case "let-in" | "child" if entry["session"] in ended:
+                yield f"in {entry['n']}: {entry['session']} is back"
             case "sees" | "reconciled":
                 seen = entry["sessions"] if entry["kind"] == "sees" else entry["held"]
                 for session in ended.intersection(seen):
                     yield f"in {entry['n']}: {session} is back"
             case _:
                 pass
+
+
+def children_end_with_their_parents(evidence: Evidence) -> Iterator[str]:
+    """No websocket outlives the session that let it in, nor has one that was told another."""
+    parents = {entry["session"]: entry["parent"] for entry in evidence.of("child")}
+    for snapshot in evidence.snapshots:
+        for session, live in snapshot.sessions.items():
+            if live.parent is not None and live.parent not in snapshot.sessions:
+                yield f"at {snapshot.n}: {session} lives without {live.parent}"
+            if session in parents and parents[session] != live.parent:
+                yield f"at {snapshot.n}: {session} is of {live.parent}"
+
+
+def a_bearer_is_one_session(evidence: Evidence) -> Iterator[str]:
+    """One access token has one session at one process, however often it is shown."""
+    shown = {
+        entry["session"]: (entry["process"], entry["token"]) for entry in evidence.of("let-in")
+    }
+    for snapshot in evidence.snapshots:
+        live = Counter(shown[session] for session in snapshot.sessions if session in shown)
+        for (process, token), number in live.items():
+            if number > 1:
+                yield f"at {snapshot.n}: {number} sessions of token {token} at {process}"
 
 
 def beliefs_are_true(evidence: Evidence) -> Iterator[str]:
@@ -200,7 +225,7 @@ def operators_are_obeyed(evidence: Evidence) -> Iterator[str]:
     """What an operator was told is revoked lives in no later database, nor comes in again."""
     fetched = {entry["token"]: entry["n"] for entry in evidence.of("token")}
     for revoked in evidence.of("operator-revoked"):
-        for login in evidence.of("login"):
+        for login in evidence.of("login", "let-in"):
             if login["session"] != revoked.get("session") and login["user"] != revoked.get("user"):
                 continue
             if login["asked_at"] < revoked["t"]:  # though its answer was perhaps read later
@@ -251,6 +276,8 @@ RULES: tuple[Rule, ...] = (
     reconciling_is_right,
     pushes_are_in_order,
     what_ended_stays_ended,
+    children_end_with_their_parents,
+    a_bearer_is_one_session,
     beliefs_are_true,
     operators_are_obeyed,
     unjustified,

@@ -9,6 +9,7 @@ from tests.chaos.realm import Pair, Realm
 from tests.chaos.stage import Stage
 
 HANDLES = range(5, 13)
+WEBSOCKETS = range(13, 17)  # their handles: nobody logs in on them
 BURST = 12  # actions at most that a kill may find unanswered
 LULL = 0.03  # seconds at most between two actions
 AWAY = 1.5  # seconds that a process may let pass before it connects again
@@ -38,6 +39,8 @@ class Driver:
         self._away: dict[str, float] = {}  # since when a process is not connected
         self._small: dict[Callable[[], None], float] = {
             self._log_in: 30,
+            self._request: 12,
+            self._upgrade: 8,
             self._leave: 10,
             self._renew: 10,
             self._look: 3,
@@ -47,6 +50,7 @@ class Driver:
             self._revoke: 0.6,
             self._disable: 0.5,
             self._revoke_session: 1.5,
+            self._revoke_web_session: 1.5,
             self._revoke_user: 0.4,
             self._enable: 1.5,
             self._roles: 1,
@@ -119,6 +123,20 @@ class Driver:
             opens=self._chance(0.9),
         )
 
+    def _request(self) -> None:
+        process, pair = self._process(), self._pair()
+        if process and pair:
+            process.request(pair.user, pair.access, pair.number)
+
+    def _upgrade(self) -> None:
+        process = self._process()
+        if process is None or not process.let_in:
+            return
+        taken = process.knocking.union(process.held)
+        free = [handle for handle in WEBSOCKETS if handle not in taken]
+        if free:
+            process.upgrade(self._random.choice([*process.let_in]), self._random.choice(free))
+
     def _leave(self) -> None:
         process = self._process()
         if process and process.settled:
@@ -161,6 +179,12 @@ class Driver:
         process = self._process()
         if process and process.settled:
             session = process.held[self._random.choice(process.settled)]
+            self._stage.operator.revoke(session=str(session))
+
+    def _revoke_web_session(self) -> None:
+        process = self._process()
+        if process and process.let_in:
+            session = self._random.choice([*process.let_in])
             self._stage.operator.revoke(session=str(session))
 
     def _revoke_user(self) -> None:

@@ -41,6 +41,7 @@ class Live:
     user: str
     issuer: str
     expires_at: float | None  # of its grant; None where that is missing
+    parent: str | None = None  # the session that let its handle in
 
 
 @dataclass(frozen=True)
@@ -119,12 +120,14 @@ def _faults(db: sqlite3.Connection) -> Iterator[str]:
 
 def _sessions(db: sqlite3.Connection) -> Iterator[tuple[str, Live]]:
     rows = db.execute(
-        "SELECT sessions.id, state, name, sessions.issuer, expires_at FROM sessions"
+        "SELECT sessions.id, state, name, sessions.issuer, expires_at, parent"
+        " FROM sessions"
         " LEFT JOIN grants ON grants.id = sessions.grant_id"
     )
-    for key, state, user, issuer, expires_at in rows:
+    for key, state, user, issuer, expires_at, parent in rows:
         ends = None if expires_at is None else expires_at / 1e6
-        yield str(UUID(bytes=key)), Live(state, user, issuer, ends)
+        born_of = None if parent is None else str(UUID(bytes=parent))
+        yield str(UUID(bytes=key)), Live(state, user, issuer, ends, born_of)
 
 
 def _event(sequence: int, body: dict[str, Any]) -> Event:

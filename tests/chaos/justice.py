@@ -35,7 +35,7 @@ class Court:
         self._dead = {entry["process"] for entry in evidence.of("process-killed")}
         self._brought: defaultdict[str, list[int]] = defaultdict(list)  # tokens by session
         self._fetched = {entry["token"]: entry["t"] for entry in evidence.of("token")}
-        for entry in evidence.of("login"):
+        for entry in evidence.of("login", "let-in", "child"):
             self._home.setdefault(entry["session"], entry)
             self._brought[entry["session"]].append(entry["token"])
         for entry in evidence.of("renewing"):
@@ -57,6 +57,8 @@ class Court:
                 return self._handle_was_taken(home)
             case "session.closed", "lost":
                 return home["process"] in self._dead
+            case "session.revoked", "parent":
+                return self._has_no_parent(event, home)
             case "session.revoked", "refused":
                 return self._had_trouble(event)
             case "session.revoked", "operator":
@@ -98,6 +100,10 @@ class Court:
             and entry["n"] > home["n"]
             for entry in self._evidence.of("connecting")
         )
+
+    def _has_no_parent(self, event: Event, home: Entry) -> bool:
+        of_parent = self._evidence.snapshots[-1].of_session.get(home.get("parent", ""), [])
+        return any(each.kind in ENDS and each.at <= event.at for each in of_parent)
 
     def _was_revoked(self, event: Event) -> bool:
         return any(

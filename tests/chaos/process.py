@@ -3,10 +3,11 @@
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sessiond.qipc import Push, QError, Response, Value, unpack_call
+from sessiond.qipc import Push, QError, Response, Value, call, guid, int_, unpack_call
 from sessiond.testing import FakeProcess
 from sessiond.testing.calls import (
     PING,
@@ -17,10 +18,21 @@ from sessiond.testing.calls import (
     opened_call,
     reconcile_call,
     renew_call,
+    web_call,
 )
 from sessiond.testing.plain import instant, plain, plain_dict, plain_rows
 from tests.chaos.journal import Journal
 from tests.peers import PeerFarm
+
+NOBODY = UUID(int=0)
+
+
+@dataclass(frozen=True)
+class Showing:
+    """A bearer of requests over HTTP, by the number of the journal."""
+
+    user: str
+    token: int
 
 
 class ChaosProcess:
@@ -34,6 +46,7 @@ class ChaosProcess:
         self.name = name
         self.held: dict[int, UUID] = {}  # the users on its handles
         self.users: dict[UUID, str] = {}
+        self.let_in: dict[UUID, Showing] = {}  # sessions of requests, by what they showed
         self.knocking: set[int] = set()  # handles whose login is not answered yet
         self.connection: FakeProcess | None = None
         self._ended: set[UUID] = set()
@@ -46,6 +59,7 @@ class ChaosProcess:
         self.close()
         self._note("process-killed", held=list(self.held.values()))
         self.held.clear()
+        self.let_in.clear()
 
     def close(self) -> None:
         """End the process."""
@@ -95,6 +109,55 @@ class ChaosProcess:
                 self._open(session, user, handle)
 
         self._ask(connect_call(user, password, handle), answered)
+
+    def request(self, user: str, access: str, token: int) -> None:
+        """Have a request with a bearer come to the web server."""
+        asked_at = self._note("requesting", user=user, token=token)
+
+        def answered(value: Value) -> None:
+            answer = plain_dict(value)
+            session = answer["session"]
+            if answer["action"] != "allow":
+                self._note("request-denied", user=user, reason=answer["reason"])
+                return
+            self._note(
+                "let-in",
+                user=user,
+                token=token,
+                alone=True,
+                handle=0,
+                session=session,
+                asked_at=asked_at,
+                expires=unix(answer["expires"]),
+            )
+            if session not in self._ended:  # else the checker says so
+                self.let_in[session] = Showing(user, token)
+
+        self._ask(web_call(bearer=access), answered)
+
+    def upgrade(self, parent: UUID, handle: int) -> None:
+        """Have a request that was let in become a websocket, on a handle."""
+        showing = self.let_in[parent]
+        self._note("upgrading", parent=parent, handle=handle)
+        self.knocking.add(handle)
+
+        def answered(value: Value) -> None:
+            self.knocking.discard(handle)
+            session = plain(value)
+            if session == NOBODY:
+                self._note("upgrade-refused", parent=parent, handle=handle)
+                return
+            about = {"session": session, "handle": handle}
+            self._note(
+                "child", parent=parent, user=showing.user, token=showing.token, alone=True, **about
+            )
+            if session not in self._ended:
+                self.held[handle] = session
+                self.users[session] = showing.user
+                self._note("opening", **about)
+                self._note("opened", **about)
+
+        self._ask(call("opened", guid(parent), int_(handle)), answered)
 
     def leave(self, handle: int) -> None:
         """Let the user on a handle go."""
@@ -198,6 +261,7 @@ class ChaosProcess:
         if push["event"] not in ("revoked", "expired"):
             return
         self._ended.add(push["session"])  # perhaps before its login was answered
+        self.let_in.pop(push["session"], None)
         for handle, session in tuple(self.held.items()):
             if session == push["session"]:
                 del self.held[handle]

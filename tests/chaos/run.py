@@ -15,6 +15,7 @@ from tests.chaos.stage import Stage
 SHOWN = 50  # acknowledgements, where something is wrong
 ACKNOWLEDGEMENTS = (
     *("login", "refused", "opened", "left", "renewed", "renewal-refused", "push"),
+    *("let-in", "child"),
     *("reconciled", "sees", "operator-revoked", "user-revoked", "user-disabled"),
 )
 FIGURES = {
@@ -24,6 +25,8 @@ FIGURES = {
     "daemons stopped": "daemon-stopped",
     "logins": "login",
     "opened": "opened",
+    "let in by bearers": "let-in",
+    "websockets": "child",
     "left": "left",
     "renewed": "renewed",
     "logins refused": "refused",

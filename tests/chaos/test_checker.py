@@ -13,6 +13,7 @@ from tests.chaos.leaks import leaks
 from tests.chaos.terms import LEASE
 
 S, U = "11111111-0000-4000-8000-000000000001", "strict0@contoso.test"
+C = "22222222-0000-4000-8000-000000000002"
 LOGIN, OPENED, REFRESHED, KILLED, RECONCILED, SEEN, BELIEVED, STOPPED = 2, 4, 5, 6, 8, 9, 10, 11
 FIRST_LEASE, SECOND_LEASE = 100.0 + LEASE, 105.0 + LEASE
 
@@ -196,6 +197,47 @@ def blame_the_operator(found: Evidence) -> None:
     end(found, "session.revoked", "operator")
 
 
+def let_in(found: Evidence, session: str, n: int = OPENED) -> None:
+    """Let a request in by the bearer that the session was logged in with."""
+    shown = {"user": U, "token": 0, "alone": True, "handle": 0, "process": "q0"}
+    add(found, n, "let-in", session=session, asked_at=99.5, expires=FIRST_LEASE, **shown)
+
+
+def lose_who_was_let_in(found: Evidence) -> None:
+    let_in(found, C)
+
+
+def let_in_who_was_revoked(found: Evidence) -> None:
+    come_back(found)
+    let_in(found, S, n=STOPPED)
+
+
+def keep_who_was_let_in_over_the_operator(found: Evidence) -> None:
+    let_in(found, S, n=KILLED)
+    add(found, KILLED, "operator-revoked", session=S)
+
+
+def make_two_sessions_of_a_bearer(found: Evidence) -> None:
+    let_in(found, S)
+    let_in(found, C)
+    live = Live("web", U, "strict", FIRST_LEASE)
+    change(found, 0, sessions={S: live, C: live})
+
+
+def outlive_its_parent(found: Evidence) -> None:
+    change(found, 1, sessions={C: Live("open", U, "strict", SECOND_LEASE, parent=S)})
+
+
+def take_another_parent(found: Evidence) -> None:
+    shown = {"user": U, "token": 0, "alone": True, "handle": 13, "process": "q0"}
+    add(found, OPENED, "child", session=C, parent=S, **shown)
+    change(found, 1, sessions={C: Live("open", U, "strict", SECOND_LEASE)})
+
+
+def blame_a_parent(found: Evidence) -> None:
+    end(found, "session.revoked", "parent")
+
+
 PLANTED: list[tuple[Callable[[Evidence], None], str]] = [
     (lose_the_session, "acknowledged_is_on_disk"),
     (lose_the_refresh, "acknowledged_is_on_disk"),
@@ -215,6 +257,13 @@ PLANTED: list[tuple[Callable[[Evidence], None], str]] = [
     (come_back, "what_ended_stays_ended"),
     (survive_the_operator, "operators_are_obeyed"),
     (come_in_by_revoked_tokens, "operators_are_obeyed"),
+    (lose_who_was_let_in, "acknowledged_is_on_disk"),
+    (let_in_who_was_revoked, "what_ended_stays_ended"),
+    (keep_who_was_let_in_over_the_operator, "operators_are_obeyed"),
+    (make_two_sessions_of_a_bearer, "a_bearer_is_one_session"),
+    (outlive_its_parent, "children_end_with_their_parents"),
+    (take_another_parent, "children_end_with_their_parents"),
+    (blame_a_parent, "unjustified"),
     (blame_the_operator, "unjustified"),
     (believe_in_the_dead, "beliefs_are_true"),
     (end_without_reason, "unjustified"),
@@ -272,7 +321,19 @@ def obey_the_operator(found: Evidence) -> None:
     end(found, "session.revoked", "operator")
 
 
+def end_with_its_parent(found: Evidence) -> None:
+    add(found, SEEN, "operator-revoking", session=S)
+    end(found, "session.revoked", "operator")
+    last = found.snapshots[1]
+    shown = {"user": U, "token": 0, "alone": True, "handle": 13, "process": "q0"}
+    add(found, OPENED, "child", session=C, parent=S, **shown)
+    born = event(4, "session.opened", 110.5, session=C, expires_at=SECOND_LEASE)
+    over = event(5, "session.revoked", 110.5, session=C, reason="parent", expires_at=SECOND_LEASE)
+    found.snapshots[1] = replace(last, events=[*last.events, born, over])
+
+
 ALLOWED = [
+    end_with_its_parent,
     obey_the_operator,
     revoke,
     lose_the_answer_of_a_rotation,
