@@ -196,8 +196,17 @@ def children_end_with_their_parents(evidence: Evidence) -> Iterator[str]:
                 yield f"at {snapshot.n}: {session} is of {live.parent}"
 
 
+def who_lives_is_let_in(evidence: Evidence) -> Iterator[str]:
+    """No browser is sent to sign in again whose session lives."""
+    for entry in evidence.of("turned-away"):
+        later = next((each for each in evidence.snapshots if each.n > entry["n"]), None)
+        live = later.sessions.get(entry["session"]) if later else None
+        if live is not None and live.expires_at is not None and live.expires_at > entry["t"]:
+            yield f"in {entry['n']}: {entry['session']} was turned away and lives"
+
+
 def a_bearer_is_one_session(evidence: Evidence) -> Iterator[str]:
-    """One access token has one session at one process, however often it is shown."""
+    """What is shown, a token or the end of a sign-in, has one session at one process."""
     shown = {
         entry["session"]: (entry["process"], entry["token"]) for entry in evidence.of("let-in")
     }
@@ -232,6 +241,8 @@ def operators_are_obeyed(evidence: Evidence) -> Iterator[str]:
                 for snapshot in evidence.snapshots:
                     if revoked["n"] < snapshot.n and login["session"] in snapshot.sessions:
                         yield f"{login['session']}, revoked in {revoked['n']}, lives"
+            elif login.get("by_cookie"):
+                continue  # its tokens were had later than its person had signed in
             elif "user" in revoked and fetched[login["token"]] < revoked["n"]:
                 yield f"{login['session']} came in by tokens revoked in {revoked['n']}"
 
@@ -256,7 +267,8 @@ def _told(entry: Entry, snapshot: Snapshot) -> Iterator[str]:
         yield f"event {number}, pushed in {entry['n']}, is lost"
         return
     event = snapshot.events[number - 1]
-    told = (PUSHED[entry["event"]], entry["session"])
+    kind = "session.closed" if entry["reason"] == "signout" else PUSHED[entry["event"]]
+    told = (kind, entry["session"])
     if told != (event.kind, event.session) or not _same(event.expires_at, entry["expires"]):
         yield f"event {number} is another than was pushed in {entry['n']}"
 
@@ -278,6 +290,7 @@ RULES: tuple[Rule, ...] = (
     what_ended_stays_ended,
     children_end_with_their_parents,
     a_bearer_is_one_session,
+    who_lives_is_let_in,
     beliefs_are_true,
     operators_are_obeyed,
     unjustified,

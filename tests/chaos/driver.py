@@ -3,7 +3,9 @@
 import random
 import time
 from collections.abc import Callable
+from uuid import UUID
 
+from tests.chaos.browser import Browser
 from tests.chaos.process import ChaosProcess
 from tests.chaos.realm import Pair, Realm
 from tests.chaos.stage import Stage
@@ -40,6 +42,10 @@ class Driver:
         self._small: dict[Callable[[], None], float] = {
             self._log_in: 30,
             self._request: 12,
+            self._begin: 6,
+            self._come_back: 12,
+            self._look_at: 6,
+            self._sign_out: 1.5,
             self._upgrade: 8,
             self._leave: 10,
             self._renew: 10,
@@ -127,6 +133,44 @@ class Driver:
         process, pair = self._process(), self._pair()
         if process and pair:
             process.request(pair.user, pair.access, pair.number)
+
+    def _begin(self) -> None:
+        if process := self._process():
+            process.begin(self._random.choice(self._stage.realms).name)
+
+    def _come_back(self) -> None:
+        """Let a browser come back that was sent to an issuer, or that waits there still."""
+        process = self._process()
+        if process is None or not process.begun:
+            return
+        browser = self._random.choice(process.begun)
+        if not browser.target and not self._signs_in(browser):
+            process.begun.remove(browser)
+            return
+        process.come_back(browser)
+
+    def _signs_in(self, browser: Browser) -> bool:
+        for realm in self._stage.realms:
+            if realm.issuer and realm.name == browser.issuer:
+                browser.user = self._random.choice(realm.users)
+                if browser.user not in realm.disabled:
+                    browser.token = realm.note_token(browser.user)
+                    browser.target = realm.walk(browser.goes_to, browser.user)
+        return bool(browser.target)
+
+    def _look_at(self) -> None:
+        process = self._process()
+        if process and (known := self._browsers(process)):
+            session = self._random.choice([*known])
+            process.look_at(known[session], session)
+
+    def _sign_out(self) -> None:
+        process = self._process()
+        if process and (known := self._browsers(process)):
+            process.sign_out(self._random.choice([*known]))
+
+    def _browsers(self, process: ChaosProcess) -> dict[UUID, Browser]:
+        return {session: each.browser for session, each in process.let_in.items() if each.browser}
 
     def _upgrade(self) -> None:
         process = self._process()

@@ -53,6 +53,8 @@ class Court:
                 return event.expires_at is not None and event.at >= event.expires_at
             case "session.closed", "disconnect":
                 return event.session in self._left or self._was_not_held(home)
+            case "session.closed", "signout":
+                return event.session in self._left
             case "session.closed", "replaced":
                 return self._handle_was_taken(home)
             case "session.closed", "lost":

@@ -21,18 +21,22 @@ from sessiond.testing.calls import (
     web_call,
 )
 from sessiond.testing.plain import instant, plain, plain_dict, plain_rows
+from tests.chaos.browser import Browser
 from tests.chaos.journal import Journal
+from tests.chaos.terms import BASE
 from tests.peers import PeerFarm
 
 NOBODY = UUID(int=0)
+WAITS = 202  # the page that asks again
 
 
 @dataclass(frozen=True)
 class Showing:
-    """A bearer of requests over HTTP, by the number of the journal."""
+    """What requests over HTTP are let in by: a bearer, or the cookie of a browser."""
 
     user: str
-    token: int
+    token: int  # by the number of the journal
+    browser: Browser | None = None
 
 
 class ChaosProcess:
@@ -47,6 +51,7 @@ class ChaosProcess:
         self.held: dict[int, UUID] = {}  # the users on its handles
         self.users: dict[UUID, str] = {}
         self.let_in: dict[UUID, Showing] = {}  # sessions of requests, by what they showed
+        self.begun: list[Browser] = []  # sent to their issuers
         self.knocking: set[int] = set()  # handles whose login is not answered yet
         self.connection: FakeProcess | None = None
         self._ended: set[UUID] = set()
@@ -60,6 +65,7 @@ class ChaosProcess:
         self._note("process-killed", held=list(self.held.values()))
         self.held.clear()
         self.let_in.clear()
+        self.begun.clear()
 
     def close(self) -> None:
         """End the process."""
@@ -135,6 +141,72 @@ class ChaosProcess:
 
         self._ask(web_call(bearer=access), answered)
 
+    def begin(self, issuer: str) -> None:
+        """Have a browser come that nobody is known by, and choose where to sign in."""
+        browser = Browser(issuer)
+
+        def answered(answer: dict[str, Any]) -> None:
+            if "/authorize" in browser.goes_to:
+                self.begun.append(browser)
+            else:
+                self._note("not-begun", status=answer["status"])
+
+        self._browse(browser, f"/.sessiond/signin?issuer={issuer}&to=%2F", answered)
+
+    def come_back(self, browser: Browser) -> None:
+        """Have a browser come back from its issuer, or ask again what came of that."""
+        self.begun.remove(browser)
+
+        def answered(answer: dict[str, Any]) -> None:
+            if answer["status"] == WAITS:
+                self.begun.append(browser)
+            elif answer["action"] == "redirect":
+                self.look_at(browser)
+            else:
+                self._note("sign-in-refused", user=browser.user, reason=answer["reason"])
+
+        self._browse(browser, browser.target, answered)
+
+    def look_at(self, browser: Browser, known_as: UUID | None = None) -> None:
+        """Have a browser ask for a page, with the cookie of its session."""
+        asked_at = self._note("looking", user=browser.user, token=browser.token)
+
+        def answered(answer: dict[str, Any]) -> None:
+            if answer["action"] != "allow":
+                if known_as and "/authorize" in browser.goes_to:
+                    self.let_in.pop(known_as, None)
+                    self._note("turned-away", session=known_as, asked_at=asked_at)
+                return
+            session = answer["session"]
+            browser.sign_out = answer["signout"].removeprefix(BASE)
+            self._note(
+                "let-in",
+                user=answer["user"],
+                token=browser.token,
+                alone=False,
+                by_cookie=True,
+                handle=0,
+                session=session,
+                asked_at=asked_at,
+                expires=unix(answer["expires"]),
+            )
+            if session not in self._ended:
+                self.let_in[session] = Showing(browser.user, browser.token, browser)
+
+        self._browse(browser, "/", answered)
+
+    def sign_out(self, session: UUID) -> None:
+        """Have a browser leave by the address for that."""
+        browser = self.let_in.pop(session).browser
+        assert browser is not None
+        self._note("leaving", session=session, handle=0)
+
+        def answered(answer: dict[str, Any]) -> None:
+            if answer["action"] == "redirect":
+                self._note("left", session=session, handle=0)
+
+        self._browse(browser, browser.sign_out, answered)
+
     def upgrade(self, parent: UUID, handle: int) -> None:
         """Have a request that was let in become a websocket, on a handle."""
         showing = self.let_in[parent]
@@ -149,7 +221,12 @@ class ChaosProcess:
                 return
             about = {"session": session, "handle": handle}
             self._note(
-                "child", parent=parent, user=showing.user, token=showing.token, alone=True, **about
+                "child",
+                parent=parent,
+                user=showing.user,
+                token=showing.token,
+                alone=showing.browser is None,
+                **about,
             )
             if session not in self._ended:
                 self.held[handle] = session
@@ -265,6 +342,17 @@ class ChaosProcess:
         for handle, session in tuple(self.held.items()):
             if session == push["session"]:
                 del self.held[handle]
+
+    def _browse(
+        self, browser: Browser, target: str, answered: Callable[[dict[str, Any]], object]
+    ) -> None:
+        def taken(value: Value) -> None:
+            answer = plain_dict(value)
+            browser.take(answer)
+            answered(answer)
+
+        host = BASE.partition("//")[2]
+        self._ask(web_call(target, cookie=browser.cookie, accept="text/html", host=host), taken)
 
     def _ask(self, value: Value, answered: Callable[[Value], object]) -> None:
         self._waiting.append(answered)

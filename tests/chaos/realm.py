@@ -2,11 +2,15 @@
 
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlencode
 from uuid import NAMESPACE_URL, uuid5
 
+import httpx
+
 from tests.chaos.journal import Journal
-from tests.chaos.terms import LEASE
-from tests.issuer.running import RunningIssuer
+from tests.chaos.terms import BASE, LEASE
+from tests.issuer.browser import walk
+from tests.issuer.running import RunningIssuer, usual_password
 
 USERS = 4
 
@@ -53,6 +57,7 @@ class Realm:
         self.issuer = RunningIssuer(rotation=self.name, port=self.port)
         self.port = int(self.issuer.origin.rpartition(":")[2])
         self.issuer.control.set_access_token_lifetime(LEASE)
+        self.issuer.control.register_web_bases(BASE)
         for _ in range(self.generation):  # else a key of another generation has the same kid
             self.issuer.control.rotate_keys(drop_old=True)
         self.generation += 1
@@ -72,13 +77,30 @@ class Realm:
     def fetch(self, user: str) -> Pair:
         """Have a user sign in at the issuer."""
         assert self.issuer is not None
-        number = self.journal.counts["token"]
-        self._note("token", user=user, token=number)
+        number = self.note_token(user)
         answer = self.issuer.tokens(user)
         self.secrets += [answer["access_token"].rpartition(".")[2], answer["refresh_token"]]
         self.pairs = [each for each in self.pairs if each.user != user]
         self.pairs.append(Pair(number, user, answer["access_token"], answer["refresh_token"]))
         return self.pairs[-1]
+
+    def note_token(self, user: str) -> int:
+        """Return what the journal calls the tokens that a user gets now."""
+        number = self.journal.counts["token"]
+        self._note("token", user=user, token=number)
+        return number
+
+    def walk(self, authorization_url: str, user: str) -> str:
+        """Have a user sign in by a browser; return the target that it comes back with.
+
+        Raises:
+            LoginError: The issuer lets him not in.
+        """
+        with httpx.Client(timeout=10, trust_env=False) as http:
+            form = {"login": user, "password": usual_password(user)}
+            query = walk(http, http.get(authorization_url), form)
+        self.secrets += [query["code"]] if "code" in query else []
+        return f"/.sessiond/callback?{urlencode(query)}"
 
     def revoke(self, user: str) -> None:
         """End all that a user was granted."""

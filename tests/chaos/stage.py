@@ -11,7 +11,7 @@ from tests.chaos.journal import Journal
 from tests.chaos.process import ChaosProcess
 from tests.chaos.realm import Realm
 from tests.chaos.revoking import Operator
-from tests.chaos.terms import GRACE, UNBOUND
+from tests.chaos.terms import BASE, GRACE, UNBOUND
 from tests.running_daemon import RunningDaemon
 
 PROCESSES = 5
@@ -29,6 +29,8 @@ grace = {grace}
 share = 0.2
 jitter = 0.1
 timeout = 5.0
+[web]
+bases = ["{base}"]
 [log]
 level = "debug"
 {issuers}
@@ -47,6 +49,8 @@ roles_claim = ["roles"]
 [issuer.roles]
 trader = "trading"
 quant = "research"
+[issuer.web]
+client_id = "kdb-web-public"
 """
 
 
@@ -62,7 +66,7 @@ class Stage:
             realm.start()
             assert realm.issuer is not None
             issuers += ISSUER.format(name=realm.name, issuer=realm.issuer.issuer)
-        text = CONFIGURATION.format(unbound=UNBOUND, grace=GRACE, issuers=issuers)
+        text = CONFIGURATION.format(unbound=UNBOUND, grace=GRACE, issuers=issuers, base=BASE)
         self._snapshots = count()
         program = ["-m", "tests.chaos.slow", str(seed)]
         self.daemon = RunningDaemon(folder, text, program=program)

@@ -238,6 +238,14 @@ def blame_a_parent(found: Evidence) -> None:
     end(found, "session.revoked", "parent")
 
 
+def turn_away_who_lives(found: Evidence) -> None:
+    add(found, REFRESHED, "turned-away", session=S)
+
+
+def sign_out_who_did_not_ask(found: Evidence) -> None:
+    end(found, "session.closed", "signout")
+
+
 PLANTED: list[tuple[Callable[[Evidence], None], str]] = [
     (lose_the_session, "acknowledged_is_on_disk"),
     (lose_the_refresh, "acknowledged_is_on_disk"),
@@ -264,6 +272,8 @@ PLANTED: list[tuple[Callable[[Evidence], None], str]] = [
     (outlive_its_parent, "children_end_with_their_parents"),
     (take_another_parent, "children_end_with_their_parents"),
     (blame_a_parent, "unjustified"),
+    (turn_away_who_lives, "who_lives_is_let_in"),
+    (sign_out_who_did_not_ask, "unjustified"),
     (blame_the_operator, "unjustified"),
     (believe_in_the_dead, "beliefs_are_true"),
     (end_without_reason, "unjustified"),
@@ -321,6 +331,11 @@ def obey_the_operator(found: Evidence) -> None:
     end(found, "session.revoked", "operator")
 
 
+def sign_out(found: Evidence) -> None:
+    add(found, SEEN, "leaving", session=S, handle=0, process="q0")
+    end(found, "session.closed", "signout")
+
+
 def end_with_its_parent(found: Evidence) -> None:
     add(found, SEEN, "operator-revoking", session=S)
     end(found, "session.revoked", "operator")
@@ -334,6 +349,7 @@ def end_with_its_parent(found: Evidence) -> None:
 
 ALLOWED = [
     end_with_its_parent,
+    sign_out,
     obey_the_operator,
     revoke,
     lose_the_answer_of_a_rotation,
