@@ -6,10 +6,13 @@ import pytest
 
 from tests.integration.conftest import Connected, Start
 from tests.integration.test_clock_steps import HOUR, SteppedDaemon
+from tests.integration.test_entra import EARLY, ENTRA, SCOPE
 from tests.integration.test_role_sources import acme
 from tests.integration.test_web_bearers import bearer, opened
 from tests.integration.test_web_sign_in import BASE, Arrive, Configured, arrive, configured
 from tests.issuer.running import RunningIssuer
+from tests.running_daemon import configuration
+from tests.web_gateway import Gateway
 
 __all__ = ["acme", "arrive", "configured"]
 
@@ -76,3 +79,21 @@ def test_a_role_source_that_hangs_for_too_long_lets_nobody_in_by_the_browser(
     assert q.sessions() == []
     mode.write_text("support")
     assert browser.sign_in("/wanted").answer["roles"] == ["support", "trading"]
+
+
+def test_alice_signs_in_by_the_browser_at_an_issuer_of_entras_shape_and_is_refreshed(
+    tls_issuer: RunningIssuer, start: Start, process: Connected
+) -> None:
+    tls_issuer.control.set_access_token_lifetime(10)
+    tls_issuer.control.register_web_bases(BASE)
+    web = f'[issuer.web]\nclient_id = "kdb-web-public"\nscope = "{SCOPE}"\n'
+    web += 'parameters = {{ prompt = "consent" }}\n'  # else oidc-provider leaves offline_access out
+    text = configuration(tls_issuer, extra=ENTRA + web, refresh=EARLY, web=f'bases = ["{BASE}"]')
+    q = process(start(text))
+    browser = Gateway(q, BASE, tls_issuer)
+    session = browser.sign_in("/wanted").answer["session"]
+    for lease in (1, 2):
+        told = q.next_push()
+        assert (told["event"], told["session"]) == ("refreshed", session)
+        assert tls_issuer.control.calls("/token") == lease + 1
+    browser.elsewhere.close()
