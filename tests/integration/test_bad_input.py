@@ -102,8 +102,6 @@ WRONG: dict[str, Value] = {
         f"a web whose {name} is a number": web_without(**{name: long(1)})
         for name in ("target", "bearer", "cookie", "accept", "origin", "host", "site")
     },
-    "a web whose bearer is a symbol": web_without(bearer=symbol("x")),
-    "a web whose cookie is a symbol": web_without(cookie=symbol("x")),
     "a web whose address is null": web_without(address=int_(-(2**31))),
     "a web without a host": call("web", dictionary({"target": string("/"), "bearer": string("")})),
     "a web that is a text": call("web", string("/")),

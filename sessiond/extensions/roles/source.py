@@ -31,6 +31,7 @@ from sessiond.gate import AskOnce, Breaker
 from sessiond.log.redaction import harmless
 
 THREADS = 16  # calls of a plain `roles` at a time
+EARLY = 0.005  # seconds by which a loop may end a call before its time
 
 log = structlog.get_logger()
 
@@ -88,7 +89,7 @@ class AskedSource:
         self._deadline = deadline
         self._cache = cache
         self._clock = clock
-        self._breaker = Breaker(clock, slow_after=lambda: deadline, doubts=True, note=self._tell)
+        self._breaker = Breaker(clock, slow_after=self._slow_after, doubts=True, note=self._tell)
         self._once = AskOnce[Principal, Answer](
             f"role source {name!r}",
             task="role source",
@@ -107,6 +108,9 @@ class AskedSource:
         self._last_success_at: datetime | None = None
         self._absent = self._last_error = absent
         self._last_error_at: datetime | None = None
+
+    def _slow_after(self) -> float:
+        return self._deadline - EARLY
 
     @property
     def is_absent(self) -> bool:

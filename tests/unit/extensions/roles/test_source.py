@@ -207,6 +207,24 @@ async def test_after_three_failures_nobody_waits_until_a_trial_call_is_answered(
     assert (told["role_source"], told["error"]) == ("ldap", FAILED.format("OSError"))
 
 
+async def test_calls_that_are_ended_a_moment_early_were_slow_all_the_same(
+    clock: FakeClock, tasks: TaskGroup
+) -> None:
+    class Hanging(ScriptedSource):
+        async def roles(self, principal: Principal, *, now: datetime) -> Granted:
+            self.asked.append(principal.name)
+            await clock.advance(0.0495)  # then the loop, whose time is rounded, ends the call
+            await anyio.sleep_forever()
+            raise AssertionError
+
+    plugin = Hanging()
+    source = asked(plugin, clock, tasks, deadline=0.05)
+    for _ in range(3):
+        assert "did not answer within 0.05 s" in await said(source, ALICE, clock.now())
+    assert source.state.is_open  # no trial call has to confirm it
+    assert plugin.asked == ["alice"] * 3
+
+
 async def test_a_trial_that_fails_puts_the_next_one_off(clock: FakeClock, tasks: TaskGroup) -> None:
     plugin = ScriptedSource(says=OSError("no route"))
     source = asked(plugin, clock, tasks)
