@@ -1,4 +1,7 @@
-"""A person signs in at a real Keycloak in a real browser, sees q's page, and signs out."""
+"""A person signs in at a real Keycloak in a real browser, sees a page, and signs out.
+
+What plays q is Python: it is about Keycloak.
+"""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -8,25 +11,21 @@ import pytest
 
 from tests.keycloak import guide
 from tests.keycloak.admin import Realm
-from tests.needs import q_interpreter
 from tests.people.chromium import Chromium
 from tests.people.forms import sign_in_at_keycloak
 from tests.people.person import Person
-from tests.q.conftest import compiled_shim, keep_secrets, starting
-from tests.q.web_stage import WebStage, web_stage
 from tests.web.authority import HOST, Authority
 from tests.web.https_server import https_server
+from tests.web.python_stage import PythonStage, python_stage
 
 pytestmark = [
     pytest.mark.heavy,
     pytest.mark.needs("keycloak"),
     pytest.mark.needs("browser"),
-    pytest.mark.needs("q"),
     pytest.mark.xdist_group("keycloak"),
     pytest.mark.timeout(400),
 ]
 ASKS, SIGNED_OUT = "#kc-logout", "h1:has-text('You are signed out')"
-PROOF = 'proof_key_file = "{folder}/proof"'
 WEB = """
 [issuer.web]
 client_id = "{client}"
@@ -40,23 +39,21 @@ bases = {bases}
 @contextmanager
 def gateway(
     realm: Realm, client: str, folder: Path, home: Path
-) -> Iterator[tuple[WebStage, Person]]:
+) -> Iterator[tuple[PythonStage, Person]]:
     """Yield a gateway whose pages are behind a client of the realm, and somebody before it."""
     authority = Authority()
     keycloak = realm.ca_file.with_name("server.pem").read_bytes()
-    executable = q_interpreter()
-    assert executable is not None
     with ExitStack() as running:
         server = running.enter_context(https_server(HOST, authority.serving))
-        keep_secrets(folder, web=guide.add_web_client(realm, server.base, name=client))
-        secret = "" if client == guide.WEB_PUBLIC else f"{folder}/web"
-        settings = guide.configuration(realm, listen=PROOF)
-        settings += WEB.format(client=client, secret=secret, bases=[server.base])
-        start_q = running.enter_context(starting(executable, home))
-        shim = compiled_shim(folder)
-        stage = running.enter_context(
-            web_stage(settings, folder, start_q, shim, [server], authority)
+        secret = folder / "web"
+        secret.write_text(guide.add_web_client(realm, server.base, name=client))
+        secret.chmod(0o600)
+        settings = guide.configuration(realm) + WEB.format(
+            client=client,
+            secret="" if client == guide.WEB_PUBLIC else secret,
+            bases=[server.base],
         )
+        stage = running.enter_context(python_stage(settings, folder, server, authority))
         trusted = [authority.certificate, keycloak]
         chromium = running.enter_context(Chromium(trusted=trusted, hosts=[HOST]))
         yield stage, running.enter_context(Person(chromium, home))
@@ -71,7 +68,7 @@ def test_a_person_signs_in_is_seen_by_name_signs_out_and_is_asked_again(
         sign_in_at_keycloak(tab)
         assert "Page desk for alice" in tab.wait_until_reads("alice")
         tab.goes_to(f"{stage.base}/")
-        assert "Roles\treader" in tab.text
+        assert "Roles: reader" in tab.text
 
         realm.sign_out("alice")  # its sessions there: what q asks next is asked at Keycloak
         (session,) = stage.sessions("alice")

@@ -7,20 +7,16 @@ cookies in Chromium. What plays q is Python.
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
 
-from sessiond.testing import FakeProcess
-from tests.integration.operating import Operator
 from tests.issuer.running import ALICE, BOB, RunningIssuer
 from tests.people.chromium import Chromium
 from tests.people.forms import sign_in_at_provider
 from tests.people.operator import SESSIONCTL
 from tests.people.person import Person
-from tests.running_daemon import RunningDaemon
 from tests.web.arriving import (
     CALLBACK,
     SIGN_IN,
@@ -31,28 +27,14 @@ from tests.web.arriving import (
     two_people,
 )
 from tests.web.authority import HOST, Authority
-from tests.web.https_server import HttpsServer, https_server
-from tests.web.python_process import PythonProcess, python_process
-from tests.web.stage import GatewayStage, remember_issued, web_settings
+from tests.web.https_server import https_server
+from tests.web.python_stage import PythonStage, python_stage
+from tests.web.stage import remember_issued, web_settings
 
 pytestmark = [pytest.mark.needs("browser"), pytest.mark.needs("real")]
 SLOW = 1500  # ms, of which a callback's request waits 300
 ASKS_FOR_FIFTY = """() => Promise.all([...Array(50).keys()].map(
     n => fetch(`/part/${n}`).then(answer => answer.text())))"""
-
-
-@dataclass(frozen=True)
-class Stage(GatewayStage):
-    """The daemon, and a q process in Python."""
-
-    q: PythonProcess
-
-    @property
-    def server(self) -> HttpsServer:
-        return self.servers[0]
-
-    def wait_until_q_knows_none(self) -> None:
-        self.q.wait_until_knows_none()
 
 
 @pytest.fixture(scope="module")
@@ -68,24 +50,19 @@ def chromium(authority: Authority) -> Iterator[Chromium]:
 
 
 @pytest.fixture(scope="module")
-def stage(running_strict_issuer: RunningIssuer, authority: Authority) -> Iterator[Stage]:
+def stage(running_strict_issuer: RunningIssuer, authority: Authority) -> Iterator[PythonStage]:
     """One gateway for all tests of this file."""
     with ExitStack() as running:
         folder = Path(running.enter_context(TemporaryDirectory(prefix="sd-")))
         server = running.enter_context(https_server(HOST, authority.serving))
         settings = web_settings(running_strict_issuer, folder, [server])
-        daemon = running.enter_context(RunningDaemon(folder, settings))
-        operator = running.enter_context(Operator(daemon))
-        connected = running.enter_context(FakeProcess(daemon.address))
-        q = running.enter_context(python_process(server, connected))
-        stage = Stage(daemon, operator, [server], authority, q)
+        stage = running.enter_context(python_stage(settings, folder, server, authority))
         yield stage
         remember_issued(running_strict_issuer)
-        stage.tells_no_secret()
 
 
 @pytest.fixture
-def people(stage: Stage, chromium: Chromium, tmp_path: Path) -> Iterator[list[Person]]:
+def people(stage: PythonStage, chromium: Chromium, tmp_path: Path) -> Iterator[list[Person]]:
     """Two people, each with a browser of his own, and nobody else signed in."""
     with two_people(stage, chromium, tmp_path) as there:
         yield there
@@ -97,7 +74,7 @@ def person(people: list[Person]) -> Person:
 
 
 def test_a_person_signs_in_sees_the_page_under_that_name_and_is_asked_again_when_revoked(
-    stage: Stage, person: Person
+    stage: PythonStage, person: Person
 ) -> None:
     tab = person.visits(f"{stage.base}/desk?by=sym")
     assert tab.text.startswith(SIGN_IN)
@@ -111,7 +88,9 @@ def test_a_person_signs_in_sees_the_page_under_that_name_and_is_asked_again_when
     is_asked_to_sign_in(person, tab, f"{stage.base}/")
 
 
-def test_fifty_requests_of_a_page_cost_one_call_to_the_daemon(stage: Stage, person: Person) -> None:
+def test_fifty_requests_of_a_page_cost_one_call_to_the_daemon(
+    stage: PythonStage, person: Person
+) -> None:
     tab = signed_in(person, stage)
     stage.server.portal.call(stage.q.forget)
     before, asked = stage.calls(), len(stage.server.targets)
@@ -122,7 +101,7 @@ def test_fifty_requests_of_a_page_cost_one_call_to_the_daemon(stage: Stage, pers
 
 
 def test_who_signs_out_is_signed_out_at_the_issuer_too_and_is_asked_again(
-    stage: Stage, person: Person
+    stage: PythonStage, person: Person
 ) -> None:
     tab = signed_in(person, stage)
     tab.click("text=Sign out")
@@ -135,7 +114,9 @@ def test_who_signs_out_is_signed_out_at_the_issuer_too_and_is_asked_again(
     tab.wait_until_reads(SIGN_IN)
 
 
-def test_a_websocket_of_a_page_is_closed_by_a_revocation(stage: Stage, person: Person) -> None:
+def test_a_websocket_of_a_page_is_closed_by_a_revocation(
+    stage: PythonStage, person: Person
+) -> None:
     tab = signed_in(person, stage)
     assert says_hello_by_websocket(tab) == f"{ALICE} said hello"
     assert len(stage.sessions(ALICE, state="open")) == 1
@@ -146,7 +127,7 @@ def test_a_websocket_of_a_page_is_closed_by_a_revocation(stage: Stage, person: P
 
 
 def test_a_callback_that_was_brought_to_another_browser_signs_nobody_in(
-    stage: Stage, people: list[Person]
+    stage: PythonStage, people: list[Person]
 ) -> None:
     thief, victim = people
     stage.server.drops = CALLBACK
@@ -165,7 +146,7 @@ def test_a_callback_that_was_brought_to_another_browser_signs_nobody_in(
 
 
 def test_an_issuer_that_is_slow_is_waited_for_by_a_page_that_asks_again(
-    stage: Stage, person: Person, running_strict_issuer: RunningIssuer
+    stage: PythonStage, person: Person, running_strict_issuer: RunningIssuer
 ) -> None:
     running_strict_issuer.control.fault("/token", "delay", delay_ms=SLOW)
     asked = len(stage.server.targets)
