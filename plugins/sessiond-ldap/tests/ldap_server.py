@@ -156,9 +156,10 @@ class LdapServer:
         self._process.wait()
 
     def hold(self) -> None:
-        """Have it say nothing more, and stay connected."""
+        """Have it say nothing more, and stay connected: once all its threads stand still."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WNOWAIT)
 
     def go_on(self) -> None:
         assert self._process is not None
