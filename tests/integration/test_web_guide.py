@@ -1,7 +1,6 @@
 """docs/web.md, its commands run: a certificate that a browser takes for the name."""
 
 import re
-import shutil
 import ssl
 import subprocess
 from pathlib import Path
@@ -12,7 +11,7 @@ GUIDE = (Path(__file__).parents[2] / "docs/web.md").read_text(encoding="utf-8")
 COMMANDS = re.findall(r"^<!-- run: (\w+) -->\n```sh\n(.*?)^```$", GUIDE, re.M | re.S)
 
 
-@pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl")
+@pytest.mark.needs("openssl")
 def test_the_guides_commands_make_a_key_and_a_certificate_with_the_name(tmp_path: Path) -> None:
     assert [name for name, _ in COMMANDS] == ["request", "sign"]
     script = "\n".join(["set -eu", *(text for _, text in COMMANDS)])
