@@ -7,10 +7,12 @@ from sessiond.core.session import ProcessAbout, ProcessKey
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """There is no method: q does not tell it. What may hold a token or a code is not shown."""
+    """One without a bearer. There is no method: q does not tell it.
+
+    What may hold a token or a code is not shown.
+    """
 
     target: str = field(repr=False)  # path and query
-    bearer: str = field(default="", repr=False)  # of an Authorization header; empty: none
     cookie: str = field(default="", repr=False)  # the whole header
     accept: str = ""
     origin: str = ""

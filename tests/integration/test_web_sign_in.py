@@ -251,6 +251,15 @@ def test_a_sign_in_that_the_daemon_was_killed_in_goes_on_where_the_code_is_not_s
     assert len(browser.q.sessions()) == 1
 
 
+def left_before_its_end(browser: Gateway, issuer: RunningIssuer, daemon: RunningDaemon) -> str:
+    """Leave a sign-in whose session is made a moment later; return its callback."""
+    target = browser.begin()
+    issuer.control.fault("/token", "delay", delay_ms=600)
+    assert browser.get(target).header("Refresh") == "1"
+    daemon.logged(1, event="sign-in", outcome="accepted")
+    return target
+
+
 def test_a_sign_in_that_the_daemon_was_killed_after_is_to_be_begun_again(
     strict_issuer: RunningIssuer,
     configured: Configured,
@@ -260,10 +269,7 @@ def test_a_sign_in_that_the_daemon_was_killed_after_is_to_be_begun_again(
 ) -> None:
     daemon = start(configured())
     browser = arrive(process(daemon))
-    target = browser.begin()
-    strict_issuer.control.fault("/token", "delay", delay_ms=600)
-    assert browser.get(target).header("Refresh") == "1"
-    daemon.logged(1, event="sign-in", outcome="accepted")
+    target = left_before_its_end(browser, strict_issuer, daemon)
     daemon.kill()
     daemon.start()
     browser.q = process(daemon)
@@ -284,10 +290,7 @@ def test_a_session_that_no_browser_has_come_for_ends_when_the_daemon_stops(
 ) -> None:
     daemon = start(configured())
     browser = arrive(process(daemon))
-    target = browser.begin()
-    strict_issuer.control.fault("/token", "delay", delay_ms=600)
-    assert browser.get(target).header("Refresh") == "1"
-    daemon.logged(1, event="sign-in", outcome="accepted")
+    left_before_its_end(browser, strict_issuer, daemon)
     assert daemon.stop() == 0
     daemon.start()
     browser.q = process(daemon)

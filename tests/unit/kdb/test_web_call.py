@@ -174,7 +174,7 @@ async def test_all_else_is_handed_on_with_who_asks(clock: FakeClock) -> None:
         assert denial(answer) == ("redirect", 302, "")
         assert "\r\nLocation: https://issuer/\r\n" in answer["headers"]
         [asked] = daemon.web.asked
-        assert (asked.target, asked.cookie, asked.bearer) == ("/page?a=b", "c=d", "")
+        assert (asked.target, asked.cookie) == ("/page?a=b", "c=d")
         assert {name: getattr(asked, name) for name in said} == said
         assert (asked.process, asked.about.name) == (process_key(100), "gw1")
         [line] = [each for each in lines if each["event"] == "web request"]

@@ -15,7 +15,7 @@ def request(**given: str) -> Request:
 
 
 def test_what_may_hold_a_token_or_a_code_is_not_shown() -> None:
-    shown = repr(request(target="/?code=sekrit", bearer="sekrit", cookie="a=sekrit", host="here"))
+    shown = repr(request(target="/?code=sekrit", cookie="a=sekrit", host="here"))
     assert "sekrit" not in shown
     assert "here" in shown
 
