@@ -21,7 +21,7 @@ def written() -> set[str]:
 @pytest.fixture(scope="module")
 def written_in_java() -> set[str]:
     """Every test of the project's Java, under its class."""
-    files = ROOT.glob("plugins/*/*/src/test/**/*.java")
+    files = ROOT.glob("plugins/**/src/test/**/*.java")
     return {
         f"{file.stem}.{name}"
         for file in files

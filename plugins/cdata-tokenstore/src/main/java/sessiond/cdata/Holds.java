@@ -37,6 +37,14 @@ final class Holds {
         return newest;
     }
 
+    /** Remembers a lock in the place of one, unless that was forgotten meanwhile. */
+    synchronized void replace(Key key, Hold hold, Hold with) {
+        List<Hold> holds = byKey.get(key);
+        if (holds != null) {
+            holds.replaceAll(each -> each.equals(hold) ? with : each);
+        }
+    }
+
     /** Forgets a lock. */
     synchronized void drop(Key key, Hold hold) {
         List<Hold> holds = byKey.get(key);

@@ -48,7 +48,11 @@ final class LockedStore {
         if (hold == null) {
             throw new IllegalMonitorStateException();
         }
-        return write(key, value, hold) || writeAnew(key, value, hold);
+        if (write(key, value, hold)) {
+            holds.replace(key, hold, hold.having(value));
+            return true;
+        }
+        return writeAnew(key, value, hold);
     }
 
     /**
@@ -97,7 +101,7 @@ final class LockedStore {
             return isWritten;
         } finally {
             if (isWritten) {
-                holds.taken(key, fresh);
+                holds.taken(key, fresh.having(value));
             } else {
                 abandon(key, fresh.fence());
             }

@@ -30,6 +30,7 @@ final class Refused extends IOException {
             case 404 -> "have who runs sessiond configure [stores], in a version that has it";
             case 413 -> "store less than 64 KiB";
             case 429 -> "ask less often, or over fewer connections";
+            case 507 -> "have who runs sessiond make room: [stores] max_contexts";
             default -> "look at sessiond's log";
         };
     }

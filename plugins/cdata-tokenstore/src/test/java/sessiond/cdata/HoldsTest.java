@@ -1,5 +1,6 @@
 package sessiond.cdata;
 
+import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertSame;
 
@@ -54,6 +55,17 @@ class HoldsTest {
     @Test
     void oneThatIsDroppedIsNobodys() {
         holds.drop(KEY, taken(mine, store, 1));
+        assertNull(holds.of(KEY, mine, store));
+    }
+
+    @Test
+    void oneIsReplacedWhereItIsStillThereAndNotBroughtBack() {
+        Hold first = taken(mine, store, 1);
+        Hold written = first.having(new byte[] {1});
+        holds.replace(KEY, first, written);
+        assertEquals(written, holds.of(KEY, mine, store));
+        holds.drop(KEY, written);
+        holds.replace(KEY, written, first);
         assertNull(holds.of(KEY, mine, store));
     }
 

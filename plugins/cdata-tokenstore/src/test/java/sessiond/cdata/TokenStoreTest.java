@@ -127,6 +127,18 @@ class TokenStoreTest {
     }
 
     @Test
+    void whatTheThreadItselfHasWrittenUnderItsLockIsNotAnothers() {
+        acquire(7);
+        server.then(204, "");
+        store.writeToken("oauth", "between");
+        server.thenProblem(409, "dead");
+        acquired(8, "between");
+        server.then(204, "");
+        store.writeToken("oauth", NEW);
+        assertTrue(server.requests.get(6).contains("\r\nLock: 8\r\n"));
+    }
+
+    @Test
     void whatAnotherHasWrittenSinceIsNotOverwrittenAndTheErrorSaysSo() {
         acquire(7);
         server.thenProblem(409, "dead");
