@@ -159,7 +159,7 @@ class ConnectionsTest {
     }
 
     @Test
-    void nobodyThereIsUnreachable() throws IOException {
+    void nobodyThereIsUnreachable() throws Exception {
         server.stop();
         assertThrows(Unreachable.class, () -> read(LONG));
         Connections nowhere = new Connections(directory.resolve("none"));
@@ -202,12 +202,12 @@ class ConnectionsTest {
         }
         List<Thread> readers = new ArrayList<>();
         for (int i = 0; i < 8; i++) {
-            readers.add(reader());
+            readers.add(thread(() -> read(LONG)));
         }
         underWay.await();
         assertThrows(TimedOut.class, () -> read(SHORT));
         assertEquals(8, server.peers.size());
-        readers.add(reader());
+        readers.add(thread(() -> read(LONG)));
         go.countDown();
         for (Thread each : readers) {
             each.join();
@@ -216,18 +216,51 @@ class ConnectionsTest {
         assertEquals(8, server.peers.size());
     }
 
-    private Thread reader() {
+    private interface Work {
+        void run() throws IOException;
+    }
+
+    private static Thread thread(Work work) {
         Thread thread =
                 new Thread(
                         () -> {
                             try {
-                                read(LONG);
+                                work.run();
                             } catch (IOException failed) {
                                 throw new IllegalStateException(failed);
                             }
                         });
         thread.start();
         return thread;
+    }
+
+    @Test
+    void atMostSixteenWaitAtTheDaemonAndTheyKeepNobodyFromReading() throws Exception {
+        CountDownLatch waiting = new CountDownLatch(16);
+        CountDownLatch go = new CountDownLatch(1);
+        for (int i = 0; i < 16; i++) {
+            server.then(
+                    peer -> {
+                        waiting.countDown();
+                        go.await();
+                        ScriptedServer.send(peer, ScriptedServer.answer(200, "x"));
+                        return true;
+                    });
+        }
+        List<Thread> threads = new ArrayList<>();
+        for (int i = 0; i < 17; i++) {
+            threads.add(thread(() -> connections.await(new Request("POST", "/"), LONG)));
+        }
+        waiting.await();
+        server.then(200, "x");
+        read(LONG);
+        assertEquals(17, server.requests.size());
+        server.then(200, "x");
+        go.countDown();
+        for (Thread each : threads) {
+            each.join();
+        }
+        assertEquals(18, server.requests.size());
     }
 
     @Test

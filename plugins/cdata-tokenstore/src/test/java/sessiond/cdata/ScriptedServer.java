@@ -34,6 +34,7 @@ final class ScriptedServer implements AutoCloseable {
     final List<SocketChannel> peers = new CopyOnWriteArrayList<>(); // in order
     private final BlockingQueue<Reply> replies = new LinkedBlockingQueue<>();
     private ServerSocketChannel listener;
+    private Thread accepting;
 
     ScriptedServer(Path directory) throws IOException {
         this.socket = directory.resolve("control.sock");
@@ -44,12 +45,13 @@ final class ScriptedServer implements AutoCloseable {
         Files.deleteIfExists(socket);
         listener = ServerSocketChannel.open(StandardProtocolFamily.UNIX);
         listener.bind(UnixDomainSocketAddress.of(socket));
-        inBackground(() -> accept(listener));
+        accepting = inBackground(() -> accept(listener));
     }
 
     /** Stops listening; connections stay. */
-    void stop() throws IOException {
+    void stop() throws IOException, InterruptedException {
         listener.close();
+        accepting.join(); // until then the kernel goes on for it
     }
 
     ScriptedServer then(Reply reply) {
@@ -112,7 +114,7 @@ final class ScriptedServer implements AutoCloseable {
         void run() throws IOException, InterruptedException;
     }
 
-    private static void inBackground(Work work) {
+    private static Thread inBackground(Work work) {
         Thread thread =
                 new Thread(
                         () -> {
@@ -124,6 +126,7 @@ final class ScriptedServer implements AutoCloseable {
                         });
         thread.setDaemon(true);
         thread.start();
+        return thread;
     }
 
     private void accept(ServerSocketChannel here) throws IOException {
