@@ -2,6 +2,7 @@
 
 from sessiond.config.access_tables import AccessConfig, GrantConfig, ProcessConfig
 from sessiond.config.reading import load, read
+from sessiond.config.stores_tables import StoresConfig
 from sessiond.config.tables import (
     Config,
     EventsConfig,
@@ -29,6 +30,7 @@ __all__ = [
     "RefreshConfig",
     "RoleSourceConfig",
     "StoreConfig",
+    "StoresConfig",
     "SubscriberConfig",
     "WebClientConfig",
     "WebConfig",

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from sessiond.config.access_checks import problems_of_access
 from sessiond.config.entra import problems_of_entra, problems_of_groups
 from sessiond.config.patterns import overlap
+from sessiond.config.stores_checks import problems_of_stores
 from sessiond.config.tables import (
     Config,
     IssuerConfig,
@@ -47,6 +48,7 @@ def problems_of(config: Config) -> Iterator[str]:
     yield from _problems_of_role_sources(config.role_sources, config.issuers)
     yield from problems_of_access(config.access, config.issuers)
     yield from problems_of_web(config.web, config.issuers)
+    yield from problems_of_stores(config.stores)
 
 
 def _problems_of_listen(listen: ListenConfig) -> Iterator[str]:

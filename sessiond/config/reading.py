@@ -25,8 +25,15 @@ from sessiond.core.spelling import nearest, unknown
 
 MAX_SHOWN = 80  # characters of a wrong value
 
+
+def _struct(kind: Any) -> type[msgspec.Struct]:
+    """Return a table's struct, which a table that may be missing has beside None."""
+    found: type[msgspec.Struct] = get_args(kind)[0] if get_args(kind) else kind
+    return found
+
+
 _TABLES: dict[str, type[msgspec.Struct]] = {
-    field.name: field.type
+    field.name: _struct(field.type)
     for field in msgspec.structs.fields(Config)
     if field.name not in ("issuers", "subscribers", "role_sources", "digest")
 }

@@ -5,6 +5,7 @@ from typing import Any
 from msgspec import Struct
 
 from sessiond.config.access_tables import AccessConfig
+from sessiond.config.stores_tables import StoresConfig
 from sessiond.config.value_types import (
     Account,
     Algorithm,
@@ -185,6 +186,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     log: LogConfig = LogConfig()
     access: AccessConfig = AccessConfig()
     web: WebConfig = WebConfig()
+    stores: StoresConfig | None = None  # None: there are none
     issuers: tuple[IssuerConfig, ...]
     subscribers: tuple[SubscriberConfig, ...] = ()
     role_sources: tuple[RoleSourceConfig, ...] = ()

@@ -1,7 +1,6 @@
 """From HTTP requests to operations and back: who may, what is asked, what is answered."""
 
-import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from functools import cache
 from http import HTTPStatus
 from typing import Any
@@ -14,36 +13,38 @@ from msgspec import Struct
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from sessiond.control.access import Access, Right
+from sessiond.control.access import Access, Right, refused
 from sessiond.control.bodies import MAX_SEQUENCE
 from sessiond.control.openapi import document
-from sessiond.control.operations import OPERATIONS, READS, Asked, Operation
+from sessiond.control.operation import READS, Asked, Operation
+from sessiond.control.operations import OPERATIONS
 from sessiond.control.problem import Problem, answer_of
+from sessiond.control.request_body import content_of, read_body, unquoted
 from sessiond.control.turns import Turns
 from sessiond.control.view import View
 from sessiond.core.errors import StoreError, TableClosed
 from sessiond.system.peer import Peer
 
-MAX_BODY = 262_144  # bytes: the longest password, with each of its characters escaped
-BODY_WITHIN = 10.0  # seconds
 JSON = "application/json"
 REFUSED = 400  # from this status on (RFC 9110, 15.5)
 
 log = structlog.get_logger()
 
-# What the caller sent is never repeated to him: it may be a token in the wrong place.
-_QUOTED = re.compile(r"field `[^`]*`")
 
-
-def control_app(view: View, access: Callable[[], Access], closing: anyio.Event) -> Starlette:
+def control_app(
+    view: View,
+    access: Callable[[], Access],
+    closing: anyio.Event,
+    operations: Iterable[Operation] = OPERATIONS,
+) -> Starlette:
     """Return the application that serves the control API."""
     by_path: dict[str, dict[str, Operation]] = {}
-    for operation in OPERATIONS:
+    for operation in operations:
         by_path.setdefault(operation.path, {})[operation.method] = operation
     turns = Turns(view.clock)
     handlers = _Handlers(view, access, turns)
@@ -105,7 +106,9 @@ class _Handlers:
             if operation is not None and self._is_apart(request, operation):
                 return await carry_out(request, operation, peer)
             lane = None if operation is None else operation.lane
-            async with self._turns.turn(peer.uid, lane or READS):
+            is_brisk = operation is not None and operation.is_brisk
+            turn = self._turns.beside if is_brisk else self._turns.turn
+            async with turn(peer.uid, lane or READS):
                 if await request.is_disconnected():  # nobody waits for it any more
                     return Response(status_code=HTTPStatus.NO_CONTENT)
                 return await carry_out(request, operation, peer)
@@ -114,11 +117,15 @@ class _Handlers:
             self._permit(request, path, Right.READ if operation is None else operation.right)
             if operation is None:  # HEAD, which Starlette adds to GET
                 raise HTTPException(405, headers={"allow": ", ".join(operations)})
+            if operation.admit is not None:
+                operation.admit(self._view, peer, request.path_params)
             asked = Asked(
                 peer=peer,
                 path=request.path_params,
                 query=_query(request, operation.query),
-                body=None if operation.body is None else await _body(request, operation.body),
+                body=None if operation.body is None else await read_body(request, operation.body),
+                content=await _content(request, operation),
+                headers=_headers(request),
                 last_event_id=_last_event_id(request),
                 closing=request.app.state.closing,
                 turns=self._turns,
@@ -153,11 +160,8 @@ class _Handlers:
     def _permit(self, request: Request, path: str, right: Right) -> Peer:
         peer: Peer = request.state.peer
         if not self._access().permits(peer, right):
-            log.warning("control request refused", uid=peer.uid, pid=peer.pid, path=path)
             key = "control_readers" if right is Right.READ else "control_admins"
-            raise Problem(
-                HTTPStatus.FORBIDDEN, f"user {peer.uid} is not among listen.{key}, who may do that"
-            )
+            raise refused(peer, key=f"listen.{key}", path=path)
         return peer
 
 
@@ -168,35 +172,21 @@ def _query(request: Request, kind: type[Struct]) -> Any:
     try:
         return msgspec.convert(dict(given), kind, strict=False)
     except msgspec.ValidationError as error:
-        raise Problem(HTTPStatus.BAD_REQUEST, f"query: {_shown(error)}") from None
+        raise Problem(HTTPStatus.BAD_REQUEST, f"query: {unquoted(error)}") from None
 
 
-async def _body(request: Request, kind: type[Struct]) -> Any:
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != JSON:
-        raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"the body must be {JSON}")
-    content = bytearray()
-    try:
-        with anyio.fail_after(BODY_WITHIN):
-            async for chunk in request.stream():
-                content += chunk
-                if len(content) > MAX_BODY:
-                    raise Problem(
-                        HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"more than {MAX_BODY} bytes"
-                    )
-    except TimeoutError:
-        raise Problem(HTTPStatus.REQUEST_TIMEOUT, "the body did not come") from None
-    except ClientDisconnect:
-        raise Problem(HTTPStatus.BAD_REQUEST, "the body did not come whole") from None
-    try:
-        return msgspec.json.decode(content, type=kind)
-    except msgspec.DecodeError as error:
-        raise Problem(HTTPStatus.BAD_REQUEST, f"body: {_shown(error)}") from None
-    except UnicodeDecodeError:
-        raise Problem(HTTPStatus.BAD_REQUEST, "body: it is not UTF-8") from None
+async def _content(request: Request, operation: Operation) -> bytes:
+    if operation.content is None:
+        return b""
+    return await content_of(request, operation.content, limit=operation.content_limit)
 
 
-def _shown(error: msgspec.DecodeError) -> str:
-    return _QUOTED.sub("field", str(error))
+def _headers(request: Request) -> dict[str, str]:
+    """Return the header fields; one that is there more than once is a list (RFC 9110, 5.3)."""
+    found: dict[str, str] = {}
+    for name, value in request.headers.items():
+        found[name] = f"{found[name]}, {value}" if name in found else value
+    return found
 
 
 def _last_event_id(request: Request) -> int | None:

@@ -11,7 +11,7 @@ from sessiond import __version__
 from sessiond.config.value_types import Name
 from sessiond.control import bodies, problem
 from sessiond.control.access import Right
-from sessiond.control.operations import EVENT_STREAM, Operation
+from sessiond.control.operation import EVENT_STREAM, Operation
 from sessiond.control.problem import ProblemBody
 from sessiond.core.events import Event
 
@@ -31,6 +31,7 @@ def document(operations: Iterable[Operation]) -> dict[str, Any]:
     types: list[Any] = [ProblemBody, Event]
     for each in listed:
         types += [kind for kind in (each.body, each.answer) if isinstance(kind, type)]
+        types += each.refusals.values()
     schemas, components = msgspec.json.schema_components(types, ref_template=_REFERENCE)
     of_type = {_key(kind): schema for kind, schema in zip(types, schemas, strict=True)}
     paths: dict[str, dict[str, Any]] = {}
@@ -72,9 +73,14 @@ def _described(operation: Operation, of_type: dict[str, Any]) -> dict[str, Any]:
     described: dict[str, Any] = {
         "operationId": _operation_id(operation),
         "summary": operation.summary,
-        "parameters": [*_path_parameters(operation), *_query_parameters(operation)],
+        "parameters": [
+            *_path_parameters(operation),
+            *_query_parameters(operation),
+            *_header_parameters(operation),
+        ],
         "responses": {
             **_answers(operation, of_type),
+            **_refusals(operation, of_type),
             "default": {
                 "description": "What went wrong (RFC 9457)",
                 "content": {problem.MEDIA_TYPE: {"schema": of_type[_key(ProblemBody)]}},
@@ -83,10 +89,18 @@ def _described(operation: Operation, of_type: dict[str, Any]) -> dict[str, Any]:
     }
     if operation.right is Right.ADMINISTER:
         described["description"] = "For control_admins only."
+    elif operation.right is Right.CONNECT:
+        described["description"] = f"For those in {operation.only_for} only."
     if operation.body is not None:
         described["requestBody"] = {
             "required": True,
             "content": {"application/json": {"schema": of_type[_key(operation.body)]}},
+        }
+    elif operation.content is not None:
+        schema = {"type": "string", "maxLength": operation.content_limit}
+        described["requestBody"] = {
+            "required": False,  # an empty one is none
+            "content": {each: {"schema": schema} for each in sorted(operation.content)},
         }
     return described
 
@@ -110,15 +124,22 @@ def _path_parameters(operation: Operation) -> list[dict[str, Any]]:
 
 def _query_parameters(operation: Operation) -> list[dict[str, Any]]:
     _, components = msgspec.json.schema_components([operation.query], ref_template=_REFERENCE)
-    properties = components[operation.query.__name__].get("properties", {})
-    found = [
-        {"name": name, "in": "query", "required": False, "schema": schema}
-        for name, schema in properties.items()
+    described = components[operation.query.__name__]
+    required = described.get("required", ())
+    return [
+        {"name": name, "in": "query", "required": name in required, "schema": schema}
+        for name, schema in described.get("properties", {}).items()
     ]
-    if operation.answer == EVENT_STREAM:
-        schema = {"type": "string", "pattern": "^[0-9]{0,19}$"}  # empty: as if it were not there
-        found.append({"name": "Last-Event-ID", "in": "header", "required": False, "schema": schema})
-    return found
+
+
+def _header_parameters(operation: Operation) -> list[dict[str, Any]]:
+    headers = dict(operation.headers)
+    if operation.answer == EVENT_STREAM:  # an empty one is as if it were not there
+        headers["Last-Event-ID"] = {"type": "string", "pattern": "^[0-9]{0,19}$"}
+    return [
+        {"name": name, "in": "header", "required": False, "schema": schema}
+        for name, schema in headers.items()
+    ]
 
 
 def _answers(operation: Operation, of_type: dict[str, Any]) -> dict[str, Any]:
@@ -133,3 +154,13 @@ def _answers(operation: Operation, of_type: dict[str, Any]) -> dict[str, Any]:
         media_type, schema = "application/json", of_type[_key(answer)]
     content = {media_type: {"schema": schema}}
     return {str(HTTPStatus.OK.value): {"description": operation.summary, "content": content}}
+
+
+def _refusals(operation: Operation, of_type: dict[str, Any]) -> dict[str, Any]:
+    return {
+        str(status.value): {
+            "description": status.phrase,
+            "content": {"application/json": {"schema": of_type[_key(kind)]}},
+        }
+        for status, kind in operation.refusals.items()
+    }

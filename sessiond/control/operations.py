@@ -1,17 +1,14 @@
-"""Every operation of the control socket: what it is asked with, and what it answers.
+"""Every operation of the control socket.
 
 The routes and `/openapi.json` are both made from the list at the end.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
 from http import HTTPStatus
-from typing import Any
 from uuid import UUID
 
-import anyio
 import structlog
-from msgspec import UNSET, Struct
+from msgspec import UNSET
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
@@ -22,58 +19,26 @@ from sessiond.control import (
     prometheus,
     reloading,
     revoking,
+    sourcing,
+    storing,
     subscribing,
+    ticketing,
 )
 from sessiond.control.access import Right
 from sessiond.control.access_steps import because_of
 from sessiond.control.explain import explain
+from sessiond.control.operation import EVENT_STREAM, Asked, Operation
 from sessiond.control.problem import Problem
 from sessiond.control.status import status
 from sessiond.control.stream import event_stream
-from sessiond.control.turns import Turns
 from sessiond.control.view import View
 from sessiond.core.listing import Filter, count, find_session, list_revocations
 from sessiond.core.principal import shown
 from sessiond.core.queries import Ping
 from sessiond.core.secret import Secret
 from sessiond.core.session import SessionId
-from sessiond.system.peer import Peer
-
-EVENT_STREAM = "text/event-stream"
-READS = "reads"
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """One request, read and allowed."""
-
-    peer: Peer
-    path: Mapping[str, str]  # the path's parameters
-    query: Any  # what the operation's `query` says
-    body: Any  # what the operation's `body` says, None where it takes none
-    last_event_id: int | None
-    closing: anyio.Event  # set when the daemon stops
-    turns: Turns
-
-
-Answer = Struct | Response | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Operation:
-    """One method of one path."""
-
-    method: str
-    path: str
-    summary: str
-    carry_out: Callable[[View, Asked], Awaitable[Answer]]
-    right: Right = Right.READ
-    lane: str | None = READS  # in which a user's reads go one at a time; None: at once
-    query: type[Struct] = bodies.NoQuery
-    body: type[Struct] | None = None
-    answer: type[Struct] | str | None  # a body, a media type, or nothing: 204
 
 
 async def _status(view: View, _: Asked) -> bodies.Status:
@@ -360,4 +325,7 @@ OPERATIONS = (
         lane="metrics",
         answer=prometheus.MEDIA_TYPE,
     ),
+    *ticketing.OPERATIONS,
+    *sourcing.OPERATIONS,
+    *storing.OPERATIONS,
 )

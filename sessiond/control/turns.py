@@ -63,6 +63,22 @@ class Turns:
         finally:
             mine.waiting -= 1
 
+    @asynccontextmanager
+    async def beside(self, uid: int, lane: str) -> AsyncIterator[None]:
+        """Count what goes beside the user's others of this lane, without waiting for a turn.
+
+        Raises:
+            Problem: Too many of his are under way already.
+        """
+        mine = self._lane((uid, lane))
+        if mine.waiting >= MAX_WAITING:
+            raise _too_many("requests of yours wait")
+        mine.waiting += 1
+        try:
+            yield
+        finally:
+            mine.waiting -= 1
+
     async def refuse(self, uid: int) -> None:
         """Wait as long as it takes that refusing a user costs nobody else anything.
 

@@ -21,6 +21,7 @@ from sessiond.issuers.health import IssuerHealth
 from sessiond.kdb.connected import ConnectedProcesses
 from sessiond.metrics import Metrics
 from sessiond.table import Table
+from sessiond.tokenstores.settings import StoresSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +53,7 @@ class ViewSettings:
     proved: frozenset[str]  # issuers whose tokens count once a refresh has proved them
     deadline: float  # seconds that a login may take
     access: AccessRules = field(default_factory=AccessRules)
+    stores: StoresSettings | None = None  # None: there are none
 
 
 @dataclass(slots=True)

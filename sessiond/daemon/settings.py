@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from sessiond.config import Config, IssuerConfig, credentials
+from sessiond.config import Config, IssuerConfig, StoresConfig, credentials
 from sessiond.config.claim_rules import claim_rules
 from sessiond.control.access import Access
 from sessiond.control.view import IssuerView, ViewSettings
@@ -25,6 +25,7 @@ from sessiond.kdb.welcome import ConnectionSettings
 from sessiond.refresher import RefreshSettings
 from sessiond.system.peer import AllowList
 from sessiond.table import TableSettings
+from sessiond.tokenstores.settings import StoresSettings
 from sessiond.web.base import Base
 from sessiond.web.needs import WebSettings
 
@@ -38,6 +39,7 @@ class LookedUp:
     access: Access
     peers: tuple[AllowList | None, ...]  # of each [[access.process]]; None: anybody
     proof_key: Secret | None
+    stores: StoresSettings | None = None
 
 
 def look_up(config: Config, environ: Mapping[str, str]) -> LookedUp:
@@ -52,12 +54,30 @@ def look_up(config: Config, environ: Mapping[str, str]) -> LookedUp:
     return LookedUp(
         allowed=AllowList.of(listen.allow_users, listen.allow_groups),
         subscribers=_may_subscribe(listen.subscribers),
-        access=Access.of(readers=listen.control_readers, admins=listen.control_admins),
+        access=Access.of(
+            readers=listen.control_readers,
+            admins=listen.control_admins,
+            must_name_readers=_gives_tokens(config),
+        ),
         peers=tuple(
             _exactly(f"access.process[{number}].peers", each.peers)
             for number, each in enumerate(config.access.process, start=1)
         ),
         proof_key=credentials.proof_key(listen.proof_key_file, environ=environ),
+        stores=None if config.stores is None else _stores(config.stores),
+    )
+
+
+def _gives_tokens(config: Config) -> bool:
+    """Say whether programs are let in at the control socket that are there for tokens."""
+    return config.stores is not None
+
+
+def _stores(stores: StoresConfig) -> StoresSettings:
+    return StoresSettings(
+        allowed=AllowList.listed("stores.users", stores.users),
+        is_shared=stores.shared,
+        max_contexts=stores.max_contexts,
     )
 
 
@@ -110,6 +130,7 @@ def snapshot_of(
             proved=rules.proved,
             deadline=login.deadline,
             access=rules.access,
+            stores=looked_up.stores,
         ),
         stop_within=_stop_within(config),
     )

@@ -14,7 +14,8 @@ import structlog
 from starlette.types import Message, Scope
 
 from sessiond.control.openapi import document
-from sessiond.control.operations import EVENT_STREAM, OPERATIONS, Operation
+from sessiond.control.operation import EVENT_STREAM, Operation
+from sessiond.control.operations import OPERATIONS
 from sessiond.control.problem import MEDIA_TYPE, ProblemBody
 from sessiond.control.turns import REFUSALS
 from sessiond.core.changes import Revoke

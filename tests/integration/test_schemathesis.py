@@ -31,7 +31,8 @@ from schemathesis import Case, GenerationMode
 from sessiond.control import bodies
 from sessiond.control.access import Access
 from sessiond.control.openapi import document
-from sessiond.control.operations import OPERATIONS, Operation
+from sessiond.control.operation import Operation
+from sessiond.control.operations import OPERATIONS
 from sessiond.system.peer import Peer
 from tests.integration.conftest import Start
 from tests.integration.operating import control_of

@@ -14,8 +14,8 @@ from msgspec import structs
 from sessiond import __version__
 from sessiond.control import bodies
 from sessiond.control.access import Access
-from sessiond.control.app import MAX_BODY
 from sessiond.control.operations import OPERATIONS
+from sessiond.control.request_body import MAX_BODY
 from sessiond.core.errors import IssuerUnavailable, Refusal
 from tests.fakes import (
     HOUR,
@@ -351,7 +351,7 @@ async def test_a_bug_is_a_500_that_says_nothing_of_itself() -> None:
 
 
 async def test_a_body_that_never_comes_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sessiond.control.app.BODY_WITHIN", 0.01)
+    monkeypatch.setattr("sessiond.control.request_body.BODY_WITHIN", 0.01)
 
     async def nothing() -> Any:
         yield b"{"

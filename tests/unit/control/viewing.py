@@ -1,7 +1,7 @@
 """The control API on a table in memory and a scripted issuer, asked without a socket."""
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -19,6 +19,8 @@ from sessiond.containment import Containment
 from sessiond.control.access import Access
 from sessiond.control.app import control_app
 from sessiond.control.instrumented import InstrumentedStore, InstrumentedVerifier
+from sessiond.control.operation import Operation
+from sessiond.control.operations import OPERATIONS
 from sessiond.control.view import IssuerView, View, ViewSettings
 from sessiond.core.grant import TokenHash
 from sessiond.core.secret import Secret
@@ -119,6 +121,7 @@ async def viewing(
     access: Access | None = None,
     proved: frozenset[str] = frozenset(),
     introspects_as: str = "",
+    operations: Iterable[Operation] = OPERATIONS,
 ) -> AsyncIterator[Viewing]:
     store, clock = store or MemoryStore(), FakeClock()
     watched = InstrumentedStore(store, clock)
@@ -169,7 +172,7 @@ async def viewing(
     )
     closing = anyio.Event()
     permitted = access or Access.of(readers=(), admins=())
-    app = control_app(view, lambda: permitted, closing)
+    app = control_app(view, lambda: permitted, closing, operations)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(table.run)
         tasks.start_soon(gate.run)

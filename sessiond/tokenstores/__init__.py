@@ -1,0 +1,1 @@
+"""Token stores: values that programs keep here for each other, and locks to renew them under."""

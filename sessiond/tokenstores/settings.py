@@ -1,0 +1,14 @@
+"""What token stores go by."""
+
+from dataclasses import dataclass
+
+from sessiond.system.peer import AllowList
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoresSettings:
+    """Of `[stores]`."""
+
+    allowed: AllowList
+    is_shared: bool  # each context is everybody's whom the list names
+    max_contexts: int
