@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from sessiond.config.value_types import Account, Count
+from sessiond.config.value_types import Account, Contexts
 
 
 class StoresConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -10,4 +10,4 @@ class StoresConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     users: tuple[Account, ...] = ()  # users or @groups
     shared: bool = False  # among them; else a context is the user's who first wrote it
-    max_contexts: Count = 1000
+    max_contexts: Contexts = 1000

@@ -99,6 +99,7 @@ Account = AccountName | Number
 OptionalAccount = OptionalName | Number
 Port = Annotated[int, Meta(ge=1, le=65535, description="between 1 and 65535")]
 Count = Annotated[int, Meta(ge=1, le=100_000, description="between 1 and 100000")]
+Contexts = Annotated[int, Meta(ge=1, le=10_000, description="between 1 and 10000")]
 MessageSize = Annotated[
     int, Meta(ge=65536, le=2**31 - 1, description="between 65536 and 2147483647 bytes")
 ]

@@ -1,7 +1,7 @@
 """From HTTP requests to operations and back: who may, what is asked, what is answered."""
 
 from collections.abc import Awaitable, Callable, Iterable
-from functools import cache
+from functools import cache, partial
 from http import HTTPStatus
 from typing import Any
 
@@ -109,7 +109,8 @@ class _Handlers:
             is_brisk = operation is not None and operation.is_brisk
             turn = self._turns.beside if is_brisk else self._turns.turn
             async with turn(peer.uid, lane or READS):
-                if await request.is_disconnected():  # nobody waits for it any more
+                # Nobody waits for it any more? To look would take a piece of a body away.
+                if not _takes_a_body(operation) and await request.is_disconnected():
                     return Response(status_code=HTTPStatus.NO_CONTENT)
                 return await carry_out(request, operation, peer)
 
@@ -123,9 +124,10 @@ class _Handlers:
                 peer=peer,
                 path=request.path_params,
                 query=_query(request, operation.query),
-                body=None if operation.body is None else await read_body(request, operation.body),
+                body=await _body(request, operation),
                 content=await _content(request, operation),
                 headers=_headers(request),
+                hung_up=partial(_hung_up, request),
                 last_event_id=_last_event_id(request),
                 closing=request.app.state.closing,
                 turns=self._turns,
@@ -175,10 +177,26 @@ def _query(request: Request, kind: type[Struct]) -> Any:
         raise Problem(HTTPStatus.BAD_REQUEST, f"query: {unquoted(error)}") from None
 
 
+async def _body(request: Request, operation: Operation) -> Any:
+    if operation.body is None:
+        return None
+    return await read_body(request, operation.body, operation.content or frozenset())
+
+
 async def _content(request: Request, operation: Operation) -> bytes:
-    if operation.content is None:
+    if operation.content is None or operation.body is not None:
         return b""
     return await content_of(request, operation.content, limit=operation.content_limit)
+
+
+def _takes_a_body(operation: Operation | None) -> bool:
+    return operation is not None and not (operation.body is operation.content is None)
+
+
+async def _hung_up(request: Request) -> None:
+    """Return when nobody waits for the answer any more; the body is read by then."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 def _headers(request: Request) -> dict[str, str]:

@@ -315,6 +315,14 @@ class StoreStatus(Struct, frozen=True, kw_only=True):
     bytes: int  # with its write-ahead log
 
 
+class StoresStatus(Struct, frozen=True, kw_only=True):
+    """The token stores."""
+
+    contexts: int
+    locks: int  # that somebody holds
+    waiting: int  # requests for one
+
+
 class Queues(Struct, frozen=True, kw_only=True):
     """What waits inside of the daemon."""
 
@@ -351,6 +359,7 @@ class Status(Struct, frozen=True, kw_only=True):
     revocations: int  # in force
     subscribers: list[SubscriberStatus]
     store: StoreStatus
+    stores: StoresStatus | None  # null: there are none
     last_sequence: int  # of the events
     next_refresh_at: datetime | None
 

@@ -30,6 +30,7 @@ class Asked:
     body: Any  # what the operation's `body` says, None where it takes none
     content: bytes = b""  # the body as it came, where the operation takes it so
     headers: Mapping[str, str] = field(default_factory=dict)  # by name, in lower case
+    hung_up: Callable[[], Awaitable[None]]  # returns when the peer has
     last_event_id: int | None
     closing: anyio.Event  # set when the daemon stops
     turns: Turns
@@ -43,7 +44,8 @@ Admit = Callable[[View, Peer, Mapping[str, str]], None]  # by the path's paramet
 class Operation:
     """One method of one path.
 
-    Its body is JSON that `body` describes, or bytes of a media type in `content`, or there is none.
+    Its body is JSON that `body` describes, also if it is said to be of a type in `content`; or it
+    is bytes of one of those types; or there is none.
     """
 
     method: str

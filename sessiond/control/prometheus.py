@@ -22,6 +22,7 @@ from sessiond.control.view import View
 from sessiond.core.errors import StoreError
 from sessiond.core.listing import Counts
 from sessiond.extensions.subscribers.state import SubscriberState
+from sessiond.tokenstores.stores import TokenStores
 
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 ALERTED = (("opened", ""), ("refused", "deadline"), ("refused", "unavailable"))
@@ -39,6 +40,7 @@ async def exposition(view: View, counts: Counts) -> bytes:
     registry = CollectorRegistry(auto_describe=False)
     found = [*_of_daemon(view), *_of_store(view, disk), *_of_table(counts)]
     found += [*_of_issuers(view), *_of_role_sources(view), *_of_tasks(view)]
+    found += _of_stores(view.stores, contexts=len((await view.table.rows()).contexts))
     found += [*_of_subscribers(view.subscribers.states(), await _ages(view))]
     registry.register(_Collected(found))
     return generate_latest(registry) + generate_latest(view.metrics.registry)
@@ -198,6 +200,20 @@ def _of_tasks(view: View) -> Iterable[Metric]:
     for labels, count in sorted({**expected, **view.failures}.items()):
         failures.add_metric(labels, count)
     yield failures
+
+
+def _of_stores(stores: TokenStores, *, contexts: int) -> Iterable[Metric]:
+    locks = stores.locks
+    taken = {
+        "free": locks.counts.taken - locks.counts.taken_over,
+        "stale": locks.counts.taken_over,
+    }
+    yield _gauge("stores_contexts", "Contexts of the token stores", contexts)
+    yield _counter("stores_reads", "Values asked for", stores.counts.reads)
+    yield _counter("stores_writes", "Writes under a lock", stores.counts.writes)
+    yield _by_label("stores_locks_taken", "Locks taken, free or stale", "was", taken)
+    yield _gauge("stores_locks_held", "Locks that somebody holds", locks.held)
+    yield _gauge("stores_locks_waiting", "Requests that wait for a lock", locks.waiting)
 
 
 def _of_subscribers(

@@ -8,8 +8,10 @@ from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 from sessiond.system.peer import Peer, peer_of
 
-MAX_CONNECTIONS = 256
-ONE_USERS_SHARE = 64  # connections of one user other than root; the rest is for the others
+MAX_CONNECTIONS = 512
+# Connections of one user other than root; the rest is for the others. On half of them he may wait
+# for locks (`tokenstores/locks.py`): who holds one must get through to write and to release it.
+ONE_USERS_SHARE = 128
 
 log = structlog.get_logger()
 

@@ -21,13 +21,18 @@ JSON = "application/json"
 _QUOTED = re.compile(r"field `[^`]*`")
 
 
-async def read_body(request: Request, kind: type[Struct]) -> Any:
+async def read_body(request: Request, kind: type[Struct], also_as: Set[str] = frozenset()) -> Any:
     """Return a body of JSON.
+
+    Args:
+        request: Has it.
+        kind: What it is to be.
+        also_as: Other media types that it may be said to be.
 
     Raises:
         Problem: It is none, or not of this kind, or too large, or did not come.
     """
-    content = await content_of(request, frozenset({JSON}), limit=MAX_BODY)
+    content = await content_of(request, {JSON, *also_as}, limit=MAX_BODY)
     try:
         return msgspec.json.decode(content, type=kind)
     except msgspec.DecodeError as error:

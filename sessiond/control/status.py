@@ -36,6 +36,7 @@ async def status(view: View) -> bodies.Status:
         grants=counts.grants,
         revocations=counts.revocations,
         subscribers=subscribing.statuses(view),
+        stores=await _stores(view),
         store=bodies.StoreStatus(path=str(view.database), bytes=await _store_size(view)),
         last_sequence=view.events.sequence,
         next_refresh_at=counts.next_refresh_at,
@@ -75,6 +76,16 @@ def _configuration(view: View) -> bodies.ConfigurationStatus:
         last_error=current.last_error,
         last_error_at=current.last_error_at,
         needs_restart=tuple(current.needs_restart),
+    )
+
+
+async def _stores(view: View) -> bodies.StoresStatus | None:
+    if view.settings().stores.allowed is None:
+        return None
+    return bodies.StoresStatus(
+        contexts=len((await view.table.rows()).contexts),
+        locks=view.stores.locks.held,
+        waiting=view.stores.locks.waiting,
     )
 
 

@@ -22,6 +22,7 @@ from sessiond.kdb.connected import ConnectedProcesses
 from sessiond.metrics import Metrics
 from sessiond.table import Table
 from sessiond.tokenstores.settings import StoresSettings
+from sessiond.tokenstores.stores import TokenStores
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +54,7 @@ class ViewSettings:
     proved: frozenset[str]  # issuers whose tokens count once a refresh has proved them
     deadline: float  # seconds that a login may take
     access: AccessRules = field(default_factory=AccessRules)
-    stores: StoresSettings | None = None  # None: there are none
+    stores: StoresSettings = field(default_factory=StoresSettings)
 
 
 @dataclass(slots=True)
@@ -133,6 +134,7 @@ class View:
     metrics: Metrics = field(default_factory=Metrics)
     failures: Mapping[tuple[str, str], int] = field(default_factory=dict)  # by task, and whose
     subscribers: Subscribers
+    stores: TokenStores
     ready_at: datetime | None = None  # set when it is
     ready_since: float = 0.0  # the same in monotonic time
     configuration: ConfigurationView = field(default_factory=ConfigurationView)

@@ -91,6 +91,10 @@ class Client:
         """Return all processes. Raises as `get`."""
         return self._listed("processes", {})
 
+    def stores(self) -> list[dict[str, Any]]:
+        """Return all contexts of the token stores. Raises as `get`."""
+        return self._listed("stores", {})
+
     def names(self, *, begin: str = "", most: int | None = None) -> list[dict[str, Any]]:
         """Return the known names that begin so, `most` of them at most. Raises as `get`."""
         return self._listed("names", {"begin": begin} if begin else {}, most)

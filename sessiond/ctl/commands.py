@@ -22,6 +22,7 @@ from sessiond.ctl import (
     revoking,
     show,
     signing_in,
+    stores,
     subscribers,
 )
 from sessiond.ctl.asking import NAMED_TWICE, Target, as_json, asked, config_too, print_found
@@ -134,6 +135,7 @@ for command in (
     revoking.forget,
     reloading.reload,
     subscribers.subscribers,
+    stores.stores,
     doctor.doctor,
     signing_in.test,
     client_profile.client_profile,

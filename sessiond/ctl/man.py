@@ -237,6 +237,8 @@ def _commands(
             continue
         inner = click.Context(command, info_name=name, parent=context)
         if isinstance(command, click.Group):
+            if command.invoke_without_command:
+                yield command, inner
             yield from _commands(command, inner)
         else:
             yield command, inner

@@ -129,6 +129,7 @@ def status_of(status: Mapping[str, Any]) -> Iterable[Table]:
             "next refresh": moment(status["next_refresh_at"]),
             "revocations": f"{status['revocations']} in force",
             "subscribers": _subscribers(status["subscribers"]),
+            **_stores(status.get("stores")),
             "waiting": f"{status['queues']['table']} changes, {status['queues']['logins']} logins",
             "last event": status["last_sequence"],
             "database": f"{store['path']} ({store['bytes']} bytes)",
@@ -163,6 +164,14 @@ def status_of(status: Mapping[str, Any]) -> Iterable[Table]:
                 for each in status["role_sources"]
             ),
         )
+
+
+def _stores(stores: Mapping[str, Any] | None) -> dict[str, str]:
+    """Return how the token stores stand, where there are any."""
+    if stores is None:
+        return {}
+    contexts, locks = counted(stores["contexts"], "context"), counted(stores["locks"], "lock")
+    return {"token stores": f"{contexts}, {locks} held, {stores['waiting']} waiting for one"}
 
 
 def _stood_in(source: Mapping[str, Any]) -> str:

@@ -34,6 +34,7 @@ from sessiond.store.sealing import TokenHasher
 from sessiond.system.peer import Peer
 from sessiond.table import Table
 from sessiond.timekeeper import Timekeeper
+from sessiond.tokenstores.stores import TokenStores
 from sessiond.web.needs import WebServices
 from sessiond.web.web import Web
 
@@ -62,6 +63,7 @@ class Services:
     login_services: LoginServices
     web: Web
     subscribers: Subscribers
+    stores: TokenStores
 
 
 def services_of(
@@ -113,6 +115,7 @@ def services_of(
         ),
         web=_web(current, issuers, table, gate, refresher, clock, store, hasher),
         subscribers=subscribers,
+        stores=TokenStores(lambda: current.now.view.stores, table, clock),
     )
 
 
@@ -239,6 +242,7 @@ def endpoints_of(
         metrics=services.metrics,
         failures=services.issuers.containment.failures,
         subscribers=services.subscribers,
+        stores=services.stores,
     )
     return Endpoints(
         listener=listener,

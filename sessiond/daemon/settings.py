@@ -39,7 +39,7 @@ class LookedUp:
     access: Access
     peers: tuple[AllowList | None, ...]  # of each [[access.process]]; None: anybody
     proof_key: Secret | None
-    stores: StoresSettings | None = None
+    stores: StoresSettings
 
 
 def look_up(config: Config, environ: Mapping[str, str]) -> LookedUp:
@@ -64,7 +64,7 @@ def look_up(config: Config, environ: Mapping[str, str]) -> LookedUp:
             for number, each in enumerate(config.access.process, start=1)
         ),
         proof_key=credentials.proof_key(listen.proof_key_file, environ=environ),
-        stores=None if config.stores is None else _stores(config.stores),
+        stores=_stores(config.stores),
     )
 
 
@@ -73,7 +73,9 @@ def _gives_tokens(config: Config) -> bool:
     return config.stores is not None
 
 
-def _stores(stores: StoresConfig) -> StoresSettings:
+def _stores(stores: StoresConfig | None) -> StoresSettings:
+    if stores is None:
+        return StoresSettings()
     return StoresSettings(
         allowed=AllowList.listed("stores.users", stores.users),
         is_shared=stores.shared,

@@ -9,6 +9,6 @@ from sessiond.system.peer import AllowList
 class StoresSettings:
     """Of `[stores]`."""
 
-    allowed: AllowList
-    is_shared: bool  # each context is everybody's whom the list names
-    max_contexts: int
+    allowed: AllowList | None = None  # None: there are no token stores
+    is_shared: bool = False  # each context is everybody's whom the list names
+    max_contexts: int = 1000

@@ -90,7 +90,7 @@ def test_one_user_cannot_take_all_connections(strict_issuer: RunningIssuer, star
     program = """
         import os, socket, sys
         os.setgroups([]); os.setgid(65534); os.setuid(65534)
-        crowd = [socket.socket(socket.AF_UNIX) for _ in range(70)]
+        crowd = [socket.socket(socket.AF_UNIX) for _ in range(140)]
         answered = 0
         for each in crowd:
             each.connect(sys.argv[1])
@@ -112,7 +112,7 @@ def test_one_user_cannot_take_all_connections(strict_issuer: RunningIssuer, star
         Operator(daemon) as operator,
     ):
         assert crowd.stdout is not None
-        assert int(crowd.stdout.readline()) == 64
+        assert int(crowd.stdout.readline()) == 128
         assert operator.get("/healthz") == {"status": "ok"}
         crowd.communicate("\n")
 

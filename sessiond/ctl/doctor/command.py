@@ -69,6 +69,7 @@ def _by_config(config: Config, database: Path, where: files.Where) -> Iterator[F
     # Imported here, so that the other commands do not wait for what asks issuers.
     from sessiond.ctl.doctor.issuers import issuers
     from sessiond.ctl.doctor.keys import store_key_fits
+    from sessiond.ctl.doctor.readers import readers
     from sessiond.ctl.doctor.web import web
 
     yield from files.files(config, database, where)
@@ -76,6 +77,7 @@ def _by_config(config: Config, database: Path, where: files.Where) -> Iterator[F
     yield from machine.disk(database)
     yield from issuers(config, where)
     yield from web(config)
+    yield from readers(config)
     yield from sockets.q_sockets(config.listen, where)
 
 

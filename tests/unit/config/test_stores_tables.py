@@ -46,7 +46,7 @@ def test_the_example_has_every_key_with_its_default() -> None:
         ("user = [1]", "stores.user is unknown; did you mean stores.users?"),
         (
             "users = [1]\nmax_contexts = 0",
-            "stores.max_contexts is 0, must be between 1 and 100000",
+            "stores.max_contexts is 0, must be between 1 and 10000",
         ),
     ],
 )

@@ -37,6 +37,7 @@ from sessiond.issuers.health import IssuerHealth
 from sessiond.kdb.connected import ConnectedProcesses
 from sessiond.system.peer import Peer
 from sessiond.table import Table
+from sessiond.tokenstores.stores import TokenStores
 from tests.fakes import (
     RULES,
     FakeClock,
@@ -167,6 +168,7 @@ async def viewing(
             start=starter({}, clock),
             draw=lambda: 0.5,
         ),
+        stores=TokenStores(lambda: settings().stores, table, clock),
         refused=lambda: 4,
         failures=containment.failures,
     )
