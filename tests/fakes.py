@@ -8,7 +8,7 @@ from uuid import UUID
 import anyio
 from msgspec import structs
 
-from sessiond.core.changes import Bind, Open, OpenWeb, Renew
+from sessiond.core.changes import Bind, Open, OpenTicket, OpenWeb, Renew
 from sessiond.core.cursor import Cursor, DeadLetter
 from sessiond.core.decide import Rules
 from sessiond.core.errors import StoreError
@@ -17,9 +17,12 @@ from sessiond.core.grant import Grant, GrantId, KnownToken, TokenHash
 from sessiond.core.lease import Lease
 from sessiond.core.principal import Principal
 from sessiond.core.revocation import Revocation
-from sessiond.core.rows import Drop, NameOwner, Put, Row, Write
+from sessiond.core.rows import Drop, NameOwner, Put, Row, SecretRow, Write
 from sessiond.core.secret import Secret
 from sessiond.core.session import ProcessAbout, ProcessKey, Session, SessionId, SessionState
+from sessiond.core.source_grant import SourceGrant
+from sessiond.core.stored_value import Epoch, StoredContext, StoredValue
+from sessiond.core.ticket import SpentTicket, Ticket, TicketId, TicketKey
 from sessiond.core.verdict import PresentedTokens, Verdict
 from sessiond.core.web_login import UsedState, WebLogin
 from sessiond.table import Loaded, TableSettings
@@ -57,6 +60,7 @@ class MemoryStore:
     def __init__(self) -> None:
         self.rows: dict[tuple[type[Row], object], Row] = {}
         self.refresh_tokens: dict[GrantId, Secret] = {}
+        self.secrets: dict[tuple[type[Row], object], Secret] = {}  # of other rows
         self.events: list[Event] = []
         self.commits: list[tuple[list[Write], list[Event]]] = []
         self.failing = 0  # so many of the next commits raise StoreError
@@ -78,7 +82,7 @@ class MemoryStore:
         if any(event.sequence <= self._sequence for event in events):
             raise StoreError("a sequence number came twice")
         for write in writes:
-            self._keep_refresh_token(write)
+            self._keep_secret(write)
             if isinstance(write, Put):
                 self.rows[_key(write.row)] = write.row
             else:
@@ -90,12 +94,21 @@ class MemoryStore:
     async def refresh_token(self, grant: GrantId) -> Secret | None:
         return self.refresh_tokens.get(grant)
 
-    def _keep_refresh_token(self, write: Write) -> None:
+    async def secret(self, row: SecretRow) -> Secret | None:
+        if isinstance(row, Grant):
+            return await self.refresh_token(row.id)
+        return self.secrets.get(_key(row))
+
+    def _keep_secret(self, write: Write) -> None:
         match write:
-            case Put(Grant() as row, refresh_token=token) if token is not None:
+            case Put(Grant() as row, secret=token) if token is not None:
                 self.refresh_tokens[row.id] = token
             case Drop(Grant() as row, give_back=False):
                 self.refresh_tokens.pop(row.id, None)
+            case Put(row, secret=secret) if secret is not None:
+                self.secrets[_key(row)] = secret
+            case Drop(TicketKey() | SourceGrant() | StoredValue() as row):
+                self.secrets.pop(_key(row), None)
             case _:
                 pass
 
@@ -135,6 +148,14 @@ def _key(row: Row) -> tuple[type[Row], object]:
             return type(row), row.subscriber
         case DeadLetter():
             return type(row), (row.subscriber, row.event.sequence)
+        case SpentTicket() | TicketKey():
+            return type(row), row.id
+        case SourceGrant() | Epoch():
+            return type(row), row.name
+        case StoredContext():
+            return type(row), row.context
+        case StoredValue():
+            return type(row), (row.context, row.name)
 
 
 def session_id(number: int) -> SessionId:
@@ -143,6 +164,10 @@ def session_id(number: int) -> SessionId:
 
 def grant_id(number: int) -> GrantId:
     return GrantId(UUID(int=1000 + number))
+
+
+def ticket_id(number: int) -> TicketId:
+    return TicketId(UUID(int=2000 + number))
 
 
 def token_hash(token: str) -> TokenHash:
@@ -174,6 +199,8 @@ def verdict(
     states_iat: bool = True,
     roles: tuple[str, ...] = ("reader",),
     attributes: dict[str, str] | None = None,
+    auth_time: datetime | None = None,
+    acr: tuple[str, ...] = (),
 ) -> Verdict:
     return Verdict(
         principal=who or principal(),
@@ -181,6 +208,8 @@ def verdict(
         roles=roles,
         attributes=attributes or {},
         stated_iat=begin if states_iat else None,
+        auth_time=auth_time,
+        acr=acr,
     )
 
 
@@ -250,6 +279,43 @@ def web_login(
         cookie=None if cookie is None else token_hash(cookie),
         base=base,
         state=None if state is None else token_hash(state),
+    )
+
+
+def ticket(
+    number: int,
+    *,
+    name: str = "alice",
+    parent: int | None = 1,
+    expires_at: datetime = START + timedelta(seconds=30),
+) -> Ticket:
+    return Ticket(
+        id=ticket_id(number),
+        name=name,
+        parent=None if parent is None else session_id(parent),
+        expires_at=expires_at,
+    )
+
+
+def ticket_login(
+    number: int,
+    spent: Ticket | None = None,
+    *,
+    tokens: PresentedTokens | None = None,
+    handle: int | None = None,
+    pid: int = 200,
+) -> OpenTicket:
+    """Return an OpenTicket whose session, grant, ticket and handle go by one number."""
+    return OpenTicket(
+        session=session_id(number),
+        grant=grant_id(number),
+        process=process_key(pid),
+        about=process_about(pid),
+        typed="alice",
+        handle=number if handle is None else handle,
+        address=0x7F000001,
+        ticket=spent or ticket(number, parent=1 if tokens is None else None),
+        presented=tokens,
     )
 
 

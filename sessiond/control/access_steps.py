@@ -18,6 +18,7 @@ from sessiond.core.access import (
 )
 from sessiond.core.claims import ClaimRules
 from sessiond.core.evidence import NOTHING, Evidence
+from sessiond.core.passing_on import Find, access_of
 from sessiond.core.session import ProcessAbout, Session
 from sessiond.core.verdict import Verdict
 
@@ -87,9 +88,9 @@ def steps_of(
     return Steps(steps=steps, denied=denied)
 
 
-def because_of(rules: AccessRules, session: Session) -> Because:
+def because_of(rules: AccessRules, session: Session, find: Find) -> Because:
     """Return why a session has its roles, as its events tell it."""
-    access = access_at(rules, session.about, session.principal, session.assigned)
+    access = access_of(rules, session, find)
     return access.because if isinstance(access, Access) else Because()  # it is about to end
 
 

@@ -17,7 +17,7 @@ from sessiond.core.errors import (
 )
 from sessiond.core.events import Event, LoginRefused, SessionOpened
 from sessiond.core.grant import GrantId
-from sessiond.core.rows import Write
+from sessiond.core.rows import SecretRow, Write
 from sessiond.core.secret import Secret
 from sessiond.core.verdict import Verdict
 from sessiond.gate import ReadyVerifier
@@ -55,6 +55,9 @@ class InstrumentedStore:
 
     async def refresh_token(self, grant: GrantId) -> Secret | None:
         return await self._store.refresh_token(grant)
+
+    async def secret(self, row: SecretRow) -> Secret | None:
+        return await self._store.secret(row)
 
     async def events_after(self, sequence: int, *, limit: int) -> list[Event]:
         return await self._store.events_after(sequence, limit=limit)

@@ -58,10 +58,11 @@ async def _sessions(view: View, asked: Asked) -> bodies.Sessions:
 
 
 async def _session(view: View, asked: Asked) -> bodies.OneSession:
-    found = find_session(await view.table.rows(), SessionId(_id(asked)))
+    rows = await view.table.rows()
+    found = find_session(rows, SessionId(_id(asked)))
     if found is None:
         raise Problem(HTTPStatus.NOT_FOUND, "no such session is live")
-    because = because_of(view.settings().access, found.session)
+    because = because_of(view.settings().access, found.session, rows.sessions.get)
     return bodies.OneSession.with_reasons(found, because)
 
 

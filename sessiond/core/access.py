@@ -16,7 +16,7 @@ from sessiond.core.evidence import DEFAULT, Evidence, merged
 from sessiond.core.patterns import Patterns
 from sessiond.core.principal import Principal
 from sessiond.core.printable import any_of, seen
-from sessiond.core.session import ProcessAbout
+from sessiond.core.session import ProcessAbout, Session
 from sessiond.core.verdict import Verdict
 
 ANY = ("*",)
@@ -264,21 +264,24 @@ def shortage_of(rules: AccessRules, verdict: Verdict) -> Denied | None:
 
 
 def stepup_of(
-    rules: AccessRules, about: ProcessAbout, verdict: Verdict, *, now: datetime
+    rules: AccessRules, about: ProcessAbout, signed_in: Verdict | Session, *, now: datetime
 ) -> Denied | None:
-    """Return what a login or a renewal lacks of how its user signed in (RFC 9470), if anything."""
+    """Return what a login or a renewal lacks of how its user signed in (RFC 9470), if anything.
+
+    `signed_in` says when that was, and how; by a ticket it is the session that it was made for.
+    """
     ceiling = rules.ceiling_of(about)
     if ceiling is None:
         return None
     if ceiling.max_age:
         wanted = f"wanted one {ceiling.max_age.total_seconds():g} s ago at most (max_age)"
-        if verdict.auth_time is None:
+        if signed_in.auth_time is None:
             return _stepup(f"nothing says when the user signed in (claim auth_time), {wanted}")
-        age = now - verdict.auth_time
+        age = now - signed_in.auth_time
         if age > ceiling.max_age or age < -rules.leeway:  # no claim is young for ever
-            return _stepup(f"auth_time is {verdict.auth_time:%Y-%m-%dT%H:%M:%S%z}, {wanted}")
-    if ceiling.acr and not set(ceiling.acr).intersection(verdict.acr):
-        held = seen(list(verdict.acr))
+            return _stepup(f"auth_time is {signed_in.auth_time:%Y-%m-%dT%H:%M:%S%z}, {wanted}")
+    if ceiling.acr and not set(ceiling.acr).intersection(signed_in.acr):
+        held = seen(list(signed_in.acr))
         return _stepup(f"acr is {held}, wanted {any_of(ceiling.acr)}")
     return None
 

@@ -17,6 +17,9 @@ from sessiond.core.reading import Reading
 from sessiond.core.rows import RowsView
 from sessiond.core.rules import Rules
 from sessiond.core.session import ActiveSession
+from sessiond.core.source_grant import SourceGrant
+from sessiond.core.stored_value import ContextValues, NotOwner, StoredValue
+from sessiond.core.ticket import TicketKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +114,45 @@ def _check_admission(reading: Reading, query: queries.CheckAdmission) -> Denied 
     return found if isinstance(found, Denied) else None
 
 
+def _list_ticket_keys(reading: Reading, _: queries.ListTicketKeys) -> list[TicketKey]:
+    """Return the keys of tickets."""
+    return sorted(reading.rows.ticket_keys.values(), key=lambda each: (each.made_at, each.id))
+
+
+def _find_source_grant(reading: Reading, query: queries.FindSourceGrant) -> SourceGrant | None:
+    """Return what is kept for a source."""
+    return reading.rows.source_grants.get(query.name)
+
+
+def _find_value(reading: Reading, query: queries.FindValue) -> StoredValue | NotOwner | None:
+    """Return a stored value."""
+    context = reading.rows.contexts.get(query.context)
+    if context is not None and context.owner != query.uid and not query.is_shared:
+        return NotOwner()
+    return reading.rows.values_of(query.context).get(query.name)
+
+
+def _list_values(
+    reading: Reading, query: queries.ListValues
+) -> list[ContextValues] | queries.ListValues:
+    """Return all contexts with their values."""
+    rows, unseen, seen = reading.rows, query.unseen, list(query.seen)
+    if unseen is None:
+        unseen = tuple(sorted(rows.contexts))
+    passed, number = 0, 0
+    while number < len(unseen) and passed < reading.piece:
+        context = rows.contexts.get(unseen[number])
+        number += 1
+        passed += 1
+        if context is not None:
+            values = rows.values_of(context.context)
+            passed += len(values)
+            in_order = tuple(values[name] for name in sorted(values))
+            seen.append(ContextValues(context=context, values=in_order))
+    left = unseen[number:]
+    return replace(query, unseen=left, seen=tuple(seen)) if left else seen
+
+
 def _list_cursors(reading: Reading, _: queries.ListCursors) -> Cursors:
     """Return what is kept for every subscriber."""
     return kept_cursors(reading.rows)
@@ -125,5 +167,9 @@ _ANSWERS: dict[type[queries.Query[Any]], Any] = {
     queries.FindRecheckable: _find_recheckable,
     queries.KnownNames: _known_names,
     queries.CheckAdmission: _check_admission,
+    queries.ListTicketKeys: _list_ticket_keys,
+    queries.FindSourceGrant: _find_source_grant,
+    queries.FindValue: _find_value,
+    queries.ListValues: _list_values,
     queries.ListCursors: _list_cursors,
 }

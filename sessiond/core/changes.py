@@ -2,27 +2,30 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Generic, TypeVar
 from uuid import UUID
 
 from sessiond.core.access import Denied
+from sessiond.core.change import Change as Change
 from sessiond.core.events import Event, Operator
 from sessiond.core.grant import Grant, GrantId, TokenHash
+from sessiond.core.keeping import BeginSourceRefresh as BeginSourceRefresh
+from sessiond.core.keeping import DropDeadLetter as DropDeadLetter
+from sessiond.core.keeping import DropSourceGrant as DropSourceGrant
+from sessiond.core.keeping import DropTicketKey as DropTicketKey
+from sessiond.core.keeping import ForgetSubscriber as ForgetSubscriber
+from sessiond.core.keeping import KeepCursor as KeepCursor
+from sessiond.core.keeping import KeepDeadLetters as KeepDeadLetters
+from sessiond.core.keeping import KeepSourceGrant as KeepSourceGrant
+from sessiond.core.keeping import KeepTicketKey as KeepTicketKey
+from sessiond.core.keeping import NextEpoch as NextEpoch
+from sessiond.core.keeping import RefuseSource as RefuseSource
+from sessiond.core.keeping import RotateSource as RotateSource
+from sessiond.core.keeping import WriteValue as WriteValue
 from sessiond.core.revocation import Revocation, Scope
 from sessiond.core.secret import Secret
 from sessiond.core.session import ActiveSession, ProcessAbout, ProcessKey, SessionId
+from sessiond.core.ticket import Ticket, TicketId
 from sessiond.core.verdict import PresentedTokens, Verdict
-
-A = TypeVar("A", covariant=True)
-
-
-class Change(Generic[A]):
-    """A request to change the rows; `A` is what it is answered with.
-
-    One that is answered with a refusal writes nothing.
-    """
-
-    __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +43,21 @@ class Open(Change[ActiveSession | Denied]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OpenTicket(Change[ActiveSession | Denied]):
+    """Let the bearer of a ticket in, once. Without `presented` its parent's session says who."""
+
+    session: SessionId
+    grant: GrantId  # used when what was presented belongs to no grant yet
+    process: ProcessKey
+    about: ProcessAbout
+    typed: str  # the name, as the user typed it
+    handle: int
+    address: int
+    ticket: Ticket
+    presented: PresentedTokens | None  # of an exchanged one: it has no parent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class KeepGrant(Change[Grant | Denied]):
     """Keep verified tokens before a session hangs on them: they are still to be proved."""
 
@@ -50,7 +68,10 @@ class KeepGrant(Change[Grant | Denied]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Withdraw(Change[None]):
-    """Undo an Open, or an OpenWeb, whose answer came too late to be given."""
+    """Undo an Open, OpenWeb or OpenTicket whose answer came too late to be given.
+
+    A ticket stays spent.
+    """
 
     session: SessionId
 
@@ -320,6 +341,13 @@ class EndSessions(Change[int]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EndOrphans(Change[None]):
+    """End sessions that were to end with a parent that is gone."""
+
+    sessions: tuple[SessionId, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Expire(Change[None]):
     """End what is over: leases, unopened and unused logins, lost processes, traces."""
 
@@ -327,6 +355,7 @@ class Expire(Change[None]):
     grants: tuple[GrantId, ...] = ()
     tokens: tuple[TokenHash, ...] = ()
     states: tuple[TokenHash, ...] = ()  # of sign-ins
+    tickets: tuple[TicketId, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -344,39 +373,3 @@ class RecordReload(Change[None]):
     by: Operator | None  # None: a signal asked for it
     reason: str = ""
     ended: int = 0  # sessions, because their issuer is gone or has changed
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeepCursor(Change[None]):
-    """A subscriber is done with every event up to this one. A place never moves back."""
-
-    subscriber: str
-    sequence: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeepDeadLetters(Change[bool]):
-    """A subscriber refused these too often: keep them for later, and move its place past them.
-
-    False: too many are set aside for it already. Nothing changed, so it waits at its place.
-    """
-
-    subscriber: str
-    events: tuple[Event, ...]
-    attempts: int
-    error: str  # the last attempt's
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DropDeadLetter(Change[bool]):
-    """A set-aside event was received at last, or is not wanted any more. False: there is none."""
-
-    subscriber: str
-    sequence: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ForgetSubscriber(Change[bool]):
-    """Drop a subscriber's place and what was set aside for it. False: nothing was kept."""
-
-    subscriber: str

@@ -10,6 +10,14 @@ from sessiond.core.access import Because
 from sessiond.core.session import ProcessAbout
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operator:
+    """Who asked on the control socket, as the kernel and the host's user list say."""
+
+    uid: int
+    name: str  # empty: the host knows none for this number
+
+
 class _Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
     """The members that every event has."""
 
@@ -33,6 +41,7 @@ class _SessionEvent(_Event, frozen=True, kw_only=True):
     roles: tuple[str, ...] = ()
     expires_at: datetime | None = None
     reason: str = ""
+    parent: UUID | None = None  # the session that let it in, and that it ends with
 
 
 class _RolesEvent(_SessionEvent, frozen=True, kw_only=True):
@@ -79,12 +88,15 @@ class LoginRefused(_Event, frozen=True, kw_only=True, tag="login.refused"):
     count: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Operator:
-    """Who gave an order on the control socket, as the kernel and the host's user list say."""
+class SourceIssued(_Event, frozen=True, kw_only=True, tag="source.issued"):
+    """`count` tokens for a data source were given to `process`, or on the control socket to `by`.
 
-    uid: int
-    name: str  # empty: the host knows none for this number
+    `session`, `user` and `issuer` are on whose behalf, where it was on somebody's.
+    """
+
+    source: str
+    by: Operator | None = None  # null: a process asked
+    count: int = 1
 
 
 class _OperatorEvent(_Event, frozen=True, kw_only=True):
@@ -95,7 +107,7 @@ class _OperatorEvent(_Event, frozen=True, kw_only=True):
 
     by: Operator | None  # null: whoever may send the daemon a signal
     reason: str = ""  # the operator's words; empty where none were asked for
-    scope: str  # what it covers: session, process, user, issuer, all, configuration
+    scope: str  # what it covers: session, process, user, issuer, all, configuration, source
     value: str = ""  # which one; empty for all
     count: int = 0  # live sessions that it ends
 
@@ -118,6 +130,10 @@ class OperatorReloaded(_OperatorEvent, frozen=True, kw_only=True, tag="operator.
     configuration: str = ""  # SHA-256 of its file, hexadecimal; empty: not known
 
 
+class OperatorAuthorized(_OperatorEvent, frozen=True, tag="operator.authorized"):
+    """A data source got a refresh token; `value` is its name."""
+
+
 class Gap(_Event, frozen=True, kw_only=True, tag="gap"):
     """Events after `after` and before `before` are no longer kept: this subscriber missed them."""
 
@@ -134,8 +150,10 @@ SessionEvent = (
     | SessionExpired
     | SessionClosed
 )
-OperatorEvent = OperatorRevoked | OperatorForgave | OperatorForgot | OperatorReloaded
-Event = SessionEvent | LoginRefused | OperatorEvent | Gap
+OperatorEvent = (
+    OperatorRevoked | OperatorForgave | OperatorForgot | OperatorReloaded | OperatorAuthorized
+)
+Event = SessionEvent | LoginRefused | SourceIssued | OperatorEvent | Gap
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Event)

@@ -8,6 +8,9 @@ from sessiond.core.changes import Change
 from sessiond.core.cursor import Cursors
 from sessiond.core.grant import Grant, GrantId, TokenHash
 from sessiond.core.session import ActiveSession, ProcessAbout, ProcessKey, SessionId
+from sessiond.core.source_grant import SourceGrant
+from sessiond.core.stored_value import ContextValues, NotOwner, StoredValue
+from sessiond.core.ticket import TicketKey
 from sessiond.core.verdict import PresentedTokens
 
 A = TypeVar("A", covariant=True)
@@ -84,6 +87,36 @@ class CheckAdmission(Query[Denied | None]):
     presented: PresentedTokens
     about: ProcessAbout | None = None  # where; None: by what is known of the tokens alone
     is_proof_due: bool  # also refuse what only a refresh would prove
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListTicketKeys(Query[list[TicketKey]]):
+    """The keys that tickets are signed with, oldest first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FindSourceGrant(Query[SourceGrant | None]):
+    """What is kept for a source."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FindValue(Query[StoredValue | NotOwner | None]):
+    """One stored value, for whom it is."""
+
+    context: str
+    name: str
+    uid: int
+    is_shared: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListValues(Query[list[ContextValues]]):
+    """All contexts with their values, by name."""
+
+    unseen: tuple[str, ...] | None = None  # contexts not looked at, once they were looked up
+    seen: tuple[ContextValues, ...] = ()  # so far
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

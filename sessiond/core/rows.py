@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from types import MappingProxyType
 from uuid import UUID
 
 from msgspec import Struct
@@ -16,11 +17,16 @@ from sessiond.core.principal import Principal, folded
 from sessiond.core.revocation import Revocation, Scope, covering
 from sessiond.core.secret import Secret
 from sessiond.core.session import ProcessKey, Session, SessionId, SessionState
+from sessiond.core.source_grant import SourceGrant
+from sessiond.core.stored_value import Epoch, StoredContext, StoredValue
+from sessiond.core.ticket import SpentTicket, TicketId, TicketKey
 from sessiond.core.web_login import UsedState, WebLogin
 
 Subject = tuple[str, str]  # issuer and subject
 
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
+
+_NO_VALUES: Mapping[str, StoredValue] = MappingProxyType({})
 
 
 class NameOwner(Struct, frozen=True, gc=False):
@@ -41,15 +47,24 @@ Row = (
     | Revocation
     | Cursor
     | DeadLetter
+    | SpentTicket
+    | TicketKey
+    | SourceGrant
+    | StoredContext
+    | StoredValue
+    | Epoch
 )
+
+# Beside each of these a secret may be kept, which no row has.
+SecretRow = Grant | TicketKey | SourceGrant | StoredValue
 
 
 @dataclass(frozen=True, slots=True)
 class Put:
-    """Insert the row, or replace the one with its key; with a grant a refresh token may come."""
+    """Insert the row, or replace the one with its key; with a `SecretRow` a secret may come."""
 
     row: Row
-    refresh_token: Secret | None = field(default=None, compare=False)  # None: as it is
+    secret: Secret | None = field(default=None, compare=False)  # None: as it is
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +92,12 @@ class RowsView:
         self._ordered_names = Ordered[str]()
         self._web_logins: dict[SessionId, WebLogin] = {}
         self._used_states: dict[TokenHash, UsedState] = {}
+        self._spent_tickets: dict[TicketId, SpentTicket] = {}
+        self._ticket_keys: dict[str, TicketKey] = {}
+        self._source_grants: dict[str, SourceGrant] = {}
+        self._contexts: dict[str, StoredContext] = {}
+        self._values: dict[str, dict[str, StoredValue]] = {}  # by context, then by name
+        self._epochs: dict[str, Epoch] = {}
         self._revocations: dict[UUID, Revocation] = {}
         self._cursors: dict[str, Cursor] = {}
         self._dead_letters: dict[tuple[str, int], DeadLetter] = {}
@@ -124,6 +145,32 @@ class RowsView:
     @property
     def used_states(self) -> Mapping[TokenHash, UsedState]:
         return self._used_states
+
+    @property
+    def spent_tickets(self) -> Mapping[TicketId, SpentTicket]:
+        return self._spent_tickets
+
+    @property
+    def ticket_keys(self) -> Mapping[str, TicketKey]:
+        return self._ticket_keys
+
+    @property
+    def source_grants(self) -> Mapping[str, SourceGrant]:
+        """What is kept for data sources, by their names."""
+        return self._source_grants
+
+    @property
+    def contexts(self) -> Mapping[str, StoredContext]:
+        """Whose the contexts of stored values are."""
+        return self._contexts
+
+    def values_of(self, context: str) -> Mapping[str, StoredValue]:
+        """Return a context's values by their names."""
+        return self._values.get(context, _NO_VALUES)
+
+    @property
+    def epochs(self) -> Mapping[str, Epoch]:
+        return self._epochs
 
     @property
     def revocations(self) -> Mapping[UUID, Revocation]:
@@ -212,6 +259,16 @@ class RowsView:
     def children_of(self, session: SessionId) -> Collection[SessionId]:
         """Return the ids of the sessions that end with this one."""
         return self._children.of(session)
+
+    def count_below(self, session: SessionId) -> int:
+        """Return how many sessions end with this one: its children, and theirs."""
+        children = self._children.of(session)
+        return len(children) + sum(map(self.count_below, children))
+
+    @property
+    def parents(self) -> Collection[SessionId]:
+        """The ids of sessions with which others end: a view, good until the next change."""
+        return self._children.keys()
 
     def by_cookie(self, cookie: TokenHash) -> WebLogin | None:
         """Return the login that a browser's cookie is of."""

@@ -67,7 +67,18 @@ class Session(Struct, frozen=True, gc=False):
     assigned: Evidence  # roles by token and role sources, of which access makes `roles`
     protected: tuple[str, ...]  # those of them that are kept from its user: the operator's to give
     told: tuple[str, ...] | None  # the roles that its process surely knows; None: nobody knows
-    parent: SessionId | None = None  # the session that let its handle in: it ends with that one
+    parent: SessionId | None = None  # the session that let it in: it ends with that one
+    hops: int = 0  # tickets between its user's sign-in and it; 0: none brought it
+    auth_time: datetime | None = None  # when the user signed in, as its newest verdict has it
+    acr: tuple[str, ...] = ()  # and how (OpenID Connect Core, 2)
+
+    @property
+    def may_as_parent(self) -> bool:
+        """Say whether a ticket of its parent's brought it: it may do nothing that one may not.
+
+        Its principal, grant and access token are that one's, and so is what its token says.
+        """
+        return self.hops > 0 and self.parent is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -42,9 +42,12 @@ class Spellings:
         self._known: dict[str, tuple[str, ...]] = {}  # by the folded name, but the verified ones
 
     def told_as(self, session: Session) -> str:
-        """Return the name that a session is told under: always the same one."""
+        """Return the name that a session is told under: always the same one.
+
+        That is the verified one where a ticket let its user in, who had typed nothing.
+        """
         typed, verified = session.typed, session.principal.name
-        if typed == verified:
+        if typed == verified or session.hops:
             return verified
         known = self._known.get(folded(verified), ())
         if typed in known:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from itertools import groupby
 from operator import attrgetter
-from typing import cast
+from typing import Any, cast
 
 from sessiond.core.cursor import Cursor, DeadLetter
 from sessiond.core.grant import Grant, KnownToken
@@ -13,6 +13,9 @@ from sessiond.core.ordered import Ordered
 from sessiond.core.revocation import Revocation
 from sessiond.core.rows import Drop, NameOwner, Put, Row, RowsView, Subject, Write
 from sessiond.core.session import ProcessKey, Session, SessionState
+from sessiond.core.source_grant import SourceGrant
+from sessiond.core.stored_value import Epoch, StoredContext, StoredValue
+from sessiond.core.ticket import SpentTicket, TicketKey
 from sessiond.core.web_login import UsedState, WebLogin
 
 
@@ -138,6 +141,27 @@ class Rows(RowsView):
             case DeadLetter():
                 self._dead_letters[row.subscriber, row.event.sequence] = row
                 self._set_aside_for.add(row.subscriber, row.event.sequence)
+            case StoredValue():
+                self._values.setdefault(row.context, {})[row.name] = row
+            case SpentTicket() | TicketKey() | SourceGrant() | StoredContext() | Epoch():
+                place, key = self._place_of(row)
+                place[key] = row
+
+    def _place_of(
+        self, row: SpentTicket | TicketKey | SourceGrant | StoredContext | Epoch
+    ) -> tuple[dict[Any, Any], object]:
+        """Return where a row stands that nothing but its key finds, and that key."""
+        match row:
+            case SpentTicket():
+                return self._spent_tickets, row.id
+            case TicketKey():
+                return self._ticket_keys, row.id
+            case SourceGrant():
+                return self._source_grants, row.name
+            case StoredContext():
+                return self._contexts, row.context
+            case Epoch():
+                return self._epochs, row.name
 
     def _put_session(self, row: Session) -> None:
         self._sessions[row.id] = row
@@ -200,6 +224,19 @@ class Rows(RowsView):
             case DeadLetter():
                 self._set_aside_for.discard(row.subscriber, row.event.sequence)
                 return self._dead_letters.pop((row.subscriber, row.event.sequence), None)
+            case StoredValue():
+                return self._take_value(row)
+            case SpentTicket() | TicketKey() | SourceGrant() | StoredContext() | Epoch():
+                place, key = self._place_of(row)
+                found: Row | None = place.pop(key, None)
+                return found
+
+    def _take_value(self, row: StoredValue) -> StoredValue | None:
+        of_context = self._values.get(row.context, {})
+        value = of_context.pop(row.name, None)
+        if not of_context:
+            self._values.pop(row.context, None)
+        return value
 
     def _take_token(self, row: KnownToken) -> KnownToken | None:
         token = self._tokens.pop(row.hash, None)

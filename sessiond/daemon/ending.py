@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import anyio.lowlevel
 
-from sessiond.core.access import Denied, access_at, cost_of
+from sessiond.core.access import Denied, cost_of
+from sessiond.core.passing_on import access_anew
 from sessiond.core.session import Session
 from sessiond.daemon.resuming import is_answered_for
 from sessiond.daemon.services import Endpoints, Services
@@ -34,10 +35,11 @@ async def ending_by(
     if not (gone or cut or misnamed or is_judged):
         return []
     ending, looked_at = list[Session](), 0
+    live = (await table.rows()).sessions  # as it is at each look, and looked at alone
     for each in table.sessions():
         process = each.process
         is_cut = process in misnamed or (process.uid, process.pid, process.started) in cut
-        access = access_at(rules.access, each.about, each.principal, each.assigned)
+        access = access_anew(rules.access, each, live.get)
         if each.grant in gone or is_cut or (is_judged and isinstance(access, Denied)):
             ending.append(each)
         looked_at += cost_of(each.assigned)

@@ -10,7 +10,14 @@ import anyio
 import structlog
 
 from sessiond.core.errors import StoreError, TableClosed
-from sessiond.core.events import Event, Gap, LoginRefused, OperatorEvent, SessionEvent
+from sessiond.core.events import (
+    Event,
+    Gap,
+    LoginRefused,
+    OperatorEvent,
+    SessionEvent,
+    SourceIssued,
+)
 from sessiond.core.principal import folded
 from sessiond.eventlog import EventLog
 from sessiond.kdb.calls import TABLE
@@ -185,7 +192,12 @@ def _expires_at(event: Event) -> datetime | None:
 
 
 def _reason(event: Event) -> str:
-    """Return a reason that is one of few; what an operator wrote is no symbol either."""
+    """Return a reason that is one of few; what an operator wrote is no symbol either.
+
+    Of a token for a data source it is the source.
+    """
+    if isinstance(event, SourceIssued):
+        return event.source
     return "" if isinstance(event, Gap | OperatorEvent) else event.reason
 
 

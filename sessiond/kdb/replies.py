@@ -10,6 +10,7 @@ from sessiond.core.events import (
     Event,
     Gap,
     LoginRefused,
+    OperatorAuthorized,
     OperatorForgave,
     OperatorForgot,
     OperatorReloaded,
@@ -21,6 +22,7 @@ from sessiond.core.events import (
     SessionRenewed,
     SessionRevoked,
     SessionRolesChanged,
+    SourceIssued,
 )
 from sessiond.core.session import ActiveSession
 from sessiond.core.standing import Standing
@@ -115,9 +117,11 @@ def push_of(event: Event) -> bytes:
             kind = "revoked"
         case SessionExpired():
             kind = "expired"
-        case SessionOpened() | LoginRefused() | Gap():
+        case SessionOpened() | LoginRefused() | SourceIssued() | Gap():
             raise ValueError(f"no process is pushed {event.kind}")
-        case OperatorRevoked() | OperatorForgave() | OperatorForgot() | OperatorReloaded():
+        case OperatorRevoked() | OperatorForgave() | OperatorForgot():
+            raise ValueError(f"no process is pushed {event.kind}")
+        case OperatorReloaded() | OperatorAuthorized():
             raise ValueError(f"no process is pushed {event.kind}")
         case _:
             assert_never(event)

@@ -99,7 +99,7 @@ def _sessions(text: bytes, shared: Shared) -> Iterator[Row]:
     ids, uids, pids, starts, labels, abouts, *more = _session_columns(text)
     issuers, subjects, names, grants, accesses, *more = more
     handles, addresses, states, since, until, roles, attributes, *more = more
-    typed, assigned, protected, told, parents = more
+    typed, assigned, protected, told, parents, hops, auth_times, acrs = more
     texts, times = shared.texts, shared.times
     return map(
         Session,
@@ -121,6 +121,9 @@ def _sessions(text: bytes, shared: Shared) -> Iterator[Row]:
         map(_roles, protected),
         map(_told, told),
         map(shared.parents.__getitem__, parents),
+        hops,
+        times(auth_times),
+        map(_roles, acrs),
     )
 
 
@@ -185,6 +188,7 @@ _session_columns = _decoder(
     *(UUID, int, int, int, str, str),
     *(str, str, str, str, str),
     *(int, int, SessionState, int, int | None, str, str, str, str, str, str, str),
+    *(int, int | None, str),
 )
 _grant_columns = _decoder(
     *(str, str, str, str, int, int), *(bool, int | None, bool, int | None, str)

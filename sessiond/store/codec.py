@@ -13,7 +13,10 @@ from sessiond.core.events import from_json, to_json
 from sessiond.core.grant import Grant, KnownToken, TokenHash
 from sessiond.core.revocation import Revocation, Scope
 from sessiond.core.rows import NameOwner, Row
-from sessiond.core.session import Session
+from sessiond.core.session import Session, SessionId
+from sessiond.core.source_grant import SourceGrant
+from sessiond.core.stored_value import Epoch, StoredContext, StoredValue
+from sessiond.core.ticket import SpentTicket, TicketId, TicketKey
 from sessiond.core.web_login import UsedState, WebLogin
 
 Parameters = tuple[Any, ...]
@@ -74,6 +77,9 @@ _SESSION = (
     "protected",
     "told",
     "parent",
+    "hops",
+    "auth_time",
+    "acr",
 )
 
 
@@ -102,6 +108,9 @@ def _write_session(row: Session) -> Parameters:
         _json(row.protected),
         _json(row.told),
         None if row.parent is None else row.parent.bytes,
+        row.hops,
+        _maybe(row.auth_time),
+        _json(row.acr),
     )
 
 
@@ -187,6 +196,37 @@ def _read_set_aside(row: Sequence[Any]) -> DeadLetter:
     )
 
 
+def _read_spent_ticket(row: Sequence[Any]) -> SpentTicket:
+    return SpentTicket(
+        id=TicketId(UUID(bytes=row[0])),
+        session=SessionId(UUID(bytes=row[1])),
+        keep_until=_time(row[2]),
+    )
+
+
+_SOURCE_GRANT = ("name", "client", "seed", "kept_at", "in_flight_since", "is_refused")
+
+
+def _write_source_grant(row: SourceGrant) -> Parameters:
+    kept_at, in_flight_since = microseconds(row.kept_at), _maybe(row.in_flight_since)
+    return (row.name, row.client, row.seed, kept_at, in_flight_since, int(row.is_refused))
+
+
+def _read_source_grant(row: Sequence[Any]) -> SourceGrant:
+    return SourceGrant(
+        name=row[0],
+        client=row[1],
+        seed=None if row[2] is None else TokenHash(row[2]),
+        kept_at=_time(row[3]),
+        in_flight_since=None if row[4] is None else _time(row[4]),
+        is_refused=bool(row[5]),
+    )
+
+
+def _read_stored_value(row: Sequence[Any]) -> StoredValue:
+    return StoredValue(context=row[0], name=row[1], size=row[2], written_at=_time(row[3]))
+
+
 CODECS: dict[type[Row], TableCodec] = {
     Session: TableCodec("session", _SESSION, lambda row: (row.id.bytes,), _write_session),
     Grant: TableCodec("grant", _GRANT, lambda row: (row.id.bytes,), _write_grant),
@@ -233,5 +273,47 @@ CODECS: dict[type[Row], TableCodec] = {
         lambda row: (row.subscriber, row.event.sequence),
         _write_set_aside,
         _read_set_aside,
+    ),
+    SpentTicket: TableCodec(
+        "spent_ticket",
+        ("id", "session", "keep_until"),
+        lambda row: (row.id.bytes,),
+        lambda row: (row.id.bytes, row.session.bytes, microseconds(row.keep_until)),
+        _read_spent_ticket,
+    ),
+    TicketKey: TableCodec(
+        "ticket_key",
+        ("id", "public", "made_at"),
+        lambda row: (row.id,),
+        lambda row: (row.id, row.public, microseconds(row.made_at)),
+        lambda row: TicketKey(id=row[0], public=row[1], made_at=_time(row[2])),
+    ),
+    SourceGrant: TableCodec(
+        "source_grant",
+        _SOURCE_GRANT,
+        lambda row: (row.name,),
+        _write_source_grant,
+        _read_source_grant,
+    ),
+    StoredContext: TableCodec(
+        "stored_context",
+        ("context", "owner", "made_at"),
+        lambda row: (row.context,),
+        lambda row: (row.context, row.owner, microseconds(row.made_at)),
+        lambda row: StoredContext(context=row[0], owner=row[1], made_at=_time(row[2])),
+    ),
+    StoredValue: TableCodec(
+        "stored_value",
+        ("context", "name", "size", "written_at"),
+        lambda row: (row.context, row.name),
+        lambda row: (row.context, row.name, row.size, microseconds(row.written_at)),
+        _read_stored_value,
+    ),
+    Epoch: TableCodec(
+        "epoch",
+        ("name", "number"),
+        lambda row: (row.name,),
+        lambda row: (row.name, row.number),
+        lambda row: Epoch(name=row[0], number=row[1]),
     ),
 }

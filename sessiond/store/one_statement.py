@@ -15,7 +15,7 @@ from typing import Any
 from sessiond.core.events import Event, to_json
 from sessiond.core.grant import Grant, GrantId
 from sessiond.core.rows import Drop, Put, Write
-from sessiond.store import refresh_tokens
+from sessiond.store import refresh_tokens, row_secrets
 from sessiond.store.codec import CODECS, Parameters, TableCodec, microseconds
 from sessiond.store.refresh_tokens import Sealer
 
@@ -66,12 +66,15 @@ def statements_of(
     """
     last: dict[tuple[str, Parameters], tuple[TableCodec, Write]] = {}
     tokens: dict[GrantId, tuple[Grant, Write]] = {}
+    beside: dict[tuple[str, str], Write] = {}
     for write in writes:
         row = write.row
         codec = CODECS[type(row)]
         last[codec.name, codec.key(row)] = (codec, write)
         if isinstance(row, Grant) and _is_about_token(row, write):
             tokens[row.id] = (row, write)
+        elif isinstance(row, row_secrets.KINDS) and _is_about_secret(write):
+            beside[row_secrets.key_of(row)] = write
     rows: list[tuple[str, Parameters]] = []
     for (_, key), (codec, write) in last.items():
         if isinstance(write, Put):
@@ -79,11 +82,16 @@ def statements_of(
         else:
             rows.append((f"drop_{codec.name}", key))
     for grant, write in tokens.values():
-        if isinstance(write, Put) and write.refresh_token is not None:
-            sealed = refresh_tokens.write(grant, write.refresh_token, sealer)
+        if isinstance(write, Put) and write.secret is not None:
+            sealed = refresh_tokens.write(grant, write.secret, sealer)
             rows.append(("put_refresh_token", sealed))
         else:
             rows.append(("drop_refresh_token", (grant.id.bytes,)))
+    for key, write in beside.items():
+        if isinstance(write, Put) and write.secret is not None:
+            rows.append(("put_secret", row_secrets.write(write.row, write.secret, sealer)))
+        else:
+            rows.append(("drop_secret", key))
     rows += [
         ("put_event", (event.sequence, microseconds(event.at), to_json(event))) for event in events
     ]
@@ -97,7 +105,11 @@ def _is_about_token(grant: Grant, write: Write) -> bool:
     """
     if isinstance(write, Drop):
         return grant.has_refresh_token and not write.give_back
-    return write.refresh_token is not None
+    return write.secret is not None
+
+
+def _is_about_secret(write: Write) -> bool:
+    return isinstance(write, Drop) or write.secret is not None
 
 
 def _statement(rows: Sequence[tuple[str, Parameters]]) -> Statement:

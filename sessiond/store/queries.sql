@@ -69,6 +69,56 @@ DELETE FROM refresh_tokens WHERE grant_id IN (  -- found in the index: the rows 
     SELECT grant_id FROM refresh_tokens WHERE grant_id NOT IN (SELECT id FROM grants)
 );
 
+-- name: put_spent_ticket
+INSERT OR REPLACE INTO spent_tickets ({columns}) VALUES ({values});
+-- name: drop_spent_ticket
+DELETE FROM spent_tickets WHERE id = NEW.c0;
+-- name: all_spent_tickets
+SELECT {columns} FROM spent_tickets;
+
+-- name: put_ticket_key
+INSERT OR REPLACE INTO ticket_keys ({columns}) VALUES ({values});
+-- name: drop_ticket_key
+DELETE FROM ticket_keys WHERE id = NEW.c0;
+-- name: all_ticket_keys
+SELECT {columns} FROM ticket_keys;
+
+-- name: put_source_grant
+INSERT OR REPLACE INTO source_grants ({columns}) VALUES ({values});
+-- name: drop_source_grant
+DELETE FROM source_grants WHERE name = NEW.c0;
+-- name: all_source_grants
+SELECT {columns} FROM source_grants;
+
+-- name: put_stored_context
+INSERT OR REPLACE INTO stored_contexts ({columns}) VALUES ({values});
+-- name: drop_stored_context
+DELETE FROM stored_contexts WHERE context = NEW.c0;
+-- name: all_stored_contexts
+SELECT {columns} FROM stored_contexts;
+
+-- name: put_stored_value
+INSERT OR REPLACE INTO stored_values ({columns}) VALUES ({values});
+-- name: drop_stored_value
+DELETE FROM stored_values WHERE context = NEW.c0 AND name = NEW.c1;
+-- name: all_stored_values
+SELECT {columns} FROM stored_values;
+
+-- name: put_epoch
+INSERT OR REPLACE INTO epochs ({columns}) VALUES ({values});
+-- name: drop_epoch
+DELETE FROM epochs WHERE name = NEW.c0;
+-- name: all_epochs
+SELECT {columns} FROM epochs;
+
+-- name: put_secret
+INSERT INTO secrets (kind, name, sealed) VALUES (NEW.c0, NEW.c1, NEW.c2)
+ON CONFLICT (kind, name) DO UPDATE SET sealed = excluded.sealed;
+-- name: drop_secret
+DELETE FROM secrets WHERE kind = NEW.c0 AND name = NEW.c1;
+-- name: secret
+SELECT sealed FROM secrets WHERE kind = ? AND name = ?;
+
 -- name: put_event
 INSERT INTO events (sequence, at, body) VALUES (NEW.c0, NEW.c1, NEW.c2);
 -- name: events_after
@@ -87,6 +137,10 @@ SELECT sealed FROM keys WHERE name = ?;
 SELECT grant_id, issuer, subject, sealed FROM refresh_tokens;
 -- name: reseal_refresh_token
 UPDATE refresh_tokens SET sealed = ? WHERE grant_id = ? AND sealed = ?;
+-- name: sealed_secrets
+SELECT kind, name, sealed FROM secrets;
+-- name: reseal_secret
+UPDATE secrets SET sealed = ? WHERE kind = ? AND name = ? AND sealed = ?;
 -- name: sealed_keys
 SELECT name, sealed FROM keys;
 -- name: reseal_key

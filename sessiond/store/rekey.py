@@ -7,6 +7,7 @@ from typing import Protocol
 from uuid import UUID
 
 from sessiond.core.errors import ConfigError, StoreError
+from sessiond.store import row_secrets
 from sessiond.store.refresh_tokens import Sealer, sealed_place
 from sessiond.store.sqlite import LOOKUP_KEY, QUERIES, VERSION
 
@@ -42,7 +43,7 @@ def rekey(path: Path, ring: Ring) -> int:
                 )
             db.execute("PRAGMA synchronous=FULL")
             db.execute("PRAGMA secure_delete=ON")
-            count = _refresh_tokens(db, ring) + _keys(db, ring)
+            count = _refresh_tokens(db, ring) + _secrets(db, ring) + _keys(db, ring)
             db.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # where nobody reads: the older go, too
             return count
     except sqlite3.Error as error:
@@ -58,6 +59,16 @@ def _refresh_tokens(db: sqlite3.Connection, ring: Ring) -> int:
             place = sealed_place(UUID(bytes=key), issuer, subject)
             fresh = ring.seal(ring.unseal(sealed, **place), **place)
             count += db.execute(QUERIES["reseal_refresh_token"], (fresh, key, sealed)).rowcount
+    return count
+
+
+def _secrets(db: sqlite3.Connection, ring: Ring) -> int:
+    count = 0
+    for kind, name, sealed in db.execute(QUERIES["sealed_secrets"]).fetchall():
+        if not ring.is_current(sealed):
+            place = row_secrets.sealed_place(kind, name)
+            fresh = ring.seal(ring.unseal(sealed, **place), **place)
+            count += db.execute(QUERIES["reseal_secret"], (fresh, kind, name, sealed)).rowcount
     return count
 
 

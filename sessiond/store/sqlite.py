@@ -22,10 +22,10 @@ import structlog
 from sessiond.core.cursor import Cursor
 from sessiond.core.errors import ConfigError, StoreError
 from sessiond.core.events import Event, from_json
-from sessiond.core.grant import GrantId
-from sessiond.core.rows import Put, Row, Write
+from sessiond.core.grant import Grant, GrantId
+from sessiond.core.rows import Put, Row, SecretRow, Write
 from sessiond.core.secret import Secret
-from sessiond.store import refresh_tokens
+from sessiond.store import refresh_tokens, row_secrets
 from sessiond.store.bulk_reading import rows_of
 from sessiond.store.checkpoints import LONG, Checkpoints
 from sessiond.store.codec import CODECS, Parameters, microseconds
@@ -35,7 +35,7 @@ from sessiond.store.refresh_tokens import Sealer
 from sessiond.store.sealing import SealError
 from sessiond.table import Loaded
 
-VERSION = 6
+VERSION = 7
 PRAGMAS = (
     "journal_mode=WAL",
     "synchronous=FULL",
@@ -188,13 +188,27 @@ class SqliteStore:
         Raises:
             StoreError: It could not be read.
         """
+        row = await self._sealed("refresh_token", (grant.bytes,))
+        return None if row is None else refresh_tokens.read(grant, row, self._sealer)
+
+    async def secret(self, row: SecretRow) -> Secret | None:
+        """Return what is sealed beside a row of this key; for a grant see `refresh_token`.
+
+        Raises:
+            StoreError: It could not be read.
+        """
+        if isinstance(row, Grant):
+            return await self.refresh_token(row.id)
+        found = await self._sealed("secret", row_secrets.key_of(row))
+        return None if found is None else row_secrets.read(row, found[0], self._sealer)
+
+    async def _sealed(self, query: str, key: Parameters) -> Any:
         try:
-            row = await self._db.one(QUERIES["refresh_token"], (grant.bytes,))
+            return await self._db.one(QUERIES[query], key)
         except sqlite3.Error as error:
             raise StoreError(
-                f"the database cannot be read: {error}, wanted a refresh token: see the disk"
+                f"the database cannot be read: {error}, wanted what is sealed in it: see the disk"
             ) from error
-        return None if row is None else refresh_tokens.read(grant, row, self._sealer)
 
     async def events_after(self, sequence: int, *, limit: int) -> list[Event]:
         """Return kept events in order, beginning after a sequence number.

@@ -1,13 +1,17 @@
 """Decisions that are not on disk yet: what they write and tell, and what takes them back."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import structs
 
 from sessiond.core.changes import (
     Close,
     Disown,
     DropRefreshToken,
     EndCovered,
+    EndOrphans,
     EndSessions,
     Expire,
     ProcessLost,
@@ -15,6 +19,7 @@ from sessiond.core.changes import (
     Reassess,
     Reconcile,
     Refuse,
+    RefuseSource,
     Revoke,
     SignOut,
     Withdraw,
@@ -32,6 +37,7 @@ ENDING = (
     Disown,
     EndSessions,
     EndCovered,
+    EndOrphans,
     Expire,
     DropRefreshToken,
     ProcessLost,
@@ -39,6 +45,7 @@ ENDING = (
     Reassess,  # what it gives back was given by the operator before, and will be at a start
     Reconcile,
     Refuse,
+    RefuseSource,
     Revoke,
     SignOut,
     Withdraw,
@@ -78,3 +85,11 @@ class Batch:
     @property
     def is_full(self) -> bool:
         return len(self.writes) + len(self.notices) >= FULL
+
+
+def numbered_after(sequence: int, notices: Sequence[Notice]) -> list[Notice]:
+    """Return notices with the numbers of their events, which follow this one."""
+    return [
+        Notice(structs.replace(notice.event, sequence=number), notice.push_to)
+        for number, notice in enumerate(notices, sequence + 1)
+    ]

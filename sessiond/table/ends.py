@@ -25,6 +25,9 @@ def ends_of(rows: RowsView) -> Iterator[tuple[datetime, Expire]]:
     used = rows.used_states.values()
     for until, hashes in _together((each.keep_until, each.hash) for each in used):
         yield until, Expire(states=hashes)
+    spent = rows.spent_tickets.values()
+    for until, tickets in _together((each.keep_until, each.id) for each in spent):
+        yield until, Expire(tickets=tickets)
 
 
 def _together(

@@ -8,6 +8,7 @@ from sessiond.core.errors import StoreError, TableClosed
 from sessiond.core.grant import Grant, KnownToken
 from sessiond.core.rows import Row, RowsView
 from sessiond.core.session import Session
+from sessiond.core.ticket import SpentTicket
 from sessiond.core.web_login import UsedState
 from sessiond.due import DueQueue
 from sessiond.table.ends import ends_of
@@ -35,6 +36,8 @@ class Expiry:
                     self._due.add(row.keep_until, Expire(tokens=(row.hash,)))
                 case UsedState():
                     self._due.add(row.keep_until, Expire(states=(row.hash,)))
+                case SpentTicket():
+                    self._due.add(row.keep_until, Expire(tickets=(row.id,)))
                 case _:
                     pass
 
@@ -51,6 +54,7 @@ class Expiry:
                 grants=tuple(key for each in due for key in each.grants),
                 tokens=tuple(key for each in due for key in each.tokens),
                 states=tuple(key for each in due for key in each.states),
+                tickets=tuple(key for each in due for key in each.tickets),
             )
             try:
                 await self._ask(over)

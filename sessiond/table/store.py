@@ -7,7 +7,7 @@ from typing import Protocol
 
 from sessiond.core.events import Event
 from sessiond.core.grant import GrantId
-from sessiond.core.rows import Row, Write
+from sessiond.core.rows import Row, SecretRow, Write
 from sessiond.core.secret import Secret
 
 
@@ -38,6 +38,14 @@ class Store(Protocol):
         """Return the refresh token that was last put with a grant; None: it cannot be had.
 
         It stays where the grant is dropped to be given back, until that is dropped once more.
+
+        Raises:
+            StoreError: It could not be read.
+        """
+        ...
+
+    async def secret(self, row: SecretRow) -> Secret | None:
+        """Return the secret that was last put with a row of this key; None: it cannot be had.
 
         Raises:
             StoreError: It could not be read.

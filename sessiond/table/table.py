@@ -10,7 +10,6 @@ from functools import partial
 from typing import Any, TypeVar
 
 import anyio
-import msgspec
 import structlog
 
 from sessiond.clock import Clock
@@ -23,13 +22,13 @@ from sessiond.core.grant import Grant, GrantId
 from sessiond.core.queries import Query, Request
 from sessiond.core.refusals import Refusals, Refused, told
 from sessiond.core.revocation import Revocation, superseded
-from sessiond.core.rows import Drop, Put, RowsView, Write
+from sessiond.core.rows import Drop, Put, RowsView, SecretRow, Write
 from sessiond.core.secret import Secret
 from sessiond.core.session import ProcessAbout, ProcessKey, Session
 from sessiond.core.written_rows import Rows
 from sessiond.notifier import Notifier
 from sessiond.table.agenda import Agenda, Submission, Then, unheard
-from sessiond.table.batch import ENDING, RETURNING, Batch, Decided
+from sessiond.table.batch import ENDING, RETURNING, Batch, Decided, numbered_after
 from sessiond.table.expiry import Expiry
 from sessiond.table.hearing import Answer, Committed, Hearing, Reader
 from sessiond.table.store import Store
@@ -207,6 +206,10 @@ class Table:
         """
         return await self._store.refresh_token(grant)
 
+    async def secret(self, row: SecretRow) -> Secret | None:
+        """Return what is sealed beside a row, in the same way."""
+        return await self._store.secret(row)
+
     def note_refusal(
         self, *, user: str, issuer: str, process: ProcessAbout | None, reason: Refusal
     ) -> None:
@@ -259,7 +262,7 @@ class Table:
         if draft.is_empty:
             self._settle(draft)
             return
-        numbered = self._numbered(draft.notices)
+        numbered = numbered_after(self._sequence, draft.notices)
         self._is_writing = True
         try:
             await self._commit(draft.writes, numbered, is_large=draft.is_large)
@@ -279,16 +282,10 @@ class Table:
 
     async def _pay(self, owed: Batch) -> None:
         """Write what has ended while nothing could be written."""
-        numbered = self._numbered(owed.notices)
+        numbered = numbered_after(self._sequence, owed.notices)
         await self._commit(owed.writes, numbered)
         self._sequence += len(numbered)
         self._hearing.tell(Committed((), numbered))  # its writes are known already
-
-    def _numbered(self, notices: Sequence[Notice]) -> list[Notice]:
-        return [
-            Notice(msgspec.structs.replace(notice.event, sequence=number), notice.push_to)
-            for number, notice in enumerate(notices, self._sequence + 1)
-        ]
 
     async def _commit(
         self, writes: Sequence[Write], notices: Sequence[Notice], *, is_large: bool = False

@@ -11,6 +11,7 @@ from sessiond.api import (
     Gap,
     LoginRefused,
     Operator,
+    OperatorAuthorized,
     OperatorEvent,
     OperatorForgave,
     OperatorForgot,
@@ -25,6 +26,7 @@ from sessiond.api import (
     SessionRenewed,
     SessionRevoked,
     SessionRolesChanged,
+    SourceIssued,
 )
 from sessiond.testing.clock import START
 
@@ -62,6 +64,7 @@ class SessionMembers(Members, total=False):
     roles: tuple[str, ...]
     expires_at: datetime | None
     reason: str
+    parent: UUID | None
 
 
 class RolesMembers(SessionMembers, total=False):
@@ -69,6 +72,14 @@ class RolesMembers(SessionMembers, total=False):
 
     because: Because
     configuration: str
+
+
+class SourceMembers(Members, total=False):
+    """What may be said otherwise of tokens for a data source."""
+
+    user: str
+    by: Operator | None
+    count: int
 
 
 class OperatorMembers(Members, total=False):
@@ -194,6 +205,18 @@ class EventFactory:
         }
         return self._of_operator(OperatorReloaded, {**of, **members})
 
+    def operator_authorized(
+        self, source: str = "market-data", **members: Unpack[OperatorMembers]
+    ) -> OperatorAuthorized:
+        """Return that an operator brought a data source its refresh token."""
+        of = {"scope": "source", "value": source, "reason": ""}
+        return self._of_operator(OperatorAuthorized, {**of, **members})
+
+    def issued(self, source: str = "market-data", **members: Unpack[SourceMembers]) -> SourceIssued:
+        """Return that a process got a token for a data source, on nobody's behalf."""
+        plain: dict[str, Any] = {"at": self._next_at(), "process": PROCESS}
+        return SourceIssued(**{**plain, **members}, sequence=self._next_sequence(), source=source)
+
     def gap(self, missed: int = 3, *, at: datetime | None = None) -> Gap:
         """Return that so many events are no longer kept; the next event comes after them."""
         after = self._sequence
@@ -222,6 +245,8 @@ class EventFactory:
             self.operator_forgave(),
             self.operator_forgot(),
             self.operator_reloaded(),
+            self.operator_authorized(),
+            self.issued(),
             self.gap(),
         ]
 
@@ -244,7 +269,7 @@ class EventFactory:
         last = self._last.get(user)
         if last is None:
             return {}
-        kept = ("session", "issuer", "process", "handle", "roles", "expires_at")
+        kept = ("session", "issuer", "process", "handle", "roles", "expires_at", "parent")
         return {member: getattr(last, member) for member in kept}
 
     def _new(self) -> dict[str, Any]:
@@ -255,6 +280,7 @@ class EventFactory:
             "process": PROCESS,
             "handle": number,
             "roles": ("reader",),
+            "parent": None,
         }
 
     def _next_sequence(self) -> int:

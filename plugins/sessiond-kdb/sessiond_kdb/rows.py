@@ -18,7 +18,7 @@ from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
-from sessiond.api import Event, LoginRefused, SessionEvent
+from sessiond.api import Event, LoginRefused, SessionEvent, SourceIssued
 from sessiond.qipc import Atom, List, QType, Value, Vector, symbols, timespan, timestamp
 from sessiond_kdb.settings import Time
 
@@ -92,6 +92,8 @@ def _expires(event: Event) -> Atom:
 
 def _reason(event: Event) -> str:
     """Return one of the few reasons that there are; free words are no symbol, nor is a gap's."""
+    if isinstance(event, SourceIssued):
+        return event.source
     return event.reason if isinstance(event, SessionEvent | LoginRefused) else ""
 
 

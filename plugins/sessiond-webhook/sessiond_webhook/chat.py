@@ -5,7 +5,14 @@ from typing import Final
 
 import msgspec
 
-from sessiond.api import Event, Gap, LoginRefused, OperatorEvent, SessionRevoked
+from sessiond.api import (
+    Event,
+    Gap,
+    LoginRefused,
+    OperatorEvent,
+    SessionRevoked,
+    SourceIssued,
+)
 
 MAX_VALUE: Final = 100  # characters of one value
 MAX_TEXT: Final = 3500  # bytes of one message; Google Chat takes 4096
@@ -41,6 +48,9 @@ def _facts(event: Event) -> Iterator[tuple[str, str]]:
     if isinstance(event, OperatorEvent):
         yield from _order(event)
         return
+    if isinstance(event, SourceIssued):
+        yield from _issued(event)
+        return
     yield "user", event.user
     if event.issuer:
         yield "of", event.issuer
@@ -52,6 +62,18 @@ def _facts(event: Event) -> Iterator[tuple[str, str]]:
         yield "in words", event.detail
     if isinstance(event, LoginRefused):
         yield "times", str(event.count)
+    yield "at", event.at.isoformat(sep=" ", timespec="seconds")
+
+
+def _issued(event: SourceIssued) -> Iterator[tuple[str, str]]:
+    yield "for", event.source
+    if event.process is not None:
+        yield "to", f"{event.process.name}@{event.process.host}"
+    if event.by is not None:
+        yield "to", event.by.name or f"uid {event.by.uid}"
+    if event.user:
+        yield "on behalf of", event.user
+    yield "times", str(event.count)
     yield "at", event.at.isoformat(sep=" ", timespec="seconds")
 
 

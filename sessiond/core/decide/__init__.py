@@ -14,10 +14,12 @@ from sessiond.core.decide import (
     access,
     cursors,
     ending,
+    keeping,
     login,
     orders,
     presence,
     refresh,
+    tickets,
     tokens,
     web,
 )
@@ -49,7 +51,7 @@ def decide(rows: RowsView, change: changes.Change[Any], now: datetime, rules: Ru
 
 def unfinished(rows: RowsView) -> list[changes.Change[Any]]:
     """Return what an earlier run had begun to end, by the rows that it has left."""
-    return [*ending.unfinished(rows), *refresh.unfinished(rows)]
+    return [*ending.unfinished(rows), *refresh.unfinished(rows), *tickets.unfinished(rows)]
 
 
 def turn_of(asked: Request[Any]) -> Hashable:
@@ -70,6 +72,8 @@ def _record_events(draft: Draft, change: changes.RecordEvents) -> None:
 
 _DECIDERS: dict[type[changes.Change[Any]], Any] = {
     changes.Open: login.open_session,
+    changes.OpenTicket: tickets.open_ticket,
+    changes.EndOrphans: tickets.end_orphans,
     changes.KeepGrant: tokens.keep_grant,
     changes.Withdraw: login.withdraw,
     changes.Bind: login.bind,
@@ -98,6 +102,15 @@ _DECIDERS: dict[type[changes.Change[Any]], Any] = {
     changes.EndSessions: ending.end_sessions,
     changes.Disown: ending.disown,
     changes.Expire: ending.expire,
+    changes.KeepTicketKey: keeping.keep_ticket_key,
+    changes.DropTicketKey: keeping.drop_ticket_key,
+    changes.KeepSourceGrant: keeping.keep_source_grant,
+    changes.BeginSourceRefresh: keeping.begin_source_refresh,
+    changes.RotateSource: keeping.rotate_source,
+    changes.RefuseSource: keeping.refuse_source,
+    changes.DropSourceGrant: keeping.drop_source_grant,
+    changes.WriteValue: keeping.write_value,
+    changes.NextEpoch: keeping.next_epoch,
     changes.RecordEvents: _record_events,
     changes.RecordReload: orders.record_reload,
     changes.KeepCursor: cursors.keep_cursor,

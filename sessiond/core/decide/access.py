@@ -6,18 +6,25 @@ from typing import Any
 
 from msgspec import structs
 
-from sessiond.core.access import Access, Denied, access_at, cost_of
+from sessiond.core.access import Access, Denied, cost_of
 from sessiond.core.changes import Reassess, Reassessed
 from sessiond.core.decide.draft import Draft
-from sessiond.core.events import SessionOpened, SessionRevoked, SessionRolesChanged
+from sessiond.core.events import (
+    SessionOpened,
+    SessionRefreshed,
+    SessionRevoked,
+    SessionRolesChanged,
+)
+from sessiond.core.passing_on import access_of, passed_on
 from sessiond.core.session import Session, SessionState
+from sessiond.core.verdict import Verdict
 
 LOOKED_AT = 500  # sessions of one piece, where nothing changes; fewer with very many roles
 
 
 def judged(draft: Draft, session: Session) -> Access | Denied:
     """Return what a session's user may do by the rules as they are now."""
-    return access_at(draft.rules.access, session.about, session.principal, session.assigned)
+    return access_of(draft.rules.access, session, draft.current)
 
 
 def end_denied(draft: Draft, session: Session, denied: Denied) -> None:
@@ -69,6 +76,61 @@ def tell_roles(
     draft.push(changed, after.process) if is_news else draft.tell(changed)
 
 
+def said_by(verdict: Verdict) -> dict[str, Any]:
+    """Return what a session has of the newest verdict, beside what its user may do."""
+    return {
+        "attributes": verdict.attributes,
+        "auth_time": verdict.auth_time,
+        "acr": verdict.acr,
+    }
+
+
+def settle_children(
+    draft: Draft, parent: Session, *, expires_at: datetime, is_told: bool = False
+) -> int:
+    """Have the sessions that a session's tickets opened follow it, and theirs follow them.
+
+    They are on its grant, have what its token says, and may do nothing that it may not. This comes
+    to no more than MAX_FAMILY of them, and so goes into the decision that changes the parent.
+
+    Args:
+        draft: The decision.
+        parent: As it is now.
+        expires_at: When its lease ends.
+        is_told: Push to them that they were refreshed: their lease is another now.
+
+    Returns:
+        How many of them have other roles now.
+    """
+    changed = 0
+    for child_id in draft.rows.children_of(parent.id):
+        child = draft.current(child_id)
+        if child is None or not child.may_as_parent:
+            continue
+        access = passed_on(draft.rules.access, child.about, parent)
+        if isinstance(access, Denied):
+            end_denied(draft, child, access)
+            continue
+        fresh = with_access(
+            child,
+            access,
+            grant=parent.grant,
+            access=parent.access,
+            attributes=parent.attributes,
+            auth_time=parent.auth_time,
+            acr=parent.acr,
+        )
+        if fresh != child:
+            draft.put(fresh)
+        if is_told:
+            event = draft.event(SessionRefreshed, fresh, expires_at=expires_at)
+            draft.push(event, fresh.process)
+        tell_roles(draft, child, fresh, access, expires_at=expires_at)
+        changed += fresh.roles != child.roles
+        changed += settle_children(draft, fresh, expires_at=expires_at, is_told=is_told)
+    return changed
+
+
 def reassess(draft: Draft, change: Reassess) -> Reassessed:
     """Judge every session anew, and write and tell what has changed."""
     sessions = change.sessions
@@ -77,31 +139,33 @@ def reassess(draft: Draft, change: Reassess) -> Reassessed:
     number, changed = change.number, change.changed
     looked_at = 0
     while number < len(sessions) and looked_at < LOOKED_AT and not draft.is_full:
-        session = draft.rows.sessions.get(sessions[number])
+        session = draft.current(sessions[number])
         number += 1
-        looked_at += 1 if session is None else cost_of(session.assigned)
-        if session is None:
+        looked_at += 1
+        if session is None or session.may_as_parent:  # judged with its parent
             continue
-        access = judged(draft, session)
-        is_same = isinstance(access, Access) and (access.roles, access.protected) == (
-            session.roles,
-            session.protected,
-        )
-        is_ending = draft.has_ended(session.id) or draft.rows.is_revoked(session)
-        if is_same or is_ending:
-            continue
-        if isinstance(access, Denied):
-            end_denied(draft, session, access)
-        else:
-            fresh = with_access(session, access)
-            draft.put(fresh)
-            expires_at = draft.expires_at(fresh)
-            tell_roles(draft, session, fresh, access, expires_at=expires_at)
-            changed += fresh.roles != session.roles
+        looked_at += cost_of(session.assigned) * (1 + len(draft.rows.children_of(session.id))) - 1
+        changed += _reassessed(draft, session)
     ended = change.ended + draft.ended
     if number < len(sessions):
         draft.rest = replace(change, sessions=sessions, number=number, changed=changed, ended=ended)
     return Reassessed(changed=changed, ended=ended)
+
+
+def _reassessed(draft: Draft, session: Session) -> int:
+    """Judge a session and those it has passed roles on to; return how many have others now."""
+    if draft.rows.is_revoked(session):
+        return 0
+    access = judged(draft, session)
+    if isinstance(access, Denied):
+        end_denied(draft, session, access)
+        return 0
+    fresh, expires_at = session, draft.expires_at(session)
+    if (access.roles, access.protected) != (session.roles, session.protected):
+        fresh = with_access(session, access)
+        draft.put(fresh)
+        tell_roles(draft, session, fresh, access, expires_at=expires_at)
+    return (fresh.roles != session.roles) + settle_children(draft, fresh, expires_at=expires_at)
 
 
 def _is_heard_of(session: Session) -> bool:

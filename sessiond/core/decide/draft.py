@@ -20,6 +20,7 @@ from sessiond.core.session import ProcessKey, Session, SessionId, SessionState
 E = TypeVar("E", bound=SessionEvent)
 
 REFUSED_KEPT = timedelta(days=90)  # as long as refresh tokens commonly live
+MAX_FAMILY = 256  # sessions that end with one: what it or its tickets let in, and theirs
 
 
 class Notice(Struct, frozen=True, gc=False):
@@ -37,6 +38,7 @@ class Draft(Reading):
         self.writes: list[Write] = []
         self.notices: list[Notice] = []
         self._traces: dict[TokenHash, KnownToken] = {}  # as this decision has left them
+        self._changed: dict[int, Session] = {}  # by their ids' numbers, in the same way
         self._ended = set[int]()  # numbers of ids: each ends once, also where it would in two ways
         self.rest: Change[Any] | None = None  # what is still to be decided of the same change
         self.passed = 0  # rows that were looked at in vain, of which there may be thousands
@@ -56,11 +58,20 @@ class Draft(Reading):
         return session.int in self._ended
 
     def live(self, session: SessionId) -> Session | None:
-        return None if session.int in self._ended else super().live(session)
+        found = self.current(session)
+        return None if found is None or self.rows.is_revoked(found) else found
 
-    def put(self, row: Row, *, refresh_token: Secret | None = None) -> None:
-        self.writes.append(Put(row, refresh_token))
-        if isinstance(row, KnownToken):
+    def current(self, session: SessionId) -> Session | None:
+        """Return a session as this decision has left it; None: it is over, or was never there."""
+        if session.int in self._ended:
+            return None
+        return self._changed.get(session.int) or self.rows.sessions.get(session)
+
+    def put(self, row: Row, *, secret: Secret | None = None) -> None:
+        self.writes.append(Put(row, secret))
+        if isinstance(row, Session):
+            self._changed[row.id.int] = row
+        elif isinstance(row, KnownToken):
             self._traces[row.hash] = row
 
     def put_owner(self, principal: Principal) -> None:
@@ -102,6 +113,7 @@ class Draft(Reading):
             roles=session.roles,
             expires_at=expires_at,
             reason=reason,
+            parent=session.parent,
             **of_its_kind,
         )
 
@@ -154,6 +166,16 @@ class Draft(Reading):
     def _end_children(self, session: Session) -> None:
         for child in self.rows.children_of(session.id):
             self.end(self.rows.sessions[child], SessionRevoked, "parent")
+
+    def family_of(self, session: Session) -> int:
+        """Return how many sessions end with the one that a session's ticket's ticket goes back to.
+
+        Those that were let in before this decision.
+        """
+        first = session
+        while first.parent is not None and first.parent in self.rows.sessions:
+            first = self.rows.sessions[first.parent]
+        return self.rows.count_below(first.id)
 
     def take_back_on(
         self,

@@ -200,20 +200,28 @@ def expire(draft: Draft, change: Expire) -> None:
 
 
 def _forget_traces(draft: Draft, change: Expire) -> None:
-    """Drop what nobody could be let in with any more: traces of tokens and of sign-ins."""
+    """Drop what nobody could be let in with any more: traces of tokens, sign-ins and tickets."""
     rows, now = draft.rows, draft.now
     tokens, states = tuple(dict.fromkeys(change.tokens)), tuple(dict.fromkeys(change.states))
+    tickets = tuple(dict.fromkeys(change.tickets))
     for number, token in enumerate(tokens):
         if draft.is_full:
-            draft.rest = Expire(tokens=tokens[number:], states=states)
+            draft.rest = Expire(tokens=tokens[number:], states=states, tickets=tickets)
             return
         trace = rows.tokens.get(token)
         if trace is not None and trace.grant is None and trace.keep_until <= now:
             draft.drop(trace)
     for number, state in enumerate(states):
         if draft.is_full:
-            draft.rest = Expire(states=states[number:])
+            draft.rest = Expire(states=states[number:], tickets=tickets)
             return
         used = rows.used_states.get(state)
         if used is not None and used.keep_until <= now:
             draft.drop(used)
+    for number, ticket in enumerate(tickets):
+        if draft.is_full:
+            draft.rest = Expire(tickets=tickets[number:])
+            return
+        spent = rows.spent_tickets.get(ticket)
+        if spent is not None and spent.keep_until <= now:
+            draft.drop(spent)

@@ -8,7 +8,14 @@ from msgspec import structs
 
 from sessiond.core.access import Denied
 from sessiond.core.changes import Close, ProcessLost, ProcessMet, Reconcile
-from sessiond.core.decide.access import end_denied, judged, tell_opened, tell_roles, with_access
+from sessiond.core.decide.access import (
+    end_denied,
+    judged,
+    settle_children,
+    tell_opened,
+    tell_roles,
+    with_access,
+)
 from sessiond.core.decide.draft import Draft
 from sessiond.core.events import SessionExpired
 from sessiond.core.rows import RowsView
@@ -50,13 +57,14 @@ def process_met(draft: Draft, change: ProcessMet) -> None:
 
     It has nothing to say of those over HTTP: they last as long as if it had not been away.
     """
-    for session in draft.rows.sessions_of(change.process):
+    for session_id in draft.rows.ids_of(change.process):
         if draft.is_full:
             draft.rest = change
             return
-        web_login = draft.web_login_of(session)
-        if draft.has_ended(session.id):  # with its parent
+        session = draft.current(session_id)
+        if session is None:  # it has ended with its parent
             continue
+        web_login = draft.web_login_of(session)
         if web_login is None and session.state is SessionState.OPEN:
             (waiting,) = resumed(draft.rows, [session], now=draft.now, rules=draft.rules)
             draft.put(waiting)
@@ -96,7 +104,7 @@ def reconcile(draft: Draft, change: Reconcile) -> list[int]:
     on_handle = {handle for handle, _ in change.held} if change.unsaid else set()
     unsaid, held, doomed = list(change.unsaid or ()), list(change.held), list(change.doomed)
     while unsaid and not draft.is_full:
-        session = draft.rows.sessions.get(unsaid.pop())
+        session = draft.current(unsaid.pop())
         if session is None:
             draft.passed += 1
         elif draft.web_login_of(session) is not None:
@@ -151,7 +159,9 @@ def _go_on(draft: Draft, before: Session, after: Session) -> None:
         return
     after = with_access(after, access)
     draft.put(after)
-    tell_roles(draft, before, after, access, expires_at=draft.expires_at(before))
+    expires_at = draft.expires_at(before)
+    tell_roles(draft, before, after, access, expires_at=expires_at)
+    settle_children(draft, after, expires_at=expires_at)
 
 
 def _hold(draft: Draft, session: Session, change: Reconcile, handle: int) -> bool:
@@ -169,4 +179,5 @@ def _hold(draft: Draft, session: Session, change: Reconcile, handle: int) -> boo
         tell_opened(draft, opened, access, expires_at=expires_at)
     draft.put(opened)
     tell_roles(draft, session, opened, access, expires_at=expires_at)
+    settle_children(draft, opened, expires_at=expires_at)
     return True

@@ -18,7 +18,14 @@ from sessiond.core.changes import (
     StopRefreshing,
     UpdateSessions,
 )
-from sessiond.core.decide.access import end_denied, judged, tell_roles, with_access
+from sessiond.core.decide.access import (
+    end_denied,
+    judged,
+    said_by,
+    settle_children,
+    tell_roles,
+    with_access,
+)
 from sessiond.core.decide.draft import Draft
 from sessiond.core.decide.tokens import access_of, is_relying, relying_on
 from sessiond.core.errors import Refusal
@@ -63,7 +70,7 @@ def rotate(draft: Draft, change: Rotate) -> bool:
                 keep_until=grant.lease.expires_at,
             )
         )
-    draft.put(rotated, refresh_token=change.refresh_token)
+    draft.put(rotated, secret=change.refresh_token)
     return True
 
 
@@ -239,7 +246,7 @@ def _update(
 def _update_session(
     draft: Draft, grant: Grant, session: Session, verdict: Verdict, *, is_told: bool
 ) -> None:
-    if draft.has_ended(session.id):  # with its parent
+    if draft.has_ended(session.id) or session.may_as_parent:  # ended, or is told, with its parent
         return
     is_its_own = session.grant == grant.id
     if not is_its_own and not is_relying(draft.rows, session, grant):
@@ -255,13 +262,14 @@ def _update_session(
         end_denied(draft, session, access)
         return
     expires_at = verdict.lease.expires_at
-    fresh = with_access(session, access, attributes=verdict.attributes)
+    fresh = with_access(session, access, **said_by(verdict))
     if fresh != session:
         draft.put(fresh)
     if is_told:
         event = draft.event(SessionRefreshed, fresh, expires_at=expires_at)
         draft.push(event, session.process)
     tell_roles(draft, session, fresh, access, expires_at=expires_at)
+    settle_children(draft, fresh, expires_at=expires_at, is_told=is_told)
 
 
 def _take_lost_roles(draft: Draft, session: Session, verdict: Verdict) -> None:
@@ -276,4 +284,6 @@ def _take_lost_roles(draft: Draft, session: Session, verdict: Verdict) -> None:
         return
     fewer = with_access(fewer, access)
     draft.put(fewer)
-    tell_roles(draft, session, fewer, access, expires_at=draft.expires_at(session))
+    expires_at = draft.expires_at(session)
+    tell_roles(draft, session, fewer, access, expires_at=expires_at)
+    settle_children(draft, fewer, expires_at=expires_at)

@@ -44,7 +44,7 @@ def join(draft: Draft, fresh: GrantId, presented: PresentedTokens) -> Grant:
             has_refresh_token=presented.refresh_token is not None,
             refresh_at=None if presented.refresh is None else _refresh_at(draft, lease, presented),
         )
-        draft.put(grant, refresh_token=presented.refresh_token)
+        draft.put(grant, secret=presented.refresh_token)
     else:
         grant = known
         if lease.expires_at > known.lease.expires_at:

@@ -5,8 +5,16 @@ from msgspec import structs
 from sessiond.core.access import Access, Denied
 from sessiond.core.admission import admitted
 from sessiond.core.changes import Bind, OpenWeb, SignOut, TouchWeb
-from sessiond.core.decide.access import end_denied, judged, tell_opened, tell_roles, with_access
-from sessiond.core.decide.draft import Draft
+from sessiond.core.decide.access import (
+    end_denied,
+    judged,
+    said_by,
+    settle_children,
+    tell_opened,
+    tell_roles,
+    with_access,
+)
+from sessiond.core.decide.draft import MAX_FAMILY, Draft
 from sessiond.core.decide.tokens import join
 from sessiond.core.errors import Refusal
 from sessiond.core.grant import Grant
@@ -15,7 +23,6 @@ from sessiond.core.session import ActiveSession, Session, SessionId, SessionStat
 from sessiond.core.web_login import SIGN_IN_LASTS, UsedState, WebLogin
 
 MAX_OF_ONE = 64  # sessions of one principal at one process: browsers, and bearers' tokens
-MAX_CHILDREN = 256  # handles that one session may let in
 WRITTEN_AT = 10  # parts of the idle time: a use is written when one of them is over
 
 
@@ -73,7 +80,7 @@ def open_child(
     rows = draft.rows
     if draft.is_over(parent, web_login):
         return None
-    if len(rows.children_of(parent.id)) >= MAX_CHILDREN:
+    if draft.family_of(parent) >= MAX_FAMILY:
         return None
     if draft.is_crowded(change.process, change.handle):
         return None
@@ -126,11 +133,12 @@ def _longest_unused(draft: Draft, change: OpenWeb) -> Session | None:
 def _used_again(draft: Draft, session: Session, change: OpenWeb, access: Access) -> ActiveSession:
     """Go on with a bearer's session; what it may do follows the newer verdict."""
     grant = join(draft, change.grant, change.presented)
-    attributes = change.presented.verdict.attributes
-    fresh = with_access(session, access, grant=grant.id, attributes=attributes)
+    fresh = with_access(session, access, grant=grant.id, **said_by(change.presented.verdict))
     fresh = structs.replace(fresh, told=access.roles)  # by the answer
     fresh = _touch(draft, session, fresh, draft.rows.web_logins[session.id])
-    tell_roles(draft, session, fresh, access, expires_at=grant.lease.expires_at)
+    expires_at = grant.lease.expires_at
+    tell_roles(draft, session, fresh, access, expires_at=expires_at)
+    settle_children(draft, fresh, expires_at=expires_at)
     return draft.active(fresh, grant)
 
 
@@ -163,6 +171,8 @@ def _opened(draft: Draft, change: OpenWeb, access: Access) -> ActiveSession:
         assigned=access.assigned,
         protected=access.protected,
         told=access.roles,
+        auth_time=presented.verdict.auth_time,
+        acr=presented.verdict.acr,
     )
     draft.put(session)
     draft.put(web_login)

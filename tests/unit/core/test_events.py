@@ -15,6 +15,7 @@ from sessiond.core.events import (
     SessionClosed,
     SessionOpened,
     SessionRolesChanged,
+    SourceIssued,
     from_json,
     to_json,
 )
@@ -33,6 +34,8 @@ KINDS = {
     "operator.forgave",
     "operator.forgot",
     "operator.reloaded",
+    "operator.authorized",
+    "source.issued",
     "gap",
 }
 
@@ -40,11 +43,13 @@ KINDS = {
 def sample(kind: type[Event]) -> Event:
     if kind is LoginRefused:
         return LoginRefused(sequence=4, at=START, user="mallory", reason="nottoken", count=2)
+    if kind is SourceIssued:
+        return SourceIssued(at=START, source="market-data", process=process_about(), count=3)
     if kind is Gap:
         return Gap(at=START, after=3, before=9)
     if issubclass(kind, get_args(OperatorEvent)):
         by = Operator(uid=1001, name="olga")
-        return kind(sequence=5, at=START, by=by, reason="left", scope="user", value="al", count=2)  # type: ignore[call-arg]  # all four have these members
+        return kind(sequence=5, at=START, by=by, reason="left", scope="user", value="al", count=2)  # type: ignore[call-arg]  # all five have these members
     return kind(
         sequence=3,
         at=START,
@@ -56,6 +61,7 @@ def sample(kind: type[Event]) -> Event:
         roles=("reader",),
         expires_at=START + HOUR,
         reason="operator",
+        parent=session_id(9),
     )  # type: ignore[call-arg]  # every other kind has these members
 
 

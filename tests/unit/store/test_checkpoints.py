@@ -28,7 +28,7 @@ def anyio_backend() -> str:
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checkpoints, "LONG", 200_000)
+    monkeypatch.setattr(checkpoints, "LONG", 300_000)
     monkeypatch.setattr(checkpoints, "HELD", 400_000)
 
 

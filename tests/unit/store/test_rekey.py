@@ -71,6 +71,6 @@ async def test_a_database_that_no_daemon_of_this_version_has_opened_is_left_alon
     with closing(sqlite3.connect(path)) as db, db:
         db.execute("PRAGMA user_version = 3")
     before = path.read_bytes()
-    with pytest.raises(ConfigError, match=r"has schema 3, wanted 6: start this version's daemon"):
+    with pytest.raises(ConfigError, match=r"has schema 3, wanted 7: start this version's daemon"):
         rekey(path, DURING)
     assert path.read_bytes() == before

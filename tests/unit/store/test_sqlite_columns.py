@@ -79,7 +79,7 @@ async def test_each_list_of_columns_is_whole(path: Path) -> None:
     with closing(sqlite3.connect(path)) as db:
         kept = {
             tuple(sorted(column[1] for column in db.execute(f"PRAGMA table_info({table})")))
-            for table in set(tables(db)) - {"events", "keys", "refresh_tokens"}
+            for table in set(tables(db)) - {"events", "keys", "refresh_tokens", "secrets"}
         }
     assert {tuple(sorted(codec.columns)) for codec in CODECS.values()} == kept
 
@@ -103,4 +103,4 @@ async def test_tables_with_their_columns_in_another_order_are_read_and_written_t
         assert store.lookup_key == key
     with closing(sqlite3.connect(path)) as db:
         (last,) = db.execute("SELECT name FROM pragma_table_info('sessions') LIMIT 1").fetchone()
-        assert last == "parent"  # they were the other way round all the while
+        assert last == "acr"  # they were the other way round all the while

@@ -11,7 +11,7 @@ from sessiond.core.decide import Decision, decide
 from sessiond.core.errors import Refusal
 from sessiond.core.grant import Grant, GrantId
 from sessiond.core.queries import Query, Request
-from sessiond.core.rows import Put, Write
+from sessiond.core.rows import Put, SecretRow, Write
 from sessiond.core.session import ActiveSession, ProcessKey, Session
 from sessiond.core.written_rows import Rows
 from tests.fakes import RULES, START, bind, grant_id, login, session_id, verdict
@@ -26,6 +26,7 @@ class Ledger:
     def __init__(self) -> None:
         self.rows = Rows()
         self.refresh_tokens: dict[GrantId, str] = {}  # as the store has them
+        self.secrets: list[str] = []  # in the order in which they were put
         self.now = START
         self.rules = RULES
         self.last = Decision(None, [], [])
@@ -61,10 +62,12 @@ class Ledger:
 
     def write(self, write: Write) -> Write | None:
         """Make one write; return what takes it back."""
-        if isinstance(write, Put) and write.refresh_token is not None:
-            assert isinstance(write.row, Grant)
-            assert write.row.has_refresh_token
-            self.refresh_tokens[write.row.id] = write.refresh_token.reveal()
+        if isinstance(write, Put) and write.secret is not None:
+            assert isinstance(write.row, SecretRow)
+            self.secrets.append(write.secret.reveal())
+            if isinstance(write.row, Grant):
+                assert write.row.has_refresh_token
+                self.refresh_tokens[write.row.id] = write.secret.reveal()
         return self.rows.apply(write)
 
     def let_pass(self, by: timedelta) -> None:

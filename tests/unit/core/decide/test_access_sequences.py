@@ -80,7 +80,8 @@ class Roles(RuleBasedStateMachine):
     def hear(self, *, may_know: bool = False) -> None:
         """Note what processes were pushed: nothing that they knew already.
 
-        But one that opens a session or comes back may hear again of what was told before.
+        But one that opens a session or comes back may hear again of what was told before, and of
+        one that is not open yet, too: it may have been away when that had changed.
         """
         for notice in self.ledger.last.notices:
             event = notice.event
@@ -94,7 +95,9 @@ class Roles(RuleBasedStateMachine):
             if isinstance(event, SessionRevoked):
                 self.known.pop(session, None)
             elif isinstance(event, SessionRolesChanged) and process.pid not in self.away:
-                assert may_know or self.known[session] != event.roles, "nothing has changed"
+                is_open = self.ledger.rows.sessions[session].state is SessionState.OPEN
+                is_news = self.known[session] != event.roles
+                assert may_know or is_news or not is_open, "nothing has changed"
                 self.known[session] = event.roles
 
     def by(self) -> AccessRules:

@@ -161,7 +161,7 @@ def test_a_refresh_token_travels_with_the_write_that_keeps_it_and_with_no_other(
     ledger: Ledger,
 ) -> None:
     def brought() -> list[str]:
-        tokens = [each.refresh_token for each in ledger.writes if isinstance(each, Put)]
+        tokens = [each.secret for each in ledger.writes if isinstance(each, Put)]
         return [each.reveal() for each in tokens if each is not None]
 
     ledger.ask(login(5, presented("fifth", "refresh 5", says=verdict(begin=ledger.now))))

@@ -460,7 +460,7 @@ def test_whatever_ends_it_ends_what_it_let_in(ledger: Ledger, end: str) -> None:
 def test_there_are_only_so_many_handles_that_one_may_let_in(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(web, "MAX_CHILDREN", 2)
+    monkeypatch.setattr(web, "MAX_FAMILY", 2)
     sign_in(ledger)
     child_of(ledger, handle=8)
     child_of(ledger, handle=9)
