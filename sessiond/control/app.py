@@ -190,7 +190,9 @@ async def _content(request: Request, operation: Operation) -> bytes:
 
 
 def _takes_a_body(operation: Operation | None) -> bool:
-    return operation is not None and not (operation.body is operation.content is None)
+    if operation is None:
+        return False
+    return operation.body is not None or operation.content is not None
 
 
 async def _hung_up(request: Request) -> None:

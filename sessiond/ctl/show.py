@@ -149,21 +149,25 @@ def status_of(status: Mapping[str, Any]) -> Iterable[Table]:
         ),
     )
     if status["role_sources"]:
-        yield table_of(
-            ("ROLE SOURCE", "ISSUER", "HEALTHY", "LAST SUCCESS", "STOOD IN", "LAST ERROR", "AT"),
+        yield _role_sources(status["role_sources"])
+
+
+def _role_sources(sources: Iterable[Mapping[str, Any]]) -> Table:
+    return table_of(
+        ("ROLE SOURCE", "ISSUER", "HEALTHY", "LAST SUCCESS", "STOOD IN", "LAST ERROR", "AT"),
+        (
             (
-                (
-                    each["name"],
-                    each["issuer"],
-                    "yes" if each["healthy"] else "no",
-                    moment(each["last_success_at"]),
-                    _stood_in(each),
-                    each["last_error"] or "-",
-                    moment(each["last_error_at"]),
-                )
-                for each in status["role_sources"]
-            ),
-        )
+                each["name"],
+                each["issuer"],
+                "yes" if each["healthy"] else "no",
+                moment(each["last_success_at"]),
+                _stood_in(each),
+                each["last_error"] or "-",
+                moment(each["last_error_at"]),
+            )
+            for each in sources
+        ),
+    )
 
 
 def _stores(stores: Mapping[str, Any] | None) -> dict[str, str]:

@@ -88,14 +88,6 @@ def services_of(
     # told of an end finds it carried out. Only those who follow hear of a login before it is
     # answered: once in, its user may be known by them at once.
     table.attend(*(events.take, gate.take, refresher.take, connected.take), heralds=(estate.take,))
-    subscribers = Subscribers(
-        lambda: current.now.subscribers,
-        events,
-        table,
-        clock,
-        start=starter(environ, clock),
-        draw=draw,
-    )
     return Services(
         clock=clock,
         metrics=metrics,
@@ -114,7 +106,7 @@ def services_of(
             table, gate, refresher, clock, hasher, metrics, lambda: current.now.table.rules.proved
         ),
         web=_web(current, issuers, table, gate, refresher, clock, store, hasher),
-        subscribers=subscribers,
+        subscribers=_subscribers(current, events, table, clock, environ),
         stores=TokenStores(lambda: current.now.view.stores, table, clock),
     )
 
@@ -134,6 +126,23 @@ def _refresher(
         draw=draw,
         note_late=issuers.metrics.refresh_late.observe,
         containment=issuers.containment,
+    )
+
+
+def _subscribers(
+    current: Current[Snapshot],
+    events: EventLog,
+    table: Table,
+    clock: SystemClock,
+    environ: Mapping[str, str],
+) -> Subscribers:
+    return Subscribers(
+        lambda: current.now.subscribers,
+        events,
+        table,
+        clock,
+        start=starter(environ, clock),
+        draw=draw,
     )
 
 

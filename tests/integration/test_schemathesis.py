@@ -13,11 +13,13 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import anyio
 import anyio.from_thread
+import httpx
 import hypothesis
 import msgspec
 import pytest
@@ -33,7 +35,10 @@ from sessiond.control.access import Access
 from sessiond.control.openapi import document
 from sessiond.control.operation import Operation
 from sessiond.control.operations import OPERATIONS
-from sessiond.system.peer import Peer
+from sessiond.system.peer import AllowList, Peer
+from sessiond.tokenstores.lock import LONGEST_WAIT
+from sessiond.tokenstores.settings import StoresSettings
+from tests.fakes import idle
 from tests.integration.conftest import Start
 from tests.integration.operating import control_of
 from tests.issuer.running import RunningIssuer
@@ -106,6 +111,9 @@ def _asked_by(peer: Peer, access: Access) -> Iterator[requests.Session]:
             v.closing.set()  # so that a stream of events ends after its first words
             await v.log_in(1)
             v.peer = peer
+            allowed = AllowList.exactly("stores.users", [ADMIN.uid])
+            stores = StoresSettings(allowed=allowed)
+            v.settings.now = replace(v.settings.now, stores=stores)
             yield v
 
     with (
@@ -118,12 +126,19 @@ def _asked_by(peer: Peer, access: Access) -> Iterator[requests.Session]:
 
 
 async def _answer(v: Viewing, request: requests.PreparedRequest) -> requests.Response:
-    found = await v.ask(
-        str(request.method),
-        str(request.url),
-        content=request.body or b"",
-        headers={**request.headers},
-    )
+    answers = list[httpx.Response]()
+
+    async def ask() -> None:
+        content, headers = request.body or b"", {**request.headers}
+        method, url = str(request.method), str(request.url)
+        answers.append(await v.ask(method, url, content=content, headers=headers))
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(ask)
+        await idle()
+        if not answers:  # it waits, for a lock that is held, say
+            await v.clock.advance(LONGEST_WAIT)
+    (found,) = answers
     answer = requests.Response()
     answer.status_code = found.status_code
     answer.headers.update(found.headers)

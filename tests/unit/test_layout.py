@@ -33,7 +33,6 @@ TESTED_WITH = {
     "control/bodies.py": "control/test_app.py",
     "control/operations.py": "control/test_app.py",
     "control/sourcing.py": "control/test_app.py",
-    "control/storing.py": "control/test_app.py",
     "control/ticketing.py": "control/test_app.py",
     "control/problem.py": "control/test_app.py",
     "control/status.py": "control/test_app.py",

@@ -13,7 +13,7 @@ from msgspec import structs
 
 from sessiond import __version__
 from sessiond.control import bodies
-from sessiond.control.access import Access
+from sessiond.control.access import Access, Right
 from sessiond.control.operations import OPERATIONS
 from sessiond.control.request_body import MAX_BODY
 from sessiond.core.errors import IssuerUnavailable, Refusal
@@ -203,7 +203,11 @@ async def test_a_query_that_is_wrong_is_400_and_never_repeated(query: str) -> No
         assert "eyJ" not in problem(await v.ask("GET", f"/v1/sessions?{query}"), 400)
 
 
-@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda each: f"{each.method} {each.path}")
+@pytest.mark.parametrize(
+    "operation",
+    [each for each in OPERATIONS if each.right is not Right.CONNECT],  # who have lists of their own
+    ids=lambda each: f"{each.method} {each.path}",
+)
 async def test_who_is_no_reader_gets_403_from_everything(operation: Any) -> None:
     async with viewing(access=Access.of(readers=[64000], admins=[64001])) as v:
         v.peer = STRANGER

@@ -34,7 +34,9 @@ class Storing:
     ) -> int | Refused:
         return await self.stores.lock(asker, place, wait_ms, self.nobody.wait)
 
-    async def fence(self, asker: Asker = ALICE, place: Place = PLACE, *, wait_ms: int = 5000) -> int:
+    async def fence(
+        self, asker: Asker = ALICE, place: Place = PLACE, *, wait_ms: int = 5000
+    ) -> int:
         found = await self.lock(asker, place, wait_ms=wait_ms)
         assert not isinstance(found, Refused), found
         return found
