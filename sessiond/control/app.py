@@ -32,6 +32,7 @@ from sessiond.system.peer import Peer
 
 JSON = "application/json"
 REFUSED = 400  # from this status on (RFC 9110, 15.5)
+BRISK = "is_brisk"  # of a request's state: its operation is
 
 log = structlog.get_logger()
 
@@ -82,8 +83,10 @@ class _Unhurried:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_in_turn(message: Message) -> None:
             if message["type"] == "http.response.start" and message["status"] >= REFUSED:
-                peer: Peer = scope["state"]["peer"]
-                await self._turns.refuse(peer.uid)
+                state = scope["state"]
+                # What is asked before each request of a program may well not be there.
+                if message["status"] != HTTPStatus.NOT_FOUND or not state.get(BRISK):
+                    await self._turns.refuse(state["peer"].uid)
             await send(message)
 
         await self._app(scope, receive, send_in_turn)
@@ -107,6 +110,7 @@ class _Handlers:
                 return await carry_out(request, operation, peer)
             lane = None if operation is None else operation.lane
             is_brisk = operation is not None and operation.is_brisk
+            setattr(request.state, BRISK, is_brisk)
             turn = self._turns.beside if is_brisk else self._turns.turn
             async with turn(peer.uid, lane or READS):
                 # Nobody waits for it any more? To look would take a piece of a body away.
