@@ -47,7 +47,7 @@ def test_a_program_that_is_killed_while_it_authenticates_or_writes_costs_one_tok
             issuer.at(5, before=kill)
         else:
             issuer.at(5, after=kill)
-        drivers = two_drivers(classes, daemon, issuer, max_wait=1_000)
+        drivers = two_drivers(classes, daemon, issuer, max_wait=5_000)
         with drivers[0], drivers[1]:
             for each in drivers:
                 if each.process.wait() == 0:
