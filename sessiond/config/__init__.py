@@ -2,7 +2,7 @@
 
 from sessiond.config.access_tables import AccessConfig, GrantConfig, ProcessConfig
 from sessiond.config.reading import load, read
-from sessiond.config.stores_tables import StoresConfig
+from sessiond.config.source_tables import SourceConfig
 from sessiond.config.tables import (
     Config,
     EventsConfig,
@@ -29,6 +29,7 @@ __all__ = [
     "ProcessConfig",
     "RefreshConfig",
     "RoleSourceConfig",
+    "SourceConfig",
     "StoreConfig",
     "StoresConfig",
     "SubscriberConfig",

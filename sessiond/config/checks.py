@@ -2,12 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 from itertools import combinations
-from urllib.parse import urlsplit
 
 from sessiond.config.access_checks import problems_of_access
 from sessiond.config.entra import problems_of_entra, problems_of_groups
 from sessiond.config.patterns import overlap
-from sessiond.config.stores_checks import problems_of_stores
+from sessiond.config.source_checks import problems_of_sources
 from sessiond.config.tables import (
     Config,
     IssuerConfig,
@@ -16,12 +15,11 @@ from sessiond.config.tables import (
     RoleSourceConfig,
     SubscriberConfig,
 )
+from sessiond.config.url_checks import problems_of_url
 from sessiond.config.web_checks import problems_of_web
-from sessiond.core.endpoint import endpoint_fault
 
 MAX_SOCKET_PATH = 107  # bytes, unix(7): sun_path is 108 with its NUL
 MAX_PATTERNS = 16  # of `role_names`: each is compared with each value of a token
-_OF_A_URL = ": https:// with a host, and neither user nor fragment"
 
 _URL_KEYS = (
     "discovery",
@@ -48,7 +46,7 @@ def problems_of(config: Config) -> Iterator[str]:
     yield from _problems_of_role_sources(config.role_sources, config.issuers)
     yield from problems_of_access(config.access, config.issuers)
     yield from problems_of_web(config.web, config.issuers)
-    yield from problems_of_stores(config.stores)
+    yield from problems_of_sources(config.sources, config.issuers, config.access)
 
 
 def _problems_of_listen(listen: ListenConfig) -> Iterator[str]:
@@ -70,7 +68,7 @@ def _problems_of_issuer(issuer: IssuerConfig, where: str) -> Iterator[str]:
     for key in ("issuer", *_URL_KEYS) if is_url else _URL_KEYS:
         value = getattr(issuer, key)
         if value:
-            yield from _problems_of_url(value, f"{where}.{key}", insecure=issuer.insecure_http)
+            yield from problems_of_url(value, f"{where}.{key}", insecure=issuer.insecure_http)
     if is_url and "?" in issuer.issuer:  # OIDC Discovery 1.0, 3
         yield f"{where}.issuer must have neither query nor fragment"
     if "?" in issuer.graph_endpoint:
@@ -141,26 +139,6 @@ def _problems_of_plugin(issuer: IssuerConfig, where: str) -> Iterator[str]:
     for key in ("plugin", "settings"):
         if getattr(issuer, key):
             yield f"{where}.{key} is set, must not be with verify {issuer.verify}: plugin only"
-
-
-def _problems_of_url(url: str, where: str, *, insecure: bool) -> Iterator[str]:
-    """Find why a call must not go there. A URL may hold a password: it is never shown."""
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        yield f"{where} is not a URL, must be one{_OF_A_URL}"
-        return
-    fault = endpoint_fault(
-        scheme=parts.scheme,
-        host="" if " " in url else parts.hostname or "",  # no URL has a blank
-        port=port,
-        has_user=parts.username is not None or parts.password is not None,
-        has_fragment="#" in url,
-        insecure_http=insecure,
-    )
-    if fault is not None:
-        yield f"{where} {fault}, must be a URL{_OF_A_URL}"
 
 
 def _problems_between(issuers: Sequence[IssuerConfig]) -> Iterator[str]:

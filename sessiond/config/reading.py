@@ -12,6 +12,7 @@ import msgspec
 from sessiond.config.access_tables import GrantConfig, ProcessConfig
 from sessiond.config.checks import problems_of
 from sessiond.config.entra import completed as completed_issuer
+from sessiond.config.source_tables import SourceConfig
 from sessiond.config.tables import (
     Config,
     IssuerConfig,
@@ -35,13 +36,14 @@ def _struct(kind: Any) -> type[msgspec.Struct]:
 _TABLES: dict[str, type[msgspec.Struct]] = {
     field.name: _struct(field.type)
     for field in msgspec.structs.fields(Config)
-    if field.name not in ("issuers", "subscribers", "role_sources", "digest")
+    if field.name not in ("issuers", "subscribers", "role_sources", "sources", "digest")
 }
 _EVERY_TABLE: dict[str, type[msgspec.Struct]] = {
     **_TABLES,
     "issuer": IssuerConfig,
     "subscriber": SubscriberConfig,
     "role_source": RoleSourceConfig,
+    "source": SourceConfig,
 }
 _WITHIN: dict[str, type[msgspec.Struct]] = {  # tables in a table, by their full name
     "access.grant": GrantConfig,
@@ -52,6 +54,7 @@ _NAMED_BY = {  # by the first of these keys that a table has
     "issuer": ("name",),
     "subscriber": ("name", "plugin"),
     "role_source": ("name", "plugin"),
+    "source": ("name",),
 }
 _WRONG_TYPE = re.compile(r"Expected `([^`]+)`, got ")
 _WORDS = {
@@ -79,6 +82,8 @@ _MISSING = {
     "client_id": "the client that browsers sign in with",
     "users": "shell patterns on names",
     "roles": "the roles that they are given",
+    "source.name": "what those who ask for its token call it",
+    "source.client_id": "the client that gets the token",
 }
 
 
@@ -142,6 +147,7 @@ def _built(document: Mapping[str, Any], digest: str) -> Config:
             "role_sources": [
                 _with_settings(table, RoleSourceConfig) for table in document.get("role_source", [])
             ],
+            "sources": document.get("source", []),
             "digest": digest,
         },
         Config,
@@ -206,7 +212,8 @@ def _problems_of_table(
             yield _unknown(key, within=kind, where=where)
     for key, field in fields.items():
         if field.required and key not in table:
-            yield f"{where}.{key} is missing, must be {_MISSING[key].format(kind=kind)}"
+            wanted = _MISSING.get(f"{kind}.{key}", _MISSING.get(key, ""))
+            yield f"{where}.{key} is missing, must be {wanted.format(kind=kind)}"
 
 
 def _problems_of_value(value: object, kind: object, where: str, named: str) -> Iterator[str]:

@@ -5,7 +5,7 @@ from typing import Any
 from msgspec import Struct
 
 from sessiond.config.access_tables import AccessConfig
-from sessiond.config.stores_tables import StoresConfig
+from sessiond.config.source_tables import SourceConfig
 from sessiond.config.value_types import (
     Account,
     Algorithm,
@@ -190,4 +190,5 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     issuers: tuple[IssuerConfig, ...]
     subscribers: tuple[SubscriberConfig, ...] = ()
     role_sources: tuple[RoleSourceConfig, ...] = ()
+    sources: tuple[SourceConfig, ...] = ()
     digest: str = ""  # SHA-256 of the file as it was read, hexadecimal

@@ -48,6 +48,14 @@ ParameterValue = Annotated[
         description=f"printable ASCII, 1 to {MAX_TEXT} characters",
     ),
 ]
+ScopeOrNone = Annotated[
+    str,
+    Meta(
+        max_length=MAX_TEXT,
+        pattern=r"^([!#-\[\]-~]+( [!#-\[\]-~]+)*)?\Z",
+        description=f"scopes with one blank between them, at most {MAX_TEXT} characters, or empty",
+    ),
+]
 ScopeText = Annotated[
     str,
     Meta(
@@ -123,5 +131,6 @@ Verify = Literal["jwt", "introspection", "userinfo", "plugin"]
 ClientAuth = Literal["basic", "post", "private_key_jwt", "none"]
 Rotation = Literal["strict", "tolerant"]
 Groups = Literal["token", "graph"]
+SourceGrantType = Literal["client_credentials", "refresh_token", "on_behalf_of", "password"]
 LogFormat = Literal["json", "console", "journald"]
 LogLevel = Literal["debug", "info", "warning", "error", "critical"]
