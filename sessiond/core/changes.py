@@ -176,6 +176,7 @@ class BeginRefresh(Change[Grant | None]):
 
     grant: GrantId
     at_once: bool = False  # also when it is not due: unless the refresh token is proved by now
+    is_wanted: bool = False  # also when it is not due: for an access token that is needed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -80,12 +80,12 @@ class Verification:
         )
 
     def hold(self, verified: VerifiedLogin, active: ActiveSession) -> None:
-        """Have a token that came alone asked about again, where that is configured."""
+        """Leave the access token where it may be needed again; it is in memory only."""
+        session, refresher = active.session, self._services.refresher
+        access, ends_at = verified.presented.access, verified.verdict.lease.expires_at
+        refresher.keep_access(session.grant, access, until=ends_at)
         if verified.presented.refresh is None:
-            session = active.session
-            self._services.refresher.hold(
-                session.grant, issuer=session.principal.issuer, access=verified.presented.access
-            )
+            refresher.hold(session.grant, issuer=session.principal.issuer, access=access)
 
     def _ask(self, read: Callable[[], Brought], renews: SessionId | None = None) -> None:
         try:

@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum, auto
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import structlog
 
@@ -33,6 +33,12 @@ A = TypeVar("A")
 Place = Callable[[], AbstractAsyncContextManager[object]]
 
 log = structlog.get_logger()
+
+
+class KeepAccess(Protocol):
+    """Keeps the newest access token of a grant."""
+
+    def __call__(self, grant: GrantId, access: Secret, /, *, until: datetime) -> object: ...
 
 
 class Outcome(Enum):
@@ -72,6 +78,7 @@ class OneRefresh:
         draw: Callable[[], float],
         note_late: Callable[[float], object],
         is_stopping: Callable[[], bool],
+        keep_access: KeepAccess,
     ) -> None:
         """Ask nothing yet.
 
@@ -83,6 +90,7 @@ class OneRefresh:
             draw: Gives numbers uniform in [0, 1).
             note_late: Told how many seconds after it was due a refresh begins.
             is_stopping: Whether the issuer is asked nothing more.
+            keep_access: Given each new access token that counts, and when it ends.
         """
         self._table = table
         self._issuers = issuers
@@ -91,6 +99,7 @@ class OneRefresh:
         self._draw = draw
         self._note_late = note_late
         self._is_stopping = is_stopping
+        self._keep_access = keep_access
         self._unverified: dict[GrantId, _Unverified] = {}
         self._under_way: set[GrantId] = set()  # less those that are gone meanwhile
 
@@ -182,16 +191,15 @@ class OneRefresh:
         """
         renewed = given.tokens.refresh_token
         known_by = None if renewed is None else self._hashed(renewed)
-        changes: list[Rotate | Refresh] = [
-            Rotate(grant=grant.id, refresh=known_by, refresh_token=renewed)
-        ]
+        rotate = Rotate(grant=grant.id, refresh=known_by, refresh_token=renewed)
+        verified: list[Refresh] = []
         issuer = self._issuers.now(given.given_on, grant.issuer)
         try:
-            changes += self._verified_now(grant, issuer, given)
+            verified = self._verified_now(grant, issuer, given)
         finally:
-            known, *kept = await self._persist_first(changes)
+            known, *kept = await self._persist_first([rotate, *verified])
         if known and issuer is not None and kept:
-            return self._refreshed(grant, issuer, kept=kept[0])
+            return self._refreshed(grant, issuer, given, verified[0], kept=kept[0])
         issuer = self._issuers.now(given.given_on, grant.issuer)
         if known and issuer is not None:
             return await self._verify(grant, issuer, given, place)
@@ -241,10 +249,17 @@ class OneRefresh:
             self._keep(grant, given)
             return unavailable.with_traceback(None)
         refresh = Refresh(grant=grant.id, verdict=verdict, draw=self._draw())
-        return self._refreshed(grant, issuer, kept=await self._table.ask(refresh))
+        kept = await self._table.ask(refresh)
+        return self._refreshed(grant, issuer, given, refresh, kept=kept)
 
     def _refreshed(
-        self, grant: Grant, issuer: RefreshIssuer, *, kept: bool | StoreError
+        self,
+        grant: Grant,
+        issuer: RefreshIssuer,
+        given: _Unverified,
+        refresh: Refresh,
+        *,
+        kept: bool | StoreError,
     ) -> Outcome | IssuerUnavailable:
         """Say how it ended whose verdict the table was asked to take."""
         if isinstance(kept, StoreError):
@@ -256,6 +271,9 @@ class OneRefresh:
             )
         if kept:
             self._issuers.pace(grant).note_proof(grant)
+            if grant.id in self._under_way:  # else it was dropped meanwhile
+                ends_at = refresh.verdict.lease.expires_at
+                self._keep_access(grant.id, given.tokens.access_token, until=ends_at)
         log.info("refreshed" if kept else "refresh thrown away", issuer=grant.issuer)
         return Outcome.REFRESHED
 

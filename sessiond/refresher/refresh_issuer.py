@@ -104,6 +104,7 @@ class RefreshSettings:
 
     issuers: Mapping[str, RefreshIssuer]  # by their configured names
     recheck: float  # seconds between asking again where nothing can be refreshed; 0 = never
+    keeps_access: bool = False  # access tokens in memory, for who asks for them
 
 
 class RefreshIssuers:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import Enum, auto
 from functools import partial
 from typing import NamedTuple
 
@@ -25,10 +26,12 @@ from sessiond.core.errors import (
 )
 from sessiond.core.events import SessionRevoked
 from sessiond.core.grant import Grant, GrantId, TokenHash
+from sessiond.core.queries import FindGrant
 from sessiond.core.rows import Drop, Put
 from sessiond.core.secret import Secret
 from sessiond.core.session import ProcessKey
 from sessiond.due import DueQueue
+from sessiond.refresher.access_tokens import AccessTokens
 from sessiond.refresher.asking_again import AskingAgain
 from sessiond.refresher.giving_back import GivingBack
 from sessiond.refresher.one_refresh import OneRefresh, Outcome, Place
@@ -60,6 +63,15 @@ class _Held:
 
     failures: int = 0
     not_before: datetime | None = None  # when the issuer may be asked for it again
+    why: str = ""  # it was put off
+
+
+class _Why(Enum):
+    """Why a grant is attended to."""
+
+    DUE = auto()  # it may be
+    PROOF = auto()  # its refresh token is to be proved, due or not, by who has a place for it
+    WANTED = auto()  # its access token is, due or not
 
 
 class Refresher:
@@ -101,7 +113,9 @@ class Refresher:
             draw=draw,
             note_late=note_late,
             is_stopping=lambda: self._watching.cancel_called,
+            keep_access=self.keep_access,
         )
+        self._access = AccessTokens()
         self._due = DueQueue[_Key](clock)
         self._held: dict[GrantId, _Held] = {}
         self._asking_again = AskingAgain(table, clock)
@@ -128,6 +142,41 @@ class Refresher:
         if is_asked_again and self._asking_again.keep(grant, access):  # else it is queued already
             self._due.add_in(recheck, _Key(grant, issuer))
 
+    def keep_access(self, grant: GrantId, access: Secret, *, until: datetime) -> None:
+        """Keep an access token in memory until its end, where anybody may ask for it."""
+        if self._settings().keeps_access:
+            self._access.keep(grant, access, until=until, now=self._clock.now())
+        elif self._access:
+            self._access.clear()
+
+    def access_token(self, grant: GrantId) -> Secret | None:
+        """Return a grant's access token, if it is in memory and good still."""
+        return self._access.find(grant, now=self._clock.now())
+
+    async def refresh_for(self, grant: GrantId) -> None:
+        """Have a grant's access token in memory: refresh it now, or wait until it is refreshed.
+
+        Raises:
+            IssuerUnavailable: There is none to be had: for now, or without a refresh token.
+            StoreError: Nobody knows.
+        """
+        found = await self._table.ask(FindGrant(grant=grant))
+        if found is None or not found.has_refresh_token:
+            raise IssuerUnavailable(
+                "the session came without a refresh token and its access token is not in memory "
+                "any more (sessiond was started anew), wanted one: have the session renewed"
+            )
+        if grant not in self._busy and not self._is_too_early(_key(found)):
+            self._start(_key(found), lambda: None, why=_Why.WANTED)
+        if grant in self._busy:
+            await self._busy[grant].wait()
+        if self.access_token(grant) is None:
+            held = self._held.get(grant)
+            raise IssuerUnavailable(
+                "the user's access token could not be refreshed, wanted a new one: "
+                f"{(held and held.why) or 'see the log (refresh refused, refresh put off)'}"
+            )
+
     async def run(self) -> None:
         """Refresh what is due until closed; a call under way is then still finished."""
         async with anyio.create_task_group() as self._tasks:
@@ -146,6 +195,7 @@ class Refresher:
                     left.pop(grant.id, None)
                     self._held.pop(grant.id, None)
                     self._asking_again.drop(grant.id)
+                    self._access.drop(grant.id)
                     self._one_refresh.forget(grant.id)
                     if is_owed and grant.has_refresh_token and self._tasks is not None:
                         self._giving_back.owe(grant, self._tasks)
@@ -189,7 +239,7 @@ class Refresher:
             self._proving[grant.id] -= 1
             if not self._proving[grant.id]:
                 del self._proving[grant.id]
-        self._start(_key(grant), issuer.unproved.give, at_once=True)
+        self._start(_key(grant), issuer.unproved.give, why=_Why.PROOF)
         if grant.id in self._busy:
             await self._busy[grant.id].wait()
 
@@ -223,33 +273,37 @@ class Refresher:
         self._due.add(later, key)
         return True
 
-    def _start(self, key: _Key, leave: Callable[[], None], *, at_once: bool = False) -> None:
+    def _start(self, key: _Key, leave: Callable[[], None], *, why: _Why = _Why.DUE) -> None:
         """Attend to a grant on a place that is then left, if nobody does already."""
         if key.grant in self._busy or self._tasks is None or self._watching.cancel_called:
             leave()
             return
         self._busy[key.grant] = anyio.Event()
-        self._tasks.start_soon(self._attend, key, leave, at_once)
+        self._tasks.start_soon(self._attend, key, leave, why)
 
-    async def _attend(self, key: _Key, leave: Callable[[], None], at_once: bool) -> None:
+    async def _attend(self, key: _Key, leave: Callable[[], None], why: _Why) -> None:
         """Do what is due for one grant: at most one task at a time does."""
         issuer = self._issuers.get(key.issuer)
         try:
             with self._containment.around("refresh", key.issuer):
-                await self._do(key, issuer, at_once)
+                await self._do(key, issuer, why)
                 return
             self._begin_again(key)
         finally:
             self._busy.pop(key.grant).set()
             leave()
 
-    async def _do(self, key: _Key, issuer: RefreshIssuer | None, at_once: bool) -> None:
+    async def _do(self, key: _Key, issuer: RefreshIssuer | None, why: _Why) -> None:
         try:
-            grant = await self._table.ask(BeginRefresh(grant=key.grant, at_once=at_once))
+            grant = await self._table.ask(
+                BeginRefresh(
+                    grant=key.grant, at_once=why is _Why.PROOF, is_wanted=why is _Why.WANTED
+                )
+            )
             if grant is None:
                 await self._ask_again(key, issuer)
             elif issuer is not None:
-                await self._refresh(grant, issuer, _place(grant, issuer, at_once=at_once))
+                await self._refresh(grant, issuer, _place(grant, issuer, why))
         except StoreError as error:
             log.warning("refresh not recorded", error=str(error))
             self._begin_again(key)
@@ -287,6 +341,7 @@ class Refresher:
             until = self._clock.now() + timedelta(seconds=unavailable.retry_after)
             self._issuers.pace(grant).close(grant, until)
         self._put_off(grant, self._clock.now() + timedelta(seconds=pause))
+        self._held[grant.id].why = str(unavailable)
         log.warning(
             "refresh put off", issuer=grant.issuer, error=str(unavailable), seconds=round(pause, 1)
         )
@@ -308,9 +363,9 @@ class Refresher:
         self._held.pop(key.grant, None)
 
 
-def _place(grant: Grant, issuer: RefreshIssuer, *, at_once: bool) -> Place:
+def _place(grant: Grant, issuer: RefreshIssuer, why: _Why) -> Place:
     """Return where a grant gets its places at an issuer; what is to be proved at once has one."""
-    if at_once:
+    if why is _Why.PROOF:
         return nullcontext
     if grant.is_unproved:
         return partial(issuer.unproved.place, None, grant.subject)

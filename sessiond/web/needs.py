@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
 from uuid import UUID
 
@@ -89,6 +89,10 @@ class Table(Protocol):
 
 class Refresher(Protocol):
     """Follows grants, as `sessiond.refresher.Refresher`."""
+
+    def keep_access(self, grant: GrantId, access: Secret, *, until: datetime) -> None:
+        """Keep an access token in memory until its end, where anybody may ask for it."""
+        ...
 
     def hold(self, grant: GrantId, *, issuer: str, access: Secret) -> None:
         """Have an access token that came alone asked about again."""

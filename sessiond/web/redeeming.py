@@ -162,9 +162,11 @@ class Redeeming:
             name = presented.verdict.principal.name
             return await self._refused(returned, active.reason, active.detail, user=name)
         self._tell_accepted(returned, active)
+        session, ends_at = active.session, presented.verdict.lease.expires_at
+        services.refresher.keep_access(session.grant, access, until=ends_at)
         if presented.refresh is None:
-            issuer = active.session.principal.issuer
-            services.refresher.hold(active.session.grant, issuer=issuer, access=access)
+            issuer = session.principal.issuer
+            services.refresher.hold(session.grant, issuer=issuer, access=access)
         return SignedIn(session=active.session.id, process=request.process, cookie=Secret(cookie))
 
     async def _refused(

@@ -44,7 +44,7 @@ def begin_refresh(draft: Draft, change: BeginRefresh) -> Grant | None:
     if grant is None or grant.refresh_at is None:
         return None
     has_sessions = draft.rows.has_sessions(grant.id)
-    is_due = has_sessions and grant.refresh_at <= draft.now
+    is_due = has_sessions and (change.is_wanted or grant.refresh_at <= draft.now)
     is_to_be_proved = change.at_once and grant.is_unproved
     if not is_due and not is_to_be_proved:
         if grant.is_unproved and not has_sessions:  # what was sent then had no answer

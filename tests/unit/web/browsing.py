@@ -4,6 +4,7 @@ import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 from urllib.parse import parse_qs, quote, urlencode, urlsplit
 from uuid import uuid4
@@ -157,6 +158,10 @@ class NotedRefresher:
     """Fulfils the refresher: notes what it is to ask about again."""
 
     held: list[tuple[GrantId, str, str]] = field(default_factory=list)
+    kept: list[tuple[GrantId, str, datetime]] = field(default_factory=list)
+
+    def keep_access(self, grant: GrantId, access: Secret, *, until: datetime) -> None:
+        self.kept.append((grant, access.reveal(), until))
 
     def hold(self, grant: GrantId, *, issuer: str, access: Secret) -> None:
         self.held.append((grant, issuer, access.reveal()))
