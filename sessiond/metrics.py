@@ -59,6 +59,12 @@ class Metrics:
         self.web_sign_ins = self._counter(
             "web_sign_ins", "Sign-ins by the browser", ("issuer", "outcome")
         )
+        self.source_tokens = self._counter(
+            "source_tokens", "Tokens for data sources that were asked for", ("source", "outcome")
+        )
+        self.source_fetches = self._counter(
+            "source_fetches", "Calls for the next token of a data source", ("source", "outcome")
+        )
         self.watchdog_feeds = self._counter(
             "watchdog_feeds", "Round trips that succeeded and were told to systemd"
         )
@@ -98,6 +104,19 @@ class Metrics:
         """
         self.web_sign_ins.labels(issuer, outcome).inc()
         self.web_callback.labels(issuer).observe(seconds)
+
+    def source_asked(self, source: str, outcome: str) -> None:
+        """Note an asking for a token.
+
+        Args:
+            source: Its name; empty where there is none of the name that was asked for.
+            outcome: "given", or why it was not.
+        """
+        self.source_tokens.labels(source, outcome).inc()
+
+    def source_fetched(self, source: str, outcome: str) -> None:
+        """Note a call for a source's next token: "ok", or why there is none."""
+        self.source_fetches.labels(source, outcome).inc()
 
     async def watch_loop(self, clock: Clock) -> None:
         """See how late the loop is, until cancelled."""

@@ -20,6 +20,7 @@ from sessiond.gate import Breaker, Gate, IssuerRoute
 from sessiond.issuers.health import IssuerHealth
 from sessiond.kdb.connected import ConnectedProcesses
 from sessiond.metrics import Metrics
+from sessiond.sources.sources import Sources
 from sessiond.table import Table
 from sessiond.tokenstores.settings import StoresSettings
 from sessiond.tokenstores.stores import TokenStores
@@ -134,7 +135,7 @@ class View:
     metrics: Metrics = field(default_factory=Metrics)
     failures: Mapping[tuple[str, str], int] = field(default_factory=dict)  # by task, and whose
     subscribers: Subscribers
-    stores: TokenStores
+    sources: Sources | None = None  # None: there are none
     ready_at: datetime | None = None  # set when it is
     ready_since: float = 0.0  # the same in monotonic time
     configuration: ConfigurationView = field(default_factory=ConfigurationView)

@@ -7,7 +7,6 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
-from pathlib import Path
 
 import anyio
 import anyio.to_thread
@@ -24,6 +23,7 @@ from sessiond.control.instrumented import (
 )
 from sessiond.core.errors import ConfigError
 from sessiond.core.secret import Secret
+from sessiond.daemon.authorities import authorities_of
 from sessiond.extensions.issuer_plugins import plugged_in
 from sessiond.extensions.roles import AskedRoles, AskedSource, RolesVerifier
 from sessiond.gate import Breaker, FairLimiter, IssuerRoute
@@ -186,7 +186,7 @@ class Issuers:
                 timeout=config.refresh.timeout, concurrency=config.refresh.concurrency
             ),
             secrets=_digest(client_secret, refresh_secret, web_secret),
-            authorities=await _away(_authorities, each),
+            authorities=await _away(authorities_of, each.ca_file, f"issuer[{each.name}].ca_file"),
         )
         before = self.running.get(each.name)
         is_same = before is not None and before.spec == spec
@@ -323,7 +323,8 @@ class _Trusted:
                     f"issuer[{spec.config.name}].ca_file: {error}, wanted certificates in PEM: "
                     "name a file of them"
                 ) from error
-            if await _away(_authorities, spec.config) != spec.authorities:
+            key = f"issuer[{spec.config.name}].ca_file"
+            if await _away(authorities_of, spec.config.ca_file, key) != spec.authorities:
                 raise ConfigError(
                     f"issuer[{spec.config.name}].ca_file: {spec.config.ca_file} was changed while "
                     "it was read, wanted it at rest: try again"
@@ -353,23 +354,6 @@ async def _tend(running: RunningIssuer, clock: Clock, containment: Containment) 
     finally:
         with anyio.CancelScope(shield=True), containment.around("issuer", name):
             await running.issuer.close()
-
-
-def _authorities(issuer: IssuerConfig) -> bytes:
-    """Return the digest of what is in the issuer's ca_file now; of none it is empty.
-
-    So a file that is empty is not taken for none, which would trust the whole machine's.
-    """
-    if not issuer.ca_file:
-        return b""
-    try:
-        content = Path(issuer.ca_file).read_bytes()
-    except OSError as error:
-        raise ConfigError(
-            f"issuer[{issuer.name}].ca_file: {error}, wanted certificates in PEM: name a file that "
-            "sessiond's user may read"
-        ) from error
-    return hashlib.sha256(content).digest()
 
 
 def _digest(*found: Secret | None) -> bytes:

@@ -31,6 +31,7 @@ from sessiond.daemon.issuers import RunningIssuer
 from sessiond.daemon.resuming import disown, is_answered_for, reassess
 from sessiond.daemon.services import Endpoints, Services
 from sessiond.daemon.snapshot import Current, Snapshot
+from sessiond.daemon.sources import BuiltSource
 from sessiond.notifier import Notifier
 from sessiond.store.sealing import KeyRing
 from sessiond.system import systemd
@@ -81,6 +82,7 @@ class Prepared:
     config: Config
     ring: KeyRing
     running: Mapping[str, RunningIssuer]
+    sources: Mapping[str, BuiltSource]
     snapshot: Snapshot
 
 
@@ -175,6 +177,7 @@ class Reload:
         except ConfigError as error:
             return ReloadOutcome(applied=False, errors=tuple(str(error).splitlines()))
         await self._services.issuers.discard(prepared.running)
+        self._services.source_builder.discard(prepared.sources)
         ending = await self._ending(prepared.snapshot)
         return ReloadOutcome(
             applied=False,
@@ -233,9 +236,16 @@ class Reload:
         ring = await _away(self._read_key)
         looked_up = await _away(settings.look_up, config, self._environ)
         await self._services.subscribers.check(config.subscribers)
-        running = await self._services.issuers.build(config)
-        snapshot = settings.snapshot_of(config, looked_up, running)
-        return Prepared(config=config, ring=ring, running=running, snapshot=snapshot)
+        sources = await self._services.source_builder.build(config)
+        try:
+            running = await self._services.issuers.build(config)
+        except BaseException:
+            self._services.source_builder.discard(sources)
+            raise
+        snapshot = settings.snapshot_of(config, looked_up, running, sources)
+        return Prepared(
+            config=config, ring=ring, running=running, sources=sources, snapshot=snapshot
+        )
 
     def _read_key(self) -> KeyRing:
         """Return the store's keys as they are now, where the daemon was started to look for them.
@@ -272,6 +282,8 @@ class Reload:
         self._ring = prepared.ring
         services.database.seal_with(prepared.ring)
         services.issuers.use(prepared.running)
+        services.source_builder.use(prepared.sources)
+        services.sources.begin()
         services.gate.change_issuers()
         endpoints.listener.end_disallowed()
         services.connected.end_misnamed(now.names)

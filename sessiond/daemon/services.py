@@ -15,6 +15,7 @@ from sessiond.control.server import ControlServer
 from sessiond.control.view import View
 from sessiond.daemon.issuers import Issuers
 from sessiond.daemon.snapshot import Current, Snapshot
+from sessiond.daemon.sources import SourceBuilder, SourceServices
 from sessiond.eventlog import EventLog
 from sessiond.extensions.subscribers import Subscribers, starter
 from sessiond.gate import Gate
@@ -30,6 +31,7 @@ from sessiond.kdb.turns import Turns
 from sessiond.kdb.welcome import ConnectionSettings, Welcome
 from sessiond.metrics import Metrics
 from sessiond.refresher import Refresher
+from sessiond.sources.sources import Sources
 from sessiond.store.sealing import TokenHasher
 from sessiond.system.peer import Peer
 from sessiond.table import Table
@@ -62,6 +64,8 @@ class Services:
     refresher: Refresher
     login_services: LoginServices
     web: Web
+    sources: Sources
+    source_builder: SourceBuilder
     subscribers: Subscribers
     stores: TokenStores
 
@@ -82,12 +86,22 @@ def services_of(
     table = Table(kept, clock, lambda: current.now.table, issuers.containment)
     gate = Gate(lambda: current.now.gate, clock=clock, containment=issuers.containment)
     refresher = _refresher(current, issuers, table, clock, hasher)
+    sources, source_builder = _sources(current, issuers, table, refresher, clock, hasher, environ)
     connected = ConnectedProcesses(issuers.containment)
     estate = Estate(table, lambda: current.now.table.rules.access, clock, issuers.containment)
     # The log comes first: it knows what others act on. The pushes come last, so that whoever is
     # told of an end finds it carried out. Only those who follow hear of a login before it is
     # answered: once in, its user may be known by them at once.
-    table.attend(*(events.take, gate.take, refresher.take, connected.take), heralds=(estate.take,))
+    readers = (events.take, gate.take, refresher.take, sources.take, connected.take)
+    table.attend(*readers, heralds=(estate.take,))
+    subscribers = Subscribers(
+        lambda: current.now.subscribers,
+        events,
+        table,
+        clock,
+        start=starter(environ, clock),
+        draw=draw,
+    )
     return Services(
         clock=clock,
         metrics=metrics,
@@ -106,8 +120,9 @@ def services_of(
             table, gate, refresher, clock, hasher, metrics, lambda: current.now.table.rules.proved
         ),
         web=_web(current, issuers, table, gate, refresher, clock, store, hasher),
-        subscribers=_subscribers(current, events, table, clock, environ),
-        stores=TokenStores(lambda: current.now.view.stores, table, clock),
+        sources=sources,
+        source_builder=source_builder,
+        subscribers=subscribers,
     )
 
 
@@ -129,21 +144,34 @@ def _refresher(
     )
 
 
-def _subscribers(
+def _sources(
     current: Current[Snapshot],
-    events: EventLog,
+    issuers: Issuers,
     table: Table,
+    refresher: Refresher,
     clock: SystemClock,
+    hasher: TokenHasher,
     environ: Mapping[str, str],
-) -> Subscribers:
-    return Subscribers(
-        lambda: current.now.subscribers,
-        events,
+) -> tuple[Sources, SourceBuilder]:
+    containment, metrics = issuers.containment, issuers.metrics
+    sources = Sources(
+        lambda: current.now.sources,
         table,
-        clock,
-        start=starter(environ, clock),
-        draw=draw,
+        clock=clock,
+        containment=containment,
+        random=partial(secrets.token_urlsafe, RANDOM_SIZE),
+        note=metrics.source_asked,
     )
+    made_of = SourceServices(
+        table=table,
+        refresher=refresher,
+        clock=clock,
+        containment=containment,
+        hashed=hasher.token_hash,
+        slow_after=lambda: current.now.slow_after,
+        note=metrics.source_fetched,
+    )
+    return sources, SourceBuilder(made_of, environ)
 
 
 def _login_services(
@@ -251,7 +279,7 @@ def endpoints_of(
         metrics=services.metrics,
         failures=services.issuers.containment.failures,
         subscribers=services.subscribers,
-        stores=services.stores,
+        sources=services.sources,
     )
     return Endpoints(
         listener=listener,
@@ -272,6 +300,7 @@ def _context(current: Current[Snapshot], services: Services, welcome: Welcome) -
         turns=Turns(services.table),
         estate=services.estate,
         web=services.web,
+        sources=services.sources,
         process_access=ProcessAccess(lambda: current.now.names),
         containment=services.issuers.containment,
     )

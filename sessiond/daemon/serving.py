@@ -85,6 +85,10 @@ async def serve(path: Path, config: Config, environ: Mapping[str, str]) -> None:
         services = services_of(
             current, clock=clock, store=store, issuers=issuers, hasher=hasher, environ=environ
         )
+        sources = await services.source_builder.build(config)
+        services.source_builder.use(sources)
+        stack.callback(services.source_builder.close)
+        current.now = settings.snapshot_of(config, looked_up, running, sources)
         await services.subscribers.check(config.subscribers, at_start=True)
         collector = Collector()
         collector.rest()
@@ -164,6 +168,7 @@ def _begin(root: TaskGroup, services: Services, ends: "_Ends") -> None:
     root.start_soon(services.issuers.run)
     root.start_soon(services.estate.run)
     root.start_soon(_then, services.web.run, ends.signed_in)
+    root.start_soon(_then, services.sources.run, ends.fetched)
     root.start_soon(_then, services.table.run, ends.written)
     root.start_soon(services.database.checkpoints.run, services.clock)
 
@@ -175,6 +180,7 @@ class _Ends:
     written: anyio.Event = field(default_factory=anyio.Event)  # what the table took
     left: anyio.Event = field(default_factory=anyio.Event)  # every q process
     signed_in: anyio.Event = field(default_factory=anyio.Event)  # sign-ins by the browser
+    fetched: anyio.Event = field(default_factory=anyio.Event)  # tokens for data sources
     given_back: anyio.Event = field(default_factory=anyio.Event)  # tokens nobody needs any more
     unseen: anyio.Event = field(default_factory=anyio.Event)  # the control socket
 
@@ -185,7 +191,9 @@ async def _end(services: Services, endpoints: Endpoints, ends: _Ends) -> None:
     endpoints.control.stop()
     await _see_off(endpoints.listener, ends.left)
     services.web.stop()
+    services.sources.stop()
     await ends.signed_in.wait()
+    await ends.fetched.wait()
     await services.refresher.settle()
     await services.subscribers.stop()  # while the table can still keep their places
     services.table.close()

@@ -1,28 +1,31 @@
 """What the configuration comes to: for each part the values that it uses, and no more."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
-from sessiond.config import Config, IssuerConfig, StoresConfig, credentials
+from sessiond.config import Config, IssuerConfig, SourceConfig, StoresConfig, credentials
 from sessiond.config.claim_rules import claim_rules
 from sessiond.control.access import Access
 from sessiond.control.view import IssuerView, ViewSettings
 from sessiond.core.access import AccessRules, Ceiling, LocalGrant
 from sessiond.core.claims import ClaimRules
 from sessiond.core.decide import Rules
+from sessiond.core.patterns import Patterns
 from sessiond.core.rules import WebRules
 from sessiond.core.secret import Secret
 from sessiond.daemon.extras import check_extras
 from sessiond.daemon.issuers import RunningIssuer
 from sessiond.daemon.snapshot import Snapshot
+from sessiond.daemon.sources import BuiltSource
 from sessiond.extensions.subscribers import STOP_WITHIN, DeliveryRules, SubscriberSettings
 from sessiond.gate import GateIssuer, GateSettings
 from sessiond.kdb.listener import ListenSettings
 from sessiond.kdb.process_access import NameRules
 from sessiond.kdb.welcome import ConnectionSettings
 from sessiond.refresher import RefreshSettings
+from sessiond.sources.settings import RunningSource, SourceSettings
 from sessiond.system.peer import AllowList
 from sessiond.table import TableSettings
 from sessiond.tokenstores.settings import StoresSettings
@@ -39,7 +42,8 @@ class LookedUp:
     access: Access
     peers: tuple[AllowList | None, ...]  # of each [[access.process]]; None: anybody
     proof_key: Secret | None
-    stores: StoresSettings
+    stores: StoresSettings | None = None
+    readers: Mapping[str, AllowList | None] = field(default_factory=dict)  # by source
 
 
 def look_up(config: Config, environ: Mapping[str, str]) -> LookedUp:
@@ -64,13 +68,21 @@ def look_up(config: Config, environ: Mapping[str, str]) -> LookedUp:
             for number, each in enumerate(config.access.process, start=1)
         ),
         proof_key=credentials.proof_key(listen.proof_key_file, environ=environ),
-        stores=_stores(config.stores),
+        stores=None if config.stores is None else _stores(config.stores),
+        readers={each.name: _readers(each) for each in config.sources},
     )
 
 
 def _gives_tokens(config: Config) -> bool:
     """Say whether programs are let in at the control socket that are there for tokens."""
-    return config.stores is not None
+    return config.stores is not None or any(each.readers for each in config.sources)
+
+
+def _readers(source: SourceConfig) -> AllowList | None:
+    """Return who may have its token over the control socket; None: nobody, not even root."""
+    if not source.readers:
+        return None
+    return AllowList.listed(f"source[{source.name}].readers", source.readers)
 
 
 def _stores(stores: StoresConfig | None) -> StoresSettings:
@@ -97,9 +109,19 @@ def database_of(config: Config) -> Path:
 
 
 def snapshot_of(
-    config: Config, looked_up: LookedUp, running: Mapping[str, RunningIssuer]
+    config: Config,
+    looked_up: LookedUp,
+    running: Mapping[str, RunningIssuer],
+    sources: Mapping[str, BuiltSource] | None = None,
 ) -> Snapshot:
-    """Return what each part goes by. A key that is not used here builds the issuers that run."""
+    """Return what each part goes by. A key that is not used here builds what runs.
+
+    Args:
+        config: The file.
+        looked_up: What it only names.
+        running: The issuers that are built of it,
+        sources: and the sources. None: not yet.
+    """
     listen, login = config.listen, config.login
     rules = _rules(config, running)
     return Snapshot(
@@ -122,8 +144,10 @@ def snapshot_of(
         refresh=RefreshSettings(
             issuers={name: each.refresh_issuer for name, each in running.items()},
             recheck=config.refresh.recheck,
+            keeps_access=any(each.grant == "on_behalf_of" for each in config.sources),
         ),
         web=_web(config, running, rules),
+        sources=_sources(config, looked_up, sources or {}),
         witnesses={name: each.ahead for name, each in running.items()},
         subscribers=_subscribers(config),
         access=looked_up.access,
@@ -163,6 +187,25 @@ def _web(config: Config, running: Mapping[str, RunningIssuer], rules: Rules) -> 
         clients={name: client for name, client in clients.items() if client is not None},
         idle=rules.web.idle,
         access=rules.access,
+    )
+
+
+def _sources(
+    config: Config, looked_up: LookedUp, built: Mapping[str, BuiltSource]
+) -> SourceSettings:
+    return SourceSettings(
+        sources={
+            each.name: RunningSource(
+                config=each,
+                source=built[each.name].source,
+                processes=Patterns(each.processes),
+                readers=looked_up.readers[each.name],
+                authorizer=built[each.name].parts.sign_in,
+            )
+            for each in config.sources
+            if each.name in built
+        },
+        waiting=config.login.waiting,
     )
 
 

@@ -17,6 +17,7 @@ from sessiond.kdb.listener import ListenSettings
 from sessiond.kdb.process_access import NameRules
 from sessiond.kdb.welcome import ConnectionSettings
 from sessiond.refresher import RefreshSettings
+from sessiond.sources.settings import SourceSettings
 from sessiond.system.peer import AllowList
 from sessiond.table import TableSettings
 from sessiond.timekeeper import Witness
@@ -47,6 +48,7 @@ class Snapshot:
     table: TableSettings
     refresh: RefreshSettings
     web: WebSettings
+    sources: SourceSettings
     witnesses: Mapping[str, Witness]  # of the time, by the issuer's name
     subscribers: SubscriberSettings
     access: Access

@@ -117,10 +117,11 @@ class AuthorizationCodeGrant:
             "response_type": "code",
             "client_id": self._client.id,
             "redirect_uri": request.redirect_uri,
-            "scope": rules.scope,
             "state": request.state,
             **challenge_of(request.verifier.reveal()),
         }
+        if rules.scope:  # else what the client is registered for (RFC 6749, 3.3)
+            asked["scope"] = rules.scope
         if self._has_id_token:
             asked["nonce"] = request.nonce
         if request.max_age is not None:

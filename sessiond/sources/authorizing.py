@@ -1,7 +1,7 @@
 """An operator signs in for a source, and so brings it its first refresh token.
 
-The daemon is the client: what proves that, and what a code is worth, never leaves it. The operator's
-program opens a page, and hands back what the issuer has sent the browser with; or shows a code.
+The daemon is the client: what proves that, and what a code is worth, never leaves it. The program
+of the operator opens a page, and hands back what the browser comes with; or it shows a code.
 """
 
 import hmac
@@ -133,6 +133,12 @@ class Authorizing:
         """Wait for people in these tasks from now on."""
         self._tasks = tasks
 
+    def stop(self) -> None:
+        """Wait for nobody any more."""
+        self._tasks = None
+        for each in self._sign_ins.values():
+            each.scope.cancel()
+
     async def by_browser(
         self, source: str, authorizer: SourceAuthorizer, keep: Keep, redirect_uri: str
     ) -> tuple[SignIn, str]:
@@ -221,9 +227,7 @@ class Authorizing:
             return str(error)
         return ""
 
-    def _add(
-        self, source: str, authorizer: SourceAuthorizer, keep: Keep, seconds: float
-    ) -> SignIn:
+    def _add(self, source: str, authorizer: SourceAuthorizer, keep: Keep, seconds: float) -> SignIn:
         self._clear()
         before = self._sign_ins.pop(source, None)
         if before is not None:

@@ -57,12 +57,15 @@ class _Repeats:
     count: int = 0
 
 
+Taken = list[tuple[Issue, int]]  # and how many more there were
+
+
 class IssuedTally:
     """Counts repeats. Times are seconds of a monotonic clock."""
 
     def __init__(self) -> None:
         self._kept: dict[Asker, _Repeats] = {}  # in the order of their beginnings
-        self._ready: list[tuple[Issue, int]] = []
+        self._ready: Taken = []
 
     def open(self, asker: Asker, issue: Issue, at: float) -> None:
         """Begin an asker's minute: its first is told."""
@@ -80,7 +83,7 @@ class IssuedTally:
         repeats.issue = issue
         return True
 
-    def take(self, at: float) -> list[tuple[Issue, int]]:
+    def take(self, at: float) -> Taken:
         """Return what is to be told of minutes that are over, once."""
         over = [asker for asker, each in self._over(at)]
         for asker in over:
@@ -88,11 +91,11 @@ class IssuedTally:
         taken, self._ready = self._ready, []
         return taken
 
-    def take_all(self) -> list[tuple[Issue, int]]:
+    def take_all(self) -> Taken:
         """Return everything: there will be no other time."""
         return self.take(float("inf"))
 
-    def put_back(self, taken: list[tuple[Issue, int]]) -> None:
+    def put_back(self, taken: Taken) -> None:
         """Have told later what could not be told."""
         self._ready = [*taken, *self._ready][:MAX_KEPT]
 

@@ -1,8 +1,8 @@
 """Tokens by a refresh token, which is spent as carefully as any user's.
 
 That it is about to be sent is on disk before it is, and the next one before anybody uses what came
-with it. One that the issuer refuses is never sent again. After a crash between, the old one is tried
-once more: what the issuer then says decides.
+with it. One that the issuer refuses is never sent again. After a crash between, the old one is
+tried once more: what the issuer then says decides.
 """
 
 from collections.abc import Callable

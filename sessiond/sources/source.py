@@ -94,6 +94,15 @@ class Source:
         """Make calls in these tasks; `ahead` has `look_ahead` called in so many seconds."""
         self._tasks, self._ahead = tasks, ahead
 
+    def stop(self) -> None:
+        """Make no more calls; those under way go on."""
+        self._tasks = None
+
+    async def over(self) -> None:
+        """Return when no call is under way."""
+        for flight in tuple(self._flights.values()):
+            await flight.over()
+
     @property
     def token(self) -> KeptToken | None:
         """The source's own token, be it given still or not."""

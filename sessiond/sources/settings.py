@@ -1,33 +1,13 @@
-"""What the room goes by, and what it needs of the others."""
+"""What the room goes by."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
 
 from sessiond.config import SourceConfig
-from sessiond.core.changes import Change
-from sessiond.core.errors import StoreError
 from sessiond.core.patterns import Patterns
-from sessiond.core.queries import Request
 from sessiond.sources.authorizing import SourceAuthorizer
 from sessiond.sources.source import Source
 from sessiond.system.peer import AllowList
-
-A = TypeVar("A")
-
-
-class Table(Protocol):
-    """Keeps what must last, as `sessiond.table.Table`."""
-
-    async def ask(self, request: Request[A]) -> A:
-        """Return the answer, once it is on disk.
-
-        Raises:
-            StoreError: Nothing of it is.
-        """
-        ...
-
-    async def ask_all(self, changes: Sequence[Change[A]]) -> list[A | StoreError]: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
