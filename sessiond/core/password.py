@@ -10,6 +10,7 @@ from sessiond.core.seen_headers import SeenHeaders
 
 MAX_PASSWORD_SIZE = 32768  # bytes
 MARK = "bearer:"
+TICKET_MARK = "ticket:"
 
 # Possessive, so that a text of a megabyte that turns out to be no token was read once, not twice.
 _JWT = re.compile(r"(eyJ[A-Za-z0-9_-]*+)\.([A-Za-z0-9_-]++)\.([A-Za-z0-9_-]++)")
@@ -20,6 +21,14 @@ _MIN_HALF = 20  # characters of each half of a pair
 _NO_BEARER = "no access token after Bearer, wanted one without blanks: send Bearer ACCESS"
 _PLAIN = "a plain password, wanted a token: sign in first, or mark an opaque one with bearer:"
 _ONLY_MARKED = "no access token after the mark, wanted one without blanks: present bearer:ACCESS"
+_ONLY_TICKET = (
+    "no JWT after ticket:, wanted a ticket, whole and with nothing around it: have the process ask "
+    "for another"
+)
+_NO_TICKET = (
+    "a ticket, wanted an access token of an issuer: a ticket opens a session at the process that "
+    "it names, and does nothing else"
+)
 _ENCRYPTED = (
     "an encrypted token (JWE), which only its addressee can read, wanted a signed one (JWS): have "
     "the program ask for an audience (Auth0), or the issuer not encrypt"
@@ -61,10 +70,29 @@ def is_sendable(token: str) -> bool:
     return len(token) <= MAX_PASSWORD_SIZE and _VISIBLE.fullmatch(token) is not None
 
 
-def read_password(password: str, headers: SeenHeaders[Stated] | None = None) -> Presented:
-    """Return the tokens that a password carries.
+def is_ticket(password: str) -> bool:
+    """Say whether a password is meant to be a ticket of sessiond's own: for `read_ticket` alone."""
+    return password.startswith(TICKET_MARK)
 
-    A password is a token when, read as bytes, it is one of these three; else it is a plain one:
+
+def read_ticket(password: str) -> CompactToken:
+    """Return the ticket that a password carries for which `is_ticket` holds, without its mark.
+
+    Raises:
+        TokenRejected: TOOLARGE or MALFORMED.
+    """
+    _check_size(password)
+    ticket = _as_jwt(password.removeprefix(TICKET_MARK))
+    if ticket is None:
+        raise TokenRejected(Refusal.MALFORMED, _ONLY_TICKET)
+    _check_header(ticket, None)
+    return ticket
+
+
+def read_password(password: str, headers: SeenHeaders[Stated] | None = None) -> Presented:
+    """Return the tokens of an issuer's that a password carries.
+
+    A password is a token when, read as bytes, it is one of these four; else it is a plain one:
 
     1. A JWT: three parts joined by two dots, each of one or more characters A-Z a-z 0-9 - _ . It
        begins with `eyJ`, which is `{"`; the length of the first part is not 1 modulo 4; and the
@@ -75,19 +103,23 @@ def read_password(password: str, headers: SeenHeaders[Stated] | None = None) -> 
        is at least 20 characters long.
     3. Anything that begins with `bearer:`, in lower case. The rest is read as 1, else as 2, else
        as an opaque access token, of a pair's left alphabet but of any length except 0.
+    4. Anything that begins with `ticket:`, in lower case, before 2. The rest is read as 1.
 
     What is a token is then, in this order, `toolarge` when the whole password is longer than 32768
-    bytes; `malformed` when the rest of 3 is none of the three; and `malformed` when an access token
-    is like 1 but its first part is not strict JSON (see `read_object`, with at most 250 commas and
-    brackets) with `alg` at the top.
+    bytes; `malformed` when the rest of 3 is none of the three, or that of 4 is not like 1; and
+    `malformed` when an access token or a ticket is like 1 but its first part is not strict JSON
+    (see `read_object`, with at most 250 commas and brackets) with `alg` at the top.
 
     Args:
         password: What came.
         headers: Those that were in order before, and what they hold; this one is added.
 
     Raises:
-        TokenRejected: NOTTOKEN, TOOLARGE or MALFORMED.
+        TokenRejected: NOTTOKEN, TOOLARGE or MALFORMED; WRONGTYPE: 4, which is no issuer's token.
     """
+    if is_ticket(password):
+        read_ticket(password)
+        raise TokenRejected(Refusal.WRONGTYPE, _NO_TICKET)
     marked = password.startswith(MARK)
     content = password[len(MARK) :] if marked else password
     access, refresh = _halves(content) or (content, None)

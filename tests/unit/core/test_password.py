@@ -2,9 +2,9 @@
 
 A password there that begins with `repeat|` is written short: `repeat|HEAD|TEXT|COUNT|TAIL` is HEAD,
 COUNT times TEXT, and TAIL; after `escaped|` a backslash with n, r or t is LF, CR or tab. `is_token`
-is what the hook decides by; `kind` is what the daemon makes of it: jwt, opaque, pair-jwt and
-pair-opaque are read, the rest are reasons of refusal; almost is nottoken with another text, and in
-the hook a refusal that no other `.z.pw` sees.
+is what the hook decides by; `kind` is what the daemon makes of it: jwt, opaque, pair-jwt,
+pair-opaque and ticket are read, the rest are reasons of refusal; almost is nottoken with another
+text, and in the hook a refusal that no other `.z.pw` sees.
 """
 
 import csv
@@ -20,8 +20,10 @@ from sessiond.core.password import (
     is_almost_token,
     is_encrypted,
     is_sendable,
+    is_ticket,
     read_bearer,
     read_password,
+    read_ticket,
     stated_claims,
 )
 from sessiond.core.secret import Secret
@@ -53,6 +55,9 @@ def written(cell: str) -> str:
 
 def kind(password: str) -> str:
     try:
+        if is_ticket(password):
+            read_ticket(password)
+            return "ticket"
         presented = read_password(password)
     except TokenRejected as rejected:
         is_almost = rejected.reason is Refusal.NOTTOKEN and is_almost_token(password)
@@ -71,8 +76,28 @@ def test_each_example_is_what_the_shared_table_says(
 
 def test_the_table_has_examples_of_every_kind() -> None:
     refused = {"toolarge", "malformed", "almost", "nottoken"}
-    kinds = {"jwt", "opaque", "pair-jwt", "pair-opaque"} | refused
+    kinds = {"jwt", "opaque", "pair-jwt", "pair-opaque", "ticket"} | refused
     assert {kind for _, _, kind in examples()} == kinds
+
+
+@pytest.mark.parametrize(
+    ("password", "kind"), [(each, kind) for each, _, kind in examples() if is_ticket(each)]
+)
+def test_a_ticket_is_no_token_of_an_issuer(password: str, kind: str) -> None:
+    """So whoever takes those alone (a renewal) refuses it, and says why."""
+    with pytest.raises(TokenRejected) as rejected:
+        read_password(password)
+    assert rejected.value.reason == (Refusal.WRONGTYPE if kind == "ticket" else kind)
+
+
+def test_the_mark_is_no_part_of_the_ticket() -> None:
+    assert read_ticket(f"ticket:{ISSUED}").reveal() == ISSUED
+
+
+def test_a_ticket_in_an_authorization_header_is_malformed() -> None:
+    with pytest.raises(TokenRejected) as rejected:
+        read_bearer(f"ticket:{ISSUED}")
+    assert rejected.value.reason is Refusal.MALFORMED
 
 
 def test_a_pair_is_split_at_the_first_semicolon() -> None:
