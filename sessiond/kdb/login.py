@@ -6,15 +6,15 @@ from sessiond.core.principal import shown
 from sessiond.core.session import SessionId
 from sessiond.gate import VerifiedLogin
 from sessiond.kdb import replies
-from sessiond.kdb.authentication import Authentication
 from sessiond.kdb.calls import Connect
 from sessiond.kdb.login_services import LoginServices, Owner
 from sessiond.kdb.slots import Encoded, Slot
 from sessiond.kdb.tasks import ConnectionTasks
 from sessiond.kdb.telling import Refused
+from sessiond.kdb.token_authentication import TokenAuthentication
 
 
-class Login(Authentication):
+class Login(TokenAuthentication):
     """One of them. No live session follows an answer that came late: it is withdrawn."""
 
     def __init__(
@@ -25,7 +25,7 @@ class Login(Authentication):
         slot: Slot,
         tasks: ConnectionTasks,
     ) -> None:
-        """Take the call; `begin` goes on with it. See `Authentication` for the others."""
+        """Take the call; `begin` goes on with it. See `TokenAuthentication` for the others."""
         super().__init__(services, owner, slot, tasks)
         self._call = call
         self._session = SessionId(services.new_id())
@@ -34,7 +34,7 @@ class Login(Authentication):
         """Have it verified: at once where that needs nobody, else beside the other messages."""
         self._verification.begin(self._call.user, self._call.password)
 
-    def _change(self, login: VerifiedLogin) -> Open:
+    def _change_by(self, login: VerifiedLogin) -> Open:
         return Open(
             session=self._session,
             grant=GrantId(self._services.new_id()),

@@ -11,18 +11,18 @@ from sessiond.core.queries import FindSession
 from sessiond.core.session import ActiveSession
 from sessiond.gate import VerifiedLogin
 from sessiond.kdb import replies
-from sessiond.kdb.authentication import Authentication
 from sessiond.kdb.calls import Renewal as RenewalCall
 from sessiond.kdb.login_services import LoginServices, Owner
 from sessiond.kdb.slots import Encoded, Slot
 from sessiond.kdb.tasks import ConnectionTasks
 from sessiond.kdb.telling import Refused
+from sessiond.kdb.token_authentication import TokenAuthentication
 from sessiond.qipc import NIL, Value
 
 Pushing = Callable[[bytes], None]
 
 
-class Renewal(Authentication):
+class Renewal(TokenAuthentication):
     """One of them. Where it is late the session goes on as before, or as is pushed later.
 
     A sync one is answered in its turn; one that happens after its answer was `deadline` is told by
@@ -40,7 +40,7 @@ class Renewal(Authentication):
         push: Pushing,
         over: Callable[[], None],
     ) -> None:
-        """Take the call; `begin` goes on with it. See `Authentication` for the others.
+        """Take the call; `begin` goes on with it. See `TokenAuthentication` for the others.
 
         Args:
             services: What to work with.
@@ -79,7 +79,7 @@ class Renewal(Authentication):
             user = standing.session.principal.name
             self._verification.begin(user, self._call.password, renews=self._call.session)
 
-    def _change(self, login: VerifiedLogin) -> Renew:
+    def _change_by(self, login: VerifiedLogin) -> Renew:
         return Renew(
             process=self._owner.key,
             session=self._call.session,

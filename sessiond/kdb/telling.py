@@ -53,6 +53,7 @@ class Told:
     took: float  # seconds from its first byte on
     commit: float | None  # seconds, the wait for its turn included
     timings: LoginTimings
+    parent: str = ""  # the session that a ticket was made for
 
 
 def tell(
@@ -65,6 +66,8 @@ def tell(
     else:
         issuer, word = outcome.session.principal.issuer, "accepted"
         facts = {"issuer": issuer, "session": str(outcome.session.id)}
+    if told.parent:
+        facts["parent"] = told.parent
     log.info(
         "login" if told.call == "connect" else "renewal",
         outcome=word,

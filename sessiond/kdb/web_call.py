@@ -16,12 +16,12 @@ from sessiond.core.queries import FindSession
 from sessiond.core.session import ActiveSession, ProcessAbout, SessionId
 from sessiond.gate import LoginTimings, VerifiedLogin
 from sessiond.kdb import replies
-from sessiond.kdb.authentication import Authentication
 from sessiond.kdb.calls import Web as WebCall
 from sessiond.kdb.login_services import LoginServices, Owner
 from sessiond.kdb.slots import Encoded, Slot
 from sessiond.kdb.tasks import ConnectionTasks
 from sessiond.kdb.telling import Refused, Told, tell_web
+from sessiond.kdb.token_authentication import TokenAuthentication
 from sessiond.web.answer import Answer, retry_after, sent
 from sessiond.web.request import Request
 
@@ -52,7 +52,7 @@ class WebAnswers(Protocol):
     def bearer_denied(self, reason: Refusal, about: ProcessAbout) -> Answer: ...
 
 
-class BearerLogin(Authentication):
+class BearerLogin(TokenAuthentication):
     """A request with an access token (RFC 6750). The same one at one process is one session."""
 
     def __init__(
@@ -64,7 +64,7 @@ class BearerLogin(Authentication):
         slot: Slot,
         tasks: ConnectionTasks,
     ) -> None:
-        """Take the call; `begin` goes on with it. See `Authentication` for the others."""
+        """Take the call; `begin` goes on with it. See `TokenAuthentication` for the others."""
         super().__init__(services, owner, slot, tasks)
         self._web = web
         self._call = call
@@ -74,7 +74,7 @@ class BearerLogin(Authentication):
         """Have it verified: at once where that needs nobody, else beside the other messages."""
         self._verification.begin_bearer(self._call.bearer)
 
-    def _change(self, login: VerifiedLogin) -> Change[ActiveSession | Denied]:
+    def _change_by(self, login: VerifiedLogin) -> Change[ActiveSession | Denied]:
         return OpenWeb(
             session=self._session,
             grant=GrantId(self._services.new_id()),
@@ -115,7 +115,7 @@ class WebRequest:
         slot: Slot,
         tasks: ConnectionTasks,
     ) -> None:
-        """Take the call; `begin` goes on with it. See `Authentication` for the others."""
+        """Take the call; `begin` goes on with it. See `TokenAuthentication` for the others."""
         self._web = web
         self._services = services
         self._owner = owner
