@@ -15,6 +15,7 @@ from sessiond.config.tables import (
     StoreConfig,
     SubscriberConfig,
 )
+from sessiond.config.ticket_tables import TicketsConfig
 from sessiond.config.web_tables import WebClientConfig, WebConfig
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "StoreConfig",
     "StoresConfig",
     "SubscriberConfig",
+    "TicketsConfig",
     "WebClientConfig",
     "WebConfig",
     "load",

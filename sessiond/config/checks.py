@@ -15,7 +15,7 @@ from sessiond.config.tables import (
     RoleSourceConfig,
     SubscriberConfig,
 )
-from sessiond.config.url_checks import problems_of_url
+from sessiond.config.ticket_checks import problems_of_tickets
 from sessiond.config.web_checks import problems_of_web
 
 MAX_SOCKET_PATH = 107  # bytes, unix(7): sun_path is 108 with its NUL
@@ -46,7 +46,8 @@ def problems_of(config: Config) -> Iterator[str]:
     yield from _problems_of_role_sources(config.role_sources, config.issuers)
     yield from problems_of_access(config.access, config.issuers)
     yield from problems_of_web(config.web, config.issuers)
-    yield from problems_of_sources(config.sources, config.issuers, config.access)
+    yield from problems_of_tickets(config.tickets, config.issuers, config.access)
+    yield from problems_of_stores(config.stores)
 
 
 def _problems_of_listen(listen: ListenConfig) -> Iterator[str]:

@@ -5,7 +5,8 @@ from typing import Any
 from msgspec import Struct
 
 from sessiond.config.access_tables import AccessConfig
-from sessiond.config.source_tables import SourceConfig
+from sessiond.config.stores_tables import StoresConfig
+from sessiond.config.ticket_tables import TicketsConfig
 from sessiond.config.value_types import (
     Account,
     Algorithm,
@@ -186,6 +187,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     log: LogConfig = LogConfig()
     access: AccessConfig = AccessConfig()
     web: WebConfig = WebConfig()
+    tickets: TicketsConfig | None = None  # None: there are none
     stores: StoresConfig | None = None  # None: there are none
     issuers: tuple[IssuerConfig, ...]
     subscribers: tuple[SubscriberConfig, ...] = ()

@@ -119,6 +119,17 @@ PartOrNone = Annotated[float, Meta(ge=0, lt=1, description="at least 0 and below
 Wait = Annotated[float, Meta(gt=0, le=600, description="above 0 and at most 600 seconds")]
 Skew = Annotated[float, Meta(ge=0, le=600, description="between 0 and 600 seconds")]
 Span = Annotated[float, Meta(gt=0, le=1e9, description="above 0 and at most 1e9 seconds")]
+TicketIssuer = Annotated[
+    str,
+    Meta(
+        max_length=256,
+        pattern=r"^([A-Za-z][A-Za-z0-9+.-]*:[\x21-\x7e]+|[\x21-\x39\x3b-\x7e]*)\Z",
+        description="printable ASCII without blanks, a URI where it has a colon (RFC 7519, 2), or "
+        "empty, at most 256 characters",
+    ),
+]
+TicketLifetime = Annotated[float, Meta(ge=1, le=300, description="between 1 and 300 seconds")]
+TicketDepth = Annotated[int, Meta(ge=1, le=16, description="between 1 and 16")]
 SpanOrNever = Annotated[float, Meta(ge=0, le=1e9, description="between 0 and 1e9 seconds")]
 
 Algorithm = Literal[

@@ -1,8 +1,9 @@
 """What logins and renewals have in common: recorded and answered, each in its turn and in time."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
+from types import MappingProxyType
 
 from sessiond.core.access import Denied
 from sessiond.core.changes import Change
@@ -13,6 +14,8 @@ from sessiond.kdb.login_services import LoginServices, Owner
 from sessiond.kdb.slots import Encoded, Slot
 from sessiond.kdb.telling import Refused, Told, tell
 from sessiond.qipc import Value
+
+NO_FACTS: Mapping[str, str] = MappingProxyType({})
 
 
 class Authentication(ABC):
@@ -81,24 +84,24 @@ class Authentication(ABC):
             self._slot.settle(self._answer)
 
     def _result(
-        self, *, call: str, user: str, parent: str = ""
+        self, *, call: str, user: str, facts: Mapping[str, str] = NO_FACTS
     ) -> tuple[ActiveSession | Refused, Callable[[], None]]:
         """Return what is answered, and what tells operators of it once that has left."""
         outcome = self._came_of_it()
-        told = self._told(call=call, user=user, parent=parent)
+        told = self._told(call=call, user=user, facts=facts)
         return outcome, partial(tell, self._services, self._owner, told, outcome)
 
     def _came_of_it(self) -> ActiveSession | Refused:
         return self._outcome or Refused(Refusal.UNAVAILABLE, "")
 
-    def _told(self, *, call: str, user: str, parent: str = "") -> Told:
+    def _told(self, *, call: str, user: str, facts: Mapping[str, str] = NO_FACTS) -> Told:
         return Told(
             call=call,
             user=user,
             took=self._took(),
             commit=self._commit_took,
             timings=self._timings,
-            parent=parent,
+            facts=facts,
         )
 
     def _took(self) -> float:

@@ -101,6 +101,12 @@ class Web:
     address: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TicketCall:
+    session: SessionId
+    audience: str  # NAME, or NAME@HOST
+
+
 Call = (
     Hello
     | Connect
@@ -112,6 +118,7 @@ Call = (
     | Subscription
     | Follow
     | Web
+    | TicketCall
 )
 
 
@@ -197,6 +204,13 @@ def _web(argument: Value) -> Web:
     )
 
 
+def _ticket(argument: Value) -> TicketCall:
+    entries = _entries(argument, "ticket", ("session", "audience"))
+    audience = _line(entries["audience"], "audience", at_most=2 * MAX_TEXT)
+    session = SessionId(guid_of(entries["session"], "session"))
+    return TicketCall(session=session, audience=audience)
+
+
 def _entries(value: Value, name: str, keys: Sequence[str]) -> dict[str, Value]:
     entries = mapping(value, f"the argument of {name}")
     missing = [key for key in keys if key not in entries]
@@ -205,11 +219,11 @@ def _entries(value: Value, name: str, keys: Sequence[str]) -> dict[str, Value]:
     return entries
 
 
-def _line(value: Value, name: str) -> str:
+def _line(value: Value, name: str, *, at_most: int = MAX_TEXT) -> str:
     """Return a text that may stand in logs and tables."""
     line = text(value, name)
-    if len(line) > MAX_TEXT or not line.isprintable():
-        raise CallError(f"{name} must be printable, of at most {MAX_TEXT} characters")
+    if len(line) > at_most or not line.isprintable():
+        raise CallError(f"{name} must be printable, of at most {at_most} characters")
     return line
 
 
@@ -265,4 +279,5 @@ _READERS: dict[str, tuple[tuple[int, ...], Callable[..., Any]]] = {
     ".u.sub": ((2,), _subscribe),
     "follow": ((1,), _follow),
     "web": ((1,), _web),
+    "ticket": ((1,), _ticket),
 }

@@ -11,6 +11,7 @@ from sessiond.clock import TimerClock
 from sessiond.containment import Containment
 from sessiond.core.changes import Bind, Close, ProcessLost, ProcessMet, Reconcile
 from sessiond.core.errors import CallError, Refusal
+from sessiond.core.password import is_ticket
 from sessiond.core.principal import shown
 from sessiond.core.queries import KnownNames
 from sessiond.core.session import ProcessKey, SessionId
@@ -32,6 +33,8 @@ from sessiond.kdb.slots import Encoded, Slot, Slots, Wrong
 from sessiond.kdb.subscriber_access import ProcessNames, SubscriberAccess
 from sessiond.kdb.tasks import ConnectionTasks
 from sessiond.kdb.telling import Refused, Told, tell
+from sessiond.kdb.ticket_call import TicketRequest
+from sessiond.kdb.ticket_login import TicketLogin
 from sessiond.kdb.turns import Turns
 from sessiond.kdb.web_call import LATE, WebAnswers, answered, begin_web
 from sessiond.kdb.welcome import ConnectionSettings, Welcome
@@ -39,6 +42,8 @@ from sessiond.qipc import NIL, Value, is_ping, list_, symbol
 from sessiond.qipc.values import QType, Vector
 from sessiond.system.peer import Peer
 from sessiond.table import Table
+from sessiond.tickets.issuing import TicketRefusal
+from sessiond.tickets.tickets import Tickets
 
 RENEWAL_SIZE = 40_000  # bytes that a renewal under way may hold: a token of 32 KiB, and its task
 
@@ -60,6 +65,7 @@ class ConnectionContext:
     turns: Turns
     estate: Estate
     web: WebAnswers
+    tickets: Tickets
     process_access: ProcessAccess = field(default_factory=ProcessAccess)
     containment: Containment = field(default_factory=Containment)  # where faults of ours end
     budget: Budget = field(default_factory=Budget)
@@ -150,6 +156,8 @@ class Conversation:
                 self._follow_estate(owner, slot)
             case calls.Web():
                 self._web(call, owner, slot)
+            case calls.TicketCall():
+                self._ticket(call, owner, slot)
 
     def pass_over(self, value: Value, slot: Slot) -> None:
         """Answer a message that could not be begun in its time. Nothing of it happens.
@@ -170,6 +178,8 @@ class Conversation:
         elif owner is not None and isinstance(call, calls.Web):
             services = self._context.login_services
             slot.settle(partial(answered, services, owner, slot, LATE))
+        elif owner is not None and slot.is_sync and isinstance(call, calls.TicketCall):
+            slot.settle(lambda: Encoded(replies.no_ticket(TicketRefusal.DEADLINE)))
         elif slot.is_sync:
             slot.late()
         else:
@@ -240,7 +250,17 @@ class Conversation:
     def _connect(self, call: calls.Connect, owner: Owner, slot: Slot) -> None:
         if not slot.is_sync:
             raise CallError("connect must be sync")
-        Login(self._context.login_services, owner, call, slot, self._tasks).begin()
+        services = self._context.login_services
+        if is_ticket(call.password.reveal()):
+            TicketLogin(self._context.tickets.checking, services, owner, call, slot).begin()
+            return
+        Login(services, owner, call, slot, self._tasks).begin()
+
+    def _ticket(self, call: calls.TicketCall, owner: Owner, slot: Slot) -> None:
+        if not slot.is_sync:
+            raise CallError("ticket must be sync")
+        context = self._context
+        TicketRequest(context.tickets.issuing, context.login_services, owner, call, slot).begin()
 
     def _renew(self, call: calls.Renewal, owner: Owner, slot: Slot) -> None:
         """Renew one session at a time, which is `throttled` while it is being renewed.

@@ -24,6 +24,7 @@ from sessiond.core.events import (
     SessionRolesChanged,
     SourceIssued,
 )
+from sessiond.core.password import TICKET_MARK
 from sessiond.core.session import ActiveSession
 from sessiond.core.standing import Standing
 from sessiond.qipc import (
@@ -45,6 +46,7 @@ from sessiond.qipc import (
     timestamp,
 )
 from sessiond.qipc.values import QType, Vector
+from sessiond.tickets.issuing import IssuedTicket, TicketRefusal
 from sessiond.web.answer import Answer
 
 PUSH = ".sessiond.upd"
@@ -68,6 +70,17 @@ def accepted(active: ActiveSession) -> bytes:
 def refused(reason: Refusal) -> bytes:
     """Return the seven keys of a refused login or renewal; nothing that the caller sent."""
     return _ANSWER.message(False, NO_SESSION, "", (), {}, None, reason.value)
+
+
+def ticket(issued: IssuedTicket) -> bytes:
+    """Return the four keys of the answer with a ticket, as the password that it is."""
+    password = TICKET_MARK + issued.ticket.reveal()
+    return _TICKET.message(True, password, issued.expires_at, "")
+
+
+def no_ticket(reason: TicketRefusal) -> bytes:
+    """Return the four keys of the answer without one."""
+    return _TICKET.message(False, "", None, reason.value)
 
 
 def web(answer: Answer) -> bytes:
@@ -223,6 +236,10 @@ _ANSWER = Template(
         "expires": timestamp,
         "reason": symbol,
     },
+)
+_TICKET = Template(
+    MessageKind.RESPONSE,
+    {"ok": boolean, "ticket": string, "expires": timestamp, "reason": symbol},
 )
 _WEB = Template(
     MessageKind.RESPONSE,

@@ -1,6 +1,7 @@
 """What operators are told of a login, a renewal or a request over HTTP as it is answered."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import structlog
 
@@ -53,7 +54,7 @@ class Told:
     took: float  # seconds from its first byte on
     commit: float | None  # seconds, the wait for its turn included
     timings: LoginTimings
-    parent: str = ""  # the session that a ticket was made for
+    facts: Mapping[str, str] = field(default_factory=dict)  # what else the log has
 
 
 def tell(
@@ -66,8 +67,7 @@ def tell(
     else:
         issuer, word = outcome.session.principal.issuer, "accepted"
         facts = {"issuer": issuer, "session": str(outcome.session.id)}
-    if told.parent:
-        facts["parent"] = told.parent
+    facts = {**facts, **told.facts}
     log.info(
         "login" if told.call == "connect" else "renewal",
         outcome=word,

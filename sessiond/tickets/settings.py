@@ -1,0 +1,23 @@
+"""What tickets are made and judged by."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from sessiond.core.patterns import Patterns
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TicketSettings:
+    """The `[tickets]` table, and what it needs of others."""
+
+    issuer: str  # `iss`
+    host: str  # the machine's name
+    lifetime: timedelta = timedelta(seconds=30)
+    depth: int = 1  # tickets that may lie between a session and its user's sign-in
+    audiences: Patterns = field(default_factory=lambda: Patterns(("*",)))  # on processes' names
+    leeway: timedelta = timedelta(seconds=30)  # that a clock may be ahead
+    deadline: float = 2.0  # seconds for the verdict about a token that is exchanged
+    proved: frozenset[str] = frozenset()  # issuers whose tokens a refresh must have proved
+    generations: Mapping[str, int] = field(default_factory=dict)  # of the issuers, as configured
+    iss: Mapping[str, str] = field(default_factory=dict)  # what each is, by its configured name
