@@ -16,6 +16,7 @@ from sessiond.core.principal import MAX_NAME_SIZE
 from sessiond.core.revocation import Revocation, Scope
 from sessiond.core.session import ProcessAbout, SessionState
 from sessiond.extensions.subscribers.state import Condition, SubscriberState
+from sessiond.tickets.reading import TicketCheck
 
 MAX_LIMIT = 1000  # of what is listed, on a page
 MAX_SEQUENCE = 2**63 - 1  # SQLite's greatest
@@ -182,7 +183,8 @@ class ExplainRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return "ExplainRequest(***)"
 
 
-CheckName = Literal["token", "name", "route", "verification", "match", "admission", "proof"]
+TokenCheck = Literal["token", "name", "route", "verification", "match", "admission", "proof"]
+CheckName = Literal[TokenCheck, TicketCheck]  # a ticket's end with `admission`
 
 
 class Check(Struct, frozen=True, kw_only=True):
@@ -308,6 +310,27 @@ class SetAsideCount(Struct, frozen=True, kw_only=True):
     events: int
 
 
+class TicketKeyStatus(Struct, frozen=True, kw_only=True):
+    """A key that tickets are signed with, or were, or will be."""
+
+    kid: str
+    published_at: datetime
+    signs_at: datetime  # when it begins to
+    is_signing: bool
+
+
+class TicketsStatus(Struct, frozen=True, kw_only=True):
+    """Tickets, by one who makes them. The numbers are since the start."""
+
+    issuer: str
+    keys: list[TicketKeyStatus]
+    next_key_at: datetime | None  # when the next is made; null: there is none yet
+    issued: int
+    exchanged: int  # those of them that were given for a token
+    spent: int
+    refused: int  # that were asked for, or presented
+
+
 class StoreStatus(Struct, frozen=True, kw_only=True):
     """The database."""
 
@@ -358,6 +381,7 @@ class Status(Struct, frozen=True, kw_only=True):
     grants: int
     revocations: int  # in force
     subscribers: list[SubscriberStatus]
+    tickets: TicketsStatus | None  # null: they are off
     store: StoreStatus
     stores: StoresStatus | None  # null: there are none
     last_sequence: int  # of the events

@@ -1,15 +1,17 @@
 """What a login would come to, check by check. Nobody is let in, and no refresh token is spent."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import get_args
 
 import anyio
 
 from sessiond.control.access_steps import Steps, claims_used, steps_of
-from sessiond.control.bodies import Check, CheckName, ExplainProcess, Explanation
+from sessiond.control.bodies import CheckName, ExplainProcess, Explanation, TokenCheck
+from sessiond.control.explain_ticket import explain_ticket
+from sessiond.control.trial import Failed, Trial
 from sessiond.control.view import View
 from sessiond.core.errors import IssuerUnavailable, Refusal, TokenRejected
-from sessiond.core.password import Presented, read_password, stated_claims
+from sessiond.core.password import Presented, is_ticket, read_password, stated_claims
 from sessiond.core.queries import CheckAdmission
 from sessiond.core.secret import Secret
 from sessiond.core.session import ProcessAbout, ProcessKey
@@ -18,42 +20,16 @@ from sessiond.gate import VerifiedLogin
 from sessiond.gate.route import check_typed, find_issuer
 from sessiond.system.peer import Peer
 
-CHECKS: tuple[CheckName, ...] = get_args(CheckName)
+CHECKS: tuple[CheckName, ...] = get_args(TokenCheck)
 PROOF_LATER = "a login would refresh at once, which shows whether the token is our client's"
 
 
-class _Failed(Exception):  # noqa: N818 - an outcome
-    """The login would be refused here."""
-
-    def __init__(self, reason: Refusal, detail: str) -> None:
-        super().__init__(detail)
-        self.reason = reason
-        self.detail = detail
-
-
 @dataclass(slots=True)
-class _Tried:
-    """How far the login has come."""
+class _Found:
+    """What was found on the way."""
 
-    checks: list[Check] = field(default_factory=list)
     verified_login: VerifiedLogin | None = None
     access: Steps | None = None
-
-    def passed(self, detail: str = "") -> None:
-        self.checks.append(Check(check=CHECKS[len(self.checks)], outcome="passed", detail=detail))
-
-    def skipped(self, detail: str = "") -> None:
-        self.checks.append(Check(check=CHECKS[len(self.checks)], outcome="skipped", detail=detail))
-
-    def failed(self, failed: _Failed) -> None:
-        self.checks.append(
-            Check(
-                check=CHECKS[len(self.checks)],
-                outcome="failed",
-                reason=failed.reason.value,
-                detail=failed.detail,
-            )
-        )
 
 
 async def explain(
@@ -67,17 +43,17 @@ async def explain(
     Raises:
         StoreError: The table could not be asked.
     """
-    tried, reason = _Tried(), ""
+    if is_ticket(password.reveal()):
+        return await explain_ticket(view, user=user, password=password, process=process)
+    tried, found, reason = Trial(CHECKS), _Found(), ""
     try:
-        await _try(view, tried, user=user, password=password, process=process, peer=peer)
-    except _Failed as failed:
+        await _try(view, tried, found, user=user, password=password, process=process, peer=peer)
+    except Failed as failed:
         tried.failed(failed)
         reason = failed.reason.value
-        while len(tried.checks) < len(CHECKS):
-            tried.skipped()
-    if tried.verified_login is None or tried.access is None:
+    if found.verified_login is None or found.access is None:
         return Explanation(accepted=not reason, reason=reason, checks=tried.checks, process=process)
-    verdict, steps = tried.verified_login.verdict, tried.access.steps
+    verdict, steps = found.verified_login.verdict, found.access.steps
     return Explanation(
         accepted=not reason,
         reason=reason,
@@ -88,7 +64,7 @@ async def explain(
         user=verdict.principal.name,
         subject=verdict.principal.subject,
         issuer=verdict.principal.issuer,
-        roles=() if tried.access.denied is not None else steps.roles,
+        roles=() if found.access.denied is not None else steps.roles,
         attributes=dict(verdict.attributes),
         expires_at=verdict.lease.expires_at,
     )
@@ -96,7 +72,8 @@ async def explain(
 
 async def _try(
     view: View,
-    tried: _Tried,
+    tried: Trial,
+    found: _Found,
     *,
     user: str,
     password: Secret,
@@ -107,22 +84,22 @@ async def _try(
     try:
         presented = read_password(password.reveal())
     except TokenRejected as rejected:
-        raise _Failed(rejected.reason, rejected.detail) from None
+        raise Failed(rejected.reason, rejected.detail) from None
     tried.passed(_kind(presented))
     try:
         check_typed(user)
         tried.passed()
         issuer = find_issuer([each.route for each in view.issuers.values()], presented, user=user)
     except TokenRejected as rejected:
-        raise _Failed(rejected.reason, rejected.detail) from None
+        raise Failed(rejected.reason, rejected.detail) from None
     tried.passed(f"issuer {issuer}")
     try:
         verified_login = await _admitted(view, tried, user=user, password=password, peer=peer)
-    except _Failed as failed:
+    except Failed as failed:
         hint = _hint(failed.reason, presented, view.issuers[issuer].introspects_as)
-        raise _Failed(failed.reason, failed.detail + hint) from None
-    tried.verified_login = verified_login
-    tried.access = _steps(view, process, verified_login)
+        raise Failed(failed.reason, failed.detail + hint) from None
+    found.verified_login = verified_login
+    found.access = access = _steps(view, process, verified_login)
     tried.passed()
     tokens = PresentedTokens(
         verdict=verified_login.verdict,
@@ -135,15 +112,15 @@ async def _try(
     )
     refusal = await view.table.ask(CheckAdmission(presented=tokens, is_proof_due=False))
     if refusal is not None:
-        raise _Failed(refusal.reason, refusal.detail)
-    if tried.access.denied is not None:
-        raise _Failed(tried.access.denied.reason, tried.access.denied.detail)
+        raise Failed(refusal.reason, refusal.detail)
+    if access.denied is not None:
+        raise Failed(access.denied.reason, access.denied.detail)
     tried.passed()
     await _prove(view, tried, tokens)
 
 
 async def _admitted(
-    view: View, tried: _Tried, *, user: str, password: Secret, peer: Peer
+    view: View, tried: Trial, *, user: str, password: Secret, peer: Peer
 ) -> VerifiedLogin:
     """Return what the gate says, in the time that a login has."""
     owner = ProcessKey(uid=peer.uid, pid=peer.pid, started=peer.started, label="explain")
@@ -156,11 +133,11 @@ async def _admitted(
     except TokenRejected as rejected:
         if rejected.reason is Refusal.USERMISMATCH:  # verified, but another user's
             tried.passed()
-        raise _Failed(rejected.reason, rejected.detail) from None
+        raise Failed(rejected.reason, rejected.detail) from None
     except IssuerUnavailable as unavailable:
-        raise _Failed(Refusal.UNAVAILABLE, str(unavailable)) from None
+        raise Failed(Refusal.UNAVAILABLE, str(unavailable)) from None
     except TimeoutError:
-        raise _Failed(
+        raise Failed(
             Refusal.DEADLINE,
             f"the issuer took longer than {deadline:g} s, wanted a verdict by then: see its "
             "trouble in sessionctl status, or raise login.deadline",
@@ -193,7 +170,7 @@ def _hint(reason: Refusal, presented: Presented, client: str) -> str:
     )
 
 
-async def _prove(view: View, tried: _Tried, tokens: PresentedTokens) -> None:
+async def _prove(view: View, tried: Trial, tokens: PresentedTokens) -> None:
     if tokens.verdict.principal.issuer not in view.settings().proved:
         tried.skipped("this issuer's tokens need no proof by refresh")
         return
@@ -203,7 +180,7 @@ async def _prove(view: View, tried: _Tried, tokens: PresentedTokens) -> None:
     elif tokens.refresh is not None:
         tried.skipped(PROOF_LATER)
     else:
-        raise _Failed(refusal.reason, refusal.detail)
+        raise Failed(refusal.reason, refusal.detail)
 
 
 def _kind(presented: Presented) -> str:

@@ -89,7 +89,7 @@ def _described(operation: Operation, of_type: dict[str, Any]) -> dict[str, Any]:
     }
     if operation.right is Right.ADMINISTER:
         described["description"] = "For control_admins only."
-    elif operation.right is Right.CONNECT:
+    elif operation.only_for:
         described["description"] = f"For those in {operation.only_for} only."
     if operation.body is not None:
         described["requestBody"] = {

@@ -18,6 +18,7 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from sessiond import __version__, log
+from sessiond.control.ticket_metrics import of_tickets
 from sessiond.control.view import View
 from sessiond.core.errors import StoreError
 from sessiond.core.listing import Counts
@@ -40,7 +41,7 @@ async def exposition(view: View, counts: Counts) -> bytes:
     registry = CollectorRegistry(auto_describe=False)
     found = [*_of_daemon(view), *_of_store(view, disk), *_of_table(counts)]
     found += [*_of_issuers(view), *_of_role_sources(view), *_of_tasks(view)]
-    found += _of_stores(view.stores, contexts=len((await view.table.rows()).contexts))
+    found += of_tickets(view.tickets, now=view.clock.now())
     found += [*_of_subscribers(view.subscribers.states(), await _ages(view))]
     registry.register(_Collected(found))
     return generate_latest(registry) + generate_latest(view.metrics.registry)

@@ -20,8 +20,9 @@ from sessiond.gate import Breaker, Gate, IssuerRoute
 from sessiond.issuers.health import IssuerHealth
 from sessiond.kdb.connected import ConnectedProcesses
 from sessiond.metrics import Metrics
-from sessiond.sources.sources import Sources
+from sessiond.system.peer import AllowList
 from sessiond.table import Table
+from sessiond.tickets.tickets import Tickets
 from sessiond.tokenstores.settings import StoresSettings
 from sessiond.tokenstores.stores import TokenStores
 
@@ -55,7 +56,8 @@ class ViewSettings:
     proved: frozenset[str]  # issuers whose tokens count once a refresh has proved them
     deadline: float  # seconds that a login may take
     access: AccessRules = field(default_factory=AccessRules)
-    stores: StoresSettings = field(default_factory=StoresSettings)
+    exchangers: AllowList | None = None  # who may exchange tokens for tickets; None: nobody
+    stores: StoresSettings | None = None  # None: there are none
 
 
 @dataclass(slots=True)
@@ -127,6 +129,7 @@ class View:
     events: EventLog
     connected: ConnectedProcesses
     gate: Gate
+    tickets: Tickets
     settings: Callable[[], ViewSettings]  # those of now
     hashed: Callable[[Secret], TokenHash]
     new_id: Callable[[], UUID]

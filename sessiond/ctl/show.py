@@ -129,7 +129,7 @@ def status_of(status: Mapping[str, Any]) -> Iterable[Table]:
             "next refresh": moment(status["next_refresh_at"]),
             "revocations": f"{status['revocations']} in force",
             "subscribers": _subscribers(status["subscribers"]),
-            **_stores(status.get("stores")),
+            **_tickets(status.get("tickets")),
             "waiting": f"{status['queues']['table']} changes, {status['queues']['logins']} logins",
             "last event": status["last_sequence"],
             "database": f"{store['path']} ({store['bytes']} bytes)",
@@ -183,6 +183,24 @@ def _stood_in(source: Mapping[str, Any]) -> str:
     if not source["stood_in"]:
         return "-"
     return f"{source['stood_in']}, last {moment(source['last_stood_in_at'])}"
+
+
+def _tickets(tickets: Mapping[str, Any] | None) -> dict[str, str]:
+    """Return how many tickets there were, and each key; nothing where they are off."""
+    if tickets is None:
+        return {}
+    counts = f"{tickets['issued']} issued ({tickets['exchanged']} for tokens)"
+    shown = {
+        "tickets": f"{counts}, {tickets['spent']} spent, {tickets['refused']} refused",
+        "ticket issuer": tickets["issuer"],
+    }
+    for each in tickets["keys"]:
+        begins = f"signs since {moment(each['signs_at'])}"
+        if not each["is_signing"]:
+            begins = f"another signs; published since {moment(each['published_at'])}"
+        shown[f"ticket key {each['kid'][:8]}"] = begins
+    shown["next ticket key"] = moment(tickets["next_key_at"])
+    return shown
 
 
 def _configuration(configuration: Mapping[str, Any]) -> dict[str, str]:

@@ -288,6 +288,7 @@ class Reload:
         endpoints.listener.end_disallowed()
         services.connected.end_misnamed(now.names)
         services.estate.reload()
+        services.tickets.keys.look()
         if now.access != before.access:
             endpoints.control.end_streams()
         endpoints.view.configuration.applied(

@@ -35,6 +35,8 @@ from sessiond.sources.sources import Sources
 from sessiond.store.sealing import TokenHasher
 from sessiond.system.peer import Peer
 from sessiond.table import Table
+from sessiond.tickets.needs import TicketServices
+from sessiond.tickets.tickets import Tickets
 from sessiond.timekeeper import Timekeeper
 from sessiond.tokenstores.stores import TokenStores
 from sessiond.web.needs import WebServices
@@ -64,8 +66,7 @@ class Services:
     refresher: Refresher
     login_services: LoginServices
     web: Web
-    sources: Sources
-    source_builder: SourceBuilder
+    tickets: Tickets
     subscribers: Subscribers
     stores: TokenStores
 
@@ -120,8 +121,7 @@ def services_of(
             table, gate, refresher, clock, hasher, metrics, lambda: current.now.table.rules.proved
         ),
         web=_web(current, issuers, table, gate, refresher, clock, store, hasher),
-        sources=sources,
-        source_builder=source_builder,
+        tickets=_tickets(current, table, gate, clock, store, hasher),
         subscribers=subscribers,
     )
 
@@ -224,6 +224,29 @@ def _web(
     )
 
 
+def _tickets(
+    current: Current[Snapshot],
+    table: Table,
+    gate: Gate,
+    clock: SystemClock,
+    store: store.SqliteStore,
+    hasher: TokenHasher,
+) -> Tickets:
+    return Tickets.of(
+        TicketServices(
+            settings=lambda: current.now.tickets,
+            table=table,
+            gate=gate,
+            clock=clock,
+            sealing=lambda: store.sealer,
+            hashed=hasher.token_hash,
+            draw=draw,
+            new_id=uuid4,
+            instance=uuid4(),
+        )
+    )
+
+
 class Reception:
     """Receives connections. Each is served as was configured when it came."""
 
@@ -271,6 +294,7 @@ def endpoints_of(
         events=services.events,
         connected=services.connected,
         gate=services.gate,
+        tickets=services.tickets,
         settings=lambda: current.now.view,
         hashed=services.login_services.hashed,
         new_id=uuid4,
@@ -300,7 +324,7 @@ def _context(current: Current[Snapshot], services: Services, welcome: Welcome) -
         turns=Turns(services.table),
         estate=services.estate,
         web=services.web,
-        sources=services.sources,
+        tickets=services.tickets,
         process_access=ProcessAccess(lambda: current.now.names),
         containment=services.issuers.containment,
     )

@@ -130,6 +130,7 @@ async def _run(
             ends = _Ends()
             _begin(root, services, ends)
             rules = current.now.table.rules
+            await services.tickets.keys.begin()
             await resume(services.table, services.refresher, rules, services.names)
             collector.calm()
             root.start_soon(collector.run, services.clock)
@@ -167,6 +168,7 @@ def _begin(root: TaskGroup, services: Services, ends: "_Ends") -> None:
     root.start_soon(services.timekeeper.run)
     root.start_soon(services.issuers.run)
     root.start_soon(services.estate.run)
+    root.start_soon(services.tickets.keys.run)
     root.start_soon(_then, services.web.run, ends.signed_in)
     root.start_soon(_then, services.sources.run, ends.fetched)
     root.start_soon(_then, services.table.run, ends.written)

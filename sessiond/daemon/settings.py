@@ -1,11 +1,12 @@
 """What the configuration comes to: for each part the values that it uses, and no more."""
 
+import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
-from sessiond.config import Config, IssuerConfig, SourceConfig, StoresConfig, credentials
+from sessiond.config import Config, IssuerConfig, StoresConfig, TicketsConfig, credentials
 from sessiond.config.claim_rules import claim_rules
 from sessiond.control.access import Access
 from sessiond.control.view import IssuerView, ViewSettings
@@ -28,6 +29,7 @@ from sessiond.refresher import RefreshSettings
 from sessiond.sources.settings import RunningSource, SourceSettings
 from sessiond.system.peer import AllowList
 from sessiond.table import TableSettings
+from sessiond.tickets.settings import TicketSettings, urn_of
 from sessiond.tokenstores.settings import StoresSettings
 from sessiond.web.base import Base
 from sessiond.web.needs import WebSettings
@@ -42,6 +44,8 @@ class LookedUp:
     access: Access
     peers: tuple[AllowList | None, ...]  # of each [[access.process]]; None: anybody
     proof_key: Secret | None
+    host: str  # what the machine is called
+    exchangers: AllowList | None = None  # None: tickets are off
     stores: StoresSettings | None = None
     readers: Mapping[str, AllowList | None] = field(default_factory=dict)  # by source
 
@@ -68,6 +72,8 @@ def look_up(config: Config, environ: Mapping[str, str]) -> LookedUp:
             for number, each in enumerate(config.access.process, start=1)
         ),
         proof_key=credentials.proof_key(listen.proof_key_file, environ=environ),
+        host=socket.gethostname(),
+        exchangers=None if config.tickets is None else _exchangers(config.tickets),
         stores=None if config.stores is None else _stores(config.stores),
         readers={each.name: _readers(each) for each in config.sources},
     )
@@ -75,7 +81,12 @@ def look_up(config: Config, environ: Mapping[str, str]) -> LookedUp:
 
 def _gives_tokens(config: Config) -> bool:
     """Say whether programs are let in at the control socket that are there for tokens."""
-    return config.stores is not None or any(each.readers for each in config.sources)
+    exchangers = () if config.tickets is None else config.tickets.exchangers
+    return config.stores is not None or bool(exchangers)
+
+
+def _exchangers(tickets: TicketsConfig) -> AllowList:
+    return AllowList.listed("tickets.exchangers", tickets.exchangers)
 
 
 def _readers(source: SourceConfig) -> AllowList | None:
@@ -147,7 +158,9 @@ def snapshot_of(
             keeps_access=any(each.grant == "on_behalf_of" for each in config.sources),
         ),
         web=_web(config, running, rules),
-        sources=_sources(config, looked_up, sources or {}),
+        tickets=None
+        if config.tickets is None
+        else _tickets(config, config.tickets, looked_up, rules),
         witnesses={name: each.ahead for name, each in running.items()},
         subscribers=_subscribers(config),
         access=looked_up.access,
@@ -156,6 +169,7 @@ def snapshot_of(
             proved=rules.proved,
             deadline=login.deadline,
             access=rules.access,
+            exchangers=looked_up.exchangers,
             stores=looked_up.stores,
         ),
         stop_within=_stop_within(config),
@@ -190,22 +204,20 @@ def _web(config: Config, running: Mapping[str, RunningIssuer], rules: Rules) -> 
     )
 
 
-def _sources(
-    config: Config, looked_up: LookedUp, built: Mapping[str, BuiltSource]
-) -> SourceSettings:
-    return SourceSettings(
-        sources={
-            each.name: RunningSource(
-                config=each,
-                source=built[each.name].source,
-                processes=Patterns(each.processes),
-                readers=looked_up.readers[each.name],
-                authorizer=built[each.name].parts.sign_in,
-            )
-            for each in config.sources
-            if each.name in built
-        },
-        waiting=config.login.waiting,
+def _tickets(
+    config: Config, tickets: TicketsConfig, looked_up: LookedUp, rules: Rules
+) -> TicketSettings:
+    return TicketSettings(
+        issuer=tickets.issuer or urn_of(looked_up.host),
+        host=looked_up.host,
+        lifetime=timedelta(seconds=tickets.lifetime),
+        depth=tickets.depth,
+        audiences=tickets.audiences,
+        leeway=timedelta(seconds=config.login.leeway),
+        deadline=config.login.deadline,
+        proved=rules.proved,
+        generations=rules.generations,
+        iss=rules.iss,
     )
 
 

@@ -20,6 +20,7 @@ from sessiond.refresher import RefreshSettings
 from sessiond.sources.settings import SourceSettings
 from sessiond.system.peer import AllowList
 from sessiond.table import TableSettings
+from sessiond.tickets.settings import TicketSettings
 from sessiond.timekeeper import Witness
 from sessiond.web.needs import WebSettings
 
@@ -48,7 +49,7 @@ class Snapshot:
     table: TableSettings
     refresh: RefreshSettings
     web: WebSettings
-    sources: SourceSettings
+    tickets: TicketSettings | None  # None: there are none
     witnesses: Mapping[str, Witness]  # of the time, by the issuer's name
     subscribers: SubscriberSettings
     access: Access

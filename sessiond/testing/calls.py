@@ -54,6 +54,11 @@ def renew_call(session: UUID, password: str) -> Value:
     return call("renew", guid(session), string(password))
 
 
+def ticket_call(session: UUID, audience: str) -> Value:
+    """Return that one of a process's sessions is to be let in at another process."""
+    return call("ticket", dictionary({"session": guid(session), "audience": string(audience)}))
+
+
 def web_call(
     target: str = "/",
     *,

@@ -17,6 +17,7 @@ from sessiond.testing.calls import (
     opened_call,
     reconcile_call,
     renew_call,
+    ticket_call,
     web_call,
 )
 from sessiond.testing.issued import Issued
@@ -135,6 +136,10 @@ class FakeProcess:
     def renew(self, session: UUID, token: Token) -> dict[str, Any]:
         """Bring other tokens for a live session; return the answer."""
         return plain_dict(self.sync(renew_call(session, _password(token))))
+
+    def ticket(self, session: UUID, audience: str) -> dict[str, Any]:
+        """Ask for a ticket for a session, to log in at another process; return the answer."""
+        return plain_dict(self.sync(ticket_call(session, audience)))
 
     def web(self, target: str = "/", **said: str) -> dict[str, Any]:
         """Ask about a request over HTTP: its `bearer`, `cookie`, `accept`, `origin`, `host`."""

@@ -16,9 +16,3 @@ def name_of(audience: str, host: str) -> str | None:
     if not at:
         return audience
     return name if folded(named_host) == folded(host) else None
-
-
-def is_meant(audience: str, *, name: str, host: str) -> bool:
-    """Say whether a ticket's audience is the process of this name, as `[access]` compares names."""
-    meant = name_of(audience, host)
-    return meant is not None and folded(meant) == folded(name)

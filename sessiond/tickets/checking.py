@@ -32,13 +32,13 @@ class Checking:
         self._keys = keys
 
     def check(
-        self, password: Secret, *, process: str, typed: str, passed: Progress | None = None
+        self, password: Secret, *, process: str | None, typed: str, passed: Progress | None = None
     ) -> CheckedTicket:
         """Return what a ticket says, once all of it was checked that it can show itself.
 
         Args:
             password: As it was presented, with its mark.
-            process: The name of the process that it was presented at.
+            process: The name of the process that it was presented at; None: of none yet.
             typed: The name that was typed beside it.
             passed: Filled with the checks that it has passed, however this ends.
 

@@ -16,7 +16,7 @@ from sessiond.core.secret import Secret
 from sessiond.core.session import ProcessKey
 from sessiond.core.ticket import TicketId
 from sessiond.core.verdict import PresentedTokens
-from sessiond.gate import VerifiedLogin
+from sessiond.gate import LoginTimings, VerifiedLogin
 from sessiond.tickets import verdicts
 from sessiond.tickets.claims import TicketClaims
 from sessiond.tickets.exchange_request import (
@@ -47,12 +47,13 @@ class Exchanged:
 class SubjectRefused(ExchangeRefused):
     """The token itself is not taken: why is for the log, and only a word of it for who asked."""
 
-    def __init__(self, reason: Refusal, detail: str) -> None:
+    def __init__(self, reason: Refusal, detail: str, issuer: str) -> None:
         is_later = reason in _NOT_NOW
         error = ExchangeError.TEMPORARILY_UNAVAILABLE if is_later else ExchangeError.INVALID_REQUEST
         super().__init__(error, f"the subject token is refused: {reason.value}")
         self.reason = reason
         self.detail = detail
+        self.issuer = issuer  # whom it was taken to; empty: it did not come to that
 
 
 class Exchange:
@@ -97,22 +98,25 @@ class Exchange:
     ) -> tuple[VerifiedLogin, PresentedTokens]:
         """Return what the token proves, if it would let its user in now."""
         services = self._services
-        presented_at = services.clock.now()
+        presented_at, timings = services.clock.now(), LoginTimings()
         try:
             password = services.gate.read_bearer(request.subject_token.reveal())
             if request.is_jwt and not password.is_jwt:
                 raise TokenRejected(Refusal.MALFORMED, "said to be a JWT, wanted one: present it")
             with anyio.fail_after(settings.deadline):
-                verified = await services.gate.admit(user=None, password=password, owner=asker)
+                verified = await services.gate.admit(
+                    user=None, password=password, owner=asker, timings=timings
+                )
         except TokenRejected as rejected:
-            raise SubjectRefused(rejected.reason, rejected.detail) from None
+            raise SubjectRefused(rejected.reason, rejected.detail, timings.issuer) from None
         except IssuerUnavailable as unavailable:
-            raise SubjectRefused(Refusal.UNAVAILABLE, str(unavailable)) from None
+            raise SubjectRefused(Refusal.UNAVAILABLE, str(unavailable), timings.issuer) from None
         except TimeoutError:
             raise SubjectRefused(
                 Refusal.DEADLINE,
                 f"the issuer took longer than {settings.deadline:g} s, wanted a verdict by then: "
                 "see its trouble in sessionctl status, or raise login.deadline",
+                timings.issuer,
             ) from None
         presented = PresentedTokens(
             verdict=verified.verdict,
@@ -128,7 +132,7 @@ class Exchange:
             CheckAdmission(presented=presented, is_proof_due=is_proof_due)
         )
         if denied is not None:
-            raise SubjectRefused(denied.reason, denied.detail)
+            raise SubjectRefused(denied.reason, denied.detail, timings.issuer)
         return verified, presented
 
     def _issued(

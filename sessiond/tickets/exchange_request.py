@@ -1,4 +1,4 @@
-"""A token exchange as it is asked for (RFC 8693, 2.1), and the errors that it may be answered with."""
+"""A token exchange as it is asked for (RFC 8693, 2.1), and the errors that may be its answer."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

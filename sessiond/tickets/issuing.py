@@ -125,7 +125,7 @@ def not_for(audience: str, settings: TicketSettings) -> NoTicket | None:
             f"the audience is {seen(audience)}, of another host than {seen(settings.host)}, wanted "
             "a process of this one: a ticket is spent where it was made",
         )
-    if not settings.audiences.match(name):
+    if not settings.may_be_for(name):
         return NoTicket(
             TicketRefusal.NOTALLOWED,
             f"the audience is {seen(audience)}, which tickets.audiences does not match, wanted one "

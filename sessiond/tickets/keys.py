@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
 
+import anyio
 import structlog
 
 from sessiond.core.changes import DropTicketKey, KeepTicketKey
@@ -33,6 +34,7 @@ class TicketKeys:
         self._rows: dict[str, TicketKey] = {}
         self._signing: dict[str, SigningKey] = {}
         self._news = Notifier()
+        self._begun = anyio.Event()
         self._is_loaded = False
 
     @property
@@ -67,6 +69,13 @@ class TicketKeys:
         """Have it seen to at once whether there must be another key: tickets may be on by now."""
         self._news.notify()
 
+    async def begin(self) -> None:
+        """Return once the keys of before are read, and there is one to sign with.
+
+        Or once it was tried in vain: `run` goes on trying, and what needs no ticket works.
+        """
+        await self._begun.wait()
+
     async def run(self) -> None:
         """See to the keys until cancelled, or until the table takes nothing more."""
         while True:
@@ -79,6 +88,8 @@ class TicketKeys:
             except StoreError as error:
                 log.warning("ticket keys put off", error=str(error), again_in=AGAIN_IN)
                 wait = AGAIN_IN
+            finally:
+                self._begun.set()
             await first(
                 partial(self._services.clock.sleep, wait), partial(self._news.wait_beyond, seen)
             )

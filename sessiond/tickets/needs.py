@@ -13,7 +13,7 @@ from sessiond.core.queries import Request
 from sessiond.core.secret import Secret
 from sessiond.core.session import ProcessAbout, ProcessKey
 from sessiond.core.ticket import TicketKey
-from sessiond.gate import VerifiedLogin
+from sessiond.gate import LoginTimings, VerifiedLogin
 from sessiond.tickets.counts import TicketCounts
 from sessiond.tickets.settings import TicketSettings
 
@@ -57,7 +57,9 @@ class Gate(Protocol):
         """
         ...
 
-    async def admit(self, *, user: None, password: Presented, owner: ProcessKey) -> VerifiedLogin:
+    async def admit(
+        self, *, user: None, password: Presented, owner: ProcessKey, timings: LoginTimings
+    ) -> VerifiedLogin:
         """Return what a token proves beside which nobody typed a name.
 
         Raises:

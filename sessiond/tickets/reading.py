@@ -14,9 +14,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from sessiond.core.compact import CompactToken, Stated, decoded, is_canonical
 from sessiond.core.errors import Refusal, TokenRejected
-from sessiond.core.principal import same_name
+from sessiond.core.principal import folded, same_name
 from sessiond.core.printable import any_of, seen
-from sessiond.tickets.audience import is_meant
+from sessiond.tickets.audience import name_of
 from sessiond.tickets.claims import ALGORITHM, TYPE, TicketClaims, claims_of
 from sessiond.tickets.settings import TicketSettings
 
@@ -31,7 +31,7 @@ _OFF = "tickets are off here, wanted an access token: configure [tickets], or si
 class PresentedAt:
     """Where a ticket was presented, when, and by whom."""
 
-    process: str  # the name that it says in `hello`
+    process: str | None  # the name that it says in `hello`; None: any may have been meant
     typed: str  # the name beside it
     now: datetime
 
@@ -80,8 +80,8 @@ class TicketReading:
         claims = claims_of(stated)
         if claims is None:
             raise _malformed(
-                "it is signed, and has other claims than a ticket: it is of another sessiond, wanted "
-                "one of this: ask for another ticket"
+                "it is signed, and has other claims than a ticket, wanted one of this version of "
+                "sessiond: ask for another ticket"
             )
         for check, judge in _JUDGES.items():
             judge(claims, settings, self._at)
@@ -173,12 +173,13 @@ def _check_time(claims: TicketClaims, settings: TicketSettings, at: PresentedAt)
 
 
 def _check_audience(claims: TicketClaims, settings: TicketSettings, at: PresentedAt) -> None:
-    if not is_meant(claims.aud, name=at.process, host=settings.host):
+    meant = name_of(claims.aud, settings.host)
+    if meant is None or (at.process is not None and folded(meant) != folded(at.process)):
         raise TokenRejected(
             Refusal.WRONGAUDIENCE,
-            f"the ticket is for {seen(claims.aud)}, and was presented at {seen(at.process)}, wanted "
-            "it at the process that it is for: ask for one with the name that this process says "
-            "to sessiond",
+            f"the ticket is for {seen(claims.aud)}, and was presented at {seen(at.process)}, "
+            "wanted it at the process that it is for: ask for one with the name that this process "
+            "says to sessiond",
         )
 
 

@@ -1,9 +1,9 @@
 """Which key signs, which are published, and when the next is made: a matter of their ages alone.
 
 Each is published a day before it signs, so that whoever checks tickets by a key set that he has
-fetched knows it by then; it signs for thirty days; and it stays published for a day after. `made_at`
-is the moment from which a key is published. That of the very first is a day earlier than it was
-made, since there is nobody yet who could know another: so it signs at once.
+fetched knows it by then; it signs for thirty days; and it stays published for a day after.
+`made_at` is the moment from which a key is published. That of the very first is a day earlier than
+it was made, since there is nobody yet who could know another: so it signs at once.
 """
 
 from collections.abc import Iterable, Sequence

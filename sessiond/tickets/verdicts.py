@@ -6,7 +6,6 @@ not open a session elsewhere. It opens for the one ticket that it was sealed for
 
 import base64
 import binascii
-from collections.abc import Mapping
 from datetime import datetime
 from uuid import UUID
 

@@ -30,6 +30,7 @@ def running(socket: str) -> Iterator[Finding]:
     yield from _hooks(status)
     yield from _issuers(status)
     yield from _subscribers(status["subscribers"])
+    yield from _tickets(status)
 
 
 def _standing(status: dict[str, Any]) -> Iterator[Finding]:
@@ -92,3 +93,16 @@ def _subscribers(subscribers: list[dict[str, Any]]) -> Iterator[Finding]:
             yield warning(check, found, advice)
         else:
             yield ok(check, found)
+
+
+def _tickets(status: dict[str, Any]) -> Iterator[Finding]:
+    tickets = status["tickets"]
+    if tickets is None:
+        return
+    signing = [each for each in tickets["keys"] if each["is_signing"]]
+    if not signing:
+        found = "no key signs them, so that there are none"
+        yield wrong("tickets", found, "see `ticket keys put off` in the log, and the disk")
+    else:
+        found = f"{tickets['issuer']} signs with {signing[0]['kid'][:8]} since "
+        yield ok("tickets", found + moment(signing[0]["signs_at"]))

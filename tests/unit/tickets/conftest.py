@@ -1,0 +1,15 @@
+"""What the room's tests have in common."""
+
+import pytest
+
+from tests.fakes import FakeClock
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
