@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import get_args
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
+from sessiond.tickets.counts import Way
 from sessiond.tickets.tickets import Tickets
-
-_WAYS = ("call", "exchange")
 
 
 def of_tickets(tickets: Tickets, *, now: datetime) -> Iterable[Metric]:
@@ -21,7 +21,7 @@ def of_tickets(tickets: Tickets, *, now: datetime) -> Iterable[Metric]:
     issued = CounterMetricFamily(
         "sessiond_tickets_issued", "Tickets made, by how they were asked for", labels=["by"]
     )
-    for way in _WAYS:
+    for way in get_args(Way):
         issued.add_metric([way], counts.issued[way])
     yield issued
     yield CounterMetricFamily(

@@ -33,8 +33,10 @@ def signer(keys: Iterable[TicketKey], *, now: datetime) -> TicketKey | None:
     there is none at all.
     """
     by_age = _by_age(keys)
+    if not by_age:
+        return None
     ripe = [key for key in by_age if signs_since(key) <= now]
-    return (ripe or by_age[:1] or [None])[-1]
+    return ripe[-1] if ripe else by_age[0]
 
 
 def is_next_due(keys: Iterable[TicketKey], *, now: datetime) -> bool:

@@ -73,8 +73,8 @@ def test_the_example_has_every_key_with_its_default() -> None:
         ("audience = []", "tickets.audience is unknown; did you mean tickets.audiences?"),
         (
             f'{FOR_RDBS}issuer = "not a: uri"',
-            "tickets.issuer is 'not a: uri', must be printable ASCII without blanks, a URI where it "
-            "has a colon (RFC 7519, 2), or empty, at most 256 characters",
+            "tickets.issuer is 'not a: uri', must be printable ASCII without blanks, a URI where "
+            "it has a colon (RFC 7519, 2), or empty, at most 256 characters",
         ),
         (
             f'{FOR_RDBS}issuer = "https://login.example.com/"',

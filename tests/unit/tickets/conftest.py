@@ -8,8 +8,3 @@ from tests.fakes import FakeClock
 @pytest.fixture
 def clock() -> FakeClock:
     return FakeClock()
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"

@@ -61,7 +61,9 @@ def b64(octets: bytes) -> str:
     return base64.urlsafe_b64encode(octets).decode().rstrip("=")
 
 
-def ticket(header: object = None, payload: object = None, *, key: Ed25519PrivateKey = PRIVATE) -> str:
+def ticket(
+    header: object = None, payload: object = None, *, key: Ed25519PrivateKey = PRIVATE
+) -> str:
     """Return a ticket that is signed; each part as JSON, or as the text that is given."""
     parts = [
         b64((each if isinstance(each, str) else json.dumps(each)).encode())

@@ -8,7 +8,7 @@ from joserfc import jws
 
 from sessiond.core.secret import Secret
 from sessiond.tickets.signing import SigningKey, jwk, thumbprint
-from tests.unit.tickets.making import KEY, b64, claims, ticket
+from tests.unit.tickets.making import HEADER, KEY, b64, claims
 
 
 def test_a_ticket_is_a_jws_that_a_stock_library_checks_by_the_published_key() -> None:
@@ -24,7 +24,7 @@ def test_its_bytes_are_those_of_compact_json() -> None:
     header, payload = KEY.sign(claims()).reveal().split(".")[:2]
     dense = {"separators": (",", ":")}
     assert payload == b64(json.dumps(claims().members(), **dense).encode())  # type: ignore[arg-type]
-    assert header == ticket().split(".")[0].replace(ticket().split(".")[0], header)
+    assert header == b64(json.dumps(dict(HEADER), **dense).encode())  # type: ignore[arg-type]
 
 
 def test_a_key_is_called_by_its_thumbprint() -> None:
