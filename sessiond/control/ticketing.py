@@ -11,7 +11,7 @@ from sessiond.control.access import Right
 from sessiond.control.operation import Asked, Operation
 from sessiond.control.view import View
 from sessiond.core.errors import StoreError
-from sessiond.core.printable import seen
+from sessiond.core.principal import shown
 from sessiond.core.session import ProcessKey
 from sessiond.system.peer import Peer
 from sessiond.tickets.exchange import Exchanged, SubjectRefused
@@ -120,7 +120,7 @@ def _tell(view: View, peer: Peer, exchanged: Exchanged, began: float) -> None:
         pid=peer.pid,
         user=exchanged.user,
         issuer=exchanged.issuer,
-        audience=seen(exchanged.audience),
+        audience=shown(exchanged.audience),
         ticket=str(exchanged.issued.id),
         answer_ms=_milliseconds(view, began),
     )

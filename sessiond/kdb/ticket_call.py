@@ -5,7 +5,7 @@ from functools import partial
 import structlog
 
 from sessiond.core.errors import StoreError
-from sessiond.core.printable import seen
+from sessiond.core.principal import shown
 from sessiond.core.queries import FindSession
 from sessiond.core.session import ActiveSession
 from sessiond.gate import LoginTimings
@@ -83,7 +83,7 @@ class TicketRequest:
         log.info(
             "ticket",
             process=self._owner.about.name,
-            audience=seen(self._call.audience),
+            audience=shown(self._call.audience),
             session=str(self._call.session),
             user="" if session is None else session.principal.name,
             issuer="" if session is None else session.principal.issuer,
