@@ -95,14 +95,6 @@ def services_of(
     # answered: once in, its user may be known by them at once.
     readers = (events.take, gate.take, refresher.take, sources.take, connected.take)
     table.attend(*readers, heralds=(estate.take,))
-    subscribers = Subscribers(
-        lambda: current.now.subscribers,
-        events,
-        table,
-        clock,
-        start=starter(environ, clock),
-        draw=draw,
-    )
     return Services(
         clock=clock,
         metrics=metrics,
@@ -122,7 +114,24 @@ def services_of(
         ),
         web=_web(current, issuers, table, gate, refresher, clock, store, hasher),
         tickets=_tickets(current, table, gate, clock, store, hasher),
-        subscribers=subscribers,
+        subscribers=_subscribers(current, events, table, clock, environ),
+    )
+
+
+def _subscribers(
+    current: Current[Snapshot],
+    events: EventLog,
+    table: Table,
+    clock: SystemClock,
+    environ: Mapping[str, str],
+) -> Subscribers:
+    return Subscribers(
+        lambda: current.now.subscribers,
+        events,
+        table,
+        clock,
+        start=starter(environ, clock),
+        draw=draw,
     )
 
 

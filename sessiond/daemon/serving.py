@@ -80,15 +80,14 @@ async def serve(path: Path, config: Config, environ: Mapping[str, str]) -> None:
         stack.push_async_callback(issuers.close)
         running = await issuers.build(config, at_start=True)
         issuers.use(running)
-        current = Current(settings.snapshot_of(config, looked_up, running))
+        snapshot = partial(settings.snapshot_of, config, looked_up, running)
+        current = Current(snapshot())
         hasher = TokenHasher(store.lookup_key)
         services = services_of(
             current, clock=clock, store=store, issuers=issuers, hasher=hasher, environ=environ
         )
-        sources = await services.source_builder.build(config)
-        services.source_builder.use(sources)
         stack.callback(services.source_builder.close)
-        current.now = settings.snapshot_of(config, looked_up, running, sources)
+        current.now = snapshot(await services.source_builder.begin(config))
         await services.subscribers.check(config.subscribers, at_start=True)
         collector = Collector()
         collector.rest()

@@ -164,14 +164,7 @@ def snapshot_of(
         witnesses={name: each.ahead for name, each in running.items()},
         subscribers=_subscribers(config),
         access=looked_up.access,
-        view=ViewSettings(
-            issuers=_views(running),
-            proved=rules.proved,
-            deadline=login.deadline,
-            access=rules.access,
-            exchangers=looked_up.exchangers,
-            stores=looked_up.stores,
-        ),
+        view=_view(config, looked_up, running, rules),
         stop_within=_stop_within(config),
     )
 
@@ -191,6 +184,19 @@ def _rules(config: Config, running: Mapping[str, RunningIssuer]) -> Rules:
             idle=timedelta(seconds=min(config.web.idle, config.web.session)),
             session=timedelta(seconds=config.web.session),
         ),
+    )
+
+
+def _view(
+    config: Config, looked_up: LookedUp, running: Mapping[str, RunningIssuer], rules: Rules
+) -> ViewSettings:
+    return ViewSettings(
+        issuers=_views(running),
+        proved=rules.proved,
+        deadline=config.login.deadline,
+        access=rules.access,
+        exchangers=looked_up.exchangers,
+        stores=looked_up.stores,
     )
 
 

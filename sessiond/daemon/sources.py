@@ -84,6 +84,11 @@ class SourceBuilder:
         self._alone: dict[str, anyio.Lock] = {}  # by name: one refresh token is spent at a time
         self.running: Mapping[str, BuiltSource] = {}
 
+    async def begin(self, config: Config) -> Mapping[str, BuiltSource]:
+        """Return the sources of a start, which are in use by then. Raises as `build`."""
+        self.use(await self.build(config))
+        return self.running
+
     async def build(self, config: Config) -> dict[str, BuiltSource]:
         """Return a source for each table, by name; nothing is asked of anybody yet.
 

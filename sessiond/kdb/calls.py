@@ -107,6 +107,12 @@ class TicketCall:
     audience: str  # NAME, or NAME@HOST
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenCall:
+    name: str  # a data source's
+    session: SessionId | None = None  # on whose user's behalf; None: on nobody's
+
+
 Call = (
     Hello
     | Connect
@@ -119,6 +125,7 @@ Call = (
     | Follow
     | Web
     | TicketCall
+    | TokenCall
 )
 
 
@@ -211,6 +218,16 @@ def _ticket(argument: Value) -> TicketCall:
     return TicketCall(session=session, audience=audience)
 
 
+def _token(argument: Value) -> TokenCall:
+    entries = _entries(argument, "token", ("name",))
+    named = entries.get("session")
+    session = None if named is None else guid_of(named, "session")
+    return TokenCall(
+        name=_line(entries["name"], "name"),
+        session=SessionId(session) if session is not None and session.int else None,
+    )
+
+
 def _entries(value: Value, name: str, keys: Sequence[str]) -> dict[str, Value]:
     entries = mapping(value, f"the argument of {name}")
     missing = [key for key in keys if key not in entries]
@@ -280,4 +297,5 @@ _READERS: dict[str, tuple[tuple[int, ...], Callable[..., Any]]] = {
     "follow": ((1,), _follow),
     "web": ((1,), _web),
     "ticket": ((1,), _ticket),
+    "token": ((1,), _token),
 }

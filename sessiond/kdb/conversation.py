@@ -35,11 +35,13 @@ from sessiond.kdb.tasks import ConnectionTasks
 from sessiond.kdb.telling import Refused, Told, tell
 from sessiond.kdb.ticket_call import TicketRequest
 from sessiond.kdb.ticket_login import TicketLogin
+from sessiond.kdb.token_call import SourceAnswers, TokenRequest
 from sessiond.kdb.turns import Turns
 from sessiond.kdb.web_call import LATE, WebAnswers, answered, begin_web
 from sessiond.kdb.welcome import ConnectionSettings, Welcome
 from sessiond.qipc import NIL, Value, is_ping, list_, symbol
 from sessiond.qipc.values import QType, Vector
+from sessiond.sources.answer import Reason
 from sessiond.system.peer import Peer
 from sessiond.table import Table
 from sessiond.tickets.issuing import TicketRefusal
@@ -66,6 +68,7 @@ class ConnectionContext:
     estate: Estate
     web: WebAnswers
     tickets: Tickets
+    sources: SourceAnswers
     process_access: ProcessAccess = field(default_factory=ProcessAccess)
     containment: Containment = field(default_factory=Containment)  # where faults of ours end
     budget: Budget = field(default_factory=Budget)
@@ -158,6 +161,8 @@ class Conversation:
                 self._web(call, owner, slot)
             case calls.TicketCall():
                 self._ticket(call, owner, slot)
+            case calls.TokenCall():
+                self._token(call, owner, slot)
 
     def pass_over(self, value: Value, slot: Slot) -> None:
         """Answer a message that could not be begun in its time. Nothing of it happens.
@@ -180,6 +185,8 @@ class Conversation:
             slot.settle(partial(answered, services, owner, slot, LATE))
         elif owner is not None and slot.is_sync and isinstance(call, calls.TicketCall):
             slot.settle(lambda: Encoded(replies.no_ticket(TicketRefusal.DEADLINE)))
+        elif owner is not None and slot.is_sync and isinstance(call, calls.TokenCall):
+            slot.settle(lambda: Encoded(replies.no_token(Reason.UNAVAILABLE)))
         elif slot.is_sync:
             slot.late()
         else:
@@ -325,6 +332,13 @@ class Conversation:
             raise CallError("web must be sync")
         context = self._context
         begin_web(context.web, context.login_services, owner, call, slot, self._tasks)
+
+    def _token(self, call: calls.TokenCall, owner: Owner, slot: Slot) -> None:
+        if not slot.is_sync:
+            raise CallError("token must be sync")
+        context = self._context
+        services = context.login_services
+        TokenRequest(context.sources, services, owner, call, slot, self._tasks).begin()
 
     def _follow(self, feed: Feed, call: calls.Subscription, slot: Slot) -> None:
         feed.follow(call.users, self._tasks.begin)

@@ -46,6 +46,8 @@ from sessiond.qipc import (
     timestamp,
 )
 from sessiond.qipc.values import QType, Vector
+from sessiond.sources.answer import Reason
+from sessiond.sources.kept_token import KeptToken
 from sessiond.tickets.issuing import IssuedTicket, TicketRefusal
 from sessiond.web.answer import Answer
 
@@ -81,6 +83,16 @@ def ticket(issued: IssuedTicket) -> bytes:
 def no_ticket(reason: TicketRefusal) -> bytes:
     """Return the four keys of the answer without one."""
     return _TICKET.message(False, "", None, reason.value)
+
+
+def token(given: KeptToken) -> bytes:
+    """Return the five keys of a data source's token."""
+    return _TOKEN.message(True, given.token.reveal(), given.kind, given.expires_at, "")
+
+
+def no_token(reason: Reason) -> bytes:
+    """Return the five keys of the answer without one."""
+    return _TOKEN.message(False, "", "", None, reason.value)
 
 
 def web(answer: Answer) -> bytes:
@@ -240,6 +252,10 @@ _ANSWER = Template(
 _TICKET = Template(
     MessageKind.RESPONSE,
     {"ok": boolean, "ticket": string, "expires": timestamp, "reason": symbol},
+)
+_TOKEN = Template(
+    MessageKind.RESPONSE,
+    {"ok": boolean, "token": string, "type": string, "expires": timestamp, "reason": symbol},
 )
 _WEB = Template(
     MessageKind.RESPONSE,

@@ -20,6 +20,11 @@ class Call(Protocol):
 class Fetching(Protocol):
     """Gets tokens. Called for one key by one task at a time."""
 
+    @property
+    def must_finish(self) -> bool:
+        """Whether a call that is begun spends something: what comes of it is to be kept."""
+        ...
+
     async def tokens(self, key: Key, call: Call) -> Tokens:
         """Return the next; whatever of it must last is on disk by then.
 
@@ -33,6 +38,8 @@ class Fetching(Protocol):
 
 class OwnStanding:
     """By client credentials, or by a password: nothing has to be known from before."""
+
+    must_finish = False
 
     def __init__(self, client: SourceClient) -> None:
         self._client = client

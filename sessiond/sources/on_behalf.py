@@ -30,6 +30,8 @@ class AccessTokens(Protocol):
 class OnBehalf:
     """By exchange of the user's access token (RFC 8693, or Entra's own way)."""
 
+    must_finish = False
+
     def __init__(self, client: SourceClient, users: AccessTokens) -> None:
         self._client = client
         self._users = users

@@ -40,6 +40,8 @@ log = structlog.get_logger()
 class Seeded:
     """By the refresh token in the store: from a file at first, or from an operator's sign-in."""
 
+    must_finish = True
+
     def __init__(
         self,
         name: str,

@@ -8,6 +8,7 @@ from datetime import datetime
 from functools import partial
 from typing import TypeVar
 
+import anyio
 import structlog
 from anyio.abc import TaskGroup
 
@@ -86,6 +87,7 @@ class Source:
         self._note = note
         self._held = OrderedDict[Key, Holding]()
         self._flights: dict[Key, Flight[Answer]] = {}
+        self._scopes: dict[Key, anyio.CancelScope] = {}
         self._tried_at = float("-inf")  # monotonic; a trial call
         self._tasks: TaskGroup | None = None
         self._ahead: Callable[[float, Key], object] = _nothing
@@ -95,8 +97,10 @@ class Source:
         self._tasks, self._ahead = tasks, ahead
 
     def stop(self) -> None:
-        """Make no more calls; those under way go on."""
+        """Make no more calls; those under way that spend nothing are cut."""
         self._tasks = None
+        for scope in () if self.fetching.must_finish else tuple(self._scopes.values()):
+            scope.cancel()
 
     async def over(self) -> None:
         """Return when no call is under way."""
@@ -173,30 +177,37 @@ class Source:
     def _launch(self, key: Key, *, is_trial: bool = False) -> Flight[Answer]:
         flight = Flight[Answer](self._clock, is_timed=False, contained=self._contained)
         if self._tasks is None:
-            flight.land(NotGiven(reason=Reason.UNAVAILABLE, detail=IS_STOPPING))
+            flight.land(_STOPPING)
             return flight
         self._flights[key] = flight
         self._tasks.start_soon(self._fly, key, flight, is_trial)
         return flight
 
     async def _fly(self, key: Key, flight: Flight[Answer], is_trial: bool) -> None:
-        """Fetch for all who wait, and keep what comes of it, whatever is raised on the way."""
-        held, outcome = self._holding(key), _UNEXPECTED
+        """Fetch for all who wait; once nobody is to, what need not be finished is cut."""
+        outcome, scope = _STOPPING, anyio.CancelScope()
+        self._scopes[key] = scope
         try:
-            is_of_no_use = True
-            with self._contained:
-                outcome, is_of_no_use = await self._fetched(key, is_trial)
-            now = self._clock.monotonic()
-            if isinstance(outcome, KeptToken):
-                held.take(outcome)
-            else:
-                held.fail(outcome, now, is_of_no_use=is_of_no_use)
-            self._tell(outcome)
-            if held.token is not None and held.ahead_at < math.inf:
-                self._ahead(held.ahead_at - now, key)
+            with scope:
+                outcome = await self._kept(key, is_trial)
         finally:
-            del self._flights[key]
+            del self._flights[key], self._scopes[key]
             flight.land(outcome)
+
+    async def _kept(self, key: Key, is_trial: bool) -> Answer:
+        """Return what comes of it, whatever is raised on the way, and keep it."""
+        held, outcome, is_of_no_use = self._holding(key), _UNEXPECTED, True
+        with self._contained:
+            outcome, is_of_no_use = await self._fetched(key, is_trial)
+        now = self._clock.monotonic()
+        if isinstance(outcome, KeptToken):
+            held.take(outcome)
+        else:
+            held.fail(outcome, now, is_of_no_use=is_of_no_use)
+        self._tell(outcome)
+        if held.token is not None and held.ahead_at < math.inf:
+            self._ahead(held.ahead_at - now, key)
+        return outcome
 
     async def _fetched(self, key: Key, is_trial: bool) -> tuple[Answer, bool]:
         """Return what came of it, and whether an issuer that answered is to blame."""
@@ -245,6 +256,7 @@ class Source:
         return NotGiven(reason=reason, detail=said, retry_after=self._breaker.pause)
 
 
+_STOPPING: Answer = NotGiven(reason=Reason.UNAVAILABLE, detail=IS_STOPPING)
 _UNEXPECTED: Answer = NotGiven(
     reason=Reason.UNAVAILABLE,
     detail="a fault that nobody expected, wanted a token: see the log (unexpected failure), and "

@@ -17,6 +17,7 @@ from sessiond.core.grant import Grant
 from sessiond.core.principal import shown
 from sessiond.core.rows import Drop
 from sessiond.due import DueQueue
+from sessiond.notifier import Notifier
 from sessiond.sources.answer import Answer, NotGiven, Reason
 from sessiond.sources.asking import Asking
 from sessiond.sources.authorizing import Authorizing
@@ -68,6 +69,7 @@ class Sources:
         self._tally = IssuedTally()
         self._writing: dict[Asker, anyio.Event] = {}
         self._stopping = anyio.Event()
+        self._news = Notifier()  # there are sources, which there were not
 
     @property
     def now(self) -> Mapping[str, RunningSource]:
@@ -78,6 +80,7 @@ class Sources:
         """Have the sources of now make calls: at the start, and after each reload."""
         if self._tasks is None:
             return
+        self._news.notify()
         for running in self.now.values():
             source = running.source
             source.begin(self._tasks, partial(self._look_ahead_in, source))
@@ -189,12 +192,14 @@ class Sources:
             written.set()
 
     async def _attend(self) -> None:
+        await self._news.wait_for(lambda: bool(self.now))
         while True:
             for source, key in await self._due.take(AT_ONCE):
                 source.look_ahead(key)
             await anyio.lowlevel.checkpoint()
 
     async def _tell(self) -> None:
+        await self._news.wait_for(lambda: bool(self.now))
         while True:
             await self._clock.sleep(TELL_EVERY)
             await self._told(self._tally.take(self._clock.monotonic()))
