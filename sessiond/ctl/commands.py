@@ -22,7 +22,7 @@ from sessiond.ctl import (
     revoking,
     show,
     signing_in,
-    stores,
+    sources,
     subscribers,
 )
 from sessiond.ctl.asking import NAMED_TWICE, Target, as_json, asked, config_too, print_found
@@ -135,7 +135,7 @@ for command in (
     revoking.forget,
     reloading.reload,
     subscribers.subscribers,
-    stores.stores,
+    sources.sources,
     doctor.doctor,
     signing_in.test,
     client_profile.client_profile,

@@ -1,7 +1,7 @@
 """Shell completion: the script for each shell, and the names that the daemon knows.
 
-Names of processes, issuers and subscribers are looked up when TAB is pressed, in the time that
-nobody notices; user names are not, since a shell's history and screen are no place for them.
+Names of processes, issuers, subscribers and sources are looked up when TAB is pressed, in the time
+that nobody notices; user names are not, since a shell's history and screen are no place for them.
 """
 
 import re
@@ -36,6 +36,12 @@ def issuers(context: click.Context, _: click.Parameter, begun: str) -> list[str]
 def subscribers(context: click.Context, _: click.Parameter, begun: str) -> list[str]:
     """Return the subscribers' names."""
     found = _asked(context, "/v1/status").get("subscribers", [])
+    return _fitting((each["name"] for each in found), begun)
+
+
+def sources(context: click.Context, _: click.Parameter, begun: str) -> list[str]:
+    """Return the data sources' names."""
+    found = _asked(context, "/v1/sources").get("sources", [])
     return _fitting((each["name"] for each in found), begun)
 
 

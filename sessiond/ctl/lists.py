@@ -132,6 +132,31 @@ def revocations_of(revocations: Sequence[Mapping[str, Any]], *, is_wide: bool = 
     return fitted(columns, rows, may_be_cut=("NAME", "REASON"))
 
 
+def sources_of(sources: Sequence[Mapping[str, Any]]) -> list[Drawn]:
+    """Return data sources by name, and below them what is wrong with some."""
+    if not sources:
+        return [plain("no sources are configured")]
+    ordered = sorted(sources, key=lambda each: each["name"])
+    columns = ("NAME", "GRANT", "STATE", "FETCHED", "PROCESSES", "READERS")
+    rows = [
+        (
+            each["name"],
+            each["grant"],
+            each["state"],
+            moment(each["last_fetched_at"]),
+            ",".join(each["processes"]) or "-",
+            ",".join(each["readers"]) or "-",
+        )
+        for each in ordered
+    ]
+    troubles = [
+        plain(f"{each['name']}: {each['last_error']}")
+        for each in ordered
+        if each["last_error"] and each["state"] not in ("ready", "idle")
+    ]
+    return [fitted(columns, rows, may_be_cut=("NAME", "GRANT", "PROCESSES", "READERS")), *troubles]
+
+
 def left(expires_at: str, now: datetime) -> str:
     """Return how long it is to one of the daemon's times, in the unit that tells most."""
     until = max(datetime.fromisoformat(expires_at) - now, timedelta(0))

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
 from typing import Protocol
+from uuid import UUID, uuid4
 
 import anyio
 import structlog
@@ -98,7 +99,7 @@ Keep = Callable[[Tokens], Awaitable[None]]  # writes what came of it
 class SignIn:
     """One of them, until it is over."""
 
-    id: str
+    id: UUID
     source: str
     ends_at: float  # monotonic
     keep: Keep
@@ -118,6 +119,8 @@ class SignIn:
 
 class Authorizing:
     """Owns the sign-ins that are under way."""
+
+    lasts = LASTS
 
     def __init__(
         self, clock: Clock, containment: Containment, *, random: Callable[[], str]
@@ -172,13 +175,11 @@ class Authorizing:
             self._tasks.start_soon(self._finish, sign_in, prompt.finish)
         return sign_in, prompt
 
-    def find(self, source: str, id_: str) -> SignIn | None:
+    def find(self, source: str, id_: UUID) -> SignIn | None:
         """Return a source's sign-in that is under way, or was until a moment ago."""
         self._clear()
         found = self._sign_ins.get(source)
-        if found is None or not hmac.compare_digest(found.id.encode(), id_.encode()):
-            return None
-        return found
+        return None if found is None or found.id != id_ else found
 
     async def redeem(self, sign_in: SignIn, *, code: str, state: str, iss: str | None) -> None:
         """Take what the issuer has sent the browser back with. An answer to another ends nothing.
@@ -235,7 +236,7 @@ class Authorizing:
         if len(self._sign_ins) >= MAX_SIGN_INS:
             raise TooManySignIns(f"{MAX_SIGN_INS} sign-ins are under way: wait for one to end")
         sign_in = self._sign_ins[source] = SignIn(
-            id=self._random(),
+            id=uuid4(),
             source=source,
             ends_at=self._clock.monotonic() + seconds,
             keep=keep,

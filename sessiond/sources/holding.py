@@ -35,12 +35,16 @@ class Holding:
 
     def answer(self, now: float) -> Answer | None:
         """Return what is known without asking anybody; None: the issuer is to be asked."""
-        if self.token is not None and self.token.is_given_at(now, self.min_validity):
+        if self.token is not None and self.is_given(now):
             self.was_asked = True
             return self.token
         if self._failed is not None and now < self._not_before:
             return replace(self._failed, retry_after=self._not_before - now)
         return None
+
+    def is_given(self, now: float) -> bool:
+        """Say whether there is a token that is good for long enough."""
+        return now < self._given_until()
 
     def take(self, token: KeptToken) -> None:
         """Hold what was fetched."""

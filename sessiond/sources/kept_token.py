@@ -32,10 +32,6 @@ class KeptToken:
         """
         return self.life - min(min_validity, self.life / 2)
 
-    def is_given_at(self, moment: float, min_validity: float) -> bool:
-        """Say whether it is given at a moment of monotonic time."""
-        return moment - self.asked_at < self.given_for(min_validity)
-
 
 def kept(tokens: Tokens, *, asked_at: float, now: datetime, monotonic: float) -> KeptToken:
     """Return what an answer has brought.

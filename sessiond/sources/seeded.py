@@ -17,10 +17,12 @@ from sessiond.core.changes import (
     BeginSourceRefresh,
     Change,
     KeepSourceGrant,
+    RecordEvents,
     RefuseSource,
     RotateSource,
 )
 from sessiond.core.errors import RefreshRefused, StoreError, TableClosed, UnusableAnswer
+from sessiond.core.events import Event
 from sessiond.core.grant import TokenHash
 from sessiond.core.queries import FindSourceGrant
 from sessiond.core.secret import Secret
@@ -84,14 +86,29 @@ class Seeded:
             grant = await self._table.ask(BeginSourceRefresh(name=self._name))
             return await self._spend(await self._usable(grant), call)
 
-    async def keep(self, refresh_token: Secret) -> None:
+    async def keep(self, refresh_token: Secret, told: Event) -> None:
         """Keep what an operator's sign-in has brought; the file as it is counts no more.
+
+        Args:
+            refresh_token: The new one.
+            told: Tells of it, in the same transaction.
 
         Raises:
             StoreError: It is not on disk.
         """
         async with self._alone:
-            await self._keep(refresh_token)
+            kept = self._kept(refresh_token)
+            for answer in await self._table.ask_all([kept, RecordEvents(events=(told,))]):
+                if isinstance(answer, StoreError):
+                    raise answer
+
+    async def is_authorized(self) -> bool:
+        """Say whether there is a refresh token to send, or will be."""
+        found = await self.standing()
+        if self._seed is not None and (found is None or found.seed != self.seed):
+            return True
+        is_ours = found is not None and found.client == self._client.identity
+        return is_ours and found is not None and not found.is_refused
 
     async def standing(self) -> SourceGrant | None:
         """Return what there is to refresh with."""
@@ -101,17 +118,15 @@ class Seeded:
         """Take what is new in the file: a text there is used once, whatever became of it."""
         found = await self.standing()
         if self._seed is not None and (found is None or found.seed != self.seed):
-            await self._keep(self._seed)
+            await self._table.ask(self._kept(self._seed))
             log.info("source seed taken", source=self._name)
 
-    async def _keep(self, refresh_token: Secret) -> None:
-        await self._table.ask(
-            KeepSourceGrant(
-                name=self._name,
-                client=self._client.identity,
-                seed=self.seed,
-                refresh_token=refresh_token,
-            )
+    def _kept(self, refresh_token: Secret) -> KeepSourceGrant:
+        return KeepSourceGrant(
+            name=self._name,
+            client=self._client.identity,
+            seed=self.seed,
+            refresh_token=refresh_token,
         )
 
     async def _usable(self, grant: SourceGrant | None) -> Secret:

@@ -114,9 +114,10 @@ class Source:
         return None if held is None else held.token
 
     @property
-    def is_open(self) -> bool:
-        """Whether nobody waits for its issuer now."""
-        return self._breaker.is_open
+    def is_given(self) -> bool:
+        """Whether the source's own token is in memory, and good for long enough."""
+        held = self._held.get(None)
+        return held is not None and held.is_given(self._clock.monotonic())
 
     def find(self, key: Key) -> Answer | None:
         """Return what needs nobody; None: the issuer is to be asked, or is being asked: `join`."""
