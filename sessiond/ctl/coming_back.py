@@ -6,7 +6,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from urllib.parse import parse_qsl, urlsplit
 
 HOST = "127.0.0.1"
-PATH = "/callback"
+PATH = "/"
 SILENCE = 5.0  # seconds that a connection may keep others waiting
 MAX_FIELDS = 30
 _DONE = "Signed in. You can close this page, and go on where you came from.\n"

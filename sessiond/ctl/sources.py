@@ -60,7 +60,7 @@ def authorize(
 ) -> None:
     """Sign in for a source, and so bring it its first refresh token.
 
-    By the browser the client needs the redirect URI http://127.0.0.1/callback, with whatever port,
+    By the browser the client needs the redirect URI http://127.0.0.1/, with whatever port,
     or the one of --port. It takes the place of the refresh token that is there. The daemon keeps
     it; nothing of it is shown. It ends with 77 where the issuer refuses, or nobody signs in.
     """

@@ -59,6 +59,12 @@ def ticket_call(session: UUID, audience: str) -> Value:
     return call("ticket", dictionary({"session": guid(session), "audience": string(audience)}))
 
 
+def token_call(name: str, session: UUID | None = None) -> Value:
+    """Return that a data source's token is asked for, maybe on behalf of a session's user."""
+    whose = {} if session is None else {"session": guid(session)}
+    return call("token", dictionary({"name": string(name), **whose}))
+
+
 def web_call(
     target: str = "/",
     *,

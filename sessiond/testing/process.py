@@ -18,6 +18,7 @@ from sessiond.testing.calls import (
     reconcile_call,
     renew_call,
     ticket_call,
+    token_call,
     web_call,
 )
 from sessiond.testing.issued import Issued
@@ -140,6 +141,10 @@ class FakeProcess:
     def ticket(self, session: UUID, audience: str) -> dict[str, Any]:
         """Ask for a ticket for a session, to log in at another process; return the answer."""
         return plain_dict(self.sync(ticket_call(session, audience)))
+
+    def token(self, name: str, session: UUID | None = None) -> dict[str, Any]:
+        """Ask for a data source's token, maybe for the user of a session; return the answer."""
+        return plain_dict(self.sync(token_call(name, session)))
 
     def web(self, target: str = "/", **said: str) -> dict[str, Any]:
         """Ask about a request over HTTP: its `bearer`, `cookie`, `accept`, `origin`, `host`."""

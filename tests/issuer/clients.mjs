@@ -81,6 +81,20 @@ export function clients(clientCert, webBases) {
       token_endpoint_auth_method: 'client_secret_post', // MSAL sends secrets in the body
       ...service,
     },
+    { // of data sources: its own tokens, and those that it exchanges users' for
+      client_id: 'feeds',
+      client_secret: 'feeds-secret',
+      token_endpoint_auth_method: 'client_secret_basic',
+      ...service,
+      grant_types: [...service.grant_types, 'urn:ietf:params:oauth:grant-type:token-exchange'],
+    },
+    { // the same, with refresh tokens that an operator signs in for
+      client_id: 'feeds-desk',
+      client_secret: 'feeds-secret',
+      ...native,
+      token_endpoint_auth_method: 'client_secret_basic',
+      redirect_uris: ['http://127.0.0.1/'],
+    },
     ...web(webBases),
   ];
   if (clientCert) {

@@ -4,6 +4,7 @@ import { Provider, errors, interactionPolicy } from 'oidc-provider';
 
 import { APIS, WEB_CLIENTS, clients, isRefreshed, resourceServer, usualApi } from './clients.mjs';
 import { passwordGrant } from './password_grant.mjs';
+import { PARAMETERS, TOKEN_EXCHANGE, tokenExchange } from './token_exchange.mjs';
 import { TENANT_ID } from './people.mjs';
 
 const { Check } = interactionPolicy;
@@ -152,5 +153,6 @@ export function buildProvider(origin, world) {
   provider.registerGrantType(
     'password', passwordGrant(provider, world.people), ['username', 'password', 'scope', 'resource'],
   );
+  provider.registerGrantType(TOKEN_EXCHANGE, tokenExchange(provider, world), PARAMETERS);
   return provider;
 }
