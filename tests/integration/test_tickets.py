@@ -13,10 +13,8 @@ from sessiond.testing.calls import ticket_call
 from tests.integration.conftest import Start
 from tests.integration.estate import (
     BACKEND,
-    FOR_RDBS,
     GATEWAY,
     GUARDED,
-    PEERS,
     Estate,
     estate,
     remembered,
