@@ -40,7 +40,7 @@ async def exposition(view: View, counts: Counts) -> bytes:
     disk = await anyio.to_thread.run_sync(_disk, view.database)
     registry = CollectorRegistry(auto_describe=False)
     found = [*_of_daemon(view), *_of_store(view, disk), *_of_table(counts)]
-    found += [*_of_issuers(view), *_of_role_sources(view), *_of_tasks(view)]
+    found += [*_of_issuers(view), *_of_sources(view), *_of_role_sources(view), *_of_tasks(view)]
     found += of_tickets(view.tickets, now=view.clock.now())
     found += [*_of_subscribers(view.subscribers.states(), await _ages(view))]
     registry.register(_Collected(found))
@@ -165,6 +165,17 @@ def _of_issuers(view: View) -> Iterable[Metric]:
         for outcome in ("ok", "refused", "throttled", "unavailable"):
             refreshes.add_metric([name, outcome], issuer.health.refreshes[outcome])
     return healthy, success, refreshes
+
+
+def _of_sources(view: View) -> Iterable[Metric]:
+    healthy = GaugeMetricFamily(
+        "sessiond_source_healthy",
+        "0 while the last call for its token brought none",
+        labels=["source"],
+    )
+    for name, running in ({} if view.sources is None else view.sources.now).items():
+        healthy.add_metric([name], float(running.source.health.reason is None))
+    yield healthy
 
 
 def _of_role_sources(view: View) -> Iterable[Metric]:
