@@ -4,7 +4,10 @@ import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from hashlib import sha256
 from pathlib import Path
+
+import msgspec
 
 from sessiond.config import Config, IssuerConfig, StoresConfig, TicketsConfig, credentials
 from sessiond.config.claim_rules import claim_rules
@@ -223,8 +226,12 @@ def _tickets(
         deadline=config.login.deadline,
         proved=rules.proved,
         generations=rules.generations,
-        iss=rules.iss,
+        issuers={each.name: _digest(each) for each in config.issuers},
     )
+
+
+def _digest(issuer: IssuerConfig) -> str:
+    return sha256(msgspec.json.encode(issuer)).hexdigest()
 
 
 def _access(config: Config) -> AccessRules:

@@ -22,7 +22,7 @@ class TicketSettings:
     deadline: float = 2.0  # seconds for the verdict about a token that is exchanged
     proved: frozenset[str] = frozenset()  # issuers whose tokens a refresh must have proved
     generations: Mapping[str, int] = field(default_factory=dict)  # of the issuers, as configured
-    iss: Mapping[str, str] = field(default_factory=dict)  # what each is, by its configured name
+    issuers: Mapping[str, str] = field(default_factory=dict)  # the digest of each one's table
 
     def may_be_for(self, name: str) -> bool:
         """Say whether tickets are made for a process of this name."""

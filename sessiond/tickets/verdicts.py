@@ -26,7 +26,7 @@ class _Members(msgspec.Struct, frozen=True, array_like=True):
     """As it is sealed."""
 
     instance: UUID  # the run of the daemon that has verified it
-    iss: str  # what the issuer of the configured name was then
+    issuer: str  # the digest of the issuer's table, as it was then
     principal: Principal
     lease: tuple[datetime, datetime]
     roles: tuple[str, ...]
@@ -57,7 +57,7 @@ def sealed(
     verdict = presented.verdict
     members = _Members(
         instance=instance,
-        iss=settings.iss.get(verdict.principal.issuer, ""),
+        issuer=settings.issuers.get(verdict.principal.issuer, ""),
         principal=verdict.principal,
         lease=(verdict.lease.issued_at, verdict.lease.expires_at),
         roles=verdict.roles,
@@ -87,7 +87,7 @@ def opened(
     """Return what was sealed for a ticket; None: it opens no more.
 
     A verdict counts under the issuer's configuration that it was found by. Those of an earlier run
-    are numbered otherwise: theirs counts under that of now where the issuer is the same one.
+    are numbered otherwise: theirs counts under that of now where the table is the same.
     """
     try:
         octets = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
@@ -97,7 +97,7 @@ def opened(
     members = msgspec.json.decode(plain.reveal(), type=_Members)
     name, generation = members.principal.issuer, members.generation
     if members.instance != instance:
-        is_same = settings.iss.get(name) == members.iss
+        is_same = settings.issuers.get(name) == members.issuer
         generation = settings.generations.get(name, 0) if is_same else -1
     begin, end = members.lease
     verdict = Verdict(

@@ -201,7 +201,7 @@ def test_a_refresh_of_the_parent_prolongs_the_child_and_its_refusal_ends_both(
         push = two.backend.next_push()
         assert (push["event"], push["session"]) == ("refreshed", child["session"])
         assert push["expires"] > child["expires"]
-        strict_issuer.control.end_grants(ALICE)
+        strict_issuer.control.revoke_user(ALICE)
         while (push := two.backend.next_push())["event"] == "refreshed":
             pass
         assert (push["event"], push["session"]) == ("revoked", child["session"])

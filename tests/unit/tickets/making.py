@@ -27,7 +27,7 @@ SETTINGS = TicketSettings(
     host="host1",
     audiences=("rdb*",),
     generations={"corp": 1},
-    iss={"corp": "https://login.example.com/"},
+    issuers={"corp": "the digest of its table"},
 )
 JTI = TicketId(UUID(int=77))
 
