@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+import textwrap
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from tests.integration.conftest import Start
 from tests.integration.estate import BACKEND, estate, remembered, with_tickets
 from tests.integration.operating import Operator, control_of, watching
 from tests.integration.test_asking import INTROSPECTION, keep_secret, subject
+from tests.integration.test_control_socket import as_root
 from tests.integration.test_reload import reload
 from tests.issuer.running import ALICE, RunningIssuer
 from tests.running_daemon import RunningDaemon
@@ -28,7 +30,7 @@ EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
 ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"
 JWT = "urn:ietf:params:oauth:token-type:jwt"
 EXCHANGERS = f"exchangers = [{os.geteuid()}]\n"
-NOBODY = 64999  # a uid
+NOBODY = 65534  # a user, and a group
 
 
 def form(token: str, audience: str = BACKEND, **others: str) -> dict[str, str]:
@@ -198,27 +200,29 @@ def test_a_parameter_twice_a_body_that_is_no_form_and_an_unknown_parameter(
         assert too_long.status_code == 413
 
 
-def test_a_peer_who_is_not_among_the_exchangers_gets_none(
+def test_a_peer_who_is_not_among_the_exchangers_gets_a_key_and_no_ticket(
     strict_issuer: RunningIssuer, start: Start
 ) -> None:
-    text = with_tickets(strict_issuer, EXCHANGERS, listen="control_group = 64999\n")
-    daemon = start(text)
-    script = (
-        "import os,sys,httpx;"
-        f"os.setgroups([]);os.setresgid({NOBODY},{NOBODY},{NOBODY});"
-        f"os.setresuid({NOBODY},{NOBODY},{NOBODY});"
-        "c=httpx.Client(transport=httpx.HTTPTransport(uds=sys.argv[1]),base_url='http://d');"
-        "r=c.post('/v1/token',data={'grant_type':'x'});print(r.status_code,r.json()['error']);"
-        "print(c.get('/v1/keys').status_code,c.get('/v1/status').status_code)"
-    )
-    Path(daemon.folder).chmod(0o755)
-    ran = subprocess.run(
-        [sys.executable, "-c", script, control_of(daemon)],
+    as_root()
+    listen = f"control_group = {NOBODY}\n"
+    daemon = start(with_tickets(strict_issuer, EXCHANGERS, listen=listen))
+    daemon.folder.chmod(0o755)
+    program = f"""
+        import httpx, os, sys
+        with httpx.Client(transport=httpx.HTTPTransport(uds=sys.argv[1])) as client:
+            os.setgroups([]); os.setgid({NOBODY}); os.setuid({NOBODY})
+            refused = client.post("http://x/v1/token", data={{"grant_type": "x"}})
+            print(refused.status_code, refused.json()["error"])
+            for path in ("keys", "status"):
+                print(client.get("http://x/v1/" + path).status_code)
+    """
+    run = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program), control_of(daemon)],
         capture_output=True,
         text=True,
         check=True,
     )
-    assert ran.stdout.split("\n")[:2] == ["400 unauthorized_client", "200 403"]
+    assert run.stdout.split("\n")[:3] == ["400 unauthorized_client", "200", "403"]
 
 
 def test_a_token_that_the_issuer_refuses_or_that_was_revoked_is_exchanged_for_nothing(
