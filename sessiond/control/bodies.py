@@ -55,7 +55,12 @@ class Session(Struct, frozen=True, kw_only=True):
     roles: tuple[str, ...]
     attributes: dict[str, str]
     state: SessionState
-    parent: UUID | None  # the session over HTTP that let its handle in, and takes it along
+    parent: UUID | None  # the session that let it in, by a websocket or a ticket: they end together
+    hops: int  # tickets between its user's sign-in and it; 0: none brought it
+    auth_time: (
+        datetime | None
+    )  # when the user signed in, as the newest token says; null: it does not
+    acr: tuple[str, ...]  # and how, in the same way
     opened_at: datetime | None  # null: not opened yet
     expires_at: datetime
     refresh_at: datetime | None  # null: there is nothing to refresh it with
@@ -74,6 +79,9 @@ class Session(Struct, frozen=True, kw_only=True):
             attributes=dict(held.attributes),
             state=held.state,
             parent=held.parent,
+            hops=held.hops,
+            auth_time=held.auth_time,
+            acr=held.acr,
             opened_at=None if held.state is SessionState.UNBOUND else held.since,
             expires_at=listed.expires_at,
             refresh_at=listed.refresh_at,

@@ -31,15 +31,18 @@ def sessions_of(
     ordered = sorted(sessions, key=lambda each: (each["user"], each["session"]))
     if is_wide:
         return _wide_sessions(ordered)
-    short = shortened([each["session"] for each in ordered])
+    parents = {parent for each in ordered if (parent := each.get("parent"))}
+    short = shortened([*({each["session"] for each in ordered} | parents)])
+    has_parents = bool(parents)  # then each has a column more
     return fitted(
-        ("USER", "PROCESS", "STATE", "LEFT", "SESSION"),
+        ("USER", "PROCESS", "STATE", "LEFT", *["PARENT"] * has_parents, "SESSION"),
         [
             (
                 each["user"],
                 _process(each["process"]),
                 each["state"],
                 left(each["expires_at"], now),
+                *[short.get(each.get("parent") or "", "-")] * has_parents,
                 short[each["session"]],
             )
             for each in ordered
@@ -50,7 +53,18 @@ def sessions_of(
 
 def _wide_sessions(sessions: Iterable[Mapping[str, Any]]) -> Table:
     return table_of(
-        ("USER", "ISSUER", "PROCESS", "HANDLE", "STATE", "ROLES", "OPENED", "EXPIRES", "SESSION"),
+        (
+            "USER",
+            "ISSUER",
+            "PROCESS",
+            "HANDLE",
+            "STATE",
+            "ROLES",
+            "OPENED",
+            "EXPIRES",
+            "PARENT",
+            "SESSION",
+        ),
         (
             (
                 each["user"],
@@ -61,6 +75,7 @@ def _wide_sessions(sessions: Iterable[Mapping[str, Any]]) -> Table:
                 ",".join(each["roles"]),
                 moment(each["opened_at"]),
                 moment(each["expires_at"]),
+                each.get("parent") or "-",
                 each["session"],
             )
             for each in sessions

@@ -97,8 +97,12 @@ def members_of(members: Mapping[str, object]) -> Table:
 def session_of(session: Mapping[str, Any]) -> Table:
     """Return all of one session."""
     process = session["process"]
-    hidden = {"because"} if session.get("parent") else {"because", "parent"}
-    members = {name: value for name, value in session.items() if name not in hidden}
+    seldom = ("parent", "hops", "auth_time", "acr")  # not said where there is nothing to say
+    hidden = {"because", *(name for name in seldom if not session.get(name))}
+    shown = {**session, "acr": ", ".join(session.get("acr", ()))}
+    if session.get("auth_time"):
+        shown["auth_time"] = moment(session["auth_time"])
+    members = {name: value for name, value in shown.items() if name not in hidden}
     return members_of(
         {
             **members,

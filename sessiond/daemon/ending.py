@@ -1,11 +1,13 @@
 """Whose sessions another configuration ends, found out before it counts."""
 
 from dataclasses import replace
+from itertools import chain
 
 import anyio.lowlevel
 
 from sessiond.core.access import Denied, cost_of
 from sessiond.core.passing_on import access_anew
+from sessiond.core.rows import RowsView
 from sessiond.core.session import Session
 from sessiond.daemon.resuming import is_answered_for
 from sessiond.daemon.services import Endpoints, Services
@@ -46,5 +48,18 @@ async def ending_by(
         if looked_at >= A_TURN:
             looked_at = 0
             await anyio.lowlevel.checkpoint()
+    ending += await _with_them(ending, await table.rows())
     await anyio.lowlevel.checkpoint()
     return ending
+
+
+async def _with_them(ending: list[Session], rows: RowsView) -> list[Session]:
+    """Return the sessions that end with others, and are not found to end for themselves."""
+    known, found = {each.id for each in ending}, list[Session]()
+    for number, each in enumerate(chain(ending, found), start=1):
+        new = [key for key in rows.children_of(each.id) if key not in known]
+        known.update(new)
+        found += [rows.sessions[key] for key in new]
+        if number % A_TURN == 0:
+            await anyio.lowlevel.checkpoint()
+    return found

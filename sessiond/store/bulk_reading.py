@@ -6,7 +6,7 @@ sessions takes ten times as long. What many rows have in common is one object fo
 """
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -43,6 +43,8 @@ _told = lru_cache(_SHARED)(msgspec.json.Decoder(tuple[str, ...] | None).decode)
 _attributes = lru_cache(_SHARED)(msgspec.json.Decoder(dict[str, str]).decode)  # nobody writes there
 _assigned = lru_cache(_SHARED)(msgspec.json.Decoder(dict[str, tuple[str, ...]]).decode)  # nor there
 
+_sign_in = lru_cache(_SHARED)(msgspec.json.Decoder(tuple[int, int | None, tuple[str, ...]]).decode)
+
 
 class _Ids(dict[str, Any]):
     """Ids by their hexadecimal digits: one object each, so that finding it compares nothing."""
@@ -72,7 +74,7 @@ class Shared:
         """Return texts that stand in other rows too."""
         return map(self._texts.setdefault, found, found)
 
-    def times(self, found: list[int | None]) -> Iterator[datetime | None]:
+    def times(self, found: Sequence[int | None]) -> Iterator[datetime | None]:
         """Return times by their microseconds."""
         new = set(found).difference(self._times)
         made = map(add, repeat(_EPOCH), map(mul, new, repeat(_MICROSECOND)))
@@ -99,7 +101,8 @@ def _sessions(text: bytes, shared: Shared) -> Iterator[Row]:
     ids, uids, pids, starts, labels, abouts, *more = _session_columns(text)
     issuers, subjects, names, grants, accesses, *more = more
     handles, addresses, states, since, until, roles, attributes, *more = more
-    typed, assigned, protected, told, parents, hops, auth_times, acrs = more
+    typed, assigned, protected, told, parents, sign_ins = more
+    hops, auth_times, acrs = zip(*map(_sign_in, sign_ins), strict=True)
     texts, times = shared.texts, shared.times
     return map(
         Session,
@@ -123,7 +126,7 @@ def _sessions(text: bytes, shared: Shared) -> Iterator[Row]:
         map(shared.parents.__getitem__, parents),
         hops,
         times(auth_times),
-        map(_roles, acrs),
+        acrs,
     )
 
 
@@ -187,8 +190,7 @@ def _decoder(*kinds: Any) -> Callable[[bytes], Any]:
 _session_columns = _decoder(
     *(UUID, int, int, int, str, str),
     *(str, str, str, str, str),
-    *(int, int, SessionState, int, int | None, str, str, str, str, str, str, str),
-    *(int, int | None, str),
+    *(int, int, SessionState, int, int | None, str, str, str, str, str, str, str, str),
 )
 _grant_columns = _decoder(
     *(str, str, str, str, int, int), *(bool, int | None, bool, int | None, str)

@@ -34,6 +34,17 @@ class TableCodec:
     key: Callable[[Any], Parameters]
     write: Callable[[Any], Parameters]
     read: Callable[[Sequence[Any]], Row] | None = None  # None: see bulk_reading.py
+    is_seldom: bool = False  # put and dropped
+
+    @property
+    def put(self) -> str:
+        """The name of what puts its rows."""
+        return f"seldom_put_{self.name}" if self.is_seldom else f"put_{self.name}"
+
+    @property
+    def drop(self) -> str:
+        """The name of what drops them."""
+        return f"seldom_drop_{self.name}" if self.is_seldom else f"drop_{self.name}"
 
 
 def microseconds(at: datetime) -> int:
@@ -77,10 +88,14 @@ _SESSION = (
     "protected",
     "told",
     "parent",
-    "hops",
-    "auth_time",
-    "acr",
+    "sign_in",
 )
+
+
+def _sign_in(row: Session) -> str:
+    if not row.hops and row.auth_time is None and not row.acr:  # as most
+        return "[0,null,[]]"
+    return _json((row.hops, _maybe(row.auth_time), row.acr))
 
 
 def _write_session(row: Session) -> Parameters:
@@ -108,9 +123,7 @@ def _write_session(row: Session) -> Parameters:
         _json(row.protected),
         _json(row.told),
         None if row.parent is None else row.parent.bytes,
-        row.hops,
-        _maybe(row.auth_time),
-        _json(row.acr),
+        _sign_in(row),
     )
 
 
@@ -246,6 +259,7 @@ CODECS: dict[type[Row], TableCodec] = {
         lambda row: (row.hash,),
         lambda row: (row.hash, microseconds(row.keep_until)),
         lambda row: UsedState(hash=TokenHash(row[0]), keep_until=_time(row[1])),
+        is_seldom=True,
     ),
     Revocation: TableCodec(
         "revocation",
@@ -259,6 +273,7 @@ CODECS: dict[type[Row], TableCodec] = {
             row.reason,
         ),
         _read_revocation,
+        is_seldom=True,
     ),
     Cursor: TableCodec(
         "place",
@@ -273,6 +288,7 @@ CODECS: dict[type[Row], TableCodec] = {
         lambda row: (row.subscriber, row.event.sequence),
         _write_set_aside,
         _read_set_aside,
+        is_seldom=True,
     ),
     SpentTicket: TableCodec(
         "spent_ticket",
@@ -287,6 +303,7 @@ CODECS: dict[type[Row], TableCodec] = {
         lambda row: (row.id,),
         lambda row: (row.id, row.public, microseconds(row.made_at)),
         lambda row: TicketKey(id=row[0], public=row[1], made_at=_time(row[2])),
+        is_seldom=True,
     ),
     SourceGrant: TableCodec(
         "source_grant",
@@ -294,6 +311,7 @@ CODECS: dict[type[Row], TableCodec] = {
         lambda row: (row.name,),
         _write_source_grant,
         _read_source_grant,
+        is_seldom=True,
     ),
     StoredContext: TableCodec(
         "stored_context",
@@ -301,6 +319,7 @@ CODECS: dict[type[Row], TableCodec] = {
         lambda row: (row.context,),
         lambda row: (row.context, row.owner, microseconds(row.made_at)),
         lambda row: StoredContext(context=row[0], owner=row[1], made_at=_time(row[2])),
+        is_seldom=True,
     ),
     StoredValue: TableCodec(
         "stored_value",
@@ -308,6 +327,7 @@ CODECS: dict[type[Row], TableCodec] = {
         lambda row: (row.context, row.name),
         lambda row: (row.context, row.name, row.size, microseconds(row.written_at)),
         _read_stored_value,
+        is_seldom=True,
     ),
     Epoch: TableCodec(
         "epoch",
@@ -315,5 +335,6 @@ CODECS: dict[type[Row], TableCodec] = {
         lambda row: (row.name,),
         lambda row: (row.name, row.number),
         lambda row: Epoch(name=row[0], number=row[1]),
+        is_seldom=True,
     ),
 }

@@ -38,7 +38,8 @@ def values(number: int) -> str:
 def prepare(db: sqlite3.Connection, queries: Mapping[str, str]) -> None:
     """Make the view and its triggers known to a connection, in its memory alone.
 
-    Each row is shown to each trigger. Drops share one: a login has none.
+    Each row is shown to each trigger. So what is seldom put or dropped shares one, and so do the
+    other drops: a login has none.
 
     Args:
         db: It may have them already.
@@ -48,13 +49,18 @@ def prepare(db: sqlite3.Connection, queries: Mapping[str, str]) -> None:
     nothing = ", ".join(["NULL"] * (_WIDTH + 1))
     db.execute(f"CREATE TEMP VIEW batch ({_COLUMNS}) AS SELECT {nothing}")
     trigger = "CREATE TEMP TRIGGER {} INSTEAD OF INSERT ON batch WHEN {} BEGIN {} END"
-    drops = []
+    drops, seldom = [], []
     for name, query in queries.items():
         if name.startswith("drop_"):
             drops.append(f"{query} AND NEW.kind = '{name}';")
+        elif name.startswith("seldom_drop_"):
+            seldom.append(f"{query} AND NEW.kind = '{name}';")
+        elif name.startswith("seldom_"):
+            seldom.append(f"{query};")
         elif "NEW." in query:
             db.execute(trigger.format(name, f"NEW.kind = '{name}'", f"{query};"))
-    db.execute(trigger.format("drops", "NEW.kind LIKE 'drop%'", " ".join(drops)))
+    db.execute(trigger.format("drops", "NEW.kind < 'e'", " ".join(drops)))  # as 'drop_session'
+    db.execute(trigger.format("seldom", "NEW.kind >= 'seldom'", " ".join(seldom)))
 
 
 def statements_of(
@@ -78,9 +84,9 @@ def statements_of(
     rows: list[tuple[str, Parameters]] = []
     for (_, key), (codec, write) in last.items():
         if isinstance(write, Put):
-            rows.append((f"put_{codec.name}", codec.write(write.row)))
+            rows.append((codec.put, codec.write(write.row)))
         else:
-            rows.append((f"drop_{codec.name}", key))
+            rows.append((codec.drop, key))
     for grant, write in tokens.values():
         if isinstance(write, Put) and write.secret is not None:
             sealed = refresh_tokens.write(grant, write.secret, sealer)
@@ -89,9 +95,9 @@ def statements_of(
             rows.append(("drop_refresh_token", (grant.id.bytes,)))
     for key, write in beside.items():
         if isinstance(write, Put) and write.secret is not None:
-            rows.append(("put_secret", row_secrets.write(write.row, write.secret, sealer)))
+            rows.append(("seldom_put_secret", row_secrets.write(write.row, write.secret, sealer)))
         else:
-            rows.append(("drop_secret", key))
+            rows.append(("seldom_drop_secret", key))
     rows += [
         ("put_event", (event.sequence, microseconds(event.at), to_json(event))) for event in events
     ]

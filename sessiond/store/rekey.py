@@ -11,6 +11,7 @@ from sessiond.store import row_secrets
 from sessiond.store.refresh_tokens import Sealer, sealed_place
 from sessiond.store.sqlite import LOOKUP_KEY, QUERIES, VERSION
 
+SOME = 100  # values at a time: each may have 64 KiB
 PATIENCE = 10.0  # seconds to wait for a daemon that is writing
 
 
@@ -63,12 +64,14 @@ def _refresh_tokens(db: sqlite3.Connection, ring: Ring) -> int:
 
 
 def _secrets(db: sqlite3.Connection, ring: Ring) -> int:
-    count = 0
-    for kind, name, sealed in db.execute(QUERIES["sealed_secrets"]).fetchall():
-        if not ring.is_current(sealed):
-            place = row_secrets.sealed_place(kind, name)
-            fresh = ring.seal(ring.unseal(sealed, **place), **place)
-            count += db.execute(QUERIES["reseal_secret"], (fresh, kind, name, sealed)).rowcount
+    count, last = 0, 0
+    while some := db.execute(QUERIES["sealed_secrets"], (last, SOME)).fetchall():
+        last = some[-1][0]
+        for _, kind, name, sealed in some:
+            if not ring.is_current(sealed):
+                place = row_secrets.sealed_place(kind, name)
+                fresh = ring.seal(ring.unseal(sealed, **place), **place)
+                count += db.execute(QUERIES["reseal_secret"], (fresh, kind, name, sealed)).rowcount
     return count
 
 

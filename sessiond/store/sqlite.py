@@ -56,7 +56,7 @@ def _queries() -> dict[str, str]:
     found = dict(re.findall(r"-- name: (\w+)\n(.+?);", text, re.DOTALL))
     for codec in CODECS.values():
         columns, new = ", ".join(codec.columns), values(len(codec.columns))
-        for name in {f"put_{codec.name}", f"all_{codec.name}s"} & found.keys():
+        for name in {codec.put, f"all_{codec.name}s"} & found.keys():
             found[name] = found[name].format(columns=columns, values=new)
     return found
 

@@ -112,6 +112,8 @@ def bind(draft: Draft, change: Bind) -> SessionId | None:
     old = draft.rows.session_on(change.process, change.handle)
     if old is not None and old.id != session.id:
         draft.close(old, "replaced")
+    if draft.has_ended(session.id):  # with that one: a ticket of its own had let it in
+        return None
     opened = structs.replace(
         session,
         handle=change.handle,

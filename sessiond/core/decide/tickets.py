@@ -115,6 +115,8 @@ def _open_child(
     grant = draft.rows.grants[parent.grant]
     if again is not None:
         return draft.active(prolonged(draft, again, access, typed=change.typed), grant)
+    if _is_replaced(draft, change, parent):
+        return ORPHANED
     if draft.is_crowded(change.process, change.handle) or draft.family_of(parent) >= MAX_FAMILY:
         return TOO_MANY
     child = _login(
@@ -165,6 +167,15 @@ def _open_exchanged(
     _put(draft, change, session)
     draft.put_owner(verdict.principal)
     return draft.active(session, grant)
+
+
+def _is_replaced(draft: Draft, change: OpenTicket, parent: Session) -> bool:
+    """Say whether what the ticket was made for has left the very handle that it comes on."""
+    on_handle = draft.rows.session_on(change.process, change.handle)
+    found: Session | None = parent
+    while found is not None and found != on_handle:
+        found = None if found.parent is None else draft.rows.sessions.get(found.parent)
+    return found is not None
 
 
 def _is_misnamed(draft: Draft, change: OpenTicket, parent: Session) -> bool:

@@ -1,9 +1,9 @@
 -- Schema version 7: tickets, refresh tokens for data sources, and stored values. Times are microseconds
 -- since 1970-01-01 UTC; ids are 16-byte UUIDs.
 
-ALTER TABLE sessions ADD COLUMN hops INTEGER NOT NULL DEFAULT 0;  -- tickets since the sign-in
-ALTER TABLE sessions ADD COLUMN auth_time INTEGER;  -- of the sign-in; null: not known
-ALTER TABLE sessions ADD COLUMN acr TEXT NOT NULL DEFAULT '[]';  -- JSON list
+-- JSON: tickets since its user signed in, when that was (null: not known), and how (acr values). One
+-- column, since each that sessions have costs every write.
+ALTER TABLE sessions ADD COLUMN sign_in TEXT NOT NULL DEFAULT '[0,null,[]]';
 
 -- Tickets that have opened their session: they open no other.
 CREATE TABLE spent_tickets (

@@ -69,6 +69,17 @@ def test_sessions_fit_80_columns_and_say_what_tells_them_apart() -> None:
     assert line.count("…") >= 1
 
 
+def test_a_session_that_another_let_in_says_which_where_there_is_one() -> None:
+    parent = "0b5b9a3e-0000-4000-8000-000000000001"
+    child = {**SESSION, "user": "alice", "parent": parent}
+    head, line = drawn(lists.sessions_of([child], START))
+    assert head.split() == ["USER", "PROCESS", "STATE", "LEFT", "PARENT", "SESSION"]
+    assert line.split()[-2:] == ["0b5b9a3e", "b74f209c"]
+    of_two = drawn(lists.sessions_of([child, {**SESSION, "user": "bob", "parent": None}], START))
+    assert of_two[2].split()[-2] == "-"
+    assert "PARENT" not in drawn(lists.sessions_of([SESSION], START))[0]
+
+
 def test_what_fits_is_not_cut() -> None:
     short = {**SESSION, "user": "alice", "process": {**SESSION["process"], "name": "gw1"}}
     assert drawn(lists.sessions_of([short], START))[1].split() == [

@@ -82,6 +82,16 @@ def test_only_what_was_let_in_by_another_says_by_which() -> None:
         assert "parent" not in drawn(page)
 
 
+def test_what_a_ticket_brought_says_so_and_how_its_user_signed_in() -> None:
+    told = {"hops": 1, "auth_time": "2026-03-02T09:00:00Z", "acr": ["mfa", "phr"]}
+    page = drawn(show.session_of({**SESSION, **told}))
+    assert "hops" in page
+    assert "2026-03-02 09:00:00Z" in page
+    assert "mfa, phr" in page
+    nothing = drawn(show.session_of({**SESSION, "hops": 0, "auth_time": None, "acr": []}))
+    assert all(name not in nothing for name in ("hops", "auth_time", "acr"))
+
+
 def test_a_refused_login_says_how_often_and_why() -> None:
     told = show.event_of(EVENT).plain
     assert told == ("9  2026-03-02 10:00:00Z  login.refused  bob  corp  -  handle 0  x3  expired")
@@ -187,6 +197,6 @@ def test_what_is_asked_for_wide_is_whole_on_a_narrow_terminal(
     terminal = narrow(monkeypatch)
     show.say(lists.sessions_of([SESSION], START, is_wide=True), is_wide=True)
     header, line = terminal.lines
-    assert header.split()[-1] == "SESSION"
+    assert header.split()[-2:] == ["PARENT", "SESSION"]
     assert line.endswith(SESSION["session"])
     assert "…" not in line

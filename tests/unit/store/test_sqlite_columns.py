@@ -103,4 +103,4 @@ async def test_tables_with_their_columns_in_another_order_are_read_and_written_t
         assert store.lookup_key == key
     with closing(sqlite3.connect(path)) as db:
         (last,) = db.execute("SELECT name FROM pragma_table_info('sessions') LIMIT 1").fetchone()
-        assert last == "acr"  # they were the other way round all the while
+        assert last == "sign_in"  # they were the other way round all the while
