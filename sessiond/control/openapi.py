@@ -133,13 +133,14 @@ def _query_parameters(operation: Operation) -> list[dict[str, Any]]:
 
 
 def _header_parameters(operation: Operation) -> list[dict[str, Any]]:
-    headers = dict(operation.headers)
-    if operation.answer == EVENT_STREAM:  # an empty one is as if it were not there
-        headers["Last-Event-ID"] = {"type": "string", "pattern": "^[0-9]{0,19}$"}
-    return [
-        {"name": name, "in": "header", "required": False, "schema": schema}
-        for name, schema in headers.items()
+    found = [
+        {"name": name, "in": "header", "required": True, "schema": schema}
+        for name, schema in operation.headers.items()
     ]
+    if operation.answer == EVENT_STREAM:
+        schema = {"type": "string", "pattern": "^[0-9]{0,19}$"}  # empty: as if it were not there
+        found.append({"name": "Last-Event-ID", "in": "header", "required": False, "schema": schema})
+    return found
 
 
 def _answers(operation: Operation, of_type: dict[str, Any]) -> dict[str, Any]:

@@ -61,6 +61,6 @@ class Operation:
     body: type[Struct] | None = None
     content: frozenset[str] | None = None  # media types; "*/*": any, or none told
     content_limit: int = 0  # bytes
-    headers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # with JSON Schemas
+    headers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # that it wants: schemas
     answer: type[Struct] | str | None  # a body, a media type, or nothing: 204
     refusals: Mapping[HTTPStatus, type[Struct]] = field(default_factory=dict)  # no problem details

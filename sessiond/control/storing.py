@@ -25,7 +25,11 @@ LONGEST_FENCE = 16  # digits of a number below 2^53
 WaitMs = Annotated[int, Meta(ge=-(2**31), le=2**53)]
 
 _FENCE = {
-    "Lock": {"type": "string", "description": "The fence with which the lock's taking was answered"}
+    "Lock": {
+        "type": "string",
+        "pattern": "[^ \\t]",  # a blank one is as if it were not there
+        "description": "The fence with which the lock's taking was answered",
+    }
 }
 _TOLD = {
     Refused.UNLOCKED: (
@@ -114,7 +118,7 @@ async def _drop(view: View, asked: Asked) -> stores_listing.Dropped:
 
 def _fence(asked: Asked) -> int | None:
     """Return the fence that a request is sent with; None: none is. What is no number is dead."""
-    told = asked.headers.get("lock", "").strip()
+    told = asked.headers.get("lock", "").strip(" \t")
     if not told:
         return None
     return int(told) if told.isascii() and told.isdigit() and len(told) <= LONGEST_FENCE else 0

@@ -149,7 +149,7 @@ def test_all_of_it_is_described() -> None:
     assert [(each["name"], each["in"], each["required"]) for each in described["parameters"]] == [
         ("name", "query", True),
         ("note", "query", False),
-        ("Lock", "header", False),
+        ("Lock", "header", True),
     ]
     assert described["requestBody"] == {
         "required": False,
