@@ -6,10 +6,12 @@ from datetime import timedelta
 import anyio
 
 from sessiond.core.errors import Refusal
+from sessiond.core.secret import Secret
 from sessiond.core.session import ActiveSession, ProcessAbout
 from sessiond.web.answer import BASIC, Answer
 from sessiond.web.challenge import bearer_denied
 from sessiond.web.request import Request
+from tests.fakes import START
 
 
 @dataclass

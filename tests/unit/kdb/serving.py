@@ -53,7 +53,7 @@ from sessiond.testing.plain import plain, plain_dict
 from sessiond.testing.wire import ProcessWire
 from tests.fakes import RULES, FakeClock, MemoryStore, Settings, idle, table_settings
 from tests.unit.gate.fakes import ScriptedVerifier, gate_issuer, gate_settings, opaque
-from tests.unit.kdb.fakes import FakeWeb
+from tests.unit.kdb.fakes import FakeSources, FakeWeb
 from tests.unit.kdb.pipe import PipeEnd, pipe
 from tests.unit.refresher.refreshing import ScriptedTokens, hashed
 
