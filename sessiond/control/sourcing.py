@@ -18,6 +18,7 @@ from sessiond.control.problem import Problem
 from sessiond.control.view import View
 from sessiond.sources.answer import NotGiven, Reason
 from sessiond.sources.asking import Asking
+from sessiond.sources.kept_token import KeptToken
 from sessiond.sources.settings import RunningSource
 from sessiond.sources.standing import standing_of
 from sessiond.system.peer import Peer
@@ -87,22 +88,41 @@ async def _status(running: RunningSource) -> SourceStatus:
 
 
 def _admit(view: View, peer: Peer, path: Mapping[str, str]) -> None:
-    running = _sources(view).get(path["name"])
+    admit_reader(view, peer, path["name"], path=PATH)
+
+
+def is_reader(view: View, peer: Peer) -> bool:
+    """Say whether the peer may have some source's token."""
+    readers = (each.readers for each in _sources(view).values())
+    return any(each is not None and each.admits(peer) for each in readers)
+
+
+def admit_reader(view: View, peer: Peer, name: str, *, path: str) -> None:
+    """See that the peer may have a source's token; `path` is the operation's, for the log.
+
+    Raises:
+        Problem: It may not, or there is no such source.
+    """
+    running = _sources(view).get(name)
     if running is None:
         raise Problem(
             HTTPStatus.NOT_FOUND, "there is no such source, wanted the name of a [[source]]"
         )
     key = f"source[{running.config.name}].readers"
     if running.readers is None:
-        raise refused(peer, key=key, path=PATH)
-    admit(peer, running.readers, key=key, path=PATH)
+        raise refused(peer, key=key, path=path)
+    admit(peer, running.readers, key=key, path=path)
 
 
-async def _token(view: View, asked: Asked) -> Response:
+async def token_of(view: View, peer: Peer, name: str) -> KeptToken:
+    """Return a source's token, for a reader of it.
+
+    Raises:
+        Problem: There is none now.
+    """
     if view.sources is None:
         raise Problem(HTTPStatus.NOT_FOUND, "there are no sources")
-    peer = asked.peer
-    asking = Asking(source=asked.path["name"], who=peer.uid, by=await operator_of(peer))
+    asking = Asking(source=name, who=peer.uid, by=await operator_of(peer))
     answer = view.sources.find(asking)
     if answer is None:
         with anyio.move_on_after(view.settings().deadline):
@@ -111,6 +131,11 @@ async def _token(view: View, asked: Asked) -> Response:
             answer = view.sources.late(asking)
     if isinstance(answer, NotGiven):
         raise _problem(answer)
+    return answer
+
+
+async def _token(view: View, asked: Asked) -> Response:
+    answer = await token_of(view, asked.peer, asked.path["name"])
     body = SourceToken(token=answer.token.reveal(), type=answer.kind, expires=answer.expires_at)
     headers = {"cache-control": "no-store"}
     return Response(msgspec.json.encode(body), media_type=JSON, headers=headers)

@@ -7,14 +7,15 @@ from typing import Annotated, Any
 from msgspec import Meta, Struct
 from starlette.responses import Response
 
-from sessiond.control import stores_listing
+from sessiond.control import sourcing, stores_listing
 from sessiond.control.access import Right, admit
-from sessiond.control.operation import ANY_MEDIA_TYPE, Asked, Operation
+from sessiond.control.operation import ANY_MEDIA_TYPE, Admit, Asked, Operation
 from sessiond.control.problem import Problem
 from sessiond.control.stores_listing import Label
 from sessiond.control.view import View
 from sessiond.system.peer import Peer
 from sessiond.tokenstores.lock import LONGEST_WAIT
+from sessiond.tokenstores.source_lines import NOT_HERE, PREFIX, lines_of
 from sessiond.tokenstores.stores import MAX_VALUE, Asker, Place, Refused
 
 TOKEN, LOCK = "/v1/stores/token", "/v1/stores/lock"
@@ -24,6 +25,8 @@ LONGEST_FENCE = 16  # digits of a number below 2^53
 
 WaitMs = Annotated[int, Meta(ge=-(2**31), le=2**53)]
 
+_NOTHING = "there is no value of this name in this context"
+_UNKEPT = {"cache-control": "no-store"}
 _FENCE = {
     "Lock": {
         "type": "string",
@@ -79,15 +82,29 @@ class Locked(Struct, frozen=True, kw_only=True):
 
 
 async def _read(view: View, asked: Asked) -> Response:
+    query: PlaceQuery = asked.query
+    if query.context.startswith(PREFIX):
+        return await _read_source(view, asked.peer, query)
+    _admit(view, asked.peer, asked.path)  # who is a reader of a source may be nobody here
     found = await view.stores.read(_asker(asked), _place(asked))
     if isinstance(found, Refused):
         raise _problem(found)
     if found is None:
-        raise Problem(HTTPStatus.NOT_FOUND, "there is no value of this name in this context")
-    return Response(found, media_type=OCTETS, headers={"cache-control": "no-store"})
+        raise Problem(HTTPStatus.NOT_FOUND, _NOTHING)
+    return Response(found, media_type=OCTETS, headers=_UNKEPT)
+
+
+async def _read_source(view: View, peer: Peer, query: PlaceQuery) -> Response:
+    source = query.context.removeprefix(PREFIX)
+    sourcing.admit_reader(view, peer, source, path=TOKEN)
+    if query.name == NOT_HERE:
+        raise Problem(HTTPStatus.NOT_FOUND, _NOTHING)
+    token = await sourcing.token_of(view, peer, source)
+    return Response(lines_of(token, now=view.clock.now()), media_type=OCTETS, headers=_UNKEPT)
 
 
 async def _write(view: View, asked: Asked) -> None:
+    _check_writable(asked)
     fence = _fence(asked)
     answer = await view.stores.write(_asker(asked), _place(asked), asked.content, fence)
     if answer is not None:
@@ -95,6 +112,7 @@ async def _write(view: View, asked: Asked) -> None:
 
 
 async def _lock(view: View, asked: Asked) -> Locked:
+    _check_writable(asked)
     request: LockRequest = asked.body
     answer = await view.stores.lock(_asker(asked), _place(asked), request.wait_ms, asked.hung_up)
     if isinstance(answer, Refused):
@@ -114,6 +132,15 @@ async def _listed(view: View, asked: Asked) -> stores_listing.Stores:
 
 async def _drop(view: View, asked: Asked) -> stores_listing.Dropped:
     return await stores_listing.drop(view, asked.query.context, asked.peer)
+
+
+def _check_writable(asked: Asked) -> None:
+    if asked.query.context.startswith(PREFIX):
+        raise Problem(
+            HTTPStatus.FORBIDDEN,
+            f"the context is a data source's, which is read only, wanted one without {PREFIX} "
+            "before it: sessiond fetches that token itself",
+        )
 
 
 def _fence(asked: Asked) -> int | None:
@@ -139,6 +166,12 @@ def _place(asked: Asked) -> Place:
     return Place(asked.query.context, asked.query.name)
 
 
+def _admit_to_read(view: View, peer: Peer, path: Mapping[str, str]) -> None:
+    """See that the peer may read something: which context it is, is looked at afterwards."""
+    if not sourcing.is_reader(view, peer):
+        _admit(view, peer, path)
+
+
 def _admit(view: View, peer: Peer, _: Mapping[str, str]) -> None:
     """See that there are token stores, and that they are for the peer."""
     allowed = view.settings().stores.allowed
@@ -151,15 +184,23 @@ def _admit(view: View, peer: Peer, _: Mapping[str, str]) -> None:
     admit(peer, allowed, key=ONLY_FOR, path=TOKEN)
 
 
-def _of_store(method: str, path: str, summary: str, **more: Any) -> Operation:
+def _of_store(
+    method: str,
+    path: str,
+    summary: str,
+    *,
+    admitted: Admit = _admit,
+    only_for: str = ONLY_FOR,
+    **more: Any,
+) -> Operation:
     """Return an operation for those who may use token stores."""
     return Operation(
         method=method,
         path=path,
         summary=summary,
         right=Right.CONNECT,
-        admit=_admit,
-        only_for=ONLY_FOR,
+        admit=admitted,
+        only_for=only_for,
         query=PlaceQuery,
         is_brisk=True,
         **more,
@@ -171,6 +212,8 @@ OPERATIONS = (
         "GET",
         TOKEN,
         "A value, byte for byte; 404 where there is none",
+        admitted=_admit_to_read,
+        only_for=f"{ONLY_FOR}, or in a source's readers",
         carry_out=_read,
         lane="stored",
         answer=OCTETS,

@@ -11,6 +11,7 @@ import msgspec
 
 from sessiond.config import Config, IssuerConfig, StoresConfig, TicketsConfig, credentials
 from sessiond.config.claim_rules import claim_rules
+from sessiond.config.programs import lets_programs_in
 from sessiond.control.access import Access
 from sessiond.control.view import IssuerView, ViewSettings
 from sessiond.core.access import AccessRules, Ceiling, LocalGrant
@@ -68,7 +69,7 @@ def look_up(config: Config, environ: Mapping[str, str]) -> LookedUp:
         access=Access.of(
             readers=listen.control_readers,
             admins=listen.control_admins,
-            must_name_readers=_gives_tokens(config),
+            must_name_readers=lets_programs_in(config),
         ),
         peers=tuple(
             _exactly(f"access.process[{number}].peers", each.peers)
@@ -80,16 +81,6 @@ def look_up(config: Config, environ: Mapping[str, str]) -> LookedUp:
         stores=None if config.stores is None else _stores(config.stores),
         readers={each.name: _readers(each) for each in config.sources},
     )
-
-
-def _gives_tokens(config: Config) -> bool:
-    """Say whether programs are let in at the control socket that are there for tokens."""
-    exchangers = () if config.tickets is None else config.tickets.exchangers
-    return config.stores is not None or bool(exchangers)
-
-
-def _exchangers(tickets: TicketsConfig) -> AllowList:
-    return AllowList.listed("tickets.exchangers", tickets.exchangers)
 
 
 def _readers(source: SourceConfig) -> AllowList | None:

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from sessiond.core.secret import Secret
-from sessiond.system.peer import Peer
 
-PREFIX = "source:"
+PREFIX = "source:"  # of the contexts that nobody writes
+NOT_HERE = "credentials"  # the one name of CData's that no token is of
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -25,18 +25,6 @@ class SourceToken(Protocol):
     @property
     def expires_at(self) -> datetime:
         """Until when it is good, aware UTC."""
-        ...
-
-
-class SourceTokens(Protocol):
-    """Gives readers over the control socket a source's access token."""
-
-    def is_reader(self, peer: Peer, source: str | None = None) -> bool:
-        """Say whether a peer may read a source's token; None: that of any."""
-        ...
-
-    async def token_of(self, source: str, peer: Peer) -> SourceToken | str:
-        """Return the source's token, or the word for why there is none now."""
         ...
 
 

@@ -28,6 +28,7 @@ from tests.bench import (
     revoking,
     sampling,
     standing,
+    stores,
     storming,
     web,
 )
@@ -55,6 +56,7 @@ MEASUREMENTS: dict[str, Measurement] = {
     "following": following.measure,
     "delivering": delivering.measure,
     "web": web.measure,
+    "stores": stores.measure,
     "beside": beside.measure,
     "standing": standing.measure,
     "growing": growing.measure,

@@ -76,6 +76,7 @@ _WANTED = (
         "",
         lambda by: by["sessions.100000"][CPU] / by["sessions.1000"][CPU],
     ),
+    _Wanted("read of a stored token, p50", 1, "ms", lambda by: by["stores.read"][WAIT]),
     _Wanted("start with 100,000 sessions", 2000, "ms", lambda by: by["start.100000"]["max ms"]),
     _Wanted("start without a session", 600, "ms", lambda by: by["start.0"]["max ms"]),
     _Wanted("stop with 100,000 sessions", 1000, "ms", lambda by: by["stop.100000"]["max ms"]),

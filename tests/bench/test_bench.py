@@ -14,7 +14,7 @@ import pytest
 
 from sessiond.qipc import MessageKind, encode_message
 from sessiond.testing import FakeProcess, calls
-from tests.bench import dovecot, web
+from tests.bench import dovecot, stores, web
 from tests.bench.aims import aims
 from tests.bench.bench import Bench, dealt, must_be_accepted, taking_turns
 from tests.bench.document import PLOT, placed, write
@@ -169,6 +169,23 @@ def test_each_kind_of_request_over_http_is_measured_with_what_it_is_to_come_to(
     shown = {WAIT, "p99 ms", CPU, "p50/floor", "CPU/floor"}
     assert all(shown <= row.figures.keys() for row in kinds)
     assert {WAIT, "p99 ms"} <= revoked.figures.keys()
+
+
+def test_token_stores_are_measured_from_a_read_to_the_lock_s_way_to_the_next(
+    strict_issuer: RunningIssuer, tmp_path: Path
+) -> None:
+    with (
+        FastIssuer(tmp_path) as fast,
+        Floor(tmp_path, fast.pem) as floor,
+        Generator() as generator,
+    ):
+        bench = Bench(strict_issuer, fast, floor, generator, tmp_path, is_quick=True)
+        rows = list(stores.measure(bench))
+
+    assert [row.what for row in rows] == [
+        stores.READ, stores.READ_ANEW, stores.RENEWAL, stores.PASSED
+    ]  # fmt: skip
+    assert all({WAIT, "p99 ms"} <= row.figures.keys() for row in rows)
 
 
 def test_a_request_that_comes_to_something_else_is_no_measurement(

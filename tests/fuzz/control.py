@@ -4,7 +4,7 @@ import asyncio
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import unquote
 
 import anyio
@@ -17,9 +17,14 @@ from sessiond.control.openapi import document
 from sessiond.control.operation import EVENT_STREAM, Operation
 from sessiond.control.operations import OPERATIONS
 from sessiond.control.problem import MEDIA_TYPE, ProblemBody
+from sessiond.control.storing import OCTETS
 from sessiond.control.turns import REFUSALS
-from sessiond.core.changes import Revoke
+from sessiond.core.changes import Revoke, WriteValue
 from sessiond.core.revocation import Scope as RevocationScope
+from sessiond.core.secret import Secret
+from sessiond.system.peer import AllowList
+from sessiond.tokenstores.settings import StoresSettings
+from sessiond.tokenstores.stores import Asker, Place
 from tests.fakes import MemoryStore, idle, session_id
 from tests.fuzz import seeds
 from tests.unit.control.viewing import ADMIN, Viewing, viewing
@@ -130,6 +135,9 @@ def _must_be_valid(answer: _Answer, operation: Operation | None) -> None:
         assert _BLOCK.sub(b"", answer.body) == b""
         for kind, event in _BLOCK.findall(answer.body):
             assert not kind or json.loads(event)["kind"] == kind.decode()
+    elif operation.answer == OCTETS:
+        assert answer.media_type == OCTETS
+        assert answer.body == seeds.KEPT
     else:
         assert answer.media_type == operation.answer
         assert answer.body.endswith(b"\n")
@@ -199,6 +207,8 @@ class _Running:
         await self._viewing.clock.advance(1 / REFUSALS)  # no refusal waits for its turn
         answer = await _answer(self._viewing, _scope(request), body)
         if not self._viewing.store.commits:
+            if self._viewing.view.stores.locks.held != 1:  # the one that was there is released
+                await self._end()
             return answer, None
         after = await _answer(self._viewing, _scope(_request(b"GET /v1/revocations")), b"")
         await self._end()
@@ -207,6 +217,7 @@ class _Running:
     async def _hold(self, ready: asyncio.Event) -> None:
         """Have the application in one task, as its task group needs it."""
         async with viewing(store=_copied(self._begin)) as self._viewing:
+            await _lock(self._viewing)
             ready.set()
             await self._over.wait()
         self._viewing = None
@@ -225,12 +236,27 @@ async def _begun() -> MemoryStore:
         lasting, bob = session_id(seeds.REVOCATION.int), "bob"
         change = Revoke(id=lasting, scope=RevocationScope.USER, value=bob, reason="x")
         await v.view.table.ask(change)
+        kept = Secret(seeds.KEPT.decode())
+        place = {"context": "kept", "name": "oauth", "uid": ADMIN.uid}
+        await v.view.table.ask(
+            WriteValue(**place, is_shared=False, value=kept, max_contexts=9)  # type: ignore[arg-type]
+        )
         return v.store
+
+
+async def _lock(v: Viewing) -> None:
+    """Have token stores, and the lock of the value that is kept taken, with the first fence."""
+    allowed = AllowList.exactly("stores.users", [ADMIN.uid])
+    v.settings.now = replace(v.settings.now, stores=StoresSettings(allowed=allowed, max_contexts=9))
+    asker, place = Asker(ADMIN.uid, ADMIN.pid), Place("kept", "oauth")
+    assert await v.view.stores.lock(asker, place, 0, anyio.sleep_forever) == seeds.FENCE
+    v.store.commits.clear()
 
 
 def _copied(store: MemoryStore) -> MemoryStore:
     copy = MemoryStore()
     copy.rows, copy.events, copy._sequence = dict(store.rows), [*store.events], store._sequence
+    copy.secrets = dict(store.secrets)
     return copy
 
 

@@ -187,6 +187,11 @@ _SESSION, REVOCATION = UUID(int=1), UUID(int=2)
 _BODY = b"\ncontent-type: application/json\n\n"
 
 
+KEPT = b"a value that is kept"
+FENCE = (1 << 32) + 1  # of the lock that is held
+_VALUE = b"oauthaccesstoken=" + TOKENS[0]
+
+
 def _posted(path: bytes, **content: object) -> bytes:
     return b"POST " + path + _BODY + compact(content)
 
@@ -211,6 +216,12 @@ REQUESTS = [
     _revoking(process="rdb100:100"),
     _revoking(issuer="corp"),
     _revoking(all=True),
+    b"GET /v1/stores?limit=7&after=c",
+    b"GET /v1/stores/token?context=kept&name=oauth",
+    b"PUT /v1/stores/token?context=kept&name=oauth\nlock: 4294967297\n\n" + _VALUE,
+    _posted(b"/v1/stores/lock?context=externalToken%3A%2F%2F%CE%A9%3F&name=oauth", wait_ms=250),
+    b"DELETE /v1/stores/lock?context=kept&name=oauth\nlock: 4294967297",
+    b"DELETE /v1/stores?context=kept",
     *(
         _posted(b"/v1/explain", user="alice", password=password.decode())
         for password in (PASSWORDS[0], PASSWORDS[2], PASSWORDS[3])
@@ -232,6 +243,13 @@ WRONG_REQUESTS = [
     _revoking(user="alice", all=True),
     _revoking(all=True).replace(b"application/json", b"text/plain"),
     _posted(b"/v1/explain", user="alice", password="bearer:", **{TOKENS[0].decode(): 1}),
+    b"GET /v1/stores/token?context=" + TOKENS[0] + b"&name=" + PASSWORDS[2],
+    b"GET /v1/stores/token?context=source:" + TOKENS[0] + b"&name=oauth",
+    b"PUT /v1/stores/token?context=kept&name=oauth\nlock: " + TOKENS[0] + b"\n\n" + _VALUE,
+    b"PUT /v1/stores/token?context=%ff&name=oauth\nlock: 1\n\n" + _VALUE,
+    _posted(b"/v1/stores/lock?context=kept&name=oauth", wait_ms=TOKENS[0].decode()),
+    b"DELETE /v1/stores/lock?context=kept&name=oauth\nlock: 99",
+    b"DELETE /v1/stores?context=" + TOKENS[0],
 ]
 # Answered by a redirection that repeats the query, and by a 500.
 CONTROL_FINDINGS = [

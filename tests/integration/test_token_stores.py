@@ -22,6 +22,7 @@ import pytest
 from tests import canary
 from tests.integration.conftest import Start
 from tests.integration.operating import Operator, control_of
+from tests.integration.sourced import source, with_sources
 from tests.integration.test_control_socket import as_root
 from tests.integration.test_reload import write
 from tests.issuer.running import RunningIssuer
@@ -421,3 +422,45 @@ def test_without_the_table_nothing_is_there_and_a_reload_switches_it_on_and_off(
             answer = operator.ask("POST", "/v1/reload", json={})
             assert answer.json()["applied"], answer.text
             assert one.ask_lock(250).status_code == status
+
+
+def test_a_source_s_token_is_read_in_the_words_of_drivers_by_its_readers_alone(
+    strict_issuer: RunningIssuer, start: Start, folder: Path
+) -> None:
+    as_root()
+    daemon = start(
+        with_sources(
+            strict_issuer,
+            folder,
+            source(readers=[NOBODY]),
+            source("other", readers=[]),
+            listen=f"control_group = {NOBODY}",
+            stores=f"users = [{OTHER}]",
+        )
+    )
+    daemon.folder.chmod(0o755)
+    Path(control_of(daemon)).chmod(0o666)
+    at = {"context": "source:quotes", "name": "oauth"}
+    elsewhere = [{**at, "context": each} for each in ("source:other", "source:none", "source:")]
+    asked = [
+        ("GET", TOKEN, at, ""),
+        ("GET", TOKEN, {**at, "name": "credentials"}, ""),
+        *(("GET", TOKEN, each, "") for each in elsewhere),
+        ("GET", TOKEN, {**at, "context": "another"}, ""),
+        ("POST", LOCK, at, '{"wait_ms": 0}'),
+        ("PUT", TOKEN, at, "x"),
+    ]
+    before = time.time()
+    found = as_somebody(daemon, NOBODY, *asked)
+    assert [each[0] for each in found] == [200, 404, 403, 404, 404, 403, 403, 403]
+    lines = dict(line.split("=", 1) for line in found[0][1].splitlines())
+    assert list(lines) == ["oauthaccesstoken", "oauthexpiresin", "oauthtokentimestamp"]
+    canary.remember(lines["oauthaccesstoken"], "source token")
+    assert before - 1 < int(lines["oauthtokentimestamp"]) / 1000 < time.time() + 1
+    assert 0 < int(lines["oauthexpiresin"]) <= 86_400
+    with Operator(daemon) as operator:
+        same = operator.get("/v1/sources/quotes/token")
+        assert same["token"] == lines["oauthaccesstoken"]
+    found = as_somebody(daemon, OTHER, *asked)
+    assert [each[0] for each in found] == [403, 403, 403, 404, 404, 404, 403, 403]
+    assert "read only" in found[-1][1]

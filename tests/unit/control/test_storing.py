@@ -162,7 +162,7 @@ async def test_a_place_that_is_none_is_refused(query: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "context", ["/", "a/../b", "c" * 256, "Ω" * 256, "🔑", "a b", "source:x", "."]
+    "context", ["/", "a/../b", "c" * 256, "Ω" * 256, "🔑", "a b", "sources:x", "."]
 )
 async def test_a_context_may_be_any_line(context: str) -> None:
     async with storing() as v:

@@ -37,6 +37,7 @@ from sessiond.issuers.health import IssuerHealth
 from sessiond.kdb.connected import ConnectedProcesses
 from sessiond.system.peer import Peer
 from sessiond.table import Table
+from sessiond.tickets.settings import TicketSettings
 from sessiond.tokenstores.stores import TokenStores
 from tests.fakes import (
     RULES,
@@ -55,6 +56,7 @@ from tests.fakes import (
 )
 from tests.unit.gate.fakes import ScriptedVerifier, gate_issuer, gate_settings
 from tests.unit.kdb.fakes import FakeLine
+from tests.unit.tickets.making import tickets_on
 
 ADMIN = Peer(uid=os.geteuid(), groups=frozenset(), pid=1, started=1)
 STRANGER = Peer(uid=64999, groups=frozenset({64999}), pid=2, started=2)
@@ -80,6 +82,7 @@ class Viewing:
     line: FakeLine  # of the process that logs in
     settings: Settings[ViewSettings]
     subscribed: Settings[SubscriberSettings]
+    ticketed: Settings[TicketSettings | None]
     peer: Peer = ADMIN
     answers: list[httpx.Response] = field(default_factory=list)
 
@@ -148,6 +151,7 @@ async def viewing(
     settings = Settings(ViewSettings(issuers={"corp": shown}, proved=proved, deadline=2.0))
     rules = DeliveryRules(max_attempts=3, keep=timedelta(days=7))
     subscribed = Settings(SubscriberSettings(wanted=(), rules=rules))
+    ticketed: Settings[TicketSettings | None] = Settings(None)
     view = View(
         instance=INSTANCE,
         clock=clock,
@@ -156,6 +160,7 @@ async def viewing(
         events=events,
         connected=connected,
         gate=gate,
+        tickets=tickets_on(table, gate, clock, ticketed),
         settings=settings,
         hashed=hashed,
         new_id=lambda: UUID(int=next(numbers)),
@@ -182,7 +187,17 @@ async def viewing(
         await idle()
         try:
             yield Viewing(
-                view, app, store, clock, verifier, health, closing, line, settings, subscribed
+                view,
+                app,
+                store,
+                clock,
+                verifier,
+                health,
+                closing,
+                line,
+                settings,
+                subscribed,
+                ticketed,
             )
         finally:
             table.close()
