@@ -51,11 +51,14 @@ from sessiond.testing.calls import (
 )
 from sessiond.testing.plain import plain, plain_dict
 from sessiond.testing.wire import ProcessWire
+from sessiond.tickets.settings import TicketSettings
+from sessiond.tickets.tickets import Tickets
 from tests.fakes import RULES, FakeClock, MemoryStore, Settings, idle, table_settings
 from tests.unit.gate.fakes import ScriptedVerifier, gate_issuer, gate_settings, opaque
 from tests.unit.kdb.fakes import FakeSources, FakeWeb
 from tests.unit.kdb.pipe import PipeEnd, pipe
 from tests.unit.refresher.refreshing import ScriptedTokens, hashed
+from tests.unit.tickets.making import tickets_on
 
 INSTANCE = UUID(int=42)
 R = TypeVar("R")
@@ -250,6 +253,8 @@ class Serving:
     estate: Estate
     table_settings: Settings[TableSettings]
     web: FakeWeb
+    tickets: Tickets
+    ticket_settings: Settings[TicketSettings | None]
     connections: list[Connection] = field(default_factory=list)
 
     def arrive(self, who: Peer | None = None, *, room: float = math.inf) -> Process:
@@ -353,6 +358,8 @@ async def serving(
         proved=lambda: rules.proved,
     )
     settings = ConnectionSettings(deadline=deadline, max_message=max_message, proof_key=None)
+    ticket_settings: Settings[TicketSettings | None] = Settings(None)
+    tickets = tickets_on(table, gate, clock, ticket_settings)
     subscriber_access = Settings[AllowList | None](None)
     context = ConnectionContext(
         login_services=login_services,
@@ -365,6 +372,7 @@ async def serving(
         turns=Turns(table),
         estate=estate,
         web=web,
+        tickets=tickets,
     )
     async with anyio.create_task_group() as tasks:
         for run in (gate.run, refresher.run, table.run, estate.run):
@@ -384,6 +392,8 @@ async def serving(
             estate,
             settled,
             web,
+            tickets,
+            ticket_settings,
         )
         try:
             yield at_work

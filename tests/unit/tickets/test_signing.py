@@ -12,7 +12,7 @@ from tests.unit.tickets.making import HEADER, KEY, b64, claims
 
 
 def test_a_ticket_is_a_jws_that_a_stock_library_checks_by_the_published_key() -> None:
-    public = joserfc_jwk.OKPKey.import_key(jwk(KEY.public))
+    public = joserfc_jwk.OKPKey.import_key({**jwk(KEY.public)})
     registry = jws.JWSRegistry(algorithms=["EdDSA"])
     with pytest.warns(Warning, match="EdDSA"):
         checked = jws.deserialize_compact(KEY.sign(claims()).reveal(), public, registry=registry)
@@ -42,7 +42,7 @@ def test_a_published_key_says_what_it_is_for() -> None:
         "alg": "EdDSA",
         "kid": KEY.id,
     }
-    assert joserfc_jwk.OKPKey.import_key(jwk(KEY.public)).thumbprint() == KEY.id
+    assert joserfc_jwk.OKPKey.import_key({**jwk(KEY.public)}).thumbprint() == KEY.id
 
 
 def test_what_is_kept_of_a_key_is_the_key() -> None:
