@@ -6,7 +6,7 @@ lets its bearer in.
 
 from sessiond.core.access import Denied
 from sessiond.core.changes import Change, OpenTicket, Withdraw
-from sessiond.core.errors import Refusal, TokenRejected
+from sessiond.core.errors import TokenRejected
 from sessiond.core.grant import GrantId
 from sessiond.core.principal import shown
 from sessiond.core.session import ActiveSession, SessionId
@@ -64,18 +64,9 @@ class TicketLogin(Authentication):
         )
 
     def _late(self) -> None:
-        """Answer `deadline`: nobody was waited for but the table, or the messages before."""
         if self._submitted_at is not None:
             self._services.table.submit(Withdraw(session=self._session))
-            super()._late()
-            return
-        self._settle(
-            Refused(
-                Refusal.DEADLINE,
-                f"{self._took():.2f} s went to the messages before it, wanted it recorded by then: "
-                "see what this process waits for, or raise login.deadline",
-            )
-        )
+        super()._late()
 
     def _answer(self) -> Encoded:
         outcome, then = self._result(
