@@ -1,7 +1,7 @@
 """What rows there are, how they are read in memory, and the writes that change them."""
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import MappingProxyType
@@ -260,10 +260,16 @@ class RowsView:
         """Return the ids of the sessions that end with this one."""
         return self._children.of(session)
 
-    def count_below(self, session: SessionId) -> int:
-        """Return how many sessions end with this one: its children, and theirs."""
-        children = self._children.of(session)
-        return len(children) + sum(map(self.count_below, children))
+    def count_ending_with(self, sessions: Iterable[SessionId]) -> int:
+        """Return how many sessions these are with those that end with them, each counted once."""
+        found = {each.int: each for each in sessions}
+        left = list(found.values()) if self._children.keys() else []
+        while left:
+            for child in self._children.of(left.pop()):
+                if child.int not in found:
+                    found[child.int] = child
+                    left.append(child)
+        return len(found)
 
     @property
     def parents(self) -> Collection[SessionId]:

@@ -168,14 +168,11 @@ class Draft(Reading):
             self.end(self.rows.sessions[child], SessionRevoked, "parent")
 
     def family_of(self, session: Session) -> int:
-        """Return how many sessions end with the one that a session's ticket's ticket goes back to.
-
-        Those that were let in before this decision.
-        """
+        """Return how many sessions end with the one that a session's tickets go back to."""
         first = session
         while first.parent is not None and first.parent in self.rows.sessions:
             first = self.rows.sessions[first.parent]
-        return self.rows.count_below(first.id)
+        return self.rows.count_ending_with([first.id]) - 1
 
     def take_back_on(
         self,

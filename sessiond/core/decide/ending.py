@@ -145,7 +145,8 @@ def end_sessions(draft: Draft, change: EndSessions) -> int:
     if change.process is not None:
         held = list(draft.rows.sessions_of(change.process))
         if held and not change.ended:  # in the first piece
-            orders.tell_process_ended(draft, change, held[0], count=len(held))
+            count = draft.rows.count_ending_with(draft.rows.ids_of(change.process))
+            orders.tell_process_ended(draft, change, held[0], count=count)
         ended += held
     for session in ended:
         if draft.is_full:

@@ -38,7 +38,7 @@ def tell_session_ended(draft: Draft, change: EndSessions, session: Session) -> N
         handle=session.handle,
         scope="session",
         value=str(session.id),
-        count=1 + draft.rows.count_below(session.id),
+        count=draft.rows.count_ending_with([session.id]),
     )
 
 

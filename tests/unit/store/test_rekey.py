@@ -7,12 +7,15 @@ from pathlib import Path
 import pytest
 
 from sessiond.core.errors import ConfigError, StoreError
-from sessiond.core.rows import Put
+from sessiond.core.rows import Put, SecretRow
+from sessiond.core.secret import Secret
+from sessiond.core.stored_value import StoredValue
+from sessiond.core.ticket import TicketKey
 from sessiond.store import opened
 from sessiond.store.rekey import rekey
 from sessiond.store.sealing import KeyRing, SealError
 from sessiond.store.sqlite import VERSION
-from tests.fakes import grant, grant_id, refreshable
+from tests.fakes import START, grant, grant_id, refreshable
 
 pytestmark = pytest.mark.anyio
 
@@ -40,6 +43,23 @@ async def test_with_the_new_key_alone_everything_is_there(path: Path) -> None:
         assert store.lookup_key == lookup_key
         tokens = [await store.refresh_token(grant_id(number)) for number in (1, 2, 3)]
     assert [each and each.reveal() for each in tokens] == ["one", "two", None]
+
+
+async def test_what_is_sealed_beside_rows_is_sealed_anew_some_at_a_time(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sessiond.store.rekey.SOME", 2)
+    rows = [StoredValue(context="c", name=str(n), size=1, written_at=START) for n in range(5)]
+    key = TicketKey(id="kid", public=bytes(32), made_at=START)
+    async with opened(path, BEFORE) as store:
+        await store.commit([*(Put(row, Secret(row.name)) for row in rows)], [])
+        await store.commit([Put(key, Secret("private"))], [])
+    assert rekey(path, DURING) == 7  # six, and the key that tokens are hashed with
+    assert rekey(path, DURING) == 0
+    async with opened(path, AFTER) as store:
+        beside: tuple[SecretRow, ...] = (*rows, key)
+        found = [await store.secret(row) for row in beside]
+    assert [each and each.reveal() for each in found] == ["0", "1", "2", "3", "4", "private"]
 
 
 async def test_a_value_of_a_key_that_is_gone_is_left_as_it_is(path: Path) -> None:

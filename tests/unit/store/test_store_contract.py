@@ -14,8 +14,12 @@ from sessiond.core.errors import StoreError
 from sessiond.core.events import Event, Gap, LoginRefused, SessionClosed
 from sessiond.core.grant import KnownToken, TokenHash
 from sessiond.core.revocation import Revocation, Scope
-from sessiond.core.rows import Drop, NameOwner, Put, Row
+from sessiond.core.rows import Drop, NameOwner, Put, Row, SecretRow
+from sessiond.core.secret import Secret
 from sessiond.core.session import ProcessKey, SessionState
+from sessiond.core.source_grant import SourceGrant
+from sessiond.core.stored_value import Epoch, StoredContext, StoredValue
+from sessiond.core.ticket import SpentTicket, TicketKey
 from sessiond.core.web_login import UsedState, WebLogin
 from sessiond.store import opened
 from sessiond.store.sealing import KeyRing
@@ -32,6 +36,7 @@ from tests.fakes import (
     refreshable,
     session,
     session_id,
+    ticket_id,
     token_hash,
 )
 
@@ -62,6 +67,8 @@ ROWS: list[Row] = [
         attributes={"dept": "Zürich 'x'"},
     ),
     session(4, parent=session_id(1)),
+    session(6, parent=session_id(1), hops=2, auth_time=START + FINE, acr=("phr", "é")),
+    session(7, acr=("mfa",)),
     session(5, state=SessionState.WEB, handle=0, until=START + HOUR),
     WebLogin(
         session=session_id(5),
@@ -108,6 +115,19 @@ ROWS: list[Row] = [
         error="",
         at=START,
     ),
+    SpentTicket(id=ticket_id(1), session=session_id(6), keep_until=START + FINE),
+    TicketKey(id="kid", public=bytes(range(32)), made_at=START + FINE),
+    SourceGrant(
+        name="feed", client="c", seed=TokenHash(b"s" * 32), kept_at=START, in_flight_since=START
+    ),
+    SourceGrant(name="Zürich's", client="", seed=None, kept_at=START + FINE, is_refused=True),
+    StoredContext(context="a/b", owner=2**32 - 2, made_at=START + FINE),
+    StoredValue(context="a/b", name="ä 'x'", size=65_536, written_at=START + FINE),
+    StoredValue(context="a/b", name="other", size=1, written_at=START),
+    Epoch(name="locks", number=2**40),
+]
+SECRET_ROWS: list[SecretRow] = [
+    row for row in ROWS if isinstance(row, TicketKey | SourceGrant | StoredValue)
 ]
 
 
@@ -170,6 +190,42 @@ async def test_a_refresh_token_comes_back_whole_but_not_with_its_grant(opener: O
     async with opener() as store:
         assert (await store.load()).rows == [refreshable(1).row, grant(2)]
         assert (await kept(store), await kept(store, 2)) == (text, None)
+
+
+@pytest.mark.parametrize("row", SECRET_ROWS, ids=repr)
+async def test_a_secret_is_kept_beside_its_row_as_long_as_that_is_there(
+    opener: Opener, row: SecretRow
+) -> None:
+    async with opener() as store:
+        assert await store.secret(row) is None
+        others = [Put(each, Secret("other")) for each in SECRET_ROWS if each != row]
+        await store.commit([Put(row, Secret("one")), *others], [])
+    async with opener() as store:
+        assert await told_of(store, row) == "one"
+        assert sorted_rows((await store.load()).rows) == sorted_rows(SECRET_ROWS)
+        await store.commit([Put(row)], [])
+        assert await told_of(store, row) == "one"
+        await store.commit([Put(row, Secret("zwei ä")), Put(row)], [])
+        assert await told_of(store, row) == "zwei ä"
+        await store.commit([Drop(row)], [])
+        assert await told_of(store, row) is None
+        await store.commit([Put(row)], [])
+        assert await told_of(store, row) is None
+        for each in SECRET_ROWS:
+            if each != row:
+                assert await told_of(store, each) == "other"
+        await store.commit([Drop(row), Put(row, Secret("three"))], [])
+        assert await told_of(store, row) == "three"
+
+
+async def test_a_grant_s_secret_is_its_refresh_token(store: Store) -> None:
+    await store.commit([refreshable(1, "one")], [])
+    assert await told_of(store, grant(1)) == "one"
+
+
+async def told_of(store: Store, row: SecretRow) -> str | None:
+    found = await store.secret(row)
+    return None if found is None else found.reveal()
 
 
 async def test_a_grant_that_is_put_without_a_refresh_token_keeps_the_one_it_has(

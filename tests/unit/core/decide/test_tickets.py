@@ -188,6 +188,38 @@ def test_a_ticket_whose_login_was_withdrawn_stays_spent(ledger: Ledger) -> None:
     assert ledger.refusal(ticket_login(3, ticket(2), handle=2)) is Refusal.REVOKED
 
 
+def test_an_exchanged_ticket_s_handshake_may_be_repeated_as_well(ledger: Ledger) -> None:
+    tokens = presented("shown", says=SAYS)
+    ledger.ask(ticket_login(2, tokens=tokens))
+    again = ledger.ask(ticket_login(3, ticket(2, parent=None), tokens=tokens, handle=2))
+    assert isinstance(again, ActiveSession)
+    assert again.session.id == session_id(2)
+
+
+def test_an_exchanged_ticket_is_judged_as_a_login_by_its_token(ledger: Ledger) -> None:
+    tokens = presented("shown", says=SAYS)
+    other = ticket_login(2, ticket(2, parent=None, name="bob"), tokens=tokens)
+    assert ledger.refusal(other) is Refusal.USERMISMATCH
+    ledger.rules = replace(RULES, max_sessions=0)
+    assert ledger.refusal(ticket_login(2, tokens=tokens)) is Refusal.THROTTLED
+    ledger.rules = replace(RULES, access=under(Ceiling(name="rdb200", users=("bob",))))
+    assert ledger.refusal(ticket_login(2, tokens=tokens)) is Refusal.NOTALLOWED
+
+
+def test_a_ticket_for_nobody_opens_nothing(ledger: Ledger) -> None:
+    assert ledger.refusal(ticket_login(2, ticket(2, parent=None))) is Refusal.REVOKED
+
+
+def test_what_it_may_follows_the_newer_rules_where_its_handshake_is_repeated(
+    ledger: Ledger,
+) -> None:
+    ledger.ask(ticket_login(2))
+    ledger.rules = replace(RULES, access=under(Ceiling(name="rdb200", roles=("trader",))))
+    again = ledger.ask(ticket_login(3, ticket(2), handle=2))
+    assert isinstance(again, ActiveSession)
+    assert again.session.roles == ("trader",)
+
+
 def test_a_parent_that_waits_for_its_process_lets_in_too(ledger: Ledger) -> None:
     ledger.ask(ProcessLost(process=process_key()))
     assert ledger.session(1).state is SessionState.WAITING
