@@ -60,6 +60,12 @@ def test_what_anybody_typed_becomes_no_symbol() -> None:
     assert b"typed-by-anyone" not in encode(columns(EVENTS, "timestamp"))
 
 
+def test_a_token_for_a_data_source_is_of_whom_it_is_for_and_says_which() -> None:
+    events = [EventFactory().issued("market-data", user="alice")]
+    assert column("sym", events=events) == ("alice",)
+    assert column("reason", events=events) == ("market-data",)
+
+
 def test_an_order_is_of_whom_it_covers_and_its_words_become_no_symbol() -> None:
     events = [EventFactory().operator_revoked("alice", reason="left us"), EVENTS[0]]
     assert column("sym", events=events)[0] == "alice"

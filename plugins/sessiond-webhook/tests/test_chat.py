@@ -8,6 +8,7 @@ from sessiond_webhook.chat import MAX_TEXT, body, line_of
 
 from sessiond.api import Gap, Operator, SessionExpired
 from sessiond.testing import EventFactory
+from sessiond.testing.events import SourceMembers
 
 
 @pytest.mark.anyio
@@ -54,6 +55,24 @@ def test_an_order_of_somebody_without_a_name_says_what_is_known(
     assert line_of(order) == (
         f"`operator.reloaded` by `{shown}` of `configuration 2` sessions `0`"
         " at `2026-11-21 09:30:00+00:00`"
+    )
+
+
+@pytest.mark.parametrize(
+    ("members", "shown"),
+    [
+        ({}, "to `rdb1@tick.example.com`"),
+        ({"process": None, "by": Operator(uid=7, name="olga")}, "to `olga`"),
+        ({"process": None, "by": Operator(uid=7, name="")}, "to `uid 7`"),
+        ({"user": "alice"}, "to `rdb1@tick.example.com` on behalf of `alice`"),
+    ],
+)
+def test_a_token_for_a_data_source_says_to_whom_it_was_given(
+    members: SourceMembers, shown: str
+) -> None:
+    issued = EventFactory().issued("market-data", at=AT, count=3, **members)
+    assert line_of(issued) == (
+        f"`source.issued` for `market-data` {shown} times `3` at `2026-11-21 09:30:00+00:00`"
     )
 
 

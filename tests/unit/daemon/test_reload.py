@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import anyio
 import pytest
+from msgspec import structs
 
 from sessiond import config as configuration
 from sessiond import log
@@ -28,7 +29,14 @@ from sessiond.metrics import Metrics
 from sessiond.store import opened
 from sessiond.store.sealing import KeyRing, TokenHasher
 from sessiond.system.peer import Peer
-from tests.fakes import grant, principal, process_about, process_key, session
+from tests.fakes import (
+    grant,
+    principal,
+    process_about,
+    process_key,
+    session,
+    session_id,
+)
 from tests.unit.kdb.test_process_access import Line
 
 pytestmark = pytest.mark.anyio
@@ -165,6 +173,24 @@ async def test_sessions_of_processes_that_are_cut_off_count_too_and_end_after_th
     assert (outcome.applied, outcome.ended) == (True, 0)
     assert outcome.would_end == {"corp": 1, "other": 2}
     assert daemon.live == ["corp", "other", "other"]
+
+
+async def test_what_ends_with_another_session_is_counted_with_it(
+    daemon: Daemon, tmp_path: Path
+) -> None:
+    parent = next(each for each in daemon.services.table.sessions() if each.handle == 1)
+    at = {"process": process_key(200), "about": process_about(200)}
+    child = structs.replace(parent, id=session_id(9), parent=parent.id, hops=1, handle=9, **at)
+    daemon.services.table._rows.apply(Put(child))
+    rules = [
+        '[[access.process]]\nname = "rdb100"\nusers = ["other*"]',
+        '[[access.process]]\nname = "rdb200"',
+    ]
+    file(tmp_path, "corp", "other", more="\n".join(rules))
+    assert (await daemon.reload(dry_run=True)).would_end == {"corp": 2}
+    outcome = await daemon.reload(dry_run=False)
+    assert outcome.ended == 2
+    assert daemon.live == ["other", "other"]
 
 
 @pytest.mark.parametrize("dry_run", [True, False])

@@ -142,6 +142,13 @@ def test_an_order_is_a_row_of_whom_it_covers_and_its_words_are_no_symbol() -> No
     assert b"left us" not in encode(feed.rows([everybody, events.operator_reloaded()]))
 
 
+def test_a_token_for_a_data_source_is_a_row_of_its_source() -> None:
+    row = row_of(EventFactory().issued("market-data", user="alice"))
+    assert (row["event"], row["sym"], row["reason"]) == ("source.issued", "alice", "market-data")
+    authorized = row_of(EventFactory().operator_authorized("market-data"))
+    assert (authorized["sym"], authorized["reason"]) == ("", "")
+
+
 def test_a_session_s_event_is_a_row_with_everything_it_was() -> None:
     row = row_of(revoked(9))
     nanoseconds = row.pop("expires") - row.pop("time")

@@ -3,10 +3,11 @@
 from collections import Counter
 
 from sessiond.core.grant import KnownToken
+from sessiond.core.ticket import SpentTicket
 from sessiond.core.web_login import UsedState
 from sessiond.core.written_rows import Rows
 from sessiond.table.ends import TOGETHER, ends_of
-from tests.fakes import HOUR, MINUTE, START, grant, grant_id, session, token_hash
+from tests.fakes import HOUR, MINUTE, START, grant, grant_id, session, ticket_id, token_hash
 
 MANY = 3 * TOGETHER + 1
 
@@ -16,7 +17,8 @@ def test_each_row_that_ends_is_looked_at_when_it_does_and_no_other() -> None:
     trace = KnownToken(hash=token_hash("old"), grant=None, seen_at=START, keep_until=START + HOUR)
     waiting, lasting = session(1, until=START + MINUTE), session(2)
     used = UsedState(hash=token_hash("state"), keep_until=START + MINUTE)
-    rows = Rows([waiting, lasting, grant(1), kept, trace, used])
+    spent = SpentTicket(id=ticket_id(1), session=lasting.id, keep_until=START + HOUR)
+    rows = Rows([waiting, lasting, grant(1), kept, trace, used, spent])
     found = list(ends_of(rows))
     assert [(until, each.sessions) for until, each in found if each.sessions] == [
         (START + MINUTE, (waiting.id,))
@@ -29,6 +31,9 @@ def test_each_row_that_ends_is_looked_at_when_it_does_and_no_other() -> None:
     ]
     assert [(until, each.states) for until, each in found if each.states] == [
         (START + MINUTE, (used.hash,))
+    ]
+    assert [(until, each.tickets) for until, each in found if each.tickets] == [
+        (START + HOUR, (spent.id,))
     ]
 
 

@@ -6,6 +6,7 @@ import pytest
 from sessiond.core.changes import Expire
 from sessiond.core.errors import StoreError, TableClosed
 from sessiond.core.grant import KnownToken
+from sessiond.core.ticket import SpentTicket
 from sessiond.core.web_login import UsedState
 from sessiond.due import TICK
 from sessiond.table import expiry
@@ -19,6 +20,8 @@ from tests.fakes import (
     grant_id,
     idle,
     session,
+    session_id,
+    ticket_id,
     token_hash,
 )
 
@@ -56,7 +59,8 @@ async def test_each_is_asked_to_end_when_it_is_over_and_what_has_no_end_is_not(
     ends = Expiry(clock, asked)
     waiting = session(until=START + MINUTE)
     used = UsedState(hash=token_hash("state"), keep_until=START + 2 * HOUR)
-    ends.note([waiting, session(2, until=None), grant(), trace(None), trace(1), used])
+    spent = SpentTicket(id=ticket_id(1), session=session_id(3), keep_until=START + 4 * HOUR)
+    ends.note([waiting, session(2, until=None), grant(), trace(None), trace(1), used, spent])
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(ends.watch)
         await clock.advance(MINUTE.total_seconds() - TICK)
@@ -67,6 +71,7 @@ async def test_each_is_asked_to_end_when_it_is_over_and_what_has_no_end_is_not(
             Expire(grants=(grant_id(1),)),
             Expire(states=(used.hash,)),
             Expire(tokens=(token_hash("refresh"),)),
+            Expire(tickets=(ticket_id(1),)),
         ]
         tasks.cancel_scope.cancel()
 
