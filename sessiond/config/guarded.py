@@ -24,23 +24,31 @@ def problems_of_unguarded(
         access: The `[access]` tables of the same file.
     """
     for number, pattern in enumerate(patterns, start=1):
-        fault = _fault(pattern, access)
-        if fault is not None:
-            yield f"{where}[{number}] is {pattern!r}, {fault}"
+        key = f"{where}[{number}]"
+        match _unguarded(pattern, access):
+            case None:
+                pass
+            case 0:
+                yield (
+                    f"{key} is {pattern!r}, some of whose names no [[access.process]] has whatever "
+                    "the type, so that any process could say them, must have a table for all with "
+                    "the users that they run as (peers)"
+                )
+            case table:
+                yield (
+                    f"{key} is {pattern!r}, which access.process[{table}] matches without peers, "
+                    "so that any process could say such a name, must have there the users that "
+                    "these processes run as"
+                )
 
 
-def _fault(pattern: str, access: AccessConfig) -> str | None:
+def _unguarded(pattern: str, access: AccessConfig) -> int | None:
+    """Return which table leaves a pattern's names to anybody; 0: that there is none; None: none."""
     for number, table in enumerate(access.process, start=1):
         if not overlap(pattern, table.name):
             continue
         if not table.peers:
-            return (
-                f"which access.process[{number}] matches without peers, so that any process could "
-                "say such a name, must have there the users that these processes run as"
-            )
+            return number
         if covers(table.name, pattern) and covers(table.type, "*"):
             return None
-    return (
-        "some of whose names no [[access.process]] has whatever the type, so that any process "
-        "could say them, must have a table for all with the users that they run as (peers)"
-    )
+    return 0

@@ -8,6 +8,7 @@ from uuid import UUID
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from sessiond.control.access_steps import AccessSteps, ClaimUsed
+from sessiond.control.ticket_status import TicketsStatus
 from sessiond.core.access import Because
 from sessiond.core.cursor import DeadLetter
 from sessiond.core.listing import Listed
@@ -316,27 +317,6 @@ class SetAsideCount(Struct, frozen=True, kw_only=True):
     """How many set-aside events are being sent once more, or were given up."""
 
     events: int
-
-
-class TicketKeyStatus(Struct, frozen=True, kw_only=True):
-    """A key that tickets are signed with, or were, or will be."""
-
-    kid: str
-    published_at: datetime
-    signs_at: datetime  # when it begins to
-    is_signing: bool
-
-
-class TicketsStatus(Struct, frozen=True, kw_only=True):
-    """Tickets, by one who makes them. The numbers are since the start."""
-
-    issuer: str
-    keys: list[TicketKeyStatus]
-    next_key_at: datetime | None  # when the next is made; null: there is none yet
-    issued: int
-    exchanged: int  # those of them that were given for a token
-    spent: int
-    refused: int  # that were asked for, or presented
 
 
 class StoreStatus(Struct, frozen=True, kw_only=True):

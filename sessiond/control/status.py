@@ -4,11 +4,11 @@ import anyio
 
 from sessiond import __version__
 from sessiond.control import bodies, subscribing
+from sessiond.control.ticket_status import tickets_status
 from sessiond.control.view import IssuerView, View
 from sessiond.core import listing
 from sessiond.extensions.roles import SourceState
 from sessiond.log.redaction import harmless
-from sessiond.tickets.rotation import signs_since
 
 
 async def status(view: View) -> bodies.Status:
@@ -37,7 +37,8 @@ async def status(view: View) -> bodies.Status:
         grants=counts.grants,
         revocations=counts.revocations,
         subscribers=subscribing.statuses(view),
-        tickets=_tickets(view),
+        tickets=tickets_status(view.tickets),
+        stores=await _stores(view),
         store=bodies.StoreStatus(path=str(view.database), bytes=await _store_size(view)),
         last_sequence=view.events.sequence,
         next_refresh_at=counts.next_refresh_at,
@@ -66,30 +67,6 @@ def _role_source(issuer: str, state: SourceState) -> bodies.RoleSourceStatus:
         last_error_at=state.last_error_at,
         stood_in=state.stood_in,
         last_stood_in_at=state.last_stood_in_at,
-    )
-
-
-def _tickets(view: View) -> bodies.TicketsStatus | None:
-    tickets, settings = view.tickets, view.tickets.settings()
-    if settings is None:
-        return None
-    signing = tickets.keys.signing
-    return bodies.TicketsStatus(
-        issuer=settings.issuer,
-        keys=[
-            bodies.TicketKeyStatus(
-                kid=each.id,
-                published_at=each.made_at,
-                signs_at=signs_since(each),
-                is_signing=signing is not None and signing.id == each.id,
-            )
-            for each in tickets.keys.published
-        ],
-        next_key_at=tickets.keys.next_due_at,
-        issued=tickets.counts.issued.total(),
-        exchanged=tickets.counts.issued["exchange"],
-        spent=tickets.counts.spent,
-        refused=tickets.counts.refused.total(),
     )
 
 

@@ -72,7 +72,8 @@ def test_each_operation_says_what_it_answers_and_that_errors_are_problems(
     for path in described["paths"].values():
         for operation in path.values():
             answers = operation["responses"]
-            assert len(answers) == 2
+            in_oauths_words = {"400", "503"} if operation["operationId"] == "post_token" else set()
+            assert len(answers.keys() - in_oauths_words) == 2
             assert "application/problem+json" in answers["default"]["content"]
     assert "204" in described["paths"]["/v1/revocations/{id}"]["delete"]["responses"]
     events = described["paths"]["/v1/events"]["get"]["responses"]["200"]

@@ -1,5 +1,6 @@
 """A process asks for tickets and gets them in its turn; the answer has four keys whatever it is."""
 
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -36,7 +37,7 @@ async def test_the_answer_is_the_password_for_the_other_process(clock: FakeClock
         session = await q.log_in()
         answer = await ask(q, session)
         assert answer.pop("ticket").startswith("ticket:eyJ")
-        ends = timestamp(START).value + 30 * 10**9
+        ends = timestamp(START + timedelta(seconds=30)).value
         assert answer == {"ok": True, "expires": ends, "reason": ""}
         assert daemon.tickets.counts.issued == {"call": 1}
 

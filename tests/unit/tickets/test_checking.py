@@ -19,8 +19,10 @@ pytestmark = pytest.mark.anyio
 PARENT = ActiveSession(session=session(1), expires_at=START + HOUR)
 
 
-def checked(tickets: Tickets, given: Secret, **at: str) -> CheckedTicket:
-    return tickets.checking.check(given, **{"process": "rdb1", "typed": "alice", **at})
+def checked(
+    tickets: Tickets, given: Secret, process: str = "rdb1", typed: str = "alice"
+) -> CheckedTicket:
+    return tickets.checking.check(given, process=process, typed=typed)
 
 
 def reason(tickets: Tickets, given: Secret, **at: str) -> str:

@@ -76,7 +76,8 @@ async def test_a_token_that_would_let_its_user_in_is_exchanged(clock: FakeClock)
         assert checked.presented is not None
         assert checked.presented.verdict == verdict()
         assert checked.presented.access == token_hash("token-of-alice")
-        assert checked.presented.refresh_token is checked.presented.refresh is None
+        assert checked.presented.refresh is None
+        assert checked.presented.refresh_token is None
         (asked,) = at_work.table.asked
         assert isinstance(asked, CheckAdmission)
         assert asked.presented == checked.presented

@@ -116,9 +116,9 @@ async def test_keys_follow_each_other_by_the_clock(clock: FakeClock) -> None:
 async def test_without_tickets_no_key_is_made_and_none_counts(clock: FakeClock) -> None:
     async with keeping(clock, settings=None) as at_work:
         assert at_work.kept == set()
-        assert (
-            at_work.keys.next_due_at is at_work.keys.signing_since is at_work.keys.signing is None
-        )
+        assert at_work.keys.next_due_at is None
+        assert at_work.keys.signing_since is None
+        assert at_work.keys.signing is None
         at_work.settings.now = SETTINGS
         at_work.keys.look()
         await idle()
