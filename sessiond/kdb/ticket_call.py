@@ -39,7 +39,12 @@ class TicketRequest:
         self._call = call
         self._slot = slot
         self._found: ActiveSession | None = None
-        slot.late = partial(self._refuse, TicketRefusal.DEADLINE, "it was not its turn in time")
+        late = NoTicket(
+            TicketRefusal.DEADLINE,
+            "it was not its turn in time, wanted that by login.deadline: see whether the disk is "
+            "slow",
+        )
+        slot.late = partial(self._settle, late)
 
     def begin(self) -> None:
         """Look the session up, once the messages before have entered the table."""
@@ -51,7 +56,7 @@ class TicketRequest:
 
     def _answered(self, found: ActiveSession | StoreError | None) -> None:
         if isinstance(found, StoreError):
-            self._refuse(TicketRefusal.UNAVAILABLE, str(found))
+            self._settle(NoTicket(TicketRefusal.UNAVAILABLE, found.args[0]))
             return
         self._found = found
         self._slot.settle(self._ticket)
@@ -66,10 +71,9 @@ class TicketRequest:
             replies.ticket(made), partial(self._tell, outcome="issued", ticket=str(made.id))
         )
 
-    def _refuse(self, reason: TicketRefusal, detail: str) -> None:
-        refused = NoTicket(reason, detail)
-        answer = partial(Encoded, replies.no_ticket(reason), partial(self._tell_refused, refused))
-        self._slot.settle(answer)
+    def _settle(self, refused: NoTicket) -> None:
+        told = partial(self._tell_refused, refused)
+        self._slot.settle(partial(Encoded, replies.no_ticket(refused.reason), told))
 
     def _tell_refused(self, refused: NoTicket) -> None:
         self._issuing.count(refused.reason)

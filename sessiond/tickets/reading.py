@@ -80,8 +80,7 @@ class TicketReading:
         claims = claims_of(stated)
         if claims is None:
             raise _malformed(
-                "it is signed, and has other claims than a ticket, wanted one of this version of "
-                "sessiond: ask for another ticket"
+                "it is signed, and has other claims than a ticket", "one of this sessiond's version"
             )
         for check, judge in _JUDGES.items():
             judge(claims, settings, self._at)
@@ -102,8 +101,8 @@ class TicketReading:
         stated = self._ticket.stated_claims if all(map(is_canonical, parts)) else None
         if stated is None:
             raise _malformed(
-                "its payload is no strict JSON object, or base64url has bits left over, wanted the "
-                "ticket as it was made"
+                "its payload is no strict JSON object, or base64url has bits left over",
+                "it as it was made",
             )
         return stated
 
@@ -151,7 +150,7 @@ def _checked_header(header: Stated) -> str:
         )
     if header.keys() != _HEADER or not isinstance(kid, str):
         others = any_of(header.keys() - _HEADER) or "no kid"
-        raise _malformed(f"its header has {others}, wanted alg, kid and typ alone")
+        raise _malformed(f"its header has {others}", "alg, kid and typ alone")
     return kid
 
 
@@ -206,5 +205,8 @@ def _moment(seconds: int) -> str:
         return "a moment beyond all calendars"
 
 
-def _malformed(saw: str) -> TokenRejected:
-    return TokenRejected(Refusal.MALFORMED, f"the ticket is not in order: {saw}")
+def _malformed(saw: str, wanted: str) -> TokenRejected:
+    return TokenRejected(
+        Refusal.MALFORMED,
+        f"the ticket is not in order: {saw}, wanted {wanted}: ask for another ticket",
+    )

@@ -26,7 +26,7 @@ VALUE = re.compile(r".+ must .+", re.DOTALL)
 ADVICE = re.compile(r".+(?:, wanted |[:;] |\. (?=[A-Z]))[^:;]*[a-z]{2}[^;]*", re.DOTALL)
 
 # What is called with a text that people read, and which of its arguments that is.
-REFUSALS = {"TokenRejected": 1, "_Failed": 1, "self._refuse": 1}
+REFUSALS = {"TokenRejected": 1, "Failed": 1, "NoTicket": 1, "self._refuse": 1}
 UNAVAILABLE = {
     "IssuerUnavailable": 0,
     "IssuerThrottled": 0,
