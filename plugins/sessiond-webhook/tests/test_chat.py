@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from msgspec import structs
 from receiving import AT, Receiver, refused, revoked, webhook
 from sessiond_webhook.chat import MAX_TEXT, body, line_of
 
@@ -70,7 +71,8 @@ def test_an_order_of_somebody_without_a_name_says_what_is_known(
 def test_a_token_for_a_data_source_says_to_whom_it_was_given(
     members: SourceMembers, shown: str
 ) -> None:
-    issued = EventFactory().issued("market-data", **{**members, "at": AT, "count": 3})
+    made = EventFactory().issued("market-data", **members)
+    issued = structs.replace(made, at=AT, count=3)
     assert line_of(issued) == (
         f"`source.issued` for `market-data` {shown} times `3` at `2026-11-21 09:30:00+00:00`"
     )
