@@ -112,7 +112,7 @@ class WriteValue(Change[WriteAnswer]):
     name: str
     uid: int  # whose the context is, if this is its first value
     is_shared: bool  # also where it is another's
-    value: Secret | None  # None or empty: remove it
+    value: Secret | None  # its bytes as Latin-1; None or empty: remove it
     max_contexts: int
 
 

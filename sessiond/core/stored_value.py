@@ -22,7 +22,7 @@ class StoredValue(Struct, frozen=True, gc=False):
 
     context: str
     name: str
-    size: int  # bytes, in UTF-8
+    size: int  # bytes; each is a character of the secret, which has the value as Latin-1
     written_at: datetime
 
 

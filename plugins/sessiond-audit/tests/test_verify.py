@@ -15,7 +15,7 @@ from sessiond_audit.verify import BrokenChainError, verify
 @pytest.fixture
 def log(path: Path) -> Path:
     """Three files with six events."""
-    made = subscriber(path=str(path), max_size=800)
+    made = subscriber(path=str(path), max_size=850)
     made.receive_batch(events(1, 6))
     made.stop()
     assert len(files(path)) == 3
@@ -93,7 +93,7 @@ def test_a_cut_tail_shows_only_where_its_hash_is_known(
 
 def test_an_anchor_holds_while_the_log_grows(log: Path) -> None:
     anchor = whole(log).digest
-    made = subscriber(path=str(log), max_size=800)
+    made = subscriber(path=str(log), max_size=850)
     made.receive_batch(events(7, 12))
     made.stop()
     assert verify(files(log), anchor).events == 12

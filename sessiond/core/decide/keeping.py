@@ -98,7 +98,7 @@ def write_value(draft: Draft, change: WriteValue) -> WriteAnswer:
     value = StoredValue(
         context=change.context,
         name=change.name,
-        size=len(text.encode()),
+        size=len(text),
         written_at=draft.now,
     )
     draft.put(value, secret=change.value)

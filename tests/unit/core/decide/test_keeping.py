@@ -127,7 +127,7 @@ def test_a_source_s_grant_is_dropped(ledger: Ledger) -> None:
 def test_a_value_is_there_for_its_user(ledger: Ledger) -> None:
     assert read(ledger) is None
     assert write(ledger, "für") is WriteAnswer.WRITTEN
-    value = StoredValue(context="c", name="a", size=4, written_at=START)
+    value = StoredValue(context="c", name="a", size=3, written_at=START)
     assert read(ledger) == value
     assert read(ledger, name="b") is None
     assert isinstance(read(ledger, uid=2), NotOwner)
