@@ -19,6 +19,7 @@ from sessiond.core.grant import Grant, TokenHash
 from sessiond.core.rows import Drop, Put
 from sessiond.core.secret import Secret
 from sessiond.core.session import Session
+from sessiond.core.ticket import SpentTicket
 from sessiond.core.web_login import WebLogin
 from sessiond.core.written_rows import Rows
 from sessiond.store import SqliteStore, opened
@@ -36,6 +37,7 @@ from tests.fakes import (
     refreshable,
     session,
     session_id,
+    ticket_id,
 )
 
 pytestmark = pytest.mark.anyio
@@ -508,6 +510,31 @@ async def test_a_database_of_the_fifth_schema_knows_of_no_login_over_http(path: 
         rows = Rows((await store.load()).rows)
     assert list(rows.children_of(session_id(1))) == [begun.id]
     assert rows.web_logins == {session_id(2): beside}
+
+
+async def test_a_database_of_the_sixth_schema_knows_of_no_ticket(path: Path) -> None:
+    live = [session(1), session(2, parent=session_id(1))]
+    begun = session(3, parent=session_id(1), hops=1, auth_time=START, acr=("mfa",))
+    spent = SpentTicket(id=ticket_id(1), session=begun.id, keep_until=START)
+    async with opened(path, RING) as store:
+        await store.commit([Put(grant(1)), *map(Put, live)], [])
+    older = path.with_name("older.db")
+    kept = ", ".join(columns_before("sign_in"))
+    with closing(sqlite3.connect(older)) as db, db:
+        older_schemas(db, 6)
+        db.execute("ATTACH ? AS newer", (str(path),))
+        db.execute(f"INSERT INTO sessions ({kept}) SELECT {kept} FROM newer.sessions")  # noqa: S608
+        for table in ("keys", "grants"):
+            db.execute(f"INSERT INTO {table} SELECT * FROM newer.{table}")  # noqa: S608
+        db.execute("PRAGMA user_version = 6")
+    older.chmod(0o600)
+    async with opened(older, RING) as store:
+        assert list(Rows((await store.load()).rows).sessions.values()) == live
+        await store.commit([Put(begun), Put(spent)], [])
+    async with opened(older, RING) as store:
+        rows = Rows((await store.load()).rows)
+    assert rows.sessions[begun.id] == begun
+    assert rows.spent_tickets == {spent.id: spent}
 
 
 def older_schemas(db: sqlite3.Connection, version: int) -> None:
