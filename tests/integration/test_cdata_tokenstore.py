@@ -13,10 +13,13 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
+from tests import canary
 from tests.integration.cdata_driver import PLUGIN, Classes, Driver, Store, surroundings
 from tests.integration.cdata_issuer import CountingIssuer
 from tests.integration.conftest import Start
 from tests.integration.guide import blocks_of
+from tests.integration.sourced import source, with_sources
+from tests.issuer.running import RunningIssuer
 from tests.running_daemon import RunningDaemon, configuration
 
 BUILD = 600  # seconds; a first build fetches what pom.xml names
@@ -168,6 +171,21 @@ def test_a_daemon_without_stores_is_said_to_have_none(start: Start, classes: Cla
     daemon = start(configuration(Silent()))
     with Store(classes, daemon) as store:
         assert "configure [stores]" in store.do("acquire oauth 60000")
+
+
+def test_a_data_source_is_a_context_that_is_always_good_and_nobody_writes(
+    strict_issuer: RunningIssuer, start: Start, folder: Path, classes: Classes
+) -> None:
+    quotes = source(grant="client_credentials", readers=["root"], processes=None)
+    daemon = start(with_sources(strict_issuer, folder, quotes))
+    with Store(classes, daemon, "externalToken://source:quotes") as store:
+        lines = store.do("read oauth").split("\\n")
+        found = dict(line.split("=", 1) for line in lines if line)
+        canary.remember(found["oauthaccesstoken"], "source token")
+        assert int(found["oauthexpiresin"]) > 0
+        assert int(found["oauthtokentimestamp"]) > 0
+        assert store.do("read credentials") == "null"
+        assert store.do("acquire oauth 60000").startswith("TokenStoreException: ")
 
 
 def test_a_value_that_is_too_large_is_refused_and_not_repeated(opened: Opened) -> None:

@@ -27,7 +27,7 @@ final class Commands {
         try {
             switch (words[0]) {
                 case "read" -> {
-                    return String.valueOf(store.readToken(words[1]));
+                    return String.valueOf(store.readToken(words[1])).replace("\n", "\\n");
                 }
                 case "write" -> store.writeToken(words[1], words[2]);
                 case "acquire" -> store.acquireLock(words[1], Integer.parseInt(words[2]));

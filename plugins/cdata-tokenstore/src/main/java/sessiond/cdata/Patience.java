@@ -12,7 +12,8 @@ import java.io.IOException;
  * @param isInterruptible whether an interrupt ends it
  */
 record Patience(long millis, boolean isInterruptible) {
-    private static final long PAUSE = 50; // milliseconds
+    private static final long SHORTEST_PAUSE = 50; // milliseconds; each is twice the one before
+    private static final long LONGEST_PAUSE = 1_000;
 
     /** One request. */
     interface Call<T> {
@@ -33,8 +34,10 @@ record Patience(long millis, boolean isInterruptible) {
     private static <T> T askAgain(Call<T> call, IOException first, Deadline deadline)
             throws IOException {
         IOException last = first;
+        long pause = SHORTEST_PAUSE;
         while (passes(last) && !deadline.isOver()) {
-            deadline.pause(PAUSE);
+            deadline.pause(pause);
+            pause = Math.min(2 * pause, LONGEST_PAUSE);
             try {
                 return call.make();
             } catch (Unreachable | AnswerLost | Refused again) {

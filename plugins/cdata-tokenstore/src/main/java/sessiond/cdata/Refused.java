@@ -26,7 +26,8 @@ final class Refused extends IOException {
         return switch (status) {
             case 400 -> "see that context and token name are 1 to 256 printable characters";
             case 403 ->
-                    "have who runs sessiond look at [stores] users, and at who owns the context";
+                    "have who runs sessiond look at [stores] users, the readers of a source, and who"
+                            + " owns the context";
             case 404 -> "have who runs sessiond configure [stores], in a version that has it";
             case 413 -> "store less than 64 KiB";
             case 429 -> "ask less often, or over fewer connections";
