@@ -1,8 +1,8 @@
 // sessiond.q - the hook that lets a q or TorQ process take OAuth tokens as passwords, verified by sessiond.
 // Load it last: `q app.q sessiond.q`, or with TorQ `-load .../sessiond.q`. For kdb+ 3.5 and later (the daemon's proof
 // needs -33! of 4.0, 2020.03.17). Guide and settings: README.md. Reading order: settings, the map, login, close,
-// the daemon, the callbacks; then token.q (what is a token), renew.q, pm.q (TorQ's permissions and logs), backend.q (people
-// who logged in elsewhere) and web.q (HTTP).
+// the daemon, the callbacks; then token.q (what is a token), plain.q (what is none), renew.q, pm.q (TorQ's permissions and
+// logs), backend.q (people who logged in elsewhere), web.q (HTTP) and tickets.q (tokens for others).
 
 if[@[value;`.sessiond.started;0b]; '"sessiond.q is loaded already"];
 .sessiond.preset:@[key;`.sessiond;{[e] 0#`}]                    // the names that somebody has set
@@ -13,10 +13,12 @@ if[@[value;`.sessiond.started;0b]; '"sessiond.q is loaded already"];
   own:$[count own;own;string .z.f];
   $["/" in own;"/" sv -1_"/" vs own;"."]}]
 system "l ",.sessiond.directory,"/token.q"
+system "l ",.sessiond.directory,"/plain.q"
 system "l ",.sessiond.directory,"/renew.q"
 system "l ",.sessiond.directory,"/pm.q"
 system "l ",.sessiond.directory,"/backend.q"
 system "l ",.sessiond.directory,"/web.q"
+system "l ",.sessiond.directory,"/tickets.q"
 
 \d .sessiond
 version:"0.1.0"                                                 // of this hook, told to the daemon for `sessionctl status`
@@ -41,6 +43,7 @@ webcache:@[value;`.sessiond.webcache;0D00:01:00]                // how long a ve
 arguments:@[value;`.sessiond.arguments;{[e].z.X}]               // the command line that q was started with
 unopened:@[value;`.sessiond.unopened;0D00:00:10]                // a login may wait so long for .z.po (HTTP logins have none)
 pace:@[value;`.sessiond.pace;0D00:00:01]                        // the least between two renewals of one session
+audiences:@[value;`.sessiond.audiences;(0#`)!0#`]               // what processes are called, by address: see tickets.q
 
 // ---- log: never a password, never a name that might be one ----
 torq:@[{value x;1b};`.lg.o;0b]
@@ -49,9 +52,9 @@ warn:{[text] $[torq;@[value;`.lg.w;{[e].lg.o}][`sessiond;text];-2 string[.z.p],"
 err:{[text]                                                     // .lg.e would end a process that is still loading
   if[not torq; -2 string[.z.p]," sessiond: error: ",text; :()];
   $[@[value;`.proc.initialised;0b];.[.lg.e;(`sessiond;text);::];warn text];}
-shown:{[user]
-  text:string user;
-  if[(128<count text) or (";" in text) or any starts[;text] each ("eyJ";"bearer:"); :"(token)"];
+shown:{[user] showntext string user}
+showntext:{[text]
+  if[(128<count text) or (";" in text) or any starts[;text] each ("eyJ";"bearer:";"ticket:"); :"(token)"];
   if[not `plain~kind text; :"(token)"];
   $[all text within " ~";text;"(unprintable)"]}
 
@@ -79,7 +82,8 @@ musts:(
   (`web;{[x] $[isflag x;(not x) or hasbasic[.z.K;.z.k];0b]};"1b or 0b; 0b on kdb+ before 4.0 of 2021.07.12");
   (`webcache;isspan[0D00:00:00];"a timespan, such as 0D00:01:00");
   (`unopened;isspan[0D00:00:00.001];"a timespan, such as 0D00:00:10");
-  (`pace;isspan[0D00:00:00];"a timespan, such as 0D00:00:01"))
+  (`pace;isspan[0D00:00:00];"a timespan, such as 0D00:00:01");
+  (`audiences;areplaces;"addresses!names, such as (enlist`:rdbhost:5010)!enlist`rdb1"))
 insist:{[]
   unknown:preset except `,`directory`arguments,musts[;0];
   if[count unknown; warn "no settings of the hook: ",", " sv ".sessiond.",/:string unknown];
@@ -136,19 +140,10 @@ login:{[user;password]                                          // what .z.pw an
   if[not admitted user; :refuse[user;"TorQ's .access does not let this name in from this host"]];
   if[what~`token; :bytoken[user;password]];
   if[what~`toolarge; :refuse[user;"toolarge"]];
-  if[what~`almost; :refuse[user;"almost a token: it must be whole, with nothing around it: JWT, ACCESS;REFRESH or bearer:ACCESS"]];
+  if[what~`almost; :refuse[user;"almost a token: it must be whole, with nothing around it: JWT, ACCESS;REFRESH, bearer:ACCESS or ticket:JWT"]];
   if[byplain[user;password]; :1b];
   refuse[user;"plain password: ",whyplain[]]}
-whyplain:{[]
-  if[(not null passwords) and not @[{read0 x;1b};passwords;0b]; :"the file in .sessiond.passwords cannot be read: ",1_string passwords];
-  $[checks or not null passwords;"it is not this user's";"nothing here checks them, see .sessiond.passwords"]}
 refuse:{[user;why] warn "login of ",shown[user]," refused: ",why; 0b}
-
-byplain:{[user;password]                                        // never leaves q, never needs the daemon
-  if[not null passwords; if[not infile[passwords;user;password]; :0b]];
-  if[checks; :1b~.[before`pw;(user;password);0b]];              // as q does with -u: both must agree
-  if[not null passwords; :1b];
-  fallback and not live user}
 
 bytoken:{[user;password]
   if[not permitted user; :refuse[user;".pm has the name with another authtype than sessiond, or for a group"]];
@@ -341,18 +336,6 @@ status:{[]                                                      // for the admin
     sum exec not open from sessions;count webs;count standing;passwords;checks;fallback)}
 
 // ---- taking over the callbacks, once ----
-flagfile:{[]                                                    // the file of -u or -U; `-u 1` has none
-  args:arguments;
-  at:where {any x~/:("-u";"-U")} each args;
-  files:args 1+at where at<-1+count args;
-  files:files where 1<count each files;
-  $[count files;hsym`$first files;`]}
-// does this .z.pw check anything? It does if it refuses a name that nobody has, with a password that nobody knows
-detect:{[f]
-  if[earlier in `trust`ignore; :earlier~`trust];
-  if[f~nothing; :0b];
-  if[@[value;`.ldap.enabled;0b]; :1b];                          // a trial would ask the directory, and wait for it
-  not 1b~beyondaccess[f;(`$"sessiond-trial";string first -1?0Ng)]}
 nothing:{[x] x}                                                 // stands for a callback that was not there
 put:{[callback;f] $[@[{value x;1b};`.dotz.set;0b];.dotz.set[callback;f];set[callback;f]];}
 begun:{[was;w;h]                                                // .z.po and .z.wo; was: the process's own

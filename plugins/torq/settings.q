@@ -24,6 +24,7 @@ web:0b                          // 1b = people come by HTTP with tokens and by t
 webcache:0D00:01:00             // how long a verdict on them is kept here, at most
 unopened:0D00:00:10             // as the daemon's [login] unbound: how long a login may wait for .z.po
 pace:0D00:00:01                 // the least between two renewals of one session
+audiences:(0#`)!0#`             // what processes are called, for .sessiond.hopen, e.g. (`:rdbhost:5010;`:unix://5011)!`rdb1`hdb1
 
 // Tokens pass the usage log and the permissions only asynchronously. The hook adds its names to these lists by
 // itself; if you set the lists in a file that is read after the hook, add them there:

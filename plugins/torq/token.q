@@ -68,7 +68,7 @@ isalmost:{[text]
 // `token, `toolarge (a token nobody reads), `almost or `plain
 kind:{[password]
   if[not 10h=type password; :`plain];
-  if[not any(starts["bearer:"];isjwt;ispair)@\:password; :$[isalmost password;`almost;`plain]];
+  if[not any(starts["bearer:"];starts["ticket:"];isjwt;ispair)@\:password; :$[isalmost password;`almost;`plain]];
   $[maxpassword<count password;`toolarge;`token]}
 
 hex:{[bytes] n:"i"$bytes; "0123456789abcdef" raze flip(n div 16;n mod 16)}

@@ -7,13 +7,21 @@
 //  - .z.w is the handle inside .z.ac; where it is 0 there, .z.wo moves the page to the handle
 //  - (4;"") of .z.ac lets in whom .z.pw lets in by HTTP's basic authentication; the interpreter would let everybody in.
 //    Only where .z.w is 0, so not for a server that stands before the interpreter and calls .z.ac
+//  - hopen takes a password of any length and with colons in it: what .sessiond.hopen sends goes by a file of $QUDSPATH,
+//    whose name is the password on the wire
 //  - .adapter.user is the name that .z.ac gave last: there .z.u is not
 
 \d .adapter
 hanging:0b
 user:`
 handle:{[h] $[-7h=type h;.z.w;h]}
-pw:{[f;u;p] f[$[10h=type u;`$u;u];p]}
+pw:{[f;u;p] f[$[10h=type u;`$u;u];$[p like "parked-*";first read0 parked p;p]]}
+parked:{[name] hsym`$getenv[`QUDSPATH],"/",name}
+dial:{[f;address;timeout]
+  at:first address ss ":ticket:";
+  name:"parked-",string first -1?0Ng;
+  parked[name] 0: enlist (1+at)_address;
+  f[((1+at)#address),name;timeout]}
 po:{[f;h]
   h:handle h;
   if[0i in exec handle from .sessiond.sessions where not open; update handle:h from `.sessiond.sessions where handle=0i,not open];
@@ -43,3 +51,4 @@ basic:{[x]
 .z.wc:.adapter.pc[.z.wc]
 if[@[{value x;1b};`.z.ac;0b]; .z.ac:.adapter.ac[.z.ac]]
 .sessiond.hangup:.adapter.hangup
+.sessiond.dial:.adapter.dial[.sessiond.dial]

@@ -70,6 +70,8 @@ def loaded(executable: str, folder: Path, settings: str) -> Interpreter:
         ("fallback:1", "1b or 0b"),
         ('name:"gateway1"', "a symbol, such as `gateway1"),
         ("assign:`roles", "`role or `group"),
+        ("audiences:`rdb1", "addresses!names, such as (enlist`:rdbhost:5010)!enlist`rdb1"),
+        ("audiences:(enlist`:rdbhost:5010:alice:pw)!enlist`rdb1", "addresses!names"),
         ("earlier:1b", "`detect, `trust or `ignore"),
     ],
 )
