@@ -23,6 +23,10 @@ todo:2 cut (
   "the proof of an example key"; "set .sessiond.proof:0b, and read in README.md who could then stand in the daemon's place";
   "the value of a lambda tells its file"; "set .sessiond.directory to where sessiond.q is before you load it";
   "a password of 6000 bytes reaches .z.pw"; "longer tokens are cut or refused by q: have the issuer make them smaller (fewer groups)";
+  "hopen takes a string, and the password in it whole"; "do not use .sessiond.hopen: tickets would be cut, and refused there. Report this line";
+  "no error of hopen shows the password"; "nothing to do: .sessiond.hopen hides such a text; see that your own code logs none";
+  "a list of strings is looked for in a list of strings"; "do not use .sessiond.hopen: an error might show the ticket. Report this line";
+  "a name with dots may end with a keyword"; "tickets.q does not load here: report it, with the first line";
   ".z.W lists websockets"; "nothing to do, but one that q code closes itself is noticed by nobody: call .z.wc then";
   "hopen `:unix:// reaches a q"; "see $QUDSPATH: it must be the same for q and for sessiond";
   "-u of the command line is in .z.X"; "set .sessiond.passwords: the hook does not see the file of -u by itself";
@@ -58,8 +62,9 @@ todo:2 cut (
 secondpw:{[u;p] 1b}
 basic:"authorization: Basic d2ViOmJlYXJlcjphYmM=\r\n"                // web, and bearer:abc
 http:{[port;request] @[{[url;text] url text}[`$":http://localhost:",port];request;{[e] e}]}
-secondpg:{[x] $[x~`again;[.verify.again:dial[first options`port;"again";"pw"];7];x~`push;[neg[.z.w](`.verify.push;42);7];x~`flags;.z.X;value x]}
+secondpg:{[x] $[x~"errors";.verify.errors;x~`again;[.verify.again:dial[first options`port;"again";"pw"];7];x~`push;[neg[.z.w](`.verify.push;42);7];x~`flags;.z.X;value x]}
 dial:{[port;user;password] @[hopen;(`$":localhost:",port,":",user,":",password;2000);{[e] e}]}
+dialtext:{[port;user;password] @[hopen;(":localhost:",port,":",user,":",password;2000);{[e] e}]}   // a string
 second:{[]
   port:first options`port;
   system "p 0W";
@@ -67,6 +72,8 @@ second:{[]
   .verify.kept:dial[port;"plain";"pw"];
   .verify.big:dial[port;"big";6000#"x"];
   dial[port;"refused";"pw"];
+  .verify.text:dialtext[port;"text";"ticket:",5993#"x"];
+  .verify.errors:(dialtext[port;"refusedtext";"swordfish"];dialtext["1";"nobody";"swordfish"]);
   .verify.closed:dial[port;"closeme";"pw"];
   .verify.web:http[port] each ("GET /?1 HTTP/1.0\r\n",basic,"\r\n";"POST / HTTP/1.0\r\n",basic,"content-length: 3\r\n\r\na=1";
     "GET /?2 HTTP/1.0\r\nauthorization: Bearer abc\r\n\r\n");
@@ -110,7 +117,7 @@ secondweb:{[]
 .verify.ready:{[port] .verify.asked:value({[x] value(`.verify.me;x)};1); .verify.port:port;}
 
 watch:{[]
-  .z.pw:{[u;p] `.verify.logins insert ($[10h=type u;`$u;u];type u;.z.w;count p); not "refused"~string u};
+  .z.pw:{[u;p] `.verify.logins insert ($[10h=type u;`$u;u];type u;.z.w;count p); not string[u] like "refused*"};
   .z.po:{[h] `.verify.opened insert (.z.u;`int$h;.z.w;h in key .z.W);};
   .z.ws:{[x] x};
   .z.wo:{[h] .verify.sockets,:h in key .z.W;};
@@ -167,8 +174,8 @@ web:{[]                                                         // HTTP: what .z
     say["skip";"the headers of .z.pp";"no POST arrived"]];
   if[all headed each .verify.got; say["note";"names of headers, as .z.ph has them";-3!distinct raze {key last x} each .verify.got]];
   check["an HTTP login by name and password is .z.pw's";(0<count l) and all 10=l`size;l`size];
-  n:exec count i from .verify.logins where not user in `plain`big`refused`closeme`socket`again`web;
-  say["note";"`Authorization: Bearer` runs .z.pw ",string[n]," times";"the name is ",-3!exec distinct user from .verify.logins where not user in `plain`big`refused`closeme`socket`again`web];}
+  n:exec count i from .verify.logins where not user in `plain`big`text`refused`refusedtext`closeme`socket`again`web;
+  say["note";"`Authorization: Bearer` runs .z.pw ",string[n]," times";"the name is ",-3!exec distinct user from .verify.logins where not user in `plain`big`text`refused`refusedtext`closeme`socket`again`web];}
 
 zero:{[x]                                                       // what TorQ's timer does: a call through handle 0
   .z.ps:{[x] .verify.zero,:enlist(type x;.z.w); value x};
@@ -193,6 +200,9 @@ alone:{[]                                                       // points that n
   check["null is before every time";not (.z.p<0Np) or .z.p<0Np+0D01:00;""];
   zero[];
   elsewhere[];
+  check["a list of strings is looked for in a list of strings";(01b;enlist 1b)~(("ab";"cd") in ("cd";"ef");(enlist"ab") in ("ab";"cd"));""];
+  check["a name with dots may end with a keyword";@[{value x;1b};".verify.hopen:{[x] x}";0b];""];
+  say["note";"TLS of this q, for https";@[{-3!(-26!)x};::;{[e] e}]];
   check["a dictionary keeps where on its keys";(enlist`b)~where `a`b!01b;""];
   check["a dot amend reaches into a keyed table";
     3={[k] .verify.t:([k:1#k] v:1#1); .[`.verify.t;(k;`v);:;3]; .verify.t[k;`v]} first -1?0Ng;""];}
@@ -225,6 +235,8 @@ together:{[]                                                    // points that t
   check[".z.w inside .z.po is its argument";o[`h]~o`w;(o`h;o`w)];
   check["a password of 6000 bytes reaches .z.pw";6000~exec first size from .verify.logins where user=`big;
     exec first size from .verify.logins where user=`big];
+  check["hopen takes a string, and the password in it whole";6000~exec first size from .verify.logins where user=`text;
+    exec first size from .verify.logins where user=`text];
   n:exec count i from .verify.logins where user=`refused;
   web[];
   check[".z.w is 0 in the timer";all 0i=.verify.timer;distinct .verify.timer];
@@ -241,6 +253,9 @@ together:{[]                                                    // points that t
   check[".z.u of a push on a handle that we opened is null";null .verify.pushes[0;1];.verify.pushes[0;1]];
   check[".z.w of a push is the handle that we opened";h=.verify.pushes[0;2];(h;.verify.pushes[0;2])];
   check[".z.u is the caller's in what his call calls";`plain~.verify.asked;.verify.asked];
+  said:h"errors";
+  check["no error of hopen shows the password";not any {[e] $[10h=type e;e like "*swordfish*";0b]} each said;"see the next line"];
+  say["note";"what hopen says where it is refused, and where nobody listens";ssr[-3!said;"swordfish";"***"]];
   check["-u of the command line is in .z.X";any {x~"-u"} each h`flags;""];
   first38:@[{-38!x};h;{[e] e}];
   say["note";"-38! of a handle that q opened";-3!first38];
