@@ -91,6 +91,21 @@ def execas(caller: Client, query: str | Value, user: str) -> object:
     return answer.text if isinstance(answer, QError) else answer
 
 
+def load_asuser(gateway: Interpreter, server: Interpreter) -> None:
+    """Load the example of a gateway that asks as the user; the server is rdb1, of type rdb."""
+    gateway.run(f"\\l {HOOK / 'asuser.q'}")
+    gateway.run(".z.pc:.adapter.pc[.z.pc];")
+    gateway.run(".pm.grantfunction[`.asuser.query;`reader;{1b}];")
+    row = f"`rdb1;`rdb;`:localhost:{server.port};`int$first .test.servers;0i;.z.p;.z.p;0Np;()!()"
+    gateway.run(f"`.servers.SERVERS upsert ({row});")
+
+
+def as_user(client: Client, what: str) -> object:
+    """Return what the rdb answers to a user whom the gateway asks as; an error as its text."""
+    answer = client.ask(call(".asuser.query", symbol("rdb"), string(what)))
+    return answer.text if isinstance(answer, QError) else answer
+
+
 def rows_example() -> str:
     """Return the line that loads the example of rows by department."""
     return f"\\l {HOOK / 'rows.q'}\n"

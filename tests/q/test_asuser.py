@@ -22,19 +22,14 @@ from sessiond.qipc import (
     timestamp,
 )
 from tests.q.conftest import Start
-from tests.q.estate import BACKEND, Estate, execas
-from tests.q.interpreter import HOOK, Client, Interpreter
+from tests.q.estate import BACKEND, Estate, as_gateway, as_user, execas, load_asuser
+from tests.q.interpreter import Client, Interpreter
 from tests.q.scripted import EXPIRES, Answer, Arguments, ScriptedDaemon, accepted
 
 pytestmark = [pytest.mark.needs("q"), pytest.mark.needs("torq")]
 
 TOKEN = "bearer:an-opaque-access-token"
 TICKET = "ticket:eyJhbGciOiJFZERTQSJ9.e30.c2lnbmF0dXJl"
-EXAMPLE = f"""
-\\l {HOOK}/asuser.q
-.z.pc:.adapter.pc[.z.pc]
-.pm.grantfunction[`.asuser.query;`reader;{{1b}}];
-"""
 ME = "me:{[x] .sessiond.who[.z.w],`u`actor!(.z.u;.sessiond.actor[])}\n"
 
 
@@ -53,12 +48,6 @@ class Pair:
         assert client is not None, self.gateway.said
         self.gateway.wait_until("all exec open from .sessiond.sessions")
         return client
-
-
-def query(client: Client, what: str) -> object:
-    """Return what the rdb answers to a user who asks the gateway; an error as its text."""
-    answer = client.ask(call(".asuser.query", symbol("rdb"), string(what)))
-    return answer.text if isinstance(answer, QError) else answer
 
 
 def given(_: Arguments) -> Dictionary:
@@ -84,18 +73,17 @@ def pair(start_q: Start, tmp_path: Path, daemon: ScriptedDaemon, behind: Scripte
     daemon.answers["ticket"] = given
     estate = Estate(start_q, tmp_path)
     rdb = estate.start("rdb", behind.port, BACKEND, ME)
-    gateway = estate.start("gateway", daemon.port, after=EXAMPLE)
+    gateway = estate.start("gateway", daemon.port)
     estate.connect(gateway, rdb)
-    row = f"`rdb1;`rdb;`:localhost:{rdb.port};`int$first .test.servers;0i;.z.p;.z.p;0Np;()!()"
-    gateway.run(f"`.servers.SERVERS upsert ({row});")
+    load_asuser(gateway, rdb)
     return Pair(gateway, rdb, daemon, behind)
 
 
 def test_the_rdb_judges_the_person_himself(pair: Pair) -> None:
     alice = pair.user("alice")
-    assert query(alice, "select from secret") == "pm: no read permission on [secret]"
-    assert isinstance(query(alice, "select from trade"), Table)
-    assert query(alice, "volume 3") == long(3)
+    assert as_user(alice, "select from secret") == "pm: no read permission on [secret]"
+    assert isinstance(as_user(alice, "select from trade"), Table)
+    assert as_user(alice, "volume 3") == long(3)
     (asked,) = pair.daemon.next_call("ticket")
     assert text(mapping(asked)["audience"]) == "rdb1"
     (sent,) = pair.behind.next_call("connect")
@@ -107,9 +95,9 @@ def test_the_rdb_judges_the_person_himself(pair: Pair) -> None:
 def test_each_person_has_a_handle_of_his_own(pair: Pair) -> None:
     pair.behind.answers["connect"] = each_his_own_roles(pair.behind)
     alice, bob = pair.user("alice"), pair.user("bob")
-    assert query(alice, "volume 3") == long(3)
+    assert as_user(alice, "volume 3") == long(3)
     pair.rdb.wait_until("all exec open from .sessiond.sessions")
-    assert query(bob, "volume 3") == "pm: user role does not permit running function [volume]"
+    assert as_user(bob, "volume 3") == "pm: user role does not permit running function [volume]"
     assert pair.gateway.evaluate("count .asuser.handles") == "2"
     assert pair.rdb.evaluate("asc exec user from .sessiond.sessions") == "`alice`bob"
 
@@ -129,12 +117,12 @@ def test_who_came_by_password_is_nobody_there(pair: Pair) -> None:
     pair.gateway.run(".pm.assignrole[`local1;`reader];")
     local = pair.gateway.login("local1", "pw")
     assert local is not None
-    assert query(local, "volume 3") == "asuser: come with a token: there is nobody to be there"
+    assert as_user(local, "volume 3") == "asuser: come with a token: there is nobody to be there"
 
 
 def test_when_a_person_leaves_his_handles_are_closed(pair: Pair) -> None:
     alice = pair.user("alice")
-    query(alice, "volume 3")
+    as_user(alice, "volume 3")
     alice.close()
     pair.gateway.wait_until("0=count .asuser.handles")
     pair.rdb.wait_until("0=count .sessiond.sessions")
@@ -146,7 +134,7 @@ def test_when_his_session_there_ends_the_next_query_opens_another(
     pair: Pair, is_told: bool
 ) -> None:
     alice = pair.user("alice")
-    query(alice, "volume 3")
+    as_user(alice, "volume 3")
     pair.rdb.wait_until("all exec open from .sessiond.sessions")
     handle = int(pair.rdb.evaluate("exec first handle from .sessiond.sessions").strip("i"))
     pair.behind.push("revoked", pair.behind.sessions["alice"], handle, reason=symbol("parent"))
@@ -156,7 +144,7 @@ def test_when_his_session_there_ends_the_next_query_opens_another(
         pair.gateway.run("@[.z.pc;`int$w;::];")  # kdb+ calls it; the interpreter only for clients
         assert pair.gateway.evaluate("count .asuser.handles") == "0"
     assert pair.gateway.evaluate("count .sessiond.sessions") == "1"
-    assert query(alice, "volume 3") == long(3)
+    assert as_user(alice, "volume 3") == long(3)
     assert pair.gateway.evaluate("count .asuser.handles") == "1"
 
 
@@ -168,7 +156,7 @@ def test_beside_what_the_gateway_says_for_him_rights_are_those_of_his_own_sessio
     roles = "asc exec role from .pm.userrole where user=`alice"
     assert pair.rdb.evaluate(roles) == ",`admin"
     alice = pair.user("alice")
-    assert query(alice, "volume 3") == long(3)
+    assert as_user(alice, "volume 3") == long(3)
     assert pair.rdb.evaluate(roles) == ",`reader"
     assert pair.rdb.evaluate(".sessiond.attributeof[`alice;`x]") == '""'
     alice.close()
@@ -177,28 +165,21 @@ def test_beside_what_the_gateway_says_for_him_rights_are_those_of_his_own_sessio
     pair.behind.stand("alice", gone=True)
     pair.behind.settle()
     assert pair.rdb.evaluate(roles) == "`symbol$()"
-    assert execas(account(pair.rdb), call("volume", long(3)), "alice") == (
+    assert execas(as_gateway(pair.rdb), call("volume", long(3)), "alice") == (
         "pm: nobody of this name is logged in"
     )
 
 
-def account(rdb: Interpreter) -> Client:
-    """Return a connection with the account that TorQ's gateway has."""
-    client = rdb.login("gateway", "pass")
-    assert client is not None
-    return client
-
-
 def test_no_ticket_is_in_torqs_logs(pair: Pair, tmp_path: Path) -> None:
     alice = pair.user("alice")
-    query(alice, "volume 3")
+    as_user(alice, "volume 3")
     pair.gateway.run(".pm.grantfunction[`.sessiond.ticket;`reader;{1b}];")
     handle = pair.gateway.evaluate("first exec handle from .sessiond.sessions")
     asked = alice.ask(call(".sessiond.ticket", long(int(handle.strip("i"))), string("rdb1")))
     assert asked == string(TICKET)
     pair.gateway.run(".sessiond.dial:{[a;t] 'a};")
     pair.gateway.run("delete from `.asuser.handles;")
-    failed = query(alice, "volume 3")
+    failed = as_user(alice, "volume 3")
     assert isinstance(failed, str)
     assert failed.endswith("is not shown")
     for q, name in ((pair.gateway, "gateway"), (pair.rdb, "rdb")):

@@ -22,7 +22,7 @@ from sessiond.qipc import (
 )
 from tests.issuer.running import ALICE, BOB, RunningIssuer
 from tests.q.conftest import Start, asking_daemon, keep_secrets, reaching
-from tests.q.estate import BACKEND, Estate, rows_example
+from tests.q.estate import BACKEND, Estate, as_user, load_asuser, rows_example
 from tests.q.interpreter import Client, Interpreter
 from tests.running_daemon import RunningDaemon
 
@@ -39,9 +39,11 @@ roles_claim = ["scope"]
 "profile" = "nowhere"
 [issuer.attributes]
 client_id = "user_department"
+[tickets]
+audiences = ["rdb*"]
 [[access.process]]
 name = "rdb*"
-type = "rdb"
+type = "*"
 peers = ["{os.getuid()}"]
 roles = ["reader"]
 estate = true
@@ -181,3 +183,20 @@ def test_a_restart_of_the_daemon_takes_no_rights_of_who_stayed_and_those_of_who_
     assert roles(running.rdb, BOB) == "`symbol$()"
     running.hdb.wait_until(".sessiond.ready[]")
     assert asked(alice, "volume 40") == (long(50), long(50))
+
+
+def test_a_gateway_can_ask_as_the_user_who_then_has_a_session_there_beside(
+    running: Running, strict_issuer: RunningIssuer
+) -> None:
+    load_asuser(running.gateway, running.rdb)
+    alice = entered(running.gateway, strict_issuer, ALICE)
+    running.gateway.run(".sessiond.ask(`sessions;::);")  # by its answer the opening is recorded
+    assert as_user(alice, "volume 40") == long(50)
+    assert as_user(alice, "select from secret") == "pm: no read permission on [secret]"
+    assert running.rdb.evaluate("string exec user from .sessiond.sessions") == f',"{ALICE}"'
+    assert asked(alice, "volume 40") == (long(50), long(50))
+    assert roles(running.rdb, ALICE) == ",`reader"
+    alice.close()
+    running.rdb.wait_until("0=count .sessiond.sessions")
+    running.rdb.wait_until("0=count .sessiond.standing")
+    assert roles(running.rdb, ALICE) == "`symbol$()"
