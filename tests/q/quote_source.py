@@ -1,8 +1,8 @@
-"""A data source that speaks HTTPS and JSON, and takes bearer tokens that it knows."""
+"""A data source that speaks HTTPS and JSON, and wants a bearer token."""
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -15,12 +15,13 @@ QUOTES = [
 
 
 class QuoteSource:
-    """One port of the machine's loopback; `tokens` are those that it takes."""
+    """One port of the machine's loopback; `takes` says which tokens it takes."""
 
     def __init__(self, authority: Authority) -> None:
-        self.tokens: set[str] = set()
+        self.takes: Callable[[str], bool] = lambda _: False
         self.asked: list[tuple[str, str]] = []  # path and Authorization of each request
         self.is_chunked = False
+        self.authority = authority  # who vouches for its certificate
         self._server = ThreadingHTTPServer(("localhost", 0), self._handler())
         self._server.socket = authority.serving.wrap_socket(self._server.socket, server_side=True)
         self._thread = threading.Thread(target=self._server.serve_forever)
@@ -38,7 +39,7 @@ class QuoteSource:
             def do_GET(self) -> None:
                 authorization = self.headers.get("Authorization", "")
                 source.asked.append((self.path, authorization))
-                taken = authorization.removeprefix("Bearer ") in source.tokens
+                taken = source.takes(authorization.removeprefix("Bearer "))
                 body = json.dumps(QUOTES if taken else {"error": "invalid_token"}).encode()
                 self.send_response(200 if taken else 401)
                 self.send_header("Content-Type", "application/json")

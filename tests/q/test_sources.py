@@ -32,6 +32,7 @@ pytestmark = pytest.mark.needs("q")
 
 LOGIN = "bearer:an-opaque-access-token"
 TOKEN = "a-token-for-the-source"
+OWN = "alices-own-token"
 
 
 def given(token: str = TOKEN) -> Dictionary:
@@ -159,7 +160,7 @@ def authority() -> Authority:
 def source(authority: Authority) -> Iterator[QuoteSource]:
     """A source that takes the daemon's token."""
     with quote_source(authority) as running:
-        running.tokens.add(TOKEN)
+        running.takes = {TOKEN, OWN}.__contains__
         yield running
 
 
@@ -197,19 +198,18 @@ def test_the_example_asks_on_behalf_of_the_user_who_calls_it(
     feed: Interpreter, source: QuoteSource, daemon: ScriptedDaemon
 ) -> None:
     daemon.answers["token"] = lambda arguments: given(
-        "alices-own" if "session" in mapping(arguments[0]) else TOKEN
+        OWN if "session" in mapping(arguments[0]) else TOKEN
     )
-    source.tokens.add("alices-own")
     alice = entered(feed, "alice")
     feed.run("quotes:{[x] count .quotes.fetchfor .z.w};")
     alice.ask(call("quotes", string("now")))
-    assert source.asked == [("/v1/quotes", "Bearer alices-own")]
+    assert source.asked == [("/v1/quotes", f"Bearer {OWN}")]
 
 
 def test_what_the_example_says_of_a_failure_has_no_token_in_it(
     feed: Interpreter, source: QuoteSource, daemon: ScriptedDaemon
 ) -> None:
-    source.tokens.clear()
+    source.takes = lambda _: False
     refused = '"quotes: the source says HTTP/1.1 401 Unauthorized"'
     assert tried(feed, ".quotes.fetch[]") == refused
     daemon.answers["token"] = lambda _: withheld("throttled")
