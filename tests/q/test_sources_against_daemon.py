@@ -64,7 +64,7 @@ def daemon(strict_issuer: RunningIssuer, folder: Path) -> Iterator[RunningDaemon
 @pytest.fixture
 def source(strict_issuer: RunningIssuer) -> Iterator[QuoteSource]:
     """A source that takes this issuer's tokens, by their signature, audience and `exp`."""
-    keys = KeySet.import_key_set(httpx.get(strict_issuer.jwks_uri).json())
+    keys = KeySet.import_key_set(httpx.get(strict_issuer.jwks_uri, trust_env=False).json())
 
     def takes(token: str) -> bool:
         claims = jwt.decode(token, keys).claims

@@ -92,16 +92,26 @@ class Pair:
         return self.rdb.evaluate(f'.z.pw[`$"{user}";{ticket}]') == "1b"
 
 
+PAGE = """
+.sessiond.web:1b
+.test.opened:{[h] w:.sessiond.hopen[h;.test.rdb]; (w(`me;::))`user}
+.z.ph:{[x] .h.hy[`txt;"there as ",string .test.opened .z.w]}
+"""
+
+
 @pytest.fixture
 def pair(
     start_q: Start, unix_shim: str, daemon: RunningDaemon, strict_issuer: RunningIssuer
 ) -> Pair:
     environment = reaching(daemon, unix_shim)
-    gateway = start_q(".sessiond.name:`gateway1", port=daemon.port, environment=environment)
+    gateway = start_q(
+        f".sessiond.name:`gateway1\n{PAGE}", port=daemon.port, environment=environment
+    )
     rdb = start_q(f".sessiond.name:`rdb1\n{ME}", port=daemon.port, environment=environment)
     for q in (gateway, rdb):
         q.wait_until(".sessiond.ready[]")
     gateway.run(f".sessiond.audiences:(enlist`::{rdb.port})!enlist`rdb1;")
+    gateway.run(f".test.rdb:`::{rdb.port};")
     return Pair(gateway, rdb, strict_issuer)
 
 
@@ -225,6 +235,21 @@ def test_a_renewal_of_the_parent_takes_the_session_there_along(pair: Pair) -> No
     token = pair.issuer.tokens(ALICE, client="qstudio-opaque")["access_token"]
     alice.tell(call(".sessiond.renew", string(f"bearer:{token}")))
     pair.rdb.wait_until(f"{before}<exec first expires from .sessiond.sessions")
+
+
+def test_a_page_and_a_websocket_go_there_as_the_person_who_opened_them(pair: Pair) -> None:
+    token = pair.issuer.tokens(ALICE, client="qstudio-opaque")["access_token"]
+    headers = ("Host: gateway:5007", f"Authorization: Bearer {token}")
+    assert pair.gateway.get("/", *headers).endswith(f"there as {ALICE}")
+    socket = pair.gateway.socket(*headers)
+    assert socket is not None
+    pair.gateway.wait_until("1=exec sum ws from .sessiond.sessions")
+    pair.gateway.run(".test.w:exec first handle from .sessiond.sessions where ws;")
+    assert pair.gateway.evaluate("string .test.opened .test.w") == f'"{ALICE}"'
+    assert pair.rdb.evaluate("count .sessiond.sessions") == "2"
+    pair.issuer.control.revoke_user(ALICE)
+    assert socket.is_closed()
+    pair.rdb.wait_until("0=count .sessiond.sessions")
 
 
 def test_no_ticket_is_in_what_q_or_the_daemon_print(pair: Pair, daemon: RunningDaemon) -> None:
