@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -10,8 +11,10 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import KeySet
 
-from tests.issuer.running import API, RunningIssuer
+from sessiond.qipc import call, long, string
+from tests.issuer.running import ALICE, API, BOB, RunningIssuer
 from tests.q.conftest import Start, asking_daemon, keep_secrets, reaching
+from tests.q.exchange_endpoint import exchange_endpoint
 from tests.q.interpreter import HOOK, Interpreter
 from tests.q.quote_source import QuoteSource, quote_source
 from tests.running_daemon import RunningDaemon
@@ -110,6 +113,33 @@ def test_another_process_gets_none(
     refused = '"sessiond: no token of market-data: notallowed"'
     assert other.tried(".quotes.fetch[]") == refused
     assert source.asked == []
+
+
+def exchanging(issuer: RunningIssuer, token: str) -> str | None:
+    said = issuer.introspect(token)
+    return str(said["preferred_username"]) if said["active"] else None
+
+
+def test_a_user_reads_with_a_token_of_his_own_that_his_access_token_was_exchanged_for(
+    strict_issuer: RunningIssuer, start_q: Start, unix_shim: str, source: QuoteSource, folder: Path
+) -> None:
+    with exchange_endpoint(partial(exchanging, strict_issuer)) as endpoint:
+        settings = SOURCE.replace("[[access", f'token_endpoint = "{endpoint.url}"\n[[access', 1)
+        settings = settings.replace("resource", 'grant = "on_behalf_of"\nresource')
+        source.takes = endpoint.issued.__contains__
+        with asking_daemon(strict_issuer, folder, settings) as daemon:
+            feed = started(start_q, unix_shim, daemon, source, "feed1")
+            assert "notallowed" in feed.tried(".quotes.fetch[]")
+            feed.q.run("quotes:{[x] count .quotes.fetchfor .z.w};")
+            for user in (ALICE, BOB):
+                token = strict_issuer.tokens(user, client="qstudio-opaque")["access_token"]
+                client = feed.q.login(user, "bearer:" + token)
+                assert client is not None, feed.q.said
+                feed.q.run(".sessiond.ask(`sessions;::);")  # by its answer the opening is recorded
+                for _ in range(2):
+                    assert client.ask(call("quotes", string("now"))) == long(2)
+            assert list(endpoint.issued.values()) == [ALICE, BOB]
+            assert not any(token in feed.q.logged for token in endpoint.issued)
 
 
 def test_a_source_that_is_not_configured_gives_none(feed: Feed) -> None:
