@@ -17,9 +17,9 @@ open:{[h;server]                                                // the handle to
   `.asuser.handles upsert (s;server;w;h);
   w}
 query:{[servertype;query]                                       // for people: what one server of the type answers to who asks
-  up:.servers.getservers[`proctype;servertype;()!();1b;1b];
-  if[0=count up; '"asuser: no server of this type is up"];
-  open[.z.w;.servers.selector[up;`roundrobin]`procname] query}
+  server:.servers.getserverbytype[servertype;`procname;`roundrobin];
+  if[not -11h=type server; '"asuser: no server of this type is up"];
+  open[.z.w;server] query}
 
 left:{[h]                                                       // a person, or a server that ended his session
   theirs:exec handle from handles where of=h;

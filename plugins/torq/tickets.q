@@ -15,7 +15,7 @@ issued:{[call;member;for]                                       // the text that
   why:$[first r;whynot[member;r 1];`unavailable];
   if[not null why; '"sessiond: no ",for,": ",string why];
   r[1] member}
-whynot:{[member;r]                                            // why there is none; ` = there is one. An answer is whole or it is none
+whynot:{[member;r]                                              // why there is none; ` = there is one. An answer is whole or it is none
   if[not 99h=type r; :`unavailable];
   if[not all (`ok`reason,member) in key r; :`unavailable];
   if[not (-11h=type r`reason) and 10h=type r member; :`unavailable];

@@ -26,7 +26,7 @@ todo:2 cut (
   "hopen takes a string, and the password in it whole"; "do not use .sessiond.hopen: tickets would be cut, and refused there. Report this line";
   "no error of hopen shows the password"; "nothing to do: .sessiond.hopen hides such a text; see that your own code logs none";
   "a list of strings is looked for in a list of strings"; "do not use .sessiond.hopen: an error might show the ticket. Report this line";
-  "a name with dots may end with a keyword"; "tickets.q does not load here: report it, with the first line";
+  "a name with dots may end with a keyword, which stays what it is"; "do not use .sessiond.hopen, and report this line with the first one";
   ".z.W lists websockets"; "nothing to do, but one that q code closes itself is noticed by nobody: call .z.wc then";
   "hopen `:unix:// reaches a q"; "see $QUDSPATH: it must be the same for q and for sessiond";
   "-u of the command line is in .z.X"; "set .sessiond.passwords: the hook does not see the file of -u by itself";
@@ -57,6 +57,11 @@ todo:2 cut (
   "the proof key can be read"; "give the daemon's proof_key_file; q's user must be in its group (then log in anew)";
   "sessiond proves itself"; "another key, port or $QUDSPATH than the daemon's; if all are the same, somebody else listens: see ss -xlp")
 .verify.fails:0
+
+\d .verify
+.verify.count:{[x] 42}                                          // as .sessiond.hopen
+sized:{[x] count x}
+\d .
 
 // ---- the second q: logs in to the first in several ways, and plays a daemon ----
 secondpw:{[u;p] 1b}
@@ -201,7 +206,7 @@ alone:{[]                                                       // points that n
   zero[];
   elsewhere[];
   check["a list of strings is looked for in a list of strings";(01b;enlist 1b)~(("ab";"cd") in ("cd";"ef");(enlist"ab") in ("ab";"cd"));""];
-  check["a name with dots may end with a keyword";@[{value x;1b};".verify.hopen:{[x] x}";0b];""];
+  check["a name with dots may end with a keyword, which stays what it is";3=.verify.sized 1 2 3;""];
   say["note";"TLS of this q, for https";@[{-3!(-26!)x};::;{[e] e}]];
   check["a dictionary keeps where on its keys";(enlist`b)~where `a`b!01b;""];
   check["a dot amend reaches into a keyed table";
