@@ -194,6 +194,14 @@ def test_a_ticket_is_good_once_and_at_the_process_and_for_the_user_that_it_names
     assert pair.rdb.prints(f"login of {ALICE} refused: malformed")
 
 
+def test_the_second_handshake_of_one_login_is_no_second_use(pair: Pair) -> None:
+    pair.enter(ALICE)
+    ticket = pair.tried(f".sessiond.ticket[{pair.handle(ALICE)};`rdb1]")
+    for _ in range(2):
+        assert pair.login(ALICE, ticket)
+    assert pair.rdb.evaluate("count .sessiond.sessions") == "1"
+
+
 def test_who_came_by_a_ticket_gets_none_and_one_is_for_the_audiences_alone(pair: Pair) -> None:
     pair.enter(ALICE)
     pair.open(ALICE)
