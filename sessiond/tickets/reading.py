@@ -91,9 +91,7 @@ class TicketReading:
         part = self._ticket.header_part
         header = self._ticket.stated_header if is_canonical(part) else None
         if header is None:
-            raise _malformed(
-                "its header is no strict JSON object, wanted the ticket as it was made"
-            )
+            raise _malformed("its header is no strict JSON object", "it as it was made")
         return header
 
     def _stated(self) -> Stated:

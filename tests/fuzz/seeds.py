@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 from uuid import UUID
 
 from joserfc import jws
@@ -97,6 +98,7 @@ def _calls() -> list[Value]:
         call("disconnect", long(8)),
         call("reconcile", list_(int_(8), int_(9)), list_(session, guid(UUID(int=8)))),
         call("sessions"),
+        call("ticket", dictionary({"session": session, "audience": string("rdb2@host1")})),
     ]
 
 
@@ -145,6 +147,36 @@ PASSWORDS = [
     b"bearer:opaque",
 ]
 TOKENS = [_TOKEN.encode()]
+TICKET_ISSUER = "urn:sessiond:host1"
+PUBLIC = KEY.public_key.public_bytes_raw()  # of KEY: 32 bytes
+_TICKET_HEADER = {"alg": "EdDSA", "kid": KID, "typ": "sessiond-ticket+jwt"}
+_TICKET = {
+    "iss": TICKET_ISSUER,
+    "sub": "a-1",
+    "name": "alice",
+    "aud": "rdb1",
+    "jti": str(UUID(int=77)),
+    "iat": T,
+    "exp": T + 30,
+}
+_OF_SESSION, _OF_TOKEN = {**_TICKET, "sid": str(UUID(int=7))}, {**_TICKET, "verdict": "sealed"}
+TICKETS = [
+    f"ticket:{signed(compact(_TICKET_HEADER), compact(each))}".encode()
+    for each in (_OF_SESSION, _OF_TOKEN)
+]
+SIGNED_TICKETS = [
+    compact(_TICKET_HEADER) + b"\n" + compact(each) for each in (_OF_SESSION, _OF_TOKEN)
+]
+_EXCHANGE = {
+    "grant_type": "urn:ietf:params:oauth:grant-type:token-exchange",
+    "subject_token": "opaque",
+    "subject_token_type": "urn:ietf:params:oauth:token-type:access_token",
+    "audience": "rdb1",
+}
+EXCHANGES = [
+    urlencode(_EXCHANGE).encode(),
+    urlencode({**_EXCHANGE, "client_id": "x", "scope": ""}).encode(),
+]
 SIGNED = [
     compact(HEADER) + b"\n" + compact(CLAIMS),
     compact({**HEADER, "x5t": "t"}) + b"\n" + compact({**CLAIMS, "nbf": T, "aud": ["api://kdb"]}),

@@ -23,7 +23,7 @@ from sessiond.core.errors import (
     TokenRejected,
 )
 from sessiond.core.jsontext import read_object
-from sessiond.core.password import read_password, stated_claims
+from sessiond.core.password import is_ticket, read_password, read_ticket, stated_claims
 from sessiond.core.principal import is_name
 from sessiond.core.secret import Secret
 from sessiond.core.verdict import Verdict
@@ -46,6 +46,9 @@ from sessiond.qipc import (
     encode,
     is_ping,
 )
+from sessiond.tickets.exchange_request import ExchangeRefused, read_request
+from sessiond.tickets.reading import PresentedAt, TicketReading
+from sessiond.tickets.settings import TicketSettings
 from tests.fuzz import control, seeds
 from tests.fuzz.control import fuzz_control
 from tests.unit.issuers.fake import HandClock, IssuerStub
@@ -56,6 +59,9 @@ MAX_MESSAGE = 4096  # bytes
 _PLAIN = re.compile(r"[ -~]{1,2000}")
 OPAQUE = Secret("opaque-access-token-of-alice")
 KEYS = KeySet.parse({"keys": [seeds.PUBLISHED]})
+TICKET_KEYS = {seeds.KID: seeds.PUBLIC}
+TICKET_SETTINGS = TicketSettings(issuer=seeds.TICKET_ISSUER, host="host1")
+TICKET_AT = PresentedAt(process="rdb1", typed="alice", now=NOW)
 TOKEN_RULES = TokenRules(
     issuers=frozenset({ISSUER}),
     audience=frozenset({"api://kdb"}),
@@ -163,6 +169,43 @@ def fuzz_signed_token(data: bytes) -> bool:
     except (TokenRejected, UnknownKeyError) as rejected:
         return _refused(str(rejected))
     _must_be_sound(verdict)
+    return True
+
+
+def fuzz_ticket(data: bytes) -> bool:
+    """Check a ticket, as a password. Only ours can be taken."""
+    text = data.decode("latin-1")
+    if not is_ticket(text):
+        return False
+    try:
+        TicketReading(read_ticket(text), TICKET_SETTINGS, TICKET_KEYS, TICKET_AT).read()
+    except TokenRejected as rejected:
+        return _refused(str(rejected), hidden=text)
+    assert data in seeds.TICKETS
+    return True
+
+
+def fuzz_signed_ticket(data: bytes) -> bool:
+    """Read the header and the claims, a line each, of a ticket whose signature holds."""
+    header, _, payload = data.partition(b"\n")
+    try:
+        ticket = read_ticket(f"ticket:{seeds.signed(header, payload)}")
+        claims = TicketReading(ticket, TICKET_SETTINGS, TICKET_KEYS, TICKET_AT).read()
+    except TokenRejected as rejected:
+        return _refused(str(rejected))
+    assert claims.exp > NOW.timestamp()
+    assert (claims.sid is None) is not (claims.verdict is None)
+    assert is_name(claims.name)
+    return True
+
+
+def fuzz_exchange(data: bytes) -> bool:
+    """Read what a program asks a ticket with."""
+    try:
+        asked = read_request(data)
+    except ExchangeRefused as refused:
+        return _refused(refused.description)
+    assert asked.audience.isprintable()
     return True
 
 
@@ -310,6 +353,9 @@ TARGETS = [
     Target(fuzz_password, seeds.PASSWORDS),
     Target(fuzz_access_token, seeds.TOKENS),
     Target(fuzz_signed_token, seeds.SIGNED),
+    Target(fuzz_ticket, seeds.TICKETS),
+    Target(fuzz_signed_ticket, seeds.SIGNED_TICKETS),
+    Target(fuzz_exchange, seeds.EXCHANGES),
     Target(fuzz_key_set, seeds.KEY_SETS),
     Target(fuzz_introspection, seeds.INTROSPECTIONS, seeds.REFUSED_ANSWERS),
     Target(fuzz_userinfo, seeds.USERINFOS, seeds.REFUSED_ANSWERS),

@@ -139,6 +139,15 @@ def test_claims_that_are_not_ours_for_now_are_refused_each_with_its_reason(
     assert bool(words) is bool(expected)
 
 
+@pytest.mark.parametrize("part", [0, 1, 2])
+def test_a_part_with_bits_left_over_is_not_as_it_was_made(part: int) -> None:
+    """Which base64url would decode to the same bytes."""
+    parts = ticket({**HEADER}, changed(sub="x" * 17)).split(".")
+    assert len(parts[part]) % 4 in (2, 3)
+    parts[part] = parts[part][:-1] + chr(ord(parts[part][-1]) + 1)
+    assert reason(".".join(parts)) == "malformed"
+
+
 def test_a_ticket_of_another_key_is_no_ticket() -> None:
     assert reason(ticket(key=OTHER)) == "badsignature"
     assert reason(ticket(), keys={}) == "badsignature"

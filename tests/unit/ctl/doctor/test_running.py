@@ -27,7 +27,10 @@ STATUS: dict[str, Any] = {
     "issuers": [{"name": "corp", "healthy": True, "trouble": ""}],
     "role_sources": [LDAP],
     "subscribers": [SUBSCRIBER],
+    "tickets": None,
 }
+SIGNING = {"kid": "abcdefghijkl", "signs_at": "2026-03-02T09:00:00Z", "is_signing": True}
+TICKETS: dict[str, Any] = {"issuer": "urn:sessiond:host1", "keys": [SIGNING]}
 
 
 class Answering:
@@ -71,6 +74,8 @@ def test_a_daemon_in_order_is_ok(monkeypatch: pytest.MonkeyPatch) -> None:
     ("changed", "check", "outcome", "part"),
     [
         ({"ready_at": None}, "daemon", "warning", "not ready"),
+        ({"tickets": TICKETS}, "tickets", "ok", "urn:sessiond:host1 signs with abcdefgh"),
+        ({"tickets": {**TICKETS, "keys": []}}, "tickets", "wrong", "ticket keys put off"),
         ({"version": "9"}, "daemon", "warning", "it runs 9"),
         ({"refused_connections": 2, "hooks": {__version__: 1}}, "q processes", "ok", "1 of"),
         ({"hooks": {}}, "q processes", "warning", "none is connected"),
