@@ -11,6 +11,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.integration.conftest import Connected, Start
+from tests.integration.estate import with_tickets
 from tests.integration.operating import Operator
 from tests.integration.test_login import pair
 from tests.issuer.running import ALICE, RunningIssuer
@@ -25,9 +26,10 @@ SUFFIXES = {"histogram": ("_bucket", "_count", "_sum"), "counter": ("_total",), 
 @pytest.fixture
 def scraped(strict_issuer: RunningIssuer, start: Start, process: Connected) -> str:
     """What /metrics has after logins that went well and some that did not."""
-    daemon = start(configuration(strict_issuer))
+    daemon = start(with_tickets(strict_issuer))
     q, tokens = process(daemon), strict_issuer.tokens()
     session = q.log_in(ALICE, pair(tokens))["session"]
+    assert q.ticket(session, "hdb1")["reason"] == "notallowed"
     assert q.renew(session, pair(tokens))["ok"]
     assert q.connect("mallory@contoso.test", pair(tokens), 6)["reason"] == "usermismatch"
     with Operator(daemon) as operator:
