@@ -351,6 +351,14 @@ class ConfigurationStatus(Struct, frozen=True, kw_only=True):
     needs_restart: tuple[str, ...]  # changed keys that count from the next start on
 
 
+class SourceSummary(Struct, frozen=True, kw_only=True):
+    """Whether a data source has its tokens."""
+
+    name: str
+    healthy: bool  # the last call for one brought it, or there was none yet
+    last_error: str
+
+
 class Status(Struct, frozen=True, kw_only=True):
     """The daemon as it stands."""
 
@@ -369,6 +377,7 @@ class Status(Struct, frozen=True, kw_only=True):
     grants: int
     revocations: int  # in force
     subscribers: list[SubscriberStatus]
+    sources: list[SourceSummary]
     tickets: TicketsStatus | None  # null: they are off
     store: StoreStatus
     stores: StoresStatus | None  # null: there are none

@@ -173,7 +173,7 @@ def _of_sources(view: View) -> Iterable[Metric]:
         "0 while the last call for its token brought none",
         labels=["source"],
     )
-    for name, running in ({} if view.sources is None else view.sources.now).items():
+    for name, running in view.sources_now.items():
         healthy.add_metric([name], float(running.source.health.reason is None))
     yield healthy
 

@@ -67,7 +67,7 @@ class SourceList(Struct, frozen=True, kw_only=True):
 
 
 async def _listed(view: View, _: Asked) -> SourceList:
-    return SourceList(sources=[await _status(each) for each in _sources(view).values()])
+    return SourceList(sources=[await _status(each) for each in view.sources_now.values()])
 
 
 async def _status(running: RunningSource) -> SourceStatus:
@@ -88,22 +88,7 @@ async def _status(running: RunningSource) -> SourceStatus:
 
 
 def _admit(view: View, peer: Peer, path: Mapping[str, str]) -> None:
-    admit_reader(view, peer, path["name"], path=PATH)
-
-
-def is_reader(view: View, peer: Peer) -> bool:
-    """Say whether the peer may have some source's token."""
-    readers = (each.readers for each in _sources(view).values())
-    return any(each is not None and each.admits(peer) for each in readers)
-
-
-def admit_reader(view: View, peer: Peer, name: str, *, path: str) -> None:
-    """See that the peer may have a source's token; `path` is the operation's, for the log.
-
-    Raises:
-        Problem: It may not, or there is no such source.
-    """
-    running = _sources(view).get(name)
+    running = view.sources_now.get(path["name"])
     if running is None:
         raise Problem(
             HTTPStatus.NOT_FOUND, "there is no such source, wanted the name of a [[source]]"
@@ -146,10 +131,6 @@ def _problem(answer: NotGiven) -> Problem:
     if answer.reason is Reason.THROTTLED:
         seconds = seconds or 1
     return Problem(_STATUS[answer.reason], answer.detail, retry_after=seconds)
-
-
-def _sources(view: View) -> Mapping[str, RunningSource]:
-    return {} if view.sources is None else view.sources.now
 
 
 _ONLY_FOR: dict[str, Any] = {"right": Right.CONNECT, "admit": _admit, "only_for": "source.readers"}

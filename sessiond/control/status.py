@@ -37,6 +37,7 @@ async def status(view: View) -> bodies.Status:
         grants=counts.grants,
         revocations=counts.revocations,
         subscribers=subscribing.statuses(view),
+        sources=_sources(view),
         tickets=tickets_status(view.tickets),
         stores=await _stores(view),
         store=bodies.StoreStatus(path=str(view.database), bytes=await _store_size(view)),
@@ -79,6 +80,14 @@ def _configuration(view: View) -> bodies.ConfigurationStatus:
         last_error_at=current.last_error_at,
         needs_restart=tuple(current.needs_restart),
     )
+
+
+def _sources(view: View) -> list[bodies.SourceSummary]:
+    healths = {name: each.source.health for name, each in view.sources_now.items()}
+    return [
+        bodies.SourceSummary(name=name, healthy=health.reason is None, last_error=health.last_error)
+        for name, health in healths.items()
+    ]
 
 
 async def _stores(view: View) -> bodies.StoresStatus | None:

@@ -20,6 +20,8 @@ from sessiond.gate import Breaker, Gate, IssuerRoute
 from sessiond.issuers.health import IssuerHealth
 from sessiond.kdb.connected import ConnectedProcesses
 from sessiond.metrics import Metrics
+from sessiond.sources.settings import RunningSource
+from sessiond.sources.sources import Sources
 from sessiond.system.peer import AllowList
 from sessiond.table import Table
 from sessiond.tickets.tickets import Tickets
@@ -148,6 +150,11 @@ class View:
     def issuers(self) -> Mapping[str, IssuerView]:
         """The issuers of now, by their configured names."""
         return self.settings().issuers
+
+    @property
+    def sources_now(self) -> Mapping[str, RunningSource]:
+        """The data sources of now, by their names."""
+        return {} if self.sources is None else self.sources.now
 
     def begin(self) -> None:
         """Note that the daemon is ready."""

@@ -133,6 +133,7 @@ def status_of(status: Mapping[str, Any]) -> Iterable[Table]:
             "next refresh": moment(status["next_refresh_at"]),
             "revocations": f"{status['revocations']} in force",
             "subscribers": _subscribers(status["subscribers"]),
+            **_sources(status.get("sources")),
             **_tickets(status.get("tickets")),
             "waiting": f"{status['queues']['table']} changes, {status['queues']['logins']} logins",
             "last event": status["last_sequence"],
@@ -172,6 +173,15 @@ def _role_sources(sources: Iterable[Mapping[str, Any]]) -> Table:
             for each in sources
         ),
     )
+
+
+def _sources(sources: Sequence[Mapping[str, Any]] | None) -> dict[str, str]:
+    """Return how many data sources there are, and which have no token."""
+    if not sources:
+        return {}
+    ill = [each["name"] for each in sources if not each["healthy"]]
+    told = f"; without a token: {', '.join(ill)} (sessionctl sources)" if ill else ""
+    return {"data sources": f"{len(sources)}{told}"}
 
 
 def _stores(stores: Mapping[str, Any] | None) -> dict[str, str]:

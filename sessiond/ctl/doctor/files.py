@@ -49,6 +49,15 @@ def files(config: Config, database: Path, where: Where) -> Iterator[Finding]:
             secrets["web_client_secret"] = issuer.web.client_secret_file
         for name, file in secrets.items():
             yield from secret(f"{issuer.name} {name}", file, f"{issuer.name}.{name}", where)
+    for source in config.sources:
+        secrets = {
+            "client_secret": source.client_secret_file,
+            "refresh_token": source.refresh_token_file,
+            "password": source.password_file,
+        }
+        for name, file in secrets.items():
+            credential = f"source.{source.name}.{name}"
+            yield from secret(f"source {source.name} {name}", file, credential, where)
 
 
 def secret(

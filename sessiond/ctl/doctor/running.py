@@ -30,6 +30,7 @@ def running(socket: str) -> Iterator[Finding]:
     yield from _hooks(status)
     yield from _issuers(status)
     yield from _subscribers(status["subscribers"])
+    yield from _sources(status["sources"])
     yield from _tickets(status)
 
 
@@ -93,6 +94,13 @@ def _subscribers(subscribers: list[dict[str, Any]]) -> Iterator[Finding]:
             yield warning(check, found, advice)
         else:
             yield ok(check, found)
+
+
+def _sources(sources: list[dict[str, Any]]) -> Iterator[Finding]:
+    for each in sources:
+        if not each["healthy"]:
+            advice = f"see to it, or sign in: sessionctl sources authorize {each['name']}"
+            yield wrong(f"source {each['name']}", each["last_error"], advice)
 
 
 def _tickets(status: dict[str, Any]) -> Iterator[Finding]:

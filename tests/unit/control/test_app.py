@@ -76,6 +76,7 @@ async def test_the_status_has_what_there_is() -> None:
             "subscribers": [],
             "store": {"path": "/nowhere/sessiond.db", "bytes": 0},
             "stores": None,
+            "sources": [],
             "tickets": None,
             "last_sequence": 1,
             "next_refresh_at": "2026-03-02T09:36:00Z",

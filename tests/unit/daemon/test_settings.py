@@ -6,6 +6,7 @@ from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
+from weakref import WeakKeyDictionary
 
 import msgspec
 import pytest
@@ -18,17 +19,24 @@ from sessiond.config import (
     IssuerConfig,
     ProcessConfig,
     RoleSourceConfig,
+    SourceConfig,
     SubscriberConfig,
     WebClientConfig,
 )
+from sessiond.containment import Containment
 from sessiond.core.rules import WebRules
 from sessiond.daemon import issuers as issuers_module
+from sessiond.daemon import sources as sources_module
 from sessiond.daemon.issuers import Issuers
 from sessiond.daemon.reload import NEEDS_RESTART, needing_restart
 from sessiond.daemon.settings import look_up, snapshot_of
 from sessiond.daemon.snapshot import Snapshot
+from sessiond.daemon.sources import SourceBuilder, SourceServices
 from sessiond.extensions.issuer_plugins import Plugged
 from sessiond.metrics import Metrics
+from sessiond.refresher import Refresher, RefreshSettings
+from sessiond.table import Table
+from tests.fakes import MemoryStore, table_settings, token_hash
 
 pytestmark = pytest.mark.anyio
 
@@ -56,6 +64,12 @@ users = ["root"]
 name = "rdb*"
 peers = ["root"]
 
+[[source]]
+name = "quotes"
+issuer = "corp"
+client_id = "feeds"
+client_secret_file = "{secret}"
+
 [[role_source]]
 plugin = "directory"
 
@@ -63,12 +77,17 @@ plugin = "directory"
 plugin = "audit"
 """
 HELD = {"grant": GrantConfig(users=("a",), roles=("b",)), "process": ProcessConfig()}
-OTHER = {("web", "bases"): ("https://gw.example.com:5007",)}
+OTHER = {
+    ("web", "bases"): ("https://gw.example.com:5007",),
+    ("sources", "grant"): "on_behalf_of",
+}
 ARRAYS = {
     "issuers": IssuerConfig,
     "role_sources": RoleSourceConfig,
+    "sources": SourceConfig,
     "subscribers": SubscriberConfig,
 }
+BUILDERS = WeakKeyDictionary[Issuers, SourceBuilder]()
 Key = tuple[str, str]
 
 
@@ -99,12 +118,16 @@ def _nothing_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(issuers_module, "plugged_in", plugged_in)
     monkeypatch.setattr(issuers_module, "build_graph", lambda *_, **__: None)  # has no secret
     monkeypatch.setattr(issuers_module, "trust", lambda _: tls)
+    monkeypatch.setattr(sources_module, "trust", lambda _: tls)
 
 
 @pytest.fixture
 def config(tmp_path: Path) -> Config:
     path = tmp_path / "config.toml"
-    path.write_text(TEXT)
+    secret = tmp_path / "client"
+    secret.touch(mode=0o600)
+    secret.write_text("the secret of a client")
+    path.write_text(TEXT.replace("{secret}", str(secret)))
     return configuration.load(path)
 
 
@@ -153,7 +176,31 @@ async def snapshot(issuers: Issuers, config: Config) -> Snapshot:
     """Return what becomes of a configuration, and go on with it."""
     running = await issuers.build(config)
     issuers.use(running)
-    return snapshot_of(config, look_up(config, {}), running)
+    builder = BUILDERS.setdefault(issuers, source_builder())
+    builder.use(await builder.build(config))
+    return snapshot_of(config, look_up(config, {}), running, builder.running)
+
+
+def source_builder() -> SourceBuilder:
+    """Return what builds sources that ask nobody."""
+    clock = SystemClock()
+    table = Table(MemoryStore(), clock, table_settings())
+    services = SourceServices(
+        table=table,
+        refresher=Refresher(
+            lambda: RefreshSettings(issuers={}, recheck=0.0),
+            table,
+            clock=clock,
+            hashed=lambda token: token_hash(token.reveal()),
+            draw=lambda: 0.5,
+        ),
+        clock=clock,
+        containment=Containment(),
+        hashed=lambda token: token_hash(token.reveal()),
+        slow_after=lambda: 1.0,
+        note=lambda source, outcome: None,
+    )
+    return SourceBuilder(services, {})
 
 
 def are_equal(one: Snapshot, other: Snapshot) -> bool:

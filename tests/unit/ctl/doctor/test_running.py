@@ -19,6 +19,7 @@ SUBSCRIBER = {
 LDAP: dict[str, Any] = {"name": "ldap", "plugin": "acme", "issuer": "corp", "healthy": True}
 GRAPH = {**LDAP, "name": "Microsoft Graph", "plugin": ""}
 STATUS: dict[str, Any] = {
+    "sources": [],
     "version": __version__,
     "ready_at": "2026-03-02T09:00:00Z",
     "refused_connections": 0,
@@ -73,6 +74,10 @@ def test_a_daemon_in_order_is_ok(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("changed", "check", "outcome", "part"),
     [
+        (
+            {"sources": [{"name": "quotes", "healthy": False, "last_error": "it says no"}]},
+            ("source quotes", "wrong", "sessionctl sources authorize quotes"),
+        ),
         ({"ready_at": None}, "daemon", "warning", "not ready"),
         ({"tickets": TICKETS}, "tickets", "ok", "urn:sessiond:host1 signs with abcdefgh"),
         ({"tickets": {**TICKETS, "keys": []}}, "tickets", "wrong", "ticket keys put off"),
@@ -97,6 +102,12 @@ def test_a_daemon_in_order_is_ok(monkeypatch: pytest.MonkeyPatch) -> None:
             "configuration",
             "warning",
             "listen.port; sockets are systemd's: install-units again",
+        ),
+        (
+            {"sources": [{"name": "quotes", "healthy": False, "last_error": "it says no"}]},
+            "source quotes",
+            "wrong",
+            "it says no; see to it, or sign in: sessionctl sources authorize quotes",
         ),
         (
             {"issuers": [{"name": "corp", "healthy": False, "trouble": "it answered 503"}]},
