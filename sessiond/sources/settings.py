@@ -16,7 +16,7 @@ class RunningSource:
 
     config: SourceConfig
     source: Source
-    processes: Patterns
+    processes: Patterns = field(compare=False)  # as `config` has them
     readers: AllowList | None = None  # None: nobody
     authorizer: SourceAuthorizer | None = None  # None: no operator can sign in for it
 

@@ -80,6 +80,7 @@ HELD = {"grant": GrantConfig(users=("a",), roles=("b",)), "process": ProcessConf
 OTHER = {
     ("web", "bases"): ("https://gw.example.com:5007",),
     ("sources", "grant"): "on_behalf_of",
+    ("sources", "processes"): ("feed*",),
 }
 ARRAYS = {
     "issuers": IssuerConfig,
@@ -236,13 +237,15 @@ async def test_a_key_of_a_table_in_a_table_is_in_the_snapshot(
     assert after != before
 
 
-async def test_what_is_told_of_the_configuration_is_its_digest(config: Config) -> None:
+async def test_what_is_told_of_the_configuration_is_its_digest(
+    config: Config, tmp_path: Path
+) -> None:
     issuers = Issuers(SystemClock(), Metrics(), {}, lambda: 1.0)
     try:
         told = (await snapshot(issuers, config)).table.rules.access.configuration
     finally:
         await issuers.close()
-    assert told == sha256(TEXT.encode()).hexdigest()
+    assert told == sha256((tmp_path / "config.toml").read_bytes()).hexdigest()
 
 
 async def test_no_login_over_http_may_be_idle_for_longer_than_it_lives(config: Config) -> None:
