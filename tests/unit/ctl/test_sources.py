@@ -117,7 +117,7 @@ def visits(monkeypatch: pytest.MonkeyPatch) -> list[Mapping[str, str]]:
             return any(take(each) is not None for each in coming)
 
     monkeypatch.setattr(sources, "ComingBack", Back)
-    monkeypatch.setattr(sources.webbrowser, "open", lambda url: True)
+    monkeypatch.setattr("webbrowser.open", lambda url: True)
     return coming
 
 
