@@ -32,12 +32,18 @@ class Asked:
     @property
     def client(self) -> str:
         """Its client's id: of the form, else of the Basic header (RFC 6749, 2.3.1)."""
+        return self.credentials[0]
+
+    @property
+    def credentials(self) -> tuple[str, str]:
+        """Its client's id and secret, from the same place; empty where there is none."""
         kind, _, proof = self.headers.get("authorization", "").partition(" ")
         if "client_id" in self.form or kind.lower() != "basic":
-            return self.form.get("client_id", "")
+            return self.form.get("client_id", ""), self.form.get("client_secret", "")
         with suppress(ValueError):  # no base64, or no text
-            return unquote_plus(b64decode(proof, validate=True).decode().partition(":")[0])
-        return ""
+            client, _, secret = b64decode(proof, validate=True).decode().partition(":")
+            return unquote_plus(client), unquote_plus(secret)
+        return "", ""
 
     def json(self) -> Any:
         """Return its body, which is JSON."""

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from sessiond.testing import device
+from sessiond.testing import clients, device
 from sessiond.testing.answer import Answer, Asked
 from sessiond.testing.authorization import Authorization
+from sessiond.testing.clients import Clients
 from sessiond.testing.device import Devices
 from sessiond.testing.granting import SAME, Brings, Grant, Grants
 from sessiond.testing.leaving import Leaving
@@ -41,18 +42,27 @@ UNKEPT = {"Cache-Control": "no-store"}  # RFC 6749, 5.1
 class Endpoints:
     """One issuer's. Not for many threads at once."""
 
-    def __init__(self, grants: Grants, *, client: str, passwords: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        grants: Grants,
+        *,
+        client: str,
+        programs: Mapping[str, str],
+        passwords: Mapping[str, str],
+    ) -> None:
         """Serve what was granted.
 
         Args:
             grants: The issuer's.
-            client: Only this one is given tokens; empty = whoever asks. Its secret is anything.
+            client: Whom people sign in with, alone; empty = whoever asks. Its secret is anything.
+            programs: Clients that get tokens of their own, with their secrets.
             passwords: By user.
         """
         self.metadata: dict[str, str | None] = {}  # what it says otherwise
         self.brings = SAME
         self._grants = grants
-        self._client = client
+        self._clients = Clients(grants, client=client, programs=programs)
+        self._has_programs = bool(programs)
         self._people = People(passwords, grants.disabled, grants.now)
         self._has_passwords = bool(passwords)
         self._authorization = Authorization(grants, self._people, client=client)
@@ -70,11 +80,11 @@ class Endpoints:
             case "GET" | "POST", "authorization":
                 return self._authorization.answer(asked)
             case "POST", "device_authorization":
-                return self._of_client(asked) or self._devices.begin(asked.form)
+                return self._clients.refusal(asked) or self._devices.begin(asked.form)
             case "GET" | "POST", "device":
                 return self._devices.page(asked)
             case "POST", "token":
-                return self._of_client(asked) or self._tokens(asked)
+                return self._clients.refusal(asked) or self._tokens(asked)
             case "POST", "introspection":
                 return Answer(200, self._introspected(token))
             case "GET" | "POST", "userinfo":
@@ -99,11 +109,6 @@ class Endpoints:
         }
         return {name: value for name, value in members.items() if value is not None}
 
-    def _of_client(self, asked: Asked) -> Answer | None:
-        """Return what is answered where it is another client's request."""
-        is_another = self._client and asked.client != self._client
-        return _refusal("invalid_client") if is_another else None
-
     def _tokens(self, asked: Asked) -> Answer:
         """Answer as RFC 6749, 5.1 and 5.2, have it."""
         form = asked.form
@@ -116,6 +121,8 @@ class Endpoints:
                 )
             case device.GRANT:
                 return self._agreed(self._devices.redeem(form))
+            case clients.ITS_OWN if self._has_programs:
+                return self._alone(self._clients.grant(asked))
             case "password" if self._has_passwords:
                 return self._signed_in(form)
             case _:
@@ -126,6 +133,10 @@ class Endpoints:
         if not self._people.knows(user, form.get("password")):
             return _refusal("invalid_grant")
         return self._given(self._grants.grant(user, **_for(form.get("resource", ""))), SAME)
+
+    def _alone(self, found: Grant | str) -> Answer:
+        """Give a program its own, for which its secret is all that it needs (RFC 6749, 4.4.3)."""
+        return _refusal(found) if isinstance(found, str) else self._given(found, clients.ALONE)
 
     def _agreed(self, found: Consent | str) -> Answer:
         """Give what somebody agreed to; otherwise it is an error's code."""

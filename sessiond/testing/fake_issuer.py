@@ -44,6 +44,7 @@ class FakeIssuer:
         detects_reuse: bool = False,
         client: str = "",
         passwords: Mapping[str, str] | None = None,
+        programs: Mapping[str, str] | None = None,
         on_answer: Callable[[Asked, Answer], object] = lambda _asked, _answer: None,
     ) -> None:
         """Begin with one key (ES256) and no faults.
@@ -58,6 +59,8 @@ class FakeIssuer:
             client: Only this one may sign in and refresh, with any secret; empty = whoever asks is
                 believed to be a client.
             passwords: By user: its pages take them, and the token endpoint too (RFC 6749, 4.3).
+            programs: Client ids with their secrets: the token endpoint gives these clients, and no
+                others, tokens of their own (RFC 6749, 4.4).
             on_answer: Called with each request and its answer, as that is about to be sent.
         """
         self.asked: list[Asked] = []
@@ -73,7 +76,9 @@ class FakeIssuer:
             life=life,
             detects_reuse=detects_reuse,
         )
-        self._endpoints = Endpoints(self._grants, client=client, passwords=passwords or {})
+        self._endpoints = Endpoints(
+            self._grants, client=client, programs=programs or {}, passwords=passwords or {}
+        )
         self._lock = threading.RLock()  # calls on loopback come in threads
 
     @property
@@ -137,7 +142,7 @@ class FakeIssuer:
             self._grants.revoke(token.reveal())
 
     def disable(self, user: str) -> None:
-        """Let a user neither sign in nor refresh from now on."""
+        """Let a user neither sign in nor refresh from now on, or give a program nothing."""
         with self._lock:
             self._grants.disabled.add(user)
 
