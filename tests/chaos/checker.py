@@ -10,7 +10,10 @@ from itertools import pairwise
 
 from tests.chaos.evidence import ENDS, Entry, Event, Evidence, Snapshot
 from tests.chaos.justice import ROUNDING, unjustified
+from tests.chaos.source_rules import SOURCE_RULES
+from tests.chaos.store_rules import STORE_RULES
 from tests.chaos.terms import LEASE, UNBOUND
+from tests.chaos.ticket_rules import TICKET_RULES
 
 PUSHED = {
     "refreshed": "session.refreshed",
@@ -99,6 +102,7 @@ def logins_wait_to_be_opened(evidence: Evidence) -> Iterator[str]:
             if session in snapshot.sessions or session in by_session:
                 continue
             is_over = snapshot.t >= min(entry["asked_at"] + UNBOUND, entry["expires"])
+            is_over |= entry.get("parent", session) not in {session, *snapshot.sessions}
             if not is_over and not any(
                 each["process"] == entry["process"]
                 and each["n"] > entry["n"]
@@ -186,8 +190,12 @@ def what_ended_stays_ended(evidence: Evidence) -> Iterator[str]:
 
 
 def children_end_with_their_parents(evidence: Evidence) -> Iterator[str]:
-    """No websocket outlives the session that let it in, nor has one that was told another."""
-    parents = {entry["session"]: entry["parent"] for entry in evidence.of("child")}
+    """Nobody outlives the session that let him in, nor has one that was told another."""
+    parents = {
+        entry["session"]: entry["parent"]
+        for entry in evidence.of("child", "login")
+        if "parent" in entry
+    }
     for snapshot in evidence.snapshots:
         for session, live in snapshot.sessions.items():
             if live.parent is not None and live.parent not in snapshot.sessions:
@@ -294,4 +302,7 @@ RULES: tuple[Rule, ...] = (
     beliefs_are_true,
     operators_are_obeyed,
     unjustified,
+    *TICKET_RULES,
+    *SOURCE_RULES,
+    *STORE_RULES,
 )

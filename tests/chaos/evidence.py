@@ -31,6 +31,8 @@ class Event:
     issuer: str
     reason: str
     expires_at: float | None
+    process: str = ""  # its name
+    source: str = ""  # of data, where it tells of a token for one
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,8 @@ class Live:
     issuer: str
     expires_at: float | None  # of its grant; None where that is missing
     parent: str | None = None  # the session that let its handle in
+    hops: int = 0  # tickets between its user's sign-in and it
+    roles: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,9 @@ class Snapshot:
     sessions: dict[str, Live]
     events: list[Event]
     in_flight: set[tuple[str, str]]  # issuer and user of grants whose refresh was under way
+    tickets: dict[str, str] = field(default_factory=dict)  # spent ones: `jti` and session
+    sources_in_flight: frozenset[str] = frozenset()
+    values: dict[tuple[str, str], int] = field(default_factory=dict)  # bytes by context and name
 
     @property
     def of_session(self) -> dict[str, list[Event]]:

@@ -15,6 +15,11 @@ class Journal:
         self._file = path.open("w", buffering=1)
         self.counts: Counter[str] = Counter()
 
+    @property
+    def last(self) -> int:
+        """The number of the newest entry."""
+        return self.counts.total() - 1
+
     def note(self, kind: str, **facts: Any) -> float:
         """Append an entry; return its time."""
         now = time.time()

@@ -40,6 +40,8 @@ class Court:
             self._brought[entry["session"]].append(entry["token"])
         for entry in evidence.of("renewing"):
             self._brought[entry["session"]].append(entry["token"])
+        for session, home in self._home.items():
+            self._brought[session] += self._brought.get(home.get("parent", ""), [])
         for entry in evidence.of("leaving"):
             self._left.add(entry["session"])
 

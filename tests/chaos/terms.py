@@ -4,3 +4,4 @@ LEASE = 12  # seconds that an access token lives
 UNBOUND = 3.0  # seconds that a login may wait to be opened
 GRACE = 6.0  # seconds that a lost process's sessions wait for it
 BASE = "https://gw.test:5007"  # of every process: a cookie counts at its own alone
+TICKET = 3  # seconds that a ticket is good
