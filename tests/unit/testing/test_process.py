@@ -36,7 +36,7 @@ from sessiond.qipc import (
 )
 from sessiond.qipc.messages import MessageKind, encode_message
 from sessiond.testing import FakeProcess, Issued, QReplyError
-from sessiond.testing.calls import hello_call
+from sessiond.testing.calls import hello_call, ticket_call, token_call
 from sessiond.testing.plain import instant, plain, plain_rows
 from sessiond.testing.wire import ProcessWire
 
@@ -176,6 +176,22 @@ def test_what_the_hook_asks_is_asked_in_its_words() -> None:
         asked = ["hello", "renew", "reconcile", "disconnect", "disconnect", "ping"]
         assert daemon.asked == asked
     assert daemon.heard.startswith(b"rdb1:")
+
+
+def test_tickets_and_source_tokens_are_asked_for_by_name() -> None:
+    issued = dictionary({"ok": boolean(True), "ticket": string("ticket:x"), "token": string("t")})
+    with served() as (daemon, ours):
+        for name in ("ticket", "token"):
+            daemon.answers[name] = lambda: daemon.wire.reply(issued)
+        q = FakeProcess(ours)
+        assert q.ticket(SESSION, "rdb1")["ticket"] == "ticket:x"
+        assert q.token("quotes")["token"] == q.token("positions", SESSION)["token"] == "t"
+        assert daemon.asked == ["ticket", "token", "token"]
+    assert unpack_call(ticket_call(SESSION, "rdb1"))[1] == (
+        dictionary({"session": guid(SESSION), "audience": string("rdb1")}),
+    )
+    assert unpack_call(token_call("quotes"))[1] == (dictionary({"name": string("quotes")}),)
+    assert set(mapping(unpack_call(token_call("quotes", SESSION))[1][0])) == {"name", "session"}
 
 
 def test_a_process_states_the_version_of_the_hook_that_it_stands_in_for() -> None:
