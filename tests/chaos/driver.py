@@ -8,12 +8,14 @@ from uuid import UUID
 from tests.chaos.browser import Browser
 from tests.chaos.process import ChaosProcess
 from tests.chaos.realm import Pair, Realm
+from tests.chaos.sourced import SOURCES
 from tests.chaos.stage import Stage
 
 HANDLES = range(5, 13)
 WEBSOCKETS = range(13, 17)  # their handles: nobody logs in on them
 BURST = 12  # actions at most that a kill may find unanswered
 LULL = 0.03  # seconds at most between two actions
+WAITS = (0.0, 0.25, 0.6, 2.0)  # seconds that a program waits for a lock
 AWAY = 1.5  # seconds that a process may let pass before it connects again
 SETTLE = 3.0  # seconds at the end for the last pushes
 FAULTS: list[tuple[str, str, dict[str, object]]] = [
@@ -47,6 +49,13 @@ class Driver:
             self._look_at: 6,
             self._sign_out: 1.5,
             self._upgrade: 8,
+            self._take_ticket: 9,
+            self._spend_ticket: 10,
+            self._ask_source: 6,
+            self._sow: 0.4,
+            self._revoke_seed: 0.2,
+            self._use_store: 24,
+            self._crash_program: 0.8,
             self._leave: 10,
             self._renew: 10,
             self._look: 3,
@@ -97,6 +106,7 @@ class Driver:
             realm.clear_faults()
         for process in stage.absent:
             process.come()
+        self._let_programs_end()
         stage.pump(SETTLE)
         stage.kill_daemon()
         for process in stage.processes:
@@ -104,11 +114,21 @@ class Driver:
         stage.pump_until_answered()
         for process in stage.processes:
             process.look()
+        for program in stage.programs:
+            program.read()
         stage.pump_until_answered()
         stage.pump(1.0)
         for process in stage.processes:
             process.believe()
+        for realm in stage.realms:
+            realm.note_refreshes()
         assert stage.stop_daemon() == 0
+
+    def _let_programs_end(self) -> None:
+        """Have nobody wait for a lock any more."""
+        for program in self._stage.programs:
+            if program.is_waiting:
+                program.crash()
 
     def _act(self, actions: dict[Callable[[], None], float]) -> None:
         (action,) = self._random.choices(list(actions), list(actions.values()))
@@ -180,6 +200,72 @@ class Driver:
         free = [handle for handle in WEBSOCKETS if handle not in taken]
         if free:
             process.upgrade(self._random.choice([*process.let_in]), self._random.choice(free))
+
+    def _take_ticket(self) -> None:
+        """Ask for a ticket of somebody who is in, now and then for nowhere."""
+        process = self._process()
+        if process is None:
+            return
+        sessions = [*(process.held[handle] for handle in process.settled), *process.let_in]
+        if sessions:
+            others = [each.name for each in self._stage.processes]
+            audience = self._random.choice(others) if self._chance(0.95) else "hdb1"
+            process.ask_ticket(self._random.choice(sessions), audience, self._stage.tickets)
+
+    def _spend_ticket(self) -> None:
+        """Bring a ticket: mostly a new one where it belongs, else any, again, or elsewhere."""
+        tickets = self._stage.tickets
+        if not tickets:
+            return
+        ticket = tickets[-1] if self._chance(0.6) else self._random.choice(tickets[-20:])
+        there = [each for each in self._stage.present if each.name == ticket.audience]
+        process = there[0] if there and self._chance(0.9) else self._process()
+        handle = self._random.choice(HANDLES)
+        if process is not None and handle not in process.knocking:
+            process.log_in(
+                ticket.user,
+                ticket.password,
+                ticket.token,
+                handle,
+                opens=self._chance(0.9),
+                ticket=ticket,
+            )
+
+    def _ask_source(self) -> None:
+        if process := self._process():
+            process.ask_token(self._random.choice(SOURCES), self._stage.source_tokens)
+
+    def _sow(self) -> None:
+        if self._stage.realms[0].issuer is not None:
+            self._stage.sow()
+
+    def _revoke_seed(self) -> None:
+        if self._stage.realms[0].issuer is not None:
+            self._stage.seed.revoke()
+
+    def _use_store(self) -> None:
+        """Have a program do a step of what it does with its token store."""
+        idle = [each for each in self._stage.programs if not each.is_waiting]
+        if not idle:
+            return
+        program = self._random.choice(idle)
+        if program.fence is None:
+            step = self._random.choices(["read", "lock", "write"], [50, 45, 1])[0]
+        else:
+            steps = ["read", "write", "remove", "release"]
+            step = self._random.choices(steps, [25, 50, 5, 20])[0]
+        match step:
+            case "read":
+                program.read()
+            case "lock":
+                program.lock(self._random.choice(WAITS))
+            case "release":
+                program.release()
+            case _:
+                program.write(removes=step == "remove")
+
+    def _crash_program(self) -> None:
+        self._random.choice(self._stage.programs).crash()
 
     def _leave(self) -> None:
         process = self._process()

@@ -109,6 +109,20 @@ def _snapshot(db: sqlite3.Connection, entry: Entry) -> Snapshot:
                 " WHERE grants.in_flight_since IS NOT NULL"
             )
         ),
+        tickets={
+            str(UUID(bytes=jti)): str(UUID(bytes=session))
+            for jti, session in db.execute("SELECT id, session FROM spent_tickets")
+        },
+        sources_in_flight=frozenset(
+            name
+            for (name,) in db.execute(
+                "SELECT name FROM source_grants WHERE in_flight_since IS NOT NULL"
+            )
+        ),
+        values={
+            (context, name): size
+            for context, name, size in db.execute("SELECT context, name, size FROM stored_values")
+        },
     )
 
 
@@ -127,14 +141,15 @@ def _faults(db: sqlite3.Connection) -> Iterator[str]:
 
 def _sessions(db: sqlite3.Connection) -> Iterator[tuple[str, Live]]:
     rows = db.execute(
-        "SELECT sessions.id, state, name, sessions.issuer, expires_at, parent"
+        "SELECT sessions.id, state, name, sessions.issuer, expires_at, parent, hops, roles"
         " FROM sessions"
         " LEFT JOIN grants ON grants.id = sessions.grant_id"
     )
-    for key, state, user, issuer, expires_at, parent in rows:
+    for key, state, user, issuer, expires_at, parent, hops, roles in rows:
         ends = None if expires_at is None else expires_at / 1e6
         born_of = None if parent is None else str(UUID(bytes=parent))
-        yield str(UUID(bytes=key)), Live(state, user, issuer, ends, born_of)
+        has = frozenset(json.loads(roles))
+        yield str(UUID(bytes=key)), Live(state, user, issuer, ends, born_of, hops, has)
 
 
 def _event(sequence: int, body: dict[str, Any]) -> Event:
@@ -149,6 +164,8 @@ def _event(sequence: int, body: dict[str, Any]) -> Event:
         issuer=body.get("issuer", ""),
         reason=body.get("reason", ""),
         expires_at=_unix(expires) if expires else None,
+        process=(body.get("process") or {}).get("name", ""),
+        source=body.get("source", ""),
     )
 
 

@@ -18,12 +18,15 @@ from sessiond.testing.calls import (
     opened_call,
     reconcile_call,
     renew_call,
+    ticket_call,
+    token_call,
     web_call,
 )
 from sessiond.testing.plain import instant, plain, plain_dict, plain_rows
 from tests.chaos.browser import Browser
 from tests.chaos.journal import Journal
 from tests.chaos.terms import BASE
+from tests.chaos.ticket import Ticket
 from tests.peers import PeerFarm
 
 NOBODY = UUID(int=0)
@@ -50,6 +53,7 @@ class ChaosProcess:
         self.name = name
         self.held: dict[int, UUID] = {}  # the users on its handles
         self.users: dict[UUID, str] = {}
+        self.tokens: dict[UUID, int] = {}  # what sessions were opened with, by the journal's number
         self.let_in: dict[UUID, Showing] = {}  # sessions of requests, by what they showed
         self.begun: list[Browser] = []  # sent to their issuers
         self.knocking: set[int] = set()  # handles whose login is not answered yet
@@ -87,24 +91,38 @@ class ChaosProcess:
         self._ask(hello_call(self.name), lambda _: None)
         self._reconcile()
 
-    def log_in(self, user: str, password: str, token: int, handle: int, *, opens: bool) -> None:
+    def log_in(
+        self,
+        user: str,
+        password: str,
+        token: int,
+        handle: int,
+        *,
+        opens: bool,
+        ticket: Ticket | None = None,
+    ) -> None:
         """Log a user in on a handle; `token` is what the journal calls what he brings."""
         asked_at = self._note("connecting", user=user, token=token, handle=handle)
-
+        by_ticket: dict[str, Any] = {}
+        if ticket is not None:
+            by_ticket = {"jti": ticket.jti, "parent": ticket.parent, "asked_n": self._journal.last}
         self.knocking.add(handle)
 
         def answered(value: Value) -> None:
             self.knocking.discard(handle)
             answer = plain_dict(value)
             if not answer["ok"]:
-                self._note("refused", user=user, handle=handle, reason=answer["reason"])
+                kind = "refused" if ticket is None else "ticket-not-taken"
+                self._note(kind, user=user, handle=handle, reason=answer["reason"])
                 return
             session = answer["session"]
+            self.tokens[session] = token
             self._note(
                 "login",
                 user=user,
                 token=token,
-                alone=";" not in password,
+                alone=";" not in password and ticket is None,
+                **by_ticket,
                 handle=handle,
                 session=session,
                 asked_at=asked_at,
@@ -115,6 +133,47 @@ class ChaosProcess:
                 self._open(session, user, handle)
 
         self._ask(connect_call(user, password, handle), answered)
+
+    def ask_ticket(self, session: UUID, audience: str, kept: list[Ticket]) -> None:
+        """Ask for a ticket for another process; keep it where there is one."""
+        showing = self.let_in.get(session)
+        user = showing.user if showing else self.users[session]
+        token = showing.token if showing else self.tokens[session]
+        self._note("ticket-asking", parent=session, audience=audience)
+        asked_n = self._journal.last
+
+        def answered(value: Value) -> None:
+            answer = plain_dict(value)
+            if not answer["ok"]:
+                self._note("ticket-refused", parent=session, reason=answer["reason"])
+                return
+            ticket = Ticket(answer["ticket"], session, audience, user, token)
+            kept.append(ticket)
+            self._note(
+                "ticket",
+                parent=session,
+                audience=audience,
+                jti=ticket.jti,
+                asked_n=asked_n,
+                expires=unix(answer["expires"]),
+            )
+
+        self._ask(ticket_call(session, audience), answered)
+
+    def ask_token(self, source: str, kept: list[str]) -> None:
+        """Ask for the token of a data source; keep it where there is one."""
+        asked_at = self._note("token-asking", source=source)
+
+        def answered(value: Value) -> None:
+            answer = plain_dict(value)
+            if not answer["ok"]:
+                self._note("source-refused", source=source, reason=answer["reason"])
+                return
+            kept.append(answer["token"].rpartition(".")[2])
+            expires = unix(answer["expires"])
+            self._note("source-token", source=source, asked_at=asked_at, expires=expires)
+
+        self._ask(token_call(source), answered)
 
     def request(self, user: str, access: str, token: int) -> None:
         """Have a request with a bearer come to the web server."""
@@ -231,6 +290,7 @@ class ChaosProcess:
             if session not in self._ended:
                 self.held[handle] = session
                 self.users[session] = showing.user
+                self.tokens[session] = showing.token
                 self._note("opening", **about)
                 self._note("opened", **about)
 
@@ -284,7 +344,7 @@ class ChaosProcess:
         """Say whether an answer is still to come."""
         return bool(self._waiting)
 
-    def read(self) -> None:
+    def receive(self) -> None:
         """Take what the daemon has sent; to be called when the socket is readable."""
         assert self.connection is not None
         try:

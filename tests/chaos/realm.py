@@ -8,7 +8,7 @@ from uuid import NAMESPACE_URL, uuid5
 import httpx
 
 from tests.chaos.journal import Journal
-from tests.chaos.terms import BASE, LEASE
+from tests.chaos.terms import BASE, LEASE, ROTATED, SOURCE_CLIENT
 from tests.issuer.browser import walk
 from tests.issuer.running import RunningIssuer, usual_password
 
@@ -68,6 +68,7 @@ class Realm:
     def kill(self) -> None:
         """End it as kill -9 does."""
         assert self.issuer is not None
+        self.note_refreshes()
         self._note("issuer-killing")
         self.issuer.kill()
         self.issuer = None
@@ -89,6 +90,14 @@ class Realm:
         number = self.journal.counts["token"]
         self._note("token", user=user, token=number)
         return number
+
+    def note_refreshes(self) -> None:
+        """Write down which refresh tokens of the source came, by the issuer's own word."""
+        assert self.issuer is not None
+        for came in self.issuer.control.take_refreshes():
+            if came["client"] == SOURCE_CLIENT:
+                facts = {name: came[name] for name in ("digest", "at", "error")}
+                self._note("refresh-came", source=ROTATED, **facts)
 
     def walk(self, authorization_url: str, user: str) -> str:
         """Have a user sign in by a browser; return the target that it comes back with.

@@ -15,7 +15,8 @@ from tests.chaos.stage import Stage
 SHOWN = 50  # acknowledgements, where something is wrong
 ACKNOWLEDGEMENTS = (
     *("login", "refused", "opened", "left", "renewed", "renewal-refused", "push"),
-    *("let-in", "child"),
+    *("let-in", "child", "ticket", "source-token"),
+    *("store-read", "store-locked", "store-written", "store-released"),
     *("reconciled", "sees", "operator-revoked", "user-revoked", "user-disabled"),
 )
 FIGURES = {
@@ -32,6 +33,17 @@ FIGURES = {
     "sign-ins refused": "sign-in-refused",
     "websockets": "child",
     "left": "left",
+    "tickets": "ticket",
+    "tickets refused": "ticket-refused",
+    "tickets not taken": "ticket-not-taken",
+    "source tokens": "source-token",
+    "source tokens refused": "source-refused",
+    "refresh tokens of sources spent": "refresh-came",
+    "store reads": "store-read",
+    "locks": "store-locked",
+    "writes": "store-written",
+    "writes refused": "store-unwritten",
+    "programs killed": "store-client-killed",
     "renewed": "renewed",
     "logins refused": "refused",
     "users revoked": "user-revoked",
@@ -97,5 +109,6 @@ def _judged(seed: int, folder: Path, stage: Stage) -> Outcome:
     figures = Counter({name: kinds[kind] for name, kind in FIGURES.items()})
     for event in ("refreshed", "revoked", "expired", "roles"):
         figures[f"{event} pushes"] = kinds[event]
+    figures["logins by ticket"] = sum("jti" in entry for entry in found.of("login"))
     figures["events"] = len(found.snapshots[-1].events)
     return Outcome(seed, figures, wrong, acknowledged(found))

@@ -6,8 +6,6 @@ from itertools import pairwise
 
 from tests.chaos.evidence import Entry, Evidence
 
-REFUSED = "invalid_grant"
-
 
 def source_tokens_are_good(evidence: Evidence) -> Iterator[str]:
     """Nobody is given a token that was over when he asked for it."""
@@ -26,15 +24,6 @@ def source_refresh_tokens_are_spent_once(evidence: Evidence) -> Iterator[str]:
                 for snapshot in evidence.snapshots
             ):
                 yield f"{again['source']}: a refresh token was spent at {again['at']:.3f} again"
-
-
-def what_the_issuer_refused_is_not_sent_again(evidence: Evidence) -> Iterator[str]:
-    """A refresh token that its issuer has called invalid never comes there again."""
-    for came in _by_token(evidence).values():
-        refused = [number for number, each in enumerate(came) if each["error"] == REFUSED]
-        if refused and refused[0] < len(came) - 1:
-            at = came[refused[0]]["at"]
-            yield f"{came[0]['source']}: what was refused at {at:.3f} came again"
 
 
 def who_asked_for_a_source_is_written_down(evidence: Evidence) -> Iterator[str]:
@@ -61,6 +50,5 @@ def _by_token(evidence: Evidence) -> dict[str, list[Entry]]:
 SOURCE_RULES = (
     source_tokens_are_good,
     source_refresh_tokens_are_spent_once,
-    what_the_issuer_refused_is_not_sent_again,
     who_asked_for_a_source_is_written_down,
 )

@@ -214,12 +214,6 @@ def spend_a_refresh_token_twice(found: Evidence) -> None:
     add(found, GIVEN, "refresh-came", **came)
 
 
-def send_what_was_refused(found: Evidence) -> None:
-    at(found, 21)["error"] = "invalid_grant"
-    change(found, 1, sources_in_flight=frozenset({"quotes"}))
-    add(found, 22, "refresh-came", source="quotes", digest="d", at=122.5, error="invalid_grant")
-
-
 def write_nothing_down(found: Evidence) -> None:
     change(found, 1, events=found.snapshots[0].events)
 
@@ -262,7 +256,6 @@ PLANTED: list[tuple[Callable[[Evidence], None], str]] = [
     (take_it_from_a_holder_who_goes_on, "one_at_a_time_holds_a_store"),
     (give_a_token_that_is_over, "source_tokens_are_good"),
     (spend_a_refresh_token_twice, "source_refresh_tokens_are_spent_once"),
-    (send_what_was_refused, "what_the_issuer_refused_is_not_sent_again"),
     (write_nothing_down, "who_asked_for_a_source_is_written_down"),
 ]
 

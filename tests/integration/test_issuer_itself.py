@@ -1,9 +1,11 @@
 """The test issuer does what the other tests rely on."""
 
 import base64
+import hashlib
 import json
 import re
 import ssl
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -136,6 +138,14 @@ def test_where_rotation_is_strict_reuse_kills_the_family(strict_issuer: RunningI
     assert strict_issuer.refresh(first).json()["error"] == "invalid_grant"
     assert strict_issuer.refresh(second).json()["error"] == "invalid_grant"
     assert strict_issuer.control.reuses() == 1
+    came = strict_issuer.control.take_refreshes()
+    assert [(each["client"], each["error"]) for each in came] == [
+        ("qstudio", ""),
+        ("qstudio", "invalid_grant"),
+        ("qstudio", "invalid_grant"),
+    ]
+    assert [each["digest"] for each in came[:2]] == [hashlib.sha256(first.encode()).hexdigest()] * 2
+    assert came[0]["at"] <= came[1]["at"] <= time.time()
 
 
 def test_where_rotation_is_entras_the_old_one_stays_good(entra_issuer: RunningIssuer) -> None:

@@ -49,6 +49,7 @@ export function controls(world, rebuild) {
     calls: () => calls.counts(),
     issued: () => issued.secrets,
     reuses: () => issued.reuses,
+    refreshes: () => issued.takeRefreshes(),
     arrival: ({ path, count = 1 }) => calls.arrival(path, count),
     reset: () => {
       faults.clear();

@@ -84,6 +84,15 @@ class IssuerControl:
         count: int = self._post("reuses")
         return count
 
+    def take_refreshes(self) -> list[dict[str, Any]]:
+        """Return each refresh token that came, struck ones left out; forgets them.
+
+        `client`, `digest` (SHA-256 of the token, hexadecimal), `at` (Unix time at which the request
+        came) and `error` (empty: it was taken).
+        """
+        found: list[dict[str, Any]] = self._post("refreshes")
+        return found
+
     def revoke_user(self, user: str) -> None:
         """End all that the user was granted; his signed access tokens stay what they are."""
         self._post("revoke-user", user=user)

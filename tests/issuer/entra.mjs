@@ -36,6 +36,7 @@ export function likeEntra({ settings: { tenant, habits }, people, graph, issued 
       ctx.req.body = form.toString(); // oidc-provider takes it from here, and says so once
     }
     await next();
+    if (ctx.path === `${oauth}/token`) issued.noteRefresh(ctx, ctx.req.cameAt);
     if (ctx.path !== `${oauth}/token` || !ctx.body?.access_token) return;
 
     const { grant_type: grantType } = ctx.oidc.params;

@@ -1,11 +1,14 @@
 // What the issuer gave out, so that a test can look for it wherever it should not be.
 
+import { createHash } from 'node:crypto';
+
 const MEMBERS = ['access_token', 'refresh_token', 'id_token'];
 const BROUGHT = ['code', 'code_verifier'];
 
 export class Issued {
   #secrets = [];
   #reuses = 0;
+  #refreshes = [];
 
   /** After oidc-provider has answered at its token endpoint: what it gave, and what it was brought. */
   note({ body, oidc: { params } }) {
@@ -15,6 +18,20 @@ export class Issued {
 
   #keep(name, secret) {
     if (secret) this.#secrets.push({ name, secret });
+  }
+
+  /** A refresh token came, and was taken or refused; `at` is when, in ms. */
+  noteRefresh({ body, oidc }, at) {
+    const { grant_type: grantType, refresh_token: token } = oidc?.params ?? {};
+    if (grantType !== 'refresh_token') return;
+    const client = oidc.client?.clientId ?? '';
+    const digest = createHash('sha256').update(token ?? '').digest('hex');
+    this.#refreshes.push({ client, digest, at: at / 1000, error: body?.error ?? '' });
+  }
+
+  /** `{client, digest, at, error}` of each refresh token that came since this was last asked. */
+  takeRefreshes() {
+    return this.#refreshes.splice(0);
   }
 
   /** A refresh token came that was spent before: RFC 9700, 4.14, takes one of the two for a thief. */
@@ -34,5 +51,6 @@ export class Issued {
   reset() {
     this.#secrets = [];
     this.#reuses = 0;
+    this.#refreshes = [];
   }
 }

@@ -54,6 +54,7 @@ function makeHandler(origin, settings) {
   const actions = controls(world, rebuild);
 
   return async (request, response) => {
+    request.cameAt = Date.now();
     const path = new URL(request.url, origin).pathname;
     if (path.startsWith(CONTROL)) return obey(actions, path.slice(CONTROL.length), request, response);
     if (!request.headers[FROM_TEST]) {
