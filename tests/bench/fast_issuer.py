@@ -87,6 +87,7 @@ class Issuer:
         self.wait = 0.0  # seconds
         self.calls: list[tuple[float, float]] = []
         self._folder = folder
+        self._number = 0
         self._answers: dict[str, str] = {}  # access token by refresh token
 
     def answer(self, path: str, query: dict[str, str], bearer: str) -> tuple[float, Any]:
@@ -99,6 +100,8 @@ class Issuer:
             case "/introspect":
                 return self.wait, self._introspected(query.get("token", bearer))
             case "/token":
+                if query["grant_type"] == "client_credentials":
+                    return self.wait, self._given()
                 return self.wait, self._refreshed(query["refresh_token"])
             case "/_wait":
                 self.wait = float(query["seconds"])
@@ -129,6 +132,12 @@ class Issuer:
             "exp": int(time.time()) + LIFETIME,
             **claims_of(self.url, user, f"subject of {user}"),
         }
+
+    def _given(self) -> dict[str, object]:
+        """Return a token of a program's own: nobody here reads it."""
+        self._number += 1
+        token = f"of-a-program-{self._number}"
+        return {"access_token": token, "token_type": "Bearer", "expires_in": LIFETIME}
 
     def _refreshed(self, refresh_token: str) -> dict[str, object]:
         return {
