@@ -1,5 +1,6 @@
 """A kdb+ client, as hopen, qStudio and others are: TCP, a user, and what stands for a password."""
 
+import select
 import socket
 from typing import Self
 
@@ -64,6 +65,11 @@ class Client:
             return True
         except TimeoutError:
             return False
+
+    def has_ended(self) -> bool:
+        """Say whether q has closed the handle by now."""
+        ready, _, _ = select.select([self._socket], [], [], 0.0)
+        return bool(ready) and self.is_closed()
 
     def close(self) -> None:
         """Leave."""

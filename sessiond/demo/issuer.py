@@ -1,8 +1,8 @@
 """A development issuer on loopback: `python -m sessiond.demo.issuer`.
 
 It is `sessiond.testing.FakeIssuer` with two users, who sign in on its pages, by browser or with a
-device's code. Its refresh tokens rotate: each is good once, and a second use ends all that came
-from the same sign-in (RFC 9700, 4.14.2).
+device's code, and two programs that have tokens of their own. Its refresh tokens rotate: each is
+good once, and a second use ends all that came from the same sign-in (RFC 9700, 4.14.2).
 
 It takes commands as lines on standard input ({"do": "disable", "user": "alice"}) and tells what
 happened as lines on standard output, the first of which is `ready` with its URL.
@@ -21,6 +21,8 @@ CLIENT = "qstudio"  # the public client that users sign in with
 API = "api://kdb"  # the audience of its access tokens, unless another is asked for
 SCOPE = "session.login kdb.read"
 PASSWORDS = {"alice": "wonderland", "bob": "builder"}
+FEEDS, RISK = "kdb-feeds", "kdb-risk"  # programs with tokens of their own
+SECRETS = {FEEDS: "feeds-secret", RISK: "risk-secret"}
 
 
 class DemoIssuer(FakeIssuer):
@@ -39,6 +41,7 @@ class DemoIssuer(FakeIssuer):
             detects_reuse=True,
             client=CLIENT,
             passwords=PASSWORDS,
+            programs=SECRETS,
             on_answer=self._report,
         )
 

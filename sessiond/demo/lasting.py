@@ -9,9 +9,9 @@ from sessiond.demo.telling import Telling
 
 
 def refresh(stage: Stage, telling: Telling, logins: list[Login]) -> None:
-    """One call to the issuer prolongs both sessions, well before they end."""
+    """One call to the issuer prolongs all sessions, well before they end."""
     telling.step(
-        5, f"The tokens are refreshed ahead of time, here at {SHARE * 100:g} % of their {LIFE} s"
+        8, f"The tokens are refreshed ahead of time, here at {SHARE * 100:g} % of their {LIFE} s"
     )
     granted = stage.issuer.expect("granted", grant="refresh_token", user=ALICE)
     telling.line(
@@ -30,13 +30,13 @@ def refresh(stage: Stage, telling: Telling, logins: list[Login]) -> None:
             since="the answer",
         )
     calls = stage.issuer.count("granted", grant="refresh_token", user=ALICE)
-    check(calls == 1, f"there were {calls} calls for tokens, not 1 for both sessions")
-    telling.line("issuer", "was called once: both sessions hang on one grant")
+    check(calls == 1, f"there were {calls} calls for tokens, not 1 for all sessions")
+    telling.line("issuer", "was called once: all three hang on one grant")
 
 
 def restart(stage: Stage, telling: Telling, logins: list[Login]) -> None:
     """The daemon is killed and comes back; nobody has to log in again."""
-    telling.step(6, "The daemon is killed and started again; nothing is lost")
+    telling.step(9, "The daemon is killed and started again; nothing is lost")
     killed_at = time.monotonic()
     telling.line("kill -9", f"hits sessiond, process {stage.daemon.pid}")
     stage.daemon.kill()
@@ -63,16 +63,16 @@ def restart(stage: Stage, telling: Telling, logins: list[Login]) -> None:
         )
 
 
-def revoke(stage: Stage, telling: Telling, logins: list[Login]) -> None:
-    """The issuer disables alice; at the next refresh both her handles are closed."""
-    telling.step(7, "alice is disabled; sessiond learns of it at the next refresh")
+def revoke(stage: Stage, telling: Telling, logins: list[Login], behind: Login) -> None:
+    """The issuer disables alice; at the next refresh all her handles are closed."""
+    telling.step(10, "alice is disabled; sessiond learns of it at the next refresh")
     stage.issuer.tell(do="disable", user=ALICE)
     disabled = stage.issuer.expect("disabled", user=ALICE)
     telling.line("issuer", "disables alice, and tells nobody")
     denied = stage.issuer.expect("denied", grant="refresh_token", user=ALICE)
     later = denied["at"] - disabled["at"]
     telling.line("issuer", f"refuses sessiond's refresh: {denied['error']}, {later:.1f} s later")
-    for login in logins:
+    for login in [*logins, behind]:
         closed = login.gateway.expect("closed", user=ALICE, handle=login.handle)
         telling.line(
             login.gateway.name,

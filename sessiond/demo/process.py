@@ -23,9 +23,12 @@ from uuid import UUID
 
 from sessiond.core.errors import TokenRejected
 from sessiond.core.password import read_password
+from sessiond.core.secret import Secret
 from sessiond.demo.answers import answer, brought
+from sessiond.demo.behind import Behind, asked_behind
 from sessiond.demo.door import Asked, Door, Event, Knocked, Left
 from sessiond.demo.lines import Commands, report
+from sessiond.demo.quotes import quotes
 from sessiond.qipc import NIL, QError, Value, octets_of, text
 from sessiond.testing.calls import disconnect_call, opened_call, renew_call
 from sessiond.testing.plain import instant
@@ -66,6 +69,7 @@ class SimulatedProcess:
         self._held: dict[int, Held] = {}
         self._handles = count(FIRST_HANDLE)
         self._door = Door(port, handles=self._handles)
+        self._behind = Behind()
 
     def run(self, commands: Commands) -> None:
         """Serve until the commands end."""
@@ -143,6 +147,10 @@ class SimulatedProcess:
                 self._login(command["user"], command["password"], next(self._handles))
             case "sessions":
                 self._list_sessions()
+            case "behind":
+                self._behind.know(command["type"], command["name"], int(command["port"]))
+            case "fetch":
+                self._fetch(command["source"], command["url"])
             case _:
                 raise ValueError("no such command")
 
@@ -158,11 +166,19 @@ class SimulatedProcess:
                 self._door.answer(handle, self._answered(handle, query))
             case Left(handle):
                 held = self._held.pop(handle)
+                self._behind.left(handle)
                 self._tell(disconnect_call(handle, held.session))
                 report("left", user=held.user, handle=handle)
 
     def _answered(self, handle: int, query: Value) -> Value | QError:
         held = self._held[handle]
+        if (asked := asked_behind(query)) is not None:
+            return self._behind.answer(
+                asked,
+                user=held.user,
+                handle=handle,
+                ticket=lambda name: self._ticket(held.session, name),
+            )
         if (token := brought(query)) is None:
             return answer(query, user=held.user, handle=handle)
         if _is_token(token.reveal()):  # what becomes of it is pushed
@@ -204,6 +220,36 @@ class SimulatedProcess:
         )
         return True
 
+    def _ticket(self, session: UUID, name: str) -> Secret | QError:
+        """Ask for a ticket for another process, for the user of a session here."""
+        try:
+            if self._daemon is not None:
+                answer = self._daemon.ticket(session, name)
+                if answer["ok"]:
+                    return Secret(answer["ticket"])
+                return QError(f"sessiond: no ticket for {name}: {answer['reason']}")
+        except OSError:
+            self._lose()
+        return QError(f"sessiond: no ticket for {name}: unavailable")
+
+    def _fetch(self, source: str, url: str) -> None:
+        """Read a source with the token that the daemon has for it."""
+        if self._daemon is None:
+            report("unfetched", reason="unavailable")
+            return
+        started = time.monotonic()
+        answer = self._daemon.token(source)
+        took = time.monotonic() - started
+        if not answer["ok"]:
+            report("unfetched", reason=answer["reason"])
+            return
+        try:
+            rows = quotes(url, Secret(answer["token"]))
+        except OSError:
+            report("unfetched", reason="the source shows nothing")
+            return
+        report("fetched", rows=len(rows), took=took)
+
     def _tell(self, call: Value) -> None:
         """Call the daemon and wait for nothing; what it misses while away, `reconcile` tells."""
         try:
@@ -241,7 +287,7 @@ class SimulatedProcess:
                     pass  # the story asks for nothing else
 
     def _close(self, handle: int, reason: str) -> None:
-        held = self._held.pop(handle)
+        held = self._held.pop(handle)  # what he had behind ends with it, and is closed there
         self._door.close(handle)
         report("closed", user=held.user, handle=handle, reason=reason)
 

@@ -10,13 +10,17 @@ from typing import Self
 
 from sessiond.config.credentials import new_key
 from sessiond.demo.actor import Actor, StepFailedError
-from sessiond.demo.issuer import API, CLIENT, NAME
+from sessiond.demo.issuer import API, CLIENT, FEEDS, NAME, RISK, SECRETS
 from sessiond.demo.person import Person
+from sessiond.demo.quotes import AUDIENCE, SCOPE
 
 LIFE = 90  # seconds of an access token; `sessiond-login` gives none that is good for less than 60
 SHARE = 0.07  # of it, after which a refresh is seen; by itself sessiond waits for 60 %
 PORT = 5099  # of a Unix socket in a folder of its own, so it is free
 GATEWAYS = ("gateway1", "gateway2")
+BEHIND, FEED = "rdb1", "feed1"  # an rdb that gateways ask, and a feed that reads a source
+SHARERS = ("risk1", "risk2")
+QUOTES = "quotes"  # the source's name
 ALICE = "alice"
 SESSIONCTL = "from sessiond.ctl import main; main()"
 
@@ -45,6 +49,29 @@ refresh_client_id = "{CLIENT}"
 
 [issuer.roles]
 "kdb.read" = "reader"
+
+[tickets]
+audiences = ["{BEHIND}"]
+
+[[source]]
+name = "{QUOTES}"
+issuer = "{NAME}"
+client_id = "{FEEDS}"
+client_secret_file = "{{folder}}/{FEEDS}"
+scope = "{SCOPE}"
+resource = "{AUDIENCE}"
+processes = ["{FEED}"]
+
+[stores]
+users = [{{uid}}]
+
+[[access.process]]
+name = "{BEHIND}"
+peers = [{{uid}}]
+
+[[access.process]]
+name = "{FEED}"
+peers = [{{uid}}]
 """
 
 
@@ -54,6 +81,10 @@ class Stage:
     issuer: Actor
     daemon: Actor
     gateways: tuple[Actor, ...] = ()
+    rdb: Actor
+    feed: Actor
+    source: Actor
+    sharers: tuple[Actor, ...] = ()
     alice: Person
     url: str  # the issuer's
 
@@ -76,16 +107,20 @@ class Stage:
         """
         self.issuer = self._start("issuer", "sessiond.demo.issuer", "--life", str(LIFE))
         self.url = self.issuer.expect("ready")["issuer"]
-        key_file = self.folder / "proof.key"
-        key_file.touch(mode=0o600)
-        key_file.write_text(f"{new_key().reveal()}\n", encoding="ascii")
-        configuration = CONFIGURATION.format(folder=self.folder, issuer=self.url)
+        key_file = self._keep("proof.key", new_key().reveal())
+        secrets = {client: self._keep(client, secret) for client, secret in SECRETS.items()}
+        configuration = CONFIGURATION.format(folder=self.folder, issuer=self.url, uid=os.getuid())
         self._configuration.write_text(configuration, encoding="utf-8")
         self.start_daemon()
         address = ("--address", f"{self.folder}/kx.{PORT}", "--key-file", str(key_file))
-        self.gateways = tuple(
-            self._start(name, "sessiond.demo.process", "--name", name, *address, "--port", "0")
-            for name in GATEWAYS
+        self.gateways = tuple(self._process(name, *address, "--port", "0") for name in GATEWAYS)
+        self.rdb = self._process(BEHIND, *address, "--port", "0")
+        self.feed = self._process(FEED, *address)
+        self.source = self._start("source", "sessiond.demo.source", "--issuer", self.url)
+        where = ("--control", f"{self.folder}/control.sock", "--issuer", self.url)
+        proof = ("--client", RISK, "--secret-file", str(secrets[RISK]))
+        self.sharers = tuple(
+            self._start(name, "sessiond.demo.sharer", *where, *proof) for name in SHARERS
         )
         home = self.folder / ALICE
         home.mkdir(mode=0o700)
@@ -132,6 +167,16 @@ class Stage:
     @property
     def _configuration(self) -> Path:
         return self.folder / "sessiond.toml"
+
+    def _keep(self, name: str, secret: str) -> Path:
+        """Write a secret into a file of its own."""
+        file = self.folder / name
+        file.touch(mode=0o600)
+        file.write_text(f"{secret}\n", encoding="ascii")
+        return file
+
+    def _process(self, name: str, *arguments: str) -> Actor:
+        return self._start(name, "sessiond.demo.process", "--name", name, *arguments)
 
     def _start(self, name: str, module: str, *arguments: str) -> Actor:
         actor = self._stack.enter_context(Actor(name, module, *arguments))

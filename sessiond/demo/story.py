@@ -18,6 +18,7 @@ from sessiond.demo.entering import log_in, prove, refuse, sign_in_alice
 from sessiond.demo.lasting import refresh, restart, revoke
 from sessiond.demo.login import check
 from sessiond.demo.person import PROGRAM
+from sessiond.demo.reaching import go_on, read_a_source, share
 from sessiond.demo.stage import LIFE, Stage
 from sessiond.demo.telling import Telling
 
@@ -72,12 +73,16 @@ def _tell(stage: Stage, telling: Telling, *, by_browser: bool) -> None:
         sign_in_alice(stage, telling, by_browser=by_browser)
         logins = log_in(stage, telling, ports, clients)
         refusals = refuse(stage, telling, ports)
-        refresh(stage, telling, logins)
-        restart(stage, telling, logins)
-        revoke(stage, telling, logins)
+        behind = go_on(stage, telling, logins[0])
+        read_a_source(stage, telling)
+        share(stage, telling)
+        refresh(stage, telling, [*logins, behind])
+        restart(stage, telling, [*logins, behind])
+        revoke(stage, telling, logins, behind)
     code = stage.daemon.stop()
     check(code == 0, f"sessiond ended with {code}, not 0, on SIGTERM")
     telling.end(
         f"All of it happened, in {telling.seconds:.1f} s: 1 sign-in, {len(logins)} logins on one "
-        f"grant, {refusals} refusals, 1 refresh for both, 1 crash with nothing lost, 1 revocation."
+        f"grant, 1 more by a ticket, {refusals} refusals, 1 token for a feed, 1 for two programs, "
+        "1 refresh for all, 1 crash with nothing lost, 1 revocation."
     )
