@@ -9,20 +9,25 @@ from sessiond.qipc import QError, Table, symbol
 GRANT = "client_credentials"
 
 
+def introduce(stage: Stage) -> None:
+    """Tell the first gateway where rdb1 is, before anybody asks it."""
+    port = stage.rdb.expect("listening")["port"]
+    stage.gateways[0].tell(do="behind", type="rdb", name=BEHIND, port=str(port))
+    stage.gateways[0].expect("knows", name=BEHIND)
+
+
 def go_on(stage: Stage, telling: Telling, login: Login) -> Login:
     """Alice asks a gateway for what rdb1 has; return her session there."""
     telling.step(5, "At rdb1 she is herself as well, by a ticket, and signs in nowhere")
-    port = stage.rdb.expect("listening")["port"]
-    login.gateway.tell(do="behind", type="rdb", name=BEHIND, port=str(port))
     telling.line(ALICE, f"asks {login.gateway.name} for what {BEHIND} has: .asuser.query")
     answer = login.client.ask('.asuser.query[`rdb;".z.u"]')
     check(answer == symbol(ALICE), f"{BEHIND} takes alice for another: {_said(answer)}")
     accepted = stage.rdb.expect("accepted", user=ALICE)
     check(accepted["roles"] == ["reader"], f"she has the roles {accepted['roles']} at {BEHIND}")
-    telling.line(login.gateway.name, "gets a ticket for her, good once and for 30 s, and brings it")
+    telling.line(login.gateway.name, "gets her a ticket for it, good once and for 30 s")
     telling.line(
         BEHIND,
-        f"lets her in by it: reader, handle {accepted['handle']}; .z.u is alice",
+        f"lets her in: reader, handle {accepted['handle']}; .z.u is alice",
         took=accepted["took"],
     )
     trade = login.client.ask('.asuser.query[`rdb;"trade"]')
@@ -70,7 +75,7 @@ def share(stage: Stage, telling: Telling) -> None:
     check(ways.count("signed-in") == 1, f"they came by their token so: {', '.join(ways)}")
     check(found[0]["token"] == found[1]["token"], "they have two tokens")
     words = {
-        "signed-in": "finds none, takes the lock, signs in at the issuer, writes",
+        "signed-in": "finds none, locks, signs in, writes, releases",
         "waited": "waits for the lock, reads again: there it is",
         "read": "reads: there it is",
     }
@@ -81,6 +86,15 @@ def share(stage: Stage, telling: Telling) -> None:
     calls = stage.issuer.count("granted", grant=GRANT, user=RISK)
     check(calls == 1, f"the issuer was called {calls} times for {RISK}")
     telling.line("issuer", "was called once for both")
+
+
+def read_again(stage: Stage, telling: Telling) -> None:
+    """What a program has written is there after the daemon's death."""
+    program = stage.sharers[0]
+    program.tell(do="go")
+    has = program.expect("has")
+    check(has["how"] == "read", f"{program.name}'s token was lost: it {has['how']}")
+    telling.line(program.name, "reads the token that it had written", took=has["took"])
 
 
 def _said(answer: object) -> str:

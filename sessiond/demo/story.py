@@ -18,7 +18,7 @@ from sessiond.demo.entering import log_in, prove, refuse, sign_in_alice
 from sessiond.demo.lasting import refresh, restart, revoke
 from sessiond.demo.login import check
 from sessiond.demo.person import PROGRAM
-from sessiond.demo.reaching import go_on, read_a_source, share
+from sessiond.demo.reaching import go_on, introduce, read_a_source, read_again, share
 from sessiond.demo.stage import LIFE, Stage
 from sessiond.demo.telling import Telling
 
@@ -70,6 +70,7 @@ def _tell(stage: Stage, telling: Telling, *, by_browser: bool) -> None:
     telling.line("sessiond", "is ready, on SQLite in a folder of its own")
     with ExitStack() as clients:
         ports = prove(stage, telling)
+        introduce(stage)
         sign_in_alice(stage, telling, by_browser=by_browser)
         logins = log_in(stage, telling, ports, clients)
         refusals = refuse(stage, telling, ports)
@@ -78,6 +79,7 @@ def _tell(stage: Stage, telling: Telling, *, by_browser: bool) -> None:
         share(stage, telling)
         refresh(stage, telling, [*logins, behind])
         restart(stage, telling, [*logins, behind])
+        read_again(stage, telling)
         revoke(stage, telling, logins, behind)
     code = stage.daemon.stop()
     check(code == 0, f"sessiond ended with {code}, not 0, on SIGTERM")
