@@ -15,7 +15,7 @@ HANDLES = range(5, 13)
 WEBSOCKETS = range(13, 17)  # their handles: nobody logs in on them
 BURST = 12  # actions at most that a kill may find unanswered
 LULL = 0.03  # seconds at most between two actions
-WAITS = (0.0, 0.25, 0.6, 2.0)  # seconds that a program waits for a lock
+WAITS = (0.0, 0.6, 1.5, 3.0)  # seconds that a program waits for a lock
 AWAY = 1.5  # seconds that a process may let pass before it connects again
 SETTLE = 3.0  # seconds at the end for the last pushes
 FAULTS: list[tuple[str, str, dict[str, object]]] = [
@@ -50,11 +50,11 @@ class Driver:
             self._sign_out: 1.5,
             self._upgrade: 8,
             self._take_ticket: 9,
-            self._spend_ticket: 10,
+            self._spend_ticket: 14,
             self._ask_source: 6,
             self._sow: 0.4,
             self._revoke_seed: 0.2,
-            self._use_store: 24,
+            self._use_store: 28,
             self._crash_program: 0.8,
             self._leave: 10,
             self._renew: 10,

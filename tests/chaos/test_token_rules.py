@@ -117,7 +117,7 @@ def spend_it_too_late(found: Evidence) -> None:
 
 
 def give_a_ticket_for_too_long(found: Evidence) -> None:
-    at(found, 6)["expires"] = 110.0
+    at(found, 6)["expires"] = 111.0
 
 
 def forget_that_it_was_spent(found: Evidence) -> None:

@@ -4,9 +4,10 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from tests.chaos.evidence import Entry, Evidence, Snapshot
+from tests.chaos.justice import ROUNDING
 from tests.chaos.terms import TICKET
 
-SKEW = 0.01  # seconds: a ticket's times are whole ones, and so is its end
+SKEW = 0.01  # seconds between two readings of one clock
 
 
 def a_ticket_opens_one_session(evidence: Evidence) -> Iterator[str]:
@@ -27,7 +28,7 @@ def a_ticket_is_for_one_place_and_a_short_time(evidence: Evidence) -> Iterator[s
     """It lets in at the process that it names, before its end, and is not asked for longer."""
     tickets = {entry["jti"]: entry for entry in evidence.of("ticket")}
     for ticket in tickets.values():
-        if ticket["expires"] > ticket["t"] + TICKET + SKEW:
+        if ticket["expires"] > ticket["t"] + TICKET + ROUNDING:
             yield f"the ticket of {ticket['n']} lives longer than {TICKET} s"
     for entry in _spent(evidence):
         ticket = tickets[entry["jti"]]
