@@ -15,6 +15,7 @@ from tests.bench.load import Caller, Load, Plan, call_until_done
 from tests.bench.minting import AUDIENCE, CLIENT
 from tests.bench.speech import Kdb, Verdict, members_of
 from tests.issuer.running import SERVICE
+from tests.peers import PeerFarm
 from tests.running_daemon import RunningDaemon
 
 CALLS = 200  # a round, one after the other: tickets are good for 30 s
@@ -48,9 +49,10 @@ def measure(bench: Bench) -> Iterator[Row]:
     *unseen, mine = bench.minted("lent", rounds * count + 1)
     with ExitStack() as stack:
         daemon = stack.enter_context(_daemon(bench))
+        farm = stack.enter_context(PeerFarm(daemon.address, 2))
         gateway, behind = (
-            stack.enter_context(FakeProcess(daemon.address, name=name))
-            for name in (GATEWAY, BEHIND)
+            FakeProcess(end, name=name)
+            for end, name in zip(farm.sockets, (GATEWAY, BEHIND), strict=True)
         )
         for process in (gateway, behind):
             process.hello()
