@@ -48,19 +48,15 @@ def read_a_source(stage: Stage, telling: Telling) -> None:
     telling.step(6, "A feed reads a source that wants a token; sessiond gets it one")
     url = stage.source.expect("ready")["url"]
     stage.feed.expect("connected")
-    for asked, says in enumerate(("asks for the token of quotes, and reads", "reads again")):
+    for says in ("asks for its token, and reads {} quotes", "reads {} again, by that from memory"):
         stage.feed.tell(do="fetch", source=QUOTES, url=url)
         fetched = stage.feed.expect("fetched")
         read = stage.source.expect("read")
         check(read["client"] == FEEDS, f"the source was read by {read['client']}, not {FEEDS}")
-        if not asked:
-            telling.line("issuer", f"gives sessiond a token for {FEEDS}: {GRANT}")
-        where = "from memory" if asked else "fetched"
-        telling.line(
-            stage.feed.name, f"{says}: {fetched['rows']} quotes; {where}", took=fetched["took"]
-        )
+        telling.line(stage.feed.name, says.format(fetched["rows"]), took=fetched["took"])
     calls = stage.issuer.count("granted", grant=GRANT, user=FEEDS)
     check(calls == 1, f"there were {calls} calls for the token of the source, not 1 for both")
+    telling.line("issuer", f"gave sessiond one token for {FEEDS}: client credentials")
 
 
 def share(stage: Stage, telling: Telling) -> None:

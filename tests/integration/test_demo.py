@@ -18,7 +18,7 @@ import pytest
 
 from sessiond.demo import stage, story
 from sessiond.demo.actor import Actor, StepFailedError
-from sessiond.demo.issuer import CLIENT, PASSWORDS, DemoIssuer
+from sessiond.demo.issuer import CLIENT, PASSWORDS, SECRETS, DemoIssuer
 from sessiond.demo.telling import Telling
 from sessiond.demo.users import sign_in
 from sessiond.qipc import (
@@ -56,22 +56,40 @@ STORY = [
     r"payroll: wrongaudience",
     r"renamed alice: badsignature",
     r"bob's own token: usermismatch",
-    r"5\. The tokens are refreshed ahead of time",
+    r"5\. At rdb1 she is herself as well, by a ticket",
+    r"alice +asks gateway1 for what rdb1 has",
+    r"gateway1 +gets her a ticket for it, good once",
+    r"rdb1 +lets her in: reader, handle \d+; \.z\.u is alice",
+    r"alice +reads `trade` there",
+    r"6\. A feed reads a source that wants a token",
+    r"feed1 +asks for its token, and reads 3 quotes",
+    r"feed1 +reads 3 again, by that from memory",
+    r"issuer +gave sessiond one token for kdb-feeds",
+    r"7\. Two programs share a token store",
+    r"risk\d +finds none, locks, signs in, writes, releases",
+    r"risk\d +(waits for the lock, reads again|reads): there it is",
+    r"issuer +was called once for both",
+    r"8\. The tokens are refreshed ahead of time",
     r"sessiond +gets alice's next tokens",
     r"gateway1 +keeps handle \d+ until",
     r"gateway2 +keeps handle \d+ until",
-    r"issuer +was called once",
-    r"6\. The daemon is killed and started again; nothing is lost",
+    r"rdb1 +keeps handle \d+ until",
+    r"issuer +was called once: all three",
+    r"9\. The daemon is killed and started again; nothing is lost",
     r"kill -9 +hits sessiond",
     r"gateway1 +loses sessiond; alice stays",
     r"gateway2 +loses sessiond; alice stays",
+    r"rdb1 +loses sessiond; alice stays",
     r"sessiond +is ready again",
     r"gateway1 +finds her session as it was",
     r"gateway2 +finds her session as it was",
-    r"7\. alice is disabled",
+    r"rdb1 +finds her session as it was",
+    r"risk1 +reads the token that it had written",
+    r"10\. alice is disabled",
     r"issuer +refuses sessiond's refresh: invalid_grant",
     r"gateway1 +closes handle",
-    r"gateway2 +closes handle",
+    r"gateway2 +closes handle \d+: refused",
+    r"rdb1 +closes handle \d+: parent",
     r"alice +reads the end of both connections",
     r"All of it happened",
 ]
@@ -167,7 +185,8 @@ def test_a_piped_story_has_no_colours(told: "subprocess.CompletedProcess[str]") 
 def test_no_token_and_no_password_is_told(told: "subprocess.CompletedProcess[str]") -> None:
     assert "alice" in told.stdout
     assert_tells_no_token(told.stdout)
-    assert [each for each in PASSWORDS.values() if each in told.stdout] == []
+    secrets = [*PASSWORDS.values(), *SECRETS.values()]
+    assert [each for each in secrets if each in told.stdout] == []
 
 
 def test_the_demo_leaves_neither_files_nor_processes(
@@ -363,7 +382,7 @@ def watched(option: str, folder: Path, **more: str) -> "subprocess.CompletedProc
 
 def assert_tells_no_token(text: str) -> None:
     """Hold that nothing in a story is a token, nor long enough to be one, a code or a cookie."""
-    for mark in ("eyJ", REFRESH_MARK):
+    for mark in ("eyJ", "ticket:", REFRESH_MARK):
         assert mark not in text
     assert re.search(r"[A-Za-z0-9_-]{40}", text) is None
 
