@@ -141,15 +141,18 @@ def _faults(db: sqlite3.Connection) -> Iterator[str]:
 
 def _sessions(db: sqlite3.Connection) -> Iterator[tuple[str, Live]]:
     rows = db.execute(
-        "SELECT sessions.id, state, name, sessions.issuer, expires_at, parent, hops, roles"
+        "SELECT sessions.id, state, name, sessions.issuer, expires_at, parent, sign_in, roles"
         " FROM sessions"
         " LEFT JOIN grants ON grants.id = sessions.grant_id"
     )
-    for key, state, user, issuer, expires_at, parent, hops, roles in rows:
+    for key, state, user, issuer, expires_at, parent, sign_in, roles in rows:
         ends = None if expires_at is None else expires_at / 1e6
         born_of = None if parent is None else str(UUID(bytes=parent))
         has = frozenset(json.loads(roles))
-        yield str(UUID(bytes=key)), Live(state, user, issuer, ends, born_of, hops, has)
+        yield (
+            str(UUID(bytes=key)),
+            Live(state, user, issuer, ends, born_of, json.loads(sign_in)[0], has),
+        )
 
 
 def _event(sequence: int, body: dict[str, Any]) -> Event:
