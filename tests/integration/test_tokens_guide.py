@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from http import HTTPStatus
 from pathlib import Path
 from uuid import UUID
 
@@ -16,10 +17,14 @@ import click
 import pytest
 
 from sessiond import config as configuration
+from sessiond.control import storing
 from sessiond.ctl import main as sessionctl
+from sessiond.sources.answer import Reason
 from sessiond.testing import FakeProcess
 from sessiond.testing.answer import Answer, Asked
 from sessiond.testing.loopback import Loopback
+from sessiond.tickets.exchange_request import ExchangeError
+from sessiond.tickets.issuing import TicketRefusal
 from tests import canary
 from tests.integration.conftest import Start
 from tests.integration.test_operations_guide import anchors
@@ -89,6 +94,21 @@ def test_what_it_links_to_is_there() -> None:
         linked = PAGE.parent / name if name else PAGE
         assert linked.exists(), link
         assert not anchor or anchor in anchors(linked), link
+
+
+def test_every_reason_and_status_is_explained() -> None:
+    told = {
+        "**`ticket`** is refused": TicketRefusal,
+        "**`POST /v1/token`**": ExchangeError,
+        "**`token`** and **`/v1/sources`**": Reason,
+    }
+    for heading, reasons in told.items():
+        section = TEXT.partition(heading)[2].partition("\n**`")[0]
+        assert re.findall(r"^\| `(\w+)` \|", section, re.M) == list(reasons), heading
+    stores = TEXT.partition("**`/v1/stores`**")[2].partition("\n## ")[0]
+    shown = {int(status) for status in re.findall(r"^\| (\d+) \|", stores, re.M)}
+    answered = re.findall(r"HTTPStatus\.([A-Z_]+)", Path(storing.__file__).read_text())
+    assert shown >= {HTTPStatus[name].value for name in answered}
 
 
 def test_a_configuration_is_checked_and_loaded_as_it_says(
