@@ -114,6 +114,42 @@ def add_web_client(realm: Realm, *bases: str, name: str = WEB) -> str:
     return secret
 
 
+def add_source_client(realm: Realm, name: str) -> str:
+    """Make a client for tokens of data sources, as docs/tokens.md has it; return its secret."""
+    realm.call(
+        "POST",
+        "/clients",
+        {
+            "clientId": name,
+            "publicClient": False,
+            "serviceAccountsEnabled": True,  # "Service accounts roles"
+            "standardFlowEnabled": False,
+            "directAccessGrantsEnabled": False,
+        },
+    )
+    client = realm.id_of("clients", name)
+    secret: str = realm.call("GET", f"/clients/{client}/client-secret")["value"]
+    return secret
+
+
+def let_exchange(realm: Realm, name: str, *, target: str) -> None:
+    """Let such a client exchange people's tokens for those of another client, as there."""
+    realm.change("clients", name, attributes={"standard.token.exchange.enabled": "true"})
+    add_audience(realm, "kdb-exchange", "included.client.audience", name)
+    realm.call("POST", "/clients", {"clientId": target, "publicClient": False})
+    client = realm.id_of("clients", name)
+    realm.call(
+        "POST",
+        f"/clients/{client}/protocol-mappers/models",
+        {
+            "name": f"{target}-audience",
+            "protocol": "openid-connect",
+            "protocolMapper": "oidc-audience-mapper",
+            "config": {"included.client.audience": target, "access.token.claim": "true"},
+        },
+    )
+
+
 def add_audience(realm: Realm, name: str, key: str, audience: str) -> None:
     """Configure a mapper of the type "Audience" in our client scope."""
     realm.call(
