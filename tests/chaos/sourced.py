@@ -17,7 +17,7 @@ grant = "refresh_token"
 client_id = "{SOURCE_CLIENT}"
 client_secret_file = "{{folder}}/{SOURCE_CLIENT}.secret"
 refresh_token_file = "{{folder}}/seed"
-min_validity = 4.0
+min_validity = 6.0
 processes = ["q*"]
 [[source]]
 name = "{OWN}"
@@ -26,7 +26,7 @@ client_id = "{SERVICE[0]}"
 client_secret_file = "{{folder}}/{SERVICE[0]}.secret"
 scope = "session.login"
 resource = "api://kdb"
-min_validity = 4.0
+min_validity = 6.0
 processes = ["q*"]
 """
 
