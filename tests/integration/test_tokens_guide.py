@@ -4,11 +4,12 @@ import json
 import os
 import re
 import shlex
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from http import HTTPStatus
 from pathlib import Path
 from uuid import UUID
@@ -151,6 +152,29 @@ def test_a_program_checks_a_ticket_with_a_stock_library(
         [sys.executable, "-c", program], input=ticket, capture_output=True, text=True
     )
     assert (ran.returncode, ran.stdout) == (0, f"{ALICE} of session {session}\n"), ran.stderr
+
+
+def test_after_the_keys_were_taken_out_another_signs_and_sessions_stay(
+    strict_issuer: RunningIssuer, folder: Path, start: Start
+) -> None:
+    daemon = start(configured(strict_issuer, folder, "tickets"))
+    (statement,) = re.findall(r'sqlite3 \S+ "(.*)"$', BLOCKS["sql", "keys"], re.M)
+    with processes(daemon, "gateway1", "rdb1") as (gateway, rdb):
+        session = logged_in(gateway, strict_issuer)
+        rdb.log_in(ALICE, gateway.ticket(session, "rdb1")["ticket"], 7)
+        under_way = gateway.ticket(session, "rdb1")["ticket"]
+        assert daemon.stop() == 0
+        with closing(sqlite3.connect(daemon.database)) as database, database:
+            database.execute(statement)
+        daemon.start()
+        daemon.logged(2, event="ticket key made")
+    with (
+        processes(daemon, "rdb1") as (rdb,),
+        pytest.raises(PermissionError, match="badsignature"),
+    ):
+        rdb.log_in(ALICE, under_way, 8)
+    with closing(sqlite3.connect(daemon.database)) as database:
+        assert database.execute("SELECT count(*) FROM sessions").fetchall() == [(2,)]
 
 
 def test_a_token_is_exchanged_for_a_ticket_that_lets_in(
