@@ -19,6 +19,7 @@ from sessiond.config import Config, credentials
 from sessiond.core.errors import ConfigError, NotNowError
 from sessiond.daemon import settings
 from sessiond.daemon.issuers import Issuers
+from sessiond.daemon.sources import problems_of_sources
 from sessiond.extensions.subscribers import starter
 from sessiond.extensions.subscribers.checking import check_each
 from sessiond.metrics import Metrics
@@ -86,6 +87,8 @@ async def _problems(
             await issuers.discard(await issuers.build(alone))
         except ConfigError as error:
             yield error
+    async for refused in problems_of_sources(config, environ, clock):
+        yield refused
     start = starter(environ, clock)
     for checked in await check_each(config.subscribers, start=start, clock=clock):
         for problem in checked.problems:

@@ -2,7 +2,7 @@
 
 import hashlib
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -135,32 +135,15 @@ class SourceBuilder:
         config: Config,
         trusted: dict[bytes, ssl.SSLContext],
     ) -> BuiltSource:
-        secrets = await _away(self._secrets, each)
-        ca_file = each.ca_file if issuer is None else issuer.ca_file
-        of_ca = f"source[{each.name}]" if issuer is None else f"issuer[{issuer.name}]"
-        spec = SourceSpec(
-            config=msgspec.structs.replace(each, processes=(), readers=()),
-            issuer=() if issuer is None else tuple(getattr(issuer, k) for k in _OF_THE_ISSUER),
-            timeout=config.refresh.timeout,
-            leeway=config.login.leeway,
-            secrets=_digest(secrets.client, secrets.refresh_token, secrets.password),
-            authorities=await _away(authorities_of, ca_file, f"{of_ca}.ca_file"),
-        )
-        before = self.running.get(each.name)
+        recipe = await _recipe(each, issuer, config, self._environ)
+        spec, before = recipe.spec, self.running.get(each.name)
         if before is not None and before.spec == spec:
             return before
         if spec.authorities not in trusted:
-            trusted[spec.authorities] = await _away(_trust, ca_file, f"{of_ca}.ca_file")
-        parts = build_source(
-            each,
-            issuer,
-            secrets=secrets,
-            timeout=spec.timeout,
-            leeway=spec.leeway,
-            clock=self._services.clock,
-            tls=trusted[spec.authorities],
-        )
-        return BuiltSource(spec=spec, parts=parts, source=self._source(each, parts, secrets))
+            trusted[spec.authorities] = await _away(_trust, recipe.ca_file, recipe.ca_key)
+        parts = recipe.parts(self._services.clock, trusted[spec.authorities])
+        source = self._source(each, parts, recipe.secrets)
+        return BuiltSource(spec=spec, parts=parts, source=source)
 
     def _source(self, each: SourceConfig, parts: SourceParts, secrets: SourceSecrets) -> Source:
         services = self._services
@@ -193,24 +176,92 @@ class SourceBuilder:
                     alone=self._alone.setdefault(each.name, anyio.Lock()),
                 )
 
-    def _secrets(self, each: SourceConfig) -> SourceSecrets:
-        """Read a source's secrets; their credentials are called source.NAME.KEY."""
 
-        def read(key: str, wanted: bool) -> Secret | None:
-            if not wanted:
-                return None
-            return credentials.secret(
-                getattr(each, f"{key}_file"),
-                key=f"source[{each.name}].{key}_file",
-                credential=f"source.{each.name}.{key}",
-                environ=self._environ,
-            )
+async def problems_of_sources(
+    config: Config, environ: Mapping[str, str], clock: Clock
+) -> AsyncIterator[ConfigError]:
+    """Yield what a start would refuse of each source: its secrets and authorities."""
+    issuers = {each.name: each for each in config.issuers}
+    for each in config.sources:
+        try:
+            recipe = await _recipe(each, issuers.get(each.issuer), config, environ)
+            tls = await _away(_trust, recipe.ca_file, recipe.ca_key)
+            recipe.parts(clock, tls).http.close()
+        except ConfigError as error:
+            yield error
 
-        return SourceSecrets(
-            client=read("client_secret", each.client_auth != "none"),
-            refresh_token=read("refresh_token", each.grant == "refresh_token"),
-            password=read("password", each.grant == "password"),
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Recipe:
+    """A source's spec, with what must not be compared or shown."""
+
+    spec: SourceSpec
+    config: SourceConfig
+    issuer: IssuerConfig | None
+    secrets: SourceSecrets = field(repr=False)
+    ca_file: str
+    ca_key: str  # whose it is, for errors
+
+    def parts(self, clock: Clock, tls: ssl.SSLContext) -> SourceParts:
+        """Return what asks for its tokens; nothing is asked yet."""
+        return build_source(
+            self.config,
+            self.issuer,
+            secrets=self.secrets,
+            timeout=self.spec.timeout,
+            leeway=self.spec.leeway,
+            clock=clock,
+            tls=tls,
         )
+
+
+async def _recipe(
+    each: SourceConfig, issuer: IssuerConfig | None, config: Config, environ: Mapping[str, str]
+) -> _Recipe:
+    """Read all that a source is built from, away from the loop.
+
+    Raises:
+        ConfigError: A file is not as it should be.
+    """
+    secrets = await _away(_secrets, each, environ)
+    ca_file = each.ca_file if issuer is None else issuer.ca_file
+    whose = f"source[{each.name}]" if issuer is None else f"issuer[{issuer.name}]"
+    spec = SourceSpec(
+        config=msgspec.structs.replace(each, processes=(), readers=()),
+        issuer=() if issuer is None else tuple(getattr(issuer, k) for k in _OF_THE_ISSUER),
+        timeout=config.refresh.timeout,
+        leeway=config.login.leeway,
+        secrets=_digest(secrets.client, secrets.refresh_token, secrets.password),
+        authorities=await _away(authorities_of, ca_file, f"{whose}.ca_file"),
+    )
+    return _Recipe(
+        spec=spec,
+        config=each,
+        issuer=issuer,
+        secrets=secrets,
+        ca_file=ca_file,
+        ca_key=f"{whose}.ca_file",
+    )
+
+
+def _secrets(each: SourceConfig, environ: Mapping[str, str]) -> SourceSecrets:
+    """Read a source's secrets; their credentials are called source.NAME.KEY."""
+
+    def read(key: str, *, is_wanted: bool) -> Secret | None:
+        if not is_wanted:
+            return None
+        return credentials.secret(
+            getattr(each, f"{key}_file"),
+            key=f"source[{each.name}].{key}_file",
+            credential=f"source.{each.name}.{key}",
+            environ=environ,
+        )
+
+    return SourceSecrets(
+        client=read("client_secret", is_wanted=each.client_auth != "none"),
+        refresh_token=read("refresh_token", is_wanted=each.grant == "refresh_token"),
+        password=read("password", is_wanted=each.grant == "password"),
+    )
 
 
 def _trust(ca_file: str, key: str) -> ssl.SSLContext:

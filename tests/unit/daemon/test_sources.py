@@ -11,7 +11,12 @@ import trustme
 from sessiond.config import Config, read
 from sessiond.containment import Containment
 from sessiond.core.errors import ConfigError
-from sessiond.daemon.sources import WITH_A_PASSWORD, SourceBuilder, SourceServices
+from sessiond.daemon.sources import (
+    WITH_A_PASSWORD,
+    SourceBuilder,
+    SourceServices,
+    problems_of_sources,
+)
 from sessiond.refresher import Refresher, RefreshSettings
 from sessiond.sources.fetching import OwnStanding
 from sessiond.sources.on_behalf import OnBehalf
@@ -148,3 +153,16 @@ async def test_its_own_authorities_count_where_it_stands_alone(
     ca.unlink()
     with pytest.raises(ConfigError, match=r"source\[quotes\].ca_file: .*wanted certificates in"):
         await builder.build(config(alone))
+
+
+async def test_what_a_start_would_refuse_is_found_before(config: Made, tmp_path: Path) -> None:
+    wrong = config(
+        {"name": "a"},
+        {"name": "b", "client_secret_file": str(tmp_path / "none")},
+        {"name": "c", "client_secret_file": ""},
+    )
+    found = [str(each) async for each in problems_of_sources(wrong, {}, FakeClock())]
+    assert [each.partition(":")[0] for each in found] == [
+        "source[b].client_secret_file",
+        "source[c]",
+    ]

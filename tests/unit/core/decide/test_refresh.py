@@ -42,6 +42,7 @@ from tests.fakes import (
     process_about,
     process_key,
     renewal,
+    session_id,
     token_hash,
     verdict,
 )
@@ -93,6 +94,16 @@ def test_a_refresh_is_recorded_before_the_issuer_is_asked(ledger: Ledger) -> Non
     assert begun is ledger.grant(1)
     assert begun.in_flight_since == ledger.now
     assert begun.has_refresh_token
+
+
+def test_one_whose_access_token_is_wanted_is_begun_although_it_is_not_due(ledger: Ledger) -> None:
+    wanted = BeginRefresh(grant=grant_id(1), is_wanted=True)
+    begun = ledger.ask(wanted)
+    assert begun is not None
+    assert begun.in_flight_since == ledger.now
+    for number in (1, 2):
+        ledger.ask(EndSessions(session=session_id(number)))
+    assert ledger.ask(wanted) is None  # nobody is left who could want it
 
 
 def test_what_is_not_due_is_refreshed_only_at_once(ledger: Ledger) -> None:

@@ -74,10 +74,6 @@ def test_a_daemon_in_order_is_ok(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("changed", "check", "outcome", "part"),
     [
-        (
-            {"sources": [{"name": "quotes", "healthy": False, "last_error": "it says no"}]},
-            ("source quotes", "wrong", "sessionctl sources authorize quotes"),
-        ),
         ({"ready_at": None}, "daemon", "warning", "not ready"),
         ({"tickets": TICKETS}, "tickets", "ok", "urn:sessiond:host1 signs with abcdefgh"),
         ({"tickets": {**TICKETS, "keys": []}}, "tickets", "wrong", "ticket keys put off"),
