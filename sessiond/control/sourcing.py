@@ -21,7 +21,7 @@ from sessiond.sources.asking import Asking
 from sessiond.sources.kept_token import KeptToken
 from sessiond.sources.settings import RunningSource
 from sessiond.sources.standing import standing_of
-from sessiond.system.peer import Peer
+from sessiond.system.peer import AllowList, Peer
 
 JSON = "application/json"
 LANE = "sources"
@@ -90,6 +90,9 @@ async def _status(running: RunningSource) -> SourceStatus:
 def _admit(view: View, peer: Peer, path: Mapping[str, str]) -> None:
     running = view.sources_now.get(path["name"])
     if running is None:
+        # Which sources there are is for who may have some token; root can read the configuration.
+        if not (is_reader(view, peer) or AllowList.of((), ()).admits(peer)):
+            raise refused(peer, key="the readers of a [[source]]", path=path)
         raise Problem(
             HTTPStatus.NOT_FOUND, "there is no such source, wanted the name of a [[source]]"
         )

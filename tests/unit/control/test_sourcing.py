@@ -93,6 +93,10 @@ async def test_whoever_is_no_reader_has_none_and_asks_nobody() -> None:
             world.v.peer = peer
             problem(await world.v.ask("GET", "/v1/sources/none/token"), 403)
         assert "no such source" in problem(await world.v.ask("GET", "/v1/sources/other/token"), 404)
+        world.v.peer = STRANGER
+        assert "is not among the readers of" in problem(
+            await world.v.ask("GET", "/v1/sources/other/token"), 403
+        )
         assert world.client.asked == []
 
 
