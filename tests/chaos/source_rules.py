@@ -15,10 +15,10 @@ def source_tokens_are_good(evidence: Evidence) -> Iterator[str]:
 
 
 def source_refresh_tokens_are_spent_once(evidence: Evidence) -> Iterator[str]:
-    """A refresh token comes a second time only where a death left it in flight."""
+    """A refresh token comes again only where its answer was lost, or a death left it in flight."""
     for came in _by_token(evidence).values():
         for first, again in pairwise(came):
-            if not any(
+            if first["answered"] and not any(
                 first["at"] <= snapshot.t <= again["at"]
                 and again["source"] in snapshot.sources_in_flight
                 for snapshot in evidence.snapshots

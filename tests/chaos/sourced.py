@@ -54,6 +54,7 @@ class Seed:
     def revoke(self) -> None:
         """End at the issuer what was granted."""
         assert self._realm.issuer is not None
+        self._realm.issuer.control.change_user(USER)  # an issuer that came anew knows nobody
         self._realm.issuer.control.revoke_user(USER)
         self._realm.journal.note("seed-revoked")
 

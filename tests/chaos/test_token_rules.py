@@ -60,7 +60,14 @@ def sound() -> Evidence:
         {"kind": "daemon-killed", "snapshot": 0},
         {"kind": "token-asking", "source": "quotes", **q},
         {"kind": "source-token", "source": "quotes", "asked_at": 119.0, "expires": 130.0, **q},
-        {"kind": "refresh-came", "source": "quotes", "digest": "d", "at": 119.5, "error": ""},
+        {
+            "kind": "refresh-came",
+            "source": "quotes",
+            "digest": "d",
+            "at": 119.5,
+            "error": "",
+            "answered": True,
+        },
         {"kind": "daemon-stopped", "snapshot": 1},
     ]
     opened: dict[str, Any] = {"user": U, "issuer": "strict", "reason": "", "expires_at": 112.0}
@@ -210,7 +217,7 @@ def give_a_token_that_is_over(found: Evidence) -> None:
 
 
 def spend_a_refresh_token_twice(found: Evidence) -> None:
-    came = {"source": "quotes", "digest": "d", "at": 120.5, "error": "invalid_grant"}
+    came = {"source": "quotes", "digest": "d", "at": 120.5, "error": "", "answered": True}
     add(found, GIVEN, "refresh-came", **came)
 
 
@@ -271,10 +278,15 @@ def repeat_the_handshake(found: Evidence) -> None:
     found.entries.append({**at(found, SPENT), "n": SPENT + 0.5})
 
 
-def lose_an_answer_of_the_issuer(found: Evidence) -> None:
+def lose_an_answer_on_its_way(found: Evidence) -> None:
+    at(found, 21)["answered"] = False
+    spend_a_refresh_token_twice(found)
+
+
+def die_with_a_token_in_flight(found: Evidence) -> None:
     change(found, 0, sources_in_flight=frozenset({"quotes"}))
     at(found, 21)["at"] = 117.0
-    came = {"source": "quotes", "digest": "d", "at": 120.5, "error": "invalid_grant"}
+    came = {"source": "quotes", "digest": "d", "at": 120.5, "error": "", "answered": True}
     add(found, GIVEN, "refresh-came", **came)
 
 
@@ -291,7 +303,8 @@ def take_a_stale_lock_over(found: Evidence) -> None:
 
 ALLOWED = [
     repeat_the_handshake,
-    lose_an_answer_of_the_issuer,
+    lose_an_answer_on_its_way,
+    die_with_a_token_in_flight,
     write_what_nobody_is_told_of,
     take_a_stale_lock_over,
 ]

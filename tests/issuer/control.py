@@ -88,7 +88,7 @@ class IssuerControl:
         """Return each refresh token that came, struck ones left out; forgets them.
 
         `client`, `digest` (SHA-256 of the token, hexadecimal), `at` (Unix time at which the request
-        came) and `error` (empty: it was taken).
+        came), `error` (empty: it was taken) and `answered` (the answer left whole).
         """
         found: list[dict[str, Any]] = self._post("refreshes")
         return found

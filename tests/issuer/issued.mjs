@@ -21,15 +21,17 @@ export class Issued {
   }
 
   /** A refresh token came, and was taken or refused; `at` is when, in ms. */
-  noteRefresh({ body, oidc }, at) {
+  noteRefresh({ body, oidc, res }, at) {
     const { grant_type: grantType, refresh_token: token } = oidc?.params ?? {};
     if (grantType !== 'refresh_token') return;
     const client = oidc.client?.clientId ?? '';
     const digest = createHash('sha256').update(token ?? '').digest('hex');
-    this.#refreshes.push({ client, digest, at: at / 1000, error: body?.error ?? '' });
+    const came = { client, digest, at: at / 1000, error: body?.error ?? '', answered: false };
+    res.once('finish', () => { came.answered = true; });
+    this.#refreshes.push(came);
   }
 
-  /** `{client, digest, at, error}` of each refresh token that came since this was last asked. */
+  /** `{client, digest, at, error, answered}` of each refresh token that came since this was last asked. */
   takeRefreshes() {
     return this.#refreshes.splice(0);
   }
