@@ -171,19 +171,29 @@ def pushes_are_in_order(evidence: Evidence) -> Iterator[str]:
 
 
 def what_ended_stays_ended(evidence: Evidence) -> Iterator[str]:
-    """A process that was told of an end never sees or holds that session again."""
-    ended: set[str] = set()
+    """A process that was told of an end never sees or holds that session again.
+
+    The answer to a request from before the end may wait for that to another call, and come after
+    it: the hook knows, and lets nobody in. A handle that could not be opened under a session over
+    HTTP is no end of that.
+    """
+    ended: dict[str, float] = {}
+    over_http: set[str] = set()
     for entry in evidence.entries:
         match entry["kind"]:
             case "push" if entry["event"] in ("revoked", "expired"):
-                ended.add(entry["session"])
+                if entry.get("reason") != "unbound" or entry["session"] not in over_http:
+                    ended.setdefault(entry["session"], entry["t"])
             case "left":
-                ended.add(entry["session"])
-            case "let-in" | "child" if entry["session"] in ended:
-                yield f"in {entry['n']}: {entry['session']} is back"
+                ended.setdefault(entry["session"], entry["t"])
+            case "let-in" | "child":
+                over_http.add(entry["session"])
+                asked_at = float(entry.get("asked_at", entry["t"]))
+                if asked_at > ended.get(entry["session"], asked_at):
+                    yield f"in {entry['n']}: {entry['session']} is back"
             case "sees" | "reconciled":
                 seen = entry["sessions"] if entry["kind"] == "sees" else entry["held"]
-                for session in ended.intersection(seen):
+                for session in ended.keys() & set(seen):
                     yield f"in {entry['n']}: {session} is back"
             case _:
                 pass

@@ -142,7 +142,7 @@ def see_it_too_late(found: Evidence) -> None:
 
 
 def come_back(found: Evidence) -> None:
-    told = {"event": "revoked", "session": S, "sequence": 0, "process": "q0"}
+    told: dict[str, Any] = {"event": "revoked", "session": S, "sequence": 0, "process": "q0"}
     found.entries.insert(SEEN, {"n": 8.5, "t": 108.5, "kind": "push", **told})
 
 
@@ -197,10 +197,10 @@ def blame_the_operator(found: Evidence) -> None:
     end(found, "session.revoked", "operator")
 
 
-def let_in(found: Evidence, session: str, n: int = OPENED) -> None:
+def let_in(found: Evidence, session: str, n: int = OPENED, *, asked_at: float = 99.5) -> None:
     """Let a request in by the bearer that the session was logged in with."""
     shown = {"user": U, "token": 0, "alone": True, "handle": 0, "process": "q0"}
-    add(found, n, "let-in", session=session, asked_at=99.5, expires=FIRST_LEASE, **shown)
+    add(found, n, "let-in", session=session, asked_at=asked_at, expires=FIRST_LEASE, **shown)
 
 
 def lose_who_was_let_in(found: Evidence) -> None:
@@ -208,8 +208,14 @@ def lose_who_was_let_in(found: Evidence) -> None:
 
 
 def let_in_who_was_revoked(found: Evidence) -> None:
-    come_back(found)
-    let_in(found, S, n=STOPPED)
+    revoked_late(found)
+    let_in(found, S, n=STOPPED, asked_at=111.6)
+
+
+def revoked_late(found: Evidence) -> None:
+    """Have a process told of an end that is in no database: `what_ended_stays_ended` is asked."""
+    told: dict[str, Any] = {"event": "revoked", "session": S, "sequence": 0, "process": "q0"}
+    add(found, STOPPED - 1, "push", **told)
 
 
 def keep_who_was_let_in_over_the_operator(found: Evidence) -> None:
@@ -347,7 +353,28 @@ def end_with_its_parent(found: Evidence) -> None:
     found.snapshots[1] = replace(last, events=[*last.events, born, over])
 
 
+def answer_after_the_end_what_was_asked_before(found: Evidence) -> None:
+    revoked_late(found)
+    found.entries.sort(key=lambda entry: float(entry["n"]))
+    let_in(found, S, n=STOPPED)
+
+
+def open_no_handle_under_it(found: Evidence) -> None:
+    let_in(found, S, n=OPENED)
+    told: dict[str, Any] = {
+        "event": "revoked",
+        "session": S,
+        "sequence": 0,
+        "reason": "unbound",
+        "process": "q0",
+    }
+    found.entries.sort(key=lambda entry: float(entry["n"]))
+    found.entries.insert(SEEN, {"n": 8.5, "t": 108.5, "kind": "push", **told})
+
+
 ALLOWED = [
+    answer_after_the_end_what_was_asked_before,
+    open_no_handle_under_it,
     end_with_its_parent,
     sign_out,
     obey_the_operator,
