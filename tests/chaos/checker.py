@@ -188,8 +188,8 @@ def what_ended_stays_ended(evidence: Evidence) -> Iterator[str]:
                 ended.setdefault(entry["session"], entry["t"])
             case "let-in" | "child":
                 over_http.add(entry["session"])
-                asked_at = float(entry.get("asked_at", entry["t"]))
-                if asked_at > ended.get(entry["session"], asked_at):
+                asked_at = float(entry.get("asked_at") or entry["t"])
+                if entry["session"] in ended and asked_at > ended[entry["session"]]:
                     yield f"in {entry['n']}: {entry['session']} is back"
             case "sees" | "reconciled":
                 seen = entry["sessions"] if entry["kind"] == "sees" else entry["held"]
