@@ -96,7 +96,7 @@ class Realm:
         assert self.issuer is not None
         for came in self.issuer.control.take_refreshes():
             if came["client"] == SOURCE_CLIENT:
-                facts = {name: came[name] for name in ("digest", "at", "error", "answered")}
+                facts = {name: came[name] for name in ("digest", "at", "error", "took")}
                 self._note("refresh-came", source=ROTATED, **facts)
 
     def walk(self, authorization_url: str, user: str) -> str:

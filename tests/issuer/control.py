@@ -88,7 +88,8 @@ class IssuerControl:
         """Return each refresh token that came, struck ones left out; forgets them.
 
         `client`, `digest` (SHA-256 of the token, hexadecimal), `at` (Unix time at which the request
-        came), `error` (empty: it was taken) and `answered` (the answer left whole).
+        came), `error` (empty: it was taken), `took` (seconds until the answer had left; null: it
+        has not).
         """
         found: list[dict[str, Any]] = self._post("refreshes")
         return found

@@ -26,12 +26,12 @@ export class Issued {
     if (grantType !== 'refresh_token') return;
     const client = oidc.client?.clientId ?? '';
     const digest = createHash('sha256').update(token ?? '').digest('hex');
-    const came = { client, digest, at: at / 1000, error: body?.error ?? '', answered: false };
-    res.once('finish', () => { came.answered = true; });
+    const came = { client, digest, at: at / 1000, error: body?.error ?? '', took: null };
+    res.once('finish', () => { came.took = (Date.now() - at) / 1000; });
     this.#refreshes.push(came);
   }
 
-  /** `{client, digest, at, error, answered}` of each refresh token that came since this was last asked. */
+  /** `{client, digest, at, error, took}` of each refresh token that came since this was last asked. */
   takeRefreshes() {
     return this.#refreshes.splice(0);
   }
