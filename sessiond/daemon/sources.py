@@ -121,6 +121,9 @@ class SourceBuilder:
         for name, each in running.items():
             if before.get(name) is not each and each.spec.config.grant == "password":
                 log.warning("source uses a password", source=name)
+        for name, each in before.items():
+            if running.get(name) is not each:
+                each.source.retire()
         self.discard(before)
 
     def close(self) -> None:

@@ -102,6 +102,13 @@ class Source:
         for scope in () if self.fetching.must_finish else tuple(self._scopes.values()):
             scope.cancel()
 
+    def retire(self) -> None:
+        """Begin no more calls, since another source has this one's place; finish what is begun.
+
+        One that went on fetching ahead of time would take an earlier text of its file up again.
+        """
+        self._tasks = None
+
     async def over(self) -> None:
         """Return when no call is under way."""
         for flight in tuple(self._flights.values()):

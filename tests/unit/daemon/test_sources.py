@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 import structlog
 import trustme
@@ -17,6 +18,7 @@ from sessiond.daemon.sources import (
     SourceServices,
     problems_of_sources,
 )
+from sessiond.gate.flight import IS_STOPPING
 from sessiond.refresher import Refresher, RefreshSettings
 from sessiond.sources.fetching import OwnStanding
 from sessiond.sources.on_behalf import OnBehalf
@@ -102,6 +104,17 @@ async def test_nothing_is_built_anew_about_which_nothing_has_changed(
     assert builder.running["b"] is not first["b"]
     builder.use(await builder.build(config({"name": "b", "scope": "x"})))
     assert list(builder.running) == ["b"]
+
+
+async def test_one_whose_place_another_has_makes_no_more_calls(
+    builder: SourceBuilder, config: Made
+) -> None:
+    first = (await builder.begin(config()))["quotes"]
+    async with anyio.create_task_group() as tasks:
+        first.source.begin(tasks, lambda *_: None)
+        builder.use(await builder.build(config({"scope": "x"})))
+        told = await first.source.join(None).answer()
+    assert getattr(told, "detail", "") == IS_STOPPING
 
 
 async def test_another_secret_in_the_same_file_is_another_source(

@@ -262,6 +262,23 @@ async def test_what_need_not_be_finished_is_cut_as_the_daemon_stops(world: World
     assert await asked(world.source) == "unavailable"  # it is not at work
 
 
+async def test_one_whose_place_another_has_fetches_nothing_ahead_and_finishes_what_is_begun(
+    world: World,
+) -> None:
+    async with world.at_work():
+        await asked(world.source)
+        answer = world.client.hold()
+        world.source.forget(None)
+        flight = world.source.join(None)
+        await idle()
+        world.source.retire()
+        answer.set()
+        assert getattr(await flight.answer(), "life", None) == 300.0
+        await world.seconds(290)
+        assert await asked(world.source) == "unavailable"
+    assert world.client.asked == ["fetch"] * 2
+
+
 async def test_what_spends_something_is_finished(world: World) -> None:
     class Spending(OwnStanding):
         must_finish = True
