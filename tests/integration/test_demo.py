@@ -218,7 +218,6 @@ def test_a_step_that_does_not_happen_fails_the_demo_and_shows_the_daemons_log(
 ) -> None:
     strict = stage.CONFIGURATION.replace("session.login", "another.scope")
     monkeypatch.setattr(stage, "CONFIGURATION", strict)
-    monkeypatch.setattr("sessiond.demo.actor.PATIENCE", 5.0)
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
 
     assert story.main() == 1
