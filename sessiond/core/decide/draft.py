@@ -185,8 +185,14 @@ class Draft(Reading):
         for session in self.rows.sessions_of(grant.id):
             if self.is_full:
                 return False
-            self.end(session, kind, reason, detail)
+            if not self._ends_with_parent(session):
+                self.end(session, kind, reason, detail)
         return True
+
+    def _ends_with_parent(self, session: Session) -> bool:
+        """Say whether a session's parent hangs on the same grant: then the order says nothing."""
+        parent = None if session.parent is None else self.rows.sessions.get(session.parent)
+        return parent is not None and parent.grant == session.grant
 
     def revoke_grant(self, grant: Grant) -> None:
         """Drop a grant whose sessions this decision ends; the issuer is to be told.

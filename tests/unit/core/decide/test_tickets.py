@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from sessiond.core.access import AccessRules, Ceiling
-from sessiond.core.changes import Close, Expire, ProcessLost, Withdraw
+from sessiond.core.changes import Close, Expire, ProcessLost, Refuse, Withdraw
 from sessiond.core.errors import Refusal
 from sessiond.core.session import ActiveSession, SessionState
 from sessiond.core.ticket import SPENT_KEPT
@@ -16,6 +16,7 @@ from tests.fakes import (
     RULES,
     START,
     bind,
+    grant_id,
     login,
     presented,
     process_about,
@@ -224,3 +225,14 @@ def test_a_parent_that_waits_for_its_process_lets_in_too(ledger: Ledger) -> None
     ledger.ask(ProcessLost(process=process_key()))
     assert ledger.session(1).state is SessionState.WAITING
     assert isinstance(ledger.ask(ticket_login(2)), ActiveSession)
+
+
+def test_whatever_ends_a_grant_what_tickets_opened_on_it_ends_with_its_parent(
+    ledger: Ledger,
+) -> None:
+    tickets = range(2, 12)  # many: the order in which a grant's sessions are found is any
+    for number in tickets:
+        spend(ledger, number)
+    ledger.ask(Refuse(grant=grant_id(1), reason="refused"))
+    reasons = {handle: reason for _, handle, reason in ledger.told}
+    assert reasons == {1: "refused", **dict.fromkeys(tickets, "parent")}
