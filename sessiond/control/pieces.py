@@ -31,12 +31,15 @@ async def sessions(
     return found if limit is None else found[:limit]
 
 
-async def encoded(rows: Sequence[R], render: Callable[[R], Struct]) -> list[Any]:
-    """Return rows as the JSON that they are in a body."""
+async def encoded(
+    rows: Sequence[R], render: Callable[[R], Struct], *, at_once: int | None = None
+) -> list[Any]:
+    """Return rows as the JSON that they are in a body, so many in one go where they are long."""
     found: list[msgspec.Raw] = []
-    for start in range(0, len(rows), AT_ONCE):
+    step = at_once or AT_ONCE
+    for start in range(0, len(rows), step):
         found += [
-            msgspec.Raw(msgspec.json.encode(render(row))) for row in rows[start : start + AT_ONCE]
+            msgspec.Raw(msgspec.json.encode(render(row))) for row in rows[start : start + step]
         ]
         await anyio.lowlevel.checkpoint()
     return found

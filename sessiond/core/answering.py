@@ -135,10 +135,11 @@ def _find_value(reading: Reading, query: queries.FindValue) -> StoredValue | Not
 def _list_values(
     reading: Reading, query: queries.ListValues
 ) -> list[ContextValues] | queries.ListValues:
-    """Return all contexts with their values."""
+    """Return contexts with their values."""
     rows, unseen, seen = reading.rows, query.unseen, list(query.seen)
     if unseen is None:
-        unseen = tuple(sorted(rows.contexts))
+        beyond = (name for name in rows.contexts if name > query.after)
+        unseen = tuple(sorted(beyond)[: query.limit])
     passed, number = 0, 0
     while number < len(unseen) and passed < reading.piece:
         context = rows.contexts.get(unseen[number])

@@ -113,8 +113,10 @@ class FindValue(Query[StoredValue | NotOwner | None]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListValues(Query[list[ContextValues]]):
-    """All contexts with their values, by name."""
+    """Contexts with their values, by name: at most `limit` of them (None: all)."""
 
+    after: str = ""  # those beyond this one
+    limit: int | None = None
     unseen: tuple[str, ...] | None = None  # contexts not looked at, once they were looked up
     seen: tuple[ContextValues, ...] = ()  # so far
 

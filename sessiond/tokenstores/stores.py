@@ -4,7 +4,7 @@ Fences are higher in each run of the daemon than in all before it, so a lock tha
 to hold from an earlier one is dead.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Container
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -127,7 +127,7 @@ class TokenStores:
         """
         if fence is None:
             return Refused.UNLOCKED
-        end = self.locks.begin_write(self._key(asker, place), fence)
+        end = self.locks.begin_write(self._key(asker, place), fence, uid=asker.uid)
         if end is None:
             return await self._why_dead(asker, place)
         self.counts.writes += 1
@@ -189,16 +189,20 @@ class TokenStores:
         """Give a lock back."""
         if fence is None:
             return Refused.UNLOCKED
-        if self.locks.release(self._key(asker, place), fence):
+        if self.locks.release(self._key(asker, place), fence, uid=asker.uid):
             return None
         return await self._why_dead(asker, place)
 
-    async def listed(self) -> list[ContextValues]:
-        """Return every context with what is in it, without any value."""
-        return await self._table.ask(ListValues())
+    async def listed(self, *, after: str = "", limit: int | None = None) -> list[ContextValues]:
+        """Return contexts with what is in them, without any value, in the order of their names."""
+        return await self._table.ask(ListValues(after=after, limit=limit))
 
-    def locks_seen(self) -> list[LockSeen]:
-        """Return the locks that are held."""
+    def locked(self) -> set[str]:
+        """Return the contexts in which a lock is held."""
+        return {each.key.context for each in self.locks.states()}
+
+    def locks_seen(self, contexts: Container[str]) -> list[LockSeen]:
+        """Return the locks that are held in these contexts."""
         now, moment = self._clock.now(), self._clock.monotonic()
         return [
             LockSeen(
@@ -211,6 +215,7 @@ class TokenStores:
                 waiting=each.waiting,
             )
             for each in self.locks.states()
+            if each.key.context in contexts
         ]
 
     async def drop(self, context: str) -> Dropped:

@@ -2,9 +2,12 @@
 
 from typing import Any
 
+import anyio
+import anyio.lowlevel
 import pytest
 import structlog
 
+from sessiond.control import stores_listing
 from sessiond.control.access import Access
 from tests.unit.control.test_storing import ALICE, AT, CONTEXT, STORES, VALUE, lock, put, storing
 from tests.unit.control.viewing import ADMIN, Viewing, problem
@@ -39,8 +42,7 @@ async def test_contexts_are_listed_with_owners_names_sizes_times_and_locks_never
             "idle": 2.0,
             "waiting": 0,
         }
-        size = len(VALUE) + 1  # its last byte takes two as it is kept
-        written = {"name": "oauth", "size": size, "written_at": "2026-03-02T09:00:00Z"}
+        written = {"name": "oauth", "size": len(VALUE), "written_at": "2026-03-02T09:00:00Z"}
         assert found[CONTEXT] == {
             "context": CONTEXT,
             "owner": ALICE.uid,
@@ -65,6 +67,33 @@ async def test_pages_are_followed_by_next() -> None:
             after = {"after": page["next"]}
         assert len(names) == 5
         assert names == sorted(names)
+
+
+async def test_a_page_of_many_values_leaves_others_their_turns(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with storing(READERS) as v:
+        for number in range(30):
+            at = f"more {number}"
+            await put(v, b"x", await lock(v, context=at), context=at)
+
+        async def turns(at_once: int) -> int:
+            monkeypatch.setattr(stores_listing, "CONTEXTS_AT_ONCE", at_once)
+            passed = 0
+
+            async def others() -> None:
+                nonlocal passed
+                while True:
+                    passed += 1
+                    await anyio.lowlevel.checkpoint()
+
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(others)
+                assert len((await v.get(STORES))["stores"]) == 30
+                tasks.cancel_scope.cancel()
+            return passed
+
+        assert await turns(1) >= await turns(30) + 20
 
 
 async def test_an_administrator_drops_a_context_and_that_is_logged() -> None:

@@ -154,7 +154,7 @@ async def test_a_write_that_is_cancelled_holds_the_lock_until_it_is_on_disk() ->
             tasks.cancel_scope.cancel()
             with anyio.CancelScope(shield=True):
                 await s.clock.advance(60)
-                (held,) = s.stores.locks_seen()
+                (held,) = s.stores.locks_seen({PLACE.context})
                 assert held.idle == 60
                 s.store.gate.set()
         assert await s.read() == b"a"
@@ -244,7 +244,7 @@ async def test_what_is_kept_is_listed_without_a_value_and_locks_with_their_holde
         }
         sizes = [(each.name, each.size) for each in found[PLACE.context].values]
         assert sizes == [("credentials", 2), ("oauth", 1)]
-        (lock,) = s.stores.locks_seen()
+        (lock,) = s.stores.locks_seen({PLACE.context})
         assert (lock.context, lock.name, lock.uid, lock.pid) == (*vars_of(PLACE), 1000, 1)
         assert (lock.idle, lock.waiting) == (3.0, 0)
         assert (s.clock.now() - lock.since).total_seconds() == 3
@@ -257,11 +257,11 @@ def vars_of(place: Place) -> tuple[str, str]:
 async def test_a_context_is_dropped_with_its_values_and_locks_and_no_other() -> None:
     async with storing() as s:
         await held(s)
-        (lock,) = s.stores.locks_seen()
+        (lock,) = s.stores.locks_seen({PLACE.context})
         dropped = await s.stores.drop(PLACE.context)
         assert (dropped.values, dropped.locks) == (2, 1)
         assert [each.context.context for each in await s.stores.listed()] == ["other"]
-        assert list(s.stores.locks_seen()) == []
+        assert list(s.stores.locks_seen({PLACE.context})) == []
         assert await s.read(BOB) is None  # it is nobody's again
         nothing = await s.stores.drop("nobody's")
         assert (nothing.values, nothing.locks) == (0, 0)
