@@ -1,5 +1,7 @@
 """Keys of tickets, refresh tokens of data sources, and stored values: kept, spent and dropped."""
 
+from collections.abc import Mapping
+
 from msgspec import structs
 
 from sessiond.core.changes import (
@@ -92,7 +94,7 @@ def write_value(draft: Draft, change: WriteValue) -> WriteAnswer:
     if old is None and len(values) >= MAX_VALUES:
         return WriteAnswer.FULL
     if context is None:
-        if len(rows.contexts) >= change.max_contexts:
+        if not _has_room(rows.contexts, change):
             return WriteAnswer.FULL
         draft.put(StoredContext(context=change.context, owner=change.uid, made_at=draft.now))
     value = StoredValue(
@@ -103,6 +105,18 @@ def write_value(draft: Draft, change: WriteValue) -> WriteAnswer:
     )
     draft.put(value, secret=change.value)
     return WriteAnswer.WRITTEN
+
+
+def _has_room(contexts: Mapping[str, StoredContext], change: WriteValue) -> bool:
+    """Say whether the user may have a context more.
+
+    The last quarter of all is for those who have less than a quarter: nobody fills it up for others
+    by himself.
+    """
+    quarter, free = change.max_contexts // 4, change.max_contexts - len(contexts)
+    if free > quarter or free <= 0:
+        return free > 0
+    return sum(each.owner == change.uid for each in contexts.values()) < quarter
 
 
 def next_epoch(draft: Draft, change: NextEpoch) -> int:

@@ -169,6 +169,18 @@ def test_there_are_only_so_many_contexts_and_values(ledger: Ledger) -> None:
     assert write(ledger, "x", context="e") is WriteAnswer.FULL
 
 
+def test_the_last_quarter_of_all_contexts_is_for_who_has_less_than_that(ledger: Ledger) -> None:
+    def taken(uid: int, context: str) -> bool:
+        change = WriteValue(
+            context=context, name="a", uid=uid, is_shared=False, value=Secret("x"), max_contexts=8
+        )
+        return ledger.ask(change) is WriteAnswer.WRITTEN
+
+    assert [taken(1, f"one's {number}") for number in range(8)] == [True] * 6 + [False] * 2
+    assert [taken(2, f"two's {number}") for number in range(3)] == [True, True, False]
+    assert not taken(3, "three's")
+
+
 def test_all_values_are_listed_some_at_a_time(ledger: Ledger) -> None:
     assert ledger.ask(ListValues()) == []
     for context in ("d", "c"):
@@ -184,6 +196,14 @@ def test_all_values_are_listed_some_at_a_time(ledger: Ledger) -> None:
     ledger.ask(extra)
     assert len(ledger.ask(ListValues())) == 3
     assert ledger.pieces == 2
+
+
+def test_a_page_of_contexts_passes_over_no_other(ledger: Ledger) -> None:
+    for context in ("d", "c"):
+        write(ledger, "x", context=context)
+    assert [each.context.context for each in ledger.ask(ListValues(limit=1))] == ["c"]
+    assert [each.context.context for each in ledger.ask(ListValues(after="c"))] == ["d"]
+    assert ledger.ask(ListValues(after="d", limit=1)) == []
 
 
 def test_a_context_that_went_while_the_others_were_listed_is_left_out(ledger: Ledger) -> None:
