@@ -143,16 +143,16 @@ class Locks:
         if wait.outcome is None:
             self._become(key, self._lock(key).left(waiter.number))
         elif is_gone and isinstance(wait.outcome, Taken):
-            self.release(key, wait.outcome.fence)
+            self.release(key, wait.outcome.fence, uid=waiter.uid)
 
-    def begin_write(self, key: LockKey, fence: int) -> Callable[[], None] | None:
-        """Count a write that is about to be committed; None: the fence is dead.
+    def begin_write(self, key: LockKey, fence: int, *, uid: int) -> Callable[[], None] | None:
+        """Count a write that is about to be committed; None: the fence is dead, or another user's.
 
         Returns:
             What is to be called once when that is over, however it went: until then nobody else
             has the lock.
         """
-        lock = self._lock(key).write_begun(fence, self._clock.monotonic())
+        lock = self._held_by(key, uid).write_begun(fence, self._clock.monotonic())
         if lock is None:
             return None
         self._become(key, lock)
@@ -161,9 +161,9 @@ class Locks:
     def _end_write(self, key: LockKey) -> None:
         self._become(key, self._lock(key).write_ended(self._clock.monotonic()))
 
-    def release(self, key: LockKey, fence: int) -> bool:
-        """Let the next one have it. False: the fence is dead."""
-        lock = self._lock(key).released(fence)
+    def release(self, key: LockKey, fence: int, *, uid: int) -> bool:
+        """Let the next one have it. False: the fence is dead, or another user's."""
+        lock = self._held_by(key, uid).released(fence)
         if lock is None:
             return False
         self._become(key, lock)
@@ -185,6 +185,14 @@ class Locks:
     def _lock(self, key: LockKey) -> Lock:
         kept = self._kept.get(key)
         return Lock() if kept is None else kept.lock
+
+    def _held_by(self, key: LockKey, uid: int) -> Lock:
+        """Return the lock that a user holds; a free one where he does not.
+
+        Fences are numbers in a row: whoever shares contexts with others may guess theirs.
+        """
+        lock = self._lock(key)
+        return lock if lock.holder is not None and lock.holder.uid == uid else Lock()
 
     def _waiter(self, key: LockKey, *, uid: int, pid: int, patience: float) -> Waiter:
         if self._waiting[uid] >= MAX_WAITING or len(self._waits) >= MAX_WAITING_IN_ALL:

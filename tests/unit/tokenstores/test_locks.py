@@ -80,7 +80,7 @@ async def test_locks_of_different_values_are_different() -> None:
         assert await a.ask("a") == 1
         assert await a.ask("b", OTHER) == 2
         assert a.locks.held == 2
-        assert a.locks.release(KEY, 1)
+        assert a.locks.release(KEY, 1, uid=1000)
         assert a.locks.held == 1
 
 
@@ -90,11 +90,11 @@ async def test_who_waits_is_told_when_it_is_released_in_the_order_of_asking() ->
         assert await a.ask("b") is None
         assert await a.ask("c") is None
         assert a.locks.waiting == 2
-        a.locks.release(KEY, 1)
+        a.locks.release(KEY, 1, uid=1000)
         await idle()
         assert a.told == {"a": 1, "b": 2}
-        assert not a.locks.release(KEY, 1)
-        a.locks.release(KEY, 2)
+        assert not a.locks.release(KEY, 1, uid=1000)
+        a.locks.release(KEY, 2, uid=1000)
         await idle()
         assert a.told["c"] == 3
 
@@ -121,7 +121,7 @@ async def test_a_dead_holder_s_lock_is_taken_over_and_that_is_logged() -> None:
                 "idle": 2.0,
             }
         ]
-        assert a.locks.begin_write(KEY, 1) is None
+        assert a.locks.begin_write(KEY, 1, uid=1000) is None
         assert (a.locks.counts.taken, a.locks.counts.taken_over) == (2, 1)
 
 
@@ -131,7 +131,7 @@ async def test_progress_resets_the_wait_of_all_others() -> None:
         await a.ask("b", patience=2.0)
         for _ in range(5):
             await a.clock.advance(1.5)
-            end = a.locks.begin_write(KEY, 1)
+            end = a.locks.begin_write(KEY, 1, uid=1000)
             assert end is not None
             await a.clock.advance(1.5)
             end()
@@ -144,10 +144,10 @@ async def test_nobody_takes_it_over_while_a_write_is_being_committed() -> None:
     async with asking() as a:
         await a.ask("a")
         await a.ask("b", patience=0.25)
-        end = a.locks.begin_write(KEY, 1)
+        end = a.locks.begin_write(KEY, 1, uid=1000)
         assert end is not None
         await a.clock.advance(30)
-        assert a.locks.release(KEY, 1)
+        assert a.locks.release(KEY, 1, uid=1000)
         await a.clock.advance(1)
         assert "b" not in a.told
         end()
@@ -162,7 +162,7 @@ async def test_who_hangs_up_loses_his_turn() -> None:
         await a.ask("c")
         await a.hang_up("b")
         assert a.told["b"] is None
-        a.locks.release(KEY, 1)
+        a.locks.release(KEY, 1, uid=1000)
         await idle()
         assert a.told["c"] == 2
 
@@ -173,7 +173,7 @@ async def test_a_lock_that_comes_to_somebody_as_he_hangs_up_goes_on_to_the_next(
         await a.ask("b")
         await a.ask("c")
         a._gone["b"].set()
-        a.locks.release(KEY, 1)  # in the same turn of the loop
+        a.locks.release(KEY, 1, uid=1000)  # in the same turn of the loop
         await idle()
         assert a.told["b"] is None
         assert a.told["c"] == 3
@@ -187,7 +187,7 @@ async def test_a_request_that_is_cancelled_leaves_nothing_behind() -> None:
         assert a.locks.waiting == 0
         await a.ask("c")
         a._scopes["c"].cancel()
-        a.locks.release(KEY, 1)
+        a.locks.release(KEY, 1, uid=1000)
         await idle()
         assert "c" not in a.told
         assert a.locks.held == 0
@@ -234,11 +234,11 @@ async def test_of_too_many_locks_the_one_idle_for_longest_makes_room() -> None:
         await a.ask("at once", OTHER)
         assert a.refused == ["at once"]
         await a.clock.advance(IDLE)
-        assert a.locks.begin_write(LockKey(1000, "context", "0"), 1) is not None
+        assert a.locks.begin_write(LockKey(1000, "context", "0"), 1, uid=1000) is not None
         assert await a.ask("later", OTHER) == MAX_HELD + 1
         assert a.locks.held == MAX_HELD
-        assert a.locks.begin_write(LockKey(1000, "context", "0"), 1) is not None
-        assert not a.locks.release(LockKey(1000, "context", "1"), 2)
+        assert a.locks.begin_write(LockKey(1000, "context", "0"), 1, uid=1000) is not None
+        assert not a.locks.release(LockKey(1000, "context", "1"), 2, uid=1000)
 
 
 async def test_a_context_s_locks_are_broken_together_and_who_waits_has_them() -> None:
@@ -250,7 +250,7 @@ async def test_a_context_s_locks_are_broken_together_and_who_waits_has_them() ->
         assert a.locks.break_all(KEY.context) == 2
         await idle()
         assert a.told["b"] == 4
-        assert not a.locks.release(KEY, 1)
+        assert not a.locks.release(KEY, 1, uid=1000)
         assert {each.key for each in a.locks.states()} == {KEY, OTHER}
 
 
@@ -260,3 +260,12 @@ async def test_fences_go_on_above_those_of_an_earlier_run() -> None:
         assert await a.ask("a") == (5 << 32) + 1
         a.locks.begin(3 << 32)
         assert await a.ask("b", OTHER) == (5 << 32) + 2
+
+
+async def test_a_fence_is_of_no_use_to_another_user_who_guesses_it() -> None:
+    async with asking() as a:
+        shared = LockKey(None, "externalToken://desk", "oauth")
+        assert await a.ask("a", shared) == 1
+        assert a.locks.begin_write(shared, 1, uid=1001) is None
+        assert not a.locks.release(shared, 1, uid=1001)
+        assert a.locks.begin_write(shared, 1, uid=1000) is not None
