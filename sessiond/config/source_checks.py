@@ -33,6 +33,11 @@ def problems_of_sources(
     for one, other in combinations(sources, 2):
         if one.name == other.name:
             yield f"source[{one.name}].name is there twice, must be its own"
+        if one.refresh_token_file and one.refresh_token_file == other.refresh_token_file:
+            yield (
+                f"source[{other.name}].refresh_token_file is that of source[{one.name}], must be "
+                "its own: a refresh token is spent once"
+            )
     by_name = {issuer.name: issuer for issuer in issuers}
     for source in sources:
         where = f"source[{source.name}]"

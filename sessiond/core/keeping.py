@@ -68,7 +68,7 @@ class KeepSourceGrant(Change[None]):
 
     name: str
     client: str
-    seed: TokenHash | None  # None: an operator brought it
+    seed: TokenHash | None  # of the file's text that was seen last, and counts no more
     refresh_token: Secret
 
 

@@ -12,7 +12,7 @@ class SourceGrant(Struct, frozen=True, gc=False):
 
     name: str  # the source's
     client: str  # the client that it was issued to
-    seed: TokenHash | None  # of the one that it descends from; None: an operator brought that
+    seed: TokenHash | None  # of the file's text that was seen last, which is spent; None: of none
     kept_at: datetime
     in_flight_since: datetime | None = None  # the issuer has been asked, its answer is not here
     is_refused: bool = False  # the issuer refused it: never sent again

@@ -97,7 +97,10 @@ class Seeded:
             StoreError: It is not on disk.
         """
         async with self._alone:
-            kept = self._kept(refresh_token)
+            found = await self.standing()
+            # The text that was in the file last is spent, also where the file is empty by now.
+            seed = self.seed or (None if found is None else found.seed)
+            kept = self._kept(refresh_token, seed)
             for answer in await self._table.ask_all([kept, RecordEvents(events=(told,))]):
                 if isinstance(answer, StoreError):
                     raise answer
@@ -118,14 +121,14 @@ class Seeded:
         """Take what is new in the file: a text there is used once, whatever became of it."""
         found = await self.standing()
         if self._seed is not None and (found is None or found.seed != self.seed):
-            await self._table.ask(self._kept(self._seed))
+            await self._table.ask(self._kept(self._seed, self.seed))
             log.info("source seed taken", source=self._name)
 
-    def _kept(self, refresh_token: Secret) -> KeepSourceGrant:
+    def _kept(self, refresh_token: Secret, seed: TokenHash | None) -> KeepSourceGrant:
         return KeepSourceGrant(
             name=self._name,
             client=self._client.identity,
-            seed=self.seed,
+            seed=seed,
             refresh_token=refresh_token,
         )
 

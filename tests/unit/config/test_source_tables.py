@@ -89,6 +89,11 @@ def test_the_example_has_every_key_with_its_default() -> None:
         (source(scope="a  b"), "source[quotes].scope is 'a  b', must be scopes with one blank"),
         (source(refresh=1), "source[quotes].refresh is unknown"),
         (source() + source(), "source[quotes].name is there twice, must be its own"),
+        (
+            source(grant="refresh_token", refresh_token_file="/r")
+            + source(name="other", grant="refresh_token", refresh_token_file="/r"),
+            "source[other].refresh_token_file is that of source[quotes], must be its own: a ref",
+        ),
         (source(issuer=None), "source[quotes].issuer is missing, must be an issuer's name; or els"),
         (source(issuer="crop"), "source[quotes].issuer is 'crop', must be an issuer's name"),
         (source(token_endpoint=URL), "source[quotes].token_endpoint is set beside issuer, must no"),

@@ -145,6 +145,15 @@ async def test_what_an_operator_brings_counts_and_the_file_as_it_is_no_more() ->
         assert world.client.asked[-1] == "refresh new"
 
 
+async def test_a_spent_text_that_was_taken_out_meanwhile_is_not_sent_again() -> None:
+    async with running() as world:
+        await world.spend(world.seeded())
+        await world.seeded(None).keep(Secret("brought"), TOLD)
+        await world.spend(world.seeded(None))
+        await world.spend(world.seeded())
+        assert world.client.asked == ["refresh seed", "refresh brought", "refresh refresh2"]
+
+
 async def test_without_any_there_is_nothing_to_send() -> None:
     async with running() as world:
         assert not await world.seeded(None).is_authorized()
