@@ -15,6 +15,7 @@ from sessiond.core.changes import RecordEvents
 from sessiond.core.errors import IssuerUnavailable, StoreError, TokenRejected
 from sessiond.core.grant import Grant
 from sessiond.core.principal import shown
+from sessiond.core.queries import FindSession
 from sessiond.core.rows import Drop
 from sessiond.due import DueQueue
 from sessiond.notifier import Notifier
@@ -31,6 +32,11 @@ from sessiond.table import Committed, Table
 AT_ONCE = 64  # keys looked at in one go
 TELL_EVERY = 5.0  # seconds
 AGAIN_IN = 1.0  # seconds, for whoever has too many that wait
+
+_ENDED = NotGiven(
+    reason=Reason.NOTALLOWED,
+    detail="the session has ended since the token was asked for, wanted a live one",
+)
 
 log = structlog.get_logger()
 
@@ -108,6 +114,8 @@ class Sources:
         """Let go of the tokens of users whose grants are gone."""
         gone = [w.row.id for w in batch.writes if isinstance(w, Drop) and isinstance(w.row, Grant)]
         for running in self.now.values() if gone else ():
+            if running.config.grant != "on_behalf_of":
+                continue  # of a thousand sources few hold anything of users
             for grant in gone:
                 running.source.drop(grant)
 
@@ -135,10 +143,20 @@ class Sources:
             found = await self._waited(asking.who, source, key)
         if isinstance(found, KeptToken):
             try:
+                if await self._has_ended(asking):
+                    return self._noted(asking, _ENDED)
                 await self._recorded(asking)
             except StoreError as error:
                 found = NotGiven(reason=Reason.UNAVAILABLE, detail=str(error))
         return self._noted(asking, found)
+
+    async def _has_ended(self, asking: Asking) -> bool:
+        """Say whether the session ended while the issuer was asked on its behalf."""
+        if asking.session is None:
+            return False
+        session = asking.session.session
+        find = FindSession(process=session.process, session=session.id)
+        return await self._table.ask(find) is None
 
     def late(self, asking: Asking) -> NotGiven:
         """Return what is told whose time is over."""

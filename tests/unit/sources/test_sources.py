@@ -233,6 +233,26 @@ async def test_a_users_token_goes_with_his_grant() -> None:
         assert world.settings.now.sources["users"].source.find(first.session.grant) is None
 
 
+async def test_whose_session_ends_while_the_issuer_is_asked_has_no_token_handed_on() -> None:
+    async with at_work() as world, anyio.create_task_group() as tasks:
+        alices, told_to = await world.log_in(), list[str]()
+        world.use(world.users())
+        answer = world.client.hold()
+
+        async def ask() -> None:
+            told_to.append(await world.ask(asking(source="users", session=alices)))
+
+        tasks.start_soon(ask)
+        await idle()
+        name = alices.session.principal.name
+        revoke = Revoke(id=alices.session.id, scope=Scope.USER, value=name, reason="left")
+        await world.table.ask(revoke)
+        answer.set()
+        await idle()
+        assert told_to == ["notallowed"]
+        assert world.issued == []
+
+
 async def test_a_source_of_a_new_configuration_is_at_work_at_once() -> None:
     async with at_work() as world:
         assert await world.ask(asking()) == "notallowed"
