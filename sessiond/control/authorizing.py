@@ -113,7 +113,8 @@ async def _keep(view: View, running: RunningSource, by: Operator, tokens: Tokens
     name = running.config.name
     told = OperatorAuthorized(at=view.clock.now(), by=by, scope="source", value=name)
     await fetching.keep(tokens.refresh_token, told)
-    running.source.forget(None)
+    now = view.sources_now.get(name, running)  # a reload may have put another in its place
+    now.source.forget(None)
     log.warning("source authorized", source=name, uid=by.uid)
 
 

@@ -14,7 +14,7 @@ from sessiond.core.secret import Secret
 from sessiond.sources.seeded import Seeded
 from tests.fakes import token_hash
 from tests.unit.control.test_sourcing import READER, Sourcing, sourcing
-from tests.unit.control.viewing import problem
+from tests.unit.control.viewing import ADMIN, problem
 from tests.unit.sources.fakes import ScriptedClient
 from tests.unit.sources.test_authorizing import Pages
 
@@ -73,6 +73,22 @@ async def test_what_the_browser_comes_back_with_brings_the_refresh_token() -> No
         v.peer = READER
         assert (await v.ask("GET", "/v1/sources/quotes/token")).status_code == 200
         assert world.client.asked == ["refresh brought"]
+
+
+async def test_a_source_that_a_reload_has_replaced_meanwhile_is_asked_anew() -> None:
+    async with at_work() as world:
+        v, made = world.sourcing.v, world.sourcing
+        before = v.view.sources_now["quotes"]
+        begun = await world.post(**HERE)
+        after = made.made(READER.uid, grant="refresh_token")
+        after.source.fetching = before.source.fetching
+        made.use(replace(after, authorizer=before.authorizer))
+        v.peer = READER
+        assert (await v.ask("GET", "/v1/sources/quotes/token")).status_code == 502  # for a while
+        v.peer = ADMIN
+        await world.post(f"{PATH}/{begun['id']}", code="code", state="random")
+        v.peer = READER
+        assert (await v.ask("GET", "/v1/sources/quotes/token")).status_code == 200
 
 
 async def test_with_a_device_code_somebody_is_waited_for() -> None:
