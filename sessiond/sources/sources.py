@@ -213,7 +213,9 @@ class Sources:
         await self._news.wait_for(lambda: bool(self.now))
         while True:
             for source, key in await self._due.take(AT_ONCE):
-                source.look_ahead(key)
+                running = self.now.get(source.name)
+                if running is not None and running.source is source:  # else it was replaced
+                    source.look_ahead(key)
             await anyio.lowlevel.checkpoint()
 
     async def _tell(self) -> None:

@@ -253,6 +253,19 @@ async def test_whose_session_ends_while_the_issuer_is_asked_has_no_token_handed_
         assert world.issued == []
 
 
+async def test_a_source_that_was_replaced_fetches_nothing_ahead_of_time() -> None:
+    async with at_work() as world:
+        world.use(world.own())
+        await world.ask(asking())
+        before = world.client
+        world.client = ScriptedClient()
+        world.use(world.own())
+        await world.ask(asking())
+        await world.clock.advance(217.0)
+        assert before.asked == ["fetch"]  # it would spend what the configuration has replaced
+        assert world.client.asked == ["fetch"] * 2
+
+
 async def test_a_source_of_a_new_configuration_is_at_work_at_once() -> None:
     async with at_work() as world:
         assert await world.ask(asking()) == "notallowed"
