@@ -2,8 +2,9 @@
 
 import json
 import socket
+import sqlite3
 import time
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 import httpx
@@ -12,6 +13,7 @@ import pytest
 from tests.integration.conftest import Start
 from tests.integration.operating import Operator, control_of
 from tests.integration.test_control_socket import as_root
+from tests.integration.test_storage_faults import disk_full
 from tests.integration.test_token_stores import (
     LOCK,
     NOBODY,
@@ -117,7 +119,7 @@ def test_methods_and_bodies_that_are_none_change_nothing(daemon: RunningDaemon) 
                 stack.enter_context(raw(daemon, head + b"Content-Length: 65536\r\n\r\nx"))
             assert one.read() == b"kept"
         for wrong in ("-1", "1e3", f"{fence}, {fence}", "0x1", "\u0661", "9" * 400, f"{fence}.0"):
-            headers = {"Lock": wrong.encode()}
+            headers = {b"Lock": wrong.encode()}
             answer = one.http.put(TOKEN, params=one.at, content=b"x", headers=headers)
             assert answer.status_code == 409, wrong
         assert one.read() == b"kept"
@@ -173,3 +175,37 @@ def test_one_user_neither_fills_the_stores_nor_guesses_another_s_fence(
         assert squatter.release(guessed) == 409
     written = as_somebody(daemon, OTHER, ("POST", LOCK, theirs, wait), ("PUT", TOKEN, theirs, "x"))
     assert [each[0] for each in written] == [200, 204]
+
+
+def test_while_the_disk_is_full_nothing_is_written_and_the_lock_stays_its_holder_s(
+    daemon: RunningDaemon,
+) -> None:
+    with program(daemon) as one, program(daemon) as another:
+        fence = one.lock()
+        assert one.write(b"before", fence) == 204
+        with disk_full(daemon):
+            assert one.write(b"lost", fence) == 503
+            assert one.read() == b"before"
+            assert another.write(b"mine", fence + 1) == 409
+        assert one.write(b"after", fence) == 204
+        assert another.read() == b"after"
+        assert one.release(fence) == 204
+
+
+def test_a_value_moved_to_another_row_by_who_has_the_file_is_nobody_s(
+    daemon: RunningDaemon,
+) -> None:
+    with program(daemon) as one, program(daemon, context="b") as other:
+        assert one.write(secret_value("a stored value"), one.lock()) == 204
+        assert other.write(b"others", other.lock()) == 204
+        daemon.stop()
+        with closing(sqlite3.connect(daemon.database)) as database, database:
+            moved = database.execute(
+                "UPDATE secrets SET sealed = (SELECT sealed FROM secrets WHERE name LIKE '%alice%')"
+                " WHERE kind LIKE '%value%'"
+            )
+            assert moved.rowcount == 2
+        daemon.start()
+    with program(daemon) as one, program(daemon, context="b") as other:
+        assert one.read() is not None
+        assert other.read() is None
