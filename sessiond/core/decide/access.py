@@ -102,12 +102,16 @@ def settle_children(
     Returns:
         How many of them have other roles now.
     """
-    changed = 0
+    changed, rules = 0, draft.rules.access
+    passed: dict[int | None, Access | Denied] = {}  # by the ceiling: it may be of very many roles
     for child_id in draft.rows.children_of(parent.id):
         child = draft.current(child_id)
         if child is None or not child.may_as_parent:
             continue
-        access = passed_on(draft.rules.access, child.about, parent)
+        ceiling = rules.number_of(child.about.name, child.about.type)
+        if ceiling not in passed:
+            passed[ceiling] = passed_on(rules, child.about, parent)
+        access = passed[ceiling]
         if isinstance(access, Denied):
             end_denied(draft, child, access)
             continue

@@ -111,6 +111,18 @@ def test_of_sessions_with_very_many_roles_fewer_are_judged_in_a_piece() -> None:
     assert ledger.pieces == 3
 
 
+def test_so_are_those_of_a_process_that_is_back() -> None:
+    ledger = Ledger()
+    many = tuple(f"role{number:03}" for number in range(PIECE // 2 + 1))
+    for number in range(1, 7):
+        ledger.ask(login(number, presented(f"access {number}", says=verdict(roles=many))))
+        ledger.ask(bind(number))
+    ledger.ask(ProcessLost(process=process_key(100)))
+    held = tuple((number, session_id(number)) for number in range(1, 7))
+    assert ledger.ask(Reconcile(process=process_key(100), about=process_about(), held=held)) == []
+    assert ledger.pieces == 3
+
+
 def test_a_refresh_is_judged_under_the_ceiling(ledger: Ledger) -> None:
     access(ledger, Ceiling(roles=("reader", "ops")))
     ledger.let_pass(HOUR / 2)

@@ -2,11 +2,12 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from msgspec import structs
 
-from sessiond.core.access import AccessRules, Ceiling, Denied
+from sessiond.core.access import MAX_SHARED, Access, AccessRules, Ceiling, Denied
 from sessiond.core.changes import (
     Close,
     EndSessions,
@@ -126,6 +127,31 @@ def test_it_is_told_of_a_refresh_in_the_piece_of_its_parent(
     assert ledger.pieces > 3
     assert {each.roles for each in ledger.rows.sessions.values()} == {("reader",)}
     assert len(roles_told(ledger)) == 14
+
+
+def test_however_many_follow_a_session_its_roles_are_worked_out_once_a_ceiling(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else one user with a thousand roles and many sessions by ticket holds everybody up.
+
+    They follow it in one decision, which nobody else's can go between.
+    """
+    reload(ledger, RDB, Ceiling(name="rdb2*", roles=("role*", "reader")))
+    worked_out, asked = AccessRules.worked_out, list[object]()
+
+    def counted(self: AccessRules, *by: Any) -> Access | Denied:
+        asked.append(by)
+        return worked_out(self, *by)
+
+    monkeypatch.setattr(AccessRules, "worked_out", counted)
+    for number in range(3, 43):
+        spend(ledger, number, pid=200 + number)
+    many = ("trader", *(f"role{number:02}" for number in range(MAX_SHARED)))
+    asked.clear()
+    refresh(ledger, *many)
+    assert len(asked) == 3  # of the session, and of those that follow it under either ceiling
+    assert ledger.session(2).roles == ("trader",)
+    assert {ledger.session(number).roles for number in range(3, 43)} == {many[1:]}
 
 
 def test_a_renewal_may_bring_it_roles_back(ledger: Ledger) -> None:
