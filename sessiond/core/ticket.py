@@ -14,6 +14,7 @@ TicketId = NewType("TicketId", UUID)  # the `jti` (RFC 7519, 4.1.7)
 # How much longer than a ticket lasts it is known to be spent. Whether it has run out is judged by
 # the wall clock: set back by less than this, also while the daemon was down, it brings none back.
 SPENT_KEPT = timedelta(minutes=10)
+MAX_SPENT = 250_000  # that are known to be spent, of all users: some 400 MB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

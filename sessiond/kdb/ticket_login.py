@@ -43,6 +43,7 @@ class TicketLogin(Authentication):
             self._checked = self._checking.check(
                 self._call.password, process=self._owner.about.name, typed=self._call.user
             )
+            self._checking.check_pace(self._checked)
         except TokenRejected as rejected:
             self._settle(Refused.by(rejected))
         else:

@@ -11,6 +11,7 @@ from sessiond.tickets import verdicts
 from sessiond.tickets.claims import TicketClaims
 from sessiond.tickets.keys import TicketKeys
 from sessiond.tickets.needs import TicketServices
+from sessiond.tickets.pace import A_SECOND, AT_ONCE, Pace
 from sessiond.tickets.reading import PresentedAt, TicketCheck, TicketReading
 
 Progress = list[TicketCheck]
@@ -30,6 +31,7 @@ class Checking:
     def __init__(self, services: TicketServices, keys: TicketKeys) -> None:
         self._services = services
         self._keys = keys
+        self._pace = Pace()
 
     def check(
         self, password: Secret, *, process: str | None, typed: str, passed: Progress | None = None
@@ -59,6 +61,19 @@ class Checking:
             ),
             presented=None if claims.verdict is None else self._presented(claims, claims.verdict),
         )
+
+    def check_pace(self, checked: CheckedTicket) -> None:
+        """Count a ticket that is about to be spent.
+
+        Raises:
+            TokenRejected: THROTTLED: its user has spent too many lately.
+        """
+        if not self._pace.take(checked.ticket.name, now=self._services.clock.monotonic()):
+            raise TokenRejected(
+                Refusal.THROTTLED,
+                f"the user has spent {AT_ONCE} tickets and goes on, wanted at most {A_SECOND} a "
+                "second: keep handles open that are used again",
+            )
 
     def count(self, refused: Refusal | None) -> None:
         """Count a login with a ticket; None: it was let in."""

@@ -5,16 +5,17 @@ import json
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from sessiond.testing import FakeProcess
+from sessiond.testing import FakeProcess, QReplyError
 from sessiond.testing.calls import connect_call
-from sessiond.testing.plain import plain_dict
+from sessiond.testing.plain import plain_dict, plain_rows
+from tests import canary
 from tests.integration.conftest import Start
 from tests.integration.estate import (
     BACKEND,
@@ -24,8 +25,10 @@ from tests.integration.estate import (
     remembered,
     with_tickets,
 )
-from tests.integration.operating import Operator
+from tests.integration.operating import Operator, watching
+from tests.integration.test_follow import FOLLOW
 from tests.integration.test_reload import reload
+from tests.integration.test_storage_faults import disk_full
 from tests.integration.test_ticket_exchange import EXCHANGERS, form
 from tests.integration.test_tickets import access, payload
 from tests.issuer.running import ALICE, RunningIssuer
@@ -416,3 +419,89 @@ def test_a_ticket_is_no_token_to_be_exchanged_and_one_users_token_makes_nobody_e
         )
         assert two.gateway.connect(ALICE, f"ticket:{ticket}")["reason"] == "wrongaudience"
         assert two.backend.connect(ALICE, f"ticket:{ticket}")["ok"]
+
+
+# Followers, disks, and what is told
+
+
+def test_followers_hear_of_a_child_by_the_verified_name_and_that_it_is_gone_with_its_parent(
+    strict_issuer: RunningIssuer, start: Start
+) -> None:
+    """However its user was typed, and with no more roles than the follower has room for."""
+    told = GUARDED + 'estate = true\nroles = ["trad*"]\n'
+    daemon = start(with_tickets(strict_issuer, access=told))
+    with processes(daemon, GATEWAY, BACKEND, "rdb2") as (gateway, backend, follower):
+        assert plain_rows(follower.sync(FOLLOW)) == []
+        typed = ALICE.upper()
+        parent = gateway.log_in(typed, access(strict_issuer), 5)["session"]
+        for number in range(3):
+            ticket = remembered(gateway.ticket(parent, BACKEND)["ticket"])
+            spelled = ALICE[: number + 1].upper() + ALICE[number + 1 :]
+            backend.log_in(spelled, ticket, 7 + number)
+        gateway.disconnect(5, parent)
+        heard = [follower.next_push() for _ in range(4)]
+        follower.ping()
+        assert follower.pushes == []
+        names = [(each["user"], each["gone"]) for each in heard]
+        assert sorted(names) == sorted(
+            [(typed, False), (ALICE, False), (ALICE, True), (typed, True)]
+        )
+        assert {tuple(each["roles"]) for each in heard if not each["gone"]} <= {("trading",), ()}
+
+
+def test_while_the_disk_is_full_no_ticket_is_spent_and_parents_end_with_their_children(
+    strict_issuer: RunningIssuer, start: Start
+) -> None:
+    daemon = start(with_tickets(strict_issuer, LASTING))
+    with estate(daemon) as two:
+        parent = two.gateway.log_in(ALICE, access(strict_issuer), 5)["session"]
+        child = two.hop(parent, 7)["session"]
+        ticket = two.ticket(parent)
+        other = two.gateway.log_in(ALICE, access(strict_issuer), 6)["session"]
+        unspent = two.ticket(other)
+        with disk_full(daemon):
+            assert two.backend.connect(ALICE, ticket, 8)["reason"] == "unavailable"
+            two.gateway.disconnect(5, parent)
+            push = two.backend.next_push()
+            assert (push["session"], push["reason"]) == (child, "parent")
+            assert two.refused(parent) == "nosession"
+        two.gateway.log_in(ALICE, access(strict_issuer), 20)  # so what was owed is written
+        daemon.kill()
+    daemon.start()
+    with estate(daemon) as two:
+        assert two.backend.sessions() == []
+        assert two.backend.connect(ALICE, ticket, 8)["reason"] == "revoked"
+        assert two.backend.connect(ALICE, unspent, 9)["ok"]
+
+
+def test_nothing_that_is_told_has_a_ticket_in_it(
+    strict_issuer: RunningIssuer, start: Start
+) -> None:
+    """Also where it was pasted in the wrong place."""
+    daemon = start(with_tickets(strict_issuer, EXCHANGERS))
+    with Operator(daemon) as operator, estate(daemon) as two:
+        parent = two.gateway.log_in(ALICE, access(strict_issuer))["session"]
+        ticket = two.ticket(parent)
+        for user in (ticket, ticket[:250], ticket.removeprefix("ticket:")):
+            assert not two.backend.connect(user, ticket)["ok"]
+            assert not two.backend.connect(user, "bearer:" + "A" * 30)["ok"]
+        for audience in (ticket, ticket[:256], f"rdb {ticket[:250]}"):
+            with suppress(QReplyError):
+                two.gateway.ticket(parent, audience)
+            operator.ask("POST", "/v1/token", data=form(access(strict_issuer), audience))
+        operator.ask("POST", "/v1/token", data=form(ticket))
+        operator.ask("POST", "/v1/token", data={**form("x"), ticket: ticket})
+        operator.ask("GET", f"/v1/sessions?user={ticket}")
+        exchanged_one = exchanged(operator, access(strict_issuer))
+        operator.texts.clear()
+        assert two.backend.log_in(ALICE, exchanged_one, 9)["ok"]
+        for path in ("status", "sessions", "keys", "processes"):
+            operator.get(f"/v1/{path}")
+        body = {"user": ALICE, "password": ticket, "process": {"name": BACKEND}}
+        operator.ask("POST", "/v1/explain", json=body)
+        operator.ask("GET", "/metrics")
+        with watching(daemon, after=0) as stream:
+            events = stream.until("session.opened")
+        told = "".join([*operator.texts, json.dumps(events)])
+    assert canary.found_in(told.encode()) == set()
+    assert daemon.logged(1, event="exchange", outcome="issued")

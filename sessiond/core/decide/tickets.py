@@ -15,7 +15,7 @@ from sessiond.core.passing_on import passed_on
 from sessiond.core.principal import same_name
 from sessiond.core.rows import RowsView
 from sessiond.core.session import ActiveSession, Session, SessionState
-from sessiond.core.ticket import SPENT_KEPT, SpentTicket
+from sessiond.core.ticket import MAX_SPENT, SPENT_KEPT, SpentTicket
 from sessiond.core.verdict import PresentedTokens
 
 EXPIRED = Denied(
@@ -39,6 +39,11 @@ TOO_MANY = Denied(
     detail=f"{MAX_FAMILY} sessions hang on one already by its tickets or websockets, or the "
     "process has login.max_sessions, wanted fewer: close some",
 )
+FULL = Denied(
+    reason=Refusal.THROTTLED,
+    detail=f"{MAX_SPENT} tickets were spent in the last quarter of an hour, wanted fewer: keep "
+    "handles open that are used again",
+)
 
 
 def open_ticket(draft: Draft, change: OpenTicket) -> ActiveSession | Denied:
@@ -49,6 +54,8 @@ def open_ticket(draft: Draft, change: OpenTicket) -> ActiveSession | Denied:
     again = None if spent is None else _repeated(draft, change, spent)
     if spent is not None and again is None:
         return SPENT
+    if spent is None and len(draft.rows.spent_tickets) >= MAX_SPENT:
+        return FULL
     if change.presented is not None:
         return _open_exchanged(draft, change, change.presented, again)
     parent = None if change.ticket.parent is None else draft.live(change.ticket.parent)

@@ -61,6 +61,22 @@ async def test_a_ticket_lets_its_user_in_at_the_other_process_once(clock: FakeCl
         assert daemon.tickets.counts.refused == {("login", "revoked"): 1}
 
 
+async def test_a_user_spends_so_many_and_the_surplus_is_throttled_and_not_spent(
+    clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sessiond.tickets.pace.AT_ONCE", 2)
+    async with serving(clock) as daemon:
+        gateway, backend = await two(daemon)
+        parent, first = await ticket_of(gateway)
+        others = [
+            plain_dict(await gateway.sync(ticket_call(parent, "rdb1")))["ticket"] for _ in range(2)
+        ]
+        reasons = [(await connect(backend, each))["reason"] for each in (first, *others)]
+        assert reasons == ["", "", "throttled"]
+        await clock.advance(1)
+        assert (await connect(backend, others[1]))["ok"]
+
+
 async def test_a_repeated_handshake_gets_the_same_session(clock: FakeClock) -> None:
     async with serving(clock) as daemon:
         gateway, backend = await two(daemon)

@@ -227,12 +227,12 @@ def test_a_parent_that_waits_for_its_process_lets_in_too(ledger: Ledger) -> None
     assert isinstance(ledger.ask(ticket_login(2)), ActiveSession)
 
 
-def test_whatever_ends_a_grant_what_tickets_opened_on_it_ends_with_its_parent(
-    ledger: Ledger,
+def test_so_many_are_known_to_be_spent_and_the_surplus_is_throttled(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tickets = range(2, 12)  # many: the order in which a grant's sessions are found is any
-    for number in tickets:
-        spend(ledger, number)
-    ledger.ask(Refuse(grant=grant_id(1), reason="refused"))
-    reasons = {handle: reason for _, handle, reason in ledger.told}
-    assert reasons == {1: "refused", **dict.fromkeys(tickets, "parent")}
+    """A repeated handshake is no further one."""
+    monkeypatch.setattr("sessiond.core.decide.tickets.MAX_SPENT", 1)
+    first = ticket_login(2, ticket(2, parent=1))
+    opened = ledger.ask(first)
+    assert ledger.refusal(ticket_login(3, ticket(3, parent=1))) is Refusal.THROTTLED
+    assert ledger.ask(first) == opened
