@@ -178,6 +178,12 @@ def _check_audience(claims: TicketClaims, settings: TicketSettings, at: Presente
             "wanted it at the process that it is for: ask for one with the name that this process "
             "says to sessiond",
         )
+    if not settings.may_be_for(meant):  # so perhaps nobody guards the name any more, either
+        raise TokenRejected(
+            Refusal.WRONGAUDIENCE,
+            f"the ticket is for {seen(claims.aud)}, which tickets.audiences does not match any "
+            "more, wanted one that it does: add it there, or sign in there",
+        )
 
 
 def _check_user(claims: TicketClaims, settings: TicketSettings, at: PresentedAt) -> None:

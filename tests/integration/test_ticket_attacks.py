@@ -153,6 +153,17 @@ def test_who_said_the_name_before_it_was_guarded_takes_no_ticket_afterwards(
         assert two.backend.is_cut()
 
 
+def test_where_a_name_is_no_audience_any_more_and_guarded_by_nobody_a_thief_gets_nothing(
+    strict_issuer: RunningIssuer, start: Start
+) -> None:
+    daemon = start(with_tickets(strict_issuer, LASTING))
+    elsewhere = 'audiences = ["hdb*"]\n', GUARDED.replace("rdb*", "hdb*")
+    with estate(daemon) as two:
+        ticket = two.ticket(two.gateway.log_in(ALICE, access(strict_issuer))["session"])
+        reload(daemon, with_tickets(strict_issuer, tickets=elsewhere[0], access=elsewhere[1]))
+        assert two.backend.connect(ALICE, ticket)["reason"] == "wrongaudience"
+
+
 NAMES: dict[str, Callable[[str], str]] = {
     "as it is": lambda host: "rdb1",
     "in another case": lambda host: "RDB1",

@@ -190,8 +190,8 @@ def test_leeway_excuses_no_ticket_that_is_over() -> None:
 
 def test_where_no_process_is_named_any_of_this_host_may_be_meant() -> None:
     anywhere = replace(HERE, process=None)
-    assert reason(ticket(None, changed(aud="hdb7")), at=anywhere) == ""
-    assert reason(ticket(None, changed(aud="hdb7@host2")), at=anywhere) == "wrongaudience"
+    assert reason(ticket(None, changed(aud="rdb7")), at=anywhere) == ""
+    assert reason(ticket(None, changed(aud="rdb7@host2")), at=anywhere) == "wrongaudience"
 
 
 def test_no_reason_shows_any_of_the_ticket_that_could_be_used() -> None:
@@ -227,3 +227,12 @@ def is_refused(text: str) -> bool:
     except TokenRejected:  # any other exception is our bug
         return True
     return False
+
+
+def test_one_for_a_name_that_is_no_audience_any_more_is_refused() -> None:
+    """With the audience its guard may have gone, and any process may say the name."""
+    found, passed, detail = outcome(
+        ticket(None, changed()), settings=replace(SETTINGS, audiences=("hdb*",))
+    )
+    assert (found, len(passed)) == ("wrongaudience", 5)
+    assert "does not match any more" in detail
