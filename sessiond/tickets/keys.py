@@ -119,7 +119,7 @@ class TicketKeys:
     def _until_next(self) -> float:
         """Return the seconds until there is something to do, at most `LOOK_EVERY`."""
         moment = rotation.wakes_at(tuple(self._rows.values()))
-        if moment is None:
+        if moment is None or self._services.settings() is None:  # `look` tells when they are on
             return LOOK_EVERY
         left = (moment - self._services.clock.now()).total_seconds()
         return min(max(left, AGAIN_IN), LOOK_EVERY)

@@ -13,7 +13,7 @@ from sessiond.core.ticket import TicketKey
 from sessiond.eventlog import EventLog
 from sessiond.gate import Gate
 from sessiond.table import Table
-from sessiond.tickets.keys import AGAIN_IN, TicketKeys
+from sessiond.tickets.keys import AGAIN_IN, LOOK_EVERY, TicketKeys
 from sessiond.tickets.settings import TicketSettings
 from tests.fakes import DAY, FakeClock, MemoryStore, Settings, idle, table_settings
 from tests.unit.gate.fakes import gate_settings
@@ -111,6 +111,17 @@ async def test_keys_follow_each_other_by_the_clock(clock: FakeClock) -> None:
         await clock.advance(30 * DAY)
         assert signer() not in (first, second)
         tasks.cancel_scope.cancel()
+
+
+async def test_while_tickets_are_off_a_key_that_would_be_due_wakes_nobody(
+    clock: FakeClock,
+) -> None:
+    settings = Settings[TicketSettings | None](SETTINGS)
+    keys = tickets_on(KeyTable(), Gate(gate_settings(), clock=clock), clock, settings).keys
+    await keys.see_to()
+    settings.now = None
+    await clock.advance(40 * DAY)
+    assert keys._until_next() == LOOK_EVERY
 
 
 async def test_without_tickets_no_key_is_made_and_none_counts(clock: FakeClock) -> None:
