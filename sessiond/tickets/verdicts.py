@@ -92,9 +92,9 @@ def opened(
     try:
         octets = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
         plain = sealing.unseal(octets, **_place(ticket))
-    except (binascii.Error, SessiondError):
+        members = msgspec.json.decode(plain.reveal(), type=_Members)
+    except (binascii.Error, SessiondError, msgspec.DecodeError):  # or by another version
         return None
-    members = msgspec.json.decode(plain.reveal(), type=_Members)
     name, generation = members.principal.issuer, members.generation
     if members.instance != instance:
         is_same = settings.issuers.get(name) == members.issuer

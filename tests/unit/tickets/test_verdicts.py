@@ -1,11 +1,13 @@
 """What was found about a token goes with the ticket that it was exchanged for, and nowhere else."""
 
+import base64
 from dataclasses import fields, replace
 from datetime import timedelta
 from uuid import UUID
 
 import pytest
 
+from sessiond.core.secret import Secret
 from sessiond.core.ticket import TicketId
 from sessiond.core.verdict import Verdict
 from sessiond.store.sealing import KeyRing
@@ -70,6 +72,14 @@ def test_what_was_changed_does_not_open(at: int) -> None:
 
 @pytest.mark.parametrize("text", ["", "x", "not base64!", "AAAA"])
 def test_what_is_none_does_not_open(text: str) -> None:
+    assert verdicts.opened(text, JTI, SETTINGS, RING, instance=INSTANCE) is None
+
+
+@pytest.mark.parametrize("plain", ["[1]", "{}", "no JSON"])
+def test_what_another_version_has_sealed_does_not_open(plain: str) -> None:
+    place = {"table": "tickets", "column": "verdict", "row": str(JTI)}
+    octets = RING.seal(Secret(plain), **place, issuer="", subject="")
+    text = base64.urlsafe_b64encode(octets).decode()
     assert verdicts.opened(text, JTI, SETTINGS, RING, instance=INSTANCE) is None
 
 
