@@ -116,6 +116,12 @@ class SignIn:
         self.detail = fault
         self.is_over.set()
 
+    def cut(self, why: str) -> None:
+        """End it from outside; whoever waits for it is told why. What is being written is."""
+        if not self.is_over.is_set():
+            self.end(why)
+        self.scope.cancel()
+
 
 class Authorizing:
     """Owns the sign-ins that are under way."""
@@ -140,7 +146,7 @@ class Authorizing:
         """Wait for nobody any more."""
         self._tasks = None
         for each in self._sign_ins.values():
-            each.scope.cancel()
+            each.cut("sessiond is stopping, wanted it at work: begin anew")
 
     async def by_browser(
         self, source: str, authorizer: SourceAuthorizer, keep: Keep, redirect_uri: str
@@ -208,10 +214,9 @@ class Authorizing:
         try:
             with self._containment.around("sign-in", sign_in.source), sign_in.scope:
                 fault = await self._kept(sign_in, tokens)
-            if sign_in.scope.cancelled_caught:
-                fault = "another sign-in for this source took its place"
         finally:
-            sign_in.end(fault)
+            if not sign_in.scope.cancelled_caught:  # else who has cut it said why
+                sign_in.end(fault)
 
     async def _kept(self, sign_in: SignIn, tokens: Callable[[], Awaitable[Tokens]]) -> str:
         """Return why it failed; empty: what it brought is on disk."""
@@ -232,7 +237,7 @@ class Authorizing:
         self._clear()
         before = self._sign_ins.pop(source, None)
         if before is not None:
-            before.scope.cancel()
+            before.cut("another sign-in for this source took its place, wanted one: finish that")
         if len(self._sign_ins) >= MAX_SIGN_INS:
             raise TooManySignIns(f"{MAX_SIGN_INS} sign-ins are under way: wait for one to end")
         sign_in = self._sign_ins[source] = SignIn(
@@ -249,7 +254,7 @@ class Authorizing:
         now = self._clock.monotonic()
         for source, each in [*self._sign_ins.items()]:
             if each.ends_at <= now:
-                each.scope.cancel()
+                each.cut("nobody has signed in in time, wanted somebody: begin anew")
                 del self._sign_ins[source]
 
 

@@ -190,6 +190,39 @@ async def test_another_sign_in_for_the_source_takes_its_place() -> None:
         assert world.authorizing.find("quotes", first.id) is None
 
 
+async def test_who_waits_for_one_in_a_browser_hears_that_another_took_its_place() -> None:
+    async with at_work() as world:
+        first, _ = await world.browser()
+        await world.browser()
+        assert first.is_over.is_set()
+        assert "took its place" in first.detail
+
+
+async def test_what_is_being_written_is_kept_though_another_begins() -> None:
+    async with at_work() as world:
+        first, state = await world.browser()
+        writing, written = anyio.Event(), anyio.Event()
+
+        async def keep(_: Tokens) -> None:
+            writing.set()
+            await written.wait()
+
+        first.keep = keep
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(world.redeem, first, state)
+            await writing.wait()
+            await world.device()
+            written.set()
+        assert (first.standing, first.detail) == (Standing.AUTHORIZED, "")
+
+
+async def test_one_that_is_cut_as_the_daemon_stops_says_so() -> None:
+    async with at_work() as world:
+        device = await world.device()
+        world.authorizing.stop()
+        assert device.detail.startswith("sessiond is stopping")
+
+
 async def test_one_that_nobody_finishes_is_over_in_time() -> None:
     async with at_work() as world:
         sign_in, _ = await world.browser()
@@ -198,6 +231,9 @@ async def test_one_that_nobody_finishes_is_over_in_time() -> None:
         assert world.authorizing.find("quotes", sign_in.id) is None
         await idle()
         assert device.standing is Standing.FAILED
+        assert {sign_in.detail, device.detail} == {
+            "nobody has signed in in time, wanted somebody: begin anew"
+        }
 
 
 async def test_an_issuer_that_is_away_begins_none(monkeypatch: pytest.MonkeyPatch) -> None:
