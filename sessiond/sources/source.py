@@ -103,10 +103,7 @@ class Source:
             scope.cancel()
 
     def retire(self) -> None:
-        """Begin no more calls, since another source has this one's place; finish what is begun.
-
-        One that went on fetching ahead of time would take an earlier text of its file up again.
-        """
+        """Begin no more calls, since another has its place; whoever waits for one is answered."""
         self._tasks = None
 
     async def over(self) -> None:

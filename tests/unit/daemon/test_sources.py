@@ -106,15 +106,15 @@ async def test_nothing_is_built_anew_about_which_nothing_has_changed(
     assert list(builder.running) == ["b"]
 
 
-async def test_one_whose_place_another_has_makes_no_more_calls(
+async def test_one_that_is_replaced_begins_no_more_calls(
     builder: SourceBuilder, config: Made
 ) -> None:
-    first = (await builder.begin(config()))["quotes"]
+    first = await builder.begin(config({"name": "a"}, {"name": "b"}))
     async with anyio.create_task_group() as tasks:
-        first.source.begin(tasks, lambda *_: None)
-        builder.use(await builder.build(config({"scope": "x"})))
-        told = await first.source.join(None).answer()
-    assert getattr(told, "detail", "") == IS_STOPPING
+        for each in first.values():
+            each.source.begin(tasks, lambda seconds, key: None)
+        builder.use(await builder.build(config({"name": "a"}, {"name": "b", "scope": "x"})))
+        assert [first[name].source._tasks for name in ("a", "b")] == [tasks, None]
 
 
 async def test_another_secret_in_the_same_file_is_another_source(

@@ -104,6 +104,29 @@ async def test_one_that_is_asked_for_is_fetched_ahead_of_time_and_nobody_waits(
     assert len(world.client.asked) == 1 + 1000 // 216
 
 
+async def test_one_that_another_has_the_place_of_begins_no_calls(world: World) -> None:
+    async with world.at_work():
+        await asked(world.source)
+        world.source.retire()
+        await world.seconds(230)  # the next was due ahead of time
+        assert world.client.asked == ["fetch"]
+
+
+async def test_whoever_waits_as_another_takes_its_place_is_answered(world: World) -> None:
+    async with world.at_work():
+        said, answer = list[str](), world.client.hold()
+
+        async def ask() -> None:
+            said.append(await asked(world.source))
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(ask)
+            await idle()
+            world.source.retire()
+            answer.set()
+        assert said == ["token1"]
+
+
 async def test_whoever_asks_late_in_its_life_has_the_next_fetched_too(world: World) -> None:
     async with world.at_work():
         await asked(world.source)
