@@ -31,6 +31,7 @@ from sessiond.table import Committed, Table
 
 AT_ONCE = 64  # keys looked at in one go
 TELL_EVERY = 5.0  # seconds
+TOLD_AT_ONCE = 200  # events of one decision
 AGAIN_IN = 1.0  # seconds, for whoever has too many that wait
 
 _ENDED = NotGiven(
@@ -112,10 +113,11 @@ class Sources:
 
     def take(self, batch: Committed) -> None:
         """Let go of the tokens of users whose grants are gone."""
+        sources = self.now.values()
+        if not sources:  # nothing is looked through where there are none
+            return
         gone = [w.row.id for w in batch.writes if isinstance(w, Drop) and isinstance(w.row, Grant)]
-        for running in self.now.values() if gone else ():
-            if running.config.grant != "on_behalf_of":
-                continue  # of a thousand sources few hold anything of users
+        for running in sources if gone else ():
             for grant in gone:
                 running.source.drop(grant)
 
@@ -225,15 +227,17 @@ class Sources:
             await self._told(self._tally.take(self._clock.monotonic()))
 
     async def _told(self, taken: Taken) -> None:
-        if not taken:
-            return
-        now = self._clock.now()
-        events = tuple(issue.event(count, now) for issue, count in taken)
-        try:
-            await self._table.ask(RecordEvents(events=events))
-        except StoreError as error:
-            log.warning("issued tokens not told of yet", error=str(error))
-            self._tally.put_back(taken)
+        """Tell of them, some at a time: one decision is not to hold the loop for all of them."""
+        while taken:
+            now = self._clock.now()
+            events = tuple(issue.event(count, now) for issue, count in taken[:TOLD_AT_ONCE])
+            try:
+                await self._table.ask(RecordEvents(events=events))
+            except StoreError as error:
+                log.warning("issued tokens not told of yet", error=str(error))
+                self._tally.put_back(taken)
+                return
+            taken = taken[TOLD_AT_ONCE:]
 
     def _look_ahead_in(self, source: Source, seconds: float, key: Key) -> None:
         self._due.add_in(max(seconds, 0.0), (source, key))

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import NoReturn
 
 import anyio
 import pytest
@@ -16,8 +17,8 @@ from sessiond.sources.answer import Answer, NotGiven
 from sessiond.sources.asking import Asking
 from sessiond.sources.on_behalf import OnBehalf
 from sessiond.sources.settings import RunningSource, SourceSettings
-from sessiond.sources.sources import TELL_EVERY, Sources
-from sessiond.table import Table
+from sessiond.sources.sources import TELL_EVERY, TOLD_AT_ONCE, Sources
+from sessiond.table import Committed, Table
 from tests.fakes import (
     FakeClock,
     MemoryStore,
@@ -273,6 +274,33 @@ async def test_a_source_of_a_new_configuration_is_at_work_at_once() -> None:
         assert await world.ask(asking()) == "token1"
         world.use(world.own(), world.own(name="other"))
         assert await world.ask(asking(source="other")) == "token2"
+
+
+class Unread:
+    """Writes of a batch that nobody looks at."""
+
+    def __iter__(self) -> NoReturn:
+        raise AssertionError("the writes were looked through")
+
+
+async def test_without_sources_no_batch_is_looked_through() -> None:
+    async with at_work() as world:
+        world.sources.take(Committed(Unread(), ()))  # type: ignore[arg-type]
+        world.use(world.own())
+        with pytest.raises(AssertionError, match="looked through"):
+            world.sources.take(Committed(Unread(), ()))  # type: ignore[arg-type]
+
+
+async def test_very_many_sums_are_told_some_at_a_time() -> None:
+    many = TOLD_AT_ONCE + 50
+    async with at_work() as world:
+        world.use(world.own())
+        for who in range(many):
+            for _ in range(3):
+                await world.ask(asking(who=who))
+    told_of = [len(events) for _, events in world.store.commits]
+    assert world.issued == [("quotes", 1)] * many + [("quotes", 2)] * many
+    assert told_of[-2:] == [TOLD_AT_ONCE, 50]
 
 
 async def test_nothing_is_fetched_once_the_daemon_stops() -> None:
