@@ -1,6 +1,5 @@
 """The issuers at work: built from the configuration, and replaced where it changes."""
 
-import hashlib
 import ssl
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
@@ -23,13 +22,13 @@ from sessiond.control.instrumented import (
 )
 from sessiond.core.errors import ConfigError
 from sessiond.core.secret import Secret
-from sessiond.daemon.authorities import authorities_of
+from sessiond.daemon.authorities import Trusted, authorities_of
+from sessiond.daemon.secrets_digest import digest_of
 from sessiond.extensions.issuer_plugins import plugged_in
 from sessiond.extensions.roles import AskedRoles, AskedSource, RolesVerifier
 from sessiond.gate import Breaker, FairLimiter, IssuerRoute
 from sessiond.issuers.build import Issuer, RefreshLimits, build_graph, build_issuer
 from sessiond.issuers.health import IssuerHealth
-from sessiond.issuers.http import trust
 from sessiond.issuers.our_clients import ClientSecrets
 from sessiond.metrics import Metrics
 from sessiond.refresher import RefreshIssuer, TokenSource
@@ -119,7 +118,7 @@ class Issuers:
             ConfigError: A secret, a certificate or a plugin is not as it should be.
         """
         built: dict[str, RunningIssuer] = {}
-        trusted = _Trusted()
+        trusted = Trusted()
         async with AsyncExitStack() as stack:  # for an error, and for a stop meanwhile
             stack.push_async_callback(self.discard, built)
             for each in config.issuers:
@@ -168,7 +167,7 @@ class Issuers:
         self._tasks.start_soon(_tend, running, self._clock, self.containment)
 
     async def _build(
-        self, each: IssuerConfig, config: Config, trusted: "_Trusted", *, at_start: bool
+        self, each: IssuerConfig, config: Config, trusted: Trusted, *, at_start: bool
     ) -> RunningIssuer:
         client_secret = self._secret(each, "client_secret_file")
         refresh_secret = self._secret(each, "refresh_client_secret_file")
@@ -185,8 +184,8 @@ class Issuers:
             refresh=RefreshLimits(
                 timeout=config.refresh.timeout, concurrency=config.refresh.concurrency
             ),
-            secrets=_digest(client_secret, refresh_secret, web_secret),
-            authorities=await _away(authorities_of, each.ca_file, f"issuer[{each.name}].ca_file"),
+            secrets=digest_of(client_secret, refresh_secret, web_secret),
+            authorities=await authorities_of(each.ca_file, f"issuer[{each.name}].ca_file"),
         )
         before = self.running.get(each.name)
         is_same = before is not None and before.spec == spec
@@ -197,7 +196,7 @@ class Issuers:
             health = IssuerHealth(self._clock, name=each.name, note_call=note)
         else:
             health = before.health.successor()
-        tls = await trusted.by(spec)
+        tls = await trusted.by(spec.authorities, each.ca_file, f"issuer[{each.name}].ca_file")
         secrets = ClientSecrets(client=client_secret, refresh=refresh_secret, web=web_secret)
         # What was missing before keeps no other change from being applied.
         lenient = at_start or is_same
@@ -302,37 +301,6 @@ class Issuers:
         )
 
 
-class _Trusted:
-    """Whom the issuers of one configuration trust: loaded once for all who trust the same."""
-
-    def __init__(self) -> None:
-        self._contexts: dict[bytes, ssl.SSLContext] = {}
-
-    async def by(self, spec: IssuerSpec) -> ssl.SSLContext:
-        """Return what decides whom an issuer's connections trust.
-
-        Raises:
-            ConfigError: Its ca_file is gone, holds no certificate, or has just been changed: what
-                was loaded of it would count for all whose file was as that was before.
-        """
-        if spec.authorities not in self._contexts:
-            try:
-                loaded = await _away(trust, spec.config.ca_file)
-            except OSError as error:
-                raise ConfigError(
-                    f"issuer[{spec.config.name}].ca_file: {error}, wanted certificates in PEM: "
-                    "name a file of them"
-                ) from error
-            key = f"issuer[{spec.config.name}].ca_file"
-            if await _away(authorities_of, spec.config.ca_file, key) != spec.authorities:
-                raise ConfigError(
-                    f"issuer[{spec.config.name}].ca_file: {spec.config.ca_file} was changed while "
-                    "it was read, wanted it at rest: try again"
-                )
-            self._contexts[spec.authorities] = loaded
-        return self._contexts[spec.authorities]
-
-
 def _sources(issuer: Issuer, health: IssuerHealth) -> dict[str, TokenSource]:
     """Return what refreshes the tokens of each of our clients; one may stand for both."""
     sources: dict[str, TokenSource] = {}
@@ -354,8 +322,3 @@ async def _tend(running: RunningIssuer, clock: Clock, containment: Containment) 
     finally:
         with anyio.CancelScope(shield=True), containment.around("issuer", name):
             await running.issuer.close()
-
-
-def _digest(*found: Secret | None) -> bytes:
-    texts = ["-" if each is None else f"+{each.reveal()}" for each in found]
-    return hashlib.sha256("\0".join(texts).encode()).digest()

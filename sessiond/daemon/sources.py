@@ -1,8 +1,6 @@
 """The sources at work: built from the configuration, and replaced where it changes."""
 
-import hashlib
-import ssl
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -15,11 +13,10 @@ import structlog
 from sessiond.clock import Clock
 from sessiond.config import Config, IssuerConfig, SourceConfig, credentials
 from sessiond.containment import Containment
-from sessiond.core.errors import ConfigError
 from sessiond.core.grant import TokenHash
 from sessiond.core.secret import Secret
-from sessiond.daemon.authorities import authorities_of
-from sessiond.issuers.http import trust
+from sessiond.daemon.authorities import Trusted, authorities_of
+from sessiond.daemon.secrets_digest import digest_of
 from sessiond.issuers.source_build import SourceParts, SourceSecrets, build_source
 from sessiond.refresher import Refresher
 from sessiond.sources.fetching import Fetching, OwnStanding
@@ -99,7 +96,7 @@ class SourceBuilder:
         """
         issuers = {each.name: each for each in config.issuers}
         built: dict[str, BuiltSource] = {}
-        trusted: dict[bytes, ssl.SSLContext] = {}  # loaded once for all who trust the same
+        trusted = Trusted()
         try:
             for each in config.sources:
                 issuer = issuers.get(each.issuer)
@@ -136,17 +133,32 @@ class SourceBuilder:
         each: SourceConfig,
         issuer: IssuerConfig | None,
         config: Config,
-        trusted: dict[bytes, ssl.SSLContext],
+        trusted: Trusted,
     ) -> BuiltSource:
-        recipe = await _recipe(each, issuer, config, self._environ)
-        spec, before = recipe.spec, self.running.get(each.name)
+        secrets = await _away(self._secrets, each)
+        ca_file = each.ca_file if issuer is None else issuer.ca_file
+        key = f"source[{each.name}].ca_file" if issuer is None else f"issuer[{issuer.name}].ca_file"
+        spec = SourceSpec(
+            config=msgspec.structs.replace(each, processes=(), readers=()),
+            issuer=() if issuer is None else tuple(getattr(issuer, k) for k in _OF_THE_ISSUER),
+            timeout=config.refresh.timeout,
+            leeway=config.login.leeway,
+            secrets=digest_of(secrets.client, secrets.refresh_token, secrets.password),
+            authorities=await authorities_of(ca_file, key),
+        )
+        before = self.running.get(each.name)
         if before is not None and before.spec == spec:
             return before
-        if spec.authorities not in trusted:
-            trusted[spec.authorities] = await _away(_trust, recipe.ca_file, recipe.ca_key)
-        parts = recipe.parts(self._services.clock, trusted[spec.authorities])
-        source = self._source(each, parts, recipe.secrets)
-        return BuiltSource(spec=spec, parts=parts, source=source)
+        parts = build_source(
+            each,
+            issuer,
+            secrets=secrets,
+            timeout=spec.timeout,
+            leeway=spec.leeway,
+            clock=self._services.clock,
+            tls=await trusted.by(spec.authorities, ca_file, key),
+        )
+        return BuiltSource(spec=spec, parts=parts, source=self._source(each, parts, secrets))
 
     def _source(self, each: SourceConfig, parts: SourceParts, secrets: SourceSecrets) -> Source:
         services = self._services
@@ -216,66 +228,3 @@ class _Recipe:
             clock=clock,
             tls=tls,
         )
-
-
-async def _recipe(
-    each: SourceConfig, issuer: IssuerConfig | None, config: Config, environ: Mapping[str, str]
-) -> _Recipe:
-    """Read all that a source is built from, away from the loop.
-
-    Raises:
-        ConfigError: A file is not as it should be.
-    """
-    secrets = await _away(_secrets, each, environ)
-    ca_file = each.ca_file if issuer is None else issuer.ca_file
-    whose = f"source[{each.name}]" if issuer is None else f"issuer[{issuer.name}]"
-    spec = SourceSpec(
-        config=msgspec.structs.replace(each, processes=(), readers=()),
-        issuer=() if issuer is None else tuple(getattr(issuer, k) for k in _OF_THE_ISSUER),
-        timeout=config.refresh.timeout,
-        leeway=config.login.leeway,
-        secrets=_digest(secrets.client, secrets.refresh_token, secrets.password),
-        authorities=await _away(authorities_of, ca_file, f"{whose}.ca_file"),
-    )
-    return _Recipe(
-        spec=spec,
-        config=each,
-        issuer=issuer,
-        secrets=secrets,
-        ca_file=ca_file,
-        ca_key=f"{whose}.ca_file",
-    )
-
-
-def _secrets(each: SourceConfig, environ: Mapping[str, str]) -> SourceSecrets:
-    """Read a source's secrets; their credentials are called source.NAME.KEY."""
-
-    def read(key: str, *, is_wanted: bool) -> Secret | None:
-        if not is_wanted:
-            return None
-        return credentials.secret(
-            getattr(each, f"{key}_file"),
-            key=f"source[{each.name}].{key}_file",
-            credential=f"source.{each.name}.{key}",
-            environ=environ,
-        )
-
-    return SourceSecrets(
-        client=read("client_secret", is_wanted=each.client_auth != "none"),
-        refresh_token=read("refresh_token", is_wanted=each.grant == "refresh_token"),
-        password=read("password", is_wanted=each.grant == "password"),
-    )
-
-
-def _trust(ca_file: str, key: str) -> ssl.SSLContext:
-    try:
-        return trust(ca_file)
-    except OSError as error:
-        raise ConfigError(
-            f"{key}: {error}, wanted certificates in PEM: name a file of them"
-        ) from error
-
-
-def _digest(*found: Secret | None) -> bytes:
-    texts = ["-" if each is None else f"+{each.reveal()}" for each in found]
-    return hashlib.sha256("\0".join(texts).encode()).digest()

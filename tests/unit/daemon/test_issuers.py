@@ -93,7 +93,7 @@ def loaded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         files.append(Path(ca_file).name)
         return trust(ca_file)
 
-    monkeypatch.setattr("sessiond.daemon.issuers.trust", counted)
+    monkeypatch.setattr("sessiond.daemon.authorities.trust", counted)
     return files
 
 
@@ -150,7 +150,7 @@ async def test_a_file_that_is_changed_while_it_is_read_decides_nothing_for_other
         (tmp_path / "a").write_bytes(other)
         return trust(ca_file)
 
-    monkeypatch.setattr("sessiond.daemon.issuers.trust", after_a_change)
+    monkeypatch.setattr("sessiond.daemon.authorities.trust", after_a_change)
     with pytest.raises(ConfigError, match=r"issuer\[corp0\]\.ca_file: .*/a was changed"):
         await issuers.build(trusting(tmp_path, "a", "b"))
 

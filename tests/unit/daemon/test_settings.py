@@ -25,8 +25,8 @@ from sessiond.config import (
 )
 from sessiond.containment import Containment
 from sessiond.core.rules import WebRules
+from sessiond.daemon import authorities as authorities_module
 from sessiond.daemon import issuers as issuers_module
-from sessiond.daemon import sources as sources_module
 from sessiond.daemon.issuers import Issuers
 from sessiond.daemon.reload import NEEDS_RESTART, needing_restart
 from sessiond.daemon.settings import look_up, snapshot_of
@@ -118,8 +118,7 @@ def _nothing_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     monkeypatch.setattr(issuers_module, "plugged_in", plugged_in)
     monkeypatch.setattr(issuers_module, "build_graph", lambda *_, **__: None)  # has no secret
-    monkeypatch.setattr(issuers_module, "trust", lambda _: tls)
-    monkeypatch.setattr(sources_module, "trust", lambda _: tls)
+    monkeypatch.setattr(authorities_module, "trust", lambda _: tls)
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """The sources are built from the configuration, and those about which nothing changes go on."""
 
+import ssl
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,8 @@ import trustme
 from sessiond.config import Config, read
 from sessiond.containment import Containment
 from sessiond.core.errors import ConfigError
-from sessiond.daemon.sources import (
-    WITH_A_PASSWORD,
-    SourceBuilder,
-    SourceServices,
-    problems_of_sources,
-)
-from sessiond.gate.flight import IS_STOPPING
+from sessiond.daemon.sources import WITH_A_PASSWORD, SourceBuilder, SourceServices
+from sessiond.issuers.http import trust
 from sessiond.refresher import Refresher, RefreshSettings
 from sessiond.sources.fetching import OwnStanding
 from sessiond.sources.on_behalf import OnBehalf
@@ -168,14 +164,17 @@ async def test_its_own_authorities_count_where_it_stands_alone(
         await builder.build(config(alone))
 
 
-async def test_what_a_start_would_refuse_is_found_before(config: Made, tmp_path: Path) -> None:
-    wrong = config(
-        {"name": "a"},
-        {"name": "b", "client_secret_file": str(tmp_path / "none")},
-        {"name": "c", "client_secret_file": ""},
-    )
-    found = [str(each) async for each in problems_of_sources(wrong, {}, FakeClock())]
-    assert [each.partition(":")[0] for each in found] == [
-        "source[b].client_secret_file",
-        "source[c]",
-    ]
+async def test_authorities_that_are_changed_while_they_are_read_count_for_nobody(
+    builder: SourceBuilder, config: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ca = tmp_path / "ca.pem"
+    ca.write_bytes(trustme.CA().cert_pem.bytes())
+
+    def after_a_change(ca_file: str) -> ssl.SSLContext:
+        ca.write_bytes(trustme.CA().cert_pem.bytes())
+        return trust(ca_file)
+
+    monkeypatch.setattr("sessiond.daemon.authorities.trust", after_a_change)
+    alone = {"issuer": None, "token_endpoint": "https://sts.example.com/", "ca_file": str(ca)}
+    with pytest.raises(ConfigError, match=r"source\[quotes\]\.ca_file: .*was changed while"):
+        await builder.build(config(alone))
