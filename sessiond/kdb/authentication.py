@@ -21,18 +21,21 @@ NO_FACTS: Mapping[str, str] = MappingProxyType({})
 class Authentication(ABC):
     """What was presented, until it is answered. What it does stands in its order."""
 
-    def __init__(self, services: LoginServices, owner: Owner, slot: Slot) -> None:
+    def __init__(
+        self, services: LoginServices, owner: Owner, slot: Slot, timings: LoginTimings
+    ) -> None:
         """Take the call's place; a kind's `begin` goes on with it.
 
         Args:
             services: What to work with.
             owner: Whose call it is.
             slot: Its place among the messages in hand, or apart from them.
+            timings: Filled with what its time goes to.
         """
         self._services = services
         self._owner = owner
         self._slot = slot
-        self._timings = LoginTimings()
+        self._timings = timings
         self._submitted_at: float | None = None  # monotonic moment
         self._commit_took: float | None = None  # seconds
         self._outcome: ActiveSession | Refused | None = None

@@ -67,13 +67,13 @@ def tell(
     else:
         issuer, word = outcome.session.principal.issuer, "accepted"
         facts = {"issuer": issuer, "session": str(outcome.session.id)}
-    facts = {**facts, **told.facts}
     log.info(
         "login" if told.call == "connect" else "renewal",
         outcome=word,
         user=told.user,
         process=owner.about.name,
         **facts,
+        **told.facts,
         **_milliseconds(
             answer_ms=told.took,
             queue_ms=told.timings.queued,

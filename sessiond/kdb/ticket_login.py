@@ -10,6 +10,7 @@ from sessiond.core.errors import TokenRejected
 from sessiond.core.grant import GrantId
 from sessiond.core.principal import shown
 from sessiond.core.session import ActiveSession, SessionId
+from sessiond.gate import LoginTimings
 from sessiond.kdb import replies
 from sessiond.kdb.authentication import Authentication
 from sessiond.kdb.calls import Connect
@@ -31,7 +32,7 @@ class TicketLogin(Authentication):
         slot: Slot,
     ) -> None:
         """Take the call; `begin` goes on with it. See `Authentication` for the others."""
-        super().__init__(services, owner, slot)
+        super().__init__(services, owner, slot, LoginTimings())
         self._checking = checking
         self._call = call
         self._session = SessionId(services.new_id())

@@ -21,9 +21,8 @@ class TokenAuthentication(Authentication):
         self, services: LoginServices, owner: Owner, slot: Slot, tasks: ConnectionTasks
     ) -> None:
         """Take the call's place; `tasks` is where what has to wait runs."""
-        super().__init__(services, owner, slot)
         self._verification = Verification(services, owner, slot, tasks, self._verified)
-        self._timings = self._verification.timings
+        super().__init__(services, owner, slot, self._verification.timings)
         self._login: VerifiedLogin | None = None
 
     @abstractmethod
