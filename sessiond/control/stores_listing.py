@@ -46,7 +46,7 @@ class StoredValue(Struct, frozen=True, kw_only=True):
     """A value, but not what it is."""
 
     name: str
-    size: int  # bytes, as it is kept
+    size: int  # bytes
     written_at: datetime
 
 
