@@ -108,8 +108,6 @@ async def token_of(view: View, peer: Peer, name: str) -> KeptToken:
     Raises:
         Problem: There is none now.
     """
-    if view.sources is None:
-        raise Problem(HTTPStatus.NOT_FOUND, "there are no sources")
     asking = Asking(source=name, who=peer.uid, by=await operator_of(peer))
     answer = view.sources.find(asking)
     if answer is None:

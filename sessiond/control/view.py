@@ -140,7 +140,8 @@ class View:
     metrics: Metrics = field(default_factory=Metrics)
     failures: Mapping[tuple[str, str], int] = field(default_factory=dict)  # by task, and whose
     subscribers: Subscribers
-    sources: Sources | None = None  # None: there are none
+    stores: TokenStores
+    sources: Sources
     ready_at: datetime | None = None  # set when it is
     ready_since: float = 0.0  # the same in monotonic time
     configuration: ConfigurationView = field(default_factory=ConfigurationView)
@@ -154,7 +155,7 @@ class View:
     @property
     def sources_now(self) -> Mapping[str, RunningSource]:
         """The data sources of now, by their names."""
-        return {} if self.sources is None else self.sources.now
+        return self.sources.now
 
     def begin(self) -> None:
         """Note that the daemon is ready."""

@@ -34,7 +34,6 @@ class Sourcing:
     def use(self, *sources: RunningSource) -> None:
         by_name = {each.config.name: each for each in sources}
         self.settings.now = SourceSettings(sources=by_name)
-        assert self.v.view.sources is not None
         self.v.view.sources.begin()
 
     def made(self, *readers: int | str, **keys: Any) -> RunningSource:

@@ -35,6 +35,8 @@ from sessiond.extensions.subscribers import (
 from sessiond.gate import Gate
 from sessiond.issuers.health import IssuerHealth
 from sessiond.kdb.connected import ConnectedProcesses
+from sessiond.sources.settings import SourceSettings
+from sessiond.sources.sources import Sources
 from sessiond.system.peer import Peer
 from sessiond.table import Table
 from sessiond.tickets.settings import TicketSettings
@@ -174,6 +176,13 @@ async def viewing(
             draw=lambda: 0.5,
         ),
         stores=TokenStores(lambda: settings().stores, table, clock),
+        sources=Sources(
+            Settings(SourceSettings()),
+            table,
+            clock=clock,
+            containment=containment,
+            random=lambda: "random",
+        ),
         refused=lambda: 4,
         failures=containment.failures,
     )
