@@ -54,6 +54,9 @@ class IssuersAnswer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     state: Parameter
     iss: Parameter | None = None
 
+    def __repr__(self) -> str:
+        return "IssuersAnswer(***)"
+
 
 class AuthorizationStanding(Struct, frozen=True, kw_only=True):
     """How far a sign-in has come."""
@@ -119,9 +122,8 @@ async def _keep(view: View, running: RunningSource, by: Operator, tokens: Tokens
 
 
 def _authorizer(view: View, asked: Asked) -> tuple[RunningSource, Authorizing, SourceAuthorizer]:
-    sources = view.sources
-    running = None if sources is None else sources.now.get(asked.path["name"])
-    if sources is None or running is None:
+    running = view.sources_now.get(asked.path["name"])
+    if running is None:
         raise Problem(
             HTTPStatus.NOT_FOUND, "there is no such source, wanted the name of a [[source]]"
         )
@@ -131,7 +133,7 @@ def _authorizer(view: View, asked: Asked) -> tuple[RunningSource, Authorizing, S
             f"nobody signs in for source {running.config.name}, wanted one with grant "
             "refresh_token and an issuer",
         )
-    return running, sources.authorizing, running.authorizer
+    return running, view.sources.authorizing, running.authorizer
 
 
 def _sign_in(authorizing: Authorizing, asked: Asked) -> SignIn:

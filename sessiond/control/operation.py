@@ -27,9 +27,9 @@ class Asked:
     peer: Peer
     path: Mapping[str, str]  # the path's parameters
     query: Any  # what the operation's `query` says
-    body: Any  # what the operation's `body` says, None where it takes none
-    content: bytes = b""  # the body as it came, where the operation takes it so
-    headers: Mapping[str, str] = field(default_factory=dict)  # by name, in lower case
+    body: Any = field(repr=False)  # what the operation's `body` says, None where it takes none
+    content: bytes = field(default=b"", repr=False)  # as it came, where it is taken so: a token
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)  # names in lower case
     hung_up: Callable[[], Awaitable[None]]  # returns when the peer has
     last_event_id: int | None
     closing: anyio.Event  # set when the daemon stops

@@ -8,6 +8,7 @@ from uuid import uuid4
 import anyio
 import pytest
 
+from sessiond.control.authorizing import IssuersAnswer
 from sessiond.core.errors import IssuerUnavailable, SignInRefused
 from sessiond.core.events import OperatorAuthorized
 from sessiond.core.secret import Secret
@@ -151,3 +152,8 @@ async def test_it_is_for_administrators_and_for_what_is_refreshed() -> None:
 
 def test_nothing_secret_is_shown_of_a_sign_in() -> None:
     assert "verifier" not in repr(Secret("verifier"))
+
+
+def test_what_the_issuer_sent_is_shown_to_nobody() -> None:
+    answer = IssuersAnswer(code="a code", state="a state", iss="an iss")
+    assert repr(answer) == str(answer) == "IssuersAnswer(***)"

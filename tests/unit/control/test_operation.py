@@ -67,6 +67,22 @@ async def asked(v: Viewing, content: bytes = b"", **headers: str) -> Any:
     return await v.ask("PUT", f"{PATH}?name=n", content=content, headers=headers)
 
 
+async def test_nothing_that_is_sent_is_shown_where_a_request_is() -> None:
+    shown = list[str]()
+
+    async def show(_: View, asked: Asked) -> Response:
+        shown.append(repr(asked))
+        return Response()
+
+    async with viewing(operations=[kept(carry_out=show, content_limit=20)]) as v:
+        v.peer = LISTED
+        assert (await asked(v, b"a secret token", lock="another")).status_code == 200
+    (said,) = shown
+    assert "name='n'" in said
+    assert "secret" not in said
+    assert "another" not in said
+
+
 async def test_its_own_list_admits_whom_it_names_though_he_is_no_reader() -> None:
     async with viewing(access=NOBODY, operations=(kept(),)) as v:
         v.peer = LISTED
