@@ -9,8 +9,8 @@ import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
 
 /**
- * All connections of this program to one daemon. At most 24, since the daemon lets a user have 64,
- * and others of the same user want some too.
+ * All connections of this program to one daemon. At most 24, since the daemon lets a user have 128,
+ * of which 64 may wait for locks, and others of the same user want some too.
  *
  * <p>Reads go over connections that are kept. What changes something goes over one of its own, so
  * that it never meets one that the daemon has just closed for being idle, where nobody could say
