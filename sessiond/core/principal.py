@@ -6,7 +6,7 @@ from msgspec import Struct
 
 MAX_NAME_SIZE = 256  # bytes
 _UPPER_TO_LOWER = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
-_TOKEN_LIKE = re.compile(r"(?:^|\s)eyJ|bearer:|\S{20,};\S{20,}|\S{129,}")
+_TOKEN_LIKE = re.compile(r"(?:^|\s|ticket:)eyJ|bearer:|\S{20,};\S{20,}|\S{129,}")
 
 
 class Principal(Struct, frozen=True, gc=False):

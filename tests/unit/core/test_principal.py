@@ -53,6 +53,7 @@ def test_folding_is_lower_case_for_ascii(text: str) -> None:
     [
         "eyJhbGciOiJSUzI1NiJ9.e30.c2ln",
         "bearer:opaque",
+        "ticket:eyJhbGciOiJFZERTQSJ9.e30",  # cut short
         f"{'a' * 20};{'b' * 20}",
         "x" * 129,
         " \neyJhbGciOiJSUzI1NiJ9",
@@ -66,6 +67,7 @@ def test_a_token_typed_as_a_name_is_hidden(typed: str) -> None:
 
 def test_a_name_is_shown_as_it_is() -> None:
     assert shown("alice@example.com") == "alice@example.com"
+    assert shown("ticket:1234") == "ticket:1234"  # as operators have them, too
 
 
 @given(st.text())
