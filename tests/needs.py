@@ -12,6 +12,7 @@ way.
 `@pytest.mark.needs("promtool")`: Prometheus' own checker of rules and metrics.
 `@pytest.mark.needs("browser")`: Debian's Chromium, and Playwright to drive it.
 `@pytest.mark.needs("openssl")`: its command, which a guide uses.
+`@pytest.mark.needs("curl")`: its command, as guides and operators use it.
 `@pytest.mark.needs("maven")`: Maven and a Java compiler.
 `@pytest.mark.needs("keyring")`: a desktop's keyring, GNOME's, and a session bus to reach it.
 `@pytest.mark.needs("ldap")`: OpenLDAP's server and tools, and bonsai, built on its library.
@@ -38,6 +39,7 @@ PROGRAMS = {
     "browser": {"chromium": "chromium"},
     "clients": {"javac": "default-jdk-headless"},
     "openssl": {"openssl": "openssl"},
+    "curl": {"curl": "curl"},
     "maven": {"mvn": "maven", "javac": "default-jdk-headless"},
     "keyring": {"gnome-keyring-daemon": "gnome-keyring", "dbus-run-session": "dbus-daemon"},
     "ldap": {"slapd": "slapd", "ldapadd": "ldap-utils"},

@@ -220,9 +220,8 @@ def test_one_thread_reads_as_fast_as_it_reads(classes: Classes, daemon: RunningD
         assert len(issuer.issued) == 1
 
 
+@pytest.mark.needs("curl")
 def test_what_the_guide_types_prints_what_it_says(daemon: RunningDaemon) -> None:
-    if shutil.which("curl") is None:
-        pytest.skip("no curl")
     run, prints = blocks_of(PLUGIN / "README.md")
     assert (run.do, prints.do) == ("run", "prints")
     typed = subprocess.run(

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import socket
 import subprocess
 import sys
@@ -135,13 +134,11 @@ def test_what_is_no_http_is_refused_and_harms_nobody(
         assert operator.get("/healthz") == {"status": "ok"}
 
 
+@pytest.mark.needs("curl")
 def test_curl_works(strict_issuer: RunningIssuer, start: Start) -> None:
-    curl = shutil.which("curl")
-    if curl is None:
-        pytest.skip("no curl")
     daemon = start(configuration(strict_issuer))
     run = subprocess.run(
-        [curl, "-sSf", "--unix-socket", control_of(daemon), "http://sessiond/v1/status"],
+        ["curl", "-sSf", "--unix-socket", control_of(daemon), "http://sessiond/v1/status"],
         capture_output=True,
         text=True,
         check=True,

@@ -21,10 +21,7 @@ SCRIPT = Path(__file__).parents[2] / "docs" / "examples" / "events.sh"
 PATIENCE = 20.0  # seconds that a test waits for an event before it fails
 LIFE = ["session.opened", "session.closed"]
 
-pytestmark = [
-    pytest.mark.needs("real"),
-    pytest.mark.skipif(not shutil.which("curl"), reason="needs curl"),
-]
+pytestmark = [pytest.mark.needs("real"), pytest.mark.needs("curl")]
 
 
 class Following:

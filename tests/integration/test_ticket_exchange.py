@@ -86,6 +86,7 @@ def moment(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat()[:19]
 
 
+@pytest.mark.needs("curl")
 def test_curl_gets_a_ticket_for_a_token(strict_issuer: RunningIssuer, start: Start) -> None:
     daemon = start(with_tickets(strict_issuer, EXCHANGERS))
     given = [

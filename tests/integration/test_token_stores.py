@@ -3,7 +3,6 @@
 import json
 import os
 import secrets
-import shutil
 import socket
 import subprocess
 import sys
@@ -318,15 +317,12 @@ def test_a_peer_that_reads_slowly_keeps_nobody_waiting(daemon: RunningDaemon) ->
                 found += slow.recv(1000)
 
 
+@pytest.mark.needs("curl")
 def test_curl_can_do_it_all(daemon: RunningDaemon) -> None:
-    curl = shutil.which("curl")
-    if curl is None:
-        pytest.skip("there is no curl")
-
     at = httpx.QueryParams({"context": CONTEXT, "name": "oauth"})
 
     def ask(path: str, *more: str) -> str:
-        command = [curl, "-sS", "--fail", "--unix-socket", control_of(daemon), *more]
+        command = ["curl", "-sS", "--fail", "--unix-socket", control_of(daemon), *more]
         url = f"http://sessiond{path}?{at}"
         return subprocess.run([*command, url], capture_output=True, text=True, check=True).stdout
 

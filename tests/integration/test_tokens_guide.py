@@ -177,6 +177,7 @@ def test_after_the_keys_were_taken_out_another_signs_and_sessions_stay(
         assert database.execute("SELECT count(*) FROM sessions").fetchall() == [(2,)]
 
 
+@pytest.mark.needs("curl")
 def test_a_token_is_exchanged_for_a_ticket_that_lets_in(
     strict_issuer: RunningIssuer, folder: Path, start: Start
 ) -> None:
@@ -190,6 +191,7 @@ def test_a_token_is_exchanged_for_a_ticket_that_lets_in(
         assert rdb.log_in(ALICE, f"ticket:{answer['access_token']}", 7)["user"] == ALICE
 
 
+@pytest.mark.needs("curl")
 def test_a_program_reads_a_source_with_the_token_that_it_is_given(
     strict_issuer: RunningIssuer, folder: Path, start: Start
 ) -> None:
@@ -221,6 +223,7 @@ def test_a_feed_is_given_the_token_of_its_source(
         assert other.token("quotes")["reason"] == "notallowed"
 
 
+@pytest.mark.needs("curl")
 def test_of_two_programs_that_share_a_store_one_signs_in(
     strict_issuer: RunningIssuer, folder: Path, start: Start
 ) -> None:

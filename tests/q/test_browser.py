@@ -5,7 +5,6 @@ no other that is not vouched for. (The issuer of these tests is on plain http.)
 """
 
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -335,7 +334,7 @@ def test_a_script_of_another_site_gets_no_websocket(stage: WebStage, person: Per
     assert came == "closed"
 
 
-@pytest.mark.skipif(not shutil.which("curl"), reason="needs curl")
+@pytest.mark.needs("curl")
 def test_programs_are_let_in_by_a_password_or_an_access_token(
     stage: WebStage, running_strict_issuer: RunningIssuer
 ) -> None:
