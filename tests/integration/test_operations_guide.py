@@ -17,6 +17,7 @@ from sessiond.core.secret import Secret
 from sessiond.ctl import main as sessionctl
 from sessiond.daemon.reload import NEEDS_RESTART
 from sessiond.init.steps import on_the_machine
+from sessiond.store.sqlite import VERSION as SCHEMA
 from tests.install.guide import GUIDE, steps
 from tests.integration.conftest import Connected, Start
 from tests.integration.test_login import pair
@@ -58,6 +59,10 @@ def test_each_configuration_is_a_good_one(block: str, tmp_path: Path) -> None:
     file = tmp_path / "config.toml"
     file.write_text(block if "[[issuer]]" in block else SOME_ISSUER + block)
     assert configuration.load(file).issuers
+
+
+def test_the_schema_that_it_names_is_this_versions() -> None:
+    assert re.findall(r"(?:wanted|this version's is) (\d+)", TEXT) == [str(SCHEMA)] * 2
 
 
 def test_each_call_of_our_programs_is_one_that_they_know() -> None:
