@@ -458,5 +458,5 @@ def test_a_source_s_token_is_read_in_the_words_of_drivers_by_its_readers_alone(
         same = operator.get("/v1/sources/quotes/token")
         assert same["token"] == lines["oauthaccesstoken"]
     found = as_somebody(daemon, OTHER, *asked)
-    assert [each[0] for each in found] == [403, 403, 403, 404, 404, 404, 403, 403]
+    assert [each[0] for each in found] == [403, 403, 403, 403, 403, 404, 403, 403]
     assert "read only" in found[-1][1]
