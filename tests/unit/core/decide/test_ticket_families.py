@@ -477,3 +477,23 @@ def test_traces_of_tickets_go_in_pieces_too(
     ledger.ask(Expire(tickets=tuple(map(ticket_id, (*range(2, 9), 2, 77)))))
     assert not ledger.rows.spent_tickets
     assert ledger.pieces > 2
+
+
+def test_a_family_s_many_roles_are_worked_out_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each time takes a millisecond, and a family changes in one decision."""
+    ledger, roles = Ledger(), tuple(f"role{number}" for number in range(MAX_SHARED + 1))
+    ledger.ask(login(1, presented("access", "refresh", says=verdict(roles=roles))))
+    ledger.ask(bind(1))
+    for number in range(2, 6):
+        spend(ledger, number)
+    spend(ledger, 6, parent=2)
+    worked_out, times = AccessRules.worked_out, list[int]()
+
+    def counted(rules: AccessRules, *found: Any) -> Access | Denied:
+        times.append(1)
+        return worked_out(rules, *found)
+
+    monkeypatch.setattr(AccessRules, "worked_out", counted)
+    refresh(ledger, *roles)
+    assert len(times) == 2  # the parent's, and what it passes on
+    assert {ledger.session(number).roles for number in range(1, 7)} == {tuple(sorted(roles))}
