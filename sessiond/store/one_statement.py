@@ -8,7 +8,7 @@ their own statements say, since the one that fires them says nothing.
 """
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -23,6 +23,7 @@ MOST = 512  # rows of one statement: SQLite takes 32,766 parameters
 EXACT = 16  # so many rows have a text of their own; more are filled up: few texts stay prepared
 
 Statement = tuple[str, list[Any]]  # and its parameters
+BatchRow = tuple[str, Parameters]  # its kind, and its first columns
 
 _WIDTH = max(len(codec.columns) for codec in CODECS.values())
 _COLUMNS = ", ".join(["kind", *(f"c{number}" for number in range(_WIDTH))])
@@ -66,7 +67,12 @@ def prepare(db: sqlite3.Connection, queries: Mapping[str, str]) -> None:
 def statements_of(
     writes: Sequence[Write], events: Sequence[Event], sealer: Sealer
 ) -> list[Statement]:
-    """Return what makes writes and events durable: one statement, seldom more.
+    """Return what makes writes and events durable: one statement, seldom more."""
+    return in_statements(list(rows_of(writes, events, sealer)))
+
+
+def rows_of(writes: Sequence[Write], events: Sequence[Event], sealer: Sealer) -> Iterator[BatchRow]:
+    """Yield the rows of a batch, each encoded when its turn is.
 
     Of several writes to one row only the last counts.
     """
@@ -81,26 +87,27 @@ def statements_of(
             tokens[row.id] = (row, write)
         elif isinstance(row, row_secrets.KINDS) and _is_about_secret(write):
             beside[row_secrets.key_of(row)] = write
-    rows: list[tuple[str, Parameters]] = []
     for (_, key), (codec, write) in last.items():
         if isinstance(write, Put):
-            rows.append((codec.put, codec.write(write.row)))
+            yield codec.put, codec.write(write.row)
         else:
-            rows.append((codec.drop, key))
+            yield codec.drop, key
     for grant, write in tokens.values():
         if isinstance(write, Put) and write.secret is not None:
-            sealed = refresh_tokens.write(grant, write.secret, sealer)
-            rows.append(("put_refresh_token", sealed))
+            yield "put_refresh_token", refresh_tokens.write(grant, write.secret, sealer)
         else:
-            rows.append(("drop_refresh_token", (grant.id.bytes,)))
+            yield "drop_refresh_token", (grant.id.bytes,)
     for key, write in beside.items():
         if isinstance(write, Put) and write.secret is not None:
-            rows.append(("seldom_put_secret", row_secrets.write(write.row, write.secret, sealer)))
+            yield "seldom_put_secret", row_secrets.write(write.row, write.secret, sealer)
         else:
-            rows.append(("seldom_drop_secret", key))
-    rows += [
-        ("put_event", (event.sequence, microseconds(event.at), to_json(event))) for event in events
-    ]
+            yield "seldom_drop_secret", key
+    for event in events:
+        yield "put_event", (event.sequence, microseconds(event.at), to_json(event))
+
+
+def in_statements(rows: Sequence[BatchRow]) -> list[Statement]:
+    """Return the statements for encoded rows."""
     return [_statement(rows[start : start + MOST]) for start in range(0, len(rows), MOST)]
 
 
@@ -118,7 +125,7 @@ def _is_about_secret(write: Write) -> bool:
     return isinstance(write, Drop) or write.secret is not None
 
 
-def _statement(rows: Sequence[tuple[str, Parameters]]) -> Statement:
+def _statement(rows: Sequence[BatchRow]) -> Statement:
     parameters: list[Any] = []
     for kind, row in rows:
         parameters.append(kind)

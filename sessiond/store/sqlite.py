@@ -29,8 +29,9 @@ from sessiond.store import refresh_tokens, row_secrets
 from sessiond.store.bulk_reading import rows_of
 from sessiond.store.checkpoints import LONG, Checkpoints
 from sessiond.store.codec import CODECS, Parameters, microseconds
+from sessiond.store.encoding import encoded
 from sessiond.store.hold import Hold, held
-from sessiond.store.one_statement import Statement, execute, prepare, statements_of, values
+from sessiond.store.one_statement import Statement, execute, prepare, values
 from sessiond.store.refresh_tokens import Sealer
 from sessiond.store.sealing import SealError
 from sessiond.table import Loaded
@@ -160,7 +161,8 @@ class SqliteStore:
     async def commit(self, writes: Sequence[Write], events: Sequence[Event]) -> None:
         """Make writes and events durable, all or nothing.
 
-        One call to SQLite's thread: it is made or not, whenever the caller is cancelled.
+        One call to SQLite's thread: it is made or not, whenever the caller is cancelled. What is
+        large is encoded in pieces before it.
 
         Raises:
             StoreError: Nothing of it is kept.
@@ -168,7 +170,7 @@ class SqliteStore:
         # What a power cut takes of places alone is received again, and kill -9 takes nothing from
         # the kernel: so no login's turn waits for the disk because of them.
         is_synced = bool(events) or not all(map(_is_place, writes))
-        statements = statements_of(writes, events, self._sealer)
+        statements = await encoded(writes, events, self._sealer)
         try:
             async with self._turn:
                 await self._db.write(statements, is_synced=is_synced)
