@@ -113,8 +113,15 @@ class SourceBuilder:
                 each.parts.http.close()
 
     def use(self, running: Mapping[str, BuiltSource]) -> None:
-        """Go on with these. Calls that are under way with others are finished, and kept."""
+        """Go on with these. Calls that are under way with others are finished, and kept.
+
+        They begin no others: a token that is due ahead of time would be fetched by what is not
+        configured any more, and with a refresh token that another has taken the place of.
+        """
         before, self.running = self.running, running
+        for name, each in before.items():
+            if running.get(name) is not each:
+                each.source.retire()
         for name, each in running.items():
             if before.get(name) is not each and each.spec.config.grant == "password":
                 log.warning("source uses a password", source=name)

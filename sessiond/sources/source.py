@@ -103,7 +103,7 @@ class Source:
             scope.cancel()
 
     def retire(self) -> None:
-        """Begin no more calls, since another has its place; whoever waits for one is answered."""
+        """Make no more calls: another has taken its place. Those under way are finished."""
         self._tasks = None
 
     async def over(self) -> None:

@@ -13,9 +13,15 @@ import trustme
 from sessiond.config import Config, read
 from sessiond.containment import Containment
 from sessiond.core.errors import ConfigError
-from sessiond.daemon.sources import WITH_A_PASSWORD, SourceBuilder, SourceServices
-from sessiond.issuers.http import trust
+from sessiond.daemon.sources import (
+    WITH_A_PASSWORD,
+    SourceBuilder,
+    SourceServices,
+    problems_of_sources,
+)
+from sessiond.gate.flight import IS_STOPPING
 from sessiond.refresher import Refresher, RefreshSettings
+from sessiond.sources.answer import NotGiven
 from sessiond.sources.fetching import OwnStanding
 from sessiond.sources.on_behalf import OnBehalf
 from sessiond.sources.seeded import Seeded
@@ -102,15 +108,18 @@ async def test_nothing_is_built_anew_about_which_nothing_has_changed(
     assert list(builder.running) == ["b"]
 
 
-async def test_one_that_is_replaced_begins_no_more_calls(
+async def test_one_that_is_replaced_or_gone_asks_nobody_any_more(
     builder: SourceBuilder, config: Made
 ) -> None:
     first = await builder.begin(config({"name": "a"}, {"name": "b"}))
     async with anyio.create_task_group() as tasks:
         for each in first.values():
-            each.source.begin(tasks, lambda seconds, key: None)
-        builder.use(await builder.build(config({"name": "a"}, {"name": "b", "scope": "x"})))
-        assert [first[name].source._tasks for name in ("a", "b")] == [tasks, None]
+            each.source.begin(tasks, lambda *_: None)
+        builder.use(await builder.build(config({"name": "a", "scope": "x"})))
+        for each in first.values():
+            answer = await each.source.join(None).answer()
+            assert isinstance(answer, NotGiven)
+            assert answer.detail == IS_STOPPING
 
 
 async def test_another_secret_in_the_same_file_is_another_source(
