@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from urllib.parse import parse_qsl, urlsplit
 
+from sessiond.core.errors import SessiondError
+
 HOST = "127.0.0.1"
 PATH = "/"
 SILENCE = 5.0  # seconds that a connection may keep others waiting
@@ -41,6 +43,9 @@ class ComingBack:
             take: Says what a visit's parameters come to: True, it worked out; False, it did not;
                 None, they are no answer to this sign-in.
             seconds: To wait at most.
+
+        Raises:
+            SessiondError: `take` has raised it; the browser was shown that it did not work out.
         """
         self._server.take, self._server.is_over = take, False
         until = time.monotonic() + seconds  # noqa: TID251 - a person's time
@@ -50,6 +55,8 @@ class ComingBack:
                 return False
             self._server.timeout = left
             self._server.handle_request()
+        if self._server.error is not None:
+            raise self._server.error
         return True
 
 
@@ -57,6 +64,7 @@ class _Server(HTTPServer):
     allow_reuse_address = False  # nobody else is to listen there too
     take: Taken
     is_over = False
+    error: SessiondError | None = None  # what `take` has raised
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -77,7 +85,10 @@ class _Handler(BaseHTTPRequestHandler):
         if parts.path != PATH or self.headers.get("host") != host or len(params) < len(fields):
             self._show(404, _NOT_THIS)
             return
-        taken = self.server.take(params)
+        try:
+            taken = self.server.take(params)
+        except SessiondError as error:
+            self.server.error, taken = error, False
         self.server.is_over = taken is not None
         self._show(200, {True: _DONE, False: _FAILED, None: _NOT_THIS}[taken])
 

@@ -12,6 +12,8 @@ import pytest
 
 from tests.integration.operating import Operator
 from tests.integration.sourced import asking, given, refused, with_sources
+from tests.integration.test_crash_steps import on_disk
+from tests.integration.test_source_sign_in import address, authorizing, come_back, told, unseeded
 from tests.integration.test_sources import seeded
 from tests.issuer.running import RunningIssuer
 from tests.running_daemon import DAEMON, RunningDaemon
@@ -19,22 +21,44 @@ from tests.running_daemon import DAEMON, RunningDaemon
 pytestmark = pytest.mark.chaos
 
 SEED, BEGIN, ROTATE, ISSUED = range(1, 5)
+AUTHORIZE = 1  # the first that a daemon makes whose source has no file
+UNANSWERED = 69  # EX_UNAVAILABLE
 Dying = Callable[[RunningIssuer, str, int], RunningDaemon]
 
 
 @pytest.fixture
-def dying(folder: Path) -> Iterator[Dying]:
+def start_dying(folder: Path) -> Iterator[Callable[[str, str, int], RunningDaemon]]:
     """Start a daemon that dies at a moment of its n-th commit."""
     with ExitStack() as stack:
 
-        def run(issuer: RunningIssuer, moment: str, number: int) -> RunningDaemon:
-            text = with_sources(issuer, folder, seeded(folder, issuer))
+        def run(text: str, moment: str, number: int) -> RunningDaemon:
             program = ["-m", "tests.chaos.dying", moment, str(number)]
             daemon = stack.enter_context(RunningDaemon(folder, text, program=program))
             daemon.program = DAEMON  # started again, it lives
             return daemon
 
         yield run
+
+
+@pytest.fixture
+def dying(start_dying: Callable[[str, str, int], RunningDaemon], folder: Path) -> Dying:
+    """Start one whose source begins with a file."""
+
+    def run(issuer: RunningIssuer, moment: str, number: int) -> RunningDaemon:
+        text = with_sources(issuer, folder, seeded(folder, issuer))
+        return start_dying(text, moment, number)
+
+    return run
+
+
+@pytest.fixture
+def dying_unseeded(start_dying: Callable[[str, str, int], RunningDaemon], folder: Path) -> Dying:
+    """Start one whose source waits for an operator."""
+
+    def run(issuer: RunningIssuer, moment: str, number: int) -> RunningDaemon:
+        return start_dying(with_sources(issuer, folder, unseeded()), moment, number)
+
+    return run
 
 
 def die(daemon: RunningDaemon) -> None:
@@ -99,3 +123,23 @@ def test_killed_with_the_answer_in_hand_a_tolerant_issuer_gives_another(
     with asking(daemon) as (feed,):
         given(feed)
     assert entra_issuer.control.calls("/token") == 2
+
+
+@pytest.mark.parametrize(("moment", "is_kept"), [("torn", False), ("committed", True)])
+def test_an_operator_s_sign_in_is_kept_with_its_event_or_not_at_all(
+    strict_issuer: RunningIssuer, dying_unseeded: Dying, moment: str, *, is_kept: bool
+) -> None:
+    daemon = dying_unseeded(strict_issuer, moment, AUTHORIZE)
+    with authorizing(daemon) as process:
+        page = come_back(address(process))
+        assert page.text.startswith("The sign-in did not work out.")
+        told(process, code=UNANSWERED)
+    daemon.wait_until_killed()
+    assert on_disk(daemon.database).events == (("operator.authorized",) if is_kept else ())
+    daemon.start()
+    with asking(daemon) as (feed,):
+        if is_kept:
+            given(feed)
+        else:
+            assert refused(feed) == "refused"
+    assert strict_issuer.control.reuses() == 0

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 import httpx
 import pytest
 
+from sessiond.core.errors import SessiondError
 from sessiond.ctl.coming_back import HOST, ComingBack
 
 WITHIN = 20.0  # seconds
@@ -72,3 +73,15 @@ def test_a_port_may_be_named_and_is_nobody_elses() -> None:
         port = int(server.redirect_uri.removeprefix(f"http://{HOST}:").removesuffix("/"))
         with pytest.raises(OSError, match="in use"):
             ComingBack(port)
+
+
+def test_what_keeps_the_answer_from_being_handed_on_ends_the_waiting() -> None:
+    def take(_: Mapping[str, str]) -> bool | None:
+        raise SessiondError("the daemon went away")
+
+    with ComingBack() as server, ThreadPoolExecutor(1) as threads:
+        over = threads.submit(server.wait, take, seconds=WITHIN)
+        page = httpx.get(f"{server.redirect_uri}?code=yes", trust_env=False)
+        assert page.text.startswith("The sign-in did not work out.")
+        with pytest.raises(SessiondError, match="went away"):
+            over.result()
