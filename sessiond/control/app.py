@@ -231,7 +231,11 @@ async def _tell_problem(_: Request, error: Exception) -> Response:
 async def _tell_http(_: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
-    response = answer_of(Problem(HTTPStatus(error.status_code), "no such operation"))
+    allowed = (error.headers or {}).get("allow")
+    wanted = "one of /openapi.json" if allowed is None else f"one of {allowed} here"
+    response = answer_of(
+        Problem(HTTPStatus(error.status_code), f"no such operation, wanted {wanted}")
+    )
     response.headers.update(error.headers or {})
     return response
 

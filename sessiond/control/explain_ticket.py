@@ -62,7 +62,11 @@ def _checked(
     finally:
         for each in passed:
             is_unjudged = each == "audience" and about is None
-            trial.passed("any process: explain --process NAME has it" if is_unjudged else "")
+            trial.passed(
+                "not judged, nor is a ceiling: name the process (explain --process NAME)"
+                if is_unjudged
+                else ""
+            )
 
 
 async def _check_unspent(view: View, ticket: Ticket) -> None:

@@ -18,7 +18,8 @@ BODY_WITHIN = 10.0  # seconds
 JSON = "application/json"
 
 # What the caller sent is never repeated to him: it may be a token in the wrong place.
-_QUOTED = re.compile(r"field `[^`]*`")
+_QUOTED = re.compile(r"unknown field `[^`]*`")
+_PATTERN = re.compile(r"Expected `str` matching regex '.*'", re.DOTALL)
 
 
 async def read_body(request: Request, kind: type[Struct], also_as: Set[str] = frozenset()) -> Any:
@@ -57,7 +58,10 @@ async def content_of(request: Request, media_types: Set[str], *, limit: int) -> 
             async for chunk in request.stream():
                 content += chunk
                 if len(content) > limit:
-                    raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"more than {limit} bytes")
+                    raise Problem(
+                        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+                        f"more than {limit} bytes, wanted no more than that",
+                    )
     except TimeoutError:
         raise Problem(HTTPStatus.REQUEST_TIMEOUT, "the body did not come") from None
     except ClientDisconnect:
@@ -66,5 +70,6 @@ async def content_of(request: Request, media_types: Set[str], *, limit: int) -> 
 
 
 def unquoted(error: msgspec.DecodeError) -> str:
-    """Return what is wrong, without the names that the caller gave."""
-    return _QUOTED.sub("field", str(error))
+    """Return what is wrong, without the names that the caller gave; what is missing is ours."""
+    told = _PATTERN.sub("Expected a text as /openapi.json has it", str(error))
+    return _QUOTED.sub("unknown field, wanted those of /openapi.json alone", told)

@@ -25,7 +25,7 @@ LONGEST_FENCE = 16  # digits of a number below 2^53
 
 WaitMs = Annotated[int, Meta(ge=-(2**31), le=2**53)]
 
-_NOTHING = "there is no value of this name in this context"
+_NOTHING = "there is no value of this name in this context: take its lock, and write one"
 _UNKEPT = {"cache-control": "no-store"}
 _FENCE = {
     "Lock": {

@@ -299,6 +299,8 @@ def event_of(event: Mapping[str, Any]) -> Text:
     process = event["process"] or {"name": "-"}
     if event["kind"].startswith("operator."):
         what = _order(event)
+    elif event["kind"] == "source.issued":
+        what = _given_away(event)
     elif event["kind"] == "gap":
         what = [f"events after {event['after']} and before {event['before']} are not kept"]
     else:
@@ -309,10 +311,23 @@ def event_of(event: Mapping[str, Any]) -> Text:
     return plain(f"{event['sequence']}  {moment(event['at'])}  {event['kind']}  {'  '.join(what)}")
 
 
+def _given_away(event: Mapping[str, Any]) -> list[str]:
+    """Return which source's token was given to whom, on whose behalf, and how often."""
+    process = event["process"]
+    taker = f"process {process['name']}" if process else f"user {_person(event['by'])}"
+    what = [event["source"], f"to {taker}"]
+    what += [f"on behalf of {event['user']}"] if event["user"] else []
+    return what + ([f"x{event['count']}"] if event["count"] != 1 else [])
+
+
+def _person(by: Mapping[str, Any]) -> str:
+    return by["name"] or f"uid {by['uid']}"
+
+
 def _order(event: Mapping[str, Any]) -> list[str]:
     """Return what an operator did to what, who he is, and his words."""
     by = event["by"]
-    who = "a signal" if by is None else by["name"] or f"uid {by['uid']}"
+    who = "a signal" if by is None else _person(by)
     what = [f"{event['scope']} {event['value']}".strip(), f"by {who}"]
     what += [f"sessions {event['count']}"] if event["count"] else []
     return what + ([event["reason"]] if event["reason"] else [])

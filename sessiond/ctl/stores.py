@@ -46,7 +46,7 @@ def drop(client: Client, /, context: str, yes: bool, as_json: bool) -> None:
 def stores_of(contexts: Sequence[Mapping[str, Any]]) -> Iterable[RenderableType]:
     """Yield the values, and the locks that are held, if there are any."""
     if not contexts:
-        yield show.plain("the token stores are empty")
+        yield show.plain("nothing is kept, and no lock is held; without [stores] nothing can be")
         return
     yield show.table_of(
         ("CONTEXT", "OWNER", "NAME", "BYTES", "WRITTEN"),

@@ -156,7 +156,8 @@ class Source:
             self._launch(key)
 
     def forget(self, key: Key) -> None:
-        """Begin anew for a key: what is held of it does not count any more."""
+        """Begin anew for a key: what is held of it, and why there was none, count no more."""
+        self.health.reason = None
         held = self._held.get(key)
         if held is not None:
             held.forget()

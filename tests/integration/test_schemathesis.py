@@ -238,7 +238,7 @@ def test_who_is_not_named_gets_403_whatever_he_asks(
         response = case.call(base_url=HERE, session=stranger)
         if response.status_code == 404:  # what names nothing may lead to no operation at all
             assert "{" in operation.path
-            assert response.json()["detail"] == "no such operation"
+            assert response.json()["detail"].startswith("no such operation")
             return
         assert response.status_code == 403
         assert response.json()["title"] == "Forbidden"

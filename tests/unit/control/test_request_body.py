@@ -1,10 +1,10 @@
 """A request's body, whole and within its bounds, or the reason why there is none."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
-from msgspec import Struct
+from msgspec import Meta, Struct
 from starlette.requests import Request
 from starlette.types import Message
 
@@ -18,6 +18,7 @@ JSON = "application/json"
 
 class Body(Struct, frozen=True, forbid_unknown_fields=True):
     number: int
+    word: Annotated[str, Meta(pattern=r"\A[a-z]*\Z")] = ""
 
 
 def request(*pieces: bytes | None, media_type: str = JSON) -> Request:
@@ -46,6 +47,8 @@ async def test_json_comes_as_what_it_is_of_in_however_many_pieces() -> None:
     ("sent", "status", "told"),
     [
         ([b'{"number": 1'], 400, "body: Input data was truncated"),
+        ([b"{}"], 400, "body: Object missing required field `number`"),
+        ([b'{"number": 1, "word": "secret-name\\n"}'], 400, "body: Expected a text as /openapi"),
         ([b'{"secret-name": 1}'], 400, "body: Object contains unknown field"),
         ([b'"\xff"'], 400, "body: "),
         ([b" " * MAX_BODY, b" "], 413, f"more than {MAX_BODY} bytes"),

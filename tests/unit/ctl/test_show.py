@@ -126,6 +126,33 @@ def test_a_revoked_session_says_what_the_operator_wrote() -> None:
     assert show.event_of(ended).plain.endswith("operator  left us")
 
 
+@pytest.mark.parametrize(
+    ("members", "told"),
+    [
+        ({"process": {"name": "feed1"}}, "source.issued  quotes  to process feed1"),
+        ({"by": {"uid": 33, "name": "web"}, "count": 4}, "quotes  to user web  x4"),
+        ({"by": {"uid": 33, "name": ""}}, "quotes  to user uid 33"),
+        (
+            {"process": {"name": "gateway1"}, "user": "alice"},
+            "quotes  to process gateway1  on behalf of alice",
+        ),
+    ],
+)
+def test_a_token_given_away_says_of_what_to_whom_and_for_whom(
+    members: dict[str, Any], told: str
+) -> None:
+    given = {
+        **EVENT,
+        "kind": "source.issued",
+        "source": "quotes",
+        "by": None,
+        "user": "",
+        "count": 1,
+        **members,
+    }
+    assert show.event_of(given).plain.endswith(told)
+
+
 def test_a_gap_says_from_where_to_where() -> None:
     gap = {**EVENT, "kind": "gap", "after": 2, "before": 7}
     assert show.event_of(gap).plain.endswith("events after 2 and before 7 are not kept")

@@ -91,7 +91,10 @@ def test_without_a_lock_there_is_no_table_of_locks_and_without_a_context_none_at
     daemon.stores = STORES[:1]
     assert "LOCKED" not in run("stores").output
     daemon.stores = []
-    assert run("stores").output == "the token stores are empty\n"
+    assert (
+        run("stores").output
+        == "nothing is kept, and no lock is held; without [stores] nothing can be\n"
+    )
 
 
 def test_a_context_is_dropped_once_that_is_agreed(run: Run, daemon: Daemon) -> None:

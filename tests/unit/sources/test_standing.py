@@ -26,6 +26,16 @@ async def test_it_is_idle_then_ready_then_whatever_is_wrong() -> None:
         assert await standing_of(world.source) == "refused"
 
 
+async def test_whoever_begins_it_anew_does_not_read_what_was_wrong_before() -> None:
+    world = World(FakeClock())
+    world.client.otherwise = SourceRefused("no")
+    async with world.at_work():
+        await asked(world.source)
+        assert await standing_of(world.source) == "refused"
+        world.source.forget(None)
+        assert await standing_of(world.source) == "idle"
+
+
 async def test_without_a_refresh_token_somebody_has_to_sign_in() -> None:
     async with running() as seeds:
         world = World(seeds.clock)
