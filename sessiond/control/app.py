@@ -11,6 +11,7 @@ import msgspec
 import structlog
 from msgspec import Struct
 from starlette.applications import Starlette
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -231,8 +232,8 @@ async def _tell_problem(_: Request, error: Exception) -> Response:
 async def _tell_http(_: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
-    allowed = (error.headers or {}).get("allow")
-    wanted = "one of /openapi.json" if allowed is None else f"one of {allowed} here"
+    allowed = ", ".join(sorted(Headers(error.headers).get("allow", "").split(", ")))
+    wanted = f"{allowed} here" if allowed else "one of /openapi.json"
     response = answer_of(
         Problem(HTTPStatus(error.status_code), f"no such operation, wanted {wanted}")
     )

@@ -283,6 +283,12 @@ async def test_what_is_not_there_is_a_problem_too(method: str, path: str, status
             assert response.headers["allow"]
 
 
+async def test_what_is_not_there_says_what_is() -> None:
+    async with viewing() as v:
+        assert "wanted GET, HEAD here" in problem(await v.ask("PUT", "/v1/processes"), 405)
+        assert "wanted one of /openapi.json" in problem(await v.ask("GET", "/v1/nothing"), 404)
+
+
 @pytest.mark.parametrize("given", ["-1", "x", "9" * 30, "\u0661"])
 async def test_a_place_in_the_events_is_a_number(given: str) -> None:
     async with viewing() as v:
