@@ -143,7 +143,8 @@ def test_when_a_token_expires_the_handle_is_closed(
     alice = entered(q, ALICE, opaque(strict_issuer))
     assert alice.is_closed()
     q.wait_until("0=count .sessiond.sessions")
-    assert "expired" in q.said or "revoked" in q.said
+    # Where the login took as long as the token lasts, the issuer says so first.
+    assert any(f": {reason}" in q.said for reason in ("expired", "revoked", "inactive"))
 
 
 @pytest.mark.parametrize("how", ["stop", "kill"])

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sessiond.core.printable import any_of, escaped, seen
+from sessiond.core.printable import any_of, escaped, escaped_lines, seen
 
 
 @pytest.mark.parametrize(
@@ -20,6 +20,10 @@ from sessiond.core.printable import any_of, escaped, seen
 )
 def test_what_is_not_printable_is_written_out(text: str, safe: str) -> None:
     assert escaped(text) == safe
+
+
+def test_lines_stay_lines_and_each_is_written_out() -> None:
+    assert escaped_lines("a\x1b\nb\u2028c\n") == "a\\x1b\nb\\u2028c\n"
 
 
 @given(st.text())
