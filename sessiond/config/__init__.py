@@ -3,6 +3,7 @@
 from sessiond.config.access_tables import AccessConfig, GrantConfig, ProcessConfig
 from sessiond.config.reading import load, read
 from sessiond.config.source_tables import SourceConfig
+from sessiond.config.stores_tables import StoresConfig
 from sessiond.config.tables import (
     Config,
     EventsConfig,

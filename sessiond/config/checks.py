@@ -7,6 +7,7 @@ from sessiond.config.access_checks import problems_of_access
 from sessiond.config.entra import problems_of_entra, problems_of_groups
 from sessiond.config.patterns import overlap
 from sessiond.config.source_checks import problems_of_sources
+from sessiond.config.stores_checks import problems_of_stores
 from sessiond.config.tables import (
     Config,
     IssuerConfig,
@@ -16,6 +17,7 @@ from sessiond.config.tables import (
     SubscriberConfig,
 )
 from sessiond.config.ticket_checks import problems_of_tickets
+from sessiond.config.url_checks import problems_of_url
 from sessiond.config.web_checks import problems_of_web
 
 MAX_SOCKET_PATH = 107  # bytes, unix(7): sun_path is 108 with its NUL
@@ -46,6 +48,7 @@ def problems_of(config: Config) -> Iterator[str]:
     yield from _problems_of_role_sources(config.role_sources, config.issuers)
     yield from problems_of_access(config.access, config.issuers)
     yield from problems_of_web(config.web, config.issuers)
+    yield from problems_of_sources(config.sources, config.issuers, config.access)
     yield from problems_of_tickets(config.tickets, config.issuers, config.access)
     yield from problems_of_stores(config.stores)
 

@@ -5,6 +5,7 @@ from typing import Any
 from msgspec import Struct
 
 from sessiond.config.access_tables import AccessConfig
+from sessiond.config.source_tables import SourceConfig
 from sessiond.config.stores_tables import StoresConfig
 from sessiond.config.ticket_tables import TicketsConfig
 from sessiond.config.value_types import (

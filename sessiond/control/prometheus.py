@@ -42,6 +42,7 @@ async def exposition(view: View, counts: Counts) -> bytes:
     found = [*_of_daemon(view), *_of_store(view, disk), *_of_table(counts)]
     found += [*_of_issuers(view), *_of_sources(view), *_of_role_sources(view), *_of_tasks(view)]
     found += of_tickets(view.tickets, now=view.clock.now())
+    found += _of_stores(view.stores, contexts=len((await view.table.rows()).contexts))
     found += [*_of_subscribers(view.subscribers.states(), await _ages(view))]
     registry.register(_Collected(found))
     return generate_latest(registry) + generate_latest(view.metrics.registry)

@@ -88,7 +88,22 @@ async def _status(running: RunningSource) -> SourceStatus:
 
 
 def _admit(view: View, peer: Peer, path: Mapping[str, str]) -> None:
-    running = view.sources_now.get(path["name"])
+    admit_reader(view, peer, path["name"], path=PATH)
+
+
+def is_reader(view: View, peer: Peer) -> bool:
+    """Say whether the peer may have some source's token."""
+    readers = (each.readers for each in view.sources_now.values())
+    return any(each is not None and each.admits(peer) for each in readers)
+
+
+def admit_reader(view: View, peer: Peer, name: str, *, path: str) -> None:
+    """See that the peer may have a source's token; `path` is the operation's, for the log.
+
+    Raises:
+        Problem: It may not, or there is no such source.
+    """
+    running = view.sources_now.get(name)
     if running is None:
         # Which sources there are is for who may have some token; root can read the configuration.
         if not (is_reader(view, peer) or AllowList.of((), ()).admits(peer)):

@@ -59,7 +59,7 @@ class ViewSettings:
     deadline: float  # seconds that a login may take
     access: AccessRules = field(default_factory=AccessRules)
     exchangers: AllowList | None = None  # who may exchange tokens for tickets; None: nobody
-    stores: StoresSettings | None = None  # None: there are none
+    stores: StoresSettings = field(default_factory=StoresSettings)
 
 
 @dataclass(slots=True)

@@ -23,6 +23,7 @@ from sessiond.ctl import (
     show,
     signing_in,
     sources,
+    stores,
     subscribers,
 )
 from sessiond.ctl.asking import NAMED_TWICE, Target, as_json, asked, config_too, print_found
@@ -136,6 +137,7 @@ for command in (
     reloading.reload,
     subscribers.subscribers,
     sources.sources,
+    stores.stores,
     doctor.doctor,
     signing_in.test,
     client_profile.client_profile,

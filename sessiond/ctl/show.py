@@ -135,6 +135,7 @@ def status_of(status: Mapping[str, Any]) -> Iterable[Table]:
             "subscribers": _subscribers(status["subscribers"]),
             **_sources(status.get("sources")),
             **_tickets(status.get("tickets")),
+            **_stores(status.get("stores")),
             "waiting": f"{status['queues']['table']} changes, {status['queues']['logins']} logins",
             "last event": status["last_sequence"],
             "database": f"{store['path']} ({store['bytes']} bytes)",

@@ -66,6 +66,8 @@ class Services:
     refresher: Refresher
     login_services: LoginServices
     web: Web
+    sources: Sources
+    source_builder: SourceBuilder
     tickets: Tickets
     subscribers: Subscribers
     stores: TokenStores
@@ -113,8 +115,11 @@ def services_of(
             table, gate, refresher, clock, hasher, metrics, lambda: current.now.table.rules.proved
         ),
         web=_web(current, issuers, table, gate, refresher, clock, store, hasher),
+        sources=sources,
+        source_builder=source_builder,
         tickets=_tickets(current, table, gate, clock, store, hasher),
         subscribers=_subscribers(current, events, table, clock, environ),
+        stores=TokenStores(lambda: current.now.view.stores, table, clock),
     )
 
 
@@ -313,6 +318,7 @@ def endpoints_of(
         failures=services.issuers.containment.failures,
         subscribers=services.subscribers,
         sources=services.sources,
+        stores=services.stores,
     )
     return Endpoints(
         listener=listener,
@@ -333,6 +339,7 @@ def _context(current: Current[Snapshot], services: Services, welcome: Welcome) -
         turns=Turns(services.table),
         estate=services.estate,
         web=services.web,
+        sources=services.sources,
         tickets=services.tickets,
         process_access=ProcessAccess(lambda: current.now.names),
         containment=services.issuers.containment,

@@ -9,7 +9,14 @@ from pathlib import Path
 
 import msgspec
 
-from sessiond.config import Config, IssuerConfig, StoresConfig, TicketsConfig, credentials
+from sessiond.config import (
+    Config,
+    IssuerConfig,
+    SourceConfig,
+    StoresConfig,
+    TicketsConfig,
+    credentials,
+)
 from sessiond.config.claim_rules import claim_rules
 from sessiond.config.programs import lets_programs_in
 from sessiond.control.access import Access
@@ -50,7 +57,7 @@ class LookedUp:
     proof_key: Secret | None
     host: str  # what the machine is called
     exchangers: AllowList | None = None  # None: tickets are off
-    stores: StoresSettings | None = None
+    stores: StoresSettings
     readers: Mapping[str, AllowList | None] = field(default_factory=dict)  # by source
 
 
@@ -78,7 +85,7 @@ def look_up(config: Config, environ: Mapping[str, str]) -> LookedUp:
         proof_key=credentials.proof_key(listen.proof_key_file, environ=environ),
         host=socket.gethostname(),
         exchangers=None if config.tickets is None else _exchangers(config.tickets),
-        stores=None if config.stores is None else _stores(config.stores),
+        stores=_stores(config.stores),
         readers={each.name: _readers(each) for each in config.sources},
     )
 
@@ -88,6 +95,10 @@ def _readers(source: SourceConfig) -> AllowList | None:
     if not source.readers:
         return None
     return AllowList.listed(f"source[{source.name}].readers", source.readers)
+
+
+def _exchangers(tickets: TicketsConfig) -> AllowList:
+    return AllowList.listed("tickets.exchangers", tickets.exchangers)
 
 
 def _stores(stores: StoresConfig | None) -> StoresSettings:
@@ -152,6 +163,7 @@ def snapshot_of(
             keeps_access=any(each.grant == "on_behalf_of" for each in config.sources),
         ),
         web=_web(config, running, rules),
+        sources=_sources(config, looked_up, sources or {}),
         tickets=None
         if config.tickets is None
         else _tickets(config, config.tickets, looked_up, rules),
@@ -201,6 +213,25 @@ def _web(config: Config, running: Mapping[str, RunningIssuer], rules: Rules) -> 
         clients={name: client for name, client in clients.items() if client is not None},
         idle=rules.web.idle,
         access=rules.access,
+    )
+
+
+def _sources(
+    config: Config, looked_up: LookedUp, built: Mapping[str, BuiltSource]
+) -> SourceSettings:
+    return SourceSettings(
+        sources={
+            each.name: RunningSource(
+                config=each,
+                source=built[each.name].source,
+                processes=Patterns(each.processes),
+                readers=looked_up.readers[each.name],
+                authorizer=built[each.name].parts.sign_in,
+            )
+            for each in config.sources
+            if each.name in built
+        },
+        waiting=config.login.waiting,
     )
 
 

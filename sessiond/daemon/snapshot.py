@@ -49,6 +49,7 @@ class Snapshot:
     table: TableSettings
     refresh: RefreshSettings
     web: WebSettings
+    sources: SourceSettings
     tickets: TicketSettings | None  # None: there are none
     witnesses: Mapping[str, Witness]  # of the time, by the issuer's name
     subscribers: SubscriberSettings

@@ -1,6 +1,7 @@
 """The sources at work: built from the configuration, and replaced where it changes."""
 
-from collections.abc import Callable, Mapping
+import ssl
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -13,6 +14,7 @@ import structlog
 from sessiond.clock import Clock
 from sessiond.config import Config, IssuerConfig, SourceConfig, credentials
 from sessiond.containment import Containment
+from sessiond.core.errors import ConfigError
 from sessiond.core.grant import TokenHash
 from sessiond.core.secret import Secret
 from sessiond.daemon.authorities import Trusted, authorities_of
@@ -113,15 +115,8 @@ class SourceBuilder:
                 each.parts.http.close()
 
     def use(self, running: Mapping[str, BuiltSource]) -> None:
-        """Go on with these. Calls that are under way with others are finished, and kept.
-
-        They begin no others: a token that is due ahead of time would be fetched by what is not
-        configured any more, and with a refresh token that another has taken the place of.
-        """
+        """Go on with these. Calls that are under way with others are finished, and kept."""
         before, self.running = self.running, running
-        for name, each in before.items():
-            if running.get(name) is not each:
-                each.source.retire()
         for name, each in running.items():
             if before.get(name) is not each and each.spec.config.grant == "password":
                 log.warning("source uses a password", source=name)
@@ -142,30 +137,14 @@ class SourceBuilder:
         config: Config,
         trusted: Trusted,
     ) -> BuiltSource:
-        secrets = await _away(self._secrets, each)
-        ca_file = each.ca_file if issuer is None else issuer.ca_file
-        key = f"source[{each.name}].ca_file" if issuer is None else f"issuer[{issuer.name}].ca_file"
-        spec = SourceSpec(
-            config=msgspec.structs.replace(each, processes=(), readers=()),
-            issuer=() if issuer is None else tuple(getattr(issuer, k) for k in _OF_THE_ISSUER),
-            timeout=config.refresh.timeout,
-            leeway=config.login.leeway,
-            secrets=digest_of(secrets.client, secrets.refresh_token, secrets.password),
-            authorities=await authorities_of(ca_file, key),
-        )
-        before = self.running.get(each.name)
+        recipe = await _recipe(each, issuer, config, self._environ)
+        spec, before = recipe.spec, self.running.get(each.name)
         if before is not None and before.spec == spec:
             return before
-        parts = build_source(
-            each,
-            issuer,
-            secrets=secrets,
-            timeout=spec.timeout,
-            leeway=spec.leeway,
-            clock=self._services.clock,
-            tls=await trusted.by(spec.authorities, ca_file, key),
-        )
-        return BuiltSource(spec=spec, parts=parts, source=self._source(each, parts, secrets))
+        tls = await trusted.by(spec.authorities, recipe.ca_file, recipe.ca_key)
+        parts = recipe.parts(self._services.clock, tls)
+        source = self._source(each, parts, recipe.secrets)
+        return BuiltSource(spec=spec, parts=parts, source=source)
 
     def _source(self, each: SourceConfig, parts: SourceParts, secrets: SourceSecrets) -> Source:
         services = self._services
@@ -203,11 +182,11 @@ async def problems_of_sources(
     config: Config, environ: Mapping[str, str], clock: Clock
 ) -> AsyncIterator[ConfigError]:
     """Yield what a start would refuse of each source: its secrets and authorities."""
-    issuers = {each.name: each for each in config.issuers}
+    issuers, trusted = {each.name: each for each in config.issuers}, Trusted()
     for each in config.sources:
         try:
             recipe = await _recipe(each, issuers.get(each.issuer), config, environ)
-            tls = await _away(_trust, recipe.ca_file, recipe.ca_key)
+            tls = await trusted.by(recipe.spec.authorities, recipe.ca_file, recipe.ca_key)
             recipe.parts(clock, tls).http.close()
         except ConfigError as error:
             yield error
@@ -235,3 +214,52 @@ class _Recipe:
             clock=clock,
             tls=tls,
         )
+
+
+async def _recipe(
+    each: SourceConfig, issuer: IssuerConfig | None, config: Config, environ: Mapping[str, str]
+) -> _Recipe:
+    """Read all that a source is built from, away from the loop.
+
+    Raises:
+        ConfigError: A file is not as it should be.
+    """
+    secrets = await _away(_secrets, each, environ)
+    ca_file = each.ca_file if issuer is None else issuer.ca_file
+    whose = f"source[{each.name}]" if issuer is None else f"issuer[{issuer.name}]"
+    spec = SourceSpec(
+        config=msgspec.structs.replace(each, processes=(), readers=()),
+        issuer=() if issuer is None else tuple(getattr(issuer, k) for k in _OF_THE_ISSUER),
+        timeout=config.refresh.timeout,
+        leeway=config.login.leeway,
+        secrets=digest_of(secrets.client, secrets.refresh_token, secrets.password),
+        authorities=await authorities_of(ca_file, f"{whose}.ca_file"),
+    )
+    return _Recipe(
+        spec=spec,
+        config=each,
+        issuer=issuer,
+        secrets=secrets,
+        ca_file=ca_file,
+        ca_key=f"{whose}.ca_file",
+    )
+
+
+def _secrets(each: SourceConfig, environ: Mapping[str, str]) -> SourceSecrets:
+    """Read a source's secrets; their credentials are called source.NAME.KEY."""
+
+    def read(key: str, *, is_wanted: bool) -> Secret | None:
+        if not is_wanted:
+            return None
+        return credentials.secret(
+            getattr(each, f"{key}_file"),
+            key=f"source[{each.name}].{key}_file",
+            credential=f"source.{each.name}.{key}",
+            environ=environ,
+        )
+
+    return SourceSecrets(
+        client=read("client_secret", is_wanted=each.client_auth != "none"),
+        refresh_token=read("refresh_token", is_wanted=each.grant == "refresh_token"),
+        password=read("password", is_wanted=each.grant == "password"),
+    )

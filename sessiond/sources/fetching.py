@@ -1,20 +1,15 @@
 """How a source gets its next token: a class for each way, and the source knows none of them."""
 
 from collections.abc import Awaitable, Callable
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from sessiond.core.grant import GrantId
 from sessiond.refresher.refresh_issuer import Tokens
 from sessiond.sources.source_client import SourceClient
 
 Key = GrantId | None  # whose token it is: None is the source's own, a grant its user's
-T = TypeVar("T")
-
-
-class Call(Protocol):
-    """Asks the issuer, with the source's breaker looking on."""
-
-    async def __call__(self, ask: Callable[[], Awaitable[T]], /) -> T: ...
+# Asks the issuer, with the source's breaker looking on.
+Call = Callable[[Callable[[], Awaitable[Tokens]]], Awaitable[Tokens]]
 
 
 class Fetching(Protocol):

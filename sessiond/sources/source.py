@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import TypeVar
 
 import anyio
 import structlog
@@ -24,6 +23,7 @@ from sessiond.core.errors import (
 from sessiond.gate import Breaker
 from sessiond.gate.flight import IS_STOPPING, Flight
 from sessiond.log.redaction import harmless
+from sessiond.refresher.refresh_issuer import Tokens
 from sessiond.sources.answer import Answer, NotGiven, Reason
 from sessiond.sources.fetching import Fetching, Key
 from sessiond.sources.holding import Holding, Patience
@@ -31,8 +31,6 @@ from sessiond.sources.kept_token import KeptToken, kept
 from sessiond.sources.source_client import SourceRefused
 
 MAX_KEPT = 10_000  # users' tokens of one source; beyond that the one not asked for longest goes
-
-T = TypeVar("T")
 
 log = structlog.get_logger()
 
@@ -103,7 +101,10 @@ class Source:
             scope.cancel()
 
     def retire(self) -> None:
-        """Make no more calls: another has taken its place. Those under way are finished."""
+        """Begin no more calls, since another source has this one's place; finish what is begun.
+
+        One that went on fetching ahead of time would take an earlier text of its file up again.
+        """
         self._tasks = None
 
     async def over(self) -> None:
@@ -234,7 +235,7 @@ class Source:
         except (IssuerUnavailable, StoreError) as error:
             return NotGiven(reason=Reason.UNAVAILABLE, detail=str(error)), False
 
-    async def _call(self, is_trial: bool, ask: Callable[[], Awaitable[T]]) -> T:
+    async def _call(self, is_trial: bool, ask: Callable[[], Awaitable[Tokens]]) -> Tokens:
         with self._breaker.seeing(is_trial=is_trial):
             return await ask()
 

@@ -118,6 +118,8 @@ class Sources:
             return
         gone = [w.row.id for w in batch.writes if isinstance(w, Drop) and isinstance(w.row, Grant)]
         for running in sources if gone else ():
+            if running.config.grant != "on_behalf_of":
+                continue  # of a thousand sources few hold anything of users
             for grant in gone:
                 running.source.drop(grant)
 

@@ -55,14 +55,14 @@ def renew_call(session: UUID, password: str) -> Value:
 
 
 def ticket_call(session: UUID, audience: str) -> Value:
-    """Return the call for a ticket: the user of a session here, at the process of that name."""
+    """Return that one of a process's sessions is to be let in at another process."""
     return call("ticket", dictionary({"session": guid(session), "audience": string(audience)}))
 
 
-def token_call(source: str, session: UUID | None = None) -> Value:
-    """Return the call for a data source's token; where the session is named, for its user."""
-    whose: dict[str, Value] = {} if session is None else {"session": guid(session)}
-    return call("token", dictionary({"name": string(source), **whose}))
+def token_call(name: str, session: UUID | None = None) -> Value:
+    """Return that a data source's token is asked for, maybe on behalf of a session's user."""
+    whose = {} if session is None else {"session": guid(session)}
+    return call("token", dictionary({"name": string(name), **whose}))
 
 
 def web_call(

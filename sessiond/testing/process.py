@@ -139,12 +139,12 @@ class FakeProcess:
         return plain_dict(self.sync(renew_call(session, _password(token))))
 
     def ticket(self, session: UUID, audience: str) -> dict[str, Any]:
-        """Ask for a ticket for a session's user; the answer has `ticket`, or a `reason`."""
+        """Ask for a ticket for a session, to log in at another process; return the answer."""
         return plain_dict(self.sync(ticket_call(session, audience)))
 
-    def token(self, source: str, session: UUID | None = None) -> dict[str, Any]:
-        """Ask for a data source's token; the answer has `token`, or a `reason`."""
-        return plain_dict(self.sync(token_call(source, session)))
+    def token(self, name: str, session: UUID | None = None) -> dict[str, Any]:
+        """Ask for a data source's token, maybe for the user of a session; return the answer."""
+        return plain_dict(self.sync(token_call(name, session)))
 
     def web(self, target: str = "/", **said: str) -> dict[str, Any]:
         """Ask about a request over HTTP: its `bearer`, `cookie`, `accept`, `origin`, `host`."""

@@ -58,6 +58,7 @@ MEASUREMENTS: dict[str, Measurement] = {
     "delivering": delivering.measure,
     "web": web.measure,
     "lending": lending.measure,
+    "stores": stores.measure,
     "beside": beside.measure,
     "standing": standing.measure,
     "growing": growing.measure,

@@ -14,7 +14,7 @@ import pytest
 
 from sessiond.qipc import MessageKind, encode_message
 from sessiond.testing import FakeProcess, calls
-from tests.bench import dovecot, lending, web
+from tests.bench import dovecot, lending, stores, web
 from tests.bench.aims import aims
 from tests.bench.bench import Bench, dealt, must_be_accepted, taking_turns
 from tests.bench.document import PLOT, placed, write
@@ -191,6 +191,23 @@ def test_tokens_for_others_are_measured_and_one_call_does_for_all_who_ask(
     shown = {WAIT, "p99 ms", "per s", CPU, "p50/floor", "CPU/floor"}
     assert all(shown <= row.figures.keys() for row in kinds)
     assert at_once.note.endswith("calls to the issuer: 1")
+
+
+def test_token_stores_are_measured_from_a_read_to_the_lock_s_way_to_the_next(
+    strict_issuer: RunningIssuer, tmp_path: Path
+) -> None:
+    with (
+        FastIssuer(tmp_path) as fast,
+        Floor(tmp_path, fast.pem) as floor,
+        Generator() as generator,
+    ):
+        bench = Bench(strict_issuer, fast, floor, generator, tmp_path, is_quick=True)
+        rows = list(stores.measure(bench))
+
+    assert [row.what for row in rows] == [
+        stores.READ, stores.READ_ANEW, stores.RENEWAL, stores.PASSED
+    ]  # fmt: skip
+    assert all({WAIT, "p99 ms"} <= row.figures.keys() for row in rows)
 
 
 def test_a_request_that_comes_to_something_else_is_no_measurement(

@@ -120,8 +120,10 @@ def leases_are_kept(evidence: Evidence) -> Iterator[str]:
             if live and live.expires_at and promised and live.expires_at < promised - SAME:
                 yield f"at {snapshot.n}: {session} was promised more than its grant has"
     for entry in evidence.of("sees"):
+        began = evidence.of("daemon-started", before=entry["n"])
+        up_since = max((each["t"] for each in began), default=0.0)
         for session, expires in entry["sessions"].items():
-            if expires < entry["t"] - LATE:
+            if max(expires, up_since) < entry["t"] - LATE:
                 yield f"in {entry['n']}: {session} is seen after its lease"
 
 

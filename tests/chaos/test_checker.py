@@ -401,3 +401,11 @@ def test_a_part_of_a_secret_is_found_wherever_it_stands(tmp_path: Path) -> None:
     clean.write_text("refreshed\n" * 100 + secret[5:20])
     leaky.write_text("refreshed\n" * 100 + secret[5:28])
     assert list(leaks([secret], [clean, leaky])) == ["leaky.log"]
+
+
+def test_a_daemon_that_was_away_as_a_lease_ended_has_a_while_to_end_it() -> None:
+    found = sound()
+    see_it_too_late(found)
+    add(found, RECONCILED, "daemon-started")
+    found.entries[-1]["t"] = SECOND_LEASE + 5.5
+    assert not [each for each in violations(found) if "leases_are_kept" in each]

@@ -1,19 +1,19 @@
-"""Tokens for data sources from a real Keycloak, by each grant that it has."""
+"""Tokens of a real Keycloak for sources: a service account's, and users' that are exchanged."""
 
 import os
-import time
 from pathlib import Path
 from typing import Any
 
-import jwt
 import pytest
 
-from tests import canary
-from tests.integration.conftest import Connected, Start
+from sessiond.testing import FakeProcess
+from tests.integration.conftest import Start
+from tests.integration.sourced import FEED, GUARD, asking, given, refused, secret, source
 from tests.integration.test_login import pair
+from tests.integration.test_sources import claims
 from tests.keycloak import guide
 from tests.keycloak.admin import Realm
-from tests.keycloak.guide import PROGRAM, ROLE, configuration
+from tests.keycloak.guide import configuration
 from tests.keycloak.program import sign_in
 
 pytestmark = [
@@ -21,94 +21,83 @@ pytestmark = [
     pytest.mark.needs("keycloak"),
     pytest.mark.timeout(400),
 ]
-FEEDS, POSITIONS = "kdb-feeds", "kdb-positions"  # as docs/tokens.md calls them
-LEASE = 4  # seconds
-GUARDED = f"""
-[[access.process]]
-name = "gw*"
-peers = [{os.getuid()}]
-"""
+FEEDS = "feeds"
 
 
-def claims(token: str) -> dict[str, Any]:
-    canary.remember(token, "access_token")
-    found: dict[str, Any] = jwt.decode(token, options={"verify_signature": False})
-    return found
+@pytest.fixture(scope="module")
+def realm_of_feeds(shared_realm: Realm) -> Realm:
+    """The shared realm, with a client that has tokens of its own and exchanges users'."""
+    shared_realm.add_program(
+        FEEDS,
+        publicClient=False,
+        secret="feeds-secret",
+        serviceAccountsEnabled=True,
+        attributes={"standard.token.exchange.enabled": "true"},
+    )
+    # A user's token is exchanged by who is among those that it is for.
+    guide.add_audience(shared_realm, "feeds", "included.client.audience", FEEDS)
+    shared_realm.add_user("bob", guide.ROLE)
+    return shared_realm
 
 
-def source(realm: Realm, folder: Path, client: str, lines: str) -> str:
-    """Return a configuration with a source whose client is one of the guide's."""
-    secret = folder / f"{client}.secret"
-    secret.touch(mode=0o600)
-    secret.write_text(guide.add_source_client(realm, client))
-    about = f"""
-[[source]]
-name = "quotes"
-issuer = "keycloak"
-client_id = "{client}"
-client_secret_file = "{secret}"
-processes = ["gw*"]
-{lines}
-"""
-    return configuration(realm) + about + GUARDED
+def with_feeds(realm: Realm, folder: Path, **keys: Any) -> str:
+    secret(folder / "feeds", "feeds-secret")
+    table = source(issuer="keycloak", client_id=FEEDS, **{"scope": "", **keys})
+    return configuration(realm) + GUARD + table
 
 
-def test_a_programs_own_token(realm: Realm, folder: Path, start: Start, process: Connected) -> None:
-    q = process(start(source(realm, folder, FEEDS, "")))
-    answer = q.token("quotes")
-    assert (answer["ok"], answer["type"]) == (True, "Bearer")
-    assert claims(answer["token"])["azp"] == FEEDS
-    assert q.token("quotes")["token"] == answer["token"]
+def test_a_service_account_has_a_token(realm_of_feeds: Realm, start: Start, folder: Path) -> None:
+    daemon = start(with_feeds(realm_of_feeds, folder, readers=[os.geteuid()]))
+    with asking(daemon) as (feed,):
+        token = given(feed)
+        assert given(feed) == token
+    said = claims(token)
+    assert said["client_id"] == FEEDS
+    assert said["preferred_username"] == f"service-account-{FEEDS}"
 
 
-def test_a_users_token_is_exchanged_for_another_audience(
-    realm: Realm, folder: Path, start: Start, process: Connected
+def test_a_client_that_is_switched_off_is_refused(
+    realm_of_feeds: Realm, start: Start, folder: Path
 ) -> None:
-    lines = 'grant = "on_behalf_of"\naudience = "positions"'
-    text = source(realm, folder, POSITIONS, lines)
-    guide.let_exchange(realm, POSITIONS, target="positions")
-    q = process(start(text))
-    tokens = sign_in(realm)
-    session = q.log_in("alice", pair(tokens))["session"]
-    answer = q.token("quotes", session)
-    assert answer["ok"], answer
-    hers, found = claims(tokens["access_token"]), claims(answer["token"])
-    assert (found["sub"], found["azp"]) == (hers["sub"], POSITIONS)
-    assert found["aud"] == "positions"
-    assert q.token("quotes")["reason"] == "notallowed"  # of nobody there is none
+    daemon = start(with_feeds(realm_of_feeds, folder))
+    realm_of_feeds.change("clients", FEEDS, enabled=False)
+    try:
+        with asking(daemon) as (feed,):
+            assert refused(feed) == "refused"
+        [told] = daemon.logged(1, event="source token not fetched")
+        assert "invalid_client" in told["error"]
+    finally:
+        realm_of_feeds.change("clients", FEEDS, enabled=True)
 
 
-@pytest.mark.parametrize("once", [False, True], ids=["reusable", "revoke refresh token"])
-def test_an_accounts_refresh_token_is_spent_and_the_next_one_kept(
-    realm: Realm, folder: Path, start: Start, process: Connected, once: bool
+def test_users_tokens_are_exchanged_each_for_his_own(
+    realm_of_feeds: Realm, start: Start, folder: Path
 ) -> None:
-    realm.set(accessTokenLifespan=LEASE, revokeRefreshToken=once, refreshTokenMaxReuse=0)
-    realm.add_user("prices", ROLE)
-    seed = folder / "seed"
-    seed.touch(mode=0o600)
-    seed.write_text(sign_in(realm, "prices")["refresh_token"])
-    about = f"""
-[[source]]
-name = "quotes"
-issuer = "keycloak"
-grant = "refresh_token"
-client_id = "{PROGRAM}"
-client_auth = "none"
-refresh_token_file = "{seed}"
-processes = ["gw*"]
-"""
-    daemon = start(configuration(realm) + about + GUARDED)
-    q = process(daemon)
-    first = q.token("quotes")
-    assert first["ok"], first
-    time.sleep(LEASE + 1)  # Keycloak's own clock
-    second = q.token("quotes")
-    assert second["ok"], second
-    daemon.kill()
+    daemon = start(with_feeds(realm_of_feeds, folder, grant="on_behalf_of"))
+    with FakeProcess(daemon.address, name=FEED) as feed:
+        feed.hello()
+        sessions = {
+            handle: feed.log_in(user, pair(sign_in(realm_of_feeds, user)), handle)["session"]
+            for handle, user in ((5, "alice"), (6, "bob"))
+        }
+        for _ in range(2):
+            for user, session in zip(("alice", "bob"), sessions.values(), strict=True):
+                said = claims(given(feed, session=session))
+                assert (said["preferred_username"], said["azp"]) == (user, FEEDS)
+        assert daemon.stop() == 0
     daemon.start()
-    time.sleep(LEASE + 1)
-    third = process(daemon).token("quotes")
-    assert third["ok"], third
-    found = [claims(each["token"]) for each in (first, second, third)]
-    assert len({each["jti"] for each in found}) == 3
-    assert len({each["sub"] for each in found}) == 1
+    with FakeProcess(daemon.address, name=FEED) as feed:
+        feed.hello()
+        assert feed.reconcile(sessions) == []
+        assert claims(given(feed, session=sessions[6]))["preferred_username"] == "bob"
+
+
+def test_a_user_who_signed_out_at_the_issuer_has_none(
+    realm_of_feeds: Realm, start: Start, folder: Path
+) -> None:
+    realm_of_feeds.add_user("carol", guide.ROLE)
+    daemon = start(with_feeds(realm_of_feeds, folder, grant="on_behalf_of"))
+    with asking(daemon) as (feed,):
+        session = feed.log_in("carol", pair(sign_in(realm_of_feeds, "carol")))["session"]
+        realm_of_feeds.sign_out("carol")
+        assert refused(feed, session=session) == "refused"

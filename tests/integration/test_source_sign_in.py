@@ -5,6 +5,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -20,7 +21,7 @@ from tests.running_daemon import RunningDaemon
 PATIENCE = 30.0  # seconds
 
 
-def unseeded(**keys: object) -> str:
+def unseeded(**keys: Any) -> str:
     """Return a source that nobody has brought a refresh token."""
     return source(
         grant="refresh_token",

@@ -264,7 +264,7 @@ def test_what_has_no_end_stated_is_given_for_a_while(
 def test_who_asks_again_after_a_wish_to_be_left_alone_does_not_reach_the_issuer(
     strict_issuer: RunningIssuer, start: Start, folder: Path
 ) -> None:
-    throttle = {"kind": "answer", "status": 429, "headers": {"retry-after": "60"}}
+    throttle: dict[str, Any] = {"kind": "answer", "status": 429, "headers": {"retry-after": "60"}}
     daemon = start(with_sources(strict_issuer, folder, source(readers=[os.geteuid()])))
     strict_issuer.control.fault("/token", **throttle)
     with asking(daemon) as (feed,), Operator(daemon) as operator:

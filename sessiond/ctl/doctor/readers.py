@@ -9,11 +9,10 @@ from sessiond.ctl.doctor.finding import Finding, warning
 
 def readers(config: Config) -> Iterator[Finding]:
     """Say who looks no more since programs are let in, while nobody is named."""
-    has_programs = config.stores is not None or any(each.readers for each in config.sources)
-    if has_programs and not config.listen.control_readers:
-        what = "[stores]" if config.stores is not None else "readers of a [[source]]"
+    if lets_programs_in(config) and not config.listen.control_readers:
         yield warning(
             "control readers",
-            f"with {what} an empty listen.control_readers is root and the daemon's own user alone",
+            "where programs come for tokens ([stores], a source's readers, tickets.exchangers) an "
+            "empty listen.control_readers is root and the daemon's own user alone",
             "name there who else looks: operators, and whoever fetches the metrics",
         )

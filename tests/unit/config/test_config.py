@@ -156,6 +156,7 @@ def test_the_example_file_has_every_key_with_its_default() -> None:
         field.name: field.type
         for field in msgspec.structs.fields(Config)
         if field.name not in ("issuers", "subscribers", "role_sources", "sources", "digest")
+        and field.default is not None  # one that may be missing: lines and a test of its own
     }
     assert document.keys() == {*tables, "issuer"}
     document["access"] |= {"grant": [], "process": []}  # in lines of their own: test_access_tables

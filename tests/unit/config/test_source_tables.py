@@ -1,4 +1,4 @@
-"""The tables of tokens for others: what is read, and what is refused since it could not be right."""
+"""The tables of tokens for others: what is read, and what is refused as it could never work."""
 
 import re
 import tomllib

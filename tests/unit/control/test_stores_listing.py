@@ -42,8 +42,7 @@ async def test_contexts_are_listed_with_owners_names_sizes_times_and_locks_never
             "idle": 2.0,
             "waiting": 0,
         }
-        at = "2026-03-02T09:00:00Z"
-        written = {"name": "oauth", "size": len(VALUE), "written_at": at}
+        written = {"name": "oauth", "size": len(VALUE), "written_at": "2026-03-02T09:00:00Z"}
         assert found[CONTEXT] == {
             "context": CONTEXT,
             "owner": ALICE.uid,

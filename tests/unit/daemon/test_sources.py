@@ -20,8 +20,8 @@ from sessiond.daemon.sources import (
     problems_of_sources,
 )
 from sessiond.gate.flight import IS_STOPPING
+from sessiond.issuers.http import trust
 from sessiond.refresher import Refresher, RefreshSettings
-from sessiond.sources.answer import NotGiven
 from sessiond.sources.fetching import OwnStanding
 from sessiond.sources.on_behalf import OnBehalf
 from sessiond.sources.seeded import Seeded
@@ -108,18 +108,15 @@ async def test_nothing_is_built_anew_about_which_nothing_has_changed(
     assert list(builder.running) == ["b"]
 
 
-async def test_one_that_is_replaced_or_gone_asks_nobody_any_more(
+async def test_one_whose_place_another_has_makes_no_more_calls(
     builder: SourceBuilder, config: Made
 ) -> None:
-    first = await builder.begin(config({"name": "a"}, {"name": "b"}))
+    first = (await builder.begin(config()))["quotes"]
     async with anyio.create_task_group() as tasks:
-        for each in first.values():
-            each.source.begin(tasks, lambda *_: None)
-        builder.use(await builder.build(config({"name": "a", "scope": "x"})))
-        for each in first.values():
-            answer = await each.source.join(None).answer()
-            assert isinstance(answer, NotGiven)
-            assert answer.detail == IS_STOPPING
+        first.source.begin(tasks, lambda *_: None)
+        builder.use(await builder.build(config({"scope": "x"})))
+        told = await first.source.join(None).answer()
+    assert getattr(told, "detail", "") == IS_STOPPING
 
 
 async def test_another_secret_in_the_same_file_is_another_source(
@@ -187,3 +184,16 @@ async def test_authorities_that_are_changed_while_they_are_read_count_for_nobody
     alone = {"issuer": None, "token_endpoint": "https://sts.example.com/", "ca_file": str(ca)}
     with pytest.raises(ConfigError, match=r"source\[quotes\]\.ca_file: .*was changed while"):
         await builder.build(config(alone))
+
+
+async def test_what_a_start_would_refuse_is_found_before(config: Made, tmp_path: Path) -> None:
+    wrong = config(
+        {"name": "a"},
+        {"name": "b", "client_secret_file": str(tmp_path / "none")},
+        {"name": "c", "client_secret_file": ""},
+    )
+    found = [str(each) async for each in problems_of_sources(wrong, {}, FakeClock())]
+    assert [each.partition(":")[0] for each in found] == [
+        "source[b].client_secret_file",
+        "source[c]",
+    ]

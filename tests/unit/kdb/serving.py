@@ -253,6 +253,7 @@ class Serving:
     estate: Estate
     table_settings: Settings[TableSettings]
     web: FakeWeb
+    sources: FakeSources
     tickets: Tickets
     ticket_settings: Settings[TicketSettings | None]
     connections: list[Connection] = field(default_factory=list)
@@ -320,6 +321,7 @@ async def serving(
     access: AccessRules | None = None,
 ) -> AsyncIterator[Serving]:
     store, connected, numbers, web = MemoryStore(), ConnectedProcesses(), count(1), FakeWeb()
+    sources = FakeSources()
     events = EventLog(store, clock)
     rules = replace(RULES, proved=frozenset(proved), access=access or RULES.access)
     settled = table_settings(rules)
@@ -372,6 +374,7 @@ async def serving(
         turns=Turns(table),
         estate=estate,
         web=web,
+        sources=sources,
         tickets=tickets,
     )
     async with anyio.create_task_group() as tasks:
@@ -392,6 +395,7 @@ async def serving(
             estate,
             settled,
             web,
+            sources,
             tickets,
             ticket_settings,
         )

@@ -17,9 +17,7 @@ from sessiond.core.errors import (
 from sessiond.core.secret import Secret
 from sessiond.refresher import Tokens
 from sessiond.sources import source as module
-from sessiond.sources.answer import NotGiven
 from sessiond.sources.fetching import Call, Key, OwnStanding
-from sessiond.sources.kept_token import KeptToken
 from sessiond.sources.source import Source
 from sessiond.sources.source_client import SourceRefused
 from tests.fakes import FakeClock, grant_id, idle
@@ -325,18 +323,3 @@ async def test_a_token_that_is_over_as_it_comes_is_of_no_use(world: World) -> No
     async with world.at_work():
         assert await asked(world.source) == "unavailable"
     assert "wanted one that is good still" in world.source.health.last_error
-
-
-async def test_one_whose_place_another_has_taken_finishes_its_call_and_begins_no_other(
-    world: World,
-) -> None:
-    """Its refresh token may be another's by then."""
-    async with world.at_work():
-        waiting = world.source.join(None)
-        world.source.retire()
-        assert isinstance(await waiting.answer(), KeptToken)
-        assert world.source.find(None) is not None
-        await world.seconds(250)
-        assert world.source.find(None) is None
-        assert isinstance(await world.source.join(None).answer(), NotGiven)
-    assert world.client.asked == ["fetch"]

@@ -227,6 +227,17 @@ def test_a_parent_that_waits_for_its_process_lets_in_too(ledger: Ledger) -> None
     assert isinstance(ledger.ask(ticket_login(2)), ActiveSession)
 
 
+def test_whatever_ends_a_grant_what_tickets_opened_on_it_ends_with_its_parent(
+    ledger: Ledger,
+) -> None:
+    tickets = range(2, 12)  # many: the order in which a grant's sessions are found is any
+    for number in tickets:
+        spend(ledger, number)
+    ledger.ask(Refuse(grant=grant_id(1), reason="refused"))
+    reasons = {handle: reason for _, handle, reason in ledger.told}
+    assert reasons == {1: "refused", **dict.fromkeys(tickets, "parent")}
+
+
 def test_so_many_are_known_to_be_spent_and_the_surplus_is_throttled(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
