@@ -228,11 +228,15 @@ def explored(rules: Rules) -> tuple[int, Counter[str]]:
     """Return how many states there are, and how often each step was taken."""
     first = World()
     known, ahead, taken = {first}, [first], Counter[str]()
+    come_to = set[World]()  # before they are settled: most are come to in several ways
     while ahead:
         world = ahead.pop()
         for name, there in steps(world, rules):
-            now = shortened(settled(there, rules), rules)
             taken[name] += 1
+            if there in come_to:
+                continue
+            come_to.add(there)
+            now = shortened(settled(there, rules), rules)
             if now not in known:
                 must_hold(now, rules)
                 known.add(now)
