@@ -135,7 +135,10 @@ def not_for(audience: str, settings: TicketSettings) -> NoTicket | None:
 
 
 def ends_at(settings: TicketSettings, *, now: datetime, at_most: datetime) -> int:
-    """Return when a ticket that is made now ends, in whole seconds: no later than its user may."""
+    """Return when a ticket that is made now ends, and no later than its user may: the second begun.
+
+    A JWT's times are whole here. Who spends one in that last second is judged by his own end.
+    """
     return math.ceil(min(now + settings.lifetime, at_most).timestamp())
 
 
